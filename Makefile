@@ -1,0 +1,49 @@
+# `make demo` and `make test` work from a bare checkout: they make .venv and install what they need into it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+WORKERS ?= 2
+
+.PHONY: help demo test check format clean
+
+help:
+	@echo "make demo     complete a real scene and show the error beside interpolation (under a minute after the install)"
+	@echo "make test     check, then all tests on $(WORKERS) processes (WORKERS=n)"
+	@echo "make check    ruff, formatting, mypy"
+	@echo "make format   let ruff repair what it can"
+	@echo "make clean    remove .venv, caches and what the demo wrote"
+
+demo: $(VENV)/.installed-demo
+	$(BIN)/kbnet demo
+
+test: check
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo dist .mypy_cache .pytest_cache .ruff_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch first and alone: once its pinned build is in place no later step can replace it by one that brings CUDA along.
+$(VENV)/.installed-torch: constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing torch (about 190 MB)"
+	$(PIP) "$(shell grep '^torch==' constraints.txt)"
+	@touch $@
+
+$(VENV)/.installed-demo: $(VENV)/.installed-torch pyproject.toml
+	$(PIP) -e ".[demo]"
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-torch pyproject.toml
+	$(PIP) -e ".[dev]"
+	@touch $@ $(VENV)/.installed-demo

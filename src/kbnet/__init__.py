@@ -1,0 +1,63 @@
+"""kbnet: an image, a few measured depths and a camera matrix in; dense metric depth out.
+
+The two flows, each word a module (``kbnet.<module>``):
+
+    complete   frame ─► network.sparse_to_dense ─► network.encoder (network.backprojection) ─► network.decoder ─► depth
+               depth ─► metrics, evaluation · point_cloud · report
+    train      data.sequence ─► triplet ─► training.step: depth (network.kbnet) + pose (network.pose_net, or known)
+               ─► geometry.warp ─► losses ─► training.loop ─► network.weights
+
+    frame.py   Frame and Triplet: what goes in, checked     completion.py   DepthCompleter: arrays in, depth out
+    data/      files and generated scenes to frames         cli/            the commands; imports everything
+
+Start with ``completer = kbnet.load("indoor")`` and ``depth = completer(image, sparse_depth, intrinsics)``. The names
+below are imported when first used, so that ``import kbnet`` costs nothing. Units and axes: ``kbnet.geometry``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kbnet.completion import DepthCompleter, load
+    from kbnet.frame import Frame, Triplet
+
+    __version__: str
+
+__all__ = ["DepthCompleter", "Frame", "Triplet", "__version__", "load"]
+
+_OWNERS = {
+    "DepthCompleter": "kbnet.completion",
+    "load": "kbnet.completion",
+    "Frame": "kbnet.frame",
+    "Triplet": "kbnet.frame",
+}
+
+
+def _find(name: str) -> Any:
+    if name == "__version__":
+        value: Any = _installed_version()
+    elif name in _OWNERS:
+        value = getattr(importlib.import_module(_OWNERS[name]), name)
+    else:
+        raise AttributeError(f"module 'kbnet' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+if not TYPE_CHECKING:  # else mypy would accept any name
+    __getattr__ = _find
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _installed_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("kbnet")
+    except PackageNotFoundError:
+        return "0+not.installed"

@@ -1,0 +1,44 @@
+"""Output files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path to write to; rename it to ``path`` when the block ends without an error.
+
+    The temporary file lies hidden beside ``path`` and keeps its suffix, since writers choose their format by it.
+    Missing parent folders are made. On any error, Ctrl-C too, the temporary file goes and an older ``path`` stays.
+
+    Args:
+        path: the file to appear.
+
+    Yields:
+        The temporary path; the block must write it.
+
+    Raises:
+        OSError: the folder cannot be made or the file cannot be renamed.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "new" / "depth.txt"
+        >>> with atomic_path(target) as temporary:
+        ...     _ = temporary.write_text("1.5")
+        >>> [file.name for file in target.parent.iterdir()]
+        ['depth.txt']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{uuid4().hex[:12]}.partial{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,35 @@
+"""Kinds of command-line arguments, as annotations of a command's fields; they only change how ``--help`` reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")]
+"""Off unless given; there is no ``--no-...``."""
+
+Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
+OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
+
+Weights = Annotated[str, tyro.conf.arg(metavar="NAME|FILE")]
+"""What `kbnet.load` takes."""
+
+OptionalPreset = Annotated[
+    Literal["void", "kitti"] | None, tyro.conf.arg(metavar="{void,kitti}", help_behavior_hint="")
+]
+
+Precision = Literal["auto", "float32", "bfloat16"]
+Device = Annotated[str, tyro.conf.arg(metavar="DEVICE")]
+
+SparseDepth = Annotated[str | None, tyro.conf.arg(metavar="FILE|NAME", help_behavior_hint="")]
+SparseDepthFolders = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
+
+SequenceFolders = Annotated[
+    tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SEQUENCE ...", help_behavior_hint="(required)")
+]
+OptionalSequenceFolder = Annotated[
+    Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[SEQUENCE]", help_behavior_hint="")
+]

@@ -1,0 +1,144 @@
+"""``kbnet complete``: dense depth of a sequence folder, or of one frame, to files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbnet.cli.arguments import (
+    Device,
+    Folder,
+    OptionalFile,
+    OptionalPreset,
+    OptionalSequenceFolder,
+    Precision,
+    SparseDepth,
+    Switch,
+    Weights,
+)
+
+if TYPE_CHECKING:
+    from kbnet.frame import FloatArray, Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Complete a sequence folder, or one frame from files, to dense depth.
+
+    Of a sequence:  kbnet complete SEQUENCE --output OUT
+
+    Of one frame:   kbnet complete --image a.png --sparse-depth a_sparse.png --intrinsics K.txt --output OUT
+
+    Depth is written to OUT/depth/<name>.png, 16 bits, metres x 256. Frames whose files exist are skipped.
+    """
+
+    sequence: OptionalSequenceFolder = None
+    """Sequence folder: K.txt, image/ and sparse depth."""
+    output: Folder
+    """Folder for the results."""
+    image: OptionalFile = None
+    """In place of a sequence: the image of one frame, 8-bit RGB."""
+    sparse_depth: SparseDepth = None
+    """With --image: 16-bit PNG, metres x 256. Of a sequence: the folder inside it (default: sparse_depth)."""
+    intrinsics: OptionalFile = None
+    """With --image: the 3x3 camera matrix, as text or .npy."""
+    weights: Weights = "indoor"
+    """Bundled weights by name, a .safetensors file, or a published .pth (which needs --preset)."""
+    preset: OptionalPreset = None
+    """Architecture of a published .pth."""
+    npy: Switch = False
+    """Write OUT/npy/<name>.npy too: float32 metres."""
+    cloud: Switch = False
+    """Write OUT/cloud/<name>.ply too: a coloured point cloud in the camera's axes, metres."""
+    picture: Switch = False
+    """Write OUT/picture/<name>.png too: image, sparse points, depth, and the error if there is ground truth."""
+    overwrite: Switch = False
+    """Complete frames again whose files exist."""
+    device: Device = "auto"
+    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
+    precision: Precision = "auto"
+    """Number format of the network's convolutions; auto is float32."""
+
+    def run(self) -> None:
+        """Complete what is not done yet."""
+        frames = self._frames()
+        pending = {name: read for name, read in frames.items() if self.overwrite or not self._done(name)}
+        if pending:
+            self._complete(pending)
+        counted = f"completed {len(pending)} of {len(frames)} frames in {self.output}"
+        skipped = len(frames) - len(pending)
+        print(counted + (f"; skipped {skipped} that were done (--overwrite does them again)" if skipped else ""))
+
+    def _complete(self, pending: dict[str, Callable[[], Frame]]) -> None:
+        import kbnet
+        from kbnet.cli.progress import frame_progress
+
+        completer = kbnet.load(self.weights, preset=self.preset, device=self.device, precision=self.precision)
+        with frame_progress() as progress:
+            for read in progress.track(pending.values(), description="completing"):
+                frame = read()
+                self._write(frame, completer(frame.image, frame.sparse_depth, frame.intrinsics))
+
+    def _frames(self) -> dict[str, Callable[[], Frame]]:
+        """How to read each frame, by name."""
+        if (self.sequence is None) == (self.image is None):
+            got = "neither" if self.image is None else "both"
+            raise ValueError(f"expected a sequence folder or --image, got {got}; see kbnet complete --help")
+        if self.sequence is None:
+            return self._single_frame()
+        from kbnet.data.sequence import Sequence
+
+        if self.intrinsics is not None:
+            raise ValueError(f"a sequence has its own K.txt; leave out --intrinsics {self.intrinsics}")
+        sequence = Sequence(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
+        return {name: partial(sequence.frame, index) for index, name in enumerate(sequence.names)}
+
+    def _single_frame(self) -> dict[str, Callable[[], Frame]]:
+        from kbnet.data.depth_png import read_depth_png
+        from kbnet.data.image_file import read_image, read_intrinsics
+        from kbnet.frame import Frame
+
+        image, sparse_depth, intrinsics = self.image, self.sparse_depth, self.intrinsics
+        if image is None or sparse_depth is None or intrinsics is None:
+            missing = "--sparse-depth" if sparse_depth is None else "--intrinsics"
+            raise ValueError(f"--image also needs {missing}; see kbnet complete --help")
+
+        def read() -> Frame:
+            return Frame(
+                image=read_image(image),
+                sparse_depth=read_depth_png(sparse_depth),
+                intrinsics=read_intrinsics(intrinsics),
+                name=image.stem,
+            )
+
+        return {image.stem: read}
+
+    def _files(self, name: str) -> dict[str, Path]:
+        kinds = {"picture": ("png", self.picture), "cloud": ("ply", self.cloud), "npy": ("npy", self.npy)}
+        files = {kind: self.output / kind / f"{name}.{suffix}" for kind, (suffix, asked) in kinds.items() if asked}
+        return files | {"depth": self.output / "depth" / f"{name}.png"}
+
+    def _done(self, name: str) -> bool:
+        return all(path.is_file() for path in self._files(name).values())
+
+    def _write(self, frame: Frame, depth: FloatArray) -> None:
+        """Write every file of one frame, the depth map last: where it stands, the others do."""
+        import numpy as np
+
+        from kbnet.atomic import atomic_path
+        from kbnet.data.depth_png import write_depth_png
+        from kbnet.point_cloud import point_cloud, write_ply
+        from kbnet.report.picture import write_picture
+
+        files = self._files(frame.name)
+        if "picture" in files:
+            write_picture(files["picture"], frame, depth)
+        if "cloud" in files:
+            write_ply(files["cloud"], *point_cloud(depth, frame.intrinsics, frame.image))
+        if "npy" in files:
+            with atomic_path(files["npy"]) as temporary:
+                np.save(temporary, depth)
+        write_depth_png(files["depth"], depth)

@@ -1,0 +1,174 @@
+"""The command ``kbnet``: finds one command, runs it, and turns known errors into one line and an exit code.
+
+How a command is declared (nothing is registered anywhere; the folder is the list):
+
+- ``cli/<name>.py`` is ``kbnet <name>``; ``cli/<group>/<name>.py`` is ``kbnet <group> <name>``; ``_`` in a file name
+  is ``-`` on the command line (``cli/prepare/nyu_v2.py`` is ``kbnet prepare nyu-v2``).
+- The module defines, at its top level, a frozen dataclass called exactly ``Command`` with a method
+  ``run(self) -> None``. A ``.py`` file here without a top-level ``class Command`` is not a command.
+- The first line of the docstring of ``Command`` is the summary in ``kbnet --help``; it is read from the source, the
+  module is not imported for it. The summary of a group is the first line of its ``__init__.py``'s docstring.
+- Fields are the flags, read by tyro: ``output: Path = Path("depth")`` is ``--output``, ``bool = False`` is a switch,
+  ``tyro.conf.Positional[tuple[Path, ...]]`` takes bare arguments. The docstring under a field is its help text.
+- torch, scipy, matplotlib, scikit-image are imported inside ``run``, never at the top: ``kbnet <name> --help`` must
+  stay quick. ``run`` prints what the user should see to stdout, and raises what went wrong.
+- A module may also define ``parse(argv: list[str]) -> object`` and return anything with a ``run()``; it is then called
+  in place of ``tyro.cli(Command, args=argv, prog="kbnet <name>")``, with the arguments after the command's name.
+  For commands whose defaults come from a preset or a file.
+
+Exit codes: 0 done; 2 for bad usage and for ValueError, OSError, ModuleNotFoundError and FloatingPointError (one line
+``kbnet: error: ...`` on stderr); 130 when interrupted. Any other exception is a bug and shows its traceback.
+``warnings.warn`` appears as ``kbnet: warning: ...``. The environment variable ``KBNET_DEBUG=1`` adds tracebacks.
+``main(argv)`` returns the exit code and raises no SystemExit, so tests call it directly.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+HERE = Path(__file__).parent
+OVERVIEW = "Sparse depth and a colour image in, dense metric depth out."
+FOOTER = "'kbnet <command> --help' explains a command. KBNET_DEBUG=1 shows the traceback of an error."
+KNOWN_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command named by ``argv`` (default: the process's own arguments) and return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = _show_warning
+        try:
+            return _dispatch(arguments)
+        except SystemExit as stop:
+            return _exit_code(stop)
+        except KeyboardInterrupt:
+            print("kbnet: interrupted", file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            # The reader went away (`kbnet ... | head`); keep the interpreter from failing again on its last flush.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        except KNOWN_ERRORS as error:
+            if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
+                traceback.print_exc()
+            print(f"kbnet: error: {_one_line(error)}", file=sys.stderr)
+            return 2
+
+
+def commands(folder: Path = HERE) -> dict[str, str]:
+    """Summaries of the commands and groups in a folder by name, read from the sources without importing them."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".py":
+            classes = [
+                node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)
+            ]
+            declared = [node for node in classes if node.name == "Command"]
+            if declared:
+                found[_command_name(path)] = _first_line(declared[0])
+        elif (path / "__init__.py").is_file():
+            found[_command_name(path)] = _first_line(ast.parse((path / "__init__.py").read_text(encoding="utf-8")))
+    return found
+
+
+def _dispatch(arguments: list[str]) -> int:
+    words: list[str] = []
+    folder = HERE
+    while True:
+        prog = " ".join(["kbnet", *words])
+        first = arguments[0] if arguments else None
+        if first is None or first in ("-h", "--help"):
+            print(_help(prog, folder), file=sys.stdout if first else sys.stderr)
+            return 0 if first else 2
+        if first == "--version" and not words:
+            print(f"kbnet {importlib.import_module('kbnet').__version__}")
+            return 0
+        known = commands(folder)
+        if first not in known:
+            raise ValueError(_unknown(first, list(known), prog))
+        words, arguments = [*words, first], arguments[1:]
+        folder = folder / first.replace("-", "_")
+        if not folder.is_dir():
+            _load(words, arguments).run()
+            return 0
+
+
+def _load(words: list[str], arguments: list[str]) -> Any:
+    """Import one command's module and let it, or tyro, read its arguments."""
+    module = importlib.import_module(".".join(["kbnet.cli", *(word.replace("-", "_") for word in words)]))
+    if hasattr(module, "parse"):
+        return module.parse(arguments)
+    import tyro
+
+    config = (tyro.conf.FlagCreatePairsOff,)
+    return tyro.cli(module.Command, args=arguments, prog=" ".join(["kbnet", *words]), config=config)
+
+
+def _help(prog: str, folder: Path) -> str:
+    known = commands(folder)
+    width = max(map(len, known), default=0)
+    overview = OVERVIEW if folder == HERE else commands(folder.parent)[_command_name(folder)]
+    lines = [
+        f"usage: {prog} [-h]{' [--version]' if folder == HERE else ''} <command> ...",
+        "",
+        overview,
+        "",
+        "commands:",
+    ]
+    lines += [f"  {name:<{width}}  {summary}" for name, summary in known.items()]
+    return "\n".join([*lines, "", FOOTER.replace("kbnet <command>", f"{prog} <command>")])
+
+
+def _unknown(word: str, known: list[str], prog: str) -> str:
+    kind = "option" if word.startswith("-") else "command"
+    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    remedy = f"did you mean '{prog} {nearest[0]}'?" if nearest else f"the commands are {', '.join(known)}"
+    return f"unknown {kind} '{word}' after '{prog}'; {remedy}"
+
+
+def _command_name(path: Path) -> str:
+    return path.stem.replace("_", "-")
+
+
+def _first_line(node: ast.ClassDef | ast.Module) -> str:
+    return (ast.get_docstring(node) or "").split("\n", 1)[0]
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _exit_code(stop: SystemExit) -> int:
+    if stop.code is None or isinstance(stop.code, int):
+        return stop.code or 0
+    print(stop.code, file=sys.stderr)
+    return 2
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    print(f"kbnet: warning: {' '.join(str(message).split())}", file=file or sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Write a source of frames as sequence folders that the other commands read."""

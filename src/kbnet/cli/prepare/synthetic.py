@@ -1,0 +1,39 @@
+"""``kbnet prepare synthetic``: a textured room with a moving camera as a sequence folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from kbnet.cli.arguments import Switch
+from kbnet.data.synthetic import SyntheticConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Render a textured room with a moving camera, true depth, poses and sparse points: a sequence to try things on.
+
+    The same flags give the same files. Needs scikit-image, whose photographs are the textures.
+    """
+
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Sequence folder to make."""
+    config: Annotated[SyntheticConfig, tyro.conf.OmitArgPrefixes] = field(default_factory=SyntheticConfig)
+    overwrite: Switch = False
+    """Replace a sequence folder that is there, with everything in it."""
+
+    def run(self) -> None:
+        """Render and write."""
+        from kbnet.cli.progress import frame_progress
+        from kbnet.data.synthetic import write_synthetic_sequence
+
+        with frame_progress() as progress:
+            task = progress.add_task("rendering", total=self.config.frames)
+            write_synthetic_sequence(
+                self.folder, self.config, overwrite=self.overwrite, on_frame=lambda: progress.advance(task)
+            )
+        size = f"{self.config.width}x{self.config.height}"
+        print(f"wrote {self.config.frames} frames of {size} pixels to {self.folder}")

@@ -1,0 +1,109 @@
+"""``kbnet train``: from sequence folders to weights, without labels."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from kbnet.cli.arguments import OptionalFile, OptionalFolder
+from kbnet.training.config import TrainingConfig, from_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kbnet.training.monitor import Report
+
+
+@dataclass(frozen=True)
+class Command:
+    """Train a depth network on sequence folders, without labels.
+
+    Example:  kbnet train SEQUENCE --output runs/first --augmentation.crop 240 320
+
+    Defaults come from --preset, then --config, then the flags. --resume takes them all from its run folder.
+    """
+
+    preset: Literal["void", "kitti"] = "void"
+    """Published settings to start from."""
+    config: OptionalFile = None
+    """TOML file with changes to the preset; every flag is a key of it: network.scaffold is scaffold in [network]."""
+    resume: OptionalFolder = None
+    """Run folder to go on with; the next steps equal those of an unbroken run."""
+    training: Annotated[TrainingConfig, tyro.conf.arg(name="")] = field(default_factory=TrainingConfig)
+
+    def run(self) -> None:
+        """Train, showing progress, and say where the weights are."""
+        from kbnet.training.loop import train
+
+        with _progress() as show:
+            weights = train(self.training, resume=self.resume is not None, on_report=show)
+        print(f"weights  {weights}")
+        print(f"curves   tensorboard --logdir {self.training.output}")
+
+
+def parse(argv: list[str]) -> Command:
+    """Read preset and files first, since they hold the defaults of every other flag."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", choices=["void", "kitti"], default="void")
+    first.add_argument("--config", type=Path)
+    first.add_argument("--resume", type=Path)
+    sources, _ = first.parse_known_args(argv)
+    base = TrainingConfig.preset(sources.preset)
+    if sources.resume is not None:
+        base = replace(_read_toml(sources.resume / "config.toml", base), output=sources.resume)
+    if sources.config is not None:
+        base = _read_toml(sources.config, base)
+    return tyro.cli(Command, args=argv, default=Command(training=base), prog="kbnet train")
+
+
+def _read_toml(path: Path, base: TrainingConfig) -> TrainingConfig:
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        return from_table(tomlkit.parse(path.read_text(encoding="utf-8")).unwrap(), base)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"expected a training config {path}, but there is none; check the path") from error
+    except (TOMLKitError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not TOML: {error}; correct the line") from error
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Report], None]]:
+    """A bar on stderr with losses, samples a second and time left; plain lines where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    quiet = not console.is_terminal
+    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(
+        TextColumn("training"), *columns, TextColumn("{task.description}"), console=console, disable=quiet
+    ) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(report: Report) -> None:
+            if report.message:
+                bar.console.print(f"step {report.step}: {report.message}", highlight=False, soft_wrap=True)
+                return
+            terms = "  ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
+            text = f"{terms}  {report.samples_per_second:.1f} samples/s"
+            bar.update(task, completed=report.step, total=report.steps, description=text)
+            if quiet:
+                print(f"step {report.step}/{report.steps}  {text}", file=sys.stderr)
+
+        yield show

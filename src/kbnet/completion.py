@@ -1,0 +1,164 @@
+"""DepthCompleter: an image, sparse depth and intrinsics in, dense metric depth out."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Literal, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kbnet.data.outliers import kept_points
+from kbnet.data.scaffold import scaffold_from_points
+from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
+from kbnet.network.config import KBNetConfig
+from kbnet.network.kbnet import KBNet
+from kbnet.network.weights import load_network
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def load(
+    source: str | Path, *, preset: str | None = None, device: str = "auto", precision: Precision = "auto"
+) -> DepthCompleter:
+    """Make a depth completer from weights.
+
+    Args:
+        source: the name of bundled weights (``indoor``), a ``.safetensors`` file, or a published ``.pth`` file.
+        preset: ``void`` or ``kitti``, for a published file only; others carry their config.
+        device: ``auto`` (a CUDA device if there is one, else the CPU) or any torch device.
+        precision: ``float32``, ``bfloat16``, or ``auto`` for float32.
+
+    Returns:
+        A callable; see :class:`DepthCompleter`.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+        ValueError: the file is damaged or does not fit, or device or precision is not available.
+    """
+    return DepthCompleter(load_network(source, preset=preset), device=device, precision=precision)
+
+
+class DepthCompleter:
+    """Completes depth with a network.
+
+    Args:
+        network: a depth network; it is moved to ``device`` and set to evaluation mode.
+        device: ``auto`` (a CUDA device if there is one, else the CPU) or any torch device.
+        precision: ``float32``, ``bfloat16``, or ``auto`` for float32.
+    """
+
+    def __init__(self, network: KBNet, *, device: str = "auto", precision: Precision = "auto") -> None:
+        self.device = _find_device(device)
+        if precision not in ("auto", "float32", "bfloat16"):
+            raise ValueError(f"expected precision auto, float32 or bfloat16, got '{precision}'")
+        self.precision: Precision = "float32" if precision == "auto" else precision
+        # Convolutions over channels-last memory are faster on the CPU and on a GPU, with the same result.
+        self._network = network.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    @property
+    def config(self) -> KBNetConfig:
+        """What defines the network besides its weights."""
+        return self._network.config
+
+    @overload
+    def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray: ...
+    @overload
+    def __call__(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Tensor: ...
+
+    def __call__(
+        self, image: ImageArray | Tensor, sparse_depth: FloatArray | Tensor, intrinsics: FloatArray | Tensor
+    ) -> FloatArray | Tensor:
+        """Complete depth of one frame (arrays) or a batch (tensors).
+
+        Args:
+            image: RGB, (H, W, 3) uint8; as tensor (B, 3, H, W), uint8 or float in 0..1.
+            sparse_depth: depth along z, (H, W) float metres, 0 = unmeasured; as tensor (B, 1, H, W).
+            intrinsics: K, (3, 3), pixels; as tensor (B, 3, 3).
+
+        Returns:
+            Dense depth in metres, float32: (H, W) for arrays; (B, 1, H, W) for tensors, on their device.
+            Finite everywhere, also where no point is measured at all, which is warned of.
+
+        Raises:
+            ValueError: shapes, types or values are not as above.
+        """
+        if isinstance(image, Tensor) and isinstance(sparse_depth, Tensor) and isinstance(intrinsics, Tensor):
+            _check_tensors(image, sparse_depth, intrinsics)
+            return self._complete(image, sparse_depth.float(), intrinsics.float()).to(image.device)
+        if isinstance(image, Tensor) or isinstance(sparse_depth, Tensor) or isinstance(intrinsics, Tensor):
+            raise ValueError(
+                "expected image, sparse_depth and intrinsics all as numpy arrays or all as tensors, got a mix"
+            )
+        frame = Frame(image, sparse_depth, intrinsics)
+        depth = self._complete(
+            torch.from_numpy(np.ascontiguousarray(frame.image.transpose(2, 0, 1)))[None],
+            torch.from_numpy(np.ascontiguousarray(frame.sparse_depth))[None, None],
+            torch.from_numpy(frame.intrinsics)[None],
+        )
+        return depth[0, 0].cpu().numpy()
+
+    @torch.inference_mode()
+    def _complete(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
+        empty = (sparse_depth == 0).all(dim=(1, 2, 3))
+        if empty.any():
+            warnings.warn(
+                f"sparse_depth holds no measured point in {int(empty.sum())} of {len(empty)} frames; "
+                "the completed depth there has no metric scale to go by",
+                stacklevel=3,
+            )
+        image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
+        if image.dtype == torch.uint8:
+            image = image.float() / 255
+        validity = kept_points(
+            sparse_depth,
+            intrinsics,
+            rule=self.config.outlier_rule,
+            window=self.config.outlier_window,
+            threshold=self.config.outlier_threshold,
+        )
+        scaffold = scaffold_from_points(sparse_depth * validity, self.config.scaffold)
+        image = image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
+            return self._network(image, sparse_depth, validity, intrinsics, scaffold)
+
+
+def _find_device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"expected a usable device, got '{name}' ({reason}); use cpu or auto") from error
+    return device
+
+
+def _check_tensors(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> None:
+    if image.ndim != 4 or image.shape[1] != 3 or not (image.dtype == torch.uint8 or image.is_floating_point()):
+        raise ValueError(
+            f"expected image as (B, 3, H, W), uint8 or float in 0..1, got {image.dtype} {tuple(image.shape)}"
+        )
+    batch, _, height, width = image.shape
+    if min(height, width) < MINIMUM_SIZE:
+        raise ValueError(
+            f"expected image of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, got {width}x{height} (width x height)"
+        )
+    for name, tensor, shape in (
+        ("sparse_depth", sparse_depth, (batch, 1, height, width)),
+        ("intrinsics", intrinsics, (batch, 3, 3)),
+    ):
+        if tuple(tensor.shape) != shape or not tensor.is_floating_point():
+            raise ValueError(
+                f"expected {name} as floating-point {shape} for an image {tuple(image.shape)}, "
+                f"got {tensor.dtype} {tuple(tensor.shape)}"
+            )
+    if not torch.isfinite(sparse_depth).all() or (sparse_depth < 0).any():
+        raise ValueError("sparse_depth holds NaN, infinite or negative values; write 0 where there is no depth")
+    if not torch.isfinite(intrinsics).all() or (intrinsics[:, [0, 1], [0, 1]] <= 0).any():
+        raise ValueError(
+            "expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0; check the calibration"
+        )

@@ -1,0 +1,228 @@
+"""Crops, flips, point removal and noise: every change of a training triplet, each a function of a random generator.
+
+Crops and flips move the principal point and the known poses along; sparse points are moved with their pixels and
+never interpolated (published system, section 6).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray, Triplet
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """What is drawn for every training sample. The defaults are the published ones for VOID."""
+
+    crop: tuple[int, int] = (480, 640)
+    """Height and width of the crop, pixels."""
+    crop_horizontal: Literal["anchored", "random"] = "anchored"
+    """anchored: left, middle or right, as published. random: anywhere."""
+    crop_vertical: Literal["anchored", "bottom", "random"] = "anchored"
+    """anchored: middle or bottom with probability 0.3, else the centre. bottom: always. random: anywhere."""
+    flip_horizontal: float = 0.0
+    """Probability of mirroring left and right."""
+    flip_vertical: float = 0.0
+    """Probability of mirroring top and bottom."""
+    point_removal: tuple[float, float] = (0.3, 0.6)
+    """Range of the fraction of points removed from the network's input; the losses keep them all."""
+    point_removal_probability: float = 0.5
+    """Probability of removing points from a sample."""
+    noise: Literal["none", "gaussian", "uniform"] = "none"
+    """Distribution of the noise added to the depth of the points in the network's input."""
+    noise_spread: float = 0.0
+    """Standard deviation (gaussian) or half width (uniform) of that noise, metres."""
+    colour_jitter: float = 0.0
+    """Brightness, contrast, saturation and each colour of the network's input image are multiplied by factors in
+    1 - j .. 1 + j; the losses see the original. 0 = off, as published."""
+    depth_scale: float = 1.0
+    """Largest factor by which the whole scene grows or shrinks: points, ground truth and known motion alike, so that
+    a network cannot learn the size of one room by heart. 1 = off, as published."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "crop", tuple(self.crop))
+        object.__setattr__(self, "point_removal", tuple(self.point_removal))
+        if min(self.crop) < MINIMUM_SIZE:
+            raise ValueError(
+                f"expected a crop of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, got height and width {self.crop}"
+            )
+        low, high = self.point_removal
+        if not 0 <= low <= high < 1:
+            raise ValueError(f"expected 0 <= low <= high < 1 as range of removed points, got {self.point_removal}")
+        for name in ("flip_horizontal", "flip_vertical", "point_removal_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"expected {name} as a probability in 0..1, got {getattr(self, name)}")
+        if not 0 <= self.colour_jitter < 1 or self.depth_scale < 1:
+            raise ValueError(
+                f"expected colour_jitter in 0..1 and depth_scale of at least 1, got {self.colour_jitter} and {self.depth_scale}"
+            )
+        if self.noise_spread < 0:
+            raise ValueError(f"expected noise_spread of at least 0 m, got {self.noise_spread}")
+
+
+@dataclass(frozen=True)
+class AugmentedTriplet:
+    """One training sample.
+
+    Attributes:
+        triplet: cropped, flipped and scaled, with all its points: what the losses see.
+        input_image: image for the depth network, (H, W, 3), uint8.
+        input_depth: sparse depth for the depth network, points removed and noise added, (H, W), metres; 0 = unmeasured.
+    """
+
+    triplet: Triplet
+    input_image: ImageArray
+    input_depth: FloatArray
+
+
+def augment(
+    triplet: Triplet, config: AugmentationConfig, generator: np.random.Generator, probability: float = 1.0
+) -> AugmentedTriplet:
+    """Draw one augmentation of a triplet.
+
+    Args:
+        triplet: as read.
+        config: what to draw.
+        generator: source of every draw.
+        probability: schedule factor of flips, removal and noise; crops always happen.
+
+    Returns:
+        What the losses see and what the network sees.
+    """
+    triplet = crop(triplet, *_crop_offset(triplet.frame.size, config, generator, triplet.frame.name), *config.crop)
+    if generator.random() < config.flip_horizontal * probability:
+        triplet = flip(triplet, horizontal=True)
+    if generator.random() < config.flip_vertical * probability:
+        triplet = flip(triplet, horizontal=False)
+    if config.depth_scale > 1 and generator.random() < probability:
+        triplet = scale_depth(triplet, config.depth_scale ** generator.uniform(-1, 1))
+    sparse_depth, image = triplet.frame.sparse_depth, triplet.frame.image
+    if generator.random() < config.point_removal_probability * probability:
+        sparse_depth = remove_points(sparse_depth, generator.uniform(*config.point_removal), generator)
+    if config.noise != "none" and generator.random() < probability:
+        sparse_depth = add_noise(sparse_depth, config.noise, config.noise_spread, generator)
+    if config.colour_jitter > 0 and generator.random() < probability:
+        image = jitter_colour(image, config.colour_jitter, generator)
+    return AugmentedTriplet(triplet, image, sparse_depth)
+
+
+def crop(triplet: Triplet, top: int, left: int, height: int, width: int) -> Triplet:
+    """Cut a window out of all images and depth maps; cx and cy move by the offset."""
+    window = np.s_[top : top + height, left : left + width]
+    frame = triplet.frame
+    shift = np.array([[0, 0, left], [0, 0, top], [0, 0, 0]], np.float32)
+    cropped = Frame(
+        image=frame.image[window],
+        sparse_depth=frame.sparse_depth[window],
+        intrinsics=frame.intrinsics - shift,
+        ground_truth=None if frame.ground_truth is None else frame.ground_truth[window],
+        name=frame.name,
+    )
+    return replace(
+        triplet, frame=cropped, previous_image=triplet.previous_image[window], next_image=triplet.next_image[window]
+    )
+
+
+def flip(triplet: Triplet, *, horizontal: bool) -> Triplet:
+    """Mirror left and right, or top and bottom; the principal point and the poses are mirrored too."""
+    frame = triplet.frame
+    axis = 1 if horizontal else 0
+    row = 1 - axis
+    mirrored_intrinsics = frame.intrinsics.copy()
+    mirrored_intrinsics[row, 2] = frame.size[axis] - 1 - frame.intrinsics[row, 2]
+    mirrored_intrinsics[0, 1] = -frame.intrinsics[0, 1]
+    mirror = np.diag([-1, 1, 1, 1] if horizontal else [1, -1, 1, 1]).astype(np.float32)
+    mirrored = Frame(
+        image=np.flip(frame.image, axis),
+        sparse_depth=np.flip(frame.sparse_depth, axis),
+        intrinsics=mirrored_intrinsics,
+        ground_truth=None if frame.ground_truth is None else np.flip(frame.ground_truth, axis),
+        name=frame.name,
+    )
+    return Triplet(
+        frame=mirrored,
+        previous_image=np.flip(triplet.previous_image, axis),
+        next_image=np.flip(triplet.next_image, axis),
+        T_previous_current=None if triplet.T_previous_current is None else mirror @ triplet.T_previous_current @ mirror,
+        T_next_current=None if triplet.T_next_current is None else mirror @ triplet.T_next_current @ mirror,
+    )
+
+
+def remove_points(sparse_depth: FloatArray, fraction: float, generator: np.random.Generator) -> FloatArray:
+    """Set a random ``fraction`` of the measured pixels to 0."""
+    points = np.flatnonzero(sparse_depth)
+    removed = generator.choice(points, size=round(fraction * points.size), replace=False)
+    thinned = sparse_depth.copy()
+    thinned.flat[removed] = 0
+    return thinned
+
+
+def add_noise(
+    sparse_depth: FloatArray,
+    distribution: Literal["gaussian", "uniform"],
+    spread: float,
+    generator: np.random.Generator,
+) -> FloatArray:
+    """Add noise of ``spread`` metres to measured pixels; a point never falls to or below 0."""
+    draw = generator.standard_normal if distribution == "gaussian" else lambda size: generator.uniform(-1, 1, size)
+    noisy = sparse_depth + (spread * draw(sparse_depth.shape)).astype(np.float32)
+    return np.where((sparse_depth > 0) & (noisy > 0), noisy, sparse_depth)
+
+
+def scale_depth(triplet: Triplet, factor: float) -> Triplet:
+    """Make the world ``factor`` times as large: depth and translations grow, images and rotations stay."""
+    frame = triplet.frame
+    return replace(
+        triplet,
+        frame=replace(
+            frame,
+            sparse_depth=frame.sparse_depth * np.float32(factor),
+            ground_truth=None if frame.ground_truth is None else frame.ground_truth * np.float32(factor),
+        ),
+        T_previous_current=None if triplet.T_previous_current is None else _grown(triplet.T_previous_current, factor),
+        T_next_current=None if triplet.T_next_current is None else _grown(triplet.T_next_current, factor),
+    )
+
+
+def jitter_colour(image: ImageArray, spread: float, generator: np.random.Generator) -> ImageArray:
+    """Multiply brightness, contrast, saturation and each colour by random factors in 1 - spread .. 1 + spread."""
+    brightness, contrast, saturation, *colours = generator.uniform(1 - spread, 1 + spread, 6).astype(np.float32)
+    jittered = image * (brightness * np.array(colours, np.float32))
+    grey = jittered.mean(axis=2, keepdims=True)
+    jittered = grey + saturation * (jittered - grey)
+    middle = grey.mean()
+    return (middle + contrast * (jittered - middle)).clip(0, 255).astype(np.uint8)
+
+
+def _grown(transform: FloatArray, factor: float) -> FloatArray:
+    grown = transform.copy()
+    grown[:3, 3] *= factor
+    return grown
+
+
+def _crop_offset(
+    size: tuple[int, int], config: AugmentationConfig, generator: np.random.Generator, name: str
+) -> tuple[int, int]:
+    """Top and left of the crop."""
+    room_y, room_x = size[0] - config.crop[0], size[1] - config.crop[1]
+    if room_y < 0 or room_x < 0:
+        raise ValueError(
+            f"expected frames of at least the crop's {config.crop[1]}x{config.crop[0]} (width x height), "
+            f"got {size[1]}x{size[0]} (frame '{name}'); choose a smaller crop"
+        )
+    if config.crop_horizontal == "anchored":
+        left = int(generator.choice([0, room_x // 2, room_x]))
+    else:
+        left = int(generator.integers(room_x + 1))
+    if config.crop_vertical == "bottom":
+        top = room_y
+    elif config.crop_vertical == "random":
+        top = int(generator.integers(room_y + 1))
+    else:
+        anchored = generator.random() < 0.3
+        top = int(generator.choice([room_y // 2, room_y])) if anchored else room_y // 2
+    return top, left

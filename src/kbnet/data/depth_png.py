@@ -1,0 +1,64 @@
+"""The one codec of depth files: 16-bit greyscale PNG, metres x 256, 0 = unmeasured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kbnet.atomic import atomic_path
+from kbnet.data.image_file import open_picture
+from kbnet.frame import FloatArray, check_depth
+
+UNITS_PER_METRE = 256.0
+MAXIMUM_DEPTH = 65535 / UNITS_PER_METRE
+"""Deepest value that 16 bits hold, metres."""
+
+_SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+
+
+def read_depth_png(path: str | Path) -> FloatArray:
+    """Read a depth map.
+
+    Args:
+        path: 16-bit greyscale PNG of metres x 256.
+
+    Returns:
+        Depth along z, (H, W), float32 metres; 0 = unmeasured.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, not a PNG, or not 16-bit greyscale.
+    """
+    picture = open_picture(path, "a depth map")
+    if picture.format != "PNG" or picture.mode not in _SIXTEEN_BIT_MODES:
+        raise ValueError(
+            f"expected a 16-bit greyscale PNG (metres x 256) as depth map, got mode '{picture.mode}' "
+            f"({picture.format}) in {path}; write it with kbnet.data.depth_png.write_depth_png"
+        )
+    return np.asarray(picture).astype(np.float32) / np.float32(UNITS_PER_METRE)
+
+
+def write_depth_png(path: str | Path, depth: FloatArray) -> None:
+    """Write a depth map, rounded to 1/256 m; the file appears whole or not at all.
+
+    Args:
+        path: the PNG to write; missing folders are made.
+        depth: depth along z, (H, W), floating-point metres; 0 = unmeasured (and what is nearer than 2 mm becomes so).
+
+    Raises:
+        ValueError: a value is negative, not finite, or deeper than 255.996 m.
+    """
+    where = f" (for {path})"
+    depth = check_depth(depth, "depth", np.shape(depth)[:2], where=where)
+    if depth.size == 0:
+        raise ValueError(f"expected a depth map with pixels, got shape {depth.shape}{where}; check its size")
+    units = np.rint(depth * np.float32(UNITS_PER_METRE))
+    if units.max() > 65535:
+        raise ValueError(
+            f"expected depth of at most {MAXIMUM_DEPTH:.3f} m, got {depth.max():.3f} m{where}; "
+            "a 16-bit PNG of metres x 256 holds no more: clip it, or set it to 0"
+        )
+    with atomic_path(path) as temporary:
+        Image.fromarray(units.astype(np.uint16)).save(temporary, format="PNG")

@@ -1,0 +1,114 @@
+"""Images and camera intrinsics from files."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kbnet.frame import FloatArray, ImageArray, check_intrinsics
+
+_SHAPES = {9: (3, 3), 12: (3, 4), 16: (4, 4)}
+_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
+def read_image(path: str | Path) -> ImageArray:
+    """Read an 8-bit colour or grey image of any format that Pillow knows.
+
+    Transparency is dropped, and the orientation tag of a photograph is not applied: pixels stay where the
+    calibration and the depth map have them.
+
+    Args:
+        path: PNG, JPEG, …
+
+    Returns:
+        RGB, (H, W, 3), uint8; a grey image has three equal channels.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, not an image, or deeper than 8 bits.
+    """
+    picture = open_picture(path, "an image")
+    if picture.mode.startswith("I") or picture.mode == "F":
+        raise ValueError(
+            f"expected an 8-bit colour or grey image, got mode '{picture.mode}' in {path}; "
+            "convert it to 8 bits (a 16-bit PNG is read as a depth map)"
+        )
+    return np.array(picture.convert("RGB"), dtype=np.uint8)
+
+
+def read_intrinsics(path: str | Path) -> FloatArray:
+    """Read the pinhole matrix K.
+
+    Args:
+        path: ``.npy``, or text of nine numbers row by row, on one line or three; ``#`` begins a comment.
+
+    Returns:
+        K, (3, 3), float32, pixels.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds something else than an invertible 3x3 pinhole matrix.
+    """
+    numbers = _read_npy(path) if Path(path).suffix == ".npy" else read_numbers(path, "the matrix K")
+    if numbers.size not in _SHAPES:
+        raise ValueError(f"expected the 9 numbers of a 3x3 matrix K, got {numbers.size} in {path}; write K row by row")
+    return check_intrinsics(numbers.reshape(_SHAPES[numbers.size]), where=f" in {path}")
+
+
+def read_numbers(path: str | Path, what: str) -> NDArray[np.float64]:
+    """Read whitespace- or comma-separated numbers from a text file in which ``#`` begins a comment.
+
+    Args:
+        path: the text file.
+        what: what it should hold, for the error message.
+
+    Returns:
+        (N,), float64.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds something else than numbers.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        words = " ".join(line.partition("#")[0] for line in lines).replace(",", " ").split()
+        return np.array([float(word) for word in words], dtype=np.float64)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"expected {what} in {path}, but there is no such file; check the path") from None
+    except ValueError as error:
+        raise ValueError(f"expected {what} as numbers in a text file, got {path} ({error}); check the file") from None
+
+
+def open_picture(path: str | Path, what: str) -> Image.Image:
+    """Open and fully decode an image file.
+
+    Args:
+        path: any format that Pillow knows.
+        what: what it should hold, for the error message.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated or not an image.
+    """
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture
+    except FileNotFoundError:
+        raise FileNotFoundError(f"expected {what} in {path}, but there is no such file; check the path") from None
+    except _DECODING_ERRORS as error:
+        raise ValueError(f"expected {what}, but {path} cannot be read ({error}); copy it again") from None
+
+
+def _read_npy(path: str | Path) -> NDArray[np.float64]:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"expected the matrix K in {path}, but there is no such file; check the path") from None
+    except (OSError, ValueError, TypeError, EOFError) as error:
+        raise ValueError(f"expected K from numpy.save, but {path} cannot be read ({error}); save it again") from None

@@ -1,0 +1,124 @@
+"""Dense depth from sparse points alone: nearest point, and linear over the Delaunay triangulation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import Delaunay, QhullError
+
+from kbnet.frame import FloatArray
+
+IntArray = NDArray[np.int64]
+Float64Array = NDArray[np.float64]
+
+_BLOCK = 512
+"""Triangles drawn at a time: fresh memory for larger arrays would cost more than the arithmetic on them."""
+
+
+def nearest(sparse_depth: FloatArray) -> FloatArray:
+    """Give every pixel the depth of the measured pixel nearest to it in the image.
+
+    Args:
+        sparse_depth: depth along z at a few pixels, (H, W), metres; 0 = unmeasured.
+
+    Returns:
+        Depth, (H, W), float32 metres; all 0 where nothing is measured.
+    """
+    measured = sparse_depth > 0
+    if not measured.any():
+        return np.zeros(sparse_depth.shape, np.float32)
+    # Exact, and faster than a k-d tree even where that is asked for the pixels outside the hull alone.
+    rows, columns = distance_transform_edt(~measured, return_distances=False, return_indices=True)
+    depth: FloatArray = sparse_depth[rows, columns].astype(np.float32, copy=False)
+    return depth
+
+
+def linear(sparse_depth: FloatArray) -> FloatArray:
+    """Interpolate linearly in the triangles of a Delaunay triangulation; nearest point outside their hull.
+
+    Args:
+        sparse_depth: depth along z at a few pixels, (H, W), metres; 0 = unmeasured.
+
+    Returns:
+        Depth, (H, W), float32 metres, equal to the sparse depth where that is measured. With fewer than three points,
+        or points on one line, the same as ``nearest``; all 0 where nothing is measured.
+    """
+    depth = nearest(sparse_depth)
+    rows, columns = np.nonzero(sparse_depth > 0)
+    if rows.size < 3:
+        return depth
+    try:
+        triangles = Delaunay(np.stack([columns, rows], axis=1)).simplices
+    except QhullError:
+        return depth
+    x, y, z = (corner[triangles] for corner in (columns, rows, sparse_depth[rows, columns].astype(np.float64)))
+    flat = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) == (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
+    x, y, z = x[~flat], y[~flat], z[~flat]
+    for begin in range(0, len(x), _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        _rasterise(depth, x[block], y[block], z[block])
+    depth[rows, columns] = sparse_depth[rows, columns]
+    return depth
+
+
+def _rasterise(depth: FloatArray, x: IntArray, y: IntArray, z: Float64Array) -> None:
+    """Overwrite ``depth`` in triangles with corners at whole pixels ``x``, ``y`` and depth ``z``, each (N, 3).
+
+    On every row that a triangle crosses, its long side (top to bottom corner) and one of its two short sides bound a
+    span of pixels, on which its plane is evaluated.
+    """
+    order = np.argsort(y, axis=1)
+    x, y = np.take_along_axis(x, order, axis=1), np.take_along_axis(y, order, axis=1)
+    z = np.take_along_axis(z, order, axis=1)
+    run, rise = np.diff(x, axis=1), np.diff(y, axis=1)
+    rows = y[:, 2] - y[:, 0] + 1
+    long_side = _columns(x[:, 0], run.sum(axis=1), rise.sum(axis=1), rows)
+    short_sides = _columns(x[:, :2].ravel(), run.ravel(), rise.ravel(), (rise + np.array([0, 1])).ravel())
+    first = np.ceil(np.minimum(long_side, short_sides)).astype(np.int64)
+    last = np.floor(np.maximum(long_side, short_sides)).astype(np.int64)
+
+    triangle, step = _expand(rows)
+    row = y[triangle, 0] + step
+    along_x, along_y, constant = (coefficient[triangle] for coefficient in _planes(x, y, z))
+    start = along_x * first + along_y * row + constant
+    _fill_spans(depth.reshape(-1), row * depth.shape[1] + first, np.maximum(last - first + 1, 0), start, along_x)
+
+
+def _columns(x: IntArray, run: IntArray, rise: IntArray, rows: IntArray) -> Float64Array:
+    """x of line segments on their first ``rows`` rows, one after another; a level segment stays at its beginning.
+
+    A quotient of whole numbers comes out exact where it is whole and is at least 1 / rise from a whole number
+    elsewhere, so rounding it up or down afterwards makes no mistake.
+    """
+    segment, step = _expand(rows)
+    return x[segment] + run[segment] * step / np.maximum(rise, 1)[segment]
+
+
+def _planes(x: IntArray, y: IntArray, z: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """Coefficients a, b, c, each (N,), of the planes z = a x + b y + c through triangles (N, 3)."""
+    (x1, x2), (y1, y2), (z1, z2) = ((corners[:, 1:] - corners[:, :1]).T for corners in (x, y, z))
+    area = x1 * y2 - x2 * y1
+    along_x, along_y = (z1 * y2 - z2 * y1) / area, (x1 * z2 - x2 * z1) / area
+    return along_x, along_y, z[:, 0] - along_x * x[:, 0] - along_y * y[:, 0]
+
+
+def _fill_spans(
+    pixels: FloatArray, first: IntArray, lengths: IntArray, start: Float64Array, slope: Float64Array
+) -> None:
+    """Write start, start + slope, start + 2 slope, … to the ``lengths`` pixels from ``first`` on."""
+    begin = np.cumsum(lengths) - lengths
+    step = np.arange(lengths.sum(), dtype=np.int32)
+    pixel = np.repeat(first - begin, lengths)
+    pixel += step
+    step -= np.repeat(begin.astype(np.int32), lengths)
+    values = np.repeat(slope.astype(np.float32), lengths)
+    values *= step
+    values += np.repeat(start.astype(np.float32), lengths)
+    pixels[pixel] = values
+
+
+def _expand(counts: IntArray) -> tuple[IntArray, IntArray]:
+    """For counts (2, 3) return the owner (0, 0, 1, 1, 1) and the step (0, 1, 0, 1, 2) of every item."""
+    owner = np.repeat(np.arange(counts.size), counts)
+    return owner, np.arange(owner.size) - np.repeat(np.cumsum(counts) - counts, counts)

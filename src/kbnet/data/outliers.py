@@ -1,0 +1,96 @@
+"""Which sparse points to believe: none that lie behind what is in front of them, none that stand alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.spatial import Delaunay, QhullError
+from torch import Tensor
+
+from kbnet.frame import FloatArray
+
+OutlierRule = Literal["window", "support"]
+
+SUPPORT_TOLERANCE = 0.05
+"""Two neighbours support each other if the logarithms of their depths differ by less than this ..."""
+SUPPORT_SLOPE_PER_RAD = 1.5
+"""... plus this times the angle between them: a plane seen at 56° from its normal changes by tan 56° = 1.5 a radian."""
+
+
+def kept_points(
+    sparse_depth: Tensor, intrinsics: Tensor, *, rule: OutlierRule = "window", window: int = 7, threshold: float = 1.5
+) -> Tensor:
+    """Which sparse points to believe, by :func:`unoccluded_points` (rule ``window``) or :func:`supported_points`.
+
+    Args:
+        sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
+        intrinsics: K, (B, 3, 3), pixels.
+        rule: which of the two; ``window`` is the published one.
+        window: of the rule ``window``, odd, pixels.
+        threshold: of the rule ``window``, metres.
+
+    Returns:
+        Validity, (B, 1, H, W), float: 1 where a point is kept, 0 where it is an outlier or unmeasured.
+    """
+    if rule == "support":
+        return supported_points(sparse_depth, intrinsics)
+    return unoccluded_points(sparse_depth, window, threshold)
+
+
+def unoccluded_points(sparse_depth: Tensor, window: int = 7, threshold: float = 1.5) -> Tensor:
+    """Which sparse points have nothing far in front of them (published system, section 2).
+
+    Unmeasured pixels and the border count as 10 times the largest depth of the sample; a point is an outlier
+    where the minimum of its window is more than ``threshold`` nearer than the point.
+
+    Args:
+        sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
+        window: odd window size, pixels.
+        threshold: metres.
+
+    Returns:
+        Validity, (B, 1, H, W), float: 1 where a point is kept, 0 where it is an outlier or unmeasured.
+    """
+    measured = sparse_depth > 0
+    far = 10 * sparse_depth.amax(dim=(1, 2, 3), keepdim=True)
+    # The padding of max_pool2d is -infinity, so under the minus sign the border never is the minimum, as with `far`.
+    nearest = -F.max_pool2d(-sparse_depth.where(measured, far), window, stride=1, padding=window // 2)
+    return (measured & (nearest >= sparse_depth - threshold)).to(sparse_depth.dtype)
+
+
+def supported_points(sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
+    """Which sparse points agree with at least one neighbour in their Delaunay triangulation.
+
+    Two neighbours agree if |ln z₁ - ln z₂| < 0.05 + 1.5 · angle between them in radians: they may lie on one
+    surface. A false range rarely finds such a neighbour; a true point rarely has none. Our own rule; with fewer
+    than four points, or points on one line, all are kept. Computed on the CPU, sample by sample.
+
+    Args:
+        sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
+        intrinsics: K, (B, 3, 3), pixels.
+
+    Returns:
+        Validity, (B, 1, H, W), float: 1 where a point is kept, 0 where it is not or where nothing is measured.
+    """
+    samples = zip(sparse_depth[:, 0].float().cpu().numpy(), intrinsics[:, 0, 0].tolist(), strict=True)
+    kept = np.stack([_supported(depth, fx_px) for depth, fx_px in samples])
+    return torch.from_numpy(kept)[:, None].to(sparse_depth.device, sparse_depth.dtype)
+
+
+def _supported(sparse_depth: FloatArray, fx_px: float) -> FloatArray:
+    kept = (sparse_depth > 0).astype(np.float32)
+    rows, columns = np.nonzero(kept)
+    try:
+        first, neighbours = Delaunay(np.stack([columns, rows], axis=1)).vertex_neighbor_vertices
+    except (QhullError, ValueError):  # fewer than four points, or all on one line
+        return kept
+    point = np.repeat(np.arange(rows.size), np.diff(first))
+    log_depth = np.log(sparse_depth[rows, columns])
+    angle_rad = np.hypot(rows[point] - rows[neighbours], columns[point] - columns[neighbours]) / fx_px
+    agree = np.abs(log_depth[point] - log_depth[neighbours]) < SUPPORT_TOLERANCE + SUPPORT_SLOPE_PER_RAD * angle_rad
+    alone = np.bincount(point, agree, minlength=rows.size) == 0
+    kept[rows[alone], columns[alone]] = 0
+    return kept

@@ -1,0 +1,119 @@
+"""Dense depth and its image to sparse points like those that visual-inertial odometry tracks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, maximum_filter, sobel
+
+from kbnet.frame import FloatArray, ImageArray, check_depth, check_image
+
+INTEGRATION_SIGMA_PX = 1.5
+"""Standard deviation of the Gaussian window over which gradients are gathered to a corner's strength."""
+CHOICE = 2
+"""Local maxima per point asked for: the weaker half is left out, so that blank surfaces get few points."""
+
+_GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def sample_points(
+    image: ImageArray,
+    depth: FloatArray,
+    points: int,
+    generator: np.random.Generator,
+    *,
+    range_noise: float = 0.01,
+    outlier_share: float = 0.0,
+) -> FloatArray:
+    """Measure depth at the strongest corners of an image, as a tracker of corners would.
+
+    Args:
+        image: RGB, (H, W, 3), uint8.
+        depth: true depth along z, (H, W), metres; 0 = unmeasured, never sampled.
+        points: how many pixels to measure; where fewer have depth, those.
+        generator: source of every draw.
+        range_noise: relative standard deviation of the measured depth; drawn log-normal, so that it stays positive.
+        outlier_share: fraction of the points whose depth is drawn anew, anywhere between the nearest and the
+            farthest true depth, as a wrong match gives.
+
+    Returns:
+        Sparse depth, (H, W), float32 metres; 0 = unmeasured. Nothing is rounded: a depth PNG does that when written.
+
+    Raises:
+        ValueError: image and depth do not fit, or a number is out of range.
+    """
+    check_image(image)
+    depth = check_depth(depth, "depth", image.shape[:2])
+    if range_noise < 0 or not 0 <= outlier_share <= 1:
+        raise ValueError(
+            f"expected range_noise of at least 0 and outlier_share in 0..1, got {range_noise} and {outlier_share}"
+        )
+    measured = depth > 0
+    rows, columns = spread_corners(corner_strength(image), measured, points, generator)
+    found = depth[rows, columns] * np.exp(range_noise * generator.standard_normal(rows.size))
+    outliers = generator.permutation(rows.size)[: round(outlier_share * rows.size)]
+    if outliers.size:
+        found[outliers] = generator.uniform(depth[measured].min(), depth.max(), outliers.size)
+    sparse_depth = np.zeros_like(depth)
+    sparse_depth[rows, columns] = found
+    return sparse_depth
+
+
+def corner_strength(image: ImageArray) -> FloatArray:
+    """Least change of a grey patch under any small shift: the smaller eigenvalue of the structure tensor.
+
+    Shi & Tomasi, "Good Features to Track", CVPR 1994.
+
+    Args:
+        image: RGB, (H, W, 3), uint8.
+
+    Returns:
+        Strength, (H, W), float32, at least 0; 0 where the image is blank or changes along one direction only.
+    """
+    grey = image.astype(np.float32) @ _GREY_WEIGHTS
+    along_x, along_y = sobel(grey, axis=1), sobel(grey, axis=0)
+    xx, yy, xy = (
+        gaussian_filter(product, INTEGRATION_SIGMA_PX)
+        for product in (along_x * along_x, along_y * along_y, along_x * along_y)
+    )
+    strength: FloatArray = (xx + yy) / 2 - np.hypot((xx - yy) / 2, xy)
+    return np.maximum(strength, 0)
+
+
+def spread_corners(
+    strength: FloatArray, measured: NDArray[np.bool_], count: int, generator: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Choose the strongest of those pixels that are the strongest in a window around them.
+
+    The window is the widest that leaves ``CHOICE`` candidates a point; so the points stand apart as far as
+    their number allows. Equal strengths, as in a blank image, are put in random order.
+
+    Args:
+        strength: (H, W), at least 0.
+        measured: pixels that may be chosen, (H, W).
+        count: how many to choose.
+        generator: breaks ties.
+
+    Returns:
+        Rows and columns, strongest first: ``count`` of each, or as many as there are measured pixels.
+
+    Raises:
+        ValueError: count is not positive.
+    """
+    if count < 1:
+        raise ValueError(f"expected at least 1 point, got {count}")
+    rivals = np.where(measured, strength, -1)
+    # Window maxima of radius r are more than r apart, so a wider window than this cannot leave enough of them.
+    radius = math.isqrt(strength.size // (CHOICE * count))
+    candidates = np.flatnonzero(measured)
+    while radius > 0:
+        peaks = np.flatnonzero(measured & (maximum_filter(rivals, 2 * radius + 1) == rivals))
+        if peaks.size >= (CHOICE * count if radius > 1 else count):
+            candidates = peaks
+            break
+        radius -= 1
+    order = np.lexsort((generator.random(candidates.size), -strength.flat[candidates]))
+    rows, columns = np.unravel_index(candidates[order[:count]], strength.shape)
+    return rows, columns

@@ -1,0 +1,191 @@
+"""The native layout: one folder a sequence, its frames sorted by name."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.data.depth_png import read_depth_png
+from kbnet.data.image_file import read_image, read_intrinsics, read_numbers
+from kbnet.frame import FloatArray, Frame, ImageArray, Triplet, check_pose
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+class Sequence:
+    """A folder of consecutive frames of one camera, listed once and read frame by frame.
+
+    ::
+
+        K.txt  image/<name>.png|jpg  sparse_depth/<name>.png  [ground_truth/<name>.png]  [absolute_pose/<name>.txt]
+
+    Attributes:
+        folder: the sequence folder.
+        name: the last part of its path.
+        names: the frames' names (file names without suffix), sorted.
+        intrinsics: pinhole matrix K, (3, 3), float32 pixels.
+        has_ground_truth, has_poses: whether the sequence has the folder ``ground_truth``, ``absolute_pose``.
+    """
+
+    def __init__(self, folder: str | Path, *, sparse_depth: str = "sparse_depth") -> None:
+        """List the folder and read K.
+
+        Args:
+            folder: the sequence folder.
+            sparse_depth: the folder of sparse depth maps inside it, such as ``sparse_depth_500``.
+
+        Raises:
+            FileNotFoundError: the folder, its images, K.txt or sparse depth maps are missing.
+            ValueError: K.txt holds no pinhole matrix, or two images share a name.
+        """
+        self.folder = Path(folder)
+        self.name = self.folder.resolve().name
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"expected a sequence folder, but there is no folder {folder}; check the path")
+        self._images = _list_images(self.folder)
+        self.names = tuple(path.stem for path in self._images)
+        if not (self.folder / "K.txt").is_file():
+            raise FileNotFoundError(
+                f"expected K.txt (the 9 numbers of the 3x3 intrinsics) in {folder}, but there is none; "
+                "write the camera's calibration there"
+            )
+        self.intrinsics = read_intrinsics(self.folder / "K.txt")
+        self._sparse_depth = _find_sparse_depth(self.folder, sparse_depth, self.names)
+        self.has_ground_truth = (self.folder / "ground_truth").is_dir()
+        self.has_poses = (self.folder / "absolute_pose").is_dir()
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"Sequence('{self.folder}', sparse_depth='{self._sparse_depth.name}', {len(self)} frames)"
+
+    def image(self, index: int) -> ImageArray:
+        """Image of one frame: RGB, (H, W, 3), uint8."""
+        return read_image(self._images[index])
+
+    def sparse_depth(self, index: int) -> FloatArray:
+        """Sparse depth of one frame, (H, W), float32 metres; 0 = unmeasured."""
+        return read_depth_png(self._sparse_depth / f"{self.names[index]}.png")
+
+    def frame(self, index: int) -> Frame:
+        """Read one frame, with its ground truth if there is a file of it.
+
+        Raises:
+            FileNotFoundError, ValueError: a file is missing, unreadable, or does not fit the others.
+        """
+        ground_truth = self.folder / "ground_truth" / f"{self.names[index]}.png"
+        return Frame(
+            image=self.image(index),
+            sparse_depth=self.sparse_depth(index),
+            intrinsics=self.intrinsics,
+            ground_truth=read_depth_png(ground_truth) if ground_truth.is_file() else None,
+            name=self.names[index],
+        )
+
+    def pose(self, index: int) -> NDArray[np.float64]:
+        """Read where the camera was.
+
+        Returns:
+            ``T_world_camera``, (4, 4), float64, metres: a point x in the camera is ``T_world_camera @ x`` in the world.
+
+        Raises:
+            FileNotFoundError: the frame has no pose file.
+            ValueError: the file is not a rigid 3x4 or 4x4 transform.
+        """
+        path = self._pose_path(index)
+        numbers = read_numbers(path, "a camera-to-world pose")
+        if numbers.size not in (12, 16):
+            raise ValueError(
+                f"expected a camera-to-world pose as 3x4 or 4x4 numbers, got {numbers.size} in {path}; "
+                "write it row by row"
+            )
+        T_world_camera = np.eye(4)
+        T_world_camera[: numbers.size // 4] = numbers.reshape(-1, 4)
+        check_pose(T_world_camera, "the camera-to-world pose", where=f" in {path}")
+        return T_world_camera
+
+    def triplet(self, index: int, gap: int) -> Triplet:
+        """Read a frame with the images ``gap`` frames before and after it.
+
+        The motion between them is filled in where all three frames have a pose file:
+        ``T_previous_current = inverse(T_world_previous) @ T_world_current``.
+
+        Raises:
+            FileNotFoundError, ValueError: a file is missing, unreadable, or does not fit the others, or
+                a neighbour lies outside the sequence.
+        """
+        if index not in self.triplet_indices(gap):
+            raise ValueError(
+                f"frame {index} of {self.name} has no neighbours {gap} frames away among {len(self)} frames; "
+                f"use one of {self.triplet_indices(gap)}"
+            )
+        previous, next_ = index - gap, index + gap
+        poses: dict[str, FloatArray] = {}
+        if all(self._pose_path(i).is_file() for i in (previous, index, next_)):
+            T_world_current = self.pose(index)
+            for key, source in (("T_previous_current", previous), ("T_next_current", next_)):
+                poses[key] = np.linalg.solve(self.pose(source), T_world_current).astype(np.float32)
+        return Triplet(self.frame(index), self.image(previous), self.image(next_), **poses)
+
+    def triplet_indices(self, gap: int) -> range:
+        """Indices of the frames that have a neighbour ``gap`` frames before and after.
+
+        Raises:
+            ValueError: the gap is not positive, or the sequence is too short for it.
+        """
+        if gap < 1:
+            raise ValueError(f"expected a gap of at least 1 frame, got {gap}; choose a larger one")
+        if len(self) < 2 * gap + 1:
+            raise ValueError(
+                f"expected at least {2 * gap + 1} frames for a gap of {gap}, got {len(self)} in {self.folder}; "
+                "choose a smaller gap or a longer sequence"
+            )
+        return range(gap, len(self) - gap)
+
+    def _pose_path(self, index: int) -> Path:
+        return self.folder / "absolute_pose" / f"{self.names[index]}.txt"
+
+
+def _list_images(folder: Path) -> list[Path]:
+    if not (folder / "image").is_dir():
+        raise FileNotFoundError(
+            f"expected a folder image/ in {folder}, but its folders are: {', '.join(_subfolders(folder)) or 'none'}; "
+            "name a sequence folder, and put its frames into image/"
+        )
+    images = sorted(
+        (path for path in (folder / "image").glob("[!.]*") if path.suffix.lower() in IMAGE_SUFFIXES),
+        key=lambda path: path.stem,
+    )
+    if not images:
+        raise FileNotFoundError(f"expected PNG or JPEG files in {folder / 'image'}, got none; put the frames there")
+    for first, second in pairwise(images):
+        if first.stem == second.stem:
+            raise ValueError(
+                f"expected one image a frame, got {first.name} and {second.name} in {folder / 'image'}; "
+                "remove one of them"
+            )
+    return images
+
+
+def _find_sparse_depth(folder: Path, name: str, frames: tuple[str, ...]) -> Path:
+    if not (folder / name).is_dir():
+        others = [other for other in _subfolders(folder) if other.startswith("sparse_depth")]
+        remedy = f"choose {' or '.join(others)} with --sparse-depth" if others else "put the sparse depth maps there"
+        raise FileNotFoundError(f"expected sparse depth in {folder / name}, but there is no such folder; {remedy}")
+    present = {path.name for path in (folder / name).iterdir()}
+    missing = [frame for frame in frames if f"{frame}.png" not in present]
+    if missing:
+        raise FileNotFoundError(
+            f"expected a sparse depth PNG for every image, but {len(missing)} of {len(frames)} are missing, "
+            f"first {folder / name / missing[0]}.png; add them, or remove the images without"
+        )
+    return folder / name
+
+
+def _subfolders(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))

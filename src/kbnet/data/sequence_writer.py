@@ -1,0 +1,99 @@
+"""Writing the native layout: a sequence folder appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kbnet.data.depth_png import write_depth_png
+from kbnet.frame import FloatArray, Frame, check_pose
+
+
+class SequenceWriter:
+    """Adds frames to a sequence folder; made by :func:`new_sequence`."""
+
+    def __init__(self, folder: Path, intrinsics: FloatArray) -> None:
+        self._folder = folder
+        (folder / "image").mkdir(parents=True)
+        np.savetxt(folder / "K.txt", intrinsics, fmt="%.6f")
+
+    def add(self, frame: Frame, T_world_camera: NDArray[np.float64] | None = None) -> None:
+        """Write one frame under its name: image, sparse depth, and the ground truth and pose it has.
+
+        Args:
+            frame: what to write; depth is rounded to 1/256 m.
+            T_world_camera: camera to world, (4, 4), metres; stored as 3x4.
+
+        Raises:
+            ValueError: the pose is not rigid, or a depth is more than 255.996 m.
+        """
+        Image.fromarray(frame.image).save(self._folder / "image" / f"{frame.name}.png")
+        write_depth_png(self._folder / "sparse_depth" / f"{frame.name}.png", frame.sparse_depth)
+        if frame.ground_truth is not None:
+            write_depth_png(self._folder / "ground_truth" / f"{frame.name}.png", frame.ground_truth)
+        if T_world_camera is not None:
+            check_pose(T_world_camera, "T_world_camera", where=f" (frame '{frame.name}')")
+            path = self._folder / "absolute_pose" / f"{frame.name}.txt"
+            path.parent.mkdir(exist_ok=True)
+            np.savetxt(path, T_world_camera[:3], fmt="%.9f")
+
+
+@contextmanager
+def new_sequence(folder: str | Path, intrinsics: FloatArray, *, overwrite: bool = False) -> Iterator[SequenceWriter]:
+    """Collect frames in a hidden folder beside ``folder``; rename it when the block ends without an error.
+
+    On any error, Ctrl-C too, the hidden folder goes, and what stood at ``folder`` stays as it was.
+
+    Args:
+        folder: the sequence folder to appear.
+        intrinsics: K of all its frames, (3, 3), pixels.
+        overwrite: replace a sequence folder that is there, with everything in it.
+
+    Yields:
+        What takes the frames.
+
+    Raises:
+        ValueError: ``folder`` is a file, or holds something and ``overwrite`` is not given, or holds something
+            that is no sequence.
+    """
+    folder = Path(folder).resolve()
+    _check_free(folder, overwrite)
+    token = uuid4().hex[:12]
+    partial, former = (folder.with_name(f".{folder.name}.{token}.{state}") for state in ("partial", "former"))
+    try:
+        yield SequenceWriter(partial, intrinsics)
+        _check_free(folder, overwrite)
+        if folder.exists():
+            os.replace(folder, former)
+        try:
+            os.replace(partial, folder)
+        except BaseException:
+            if former.exists():
+                os.replace(former, folder)
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def _check_free(folder: Path, overwrite: bool) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ValueError(f"expected a folder to write a sequence to, but {folder} is a file; choose another name")
+    if not any(folder.iterdir()):
+        return
+    if not overwrite:
+        raise ValueError(f"expected a new or empty folder, but {folder} holds files; choose another, or overwrite it")
+    if not ((folder / "K.txt").is_file() and (folder / "image").is_dir()):
+        raise ValueError(
+            f"expected a sequence (K.txt and image/) to overwrite, but {folder} holds something else; choose another folder"
+        )

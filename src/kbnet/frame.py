@@ -1,0 +1,158 @@
+"""Frame and Triplet: the two nouns of this library, and the only place that checks what goes into them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+ImageArray = NDArray[np.uint8]
+
+MINIMUM_SIZE = 32
+"""Smallest height and width in pixels: the encoder halves the resolution five times."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One moment of one camera, checked on construction.
+
+    Attributes:
+        image: RGB, (H, W, 3), uint8.
+        sparse_depth: depth along z at a few pixels, (H, W), float32 metres; 0 = unmeasured.
+        intrinsics: pinhole matrix K, (3, 3), float32 pixels; pixel centres on whole numbers.
+        ground_truth: true depth to judge by, (H, W), float32 metres; 0 = unmeasured; or None.
+        name: what messages and output files call this frame.
+
+    Raises:
+        ValueError: a shape, type or value is not as above; the message says what came and what to do.
+    """
+
+    image: ImageArray
+    sparse_depth: FloatArray
+    intrinsics: FloatArray
+    ground_truth: FloatArray | None = None
+    name: str = "frame"
+
+    def __post_init__(self) -> None:
+        where = f" (frame '{self.name}')"
+        check_image(self.image, where=where)
+        size = self.image.shape[:2]
+        object.__setattr__(self, "sparse_depth", check_depth(self.sparse_depth, "sparse_depth", size, where=where))
+        object.__setattr__(self, "intrinsics", check_intrinsics(self.intrinsics, where=where))
+        if self.ground_truth is not None:
+            object.__setattr__(self, "ground_truth", check_depth(self.ground_truth, "ground_truth", size, where=where))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self.image.shape[0], self.image.shape[1]
+
+
+@dataclass(frozen=True)
+class Triplet:
+    """A frame at time t with the images before and after it: what training without labels needs.
+
+    Attributes:
+        frame: the frame at t.
+        previous_image, next_image: RGB, (H, W, 3), uint8, of the same size as ``frame.image``.
+        T_previous_current, T_next_current: known camera motion, (4, 4), float32, metres: a point x in the
+            camera at t is ``T_previous_current @ x`` in the previous camera; or None where it is not known.
+
+    Raises:
+        ValueError: sizes differ, or only one of the two poses is given, or a pose is not rigid.
+    """
+
+    frame: Frame
+    previous_image: ImageArray
+    next_image: ImageArray
+    T_previous_current: FloatArray | None = None
+    T_next_current: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        where = f" (frame '{self.frame.name}')"
+        for name in ("previous_image", "next_image"):
+            image = getattr(self, name)
+            check_image(image, name, where=where)
+            if image.shape != self.frame.image.shape:
+                raise ValueError(
+                    f"{name} is {_size(image)} but image is {_size(self.frame.image)}{where}; "
+                    "the three images of a triplet must come from one camera at one resolution"
+                )
+        if (self.T_previous_current is None) != (self.T_next_current is None):
+            raise ValueError(f"only one of the two poses is given{where}; give both, or neither")
+        for name in ("T_previous_current", "T_next_current"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, check_pose(getattr(self, name), name, where=where))
+
+
+def check_image(image: Any, name: str = "image", *, where: str = "") -> None:
+    """Accept only (H, W, 3) uint8 of at least 32 pixels a side."""
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"expected {name} as (H, W, 3) uint8 RGB, got {_describe(image)}{where}; convert it to 8-bit RGB")
+    if min(image.shape[:2]) < MINIMUM_SIZE:
+        raise ValueError(
+            f"expected {name} of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, got {_size(image)}{where}; use a larger frame"
+        )
+
+
+def check_depth(depth: Any, name: str, size: tuple[int, int], *, where: str = "") -> FloatArray:
+    """Return a depth map as float32 after checking that it is (H, W), finite and not negative."""
+    if not isinstance(depth, np.ndarray) or depth.ndim != 2 or not np.issubdtype(depth.dtype, np.floating):
+        raise ValueError(
+            f"expected {name} as (H, W) floating-point metres with 0 where unmeasured, got {_describe(depth)}{where}; "
+            "convert it to metres first"
+        )
+    if depth.shape != size:
+        raise ValueError(
+            f"{name} is {_size(depth)} but image is {size[1]}x{size[0]} (width x height){where}; "
+            "depth must be aligned to the image, pixel by pixel"
+        )
+    if not np.isfinite(depth).all():
+        raise ValueError(f"{name} holds {int((~np.isfinite(depth)).sum())} NaN or infinite values{where}; write 0 where there is no depth")
+    if (depth < 0).any():
+        raise ValueError(f"{name} holds {int((depth < 0).sum())} negative values{where}; write 0 where there is no depth")
+    return depth.astype(np.float32, copy=False)
+
+
+def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
+    """Return K as float32 after checking that it is a pinhole matrix [[fx, s, cx], [0, fy, cy], [0, 0, 1]]."""
+    if not isinstance(intrinsics, np.ndarray) or intrinsics.shape != (3, 3):
+        raise ValueError(
+            f"expected intrinsics as a (3, 3) matrix in pixels, got {_describe(intrinsics)}{where}; "
+            "of a 4x4 or 3x4 projection take the upper left 3x3"
+        )
+    k = intrinsics.astype(np.float32)
+    if not np.isfinite(k).all() or k[0, 0] <= 0 or k[1, 1] <= 0 or not np.allclose(k[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]):
+        raise ValueError(
+            f"expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0, "
+            f"got {np.round(k, 4).tolist()}{where}; check the calibration file"
+        )
+    return k
+
+
+def check_pose(pose: Any, name: str, *, where: str = "") -> FloatArray:
+    """Return a rigid transform as float32 after checking shape, orthonormal rotation and last row."""
+    if not isinstance(pose, np.ndarray) or pose.shape != (4, 4):
+        raise ValueError(f"expected {name} as a (4, 4) rigid transform, got {_describe(pose)}{where}; append the row 0 0 0 1 to a 3x4 pose")
+    rotation = pose[:3, :3].astype(np.float64)
+    if not (
+        np.isfinite(pose).all()
+        and np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-2)
+        and np.linalg.det(rotation) > 0
+        and np.allclose(pose[3], [0, 0, 0, 1])
+    ):
+        raise ValueError(f"{name} is not a rigid transform (orthonormal rotation, last row 0 0 0 1){where}; check the pose file")
+    return pose.astype(np.float32)
+
+
+def _size(array: NDArray[Any]) -> str:
+    return f"{array.shape[1]}x{array.shape[0]} (width x height)"
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} array of shape {value.shape}"
+    return f"a {type(value).__name__}"

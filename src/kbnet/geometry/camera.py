@@ -1,0 +1,75 @@
+"""The pinhole camera: viewing rays, intrinsics at other resolutions, backprojection and projection."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+PROJECTION_EPSILON = 1e-7
+"""Added to z before dividing by it (published system, section 5)."""
+
+
+def viewing_rays(intrinsics: Tensor, height: int, width: int) -> Tensor:
+    """Rays K⁻¹ [x, y, 1] through every pixel, by the closed form of the inverse of a pinhole matrix.
+
+    Args:
+        intrinsics: K, (B, 3, 3), pixels.
+        height: number of rows, y = 0 .. height - 1.
+        width: number of columns, x = 0 .. width - 1.
+
+    Returns:
+        Rays with z = 1, (B, 3, height, width), in the type of ``intrinsics``.
+
+    >>> viewing_rays(torch.tensor([[[2.0, 0, 1], [0, 4, 1], [0, 0, 1]]]), 1, 2)[0, :, 0]
+    tensor([[-0.5000,  0.0000],
+            [-0.2500, -0.2500],
+            [ 1.0000,  1.0000]])
+    """
+    x = torch.arange(width, device=intrinsics.device, dtype=intrinsics.dtype)
+    y = torch.arange(height, device=intrinsics.device, dtype=intrinsics.dtype)[:, None]
+    fx, skew, cx = (intrinsics[:, 0, i, None, None] for i in range(3))
+    fy, cy = (intrinsics[:, 1, i, None, None] for i in (1, 2))
+    ray_y = ((y - cy) / fy).expand(-1, height, width)
+    ray_x = (x - cx - skew * ray_y) / fx
+    return torch.stack([ray_x, ray_y, torch.ones_like(ray_x)], dim=1)
+
+
+def scale_intrinsics(intrinsics: Tensor, scale_x: float, scale_y: float) -> Tensor:
+    """Intrinsics of an image whose pixel i lies on pixel i / scale of the original.
+
+    Args:
+        intrinsics: K, (B, 3, 3), pixels.
+        scale_x: factor of the first row (fx, skew, cx).
+        scale_y: factor of the second row (fy, cy).
+
+    Returns:
+        Scaled K, (B, 3, 3), pixels.
+    """
+    return intrinsics * intrinsics.new_tensor([[scale_x], [scale_y], [1.0]])
+
+
+def backproject(depth: Tensor, intrinsics: Tensor) -> Tensor:
+    """Points in the camera for every pixel: z · K⁻¹ [x, y, 1].
+
+    Args:
+        depth: depth along z, (B, 1, H, W), metres.
+        intrinsics: K, (B, 3, 3), pixels.
+
+    Returns:
+        Points, (B, 3, H, W), metres.
+    """
+    return depth * viewing_rays(intrinsics, depth.shape[-2], depth.shape[-1])
+
+
+def project(points: Tensor, intrinsics: Tensor) -> Tensor:
+    """Pixels at which points in the camera appear: K X / (z + 1e-7).
+
+    Args:
+        points: (B, 3, H, W), metres.
+        intrinsics: K, (B, 3, 3), pixels.
+
+    Returns:
+        Pixel coordinates x, y, (B, 2, H, W); pixel centres on whole numbers.
+    """
+    projected = torch.einsum("bij,bjhw->bihw", intrinsics, points)
+    return projected[:, :2] / (projected[:, 2:] + PROJECTION_EPSILON)

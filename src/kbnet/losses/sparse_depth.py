@@ -1,0 +1,20 @@
+"""Agreement of dense depth with depth that was measured."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def measured_depth_loss(depth: Tensor, measured: Tensor, validity: Tensor) -> Tensor:
+    """Mean absolute difference over valid pixels, Σ v |depth - measured| / Σ v, averaged over the batch.
+
+    Args:
+        depth: dense depth, (B, 1, H, W), metres.
+        measured: sparse depth or ground truth, (B, 1, H, W), metres; 0 = unmeasured.
+        validity: 1 where ``measured`` counts, else 0, (B, 1, H, W). A sample without any gives 0.
+
+    Returns:
+        Scalar, metres.
+    """
+    total = (validity * (depth - measured).abs()).sum(dim=(1, 2, 3))
+    return (total / validity.sum(dim=(1, 2, 3)).clamp_min(1)).mean()

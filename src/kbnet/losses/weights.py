@@ -1,0 +1,30 @@
+"""How much each loss term counts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each term; the defaults are the published ones for VOID."""
+
+    colour: float = 0.15
+    """Colour difference between image and reconstruction, both sources."""
+    structure: float = 0.95
+    """Structural dissimilarity (SSIM), both sources."""
+    sparse_depth: float = 2.0
+    """Difference to the kept sparse points."""
+    smoothness: float = 2.0
+    """Edge-aware smoothness."""
+    supervised: float = 0.0
+    """Difference to ground truth, where a sequence has it. Off as published."""
+
+    def __post_init__(self) -> None:
+        if negative := [name for name, weight in asdict(self).items() if weight < 0]:
+            raise ValueError(f"expected loss weights of at least 0, got a negative {', '.join(negative)}")
+
+    @property
+    def needs_poses(self) -> bool:
+        """Whether any term compares images, for which the camera's motion must be known."""
+        return self.colour > 0 or self.structure > 0

@@ -1,0 +1,159 @@
+"""Depth errors as the field reports them, and their mean and spread over a stream of frames (numpy only)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True)
+class DepthErrors:
+    """The four errors of one frame, or their mean or standard deviation over frames.
+
+    Attributes:
+        mae_mm: mean absolute error of depth, millimetres.
+        rmse_mm: root of the mean squared error of depth, millimetres.
+        imae_per_km: mean absolute error of inverse depth, 1/km.
+        irmse_per_km: root of the mean squared error of inverse depth, 1/km.
+    """
+
+    mae_mm: float
+    rmse_mm: float
+    imae_per_km: float
+    irmse_per_km: float
+
+    @classmethod
+    def from_array(cls, values: ArrayLike) -> DepthErrors:
+        """Take (4,) numbers in the order of the fields, as `RunningStatistics` returns them."""
+        mae_mm, rmse_mm, imae_per_km, irmse_per_km = np.asarray(values, np.float64).tolist()
+        return cls(mae_mm, rmse_mm, imae_per_km, irmse_per_km)
+
+    def as_array(self) -> NDArray[np.float64]:
+        """(4,) in the order of the fields."""
+        return np.array([self.mae_mm, self.rmse_mm, self.imae_per_km, self.irmse_per_km])
+
+
+def judged_pixels(ground_truth: NDArray[np.floating], *, min_depth: float, max_depth: float) -> NDArray[np.bool_]:
+    """Pixels that errors are taken over: measured, and strictly within the limits.
+
+    Args:
+        ground_truth: true depth, (H, W), metres; 0 = unmeasured.
+        min_depth, max_depth: limits, metres, both excluded; so a lower limit of 0 leaves unmeasured pixels out too.
+
+    Returns:
+        (H, W) bool.
+    """
+    return (ground_truth > max(min_depth, 0.0)) & (ground_truth < max_depth)
+
+
+def depth_errors(
+    depth: NDArray[np.floating], ground_truth: NDArray[np.floating], *, min_depth: float, max_depth: float
+) -> DepthErrors:
+    """Compare a depth map with the truth over the pixels of `judged_pixels`.
+
+    Args:
+        depth: completed depth, (H, W), metres; must be positive and finite wherever it is judged.
+        ground_truth: true depth, (H, W), metres; 0 = unmeasured.
+        min_depth, max_depth: limits on the ground truth, metres, both excluded.
+
+    Raises:
+        ValueError: the shapes differ, no pixel of the ground truth is within the limits, or the depth there is
+            zero, negative or not finite.
+
+    Example:
+        >>> depth_errors(np.full((1, 2), 2.0), np.array([[1.0, 0.0]]), min_depth=0.0, max_depth=100.0)
+        DepthErrors(mae_mm=1000.0, rmse_mm=1000.0, imae_per_km=500.0, irmse_per_km=500.0)
+    """
+    if depth.shape != ground_truth.shape:
+        raise ValueError(
+            f"depth has shape {depth.shape} but ground_truth {ground_truth.shape}; they must be aligned, pixel by pixel"
+        )
+    judged = judged_pixels(ground_truth, min_depth=min_depth, max_depth=max_depth)
+    if not judged.any():
+        raise ValueError(
+            f"ground_truth has no pixel between {min_depth:g} and {max_depth:g} m; "
+            "check its unit (metres), or choose other limits"
+        )
+    found = depth[judged].astype(np.float64)
+    true = ground_truth[judged].astype(np.float64)
+    bad = int(np.count_nonzero(~(np.isfinite(found) & (found > 0))))
+    if bad:
+        raise ValueError(
+            f"depth is zero, negative or not finite at {bad} of {found.size} pixels with ground truth; "
+            "errors are taken of dense depth, so complete it first"
+        )
+    error_mm = 1000.0 * (found - true)
+    inverse_error_per_km = 1000.0 * (1.0 / found - 1.0 / true)
+    return DepthErrors(
+        mae_mm=float(np.abs(error_mm).mean()),
+        rmse_mm=float(np.sqrt(np.square(error_mm).mean())),
+        imae_per_km=float(np.abs(inverse_error_per_km).mean()),
+        irmse_per_km=float(np.sqrt(np.square(inverse_error_per_km).mean())),
+    )
+
+
+class RunningStatistics:
+    """Mean and population standard deviation of a stream of numbers or equal-shaped arrays, in constant memory.
+
+    Welford's update; `merge` joins two streams by the rule of Chan et al. (1979), so that sequences, workers or
+    processes can be summed up apart. Before the first value `count` is 0 and `mean` and `std` are NaN.
+
+    Example:
+        >>> statistics = RunningStatistics([1.0, 3.0])
+        >>> float(statistics.mean), float(statistics.std)
+        (2.0, 1.0)
+    """
+
+    def __init__(self, values: Iterable[ArrayLike] = ()) -> None:
+        self.count = 0
+        self._mean: NDArray[np.float64] = np.zeros(())
+        self._squares: NDArray[np.float64] = np.zeros(())
+        for value in values:
+            self.add(value)
+
+    def add(self, value: ArrayLike) -> None:
+        """Take in one value, a number or an array of the same shape as those before.
+
+        Raises:
+            ValueError: its shape differs from that of the values before.
+        """
+        sample = np.asarray(value, dtype=np.float64)
+        self._check_shape(sample.shape)
+        self.count += 1
+        difference = sample - self._mean
+        self._mean = self._mean + difference / self.count
+        self._squares = self._squares + difference * (sample - self._mean)
+
+    def merge(self, other: RunningStatistics) -> None:
+        """Take in all values of another stream, as if they had been added here one by one.
+
+        Raises:
+            ValueError: its values have another shape.
+        """
+        if other.count == 0:
+            return
+        self._check_shape(other._mean.shape)
+        total = self.count + other.count
+        difference = other._mean - self._mean
+        self._mean = self._mean + difference * (other.count / total)
+        self._squares = self._squares + other._squares + np.square(difference) * (self.count * other.count / total)
+        self.count = total
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean, of the shape of one value."""
+        return self._mean.copy() if self.count else np.full((), np.nan)
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """Population standard deviation (divided by the count), of the shape of one value."""
+        return np.sqrt(self._squares / self.count) if self.count else np.full((), np.nan)
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        if self.count and shape != self._mean.shape:
+            raise ValueError(
+                f"expected values of shape {self._mean.shape} like those before, got {shape}; keep one stream a shape"
+            )

@@ -1,0 +1,1 @@
+"""KBNet (sparse-to-dense pool, encoder of calibrated backprojection layers, decoder), PoseNet, and their weights."""

@@ -1,0 +1,104 @@
+"""What defines a depth network besides its weights; stored inside every weights file."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+PRESETS = ("void", "kitti")
+
+
+@dataclass(frozen=True)
+class KBNetConfig:
+    """Architecture, depth range and preprocessing of a KBNet. The defaults are the published VOID network."""
+
+    min_pool_sizes: tuple[int, ...] = (15, 17)
+    """Windows of the minimum pools over measured points, odd and ascending, pixels."""
+    max_pool_sizes: tuple[int, ...] = (23, 27, 29)
+    """Windows of the maximum pools, odd and ascending, pixels."""
+    min_depth: float = 0.1
+    """Nearest depth the network can express, metres."""
+    max_depth: float = 8.0
+    """Farthest depth the network can express, metres."""
+    intrinsics_scaling: Literal["exact", "published"] = "exact"
+    """K at lower resolutions: by 2^-l as geometry asks, or as the published weights were trained
+    (the ratio of the first halving at every lower level)."""
+    scaffold: Literal["none", "linear"] = "none"
+    """none: the published network. linear: Delaunay interpolation of the sparse points goes in as a channel
+    and the output is a residual, depth = scaffold * exp(r)."""
+    outlier_rule: Literal["window", "support"] = "window"
+    """window: as published, drop a point that lies behind the nearest point in its window. support: drop a point
+    that no neighbour in the Delaunay triangulation agrees with."""
+    outlier_window: int = 7
+    """Window of the rule window, odd, pixels."""
+    outlier_threshold: float = 1.5
+    """The rule window drops a point this much farther than the nearest in its window, metres."""
+    image_filters: tuple[int, ...] = (48, 48, 96, 192, 384, 384)
+    """Channels of the image branch: full resolution, four backprojection levels, latent."""
+    depth_filters: tuple[int, ...] = (16, 16, 32, 64, 128, 128)
+    """Channels of the depth branch, likewise."""
+    decoder_filters: tuple[int, ...] = (256, 128, 128, 64, 12)
+    """Channels of the decoder, lowest resolution first."""
+    weight_init: Literal["xavier", "kaiming"] = "xavier"
+    """Distribution of the initial weights: Xavier normal as published, or Kaiming normal for LeakyReLU 0.2,
+    under which features keep their size down to the latent."""
+
+    normalisation: Literal["none", "batch"] = "none"
+    """none: as published. batch: a BatchNorm after every convolution, folded into it for inference."""
+
+    def __post_init__(self) -> None:
+        for name in ("min_pool_sizes", "max_pool_sizes", "image_filters", "depth_filters", "decoder_filters"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("min_pool_sizes", "max_pool_sizes"):
+            sizes = getattr(self, name)
+            if not sizes or any(size % 2 == 0 or size < 3 for size in sizes) or list(sizes) != sorted(set(sizes)):
+                raise ValueError(f"expected {name} as ascending odd window sizes of at least 3, got {sizes}")
+        if not 0 < self.min_depth < self.max_depth:
+            raise ValueError(f"expected 0 < min_depth < max_depth in metres, got {self.min_depth} and {self.max_depth}")
+        if self.outlier_window % 2 == 0 or self.outlier_window < 1 or self.outlier_threshold <= 0:
+            raise ValueError(
+                f"expected an odd outlier_window and a positive outlier_threshold, "
+                f"got {self.outlier_window} and {self.outlier_threshold}"
+            )
+        for name, count in (("image_filters", 6), ("depth_filters", 6), ("decoder_filters", 5)):
+            filters = getattr(self, name)
+            if len(filters) != count or min(filters) < 1:
+                raise ValueError(f"expected {count} positive channel counts in {name}, got {filters}")
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> KBNetConfig:
+        """The network of a published preset, ``void`` or ``kitti``, with changes.
+
+        Raises:
+            ValueError: no preset of that name.
+        """
+        if name == "void":
+            return cls(**changes)
+        if name == "kitti":
+            kitti: dict[str, Any] = {
+                "min_pool_sizes": (5, 7, 9, 11, 13),
+                "max_pool_sizes": (15, 17),
+                "min_depth": 1.5,
+                "max_depth": 100.0,
+            }
+            return cls(**(kitti | changes))
+        raise ValueError(f"expected one of the presets {', '.join(PRESETS)}, got '{name}'")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON and TOML."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> KBNetConfig:
+        """The inverse of :meth:`to_dict`.
+
+        Raises:
+            ValueError: a key is unknown, or a value is out of range.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(
+                f"unknown key {', '.join(unknown)} in a network config; known are {', '.join(sorted(known))}"
+            )
+        return cls(**values)

@@ -1,0 +1,63 @@
+"""The decoder: from the latent back to full resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kbnet.network.layers import Convolution
+
+
+class UpConvolution(nn.Module):
+    """Nearest-neighbour resize, 3x3, join the skip, 3x3."""
+
+    def __init__(self, in_channels: int, skip_channels: int, out_channels: int, *, normalise: bool) -> None:
+        super().__init__()
+        self.up_convolution = Convolution(in_channels, out_channels, normalise=normalise)
+        self.convolution = Convolution(out_channels + skip_channels, out_channels, normalise=normalise)
+
+    def forward(self, x: Tensor, size: Sequence[int], skip: Tensor | None) -> Tensor:
+        """(B, in, h, w) to (B, out, *size)."""
+        x = self.up_convolution(F.interpolate(x, size=tuple(size), mode="nearest"))
+        return self.convolution(x if skip is None else torch.cat([x, skip], dim=1))
+
+
+class Decoder(nn.Module):
+    """Five up-convolutions and a linear output (section 3.3).
+
+    Args:
+        latent_channels: channels of the latent.
+        skip_channels: channels of each skip, highest resolution first.
+        filters: channels of each level, lowest resolution first.
+        normalise: put a BatchNorm into every convolution but the output.
+    """
+
+    def __init__(
+        self, latent_channels: int, skip_channels: Sequence[int], filters: Sequence[int], *, normalise: bool = False
+    ) -> None:
+        super().__init__()
+        inputs = [latent_channels, *filters[:-1]]
+        skips = [*reversed(skip_channels), 0]
+        self.levels = nn.ModuleList(
+            UpConvolution(*channels, normalise=normalise) for channels in zip(inputs, skips, filters, strict=True)
+        )
+        self.output = nn.Conv2d(filters[-1], 1, 3, padding=1, bias=False)
+
+    def forward(self, latent: Tensor, skips: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """Decode to one raw channel.
+
+        Args:
+            latent: (B, latent_channels, h, w).
+            skips: skip connections, highest resolution first.
+            size: (H, W) of the output.
+
+        Returns:
+            Values before any activation, (B, 1, H, W).
+        """
+        x = latent
+        for level, skip in zip(self.levels, [*reversed(skips), None], strict=True):
+            x = level(x, size if skip is None else skip.shape[-2:], skip)
+        return self.output(x)

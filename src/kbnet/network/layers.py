@@ -1,0 +1,41 @@
+"""The one convolution of the depth network."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NEGATIVE_SLOPE = 0.2
+
+
+class Convolution(nn.Conv2d):
+    """Bias-free convolution with padding k // 2, then LeakyReLU 0.2 (published system, section 3).
+
+    Args:
+        normalise: put a BatchNorm before the activation; the published network has none.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1, *, normalise: bool = False
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=False)
+        self.normalisation = nn.BatchNorm2d(out_channels) if normalise else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, H, W) to (B, out, ⌈H / stride⌉, ⌈W / stride⌉)."""
+        x = super().forward(x)
+        if self.normalisation is not None:
+            x = self.normalisation(x)
+        return F.leaky_relu(x, NEGATIVE_SLOPE, inplace=True)
+
+
+def initialise_weights(module: nn.Module, distribution: Literal["xavier", "kaiming"]) -> None:
+    """Draw the weights of every convolution below ``module`` anew."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            if distribution == "xavier":
+                nn.init.xavier_normal_(layer.weight)
+            else:
+                nn.init.kaiming_normal_(layer.weight, a=NEGATIVE_SLOPE, nonlinearity="leaky_relu")

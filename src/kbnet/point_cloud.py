@@ -1,0 +1,80 @@
+"""Depth maps to coloured point clouds, and those to binary PLY files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from kbnet.atomic import atomic_path
+from kbnet.frame import FloatArray, ImageArray, check_depth, check_image, check_intrinsics
+
+_VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
+_PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
+
+
+def point_cloud(depth: FloatArray, intrinsics: FloatArray, image: ImageArray) -> tuple[FloatArray, ImageArray]:
+    """Lift every measured pixel to a point in the camera's axes (x right, y down, z forward).
+
+    A point is ``depth * K^-1 [x, y, 1]``, by the closed form of a pinhole K with skew.
+
+    Args:
+        depth: depth along z, (H, W), metres; pixels of 0 = unmeasured give no point.
+        intrinsics: pinhole matrix K, (3, 3), pixels.
+        image: RGB, (H, W, 3), uint8.
+
+    Returns:
+        Points, (N, 3), float32 metres, and their colours, (N, 3), uint8, row by row of the image.
+
+    Raises:
+        ValueError: an input is not as above, or depth and image differ in size.
+    """
+    check_image(image)
+    z_map = check_depth(depth, "depth", image.shape[:2])
+    k = check_intrinsics(intrinsics)
+    rows, columns = np.nonzero(z_map)
+    z = z_map[rows, columns]
+    y_over_z = (rows.astype(np.float32) - k[1, 2]) / k[1, 1]
+    x_over_z = (columns.astype(np.float32) - k[0, 2] - k[0, 1] * y_over_z) / k[0, 0]
+    return np.stack([x_over_z * z, y_over_z * z, z], axis=1), image[rows, columns]
+
+
+def write_ply(path: str | Path, points: FloatArray, colours: ImageArray) -> None:
+    """Write a coloured point cloud as binary little-endian PLY; the file appears whole or not at all.
+
+    Args:
+        path: the file to write; missing folders are made.
+        points: (N, 3), metres.
+        colours: RGB, (N, 3), uint8.
+
+    Raises:
+        ValueError: points and colours are not as above.
+    """
+    if points.ndim != 2 or points.shape[1] != 3 or colours.shape != points.shape or colours.dtype != np.uint8:
+        raise ValueError(
+            f"expected points (N, 3) and as many uint8 colours (N, 3), got {points.shape} and {colours.dtype} "
+            f"{colours.shape} (for {path}); take both from point_cloud"
+        )
+    vertices = np.empty(len(points), dtype=_VERTEX)
+    for index, axis in enumerate(("x", "y", "z")):
+        vertices[axis] = points[:, index]
+    for index, channel in enumerate(("red", "green", "blue")):
+        vertices[channel] = colours[:, index]
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(_header(len(points)).encode("ascii"))
+        file.write(vertices.tobytes())
+
+
+def _header(count: int) -> str:
+    assert _VERTEX.fields is not None
+    properties = [f"property {_PLY_TYPES[kind.str]} {name}" for name, (kind, *_) in _VERTEX.fields.items()]
+    return "\n".join(
+        [
+            "ply",
+            "format binary_little_endian 1.0",
+            "comment metres; x right, y down, z forward",
+            f"element vertex {count}",
+            *properties,
+            "end_header\n",
+        ]
+    )

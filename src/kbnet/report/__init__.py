@@ -1,0 +1,1 @@
+"""What people look at: pictures of images, sparse points, depth and errors."""

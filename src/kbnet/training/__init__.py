@@ -1,0 +1,1 @@
+"""From triplets to weights: configuration and presets, one training step, the loop, checkpoints."""

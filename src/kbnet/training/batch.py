@@ -1,0 +1,119 @@
+"""A batch of training samples as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kbnet.data.augment import AugmentedTriplet
+from kbnet.data.outliers import kept_points
+from kbnet.data.scaffold import scaffold_from_points
+from kbnet.frame import FloatArray, ImageArray
+from kbnet.network.config import KBNetConfig
+
+
+@dataclass
+class TripletBatch:
+    """What one training step needs. Not frozen: Fabric rebuilds what passes through its wrappers.
+
+    Attributes:
+        image, previous_image, next_image: RGB in 0..1, (B, 3, H, W).
+        input_image: the network's image, RGB in 0..1, (B, 3, H, W).
+        input_depth: the network's sparse depth, points removed, (B, 1, H, W), metres; 0 = unmeasured.
+        input_validity: 1 where outlier removal kept a point, for the network, (B, 1, H, W).
+        sparse_depth: all measured points, (B, 1, H, W), metres; 0 = unmeasured.
+        validity: 1 where outlier removal kept one of them, for the losses, (B, 1, H, W).
+        scaffold: interpolation of the kept points of ``input_depth``, (B, 1, H, W), metres; or None.
+        intrinsics: K, (B, 3, 3), pixels.
+        T_previous_current, T_next_current: known motion, (B, 4, 4), metres; the identity where unknown.
+        has_poses: whether it is known, (B,), bool.
+        ground_truth: (B, 1, H, W), metres; 0 = unmeasured, everywhere where a sequence has none.
+        names: '<sequence>/<frame>' of every sample.
+    """
+
+    image: Tensor
+    previous_image: Tensor
+    next_image: Tensor
+    input_image: Tensor
+    input_depth: Tensor
+    input_validity: Tensor
+    sparse_depth: Tensor
+    validity: Tensor
+    scaffold: Tensor | None
+    intrinsics: Tensor
+    T_previous_current: Tensor
+    T_next_current: Tensor
+    has_poses: Tensor
+    ground_truth: Tensor
+    names: tuple[str, ...]
+
+    def to(self, device: torch.device) -> TripletBatch:
+        """The same batch on another device."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return TripletBatch(
+            **{k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in values.items()}
+        )
+
+
+def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str) -> TripletBatch:
+    """A batch of one."""
+    triplet, frame = augmented.triplet, augmented.triplet.frame
+    sparse_depth = _map(frame.sparse_depth)
+    points, intrinsics = _map(augmented.input_depth), torch.from_numpy(frame.intrinsics)[None]
+    validity = _kept_points(sparse_depth, intrinsics, network)
+    # As published, the network is told of points that were removed; where it starts from a scaffold of what is left,
+    # it sees in training what it will see later.
+    input_validity = validity if network.scaffold == "none" else _kept_points(points, intrinsics, network)
+    known = triplet.T_previous_current is not None and triplet.T_next_current is not None
+    unknown_pose = np.eye(4, dtype=np.float32)
+    return TripletBatch(
+        image=_image(frame.image),
+        previous_image=_image(triplet.previous_image),
+        next_image=_image(triplet.next_image),
+        input_image=_image(augmented.input_image),
+        input_depth=points,
+        input_validity=input_validity,
+        sparse_depth=sparse_depth,
+        validity=validity,
+        scaffold=scaffold_from_points(points * input_validity, network.scaffold),
+        intrinsics=intrinsics,
+        T_previous_current=torch.from_numpy(triplet.T_previous_current if known else unknown_pose)[None],
+        T_next_current=torch.from_numpy(triplet.T_next_current if known else unknown_pose)[None],
+        has_poses=torch.tensor([known]),
+        ground_truth=torch.zeros_like(sparse_depth) if frame.ground_truth is None else _map(frame.ground_truth),
+        names=(name,),
+    )
+
+
+def join_samples(samples: Sequence[TripletBatch]) -> TripletBatch:
+    """One batch of several; all must have the same size."""
+    joined: dict[str, object] = {}
+    for field in fields(TripletBatch):
+        values = [getattr(sample, field.name) for sample in samples]
+        if isinstance(values[0], Tensor):
+            joined[field.name] = torch.cat(values)
+        else:
+            joined[field.name] = None if values[0] is None else tuple(name for names in values for name in names)
+    return TripletBatch(**joined)  # type: ignore[arg-type]
+
+
+def _image(image: ImageArray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255
+
+
+def _kept_points(sparse_depth: Tensor, intrinsics: Tensor, network: KBNetConfig) -> Tensor:
+    return kept_points(
+        sparse_depth,
+        intrinsics,
+        rule=network.outlier_rule,
+        window=network.outlier_window,
+        threshold=network.outlier_threshold,
+    )
+
+
+def _map(depth: FloatArray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(depth))[None, None]

@@ -1,0 +1,195 @@
+"""Everything a training run is defined by; the command line, TOML files and run folders hold exactly this."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from kbnet.data.augment import AugmentationConfig
+from kbnet.losses.weights import LossWeights
+from kbnet.network.config import KBNetConfig
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """Learning rate and augmentation over time. The defaults are the published ones for VOID."""
+
+    learning_rates: tuple[float, ...] = (1e-4, 5e-5)
+    """One after another."""
+    learning_rate_epochs: tuple[int, ...] = (10, 15)
+    """Epoch at which each learning rate ends; training ends with the last."""
+    augmentation_probabilities: tuple[float, ...] = (1.0,)
+    """Factors of the probability of flips, point removal and noise, one after another."""
+    augmentation_epochs: tuple[int, ...] = (15,)
+    """Epoch at which each factor ends; the last goes on."""
+    steps: int | None = None
+    """End after this many steps instead."""
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises from 0."""
+    decay: Literal["steps", "cosine"] = "steps"
+    """steps: as listed. cosine: the listed rates fall along half a cosine to 0 at the end."""
+
+    def __post_init__(self) -> None:
+        for values, ends in (
+            ("learning_rates", "learning_rate_epochs"),
+            ("augmentation_probabilities", "augmentation_epochs"),
+        ):
+            for name in (values, ends):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+            if len(getattr(self, values)) != len(getattr(self, ends)) or not getattr(self, ends):
+                raise ValueError(
+                    f"expected one of {ends} for each of {values}, got {getattr(self, ends)} and {getattr(self, values)}"
+                )
+            if list(getattr(self, ends)) != sorted(set(getattr(self, ends))):
+                raise ValueError(f"expected ascending {ends}, got {getattr(self, ends)}")
+        if min(self.learning_rates) <= 0:
+            raise ValueError(f"expected positive learning rates, got {self.learning_rates}")
+        if self.warmup_steps < 0 or (self.steps is not None and self.steps < 1):
+            raise ValueError(
+                f"expected steps of at least 1 and warmup_steps of at least 0, got {self.steps} and {self.warmup_steps}"
+            )
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """Judging the network while it trains. The defaults are the published ones for VOID."""
+
+    sequences: tuple[Path, ...] = ()
+    """Sequence folders with ground truth; none = no validation, and the last weights count as the best."""
+    from_step: int = 5000
+    """First step at which to judge."""
+    every_steps: int = 1000
+    """Judge every so many steps from then on, and at the end."""
+    every_frames: int = 1
+    """Judge every so manieth frame."""
+    limits: tuple[float, float] = (0.2, 5.0)
+    """Judge where ground truth lies between these, metres."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A training run. The defaults are the published ones for VOID 1500."""
+
+    sequences: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Sequence folders to train on."""
+    output: Path = Path("runs/kbnet")
+    """Run folder: resolved config, log, events, weights and the state to resume from."""
+    sparse_depth: tuple[str, ...] = ("sparse_depth",)
+    """Folder of sparse depth inside every sequence; of several, one is drawn for every sample."""
+    gaps: tuple[int, ...] = (1,)
+    """Frames between neighbours: one number for all sequences, or one for each."""
+    network: KBNetConfig = field(default_factory=KBNetConfig)
+    losses: LossWeights = field(default_factory=LossWeights)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    initial_weights: Path | None = None
+    """Weights to start from; their config must equal ``network``."""
+    poses: Literal["network", "known"] = "network"
+    """network: a pose network learns the camera's motion, as published. known: where a sequence has poses, they are used."""
+    batch_size: int = 8
+    """Samples a step in each process."""
+    gradient_clip: float = 0.0
+    """Scale the gradient down to this norm; 0 = never, as published."""
+    average_decay: float = 0.0
+    """Decay of the running average of the weights, which is then what is validated and saved; 0 = none, as published."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train."""
+    processes: int = 1
+    """Processes, one a GPU; on the CPU they share the cores."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 computes convolutions in 16 bits and keeps weights, geometry and losses in 32."""
+    workers: int = 2
+    """Processes that read samples, for each training process; they change nothing in the result."""
+    seed: int = 0
+    """Of initial weights, order and augmentation."""
+    log_steps: int = 10
+    """Write the loss terms every so many steps."""
+    summary_steps: int = 1000
+    """Write pictures every so many steps."""
+    checkpoint_steps: int = 1000
+    """Save the state to resume from every so many steps, and at the end, and on Ctrl-C."""
+
+    def __post_init__(self) -> None:
+        if len(self.gaps) not in (1, len(self.sequences)) and self.sequences:
+            raise ValueError(
+                f"expected one gap, or one for each of {len(self.sequences)} sequences, got {len(self.gaps)}"
+            )
+        for name in ("batch_size", "processes", "log_steps", "summary_steps", "checkpoint_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} of at least 1, got {getattr(self, name)}")
+        if not 0 <= self.average_decay < 1 or self.gradient_clip < 0 or self.workers < 0:
+            raise ValueError(
+                f"expected average_decay in 0..1, gradient_clip and workers of at least 0, "
+                f"got {self.average_decay}, {self.gradient_clip} and {self.workers}"
+            )
+
+    @classmethod
+    def preset(cls, name: str) -> TrainingConfig:
+        """The published training of ``void`` or ``kitti`` (published system, section 6).
+
+        Raises:
+            ValueError: no preset of that name.
+        """
+        network = KBNetConfig.preset(name)
+        if name == "void":
+            return cls(network=network, gaps=(10,))
+        return cls(
+            network=network,
+            losses=LossWeights(sparse_depth=0.60, smoothness=0.04),
+            augmentation=AugmentationConfig(
+                crop=(320, 768), crop_vertical="bottom", point_removal=(0.6, 0.7), crop_horizontal="anchored"
+            ),
+            schedule=ScheduleConfig(
+                learning_rates=(5e-5, 1e-4, 1.5e-4, 1e-4, 5e-5, 2e-5),
+                learning_rate_epochs=(2, 8, 20, 30, 45, 60),
+                augmentation_probabilities=(1.0, 0.5, 0.25),
+                augmentation_epochs=(50, 55, 60),
+            ),
+            validation=ValidationConfig(from_step=300_000, every_steps=5000, limits=(0.0, 100.0)),
+            summary_steps=5000,
+            checkpoint_steps=5000,
+        )
+
+
+def to_table(config: Any) -> dict[str, Any]:
+    """A config as nested plain values, for TOML; values of None are left out, since TOML has none."""
+    table: dict[str, Any] = {}
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            table[item.name] = to_table(value)
+        elif isinstance(value, tuple):
+            table[item.name] = [str(x) if isinstance(x, Path) else x for x in value]
+        elif value is not None:
+            table[item.name] = str(value) if isinstance(value, Path) else value
+    return table
+
+
+def from_table(table: Mapping[str, Any], base: TrainingConfig) -> TrainingConfig:
+    """``base`` with the values of a nested table, as TOML gives them, in place of its own.
+
+    Raises:
+        ValueError: a key is unknown, or a value is not of the kind of the one in its place.
+    """
+    import dacite
+
+    try:
+        return dacite.from_dict(
+            TrainingConfig, _merge(to_table(base), table), dacite.Config(strict=True, cast=[Path, tuple, float])
+        )
+    except dacite.DaciteError as error:
+        raise ValueError(f"in a training config: {error}; see kbnet train --help for every key") from error
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = _merge(base[key], value) if nested else value
+    return merged

@@ -1,0 +1,127 @@
+"""Training samples: which frame comes when, and how it is changed, as a function of seed, epoch and index alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from torch.utils.data import Dataset, Sampler
+
+from kbnet.data.augment import AugmentationConfig, augment
+from kbnet.data.sequence import Sequence
+from kbnet.network.config import KBNetConfig
+from kbnet.training.batch import TripletBatch, make_sample
+
+_ORDER, _AUGMENTATION = 0, 1
+"""Separate streams of random numbers."""
+
+
+@dataclass(frozen=True)
+class SampleKey:
+    """One sample of one epoch."""
+
+    epoch: int
+    index: int
+    augmentation_probability: float = 1.0
+
+
+class TripletDataset(Dataset[TripletBatch]):
+    """Augmented triplets of several sequences.
+
+    Args:
+        sequences: each given once for every folder of sparse depth to draw from.
+        gaps: neighbour gap of every sequence, frames.
+        augmentation: what is drawn for every sample.
+        network: decides outlier removal and scaffold.
+        seed: of every draw.
+
+    Raises:
+        ValueError: a sequence is too short for its gap.
+    """
+
+    def __init__(
+        self,
+        sequences: list[tuple[Sequence, ...]],
+        gaps: list[int],
+        augmentation: AugmentationConfig,
+        network: KBNetConfig,
+        seed: int,
+    ) -> None:
+        self._frames = [
+            (densities, index, gap)
+            for densities, gap in zip(sequences, gaps, strict=True)
+            for index in densities[0].triplet_indices(gap)
+        ]
+        self.all_poses_known = all(densities[0].has_poses for densities in sequences)
+        self.augmentation = augmentation
+        self.network = network
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Number of frames that have both neighbours."""
+        return len(self._frames)
+
+    def __getitem__(self, key: SampleKey) -> TripletBatch:
+        """Read and augment one sample; the same key gives the same sample, whoever asks and when."""
+        densities, frame_index, gap = self._frames[key.index]
+        generator = np.random.default_rng([self.seed, _AUGMENTATION, key.epoch, key.index])
+        sequence = densities[generator.integers(len(densities))]
+        triplet = sequence.triplet(frame_index, gap)
+        augmented = augment(triplet, self.augmentation, generator, key.augmentation_probability)
+        return make_sample(augmented, self.network, f"{sequence.name}/{triplet.frame.name}")
+
+
+class BatchPlan(Sampler[list[SampleKey]]):
+    """The batches of a run from one step to another, as one of several processes sees them.
+
+    Every epoch is a new permutation of all samples; what does not fill a batch in all processes is left for another
+    epoch. Two processes with four samples each see what one process with eight sees.
+
+    Args:
+        length: number of samples an epoch.
+        batch_size: samples a step in each process.
+        seed: of the order.
+        steps: the steps to plan, counted from the beginning of the run.
+        rank, processes: which process this is, of how many.
+        probability: factor of the augmentation in an epoch.
+
+    Raises:
+        ValueError: there are fewer samples than one step needs.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        seed: int,
+        steps: range,
+        *,
+        rank: int = 0,
+        processes: int = 1,
+        probability: Callable[[int], float] = lambda epoch: 1.0,
+    ) -> None:
+        if length < batch_size * processes:
+            raise ValueError(
+                f"expected at least {batch_size * processes} frames with neighbours for one step "
+                f"({processes} x batch {batch_size}), got {length}; choose a smaller batch or gap, or more sequences"
+            )
+        self._length, self._seed, self._steps, self._probability = length, seed, steps, probability
+        self._mine = slice(rank * batch_size, (rank + 1) * batch_size)
+        self._joint_batch = batch_size * processes
+        self.steps_per_epoch = length // self._joint_batch
+
+    def __len__(self) -> int:
+        """Number of steps."""
+        return len(self._steps)
+
+    def __iter__(self) -> Iterator[list[SampleKey]]:
+        """Keys of one step after another."""
+        order_epoch, order = -1, np.empty(0, np.int64)
+        for step in self._steps:
+            epoch, position = divmod(step, self.steps_per_epoch)
+            if epoch != order_epoch:
+                order_epoch = epoch
+                order = np.random.default_rng([self._seed, _ORDER, epoch]).permutation(self._length)
+            joint = order[position * self._joint_batch :][: self._joint_batch]
+            yield [SampleKey(epoch, int(index), self._probability(epoch)) for index in joint[self._mine]]

@@ -1,0 +1,292 @@
+"""The training loop: from a config to a run folder with weights."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+import torch
+from lightning_fabric import Fabric, seed_everything
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from kbnet.atomic import atomic_path
+from kbnet.data.sequence import Sequence
+from kbnet.metrics import DepthErrors
+from kbnet.network.kbnet import KBNet
+from kbnet.network.pose_net import PoseNet
+from kbnet.network.weights import load_network, save_network
+from kbnet.training.batch import TripletBatch, join_samples
+from kbnet.training.checkpoint import load_state, save_state
+from kbnet.training.config import TrainingConfig, to_table
+from kbnet.training.dataset import BatchPlan, TripletDataset
+from kbnet.training.monitor import Monitor, Report
+from kbnet.training.schedule import augmentation_probability, learning_rate, total_steps
+from kbnet.training.step import StepResult, TrainingStep
+from kbnet.training.validation import is_best, open_parts, validate
+
+BEST_WEIGHTS = "best.safetensors"
+LAST_WEIGHTS = "last.safetensors"
+CONFIG_FILE = "config.toml"
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was asked to stop, and saved its state first."""
+
+
+def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[Report], None] | None = None) -> Path:
+    """Train a depth network on sequences.
+
+    Args:
+        config: the run.
+        resume: go on from the state in ``config.output``; the next steps equal those of an unbroken run.
+        on_report: called with every report, in the first process.
+
+    Returns:
+        The best weights: a safetensors file in the run folder.
+
+    Raises:
+        ValueError: the config does not fit the data, or the run folder holds another run.
+        FileNotFoundError: data or state is missing.
+        FloatingPointError: a loss or gradient is not finite; the last saved state is kept.
+        Interrupted: Ctrl-C or SIGTERM; the state is saved.
+    """
+    if not config.sequences:
+        raise ValueError("expected at least one sequence folder to train on, got none; name them on the command line")
+    if not resume and (config.output / CONFIG_FILE).exists():
+        raise ValueError(
+            f"{config.output} holds a run already; go on with --resume {config.output}, or choose another --output"
+        )
+    fabric = Fabric(
+        accelerator=config.device,
+        devices=config.processes,
+        strategy="ddp" if config.processes > 1 else "auto",
+        precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
+    )
+    fabric.launch()
+    run = Run(config, fabric, on_report, resume=resume)
+    with _stop_signals() as stop_asked:
+        run.go(stop_asked)
+    return config.output / BEST_WEIGHTS
+
+
+class Run:
+    """The parts of one run, wired; :meth:`go` is the loop."""
+
+    def __init__(
+        self, config: TrainingConfig, fabric: Fabric, on_report: Callable[[Report], None] | None, *, resume: bool
+    ) -> None:
+        self.config, self.fabric = config, fabric
+        dataset = _open_dataset(config)
+        self._parts = open_parts(config.validation.sequences, config.sparse_depth)
+        first = BatchPlan(len(dataset), config.batch_size, config.seed, range(0), processes=fabric.world_size)
+        self.steps_per_epoch = first.steps_per_epoch
+        self.steps = total_steps(config.schedule, self.steps_per_epoch)
+
+        seed_everything(config.seed, verbose=False)
+        network, pose_network = _build_networks(config, dataset)
+        step_module = TrainingStep(network, pose_network, config.losses, known_poses=config.poses == "known")
+        optimizer = torch.optim.Adam(step_module.parameters(), lr=config.schedule.learning_rates[0])
+        self.average = (
+            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average_decay), use_buffers=True)
+            if config.average_decay
+            else None
+        )
+        self.network = network
+        self.step, self.best = 0, None
+        state = load_state(config.output) if resume else None
+        if state is not None:
+            step_module.load_state_dict(state["step_module"])
+        self.step_module, self.optimizer = fabric.setup(step_module, optimizer)
+        if self.average is not None:
+            self.average.to(fabric.device)
+        if state is not None:
+            self._restore(state)
+        self._batches = _open_loader(config, dataset, range(self.step, self.steps), fabric)
+        self.monitor = Monitor(config.output, self.steps, self.step, on_report, active=fabric.is_global_zero)
+        if fabric.is_global_zero:
+            with atomic_path(config.output / CONFIG_FILE) as temporary:
+                temporary.write_text(tomlkit.dumps(to_table(config)), encoding="utf-8")
+
+    def go(self, stop_asked: threading.Event) -> None:
+        """Train to the end, or until asked to stop."""
+        self.step_module.train()
+        try:
+            for batch in self._batches:
+                batch = batch.to(self.fabric.device)
+                result, rate, norm = self._one_step(batch)
+                self._after_step(batch, result, rate, norm)
+                if stop_asked.is_set() and self.step < self.steps:
+                    self._save()
+                    self.monitor.say(self.step, "stopped as asked; the state is saved")
+                    raise Interrupted(f"stopped at step {self.step}; go on with --resume {self.config.output}")
+            self._save()
+        finally:
+            self.monitor.close()
+
+    def _one_step(self, batch: TripletBatch) -> tuple[StepResult, float, float]:
+        rate = learning_rate(self.config.schedule, self.step, self.steps_per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        result = self.step_module(batch)
+        self._check_finite(float(result.total.detach()), "loss", batch, result)
+        self.optimizer.zero_grad()
+        self.fabric.backward(result.total)
+        norm = float(nn.utils.clip_grad_norm_(self.step_module.parameters(), self.config.gradient_clip or float("inf")))
+        self._check_finite(norm, "gradient", batch, result)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        self.step += 1
+        return result, rate, norm
+
+    def _check_finite(self, value: float, what: str, batch: TripletBatch, result: StepResult) -> None:
+        if torch.isfinite(torch.tensor(value)):
+            return
+        terms = ", ".join(f"{name} {float(term.detach()):.4g}" for name, term in result.terms.items())
+        raise FloatingPointError(
+            f"the {what} of step {self.step + 1} is {value} ({terms}) on {', '.join(batch.names)}; "
+            f"the last saved state in {self.config.output} is kept: look at these frames, or lower the learning rate"
+        )
+
+    def _after_step(self, batch: TripletBatch, result: StepResult, rate: float, norm: float) -> None:
+        config = self.config
+        last = self.step == self.steps
+        self.monitor.add(result, config.batch_size * self.fabric.world_size)
+        if self.step % config.log_steps == 0 or last:
+            self.monitor.report(self.step, rate, norm)
+        if self.step % config.summary_steps == 0 or last:
+            self.monitor.pictures(self.step, batch, result)
+        validation = config.validation
+        if self._parts and (last or (self.step >= validation.from_step and self.step % validation.every_steps == 0)):
+            self._validate()
+        if self.step % config.checkpoint_steps == 0:
+            self._save()
+            self.monitor.restart()
+
+    def _validate(self) -> None:
+        if self.fabric.is_global_zero:
+            errors = validate(
+                copy.deepcopy(self._current()), self._parts, self.config.validation, str(self.fabric.device)
+            )
+            best = is_best(errors, self.best)
+            if best:
+                self.best = errors
+                self._save_weights(BEST_WEIGHTS)
+            self.monitor.validation(self.step, errors, best=best)
+        self.fabric.barrier()
+        self.monitor.restart()
+
+    def _save(self) -> None:
+        """Write the state and the last weights; without validation the last are the best."""
+        if self.fabric.is_global_zero:
+            state: dict[str, Any] = {
+                "step": self.step,
+                "step_module": self.step_module.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "best": None if self.best is None else dataclasses.asdict(self.best),
+                "average": None if self.average is None else self.average.state_dict(),
+            }
+            save_state(self.config.output, state)
+            self._save_weights(LAST_WEIGHTS)
+            if not self._parts:
+                self._save_weights(BEST_WEIGHTS)
+        self.fabric.barrier()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best = None if state["best"] is None else DepthErrors(**state["best"])
+        if self.average is not None and state["average"] is not None:
+            self.average.load_state_dict(state["average"])
+        if self.step >= self.steps:
+            raise ValueError(
+                f"the run in {self.config.output} is done ({self.step} of {self.steps} steps); raise --schedule.steps to go on"
+            )
+
+    def _current(self) -> KBNet:
+        """The network that is validated and saved."""
+        return self.network if self.average is None else self.average.module
+
+    def _save_weights(self, name: str) -> None:
+        notes = {"steps": str(self.step), "recipe": tomlkit.dumps(to_table(self.config))}
+        save_network(self._current(), self.config.output / name, notes=notes)
+
+
+def _open_dataset(config: TrainingConfig) -> TripletDataset:
+    sequences = [
+        tuple(Sequence(folder, sparse_depth=name) for name in config.sparse_depth) for folder in config.sequences
+    ]
+    gaps = list(config.gaps) * (len(sequences) if len(config.gaps) == 1 else 1)
+    return TripletDataset(sequences, gaps, config.augmentation, config.network, config.seed)
+
+
+def _build_networks(config: TrainingConfig, dataset: TripletDataset) -> tuple[KBNet, PoseNet | None]:
+    network = KBNet(config.network)
+    if config.initial_weights is not None:
+        initial = load_network(config.initial_weights)
+        if initial.config != config.network:
+            raise ValueError(
+                f"{config.initial_weights} was made with another network config: {initial.config}; set the same one"
+            )
+        network.load_state_dict(initial.state_dict())
+    needs_pose_network = config.losses.needs_poses and not (config.poses == "known" and dataset.all_poses_known)
+    return network, PoseNet() if needs_pose_network else None
+
+
+def _open_loader(
+    config: TrainingConfig, dataset: TripletDataset, steps: range, fabric: Fabric
+) -> DataLoader[TripletBatch]:
+    plan = BatchPlan(
+        len(dataset),
+        config.batch_size,
+        config.seed,
+        steps,
+        rank=fabric.global_rank,
+        processes=fabric.world_size,
+        probability=lambda epoch: augmentation_probability(config.schedule, epoch),
+    )
+    return DataLoader(
+        dataset,
+        batch_sampler=plan,
+        collate_fn=join_samples,
+        num_workers=config.workers,
+        worker_init_fn=_ignore_interrupt,
+        pin_memory=fabric.device.type == "cuda",
+    )
+
+
+def _ignore_interrupt(worker: int) -> None:
+    """Ctrl-C goes to every process of a terminal; the main one decides, and readers read on until it is done."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; the second one acts as usual."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, frame: object) -> None:
+        asked.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,82 @@
+"""One training step: from a triplet to its losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kbnet.geometry.warp import warp
+from kbnet.losses.objective import LossWeights, supervised_loss, unsupervised_losses, weighted_total
+from kbnet.network.kbnet import KBNet
+from kbnet.network.pose_net import PoseNet
+from kbnet.training.batch import TripletBatch
+
+
+@dataclass
+class StepResult:
+    """What a step computed. Not frozen: Fabric rebuilds what passes through its wrappers.
+
+    Attributes:
+        total: weighted sum of the terms, scalar.
+        terms: unweighted loss terms by name, scalars.
+        depth: (B, 1, H, W), metres.
+        reconstructions: the image at t warped from t-1 and from t+1, (B, 3, H, W) each; empty where neither
+            colour nor structure has a weight.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    depth: Tensor
+    reconstructions: tuple[Tensor, ...]
+
+
+class TrainingStep(nn.Module):
+    """Depth network, pose network and losses in one module, so that one wrapper distributes them.
+
+    Args:
+        network: the depth network.
+        pose_network: predicts motion where a sample does not know it; None if every sample knows it.
+        weights: of the loss terms.
+        known_poses: use known camera motion where a sample has it; else always the pose network.
+    """
+
+    def __init__(
+        self, network: KBNet, pose_network: PoseNet | None, weights: LossWeights, *, known_poses: bool = False
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.pose_network = pose_network
+        self.weights = weights
+        self.known_poses = known_poses
+
+    def forward(self, batch: TripletBatch) -> StepResult:
+        """Predict depth and motion, reconstruct the image from both neighbours, compare."""
+        depth = self.network(
+            batch.input_image, batch.input_depth, batch.input_validity, batch.intrinsics, batch.scaffold
+        )
+        poses = self._poses(batch)
+        # Geometry and differences of similar images need more digits than bfloat16 has.
+        with torch.autocast(depth.device.type, enabled=False):
+            reconstructions = tuple(
+                warp(source, depth, batch.intrinsics, pose)
+                for source, pose in zip((batch.previous_image, batch.next_image), poses, strict=False)
+            )
+            terms = unsupervised_losses(depth, batch.image, reconstructions, batch.sparse_depth, batch.validity)
+            if self.weights.supervised > 0:
+                terms["supervised"] = supervised_loss(depth, batch.ground_truth, batch.scaffold)
+            total = weighted_total(terms, self.weights)
+        return StepResult(total, terms, depth, reconstructions)
+
+    def _poses(self, batch: TripletBatch) -> list[Tensor]:
+        """T_previous_current and T_next_current; none where no loss needs them."""
+        if not self.weights.needs_poses:
+            return []
+        known = [batch.T_previous_current, batch.T_next_current]
+        if self.pose_network is None:
+            return known
+        predicted = [self.pose_network(batch.image, source) for source in (batch.previous_image, batch.next_image)]
+        if not self.known_poses:
+            return predicted
+        return [torch.where(batch.has_poses[:, None, None], *pair) for pair in zip(known, predicted, strict=True)]

@@ -1,0 +1,41 @@
+"""Judging the network while it trains, and keeping the best."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from kbnet.completion import DepthCompleter
+from kbnet.data.sequence import Sequence
+from kbnet.evaluation import Part, evaluate, network_method
+from kbnet.metrics import DepthErrors
+from kbnet.network.kbnet import KBNet
+from kbnet.training.config import ValidationConfig
+
+
+def open_parts(folders: tuple[Path, ...], sparse_depth: tuple[str, ...]) -> list[Part]:
+    """Every sequence with every folder of sparse depth."""
+    sequences = [(Sequence(folder, sparse_depth=name), name) for folder in folders for name in sparse_depth]
+    return [Part(sequence, sequence.name, name) for sequence, name in sequences]
+
+
+def validate(network: KBNet, parts: list[Part], config: ValidationConfig, device: str) -> DepthErrors:
+    """Mean errors over all frames of all parts.
+
+    Args:
+        network: a copy that may be moved and set to evaluation mode.
+        parts: from :func:`open_parts`.
+        config: limits and stride.
+        device: a torch device.
+    """
+    completer = DepthCompleter(network, device=device)
+    summary = evaluate(parts, [network_method(completer)], limits=config.limits, every=config.every_frames)
+    return summary.overall("kbnet")
+
+
+def is_best(errors: DepthErrors, best: DepthErrors | None) -> bool:
+    """Whether at least three of the four errors, rounded to 0.01, are not worse (published system, section 6)."""
+    if best is None:
+        return True
+    return int((np.round(errors.as_array(), 2) <= np.round(best.as_array(), 2)).sum()) >= 3

@@ -1,0 +1,92 @@
+"""For commands that read frames: a small sequence on disk, and a stand-in for the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kbnet
+from kbnet.data.depth_png import write_depth_png
+from kbnet.frame import FloatArray, ImageArray
+
+DEPTH = 2.0
+"""Depth of the far wall that the sequences show, metres; a nearer slope leads to it."""
+
+WriteSequence = Callable[..., Path]
+
+
+@pytest.fixture
+def write_sequence(tmp_path: Path) -> WriteSequence:
+    """Write a sequence of 40x48 frames with points on every fourth pixel; return its folder."""
+
+    def write(
+        name: str = "room", *, frames: int = 3, sparse_depths: tuple[str, ...] = ("sparse_depth",), truth: bool = True
+    ) -> Path:
+        folder = tmp_path / name
+        generator = np.random.default_rng(0)
+        (folder / "image").mkdir(parents=True)
+        (folder / "K.txt").write_text("50 0 24\n0 50 20\n0 0 1\n")
+        for index in range(frames):
+            depth = np.full((40, 48), DEPTH, np.float32)
+            depth[20:] -= np.linspace(0, 1, 20, dtype=np.float32)[:, None]
+            image = generator.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+            Image.fromarray(image).save(folder / "image" / f"{index:04}.png")
+            for step, sparse_depth in enumerate(sparse_depths, start=4):
+                points = np.zeros_like(depth)
+                points[::step, ::step] = depth[::step, ::step]
+                write_depth_png(folder / sparse_depth / f"{index:04}.png", points)
+            if truth:
+                write_depth_png(folder / "ground_truth" / f"{index:04}.png", depth)
+        return folder
+
+    return write
+
+
+@dataclass
+class StandIn:
+    """Takes the place of `kbnet.load` and of what it returns: every pixel gets the mean depth of the points."""
+
+    loads: list[dict[str, Any]] = field(default_factory=list)
+    calls: int = 0
+    precision: str = "float32"
+    fail_at: int | None = None
+    failure: BaseException = field(default_factory=lambda: ValueError("no luck"))
+    device: Any = field(default_factory=lambda: SimpleNamespace(type="cpu"))
+
+    def load(self, source: str, **options: Any) -> StandIn:
+        self.loads.append({"source": source, **options})
+        return self
+
+    def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
+        if self.calls == self.fail_at:
+            raise self.failure
+        self.calls += 1
+        return np.full(image.shape[:2], sparse_depth[sparse_depth > 0].mean(), np.float32)
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Let commands load a stand-in, so that they are tried apart from the network and its weights."""
+    network = StandIn()
+    monkeypatch.setitem(vars(kbnet), "load", network.load)
+    return network
+
+
+@pytest.fixture
+def one_line_error(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Assert that all a command wrote to stderr is one line of error; return it."""
+
+    def read() -> str:
+        written = capsys.readouterr().err
+        assert written.startswith("kbnet: error: ")
+        assert written.count("\n") == 1
+        return written
+
+    return read

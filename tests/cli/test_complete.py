@@ -1,0 +1,206 @@
+"""`kbnet complete`: which files appear, which frames are skipped, and one clear line where something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kbnet.cli.main import main
+from kbnet.data.depth_png import read_depth_png, write_depth_png
+
+
+def _files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_complete_writes_a_depth_map_under_each_name(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    room, out = write_sequence(), tmp_path / "out"
+    assert main(["complete", str(room), "--output", str(out)]) == 0
+    assert _files(out) == {f"depth/{name}.png" for name in ("0000", "0001", "0002")}
+    points = read_depth_png(room / "sparse_depth" / "0001.png")
+    np.testing.assert_allclose(read_depth_png(out / "depth" / "0001.png"), points[points > 0].mean(), atol=1 / 512)
+    assert "completed 3 of 3 frames" in capsys.readouterr().out
+    assert stand_in.loads == [{"source": "indoor", "preset": None, "device": "auto", "precision": "auto"}]
+
+
+def test_complete_writes_all_that_is_asked_for(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "out"
+    room = write_sequence(frames=1, sparse_depths=("sparse_depth_500",))
+    asked = ["--npy", "--cloud", "--picture", "--sparse-depth", "sparse_depth_500"]
+    assert main(["complete", str(room), "--output", str(out), *asked]) == 0
+    assert _files(out) == {"depth/0000.png", "npy/0000.npy", "cloud/0000.ply", "picture/0000.png"}
+    depth = np.load(out / "npy" / "0000.npy")
+    assert depth.dtype == np.float32
+    np.testing.assert_allclose(depth, read_depth_png(out / "depth" / "0000.png"), atol=1 / 512)
+    assert b"element vertex 1920\n" in (out / "cloud" / "0000.ply").read_bytes()
+    with Image.open(out / "picture" / "0000.png") as picture:
+        picture.verify()
+
+
+def test_complete_takes_one_frame_from_files(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path
+) -> None:
+    room, out = write_sequence(), tmp_path / "out"
+    assert main(["complete", *_single(room), "--output", str(out), "--npy"]) == 0
+    assert _files(out) == {"depth/0001.png", "npy/0001.npy"}
+
+
+def test_complete_skips_what_is_done_without_loading_the_network(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["complete", str(write_sequence()), "--output", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    assert main(arguments) == 0
+    assert len(stand_in.loads) == 1
+    assert stand_in.calls == 3
+    assert "skipped 3 that were done" in capsys.readouterr().out
+
+
+def test_complete_does_what_is_missing_and_overwrites_on_request(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["complete", str(write_sequence()), "--output", str(out)]
+    assert main(arguments) == 0
+    (out / "depth" / "0001.png").unlink()
+    assert main(arguments) == 0
+    assert stand_in.calls == 4
+    assert main([*arguments, "--cloud"]) == 0
+    assert stand_in.calls == 7, "depth alone does not make a frame with a cloud done"
+    assert main([*arguments, "--overwrite"]) == 0
+    assert stand_in.calls == 10
+
+
+@pytest.mark.parametrize(("failure", "code"), [(ValueError("no luck"), 2), (KeyboardInterrupt(), 130)])
+def test_complete_that_stops_midway_leaves_whole_files_only(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, failure: BaseException, code: int
+) -> None:
+    stand_in.fail_at, stand_in.failure = 1, failure
+    out = tmp_path / "out"
+    assert main(["complete", str(write_sequence()), "--output", str(out), "--npy"]) == code
+    assert _files(out) == {"depth/0000.png", "npy/0000.npy"}
+
+
+def _single(room: Path) -> list[str]:
+    files = {"image": "image/0001.png", "sparse-depth": "sparse_depth/0001.png", "intrinsics": "K.txt"}
+    return [word for flag, file in files.items() for word in (f"--{flag}", str(room / file))]
+
+
+def _eight_bit_depth(room: Path) -> None:
+    Image.fromarray(np.full((40, 48), 7, np.uint8)).save(room / "sparse_depth" / "0001.png")
+
+
+def _depth_of_another_size(room: Path) -> None:
+    write_depth_png(room / "sparse_depth" / "0001.png", np.ones((40, 50), np.float32))
+
+
+def _truncated_image(room: Path) -> None:
+    path = room / "image" / "0001.png"
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def _small_frame(room: Path) -> None:
+    Image.fromarray(np.zeros((30, 48, 3), np.uint8)).save(room / "image" / "0001.png")
+
+
+def _missing_depth(room: Path) -> None:
+    (room / "sparse_depth" / "0001.png").unlink()
+
+
+def _singular_intrinsics(room: Path) -> None:
+    (room / "K.txt").write_text("0 0 24 0 50 20 0 0 1")
+
+
+def _large_intrinsics(room: Path) -> None:
+    (room / "K.txt").write_text("50 0 24 0  0 50 20 0  0 0 1 0  0 0 0 1")
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_eight_bit_depth, "expected a 16-bit greyscale PNG"),
+        (_depth_of_another_size, "sparse_depth is 50x40 (width x height) but image is 48x40"),
+        (_truncated_image, "cannot be read"),
+        (_small_frame, "at least 32x32 pixels"),
+        (_missing_depth, "0001.png"),
+        (_singular_intrinsics, "expected invertible pinhole intrinsics"),
+        (_large_intrinsics, "upper left 3x3"),
+    ],
+)
+def test_complete_says_in_one_line_which_file_is_bad(
+    write_sequence: Callable[..., Path],
+    stand_in: Any,
+    tmp_path: Path,
+    one_line_error: Callable[[], str],
+    spoil: Callable[[Path], None],
+    message: str,
+    single: bool,
+) -> None:
+    room, out = write_sequence(), tmp_path / "out"
+    spoil(room)
+    source = _single(room) if single else [str(room)]
+    assert main(["complete", *source, "--output", str(out)]) == 2
+    assert message in one_line_error()
+    assert not out.exists() or _files(out) <= {"depth/0000.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected a sequence folder or --image, got neither"),
+        (["room", "--image", "room/image/0001.png"], "got both"),
+        (["--image", "room/image/0001.png"], "--image also needs --sparse-depth"),
+        (["--image", "room/image/0001.png", "--sparse-depth", "a.png"], "--image also needs --intrinsics"),
+        (["room", "--intrinsics", "room/K.txt"], "a sequence has its own K.txt"),
+        (["nowhere"], "there is no folder nowhere"),
+        (["room", "--sparse-depth", "sparse_depth_7"], "sparse_depth_7"),
+    ],
+)
+def test_complete_says_in_one_line_which_arguments_do_not_fit(
+    write_sequence: Callable[..., Path],
+    stand_in: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    one_line_error: Callable[[], str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    write_sequence("room")
+    monkeypatch.chdir(tmp_path)
+    assert main(["complete", *arguments, "--output", "out"]) == 2
+    assert message in one_line_error()
+    assert not (tmp_path / "out").exists()
+    assert not stand_in.loads
+
+
+def test_complete_runs_a_saved_network_and_warns_of_an_empty_sparse_map(
+    write_sequence: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from kbnet.network.config import KBNetConfig
+    from kbnet.network.kbnet import KBNet
+    from kbnet.network.weights import save_network
+
+    weights, out = tmp_path / "fresh.safetensors", tmp_path / "out"
+    save_network(KBNet(KBNetConfig(scaffold="linear")), weights)
+    room = write_sequence(frames=2)
+    write_depth_png(room / "sparse_depth" / "0001.png", np.zeros((40, 48), np.float32))
+    assert main(["complete", str(room), "--output", str(out), "--npy", "--weights", str(weights)]) == 0
+    assert "kbnet: warning: sparse_depth holds no measured point" in capsys.readouterr().err
+    for name in ("0000", "0001"):
+        depth = np.load(out / "npy" / f"{name}.npy")
+        assert np.isfinite(depth).all()
+        assert (depth > 0).all()
+    points = read_depth_png(room / "sparse_depth" / "0000.png")
+    first = np.load(out / "npy" / "0000.npy")
+    np.testing.assert_allclose(first[points > 0], points[points > 0], rtol=1e-4)

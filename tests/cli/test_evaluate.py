@@ -1,0 +1,128 @@
+"""`kbnet evaluate`: the table, the files, and one clear line where something is wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kbnet.cli.evaluate import distinct_names
+from kbnet.cli.main import main
+
+
+def _table_rows(output: str) -> list[list[str]]:
+    """Cells of the rows with numbers; cells are two or more spaces apart."""
+    lines = [line.strip().split("  ") for line in output.splitlines() if line.count(" ± ") == 4]
+    return [[cell.strip() for cell in line if cell.strip()] for line in lines]
+
+
+def test_evaluate_prints_a_row_a_method_sequence_and_sparse_depth(
+    write_sequence: Callable[..., Path], stand_in: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    densities = ("sparse_depth_500", "sparse_depth_150")
+    rooms = [str(write_sequence(name, sparse_depths=densities)) for name in ("first", "second")]
+    assert main(["evaluate", *rooms, "--sparse-depth", *densities, "--baselines"]) == 0
+    output = capsys.readouterr().out
+    rows = _table_rows(output)
+    assert [row[:4] for row in rows] == [
+        [density, sequence, method, frames]
+        for density in densities
+        for sequence, frames in (("first", "3"), ("second", "3"), ("all sequences", "6"))
+        for method in ("kbnet", "nearest", "linear")
+    ]
+    assert "ground truth between 0.2 and 5 m" in output
+    assert all("…" not in cell for row in rows for cell in row)
+
+
+def test_evaluate_writes_the_same_numbers_as_json_and_csv(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    room = write_sequence(frames=5)
+    arguments = [str(room), "--baselines", "--every", "2", "--preset", "kitti", "--output", str(output)]
+    assert main(["evaluate", *arguments]) == 0
+    summary = json.loads((output / "summary.json").read_text())
+    with (output / "frames.csv").open(newline="") as file:
+        frames = list(csv.DictReader(file))
+    assert {path.name for path in output.iterdir()} == {"summary.json", "frames.csv"}
+    assert [(row["method"], row["frames"]) for row in summary["results"]] == [
+        (method, 3) for method in ("kbnet", "nearest", "linear")
+    ]
+    for row in summary["results"]:
+        errors = [float(frame["mae_mm"]) for frame in frames if frame["method"] == row["method"]]
+        assert row["mean"]["mae_mm"] == pytest.approx(sum(errors) / 3, rel=1e-4)
+    assert [frame["frame"] for frame in frames if frame["method"] == "kbnet"] == ["0000", "0002", "0004"]
+    assert summary["settings"]["limits_m"] == [0.0, 100.0]
+    assert summary["settings"]["every"] == 2
+    assert summary["settings"]["weights"] == "indoor"
+    assert set(summary["versions"]) >= {"kbnet", "torch", "numpy", "python"}
+
+
+def test_evaluate_without_baselines_runs_the_network_alone(
+    write_sequence: Callable[..., Path], stand_in: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(write_sequence())]) == 0
+    assert [row[2] for row in _table_rows(capsys.readouterr().out)] == ["kbnet"]
+    assert stand_in.calls == 3
+
+
+@pytest.mark.parametrize(("weights", "preset"), [("indoor", None), ("x.pth", "kitti")])
+def test_evaluate_names_the_architecture_only_to_a_published_checkpoint(
+    write_sequence: Callable[..., Path], stand_in: Any, weights: str, preset: str | None
+) -> None:
+    assert main(["evaluate", str(write_sequence()), "--weights", weights, "--preset", "kitti"]) == 0
+    assert stand_in.loads == [{"source": weights, "preset": preset, "device": "auto", "precision": "auto"}]
+
+
+def test_evaluate_refuses_a_sequence_without_ground_truth_and_writes_nothing(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    rooms = [str(write_sequence("judged")), str(write_sequence("unjudged", truth=False))]
+    assert main(["evaluate", *rooms, "--output", str(tmp_path / "out")]) == 2
+    assert "unjudged" in one_line_error()
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluate_that_fails_midway_leaves_no_file(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    stand_in.fail_at = 2
+    assert main(["evaluate", str(write_sequence()), "--output", str(tmp_path / "out")]) == 2
+    assert "no luck" in one_line_error()
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "at least one sequence folder"),
+        (["nowhere"], "nowhere"),
+        (["room", "--sparse-depth", "sparse_depth_7"], "sparse_depth_7"),
+        (["room", "--every", "0"], "--every of at least 1"),
+    ],
+)
+def test_evaluate_says_in_one_line_what_is_wrong(
+    write_sequence: Callable[..., Path],
+    stand_in: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    one_line_error: Callable[[], str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    write_sequence("room")
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", *arguments]) == 2
+    assert message in one_line_error()
+    assert not stand_in.loads
+
+
+def test_distinct_names_are_as_short_as_they_can_be(tmp_path: Path) -> None:
+    one, other = tmp_path / "train" / "room", tmp_path / "test" / "room"
+    assert list(distinct_names((one, tmp_path / "hall"))) == ["room", "hall"]
+    assert list(distinct_names((one, other))) == ["train/room", "test/room"]
+    assert list(distinct_names((one, one))) == ["room"]

@@ -1,0 +1,181 @@
+"""The command line's frame: finding commands without importing them, exit codes, one line an error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import kbnet.cli.main as command_line
+from kbnet.cli.main import commands, main
+
+SOURCE = Path(command_line.__file__).parents[2]
+
+
+def run_with(monkeypatch: pytest.MonkeyPatch, body: object) -> int:
+    """Exit code of a command that raises ``body``, or calls it."""
+
+    def dispatch(arguments: list[str]) -> int:
+        if isinstance(body, BaseException):
+            raise body
+        assert callable(body)
+        body()
+        return 0
+
+    monkeypatch.setattr(command_line, "_dispatch", dispatch)
+    return main(["demo"])
+
+
+def test_help_lists_every_command_with_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert {"complete", "evaluate", "train", "prepare", "demo"} <= set(commands())
+    for name, summary in commands().items():
+        assert summary, f"the docstring of {name}'s Command is empty"
+        assert f"{name} " in out
+        assert summary in out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["prepare", "--help"], ["--version"], ["complte"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from kbnet.cli.main import main\n"
+        f"main({arguments!r})\n"
+        "print('HEAVY', sorted({'torch', 'numpy', 'scipy', 'tyro', 'rich', 'matplotlib'} & set(sys.modules)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.endswith("HEAVY []\n")
+
+
+@pytest.mark.parametrize("name", ["complete", "evaluate", "train", "demo", "prepare synthetic"])
+def test_help_of_a_command_is_light_and_comes_from_its_dataclass(name: str) -> None:
+    code = (
+        "import sys\n"
+        "from kbnet.cli.main import main\n"
+        f"code = main({[*name.split(), '--help']!r})\n"
+        "print('CODE', code, sorted({'torch', 'scipy', 'matplotlib', 'skimage'} & set(sys.modules)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"kbnet {name}" in result.stdout
+    assert result.stdout.endswith("CODE 0 []\n")
+
+
+def test_no_command_prints_the_help_and_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "usage: kbnet" in capsys.readouterr().err
+
+
+def test_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("kbnet ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (["complte", "x"], "did you mean 'kbnet complete'?"),
+        (["prepare", "sinthetic"], "did you mean 'kbnet prepare synthetic'?"),
+        (["zzz"], "the commands are complete, demo, evaluate"),
+        (["--verbose"], "unknown option '--verbose'"),
+        (["main"], "unknown command 'main'"),
+        (["../data"], "unknown command '../data'"),
+    ],
+)
+def test_unknown_command_names_the_nearest(
+    arguments: list[str], remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("kbnet: error: unknown ")
+    assert remedy in err
+    assert err.count("\n") == 1
+
+
+def test_unknown_flag_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--no-such-flag"]) == 2
+    assert "--no-such-flag" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("expected this,\n  got that"), "expected this, got that"),
+        (FileNotFoundError("no file a.png; check the path"), "no file a.png; check the path"),
+        (FileNotFoundError(2, "No such file or directory", "a.png"), "a.png: No such file or directory"),
+        (ModuleNotFoundError("matplotlib is needed"), "matplotlib is needed"),
+        (FloatingPointError("the loss is not finite"), "the loss is not finite"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_known_errors_are_one_line_and_exit_code_2(
+    error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_with(monkeypatch, error) == 2
+    assert capsys.readouterr().err == f"kbnet: error: {line}\n"
+
+
+def test_debug_adds_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("KBNET_DEBUG", "1")
+    assert run_with(monkeypatch, ValueError("bad")) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback")
+    assert err.endswith("kbnet: error: bad\n")
+
+
+def test_interrupt_is_one_line_and_exit_code_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_with(monkeypatch, KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err == "kbnet: interrupted\n"
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyError):
+        run_with(monkeypatch, KeyError("a bug"))
+
+
+def test_warnings_are_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_with(monkeypatch, lambda: warnings.warn("no points;\n the map is a guess", stacklevel=1)) == 0
+    assert capsys.readouterr().err == "kbnet: warning: no points; the map is a guess\n"
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    code = "import sys; from kbnet.cli.main import main; sys.exit(main(['--help']))"
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", code],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 141
+    assert err == b""
+
+
+def test_commands_without_a_command_class_are_not_listed(tmp_path: Path) -> None:
+    (tmp_path / "nyu_v2.py").write_text('class Command:\n    """Do it.\n\n    More.\n    """\n')
+    (tmp_path / "options.py").write_text("class Options: ...\n")
+    (tmp_path / "group").mkdir()
+    (tmp_path / "group" / "__init__.py").write_text('"""A group."""\n')
+    assert commands(tmp_path) == {"group": "A group.", "nyu-v2": "Do it."}

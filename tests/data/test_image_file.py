@@ -1,0 +1,119 @@
+"""Images and intrinsics from files, and one line for each way in which they can be wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kbnet.data.image_file import read_image, read_intrinsics
+
+K = [[518.5, 0.0, 320.25], [0.0, 519.5, 240.75], [0.0, 0.0, 1.0]]
+
+
+def test_read_image_returns_the_pixels_of_a_png(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (6, 7, 3), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "image.png")
+    read = read_image(tmp_path / "image.png")
+    assert read.dtype == np.uint8
+    assert read.flags.writeable
+    np.testing.assert_array_equal(read, image)
+
+
+def test_read_image_reads_jpeg(tmp_path: Path) -> None:
+    Image.fromarray(np.full((16, 24, 3), (10, 120, 230), np.uint8)).save(tmp_path / "image.jpg", quality=95)
+    read = read_image(tmp_path / "image.jpg")
+    assert read.shape == (16, 24, 3)
+    assert np.abs(read.astype(int) - (10, 120, 230)).max() < 6
+
+
+def test_read_image_repeats_a_grey_image_in_three_channels(tmp_path: Path) -> None:
+    grey = np.arange(42, dtype=np.uint8).reshape(6, 7)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), np.stack([grey] * 3, axis=2))
+
+
+def test_read_image_drops_transparency(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (6, 7, 4), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "image.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "image.png"), image[..., :3])
+
+
+def test_read_image_refuses_a_depth_map(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((6, 7), np.uint16)).save(tmp_path / "depth.png")
+    with pytest.raises(ValueError, match="expected an 8-bit"):
+        read_image(tmp_path / "depth.png")
+
+
+@pytest.mark.parametrize(("suffix", "kept"), [("png", 100), ("jpg", 400), ("png", 0), ("jpg", 10)])
+def test_read_image_refuses_a_truncated_file(tmp_path: Path, suffix: str, kept: int) -> None:
+    path = tmp_path / f"image.{suffix}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ValueError, match=r"expected an image.*cannot be read"):
+        read_image(path)
+
+
+def test_read_image_names_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.png"):
+        read_image(tmp_path / "none.png")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "518.5 0 320.25\n0 519.5 240.75\n0 0 1\n",
+        "5.185000e+02 0.0 3.202500e+02 0.0 5.195000e+02 2.407500e+02 0.0 0.0 1.0",
+        "# fx 0 cx\n518.5, 0, 320.25\n0, 519.5, 240.75  # fy\n0, 0, 1",
+    ],
+)
+def test_read_intrinsics_reads_nine_numbers_however_laid_out(tmp_path: Path, text: str) -> None:
+    (tmp_path / "K.txt").write_text(text)
+    read = read_intrinsics(tmp_path / "K.txt")
+    assert read.dtype == np.float32
+    assert read.tolist() == K
+
+
+def test_read_intrinsics_reads_npy(tmp_path: Path) -> None:
+    np.save(tmp_path / "K.npy", np.array(K))
+    assert read_intrinsics(tmp_path / "K.npy").tolist() == K
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "9 numbers of a 3x3 matrix K, got 0"),
+        ("1 2 3 4", "9 numbers of a 3x3 matrix K, got 4"),
+        ("500 0 320 zero 500 240 0 0 1", "as numbers"),
+        ("500 0 320 0 0 240 0 0 1", "invertible"),
+        ("nan 0 320 0 500 240 0 0 1", "invertible"),
+        ("500 0 320 0 0 500 240 0 0 0 1 0", r"\(3, 4\).*upper left 3x3"),
+        ("500 0 320 0 0 500 240 0 0 0 1 0 0 0 0 1", r"\(4, 4\).*upper left 3x3"),
+    ],
+)
+def test_read_intrinsics_refuses_other_content(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "K.txt").write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_intrinsics(tmp_path / "K.txt")
+    assert "K.txt" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_read_intrinsics_never_unpickles(tmp_path: Path) -> None:
+    np.save(tmp_path / "K.npy", np.array([{"code": print}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_intrinsics(tmp_path / "K.npy")
+
+
+def test_read_intrinsics_refuses_binary_text(tmp_path: Path) -> None:
+    (tmp_path / "K.txt").write_bytes(bytes([0x93, 0xFF, 0x00, 0x80]))
+    with pytest.raises(ValueError, match="as numbers"):
+        read_intrinsics(tmp_path / "K.txt")
+
+
+@pytest.mark.parametrize("name", ["K.txt", "K.npy"])
+def test_read_intrinsics_names_a_missing_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileNotFoundError, match=name):
+        read_intrinsics(tmp_path / name)

@@ -1,0 +1,171 @@
+"""The shape of the package: imports point one way, names say what a module does, modules stay readable."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+import tomlkit
+
+REPOSITORY = Path(__file__).parents[1]
+PACKAGE = REPOSITORY / "src" / "kbnet"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+EVERYTHING = {
+    *("atomic", "cli", "completion", "data", "evaluation", "frame", "geometry", "losses", "metrics", "network"),
+    *("point_cloud", "report", "training"),
+}
+
+MAY_IMPORT = {
+    "atomic": set(),
+    "frame": set(),
+    "metrics": set(),
+    "geometry": set(),
+    "losses": {"geometry"},
+    "network": {"atomic", "geometry"},
+    "data": {"atomic", "frame", "geometry"},
+    "point_cloud": {"atomic", "frame", "geometry"},
+    "report": {"atomic", "frame", "geometry", "metrics", "point_cloud"},
+    "completion": {"data", "frame", "geometry", "network"},
+    "evaluation": {"atomic", "completion", "data", "frame", "metrics"},
+    # completion too: validation judges a network as it will be used.
+    "training": EVERYTHING - {"cli"},
+    "cli": EVERYTHING,
+    "__main__": {"cli"},
+}
+"""What each part may import besides itself; a part is a module or a folder directly under ``kbnet``."""
+
+DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "mpl_toolkits": "matplotlib"}
+"""Where the name to import is not the name to install."""
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def part_of(module: str) -> str:
+    """``kbnet.data.sequence`` belongs to ``data``; the root itself is an empty name."""
+    return [*module.split("."), ""][1]
+
+
+def imported_modules(path: Path) -> Iterator[tuple[str, int]]:
+    """Every module a file imports, inside functions too, with the line."""
+    package = module_name(path).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            base = (
+                ".".join([*package[: len(package) - node.level + 1], node.module or ""]).strip(".")
+                if node.level
+                else node.module
+            )
+            for alias in node.names:
+                name = f"{base}.{alias.name}"
+                yield (name if is_module(name) else str(base)), node.lineno
+
+
+def is_module(name: str) -> bool:
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def ids(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(PACKAGE)) for path in paths]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
+def test_imports_point_one_way(path: Path) -> None:
+    part = part_of(module_name(path))
+    if not part:
+        return
+    assert part in MAY_IMPORT, f"say in MAY_IMPORT what the new part '{part}' may import"
+    allowed = MAY_IMPORT[part] | {part}
+    for module, line in imported_modules(path):
+        if module.split(".")[0] == "kbnet":
+            assert part_of(module) in allowed or part == "cli", f"{path.name}:{line}: {part} must not import {module}"
+
+
+def test_imports_have_no_cycles() -> None:
+    names = {module_name(path) for path in MODULES} - {"kbnet"}
+    graph = {
+        module_name(path): {name for name, _ in imported_modules(path) if name in names}
+        for path in MODULES
+        if module_name(path) in names
+    }
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
+def test_modules_are_named_after_a_step(path: Path) -> None:
+    vague = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared", "core", "base"}
+    words = {word for part in path.relative_to(PACKAGE).with_suffix("").parts for word in part.strip("_").split("_")}
+    assert not words & vague, f"name {path.name} after what it does"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
+def test_modules_stay_under_300_lines_and_say_what_they_are(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 300, "look for the piece that wants a module of its own"
+    assert ast.get_docstring(ast.parse(text)), "a module begins with a docstring"
+
+
+def test_folders_hold_only_a_docstring_in_their_init() -> None:
+    folders = {path.parent for path in MODULES} - {PACKAGE}
+    for folder in folders:
+        init = folder / "__init__.py"
+        assert init.is_file(), f"{folder.name} has no __init__.py"
+        body = ast.parse(init.read_text(encoding="utf-8")).body
+        assert len(body) == 1, f"{folder.name}/__init__.py must hold a docstring and nothing else"
+        assert isinstance(body[0], ast.Expr)
+        assert isinstance(body[0].value, ast.Constant)
+
+
+def test_third_party_imports_are_declared_dependencies() -> None:
+    project = tomlkit.parse((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")).unwrap()["project"]
+    requirements = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
+    declared = {re.split(r"[\[<>=!~; ]", requirement)[0] for requirement in requirements}
+    # tomllib came with Python 3.11, and 3.10 is supported.
+    standard = set(sys.stdlib_module_names) - {"tomllib"}
+    for path in MODULES:
+        for module, line in imported_modules(path):
+            top = module.split(".")[0]
+            if top not in standard:
+                distribution = DISTRIBUTIONS.get(top, top.replace("_", "-"))
+                assert distribution in declared, f"{path.name}:{line}: {top} is not in pyproject.toml"
+
+
+def test_constraints_pin_every_declared_dependency() -> None:
+    project = tomlkit.parse((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")).unwrap()["project"]
+    pins = set(
+        re.findall(r"^([\w.-]+)==\S+$", (REPOSITORY / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    requirements = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
+    declared = {re.split(r"[\[<>=!~; ]", requirement)[0] for requirement in requirements} - {"kbnet"}
+    assert declared <= pins
+
+
+def test_import_kbnet_is_lazy_and_names_are_complete() -> None:
+    code = (
+        "import sys, kbnet\n"
+        "assert not {'torch', 'numpy', 'scipy', 'importlib.metadata'} & set(sys.modules)\n"
+        "assert all(getattr(kbnet, name) is not None for name in kbnet.__all__)\n"
+        "assert set(kbnet.__all__) <= set(dir(kbnet))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(PACKAGE.parent)})

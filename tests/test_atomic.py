@@ -1,0 +1,58 @@
+"""Output files appear whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kbnet.atomic import atomic_path
+
+
+def contents(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_atomic_path_makes_the_folders_and_the_file(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "a" / "b" / "depth.png") as temporary:
+        temporary.write_bytes(b"new")
+    assert (tmp_path / "a" / "b" / "depth.png").read_bytes() == b"new"
+    assert contents(tmp_path / "a" / "b") == ["depth.png"]
+
+
+def test_atomic_path_shows_nothing_before_the_end(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "depth.png") as temporary:
+        temporary.write_bytes(b"half")
+        assert not (tmp_path / "depth.png").exists()
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".png"
+        assert temporary.name.startswith(".")
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_atomic_path_keeps_the_older_file_on_any_error(tmp_path: Path, error: type[BaseException]) -> None:
+    (tmp_path / "depth.png").write_bytes(b"old")
+
+    def write_half() -> None:
+        with atomic_path(tmp_path / "depth.png") as temporary:
+            temporary.write_bytes(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert (tmp_path / "depth.png").read_bytes() == b"old"
+    assert contents(tmp_path) == ["depth.png"]
+
+
+def test_atomic_path_replaces_the_older_file(tmp_path: Path) -> None:
+    (tmp_path / "depth.png").write_bytes(b"old")
+    with atomic_path(tmp_path / "depth.png") as temporary:
+        temporary.write_bytes(b"new")
+    assert (tmp_path / "depth.png").read_bytes() == b"new"
+
+
+def test_atomic_path_gives_two_writers_two_names(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "x.npy") as first, atomic_path(tmp_path / "x.npy") as second:
+        assert first != second
+        first.touch()
+        second.touch()
