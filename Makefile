@@ -31,7 +31,7 @@ format: $(VENV)/.installed-dev
 
 clean:
 	rm -rf $(VENV) demo dist .mypy_cache .pytest_cache .ruff_cache
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch first and alone: once its pinned build is in place no later step can replace it by one that brings CUDA along.
 $(VENV)/.installed-torch: constraints.txt

@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "point_cloud": {"atomic", "frame", "geometry"},
     "report": {"atomic", "frame", "geometry", "metrics", "point_cloud"},
     "completion": {"data", "frame", "geometry", "network"},
-    "evaluation": {"atomic", "completion", "data", "frame", "metrics"},
+    "summary": {"atomic", "metrics"},
+    "evaluation": {"atomic", "completion", "data", "frame", "metrics", "summary"},
     # completion too: validation judges a network as it will be used.
     "training": EVERYTHING - {"cli"},
     "cli": EVERYTHING,

@@ -18,15 +18,14 @@ import pytest
 
 from kbnet.data.sequence import Sequence
 from kbnet.evaluation import (
-    ALL_SEQUENCES,
     Method,
     Part,
     baseline_methods,
     evaluate,
     network_method,
-    write_summary,
 )
 from kbnet.frame import FloatArray, Frame
+from kbnet.summary import ALL_SEQUENCES, write_summary
 
 VOID = (0.2, 5.0)
 K = np.array([[40, 0, 20], [0, 40, 16], [0, 0, 1]], dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from pathlib import Path
 from typing import Literal, overload
@@ -45,7 +46,7 @@ class DepthCompleter:
     """Completes depth with a network.
 
     Args:
-        network: a depth network; it is moved to ``device`` and set to evaluation mode.
+        network: a depth network; a copy of it is moved to ``device`` and made ready for inference.
         device: ``auto`` (a CUDA device if there is one, else the CPU) or any torch device.
         precision: ``float32``, ``bfloat16``, or ``auto`` for float32.
     """
@@ -55,13 +56,15 @@ class DepthCompleter:
         if precision not in ("auto", "float32", "bfloat16"):
             raise ValueError(f"expected precision auto, float32 or bfloat16, got '{precision}'")
         self.precision: Precision = "float32" if precision == "auto" else precision
+        ready = copy.deepcopy(network).eval().fold_normalisation().to(self.device)
         # Convolutions over channels-last memory are faster on the CPU and on a GPU, with the same result.
-        self._network = network.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._network: KBNet = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def config(self) -> KBNetConfig:
         """What defines the network besides its weights."""
-        return self._network.config
+        config: KBNetConfig = self._network.config
+        return config
 
     @overload
     def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray: ...
@@ -95,7 +98,7 @@ class DepthCompleter:
         frame = Frame(image, sparse_depth, intrinsics)
         depth = self._complete(
             torch.from_numpy(np.ascontiguousarray(frame.image.transpose(2, 0, 1)))[None],
-            torch.from_numpy(np.ascontiguousarray(frame.sparse_depth))[None, None],
+            torch.from_numpy(np.array(frame.sparse_depth))[None, None],
             torch.from_numpy(frame.intrinsics)[None],
         )
         return depth[0, 0].cpu().numpy()
@@ -107,11 +110,10 @@ class DepthCompleter:
             warnings.warn(
                 f"sparse_depth holds no measured point in {int(empty.sum())} of {len(empty)} frames; "
                 "the completed depth there has no metric scale to go by",
-                stacklevel=3,
+                stacklevel=4,  # past inference_mode's wrapper and __call__: the caller's line
             )
         image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
-        if image.dtype == torch.uint8:
-            image = image.float() / 255
+        image = image.float() / 255 if image.dtype == torch.uint8 else image.float()
         validity = kept_points(
             sparse_depth,
             intrinsics,
@@ -122,7 +124,8 @@ class DepthCompleter:
         scaffold = scaffold_from_points(sparse_depth * validity, self.config.scaffold)
         image = image.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
-            return self._network(image, sparse_depth, validity, intrinsics, scaffold)
+            depth: Tensor = self._network(image, sparse_depth, validity, intrinsics, scaffold)
+        return depth
 
 
 def _find_device(name: str) -> torch.device:
@@ -160,5 +163,6 @@ def _check_tensors(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> N
         raise ValueError("sparse_depth holds NaN, infinite or negative values; write 0 where there is no depth")
     if not torch.isfinite(intrinsics).all() or (intrinsics[:, [0, 1], [0, 1]] <= 0).any():
         raise ValueError(
-            "expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0; check the calibration"
+            "expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0; "
+            "check the calibration"
         )

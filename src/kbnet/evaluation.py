@@ -1,16 +1,13 @@
-"""How well and how fast depth is completed: errors of every frame, streamed, and their summary."""
+"""How well and how fast depth is completed: errors of every frame, streamed."""
 
 from __future__ import annotations
 
 import csv
-import json
-import platform
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
-from importlib.metadata import distributions
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,13 +15,11 @@ from kbnet.atomic import atomic_path
 from kbnet.data.interpolation import linear, nearest
 from kbnet.data.sequence import Sequence
 from kbnet.frame import FloatArray, Frame, ImageArray
-from kbnet.metrics import DepthErrors, RunningStatistics, depth_errors, judged_pixels
+from kbnet.metrics import DepthErrors, depth_errors, judged_pixels
+from kbnet.summary import FrameResult, Summary
 
 EVALUATION_LIMITS: dict[str, tuple[float, float]] = {"void": (0.2, 5.0), "kitti": (0.0, 100.0)}
 """Ground truth that is judged, metres, both ends excluded, by preset, as published."""
-
-ALL_SEQUENCES = "all sequences"
-"""Stands in the place of a sequence's name where its frames were counted together with those of the others."""
 
 
 class Completer(Protocol):
@@ -62,89 +57,6 @@ class Part:
     def frames(self, every: int) -> range:
         """Indices of every ``every``-th frame."""
         return range(0, len(self.sequence), every)
-
-
-@dataclass(frozen=True)
-class FrameResult:
-    """Errors of one method on one frame, and the seconds it took; None for the frame that warmed it up."""
-
-    method: str
-    sparse_depth: str
-    sequence: str
-    frame: str
-    errors: DepthErrors
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class SummaryRow:
-    """Errors of one method over the frames of one sequence, or of all (then ``sequence`` is ``all sequences``).
-
-    Attributes:
-        frames: how many frames the errors are over.
-        mean, std: of the frames' errors; population standard deviation.
-        milliseconds: mean time for a frame, the first of every sequence left out; None if there was no other.
-    """
-
-    method: str
-    sparse_depth: str
-    sequence: str
-    frames: int
-    mean: DepthErrors
-    std: DepthErrors
-    milliseconds: float | None
-
-    @property
-    def frames_per_second(self) -> float | None:
-        """One over the mean time."""
-        return 1000.0 / self.milliseconds if self.milliseconds else None
-
-
-class Summary:
-    """Collects frame results into means and spreads; its size does not depend on the number of frames."""
-
-    def __init__(self) -> None:
-        self._groups: dict[tuple[str, str, str], tuple[RunningStatistics, RunningStatistics]] = {}
-
-    def add(self, result: FrameResult) -> None:
-        """Take in one frame."""
-        for sequence in (result.sequence, ALL_SEQUENCES):
-            key = (result.sparse_depth, sequence, result.method)
-            errors, seconds = self._groups.setdefault(key, (RunningStatistics(), RunningStatistics()))
-            errors.add(result.errors.as_array())
-            if result.seconds is not None:
-                seconds.add(result.seconds)
-
-    def rows(self) -> list[SummaryRow]:
-        """One row a method, sequence and sparse-depth folder, methods side by side; then all sequences together."""
-        rows = []
-        for sparse_depth in dict.fromkeys(sparse_depth for sparse_depth, _, _ in self._groups):
-            keys = [key for key in self._groups if key[0] == sparse_depth]
-            sequences = list(dict.fromkeys(sequence for _, sequence, _ in keys if sequence != ALL_SEQUENCES))
-            if len(sequences) > 1:
-                sequences.append(ALL_SEQUENCES)
-            rows += [self._row(key) for sequence in sequences for key in keys if key[1] == sequence]
-        return rows
-
-    def overall(self, method: str) -> DepthErrors:
-        """Mean errors of one method over every frame of every sequence and folder of sparse depth."""
-        total = RunningStatistics()
-        for (_, sequence, name), (errors, _) in self._groups.items():
-            if sequence == ALL_SEQUENCES and name == method:
-                total.merge(errors)
-        return DepthErrors.from_array(total.mean)
-
-    def _row(self, key: tuple[str, str, str]) -> SummaryRow:
-        errors, seconds = self._groups[key]
-        return SummaryRow(
-            method=key[2],
-            sparse_depth=key[0],
-            sequence=key[1],
-            frames=errors.count,
-            mean=DepthErrors.from_array(errors.mean),
-            std=DepthErrors.from_array(errors.std),
-            milliseconds=1000.0 * float(seconds.mean) if seconds.count else None,
-        )
 
 
 def network_method(completer: Completer) -> Method:
@@ -243,20 +155,6 @@ def judge(
         warnings.warn(f"{pointless} {of_all} sparse point and are left out of the interpolations' rows", stacklevel=2)
 
 
-def write_summary(path: Path, summary: Summary, settings: Mapping[str, object]) -> None:
-    """Write the summary as JSON, with what was run and with which versions; the file appears whole or not at all.
-
-    Args:
-        path: the JSON to write.
-        summary: from :func:`evaluate`.
-        settings: what was run: weights, sequences, limits, ...; plain values.
-    """
-    results = [{**asdict(row), "frames_per_second": row.frames_per_second} for row in summary.rows()]
-    content = {"settings": dict(settings), "versions": _versions(), "results": results}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
 def _judge_frame(
     part: Part, method: Method, frame: Frame, truth: FloatArray, limits: tuple[float, float], *, timed: bool
 ) -> FrameResult:
@@ -295,9 +193,3 @@ def _frame_table(path: Path | None) -> Iterator[Callable[[FrameResult], object]]
             + [f"{value:.6g}" for value in result.errors.as_array()]
             + ["" if result.seconds is None else f"{result.seconds:.6f}"]
         )
-
-
-def _versions() -> dict[str, str]:
-    packages = {distribution.name: distribution.version for distribution in distributions()}
-    used = {name: packages.get(name, "not installed") for name in ("kbnet", "torch", "numpy", "scipy")}
-    return {"python": platform.python_version(), **used}

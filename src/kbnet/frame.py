@@ -91,10 +91,13 @@ class Triplet:
 def check_image(image: Any, name: str = "image", *, where: str = "") -> None:
     """Accept only (H, W, 3) uint8 of at least 32 pixels a side."""
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"expected {name} as (H, W, 3) uint8 RGB, got {_describe(image)}{where}; convert it to 8-bit RGB")
+        raise ValueError(
+            f"expected {name} as (H, W, 3) uint8 RGB, got {_describe(image)}{where}; convert it to 8-bit RGB"
+        )
     if min(image.shape[:2]) < MINIMUM_SIZE:
         raise ValueError(
-            f"expected {name} of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, got {_size(image)}{where}; use a larger frame"
+            f"expected {name} of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, got {_size(image)}{where}; "
+            "use a larger frame"
         )
 
 
@@ -111,9 +114,14 @@ def check_depth(depth: Any, name: str, size: tuple[int, int], *, where: str = ""
             "depth must be aligned to the image, pixel by pixel"
         )
     if not np.isfinite(depth).all():
-        raise ValueError(f"{name} holds {int((~np.isfinite(depth)).sum())} NaN or infinite values{where}; write 0 where there is no depth")
+        raise ValueError(
+            f"{name} holds {int((~np.isfinite(depth)).sum())} NaN or infinite values{where}; "
+            "write 0 where there is no depth"
+        )
     if (depth < 0).any():
-        raise ValueError(f"{name} holds {int((depth < 0).sum())} negative values{where}; write 0 where there is no depth")
+        raise ValueError(
+            f"{name} holds {int((depth < 0).sum())} negative values{where}; write 0 where there is no depth"
+        )
     return depth.astype(np.float32, copy=False)
 
 
@@ -125,7 +133,12 @@ def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
             "of a 4x4 or 3x4 projection take the upper left 3x3"
         )
     k = intrinsics.astype(np.float32)
-    if not np.isfinite(k).all() or k[0, 0] <= 0 or k[1, 1] <= 0 or not np.allclose(k[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]):
+    if (
+        not np.isfinite(k).all()
+        or k[0, 0] <= 0
+        or k[1, 1] <= 0
+        or not np.allclose(k[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1])
+    ):
         raise ValueError(
             f"expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0, "
             f"got {np.round(k, 4).tolist()}{where}; check the calibration file"
@@ -136,7 +149,10 @@ def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
 def check_pose(pose: Any, name: str, *, where: str = "") -> FloatArray:
     """Return a rigid transform as float32 after checking shape, orthonormal rotation and last row."""
     if not isinstance(pose, np.ndarray) or pose.shape != (4, 4):
-        raise ValueError(f"expected {name} as a (4, 4) rigid transform, got {_describe(pose)}{where}; append the row 0 0 0 1 to a 3x4 pose")
+        raise ValueError(
+            f"expected {name} as a (4, 4) rigid transform, got {_describe(pose)}{where}; "
+            "append the row 0 0 0 1 to a 3x4 pose"
+        )
     rotation = pose[:3, :3].astype(np.float64)
     if not (
         np.isfinite(pose).all()
@@ -144,7 +160,9 @@ def check_pose(pose: Any, name: str, *, where: str = "") -> FloatArray:
         and np.linalg.det(rotation) > 0
         and np.allclose(pose[3], [0, 0, 0, 1])
     ):
-        raise ValueError(f"{name} is not a rigid transform (orthonormal rotation, last row 0 0 0 1){where}; check the pose file")
+        raise ValueError(
+            f"{name} is not a rigid transform (orthonormal rotation, last row 0 0 0 1){where}; check the pose file"
+        )
     return pose.astype(np.float32)
 
 

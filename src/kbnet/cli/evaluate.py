@@ -20,7 +20,8 @@ from kbnet.cli.arguments import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kbnet.evaluation import Part, Summary
+    from kbnet.evaluation import Part
+    from kbnet.summary import Summary
 
 PIPED_WIDTH = 200
 """Columns a table may take where stdout is no terminal, so that nothing is cut off in a file."""
@@ -53,7 +54,8 @@ class Command:
         """Evaluate, print the table, write the files."""
         import kbnet
         from kbnet.cli.progress import frame_progress
-        from kbnet.evaluation import EVALUATION_LIMITS, baseline_methods, evaluate, network_method, write_summary
+        from kbnet.evaluation import EVALUATION_LIMITS, baseline_methods, evaluate, network_method
+        from kbnet.summary import write_summary
 
         parts = self._parts()
         limits = EVALUATION_LIMITS[self.preset or "void"]

@@ -50,7 +50,7 @@ class Command:
 
 def parse(argv: list[str]) -> Command:
     """Read preset and files first, since they hold the defaults of every other flag."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = argparse.ArgumentParser(prog="kbnet train", add_help=False, allow_abbrev=False)
     first.add_argument("--preset", choices=["void", "kitti"], default="void")
     first.add_argument("--config", type=Path)
     first.add_argument("--resume", type=Path)

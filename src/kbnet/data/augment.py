@@ -58,7 +58,8 @@ class AugmentationConfig:
                 raise ValueError(f"expected {name} as a probability in 0..1, got {getattr(self, name)}")
         if not 0 <= self.colour_jitter < 1 or self.depth_scale < 1:
             raise ValueError(
-                f"expected colour_jitter in 0..1 and depth_scale of at least 1, got {self.colour_jitter} and {self.depth_scale}"
+                f"expected colour_jitter in 0..1 and depth_scale of at least 1, "
+                f"got {self.colour_jitter} and {self.depth_scale}"
             )
         if self.noise_spread < 0:
             raise ValueError(f"expected noise_spread of at least 0 m, got {self.noise_spread}")
@@ -135,7 +136,7 @@ def flip(triplet: Triplet, *, horizontal: bool) -> Triplet:
     mirrored_intrinsics = frame.intrinsics.copy()
     mirrored_intrinsics[row, 2] = frame.size[axis] - 1 - frame.intrinsics[row, 2]
     mirrored_intrinsics[0, 1] = -frame.intrinsics[0, 1]
-    mirror = np.diag([-1, 1, 1, 1] if horizontal else [1, -1, 1, 1]).astype(np.float32)
+    mirror: FloatArray = np.diag([-1, 1, 1, 1] if horizontal else [1, -1, 1, 1]).astype(np.float32)
     mirrored = Frame(
         image=np.flip(frame.image, axis),
         sparse_depth=np.flip(frame.sparse_depth, axis),
@@ -147,8 +148,10 @@ def flip(triplet: Triplet, *, horizontal: bool) -> Triplet:
         frame=mirrored,
         previous_image=np.flip(triplet.previous_image, axis),
         next_image=np.flip(triplet.next_image, axis),
-        T_previous_current=None if triplet.T_previous_current is None else mirror @ triplet.T_previous_current @ mirror,
-        T_next_current=None if triplet.T_next_current is None else mirror @ triplet.T_next_current @ mirror,
+        T_previous_current=None
+        if triplet.T_previous_current is None
+        else _mirrored(triplet.T_previous_current, mirror),
+        T_next_current=None if triplet.T_next_current is None else _mirrored(triplet.T_next_current, mirror),
     )
 
 
@@ -195,7 +198,13 @@ def jitter_colour(image: ImageArray, spread: float, generator: np.random.Generat
     grey = jittered.mean(axis=2, keepdims=True)
     jittered = grey + saturation * (jittered - grey)
     middle = grey.mean()
-    return (middle + contrast * (jittered - middle)).clip(0, 255).astype(np.uint8)
+    contrasted: ImageArray = (middle + contrast * (jittered - middle)).clip(0, 255).astype(np.uint8)
+    return contrasted
+
+
+def _mirrored(transform: FloatArray, mirror: FloatArray) -> FloatArray:
+    mirrored: FloatArray = (mirror @ transform @ mirror).astype(np.float32)
+    return mirrored
 
 
 def _grown(transform: FloatArray, factor: float) -> FloatArray:

@@ -40,7 +40,7 @@ def load_motorcycle(points: int = 1500, *, range_noise: float = 0.0, seed: int =
         raise ModuleNotFoundError(
             "scikit-image is needed for the motorcycle scene: pip install 'kbnet[demo]'"
         ) from None
-    image, _, disparity_px = stereo_motorcycle()
+    image, _, disparity_px = stereo_motorcycle()  # type: ignore[no-untyped-call, unused-ignore]
     ground_truth = depth_from_disparity(disparity_px)
     (x, y), f = PRINCIPAL_POINT_PX, FOCAL_LENGTH_PX
     return Frame(

@@ -83,9 +83,11 @@ def supported_points(sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
 def _supported(sparse_depth: FloatArray, fx_px: float) -> FloatArray:
     kept = (sparse_depth > 0).astype(np.float32)
     rows, columns = np.nonzero(kept)
+    if rows.size < 4:
+        return kept
     try:
         first, neighbours = Delaunay(np.stack([columns, rows], axis=1)).vertex_neighbor_vertices
-    except (QhullError, ValueError):  # fewer than four points, or all on one line
+    except QhullError:  # all on one line
         return kept
     point = np.repeat(np.arange(rows.size), np.diff(first))
     log_depth = np.log(sparse_depth[rows, columns])

@@ -14,7 +14,7 @@ TEXTURE_SIZE = 512
 """Height and width of a texture, pixels; a power of two."""
 _COARSEST = 8
 _TEXTURE_AXES = np.array([[2, 1], [0, 2], [0, 1]])
-"""Axes of a box along which columns and rows of a texture run, on faces across x, y and z; so pictures stand upright."""
+"""Axes of a box along which columns and rows of a texture run, on faces across x, y and z: pictures stand upright."""
 
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -117,7 +117,8 @@ class Textures:
             + right * self._pixels[start + row * size + columns[1]]
             for row in rows
         )
-        return (1 - below) * upper + below * lower
+        blend: FloatArray = (1 - below) * upper + below * lower
+        return blend
 
 
 def render(

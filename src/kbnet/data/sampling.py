@@ -13,7 +13,9 @@ from kbnet.frame import FloatArray, ImageArray, check_depth, check_image
 INTEGRATION_SIGMA_PX = 1.5
 """Standard deviation of the Gaussian window over which gradients are gathered to a corner's strength."""
 CHOICE = 2
-"""Local maxima per point asked for: the weaker half is left out, so that blank surfaces get few points."""
+"""Local maxima per point asked for: the weaker half is left out, so that faint surfaces get few points."""
+WEAKEST = 1e-4
+"""Strength of a candidate as a share of the strongest: 1 % of its contrast; below lies the rounding to 8 bits."""
 
 _GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -88,7 +90,8 @@ def spread_corners(
     """Choose the strongest of those pixels that are the strongest in a window around them.
 
     The window is the widest that leaves ``CHOICE`` candidates a point; so the points stand apart as far as
-    their number allows. Equal strengths, as in a blank image, are put in random order.
+    their number allows. Only where there are too few candidates at any width, pixels come in that are not the
+    strongest around them, or are blank; equal strengths are put in random order.
 
     Args:
         strength: (H, W), at least 0.
@@ -105,11 +108,12 @@ def spread_corners(
     if count < 1:
         raise ValueError(f"expected at least 1 point, got {count}")
     rivals = np.where(measured, strength, -1)
+    textured = measured & (rivals > WEAKEST * rivals.max())
     # Window maxima of radius r are more than r apart, so a wider window than this cannot leave enough of them.
     radius = math.isqrt(strength.size // (CHOICE * count))
     candidates = np.flatnonzero(measured)
     while radius > 0:
-        peaks = np.flatnonzero(measured & (maximum_filter(rivals, 2 * radius + 1) == rivals))
+        peaks = np.flatnonzero(textured & (maximum_filter(rivals, 2 * radius + 1) == rivals))
         if peaks.size >= (CHOICE * count if radius > 1 else count):
             candidates = peaks
             break

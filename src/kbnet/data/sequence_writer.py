@@ -92,8 +92,10 @@ def _check_free(folder: Path, overwrite: bool) -> None:
     if not any(folder.iterdir()):
         return
     if not overwrite:
-        raise ValueError(f"expected a new or empty folder, but {folder} holds files; choose another, or overwrite it")
+        raise ValueError(
+            f"expected a new or empty folder, but {folder} holds files; choose another, or replace it (--overwrite)"
+        )
     if not ((folder / "K.txt").is_file() and (folder / "image").is_dir()):
         raise ValueError(
-            f"expected a sequence (K.txt and image/) to overwrite, but {folder} holds something else; choose another folder"
+            f"expected a sequence (K.txt and image/) to replace, but {folder} holds something else; choose another"
         )

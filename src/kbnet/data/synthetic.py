@@ -51,7 +51,14 @@ class SyntheticConfig:
     seed: int = 0
     """Another seed is another room, another way through it and other noise."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Refuse what cannot be rendered.
+
+        Not on construction, since the command line would wrap the error into a page of help.
+
+        Raises:
+            ValueError: there are no frames, they are too small, or the seed is negative.
+        """
         if self.frames < 1 or min(self.width, self.height) < MINIMUM_SIZE or self.seed < 0:
             raise ValueError(
                 f"expected at least 1 frame, {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels and a seed of at least 0, "
@@ -104,6 +111,7 @@ def synthetic_frames(config: SyntheticConfig) -> Iterator[tuple[Frame, NDArray[n
     # Here, since the command line reads the config above for its help, and scipy would make that slow.
     from kbnet.data.sampling import sample_points
 
+    config.check()
     textures = Textures(load_photographs())
     boxes = furnished_room(config.seed)
     size = (config.height, config.width)

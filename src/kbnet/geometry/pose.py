@@ -30,12 +30,13 @@ def rotation_from_axis_angle(axis_angle_rad: Tensor) -> Tensor:
     angle = torch.where(squared > 0, squared.clamp_min(torch.finfo(squared.dtype).tiny).sqrt(), squared)
     x, y, z = (axis_angle_rad / (angle + AXIS_EPSILON)).unbind(dim=1)
     zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).unflatten(1, (3, 3))
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).view(-1, 3, 3)
     sine, cosine = torch.sin(angle)[..., None], torch.cos(angle)[..., None]
     outer = torch.stack([x, y, z], dim=1)
     outer = outer[:, :, None] * outer[:, None, :]
     identity = torch.eye(3, dtype=cross.dtype, device=cross.device)
-    return cosine * identity + sine * cross + (1 - cosine) * outer
+    rotation: Tensor = cosine * identity + sine * cross + (1 - cosine) * outer
+    return rotation
 
 
 def transform_from_vector(vector: Tensor) -> Tensor:

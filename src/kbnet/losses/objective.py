@@ -10,7 +10,7 @@ from kbnet.losses.smoothness import smoothness_loss
 from kbnet.losses.sparse_depth import measured_depth_loss
 from kbnet.losses.weights import LossWeights
 
-LEAST_SCAFFOLD_ERROR = 0.005
+LEAST_SCAFFOLD_ERROR = 0.05
 """Added to the mean error of a scaffold before dividing by it, metres."""
 
 

@@ -56,7 +56,7 @@ class CalibratedBackprojection(nn.Module):
         """
         image_out = None if self.image_convolution is None else self.image_convolution(image)
         depth_out = self.depth_convolution(torch.cat([depth, rays], dim=1))
-        # A strided 1x1 convolution reads every second pixel only: take those first, exactly and at a quarter of the cost.
+        # A strided 1x1 convolution reads every second pixel only: take those first, exactly, at a quarter of the cost.
         every_second = (slice(None), slice(None), slice(None, None, 2), slice(None, None, 2))
         points = rays[every_second] * self.depth_projection(depth[every_second])
         joined = [image[every_second], points] if fused is None else [image[every_second], points, fused[every_second]]

@@ -22,7 +22,8 @@ class UpConvolution(nn.Module):
     def forward(self, x: Tensor, size: Sequence[int], skip: Tensor | None) -> Tensor:
         """(B, in, h, w) to (B, out, *size)."""
         x = self.up_convolution(F.interpolate(x, size=tuple(size), mode="nearest"))
-        return self.convolution(x if skip is None else torch.cat([x, skip], dim=1))
+        joined: Tensor = self.convolution(x if skip is None else torch.cat([x, skip], dim=1))
+        return joined
 
 
 class Decoder(nn.Module):
@@ -60,4 +61,5 @@ class Decoder(nn.Module):
         x = latent
         for level, skip in zip(self.levels, [*reversed(skips), None], strict=True):
             x = level(x, size if skip is None else skip.shape[-2:], skip)
-        return self.output(x)
+        output: Tensor = self.output(x)
+        return output

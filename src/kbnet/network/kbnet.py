@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from kbnet.network.config import KBNetConfig
 from kbnet.network.decoder import Decoder
 from kbnet.network.encoder import Encoder
-from kbnet.network.layers import initialise_weights
+from kbnet.network.layers import Convolution, initialise_weights
 from kbnet.network.sparse_to_dense import SparseToDensePool
 
 
@@ -76,3 +76,10 @@ class KBNet(nn.Module):
         if scaffold is None:
             return low / (torch.sigmoid(output.float()) + low / high)
         return (scaffold.float() * torch.exp(output.float())).clamp(low, high)
+
+    def fold_normalisation(self) -> KBNet:
+        """Fold every BatchNorm into its convolution, in place; for inference only, training needs them apart."""
+        for module in self.modules():
+            if isinstance(module, Convolution):
+                module.fold()
+        return self

@@ -28,8 +28,8 @@ def read_published(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch raises many kinds for damaged and for unsafe pickles
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
-            f"expected a checkpoint of tensors in {path}, but it is damaged or holds code, which is never run ({reason}); "
-            "fetch the file again from a source you trust"
+            f"expected a checkpoint of tensors in {path}, but it is damaged or holds code, which is never run "
+            f"({reason}); fetch the file again from a source you trust"
         ) from error
     if not isinstance(checkpoint, dict):
         raise ValueError(f"expected a published checkpoint (a dictionary) in {path}, got a {type(checkpoint).__name__}")
@@ -44,12 +44,7 @@ def depth_state_from_published(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     Raises:
         ValueError: a key has no counterpart, or a group is missing.
     """
-    names = _depth_names()
-    return {
-        ours: tensor
-        for theirs, tensor in _flatten(checkpoint, _DEPTH_GROUPS).items()
-        if (ours := _lookup(names, theirs)) is not None
-    }
+    return _rename(_flatten(checkpoint, _DEPTH_GROUPS), _depth_names())
 
 
 def pose_state_from_published(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
@@ -60,12 +55,7 @@ def pose_state_from_published(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     Raises:
         ValueError: a key has no counterpart, or a group is missing.
     """
-    names = _pose_names()
-    return {
-        ours: tensor
-        for theirs, tensor in _flatten(checkpoint, _POSE_GROUPS).items()
-        if (ours := _lookup(names, theirs)) is not None
-    }
+    return _rename(_flatten(checkpoint, _POSE_GROUPS), _pose_names())
 
 
 def _flatten(checkpoint: dict[str, Any], groups: tuple[str, ...]) -> Group:
@@ -82,12 +72,13 @@ def _flatten(checkpoint: dict[str, Any], groups: tuple[str, ...]) -> Group:
     }
 
 
-def _lookup(names: dict[str, str | None], theirs: str) -> str | None:
-    if theirs not in names:
+def _rename(tensors: Group, names: dict[str, str | None]) -> Group:
+    if unknown := sorted(tensors.keys() - names.keys()):
         raise ValueError(
-            f"the checkpoint holds '{theirs}', which this network does not have: it is of another architecture"
+            f"the checkpoint holds {', '.join(unknown)}, which this network does not have: "
+            "it is of another architecture"
         )
-    return names[theirs]
+    return {ours: tensor for theirs, tensor in tensors.items() if (ours := names[theirs]) is not None}
 
 
 def _depth_names() -> dict[str, str | None]:

@@ -57,10 +57,9 @@ class SparseToDensePool(nn.Module):
         pools = [(-pool).masked_fill(pool == -torch.inf, 0.0) for pool in nearest]
         pools += nested_max_pools(sparse_depth, self.max_pool_sizes)
         features = self.pool_convolutions(torch.cat(pools, dim=1))
-        joined = (
-            [features, sparse_depth, validity] if scaffold is None else [features, sparse_depth, validity, scaffold]
-        )
-        return self.convolution(torch.cat(joined, dim=1))
+        known = [sparse_depth, validity] if scaffold is None else [sparse_depth, validity, scaffold]
+        joined: Tensor = self.convolution(torch.cat([features, *known], dim=1))
+        return joined
 
 
 def nested_max_pools(x: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:

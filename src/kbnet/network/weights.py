@@ -29,7 +29,11 @@ def save_network(
         dtype: of the stored weights; float16 halves the file.
         notes: where the weights come from (recipe, steps, data), readable by any safetensors reader.
     """
-    tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
+    tensors = {
+        # BatchNorm counts its steps in whole numbers, which float16 could not hold.
+        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+        for name, tensor in network.state_dict().items()
+    }
     metadata = {**(notes or {}), "format": FORMAT, "config": json.dumps(network.config.to_dict())}
     with atomic_path(path) as temporary:
         temporary.write_bytes(serialise(tensors, metadata))
@@ -54,7 +58,8 @@ def load_network(source: str | Path, *, preset: str | None = None) -> KBNet:
     if path.suffix == ".pth":
         if preset is None:
             raise ValueError(
-                f"expected a preset with published weights, which do not carry one; add preset='void' or 'kitti' for {path}"
+                f"expected a preset with published weights, which do not carry one; "
+                f"add preset='void' or 'kitti' for {path}"
             )
         config = KBNetConfig.preset(preset, intrinsics_scaling="published")
         return _build(config, depth_state_from_published(read_published(path)), path)
@@ -77,7 +82,8 @@ def _find(source: str | Path) -> Path:
     if str(source) in bundled_weights():
         return ASSETS / f"{source}.safetensors"
     raise FileNotFoundError(
-        f"expected a .safetensors or .pth file or bundled weights ({', '.join(bundled_weights()) or 'none here'}), got '{source}'"
+        f"expected a .safetensors or .pth file or bundled weights ({', '.join(bundled_weights()) or 'none here'}), "
+        f"got '{source}'"
     )
 
 
@@ -105,7 +111,8 @@ def _build(config: KBNetConfig, state: dict[str, torch.Tensor], path: Path) -> K
     if wrong := sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)):
         described = ", ".join(f"{name} (expected {expected.get(name)}, got {found.get(name)})" for name in wrong)
         raise ValueError(
-            f"{path} does not fit this network: {described}; choose the preset it was trained with ({', '.join(PRESETS)})"
+            f"{path} does not fit this network: {described}; "
+            f"choose the preset it was trained with ({', '.join(PRESETS)})"
         )
     network.load_state_dict(state)
     return network.eval()

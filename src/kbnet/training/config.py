@@ -43,7 +43,8 @@ class ScheduleConfig:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
             if len(getattr(self, values)) != len(getattr(self, ends)) or not getattr(self, ends):
                 raise ValueError(
-                    f"expected one of {ends} for each of {values}, got {getattr(self, ends)} and {getattr(self, values)}"
+                    f"expected one of {ends} for each of {values}, "
+                    f"got {getattr(self, ends)} and {getattr(self, values)}"
                 )
             if list(getattr(self, ends)) != sorted(set(getattr(self, ends))):
                 raise ValueError(f"expected ascending {ends}, got {getattr(self, ends)}")
@@ -91,13 +92,13 @@ class TrainingConfig:
     initial_weights: Path | None = None
     """Weights to start from; their config must equal ``network``."""
     poses: Literal["network", "known"] = "network"
-    """network: a pose network learns the camera's motion, as published. known: where a sequence has poses, they are used."""
+    """network: a pose network learns the camera's motion, as published. known: where a sequence has poses, those."""
     batch_size: int = 8
     """Samples a step in each process."""
     gradient_clip: float = 0.0
     """Scale the gradient down to this norm; 0 = never, as published."""
     average_decay: float = 0.0
-    """Decay of the running average of the weights, which is then what is validated and saved; 0 = none, as published."""
+    """Decay of the running average of the weights, which then is what is judged and saved; 0 = none, as published."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train."""
     processes: int = 1

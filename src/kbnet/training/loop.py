@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tomlkit
 import torch
@@ -94,14 +93,15 @@ class Run:
         seed_everything(config.seed, verbose=False)
         network, pose_network = _build_networks(config, dataset)
         step_module = TrainingStep(network, pose_network, config.losses, known_poses=config.poses == "known")
+        step_module.to(memory_format=torch.channels_last)  # a quarter less time a step on a CPU in bfloat16
         optimizer = torch.optim.Adam(step_module.parameters(), lr=config.schedule.learning_rates[0])
-        self.average = (
-            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average_decay), use_buffers=True)
-            if config.average_decay
-            else None
-        )
+        self.average: AveragedModel | None = None
+        if config.average_decay:
+            blend = get_ema_multi_avg_fn(config.average_decay)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(network, multi_avg_fn=blend, use_buffers=True)
         self.network = network
-        self.step, self.best = 0, None
+        self.step = 0
+        self.best: DepthErrors | None = None
         state = load_state(config.output) if resume else None
         if state is not None:
             step_module.load_state_dict(state["step_module"])
@@ -174,9 +174,7 @@ class Run:
 
     def _validate(self) -> None:
         if self.fabric.is_global_zero:
-            errors = validate(
-                copy.deepcopy(self._current()), self._parts, self.config.validation, str(self.fabric.device)
-            )
+            errors = validate(self._current(), self._parts, self.config.validation, str(self.fabric.device))
             best = is_best(errors, self.best)
             if best:
                 self.best = errors
@@ -209,12 +207,13 @@ class Run:
             self.average.load_state_dict(state["average"])
         if self.step >= self.steps:
             raise ValueError(
-                f"the run in {self.config.output} is done ({self.step} of {self.steps} steps); raise --schedule.steps to go on"
+                f"the run in {self.config.output} is done ({self.step} of {self.steps} steps); "
+                "raise --schedule.steps to go on"
             )
 
     def _current(self) -> KBNet:
         """The network that is validated and saved."""
-        return self.network if self.average is None else self.average.module
+        return self.network if self.average is None else cast(KBNet, self.average.module)
 
     def _save_weights(self, name: str) -> None:
         notes = {"steps": str(self.step), "recipe": tomlkit.dumps(to_table(self.config))}

@@ -82,7 +82,8 @@ class Monitor:
         )
         terms = "  ".join(f"{name} {value:.4f}" for name, value in losses.items())
         self._line(
-            f"step {step}/{self._steps}  {terms}  rate {learning_rate:.2e}  gradient {gradient_norm:.3f}  {rate:.1f} samples/s"
+            f"step {step}/{self._steps}  {terms}  rate {learning_rate:.2e}  gradient {gradient_norm:.3f}  "
+            f"{rate:.1f} samples/s"
         )
         self._on_report(Report(step, self._steps, losses, rate))
         self.restart()
@@ -102,8 +103,9 @@ class Monitor:
         self._scalars(step, {f"validation/{name}": value for name, value in vars(errors).items()})
         self.say(
             step,
-            f"validation: MAE {errors.mae_mm:.2f} mm  RMSE {errors.rmse_mm:.2f} mm  iMAE {errors.imae_per_km:.2f} 1/km  "
-            f"iRMSE {errors.irmse_per_km:.2f} 1/km{'  (best so far)' if best else ''}",
+            f"validation: MAE {errors.mae_mm:.2f} mm  RMSE {errors.rmse_mm:.2f} mm  "
+            f"iMAE {errors.imae_per_km:.2f} 1/km  iRMSE {errors.irmse_per_km:.2f} 1/km"
+            + ("  (best so far)" if best else ""),
         )
 
     def pictures(self, step: int, batch: TripletBatch, result: StepResult) -> None:

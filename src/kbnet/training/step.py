@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from kbnet.geometry.warp import warp
-from kbnet.losses.objective import LossWeights, supervised_loss, unsupervised_losses, weighted_total
+from kbnet.losses.objective import supervised_loss, unsupervised_losses, weighted_total
+from kbnet.losses.weights import LossWeights
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.training.batch import TripletBatch

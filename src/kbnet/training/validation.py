@@ -24,7 +24,7 @@ def validate(network: KBNet, parts: list[Part], config: ValidationConfig, device
     """Mean errors over all frames of all parts.
 
     Args:
-        network: a copy that may be moved and set to evaluation mode.
+        network: it stays as it is.
         parts: from :func:`open_parts`.
         config: limits and stride.
         device: a torch device.

@@ -1,0 +1,119 @@
+"""Errors and times of many frames, summed up a method and a sequence at a time."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+
+from kbnet.atomic import atomic_path
+from kbnet.metrics import DepthErrors, RunningStatistics
+
+ALL_SEQUENCES = "all sequences"
+"""Stands in the place of a sequence's name where its frames were counted together with those of the others."""
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """Errors of one method on one frame, and the seconds it took; None for the frame that warmed it up."""
+
+    method: str
+    sparse_depth: str
+    sequence: str
+    frame: str
+    errors: DepthErrors
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """Errors of one method over the frames of one sequence, or of all (then ``sequence`` is ``all sequences``).
+
+    Attributes:
+        frames: how many frames the errors are over.
+        mean, std: of the frames' errors; population standard deviation.
+        milliseconds: mean time for a frame, the first of every sequence left out; None if there was no other.
+    """
+
+    method: str
+    sparse_depth: str
+    sequence: str
+    frames: int
+    mean: DepthErrors
+    std: DepthErrors
+    milliseconds: float | None
+
+    @property
+    def frames_per_second(self) -> float | None:
+        """One over the mean time."""
+        return 1000.0 / self.milliseconds if self.milliseconds else None
+
+
+class Summary:
+    """Collects frame results into means and spreads; its size does not depend on the number of frames."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, str, str], tuple[RunningStatistics, RunningStatistics]] = {}
+
+    def add(self, result: FrameResult) -> None:
+        """Take in one frame."""
+        for sequence in (result.sequence, ALL_SEQUENCES):
+            key = (result.sparse_depth, sequence, result.method)
+            errors, seconds = self._groups.setdefault(key, (RunningStatistics(), RunningStatistics()))
+            errors.add(result.errors.as_array())
+            if result.seconds is not None:
+                seconds.add(result.seconds)
+
+    def rows(self) -> list[SummaryRow]:
+        """One row a method, sequence and sparse-depth folder, methods side by side; then all sequences together."""
+        rows = []
+        for sparse_depth in dict.fromkeys(sparse_depth for sparse_depth, _, _ in self._groups):
+            keys = [key for key in self._groups if key[0] == sparse_depth]
+            sequences = list(dict.fromkeys(sequence for _, sequence, _ in keys if sequence != ALL_SEQUENCES))
+            if len(sequences) > 1:
+                sequences.append(ALL_SEQUENCES)
+            rows += [self._row(key) for sequence in sequences for key in keys if key[1] == sequence]
+        return rows
+
+    def overall(self, method: str) -> DepthErrors:
+        """Mean errors of one method over every frame of every sequence and folder of sparse depth."""
+        total = RunningStatistics()
+        for (_, sequence, name), (errors, _) in self._groups.items():
+            if sequence == ALL_SEQUENCES and name == method:
+                total.merge(errors)
+        return DepthErrors.from_array(total.mean)
+
+    def _row(self, key: tuple[str, str, str]) -> SummaryRow:
+        errors, seconds = self._groups[key]
+        return SummaryRow(
+            method=key[2],
+            sparse_depth=key[0],
+            sequence=key[1],
+            frames=errors.count,
+            mean=DepthErrors.from_array(errors.mean),
+            std=DepthErrors.from_array(errors.std),
+            milliseconds=1000.0 * float(seconds.mean) if seconds.count else None,
+        )
+
+
+def write_summary(path: Path, summary: Summary, settings: Mapping[str, object]) -> None:
+    """Write the summary as JSON, with what was run and with which versions; the file appears whole or not at all.
+
+    Args:
+        path: the JSON to write.
+        summary: from :func:`evaluate`.
+        settings: what was run: weights, sequences, limits, ...; plain values.
+    """
+    results = [{**asdict(row), "frames_per_second": row.frames_per_second} for row in summary.rows()]
+    content = {"settings": dict(settings), "versions": _versions(), "results": results}
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    packages = {distribution.name: distribution.version for distribution in distributions()}
+    used = {name: packages.get(name, "not installed") for name in ("kbnet", "torch", "numpy", "scipy")}
+    return {"python": platform.python_version(), **used}

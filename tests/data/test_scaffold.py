@@ -1,0 +1,32 @@
+"""The scaffold is the interpolation, sample by sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from kbnet.data.interpolation import linear
+from kbnet.data.scaffold import scaffold_from_points
+
+
+def test_scaffold_equals_the_interpolation_of_every_sample() -> None:
+    generator = torch.Generator().manual_seed(0)
+    points = (1 + torch.rand(2, 1, 20, 30, generator=generator)) * (torch.rand(2, 1, 20, 30, generator=generator) < 0.1)
+    dense = scaffold_from_points(points, "linear")
+    assert dense is not None
+    for sample, expected in zip(dense[:, 0].numpy(), points[:, 0].numpy(), strict=True):
+        np.testing.assert_array_equal(sample, linear(expected))
+
+
+def test_scaffold_of_a_sample_without_points_is_zero_and_the_type_stays() -> None:
+    points = torch.zeros(2, 1, 8, 8, dtype=torch.float64)
+    points[0, 0, 3, 3] = 2.0
+    dense = scaffold_from_points(points, "linear")
+    assert dense is not None
+    assert dense.dtype == torch.float64
+    assert (dense[0] == 2).all()
+    assert not dense[1].any()
+
+
+def test_no_scaffold_is_none() -> None:
+    assert scaffold_from_points(torch.ones(1, 1, 8, 8), "none") is None

@@ -1,0 +1,69 @@
+"""The named terms and their weighted total."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from kbnet.losses.objective import supervised_loss, unsupervised_losses, weighted_total
+from kbnet.losses.photometric import colour_loss, structure_loss
+from kbnet.losses.weights import LossWeights
+
+
+def maps() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Depth, image and two reconstructions."""
+    generator = torch.Generator().manual_seed(0)
+    depth = 1 + torch.rand(1, 1, 6, 6, generator=generator)
+    return depth, *torch.rand(3, 1, 3, 6, 6, generator=generator)
+
+
+def test_photometric_terms_are_summed_over_both_sources() -> None:
+    depth, image, first, second = maps()
+    terms = unsupervised_losses(depth, image, (first, second), depth, torch.ones_like(depth))
+    assert float(terms["colour"]) == pytest.approx(float(colour_loss(image, first) + colour_loss(image, second)))
+    structure = structure_loss(image, first) + structure_loss(image, second)
+    assert float(terms["structure"]) == pytest.approx(float(structure))
+    assert float(terms["sparse_depth"]) == 0
+
+
+def test_terms_that_need_no_motion_remain_without_reconstructions() -> None:
+    depth, image, _, _ = maps()
+    assert list(unsupervised_losses(depth, image, (), depth, depth)) == ["sparse_depth", "smoothness"]
+
+
+def test_weighted_total_by_hand() -> None:
+    names = ("colour", "structure", "sparse_depth", "smoothness", "supervised")
+    terms = {name: torch.tensor(float(index)) for index, name in enumerate(names, start=1)}
+    assert float(weighted_total(terms, LossWeights(0.1, 0.2, 0.3, 0.4, 0.5))) == pytest.approx(5.5)
+
+
+def test_published_weights() -> None:
+    assert LossWeights() == LossWeights(colour=0.15, structure=0.95, sparse_depth=2.0, smoothness=2.0, supervised=0.0)
+
+
+def test_supervised_loss_counts_pixels_with_ground_truth_only() -> None:
+    ground_truth = torch.tensor([[0.0, 2.0], [4.0, 0.0]]).view(1, 1, 2, 2)
+    assert float(supervised_loss(torch.full((1, 1, 2, 2), 2.5), ground_truth)) == pytest.approx((0.5 + 1.5) / 2)
+
+
+def test_all_terms_are_finite_where_nothing_is_measured() -> None:
+    depth, image, first, second = maps()
+    depth.requires_grad_()
+    nothing = torch.zeros(1, 1, 6, 6)
+    terms = unsupervised_losses(depth, image, (first, second), nothing, nothing)
+    terms["supervised"] = supervised_loss(depth, nothing)
+    weighted_total(terms, LossWeights(supervised=1.0)).backward()
+    assert depth.grad is not None
+    assert torch.isfinite(depth.grad).all()
+    assert float(terms["supervised"].detach()) == 0
+
+
+def test_negative_weights_are_named() -> None:
+    with pytest.raises(ValueError, match="a negative colour, smoothness"):
+        LossWeights(colour=-1.0, smoothness=-0.1)
+
+
+@pytest.mark.parametrize(("weights", "needed"), [((0, 0), False), ((0.1, 0), True), ((0, 0.1), True)])
+def test_motion_is_needed_where_images_are_compared(weights: tuple[float, float], needed: bool) -> None:
+    assert LossWeights(*weights).needs_poses is needed

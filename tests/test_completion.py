@@ -1,0 +1,202 @@
+"""DepthCompleter: both kinds of input, and everything that is refused."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kbnet.completion import DepthCompleter
+from kbnet.network.config import KBNetConfig
+from kbnet.network.kbnet import KBNet
+
+HEIGHT, WIDTH = 40, 50
+Arrays = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
+
+
+def make_completer(**changes: Any) -> DepthCompleter:
+    torch.manual_seed(0)
+    filters = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
+    network = KBNet(KBNetConfig(**filters, **changes))
+    # A fresh scaffold network would be the interpolation itself, whatever the image.
+    torch.nn.init.normal_(network.decoder.output.weight, std=0.1)
+    return DepthCompleter(network, device="cpu")
+
+
+@pytest.fixture(params=["none", "linear"])
+def completer(request: pytest.FixtureRequest) -> DepthCompleter:
+    return make_completer(scaffold=request.param)
+
+
+def arrays() -> Arrays:
+    generator = np.random.default_rng(0)
+    image = generator.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    depth = generator.uniform(1, 4, (HEIGHT, WIDTH)).astype(np.float32)
+    points = np.where(generator.random(depth.shape) < 0.1, depth, np.float32(0))
+    return image, points, np.array([[45, 0, 25], [0, 45, 20], [0, 0, 1]], np.float32)
+
+
+def tensors() -> tuple[Tensor, Tensor, Tensor]:
+    image, points, K = arrays()
+    return (
+        torch.from_numpy(image).permute(2, 0, 1)[None],
+        torch.from_numpy(points)[None, None],
+        torch.from_numpy(K)[None],
+    )
+
+
+def test_arrays_and_tensors_give_the_same_depth(completer: DepthCompleter) -> None:
+    depth = completer(*arrays())
+    assert depth.shape == (HEIGHT, WIDTH)
+    assert depth.dtype == np.float32
+    assert depth.std() > 0
+    image, points, K = tensors()
+    for same_image in (image, image.float() / 255):
+        batched = completer(same_image, points, K)
+        assert batched.shape == (1, 1, HEIGHT, WIDTH)
+        assert batched.device == image.device
+        np.testing.assert_array_equal(batched[0, 0].numpy(), depth)
+
+
+def test_a_batch_equals_its_samples(completer: DepthCompleter) -> None:
+    image, points, K = tensors()
+    both = completer(torch.cat([image, image.flip(3)]), torch.cat([points, points.flip(3)]), K.expand(2, 3, 3))
+    torch.testing.assert_close(both[:1], completer(image, points, K))
+    torch.testing.assert_close(both[1:], completer(image.flip(3), points.flip(3), K))
+
+
+@pytest.mark.gpu
+def test_tensors_stay_on_their_device() -> None:
+    completer = DepthCompleter(KBNet(make_completer().config), device="cuda")
+    assert completer(*tensors()).device.type == "cpu"
+    assert completer(*(tensor.cuda() for tensor in tensors())).device.type == "cuda"
+
+
+def test_an_empty_map_is_warned_of_where_it_was_passed_and_completed_finitely(completer: DepthCompleter) -> None:
+    image, points, K = arrays()
+    with pytest.warns(UserWarning, match="no measured point in 1 of 1 frames; .* no metric scale") as caught:
+        depth = completer(image, np.zeros_like(points), K)
+    assert np.isfinite(depth).all()
+    assert caught[0].filename == __file__
+
+
+def test_inputs_are_left_as_they_were(completer: DepthCompleter) -> None:
+    given = arrays()
+    copies = [array.copy() for array in given]
+    completer(*given)
+    for array, copy in zip(given, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_any_memory_layout_and_float_type_will_do(completer: DepthCompleter) -> None:
+    image, points, K = arrays()
+    expected = completer(image, points, K)
+    flipped = tuple(np.ascontiguousarray(array[::-1, ::-1])[::-1, ::-1] for array in (image, points, K))
+    np.testing.assert_array_equal(completer(*flipped), expected)
+    by_column = tuple(np.asfortranarray(array) for array in (image, points, K))
+    np.testing.assert_array_equal(completer(*by_column), expected)
+    np.testing.assert_array_equal(completer(image, points.astype(np.float64), K.astype(np.float64)), expected)
+    image_tensor, points_tensor, K_tensor = tensors()
+    doubled = completer(image_tensor, points_tensor.double(), K_tensor.double())
+    np.testing.assert_array_equal(doubled[0, 0].numpy(), expected)
+
+
+def test_read_only_arrays_pass_without_a_warning(completer: DepthCompleter) -> None:
+    given = arrays()
+    for array in given:
+        array.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        completer(*given)
+
+
+def test_float64_images_in_0_to_1_are_taken_as_tensors(completer: DepthCompleter) -> None:
+    image, points, K = tensors()
+    np.testing.assert_allclose(completer(image.double() / 255, points, K), completer(image, points, K), rtol=1e-4)
+
+
+def test_bfloat16_is_close_to_float32() -> None:
+    network = KBNet(make_completer().config)
+    depth = DepthCompleter(network, device="cpu")(*arrays())
+    rough = DepthCompleter(network, device="cpu", precision="bfloat16")(*arrays())
+    assert rough.dtype == np.float32
+    assert not np.array_equal(rough, depth)
+    np.testing.assert_allclose(rough, depth, rtol=0.05)
+
+
+def spoil_sparse_depth(value: float) -> Callable[[Any, Any, Any], tuple[Any, Any, Any]]:
+    def change(image: Any, points: Any, K: Any) -> tuple[Any, Any, Any]:
+        points = points.clone() if isinstance(points, Tensor) else points.copy()
+        points[..., 3, 4] = value
+        return image, points, K
+
+    return change
+
+
+@pytest.mark.parametrize("make", [arrays, tensors])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (spoil_sparse_depth(float("nan")), "NaN"),
+        (spoil_sparse_depth(float("inf")), "infinite"),
+        (spoil_sparse_depth(-1.0), "negative"),
+        (lambda image, points, K: (image, points[..., :-1], K), "sparse_depth"),
+        (lambda image, points, K: (image, points > 0, K), "sparse_depth as .*floating-point"),
+        (lambda image, points, K: (image, points, K[..., :2, :]), "intrinsics as"),
+        (lambda image, points, K: (image, points, 0 * K), "invertible pinhole intrinsics"),
+        (lambda image, points, K: (image, points, float("nan") * K), "invertible pinhole intrinsics"),
+        (
+            lambda image, points, K: (
+                (image[:1], points[..., :1, :], K) if image.ndim == 3 else (image[..., :9, :], points, K)
+            ),
+            "32x32",
+        ),
+        (lambda image, points, K: (image[..., 0], points, K), "expected image as"),
+    ],
+)
+def test_bad_input_is_named(
+    completer: DepthCompleter,
+    make: Callable[[], tuple[Any, Any, Any]],
+    change: Callable[[Any, Any, Any], tuple[Any, Any, Any]],
+    message: str,
+) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        completer(*change(*make()))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_projection_matrix_says_what_to_take_of_it(completer: DepthCompleter) -> None:
+    image, points, _ = arrays()
+    with pytest.raises(ValueError, match="of a 4x4 or 3x4 projection take the upper left 3x3"):
+        completer(image, points, np.eye(4, dtype=np.float32))
+
+
+def test_a_mix_of_arrays_and_tensors_is_refused(completer: DepthCompleter) -> None:
+    image, points, K = arrays()
+    with pytest.raises(ValueError, match="all as numpy arrays or all as tensors, got a mix"):
+        completer(torch.from_numpy(image), points, K)  # type: ignore[call-overload]
+
+
+def test_images_that_are_no_arrays_are_refused(completer: DepthCompleter) -> None:
+    _, points, K = arrays()
+    with pytest.raises(ValueError, match="got a list"):
+        completer([[1, 2]], points, K)  # type: ignore[call-overload]
+
+
+def test_unknown_precision_and_device_are_refused() -> None:
+    network = KBNet(make_completer().config)
+    with pytest.raises(ValueError, match="float32 or bfloat16, got 'float16'"):
+        DepthCompleter(network, precision="float16")  # type: ignore[arg-type]
+    for device in ("gpu", "cuda:99"):
+        with pytest.raises(ValueError, match=f"usable device, got '{device}' .* use cpu or auto"):
+            DepthCompleter(network, device=device)
+
+
+def test_config_is_that_of_the_network() -> None:
+    assert make_completer(max_depth=5.0).config.max_depth == 5.0
