@@ -191,6 +191,12 @@ def from_table(table: Mapping[str, Any], base: TrainingConfig) -> TrainingConfig
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
+        if isinstance(base.get(key), list) and not isinstance(value, list):
+            raise ValueError(f"in a training config: expected {key} as a list, got {value!r}; write [{value!r}]")
+        if isinstance(base.get(key), float) and not isinstance(value, int | float):
+            raise ValueError(
+                f"in a training config: expected {key} as a number, got {value!r}; write it without quotes"
+            )
         nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
         merged[key] = _merge(base[key], value) if nested else value
     return merged

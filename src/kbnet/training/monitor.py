@@ -116,7 +116,7 @@ class Monitor:
         for name, reconstruction in zip(("from_previous", "from_next"), result.reconstructions, strict=False):
             self._images(step, f"image/{name}", reconstruction)
             self._images(step, f"image/{name}_error", (reconstruction - batch.image).abs())
-        limit = float(torch.maximum(result.depth.max(), batch.sparse_depth.max()))
+        limit = float(torch.maximum(result.depth.detach().max(), batch.sparse_depth.max()))
         for name, depth, measured in (
             ("prediction", result.depth, None),
             ("sparse_input", batch.input_depth, None),

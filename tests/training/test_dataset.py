@@ -1,0 +1,135 @@
+"""Which sample comes when: a function of seed, epoch and index alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kbnet.data.augment import AugmentationConfig
+from kbnet.data.sequence import Sequence
+from kbnet.network.config import KBNetConfig
+from kbnet.training.batch import TripletBatch
+from kbnet.training.dataset import BatchPlan, SampleKey, TripletDataset
+
+WriteSequence = Callable[..., Path]
+AUGMENTATION = AugmentationConfig(
+    crop=(32, 32), flip_horizontal=0.5, colour_jitter=0.3, noise="gaussian", noise_spread=0.1
+)
+
+
+def indices(plan: BatchPlan) -> list[list[int]]:
+    return [[key.index for key in batch] for batch in plan]
+
+
+def equal(one: TripletBatch, other: TripletBatch) -> bool:
+    pairs = [(getattr(one, field.name), getattr(other, field.name)) for field in fields(TripletBatch)]
+    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in pairs)
+
+
+def test_plan_is_the_same_every_time_and_another_for_another_seed() -> None:
+    plans = [indices(BatchPlan(23, 4, seed, range(20))) for seed in (0, 0, 1)]
+    assert plans[0] == plans[1]
+    assert plans[0] != plans[2]
+
+
+def test_every_epoch_is_a_new_permutation() -> None:
+    plan = BatchPlan(12, 4, 7, range(9))
+    assert plan.steps_per_epoch == 3
+    batches = indices(plan)
+    epochs = [list(chain(*batches[first : first + 3])) for first in (0, 3, 6)]
+    assert all(sorted(epoch) == list(range(12)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert [key.epoch for batch in plan for key in batch] == [0] * 12 + [1] * 12 + [2] * 12
+
+
+def test_what_does_not_fill_a_batch_is_left_for_another_epoch() -> None:
+    batches = indices(BatchPlan(11, 4, 0, range(40)))
+    for first in range(0, 40, 2):
+        epoch = batches[first] + batches[first + 1]
+        assert len(set(epoch)) == 8
+    assert set(chain(*batches)) == set(range(11))
+
+
+def test_a_plan_from_the_middle_equals_the_rest_of_the_whole() -> None:
+    whole = list(BatchPlan(10, 3, 0, range(17)))
+    assert list(BatchPlan(10, 3, 0, range(5, 17))) == whole[5:]
+
+
+def test_ranks_partition_the_joint_batch() -> None:
+    joint = list(BatchPlan(30, 6, 3, range(11)))
+    ranks = [list(BatchPlan(30, 2, 3, range(11), rank=rank, processes=3)) for rank in range(3)]
+    assert [list(chain(*parts)) for parts in zip(*ranks, strict=True)] == joint
+
+
+def test_the_augmentation_probability_follows_the_epoch() -> None:
+    plan = BatchPlan(4, 2, 0, range(6), probability=lambda epoch: 1 / (1 + epoch))
+    assert [batch[0].augmentation_probability for batch in plan] == [1, 1, 1 / 2, 1 / 2, 1 / 3, 1 / 3]
+
+
+def test_too_few_frames_for_one_step_are_counted() -> None:
+    with pytest.raises(ValueError, match=r"at least 8 frames with neighbours for one step \(2 x batch 4\), got 7"):
+        BatchPlan(7, 4, 0, range(1), processes=2)
+
+
+@pytest.fixture
+def open_dataset(write_sequence: WriteSequence) -> Callable[..., TripletDataset]:
+    def open_one(
+        augmentation: AugmentationConfig = AUGMENTATION, seed: int = 0, gap: int = 1, **changes: Any
+    ) -> TripletDataset:
+        names = changes.pop("sparse_depths", ("sparse_depth",))
+        folder = write_sequence(sparse_depths=names, **changes)
+        sequences = tuple(Sequence(folder, sparse_depth=name) for name in names)
+        return TripletDataset([sequences], [gap], augmentation, KBNetConfig(), seed)
+
+    return open_one
+
+
+def test_a_sample_depends_on_seed_epoch_and_index_and_on_nothing_else(open_dataset: Any) -> None:
+    dataset = open_dataset()
+    key = SampleKey(epoch=2, index=1)
+    first = dataset[key]
+    dataset[SampleKey(epoch=0, index=3)]
+    np.random.seed(1)
+    torch.manual_seed(1)
+    assert equal(dataset[key], first)
+    for other in (SampleKey(epoch=3, index=1), SampleKey(epoch=2, index=2)):
+        assert not equal(dataset[other], first)
+    dataset.seed = 1
+    assert not equal(dataset[key], first)
+
+
+def test_samples_are_the_frames_that_have_both_neighbours(open_dataset: Any) -> None:
+    dataset = open_dataset(gap=2, frames=7)
+    assert len(dataset) == 3
+    assert [dataset[SampleKey(0, index)].names for index in range(3)] == [
+        ("wall/0002",),
+        ("wall/0003",),
+        ("wall/0004",),
+    ]
+
+
+def test_one_of_several_densities_is_drawn_for_every_sample(open_dataset: Any) -> None:
+    augmentation = AugmentationConfig(crop=(32, 32), point_removal_probability=0.0)
+    dataset = open_dataset(augmentation, sparse_depths=("sparse_depth", "sparse_depth_500", "sparse_depth_150"))
+    counts = [int((dataset[SampleKey(epoch, 0)].sparse_depth > 0).sum()) for epoch in range(30)]
+    assert {round(20 * count / 32**2) for count in counts} == {1, 2, 3}
+
+
+def test_all_poses_are_known_only_if_every_sequence_has_them(write_sequence: WriteSequence) -> None:
+    known, unknown = Sequence(write_sequence("known")), Sequence(write_sequence("unknown", poses=False))
+    for sequences, expected in (([known], True), ([known, unknown], False)):
+        dataset = TripletDataset([(one,) for one in sequences], [1] * len(sequences), AUGMENTATION, KBNetConfig(), 0)
+        assert dataset.all_poses_known is expected
+
+
+def test_a_sequence_too_short_for_its_gap_is_named(write_sequence: WriteSequence) -> None:
+    sequence = Sequence(write_sequence(frames=4))
+    with pytest.raises(ValueError, match=r"at least 5 frames for a gap of 2, got 4 in .*wall"):
+        TripletDataset([(sequence,)], [2], AUGMENTATION, KBNetConfig(), 0)

@@ -1,0 +1,339 @@
+"""The loop: that stopping changes nothing, that failing keeps what was good, that training lowers the loss."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+import kbnet.training.step
+from kbnet.metrics import DepthErrors
+from kbnet.network.kbnet import KBNet
+from kbnet.network.weights import load_network, save_network
+from kbnet.training.checkpoint import load_state
+from kbnet.training.config import TrainingConfig, ValidationConfig
+from kbnet.training.loop import Interrupted, train
+from kbnet.training.monitor import Report
+
+WriteSequence = Callable[..., Path]
+MakeConfig = Callable[..., TrainingConfig]
+
+EVERYTHING: dict[str, Any] = {
+    "augmentation": {
+        "flip_horizontal": 0.5,
+        "flip_vertical": 0.5,
+        "noise": "gaussian",
+        "noise_spread": 0.05,
+        "colour_jitter": 0.3,
+        "depth_scale": 1.5,
+    },
+    "schedule": {"warmup_steps": 3, "decay": "cosine"},
+    "sparse_depth": ("sparse_depth", "sparse_depth_150"),
+    "average_decay": 0.9,
+    "gradient_clip": 1.0,
+}
+"""Whatever draws, or has a memory of its own."""
+
+
+def flatten(state: Any, name: str = "") -> dict[str, Any]:
+    """Nested dictionaries and lists as one dictionary of their leaves."""
+    if isinstance(state, dict):
+        return {k: v for key, value in state.items() for k, v in flatten(value, f"{name}.{key}").items()}
+    if isinstance(state, list | tuple):
+        return {k: v for key, value in enumerate(state) for k, v in flatten(value, f"{name}.{key}").items()}
+    return {name: state}
+
+
+def assert_equal_states(one: Path, other: Path) -> None:
+    first, second = (flatten(load_state(folder)) for folder in (one, other))
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        same = torch.equal(value, second[name]) if isinstance(value, Tensor) else value == second[name]
+        assert same, f"{name} differs"
+
+
+def logged_steps(folder: Path) -> list[str]:
+    """The log without times and speeds, and without lines such as that of the stop."""
+    lines = (folder / "train.log").read_text(encoding="utf-8").splitlines()
+    stripped = [re.sub(r"  [\d.]+ samples/s$", "", line[len("2026-01-01 00:00:00  ") :]) for line in lines]
+    return [line for line in stripped if "stopped" not in line]
+
+
+def stop_at(step: int) -> Callable[[Report], None]:
+    """Report handler that sends this process Ctrl-C at a step."""
+
+    def on_report(report: Report) -> None:
+        if report.step == step and not report.message:
+            signal.raise_signal(signal.SIGINT)
+
+    return on_report
+
+
+def losses_of(config: TrainingConfig) -> list[float]:
+    """Train and return the total loss of every step."""
+    totals: list[float] = []
+    train(config, on_report=lambda report: totals.append(report.losses["total"]) if report.losses else None)
+    return totals
+
+
+@pytest.mark.parametrize(
+    ("poses", "network", "stops"),
+    [
+        ("network", {"normalisation": "batch"}, (3,)),
+        ("known", {"scaffold": "linear", "outlier_rule": "support"}, (1, 4)),
+    ],
+)
+def test_a_stopped_and_resumed_run_equals_an_unbroken_one_bit_for_bit(
+    write_sequence: WriteSequence,
+    make_config: MakeConfig,
+    poses: Any,
+    network: dict[str, Any],
+    stops: tuple[int, ...],
+) -> None:
+    """Six steps over two and a half epochs; weights, averages, optimiser, judgement, log."""
+    sequence = write_sequence(sparse_depths=EVERYTHING["sparse_depth"])
+    validation = ValidationConfig((sequence,), from_step=2, every_steps=2, every_frames=5)
+    changes = {**EVERYTHING, "poses": poses, "network": network, "validation": validation}
+    unbroken = make_config(sequence, steps=6, output="unbroken", **changes)
+    broken = replace(unbroken, output=unbroken.output.with_name("broken"))
+    train(unbroken)
+    for count, step in enumerate(stops):
+        with pytest.raises(Interrupted, match=f"stopped at step {step}; go on with --resume .*broken"):
+            train(broken, resume=count > 0, on_report=stop_at(step))
+    train(broken, resume=True)
+
+    assert_equal_states(unbroken.output, broken.output)
+    assert logged_steps(unbroken.output) == logged_steps(broken.output)
+    for name in ("best.safetensors", "last.safetensors"):
+        first, second = (load_file(config.output / name) for config in (unbroken, broken))
+        assert all(torch.equal(tensor, second[key]) for key, tensor in first.items())
+
+
+def test_the_number_of_workers_changes_nothing(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
+    sequence = write_sequence(sparse_depths=EVERYTHING["sparse_depth"])
+    configs = [make_config(sequence, output=f"{workers}", workers=workers, **EVERYTHING) for workers in (0, 2)]
+    for config in configs:
+        train(config)
+    assert_equal_states(configs[0].output, configs[1].output)
+
+
+def test_another_seed_is_another_run(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
+    sequence = write_sequence()
+    losses = [losses_of(make_config(sequence, steps=1, output=str(seed), seed=seed)) for seed in (0, 1)]
+    assert losses[0] != losses[1]
+
+
+def test_handlers_of_signals_are_put_back(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        train(make_config(write_sequence(), steps=9), on_report=stop_at(1))
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_run_folder_holds_config_log_events_weights_and_state(
+    write_sequence: WriteSequence, make_config: MakeConfig
+) -> None:
+    config = make_config(write_sequence(), steps=2)
+    assert train(config) == config.output / "best.safetensors"
+    names = {path.name for path in config.output.iterdir()}
+    assert names == {"config.toml", "train.log", "events", "best.safetensors", "last.safetensors", "state.pt"}
+    assert load_network(config.output / "last.safetensors").config == config.network
+    with safe_open(config.output / "best.safetensors", framework="pt") as file:
+        assert file.metadata()["steps"] == "2"
+        assert "learning_rates" in file.metadata()["recipe"]
+    assert [line.split("  ")[0] for line in logged_steps(config.output)] == ["step 1/2", "step 2/2"]
+
+
+def test_one_triplet_overfits(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
+    """Without labels: the depth of a wall from its images, its motion and a few points."""
+    config = make_config(
+        write_sequence(frames=3),
+        steps=60,
+        batch_size=1,
+        network={"weight_init": "kaiming"},
+        schedule={"learning_rates": (5e-3,)},
+        augmentation={"point_removal_probability": 0.0},
+    )
+    totals = losses_of(config)
+    assert sum(totals[-5:]) / 5 < 0.4 * totals[0]
+
+
+def spoil_loss(monkeypatch: pytest.MonkeyPatch, step: int, spoil: Callable[[Tensor], Tensor]) -> None:
+    """Replace the total loss of one step, counted from 1."""
+    count, original = 0, kbnet.training.step.weighted_total
+
+    def total(*arguments: Any) -> Tensor:
+        nonlocal count
+        count += 1
+        return spoil(original(*arguments)) if count == step else original(*arguments)
+
+    monkeypatch.setattr(kbnet.training.step, "weighted_total", total)
+
+
+@pytest.mark.parametrize(
+    ("what", "spoil"),
+    [
+        ("loss", lambda total: total * float("nan")),
+        ("loss", lambda total: total + float("inf")),
+        ("gradient", lambda total: total + (0 * total).sqrt()),
+    ],
+)
+def test_a_loss_or_gradient_that_is_not_finite_stops_the_run_and_keeps_the_last_state(
+    write_sequence: WriteSequence,
+    make_config: MakeConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    spoil: Callable[[Tensor], Tensor],
+) -> None:
+    config = make_config(write_sequence(), steps=5, checkpoint_steps=1)
+    spoil_loss(monkeypatch, 3, spoil)
+    with pytest.raises(
+        FloatingPointError, match=rf"the {what} of step 3 is (nan|inf) .* on wall/\d+, wall/\d+; "
+    ) as caught:
+        train(config)
+    assert "\n" not in str(caught.value)
+    state = load_state(config.output)
+    assert state["step"] == 2
+    assert all(torch.isfinite(value).all() for value in flatten(state).values() if isinstance(value, Tensor))
+
+
+def test_a_learning_rate_far_too_high_stops_the_run(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
+    config = make_config(write_sequence(), steps=5, schedule={"learning_rates": (1e30,)})
+    with pytest.raises(FloatingPointError, match="lower the learning rate"):
+        train(config)
+
+
+def test_a_folder_with_another_run_is_refused_and_left_alone(
+    write_sequence: WriteSequence, make_config: MakeConfig
+) -> None:
+    config = make_config(write_sequence(), steps=1)
+    train(config)
+    before = {path: path.read_bytes() for path in config.output.glob("*.*")}
+    with pytest.raises(ValueError, match="holds a run already; go on with --resume .*run, or choose another --output"):
+        train(replace(config, seed=1))
+    assert {path: path.read_bytes() for path in config.output.glob("*.*")} == before
+
+
+def test_a_finished_run_says_so_and_goes_on_for_more_steps(
+    write_sequence: WriteSequence, make_config: MakeConfig
+) -> None:
+    config = make_config(write_sequence(), steps=2)
+    train(config)
+    with pytest.raises(ValueError, match=r"is done \(2 of 2 steps\); raise --schedule\.steps"):
+        train(config, resume=True)
+    train(replace(config, schedule=replace(config.schedule, steps=3)), resume=True)
+    assert load_state(config.output)["step"] == 3
+
+
+def test_resuming_with_another_network_is_refused(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
+    sequence = write_sequence()
+    train(make_config(sequence, steps=1))
+    with pytest.raises(ValueError, match="another network") as caught:
+        train(make_config(sequence, steps=2, network={"scaffold": "linear"}), resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_resuming_nothing_is_refused(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
+    with pytest.raises(FileNotFoundError, match="state.pt in the run folder"):
+        train(make_config(write_sequence()), resume=True)
+
+
+def test_training_needs_sequences(make_config: MakeConfig) -> None:
+    with pytest.raises(ValueError, match="at least one sequence folder to train on, got none"):
+        train(make_config())
+
+
+@pytest.mark.parametrize(
+    ("poses", "all_known", "photometric", "expected"),
+    [
+        ("known", True, True, False),
+        ("known", False, True, True),
+        ("network", True, True, True),
+        ("network", False, False, False),
+    ],
+)
+def test_a_pose_network_is_trained_where_motion_is_needed_and_not_known(
+    write_sequence: WriteSequence,
+    make_config: MakeConfig,
+    poses: Any,
+    all_known: bool,
+    photometric: bool,
+    expected: bool,
+) -> None:
+    sequences = [write_sequence("one"), write_sequence("two", poses=all_known, seed=1)]
+    config = make_config(*sequences, steps=1, poses=poses)
+    if not photometric:
+        config = replace(config, losses=replace(config.losses, colour=0.0, structure=0.0))
+    train(config)
+    names = load_state(config.output)["step_module"]
+    assert any(name.startswith("pose_network.") for name in names) is expected
+
+
+def test_initial_weights_are_the_start(write_sequence: WriteSequence, make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config(write_sequence(), steps=1, schedule={"learning_rates": (1e-30,)})
+    torch.manual_seed(99)
+    start = KBNet(config.network)
+    save_network(start, tmp_path / "start.safetensors")
+    train(replace(config, initial_weights=tmp_path / "start.safetensors"))
+    trained = load_network(config.output / "last.safetensors").state_dict()
+    for name, tensor in start.state_dict().items():
+        torch.testing.assert_close(trained[name], tensor)
+
+
+def test_initial_weights_of_another_network_are_refused(
+    write_sequence: WriteSequence, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = make_config(write_sequence())
+    save_network(KBNet(replace(config.network, max_depth=9.0)), tmp_path / "start.safetensors")
+    with pytest.raises(ValueError, match="made with another network config"):
+        train(replace(config, initial_weights=tmp_path / "start.safetensors"))
+
+
+def test_averaged_weights_are_the_ones_that_are_saved(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
+    config = make_config(write_sequence(), steps=3, average_decay=0.5, checkpoint_steps=1)
+    snapshots: list[dict[str, Tensor]] = []
+
+    def on_report(report: Report) -> None:
+        if report.step > 1:
+            snapshots.append(load_state(config.output)["step_module"])
+
+    train(config, on_report=on_report)
+    snapshots.append(load_state(config.output)["step_module"])
+    saved = load_file(config.output / "last.safetensors")
+    for name, tensor in saved.items():
+        first, second, third = (snapshot[f"network.{name}"] for snapshot in snapshots)
+        torch.testing.assert_close(tensor, 0.25 * first + 0.25 * second + 0.5 * third)
+
+
+def test_the_best_judged_weights_are_kept(
+    write_sequence: WriteSequence, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors rise after the second step, so its weights are the best, though not the last."""
+    sequence = write_sequence()
+    validation = ValidationConfig((sequence,), from_step=1, every_steps=1)
+    errors = iter([DepthErrors(4, 4, 4, 4), DepthErrors(1, 1, 1, 9), DepthErrors(2, 2, 2, 2), DepthErrors(3, 3, 3, 3)])
+    monkeypatch.setattr("kbnet.training.loop.validate", lambda *_: next(errors))
+    config = make_config(sequence, steps=4, validation=validation)
+    train(config)
+    with safe_open(config.output / "best.safetensors", framework="pt") as file:
+        assert file.metadata()["steps"] == "2"
+    judged = [line for line in logged_steps(config.output) if "validation" in line]
+    assert ["best" in line for line in judged] == [True, True, False, False]
+
+
+def test_bfloat16_trains_and_keeps_its_weights_in_float32(
+    write_sequence: WriteSequence, make_config: MakeConfig
+) -> None:
+    config = make_config(write_sequence(), steps=2, precision="bfloat16", poses="network")
+    train(config)
+    tensors = flatten(load_state(config.output)["step_module"]).values()
+    assert {tensor.dtype for tensor in tensors} == {torch.float32, torch.int64}
