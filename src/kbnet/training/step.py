@@ -59,11 +59,11 @@ class TrainingStep(nn.Module):
         self.pose_network = pose_network
         self.weights = weights
         self.known_poses = known_poses
-        self.bfloat16 = bfloat16
+        self.reduced_precision = bfloat16
 
     def forward(self, batch: TripletBatch) -> StepResult:
         """Predict depth and motion, reconstruct the image from both neighbours, compare."""
-        with torch.autocast(batch.image.device.type, dtype=torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(batch.image.device.type, dtype=torch.bfloat16, enabled=self.reduced_precision):
             depth = self.network(
                 batch.input_image, batch.input_depth, batch.input_validity, batch.intrinsics, batch.scaffold
             )
