@@ -157,14 +157,14 @@ def test_one_triplet_overfits(write_sequence: WriteSequence, make_config: MakeCo
     """Without labels: the depth of a wall from its images, its motion and a few points."""
     config = make_config(
         write_sequence(frames=3),
-        steps=60,
+        steps=100,
         batch_size=1,
-        network={"weight_init": "kaiming"},
+        network={"max_depth": 4.0},
         schedule={"learning_rates": (5e-3,)},
         augmentation={"point_removal_probability": 0.0},
     )
     totals = losses_of(config)
-    assert sum(totals[-5:]) / 5 < 0.4 * totals[0]
+    assert sum(totals[-10:]) / 10 < 0.35 * totals[0]  # 0.16 here; 0.11 and 0.16 with two other seeds
 
 
 def spoil_loss(monkeypatch: pytest.MonkeyPatch, step: int, spoil: Callable[[Tensor], Tensor]) -> None:
@@ -218,7 +218,7 @@ def test_a_folder_with_another_run_is_refused_and_left_alone(
     config = make_config(write_sequence(), steps=1)
     train(config)
     before = {path: path.read_bytes() for path in config.output.glob("*.*")}
-    with pytest.raises(ValueError, match="holds a run already; go on with --resume .*run, or choose another --output"):
+    with pytest.raises(ValueError, match=r"holds a run already; go on with --resume .*run, or choose another --output"):
         train(replace(config, seed=1))
     assert {path: path.read_bytes() for path in config.output.glob("*.*")} == before
 
@@ -243,7 +243,7 @@ def test_resuming_with_another_network_is_refused(write_sequence: WriteSequence,
 
 
 def test_resuming_nothing_is_refused(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
-    with pytest.raises(FileNotFoundError, match="state.pt in the run folder"):
+    with pytest.raises(FileNotFoundError, match=r"state\.pt in the run folder"):
         train(make_config(write_sequence()), resume=True)
 
 
@@ -333,7 +333,7 @@ def test_the_best_judged_weights_are_kept(
 def test_bfloat16_trains_and_keeps_its_weights_in_float32(
     write_sequence: WriteSequence, make_config: MakeConfig
 ) -> None:
-    config = make_config(write_sequence(), steps=2, precision="bfloat16", poses="network")
+    config = make_config(write_sequence(), steps=2, precision="bfloat16", network={"normalisation": "batch"})
     train(config)
     tensors = flatten(load_state(config.output)["step_module"]).values()
     assert {tensor.dtype for tensor in tensors} == {torch.float32, torch.int64}

@@ -27,6 +27,10 @@ class KBNetConfig:
     scaffold: Literal["none", "linear"] = "none"
     """none: the published network. linear: Delaunay interpolation of the sparse points goes in as a channel
     and the output is a residual, depth = scaffold * exp(r)."""
+    residual: Literal["plain", "spread"] = "plain"
+    """With a scaffold. plain: as above. spread: depth = scaffold * exp(r * (0.05 + s)), where s is the range of
+    ln(scaffold) within 31 pixels: what lies between points of one depth can hardly be wrong, what lies between a
+    near and a far one can."""
     outlier_rule: Literal["window", "support"] = "window"
     """window: as published, drop a point that lies behind the nearest point in its window. support: drop a point
     that no neighbour in the Delaunay triangulation agrees with."""

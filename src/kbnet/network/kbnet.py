@@ -11,7 +11,10 @@ from kbnet.network.config import KBNetConfig
 from kbnet.network.decoder import Decoder
 from kbnet.network.encoder import Encoder
 from kbnet.network.layers import Convolution, initialise_weights
-from kbnet.network.sparse_to_dense import SparseToDensePool
+from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
+
+SPREAD_WINDOW = 31
+LEAST_SPREAD = 0.05
 
 
 class KBNet(nn.Module):
@@ -68,14 +71,17 @@ class KBNet(nn.Module):
         return self.depth_from_output(self.decoder(latent, skips, image.shape[-2:]), scaffold)
 
     def depth_from_output(self, output: Tensor, scaffold: Tensor | None) -> Tensor:
-        """Metres from the decoder's raw output: min / (sigmoid(x) + min / max), or scaffold · exp(x).
+        """Metres from the decoder's raw output x: min / (sigmoid(x) + min / max), or scaffold · exp(x · unit).
 
         Computed in float32 whatever the precision of the network: bfloat16 has steps of 4 mm at 1 m.
         """
         low, high = self.config.min_depth, self.config.max_depth
         if scaffold is None:
             return low / (torch.sigmoid(output.float()) + low / high)
-        return (scaffold.float() * torch.exp(output.float())).clamp(low, high)
+        residual = output.float()
+        if self.config.residual == "spread":
+            residual = residual * (LEAST_SPREAD + local_spread(scaffold.float().log()))
+        return (scaffold.float() * residual.exp()).clamp(low, high)
 
     def fold_normalisation(self) -> KBNet:
         """Fold every BatchNorm into its convolution, in place; for inference only, training needs them apart."""
@@ -83,3 +89,9 @@ class KBNet(nn.Module):
             if isinstance(module, Convolution):
                 module.fold()
         return self
+
+
+def local_spread(x: Tensor) -> Tensor:
+    """Largest minus smallest value within 31 x 31 pixels, (B, 1, H, W)."""
+    ((largest,), (negative_smallest,)) = (tuple(nested_max_pools(y, (SPREAD_WINDOW,))) for y in (x, -x))
+    return largest + negative_smallest

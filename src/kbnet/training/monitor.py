@@ -62,7 +62,7 @@ class Monitor:
         if active:
             folder.mkdir(parents=True, exist_ok=True)
             self._log = (folder / "train.log").open("a", encoding="utf-8", buffering=1)
-            self._events = SummaryWriter(str(folder / "events"), purge_step=first_step)
+            self._events = SummaryWriter(str(folder / "events"), purge_step=first_step + 1)
 
     def add(self, result: StepResult, samples: int) -> None:
         """Take in one step."""

@@ -1,0 +1,42 @@
+"""``python benchmarks/half_precision.py``: weights in 16 bits, half the file, with config and origin as they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from command import start
+
+
+@dataclass(frozen=True)
+class Command:
+    """Copy weights to half precision; kbnet computes with them in float32 as before."""
+
+    weights: tyro.conf.Positional[Path]
+    """A .safetensors file that kbnet train wrote."""
+    output: tyro.conf.Positional[Path]
+    """The .safetensors file to write."""
+
+    def run(self) -> None:
+        """Read, round, write."""
+        import torch
+        from safetensors import safe_open
+
+        from kbnet.network.weights import load_network, save_network
+
+        network = load_network(self.weights)
+        with safe_open(self.weights, framework="pt") as file:
+            notes = {name: text for name, text in file.metadata().items() if name not in ("format", "config")}
+        largest = max(float(tensor.abs().max()) for tensor in network.parameters())
+        if not largest <= torch.finfo(torch.float16).max:
+            raise ValueError(
+                f"expected weights that 16 bits can hold, got {largest:g} in {self.weights}; use it as it is"
+            )
+        save_network(network, self.output, dtype=torch.float16, notes=notes)
+        size, before = (path.stat().st_size / 2**20 for path in (self.output, self.weights))
+        print(f"wrote {self.output}, {size:.1f} MiB of {before:.1f}")
+
+
+if __name__ == "__main__":
+    start(Command)

@@ -1,0 +1,62 @@
+"""The state of a run on disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from kbnet.training.checkpoint import STATE_FILE, load_state, save_state
+
+
+def test_state_comes_back(tmp_path: Path) -> None:
+    state = {
+        "step": 3,
+        "best": None,
+        "weights": {"a": torch.arange(3.0)},
+        "groups": [{"lr": 1e-4, "betas": (0.9, 0.999)}],
+    }
+    save_state(tmp_path / "run", state)
+    loaded = load_state(tmp_path / "run")
+    assert torch.equal(loaded["weights"].pop("a"), state["weights"].pop("a"))  # type: ignore[attr-defined]
+    assert loaded == state
+
+
+def test_a_failed_save_keeps_the_older_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_state(tmp_path, {"step": 1})
+
+    def fail(state: Any, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_state(tmp_path, {"step": 2})
+    assert load_state(tmp_path) == {"step": 1}
+    assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
+
+
+def test_a_missing_state_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"state\.pt in the run folder .*; was it ever trained\?"):
+        load_state(tmp_path)
+
+
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    save_state(tmp_path, {"weights": torch.zeros(1000)})
+    (tmp_path / STATE_FILE).write_bytes((tmp_path / STATE_FILE).read_bytes()[:2000])
+    with pytest.raises(ValueError, match=r"state\.pt is damaged"):
+        load_state(tmp_path)
+
+
+def test_code_in_a_state_is_not_run(tmp_path: Path) -> None:
+    class Payload:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    save_state(tmp_path, {"step": Payload()})
+    with pytest.raises(ValueError, match="damaged or not a state"):
+        load_state(tmp_path)
+    assert not (tmp_path / "ran").exists()

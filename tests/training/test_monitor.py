@@ -1,0 +1,92 @@
+"""The log, the events and the reports of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kbnet.metrics import DepthErrors
+from kbnet.training.config import TrainingConfig, ValidationConfig
+from kbnet.training.loop import train
+from kbnet.training.monitor import Monitor, Report
+from kbnet.training.step import StepResult
+
+
+def result(total: float) -> StepResult:
+    return StepResult(torch.tensor(total), {"colour": torch.tensor(total / 2)}, torch.zeros(0), ())
+
+
+def events(folder: Path) -> EventAccumulator:
+    accumulator = EventAccumulator(str(folder / "events"))
+    accumulator.Reload()
+    return accumulator
+
+
+def test_a_report_is_the_mean_of_the_steps_since_the_last(tmp_path: Path) -> None:
+    reports: list[Report] = []
+    monitor = Monitor(tmp_path, 10, 0, reports.append, active=True)
+    for first, second in ((1.0, 3.0), (5.0, 7.0)):
+        monitor.add(result(first), 4)
+        monitor.add(result(second), 4)
+        monitor.report(2 * len(reports) + 2, 1e-4, 0.5)
+    monitor.close()
+    assert [report.losses for report in reports] == [{"total": 2.0, "colour": 1.0}, {"total": 6.0, "colour": 3.0}]
+    assert [(report.step, report.steps) for report in reports] == [(2, 10), (4, 10)]
+    assert all(report.samples_per_second > 0 for report in reports)
+    lines = (tmp_path / "train.log").read_text(encoding="utf-8").splitlines()
+    assert "step 2/10  total 2.0000  colour 1.0000  rate 1.00e-04  gradient 0.500" in lines[0]
+    assert [event.value for event in events(tmp_path).Scalars("loss/total")] == [2.0, 6.0]
+
+
+def test_a_judgement_is_logged_and_reported(tmp_path: Path) -> None:
+    reports: list[Report] = []
+    monitor = Monitor(tmp_path, 10, 0, reports.append, active=True)
+    monitor.validation(5, DepthErrors(12.345, 20.0, 3.0, 4.0), best=True)
+    monitor.close()
+    assert reports[0].message.startswith("validation: MAE 12.3")
+    assert reports[0].message.endswith("(best so far)")
+    assert events(tmp_path).Scalars("validation/mae_mm")[0].value == pytest.approx(12.345)
+
+
+def test_a_process_that_does_not_report_writes_nothing(tmp_path: Path) -> None:
+    monitor = Monitor(tmp_path / "run", 10, 0, None, active=False)
+    monitor.add(result(1.0), 4)
+    monitor.report(1, 1e-4, 0.5)
+    monitor.say(1, "hello")
+    monitor.close()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_shows_losses_errors_and_pictures(
+    write_sequence: Callable[..., Path], make_config: Callable[..., TrainingConfig]
+) -> None:
+    sequence = write_sequence()
+    config = make_config(sequence, steps=2, validation=ValidationConfig((sequence,)))
+    train(config)
+    seen = events(config.output)
+    scalars, images = set(seen.Tags()["scalars"]), set(seen.Tags()["images"])
+    for name in ("total", "colour", "structure", "sparse_depth", "smoothness"):
+        assert f"loss/{name}" in scalars
+    assert {"learning_rate", "gradient_norm", "samples_per_second", "validation/rmse_mm"} <= scalars
+    for name in ("image/at_t", "image/from_previous", "image/from_next", "image/from_next_error"):
+        assert any(tag.startswith(name) for tag in images), name
+    for name in ("prediction", "sparse_input", "sparse_error", "ground_truth", "ground_truth_error"):
+        assert any(tag.startswith(f"depth/{name}") for tag in images), name
+
+
+def test_events_of_a_run_that_was_cut_off_do_not_come_twice(tmp_path: Path) -> None:
+    for first_step, losses in ((0, (1.0, 2.0, 3.0)), (2, (30.0,))):
+        monitor = Monitor(tmp_path, 3, first_step, None, active=True)
+        for step, loss in enumerate(losses, start=first_step + 1):
+            monitor.add(result(loss), 1)
+            monitor.report(step, 1e-4, 0.5)
+        monitor.close()
+    assert [(event.step, event.value) for event in events(tmp_path).Scalars("loss/total")] == [
+        (1, 1.0),
+        (2, 2.0),
+        (3, 30.0),
+    ]
