@@ -1,4 +1,4 @@
-"""How the commands of this folder start: flags read by tyro, known errors as one line and exit code 2, like ``kbnet``."""
+"""How the commands of this folder start: flags read by tyro, known errors in one line, as ``kbnet`` does it."""
 
 from __future__ import annotations
 

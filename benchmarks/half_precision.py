@@ -28,7 +28,7 @@ class Command:
         network = load_network(self.weights)
         with safe_open(self.weights, framework="pt") as file:
             notes = {name: text for name, text in file.metadata().items() if name not in ("format", "config")}
-        largest = max(float(tensor.abs().max()) for tensor in network.parameters())
+        largest = max(float(tensor.abs().max()) for tensor in network.state_dict().values())
         if not largest <= torch.finfo(torch.float16).max:
             raise ValueError(
                 f"expected weights that 16 bits can hold, got {largest:g} in {self.weights}; use it as it is"

@@ -163,8 +163,8 @@ def choose(sources: list[Source], limit: int, lowest_quality: int) -> tuple[list
         strides[largest] += 1
         if len(smallest[largest][:: strides[largest]]) < FEWEST_FRAMES:
             raise ValueError(
-                f"expected a limit that {FEWEST_FRAMES} frames of every sequence fit into, got {limit / MEBIBYTE:g} MiB; "
-                "raise --limit-mib, or pack fewer sequences"
+                f"expected a limit that {FEWEST_FRAMES} frames of each sequence fit into, "
+                f"got {limit / MEBIBYTE:.3g} MiB; raise --limit-mib, or pack fewer sequences"
             )
     for quality in (None, *(quality for quality in QUALITIES if quality > lowest_quality)):
         kept = [source.frame_sizes(stride, quality) for source, stride in zip(sources, strides, strict=True)]

@@ -1,4 +1,4 @@
-"""``python benchmarks/training.py``: samples a second of the data loader, of the training step, and of both together."""
+"""``python benchmarks/training.py``: samples a second of the data loader, the training step, and both together."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ class Command:
         from kbnet.training.config import ValidationConfig
 
         config = parse(["--config", str(self.recipe)]).training
-        asked = {"batch_size": self.batch_size, "workers": self.workers}
-        config = replace(config, **{name: value for name, value in asked.items() if value is not None})
         config = replace(
             config,
+            batch_size=config.batch_size if self.batch_size is None else self.batch_size,
+            workers=config.workers if self.workers is None else self.workers,
             sequences=self.sequences,
             output=scratch / "run",
             validation=ValidationConfig(),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kbnet.losses.objective import supervised_loss, unsupervised_losses, weighted_total
+from kbnet.losses.objective import LEAST_SCAFFOLD_ERROR, supervised_loss, unsupervised_losses, weighted_total
 from kbnet.losses.photometric import colour_loss, structure_loss
 from kbnet.losses.weights import LossWeights
 
@@ -45,6 +45,23 @@ def test_published_weights() -> None:
 def test_supervised_loss_counts_pixels_with_ground_truth_only() -> None:
     ground_truth = torch.tensor([[0.0, 2.0], [4.0, 0.0]]).view(1, 1, 2, 2)
     assert float(supervised_loss(torch.full((1, 1, 2, 2), 2.5), ground_truth)) == pytest.approx((0.5 + 1.5) / 2)
+
+
+def test_supervised_loss_with_a_scaffold_is_the_part_of_its_error_that_is_left() -> None:
+    """Each sample is divided by the error of its own interpolation, which counts as at least a little."""
+    ground_truth = torch.tensor([[2.0, 4.0, 0.0], [5.0, 5.0, 5.0]]).view(2, 1, 1, 3)
+    scaffold = torch.tensor([[3.0, 6.0, 9.0], [5.0, 5.0, 5.0]]).view(2, 1, 1, 3)
+    depth = torch.tensor([[2.5, 4.5, 7.0], [5.1, 5.1, 5.1]]).view(2, 1, 1, 3)
+    first = (0.5 + 0.5) / (1 + 2 + 2 * LEAST_SCAFFOLD_ERROR)
+    second = 0.3 / (3 * LEAST_SCAFFOLD_ERROR)
+    assert float(supervised_loss(depth, ground_truth, scaffold)) == pytest.approx((first + second) / 2, rel=1e-4)
+    nothing = torch.zeros_like(ground_truth)
+    depth.requires_grad_()
+    empty = supervised_loss(depth, nothing, nothing)
+    empty.backward()
+    assert float(empty.detach()) == 0
+    assert depth.grad is not None
+    assert torch.isfinite(depth.grad).all()
 
 
 def test_all_terms_are_finite_where_nothing_is_measured() -> None:

@@ -52,12 +52,14 @@ def test_a_judgement_is_logged_and_reported(tmp_path: Path) -> None:
     assert events(tmp_path).Scalars("validation/mae_mm")[0].value == pytest.approx(12.345)
 
 
-def test_a_process_that_does_not_report_writes_nothing(tmp_path: Path) -> None:
-    monitor = Monitor(tmp_path / "run", 10, 0, None, active=False)
+def test_a_process_that_is_not_the_first_writes_and_reports_nothing(tmp_path: Path) -> None:
+    reports: list[Report] = []
+    monitor = Monitor(tmp_path / "run", 10, 0, reports.append, active=False)
     monitor.add(result(1.0), 4)
     monitor.report(1, 1e-4, 0.5)
     monitor.say(1, "hello")
     monitor.close()
+    assert reports == []
     assert not (tmp_path / "run").exists()
 
 

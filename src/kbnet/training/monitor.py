@@ -54,7 +54,7 @@ class Monitor:
         self, folder: Path, steps: int, first_step: int, on_report: Callable[[Report], None] | None, *, active: bool
     ) -> None:
         self._steps = steps
-        self._on_report = on_report or (lambda report: None)
+        self._on_report = on_report if active and on_report is not None else lambda report: None
         self._sums: dict[str, Tensor] = {}
         self._samples, self._since = 0, time.perf_counter()
         self._pending = 0

@@ -1,0 +1,196 @@
+"""``kbnet train``: where its settings come from, and that Ctrl-C and several processes change nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import kbnet.cli.main as command_line
+from kbnet.cli.main import main
+from kbnet.cli.train import parse
+from kbnet.data.augment import AugmentationConfig
+from kbnet.losses.weights import LossWeights
+from kbnet.network.config import KBNetConfig
+from kbnet.training.checkpoint import load_state
+from kbnet.training.config import ScheduleConfig, TrainingConfig
+from kbnet.training.loop import train
+
+WriteSequence = Callable[..., Path]
+
+SOURCE = Path(command_line.__file__).parents[2]
+FILTERS: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
+
+
+def tiny_run(sequence: Path, output: Path, *, steps: int = 2, **changes: Any) -> TrainingConfig:
+    """Sparse depth and smoothness alone, so that no pose network takes time."""
+    return TrainingConfig(
+        sequences=(sequence,),
+        output=output,
+        network=KBNetConfig(**FILTERS),
+        losses=LossWeights(colour=0.0, structure=0.0),
+        augmentation=AugmentationConfig(crop=(32, 32), flip_horizontal=0.5),
+        schedule=ScheduleConfig(steps=steps),
+        **{"batch_size": 2, "workers": 1, "device": "cpu", "log_steps": 1, **changes},
+    )
+
+
+def arguments(config: TrainingConfig) -> list[str]:
+    """What to type for a run of :func:`tiny_run`."""
+    words = ["train", *config.sequences, "--output", config.output, "--gaps", 1, "--augmentation.crop", 32, 32]
+    for name, filters in FILTERS.items():
+        words += [f"--network.{name.replace('_', '-')}", *filters]
+    words += ["--losses.colour", 0, "--losses.structure", 0, "--augmentation.flip-horizontal", 0.5]
+    words += ["--schedule.steps", config.schedule.steps, "--batch-size", config.batch_size, "--workers", config.workers]
+    words += ["--processes", config.processes, "--device", "cpu", "--log-steps", 1]
+    return [str(word) for word in words]
+
+
+def start(words: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "kbnet", *words],
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_defaults_come_from_preset_then_file_then_flags(tmp_path: Path) -> None:
+    file = tmp_path / "changes.toml"
+    file.write_text(
+        "batch_size = 3\nseed = 4\n[augmentation]\ncrop = [64, 96]\n[losses]\ncolour = 0.5\n", encoding="utf-8"
+    )
+    words = ["room", "--preset", "kitti", "--config", str(file), "--seed", "5", "--losses.structure", "0.25"]
+    kitti = TrainingConfig.preset("kitti")
+    assert parse(words).training == replace(
+        kitti,
+        sequences=(Path("room"),),
+        batch_size=3,
+        seed=5,
+        augmentation=replace(kitti.augmentation, crop=(64, 96)),
+        losses=replace(kitti.losses, colour=0.5, structure=0.25),
+    )
+
+
+def test_the_void_preset_is_the_default() -> None:
+    assert parse(["room"]).training == replace(TrainingConfig.preset("void"), sequences=(Path("room"),))
+
+
+def test_resuming_takes_everything_from_the_run_folder(write_sequence: WriteSequence, tmp_path: Path) -> None:
+    config = tiny_run(write_sequence(frames=5), tmp_path / "run")
+    train(config)
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    resumed = parse(["--resume", str(moved), "--schedule.steps", "9"]).training
+    assert resumed == replace(config, output=moved, schedule=replace(config.schedule, steps=9))
+
+
+def test_train_writes_a_run_and_says_where(
+    write_sequence: WriteSequence, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(tiny_run(write_sequence(frames=5), tmp_path / "run"))) == 0
+    written = capsys.readouterr()
+    assert f"weights  {tmp_path / 'run' / 'best.safetensors'}\n" in written.out
+    assert re.search(r"step 2/2  total [\d.]+  sparse_depth [\d.]+  smoothness [\d.]+  [\d.]+ samples/s", written.err)
+    assert load_state(tmp_path / "run")["step"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "at least one sequence folder to train on"),
+        (["nowhere"], "there is no folder nowhere"),
+        (["--config", "missing.toml"], "expected a training config missing.toml"),
+        (["--resume", "nowhere"], "expected a training config nowhere/config.toml"),
+        (["room", "--gaps", "1", "2"], "one gap, or one for each of 1 sequences"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line_and_exit_code_2(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    one_line_error: Callable[[], str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *words]) == 2
+    assert message in one_line_error()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flag_out_of_range_says_which(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a box that the reader of flags draws."""
+    assert main(["train", "room", "--augmentation.crop", "16", "16"]) == 2
+    assert "training.augmentation: expected a crop of at least 32x32" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("batch_size = ", "is not TOML"), ("bath_size = 3", "bath_size"), ("gaps = 3", "gaps as a list")],
+)
+def test_a_config_file_with_a_mistake_is_one_line(
+    text: str, message: str, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    (tmp_path / "changes.toml").write_text(text, encoding="utf-8")
+    assert main(["train", "room", "--config", str(tmp_path / "changes.toml")]) == 2
+    assert message in one_line_error()
+
+
+def test_a_sequence_too_short_for_the_gap_is_one_line(
+    write_sequence: WriteSequence, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    assert main(["train", str(write_sequence(frames=4)), "--output", str(tmp_path / "run"), "--gaps", "2"]) == 2
+    assert "at least 5 frames for a gap of 2, got 4" in one_line_error()
+
+
+def test_ctrl_c_saves_and_the_resumed_run_equals_an_unbroken_one(write_sequence: WriteSequence, tmp_path: Path) -> None:
+    """A real signal to a real process, at whatever step it is then."""
+    sequence = write_sequence(frames=6)
+    config = tiny_run(sequence, tmp_path / "broken", steps=100_000)
+    process, log = start(arguments(config)), tmp_path / "broken" / "train.log"
+    deadline = time.monotonic() + 60
+    while not (log.is_file() and "step 3/" in log.read_text(encoding="utf-8")):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the state is saved" in errors
+    assert "Traceback" not in errors
+
+    stopped_at = load_state(config.output)["step"]
+    assert stopped_at >= 3
+    finish = replace(config.schedule, steps=stopped_at + 3)
+    unbroken = replace(config, output=tmp_path / "unbroken", schedule=finish)
+    train(unbroken)
+    train(replace(config, schedule=finish), resume=True)
+    one, other = (load_file(folder / "last.safetensors") for folder in (config.output, unbroken.output))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_the_joint_batch(write_sequence: WriteSequence, tmp_path: Path) -> None:
+    """Up to rounding: the gradient is the mean of two means."""
+    sequence = write_sequence(frames=8)
+    one = tiny_run(sequence, tmp_path / "one", steps=4, batch_size=4, workers=0)
+    two = tiny_run(sequence, tmp_path / "two", steps=4, batch_size=2, workers=0, processes=2)
+    process = start(arguments(two))
+    train(one)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    alone, joint = (load_file(config.output / "last.safetensors") for config in (one, two))
+    for name, tensor in alone.items():
+        torch.testing.assert_close(joint[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+    assert errors.count("step 4/4") == 1
