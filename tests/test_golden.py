@@ -245,15 +245,15 @@ def test_twelve_training_steps_follow_the_recording(golden: Path) -> None:
 
     The recorded run is chaotic: its images are noise, on which the derivative of the warp jumps at pixel borders, so
     the pose network's gradient is off by 3 % between float32 and float64 already at the first step, and Adam makes
-    every weight's step equally large, however small its gradient. In ten runs of this code, whose initial weights
-    differed by one unit of rounding (6e-8), or whose memory layout or precision did, the terms were off the recording
-    by up to what the table says; the last total by -10 .. +6 %, in float64 by +6 %. A bound of 2 % would test luck.
+    every weight's step equally large, however small its gradient. In eleven runs of this code, whose initial weights
+    differed by one unit of rounding (6e-8), or whose memory layout, threads or precision did, the terms were off the
+    recording by up to what the table says; the last total by -10 .. +6 %, in float64 by +6 %. 2 % would test luck.
 
         steps done     total   colour   structure   sparse depth   smoothness
         0              5e-6    2e-5     2e-5        1e-7           1e-7
         1              1.6 %   4.3 %    7.0 %       0.002 %        0.04 %
-        2              1.5 %   16 %     6.0 %       0.08 %         1.2 %
-        3 .. 5         2.5 %   12 %     6.1 %       2.1 %          4.6 %
+        2              3 %     21 %     11 %        0.08 %         1.2 %
+        3 .. 5         2.5 %   18 %     8 %         2.1 %          4.6 %
         6 .. 11        11 %    19 %     12 %        21 %           50 %
 
     The two last terms see the depth network alone, the two before it mostly the pose network.
@@ -287,6 +287,6 @@ def test_twelve_training_steps_follow_the_recording(golden: Path) -> None:
     assert smoothness[2] < 3e-2
     assert colour[1] < 0.08  # after the recorded fall by 15 %
     assert structure[1] < 0.12
-    assert total[1:6].max() < 5e-2
+    assert total[1:6].max() < 8e-2
     assert total[6:].max() < 0.2
     assert rows[-1][0] < 0.75 * rows[0][0]  # recorded: 0.60

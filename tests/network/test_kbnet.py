@@ -12,7 +12,7 @@ from torch import Tensor
 from kbnet.data.outliers import unoccluded_points
 from kbnet.data.scaffold import scaffold_from_points
 from kbnet.network.config import KBNetConfig
-from kbnet.network.kbnet import KBNet
+from kbnet.network.kbnet import KBNet, local_spread
 from kbnet.network.pose_net import PoseNet
 
 TINY: dict[str, Any] = {
@@ -62,12 +62,32 @@ def test_every_weight_gets_a_finite_gradient(normalisation: Any, scaffold: Any) 
 
 
 @pytest.mark.parametrize("normalisation", ["none", "batch"])
-def test_a_fresh_scaffold_network_is_the_interpolation(normalisation: Any) -> None:
-    network = KBNet(KBNetConfig(scaffold="linear", normalisation=normalisation, **TINY))
+@pytest.mark.parametrize("residual", ["plain", "spread"])
+def test_a_fresh_scaffold_network_is_the_interpolation(normalisation: Any, residual: Any) -> None:
+    network = KBNet(KBNetConfig(scaffold="linear", normalisation=normalisation, residual=residual, **TINY))
     image, points, validity, K = frame(40, 48)
     scaffold = scaffold_from_points(points * validity, "linear")
     assert scaffold is not None
     assert torch.equal(network(image, points, validity, K, scaffold), scaffold.clamp(0.1, 8.0))
+
+
+def test_local_spread_equals_loops() -> None:
+    x = torch.rand(1, 1, 40, 45, generator=torch.Generator().manual_seed(0))
+    expected = torch.zeros_like(x)
+    for row in range(40):
+        for column in range(45):
+            window = x[..., max(0, row - 15) : row + 16, max(0, column - 15) : column + 16]
+            expected[0, 0, row, column] = window.max() - window.min()
+    torch.testing.assert_close(local_spread(x), expected)
+
+
+def test_a_residual_in_units_of_the_spread_moves_depth_only_where_points_disagree() -> None:
+    network = KBNet(KBNetConfig(scaffold="linear", residual="spread", **TINY))
+    scaffold = torch.full((1, 1, 8, 80), 2.0)
+    scaffold[..., 60:] = 4.0
+    depth = network.depth_from_output(torch.ones_like(scaffold), scaffold)
+    assert float(depth[0, 0, 4, 10]) == pytest.approx(2 * math.exp(0.05))
+    assert float(depth[0, 0, 4, 50]) == pytest.approx(2 * math.exp(0.05 + math.log(2)))
 
 
 def test_a_scaffold_without_points_stands_for_the_middle_of_the_depth_range() -> None:
