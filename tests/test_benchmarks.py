@@ -188,7 +188,7 @@ def test_pack_leaves_everything_as_it_is_where_it_fits(load: Load, room: Path, t
         assert sequence.has_ground_truth
 
 
-@pytest.mark.parametrize("limit_mib", [0.17, 0.125, 0.11])
+@pytest.mark.parametrize("limit_mib", [0.2, 0.15, 0.1])
 def test_pack_keeps_its_limit_and_what_is_left_opens(
     load: Load, room: Path, tmp_path: Path, limit_mib: float, capsys: pytest.CaptureFixture[str]
 ) -> None:

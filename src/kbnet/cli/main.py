@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _dispatch(arguments)
         except SystemExit as stop:
             return _exit_code(stop)
-        except KeyboardInterrupt:
-            print("kbnet: interrupted", file=sys.stderr)
+        except KeyboardInterrupt as stop:
+            print(f"kbnet: {str(stop) or 'interrupted'}", file=sys.stderr)
             return 130
         except BrokenPipeError:
             # The reader went away (`kbnet ... | head`); keep the interpreter from failing again on its last flush.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,8 +45,9 @@ class Command:
 
         with _progress() as show:
             weights = train(self.training, resume=self.resume is not None, on_report=show)
-        print(f"weights  {weights}")
-        print(f"curves   tensorboard --logdir {self.training.output}")
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes on a machine, the first one speaks
+            print(f"weights  {weights}")
+            print(f"curves   tensorboard --logdir {self.training.output}")
 
 
 def parse(argv: list[str]) -> Command:

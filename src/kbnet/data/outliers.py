@@ -94,5 +94,6 @@ def _supported(sparse_depth: FloatArray, fx_px: float) -> FloatArray:
     angle_rad = np.hypot(rows[point] - rows[neighbours], columns[point] - columns[neighbours]) / fx_px
     agree = np.abs(log_depth[point] - log_depth[neighbours]) < SUPPORT_TOLERANCE + SUPPORT_SLOPE_PER_RAD * angle_rad
     alone = np.bincount(point, agree, minlength=rows.size) == 0
-    kept[rows[alone], columns[alone]] = 0
+    if not alone.all():  # if none agree there is no surface to stand apart from
+        kept[rows[alone], columns[alone]] = 0
     return kept

@@ -167,9 +167,10 @@ class Run:
         if torch.isfinite(torch.tensor(value)):
             return
         terms = ", ".join(f"{name} {float(term.detach()):.4g}" for name, term in result.terms.items())
+        kept = "the last saved state is kept" if (self.config.output / STATE_FILE).exists() else "nothing was saved yet"
         raise FloatingPointError(
             f"the {what} of step {self.step + 1} is {value} ({terms}) on {', '.join(batch.names)}; "
-            f"the last saved state in {self.config.output} is kept: look at these frames, or lower the learning rate"
+            f"{kept} in {self.config.output}: look at these frames, or lower the learning rate"
         )
 
     def _after_step(self, batch: TripletBatch, result: StepResult, rate: float, norm: float) -> None:
