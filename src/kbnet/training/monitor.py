@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
@@ -18,6 +19,9 @@ from kbnet.training.step import StepResult
 
 PICTURES = 2
 """Samples of a batch that are shown."""
+
+POINT_SIZE = 5
+"""Width of a sparse point in pictures, pixels."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,8 @@ class Monitor:
             ("ground_truth_error", (result.depth - batch.ground_truth).abs(), batch.ground_truth),
         ):
             shown = depth if measured is None else torch.where(measured > 0, depth.clamp_min(1e-6), 0.0)
+            if name.startswith("sparse"):
+                shown = F.max_pool2d(shown, POINT_SIZE, stride=1, padding=POINT_SIZE // 2)
             top = limit if measured is None else limit / 10
             coloured = [colourise(one, 0.0, top) for one in shown[:PICTURES, 0].detach().float().cpu().numpy()]
             pictures = torch.stack([torch.from_numpy(picture).permute(2, 0, 1) for picture in coloured])
