@@ -43,7 +43,7 @@ if [ ! -e "$weights" ]; then
   weights=$run/last.safetensors
   echo "nothing was judged yet: taking the last weights"
 fi
-"$python" "$here/benchmarks/half_precision.py" "$weights" "$run/half.safetensors"
+"$python" "$here/benchmarks/bundle_weights.py" "$weights" "$run/half.safetensors"
 
 held_out=("$data"/held_out/*/)
 if [ ! -d "${held_out[0]}" ]; then

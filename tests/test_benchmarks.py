@@ -28,7 +28,7 @@ from kbnet.network.weights import load_network, save_network
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(BENCHMARKS.glob("*.sh"))
-COMMANDS = ("half_precision", "inference", "pack_data", "training")
+COMMANDS = ("bundle_weights", "inference", "pack_data", "training")
 SMALL: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
 
 Load = Callable[[str], Any]
@@ -222,7 +222,7 @@ def test_pack_is_the_same_every_time(load: Load, room: Path, tmp_path: Path) -> 
 
 def test_half_precision_keeps_config_and_origin(load: Load, weights: Path, tmp_path: Path) -> None:
     output = tmp_path / "half.safetensors"
-    load("half_precision").Command(weights, output).run()
+    load("bundle_weights").Command(weights, output).run()
     before, after = load_network(weights), load_network(output)
     assert after.config == before.config
     assert output.stat().st_size < 0.6 * weights.stat().st_size
@@ -237,7 +237,7 @@ def test_half_precision_refuses_what_16_bits_cannot_hold(load: Load, tmp_path: P
     next(value for name, value in network.named_buffers() if name.endswith("running_var")).fill_(1e6)
     save_network(network, tmp_path / "wide.safetensors")
     with pytest.raises(ValueError, match="got 1e\\+06"):
-        load("half_precision").Command(tmp_path / "wide.safetensors", tmp_path / "half.safetensors").run()
+        load("bundle_weights").Command(tmp_path / "wide.safetensors", tmp_path / "half.safetensors").run()
     assert not (tmp_path / "half.safetensors").exists()
 
 

@@ -1,4 +1,4 @@
-"""``python benchmarks/half_precision.py``: weights in 16 bits, half the file, with config and origin as they were."""
+"""``python benchmarks/bundle_weights.py``: trained weights as they are shipped: 16 bits, config and origin inside."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ class Command:
     """A .safetensors file that kbnet train wrote."""
     output: tyro.conf.Positional[Path]
     """The .safetensors file to write."""
+    residual_share: float = 1.0
+    """Multiply the learnt residual of a network with a scaffold by this: the half-way house between interpolation (0)
+    and the network as trained (1), for cameras and rooms that it has not seen."""
 
     def run(self) -> None:
         """Read, round, write."""
@@ -28,6 +31,12 @@ class Command:
         network = load_network(self.weights)
         with safe_open(self.weights, framework="pt") as file:
             notes = {name: text for name, text in file.metadata().items() if name not in ("format", "config")}
+        if self.residual_share != 1.0:
+            if network.config.scaffold == "none":
+                raise ValueError(f"{self.weights} predicts depth itself, not a residual; leave --residual-share out")
+            with torch.no_grad():
+                network.decoder.output.weight *= self.residual_share
+            notes["residual_share"] = str(self.residual_share)
         largest = max(float(tensor.abs().max()) for tensor in network.state_dict().values())
         if not largest <= torch.finfo(torch.float16).max:
             raise ValueError(
