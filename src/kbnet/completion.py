@@ -103,14 +103,20 @@ class DepthCompleter:
         )
         return depth[0, 0].cpu().numpy()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _complete(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
         empty = (sparse_depth == 0).all(dim=(1, 2, 3))
         if empty.any():
             warnings.warn(
                 f"sparse_depth holds no measured point in {int(empty.sum())} of {len(empty)} frames; "
                 "the completed depth there has no metric scale to go by",
-                stacklevel=4,  # past inference_mode's wrapper and __call__: the caller's line
+                stacklevel=4,  # past no_grad's wrapper and __call__: the caller's line
+            )
+        if (sparse_depth > self.config.max_depth).any():
+            warnings.warn(
+                f"sparse_depth reaches {float(sparse_depth.max()):.1f} m, but these weights are made for depth up to "
+                f"{self.config.max_depth:g} m; expect little beyond, or check that depth is in metres",
+                stacklevel=4,
             )
         image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
         image = image.float() / 255 if image.dtype == torch.uint8 else image.float()
@@ -146,10 +152,13 @@ def _check_tensors(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> N
             f"expected image as (B, 3, H, W), uint8 or float in 0..1, got {image.dtype} {tuple(image.shape)}"
         )
     batch, _, height, width = image.shape
-    if min(height, width) < MINIMUM_SIZE:
+    if batch < 1 or min(height, width) < MINIMUM_SIZE:
         raise ValueError(
-            f"expected image of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, got {width}x{height} (width x height)"
+            f"expected at least one image of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, "
+            f"got {batch} of {width}x{height} (width x height)"
         )
+    if image.is_floating_point() and not (image.min() >= 0 and image.max() <= 1):
+        raise ValueError(f"expected a float image in 0..1, got {image.min():.3g}..{image.max():.3g}; divide it by 255")
     for name, tensor, shape in (
         ("sparse_depth", sparse_depth, (batch, 1, height, width)),
         ("intrinsics", intrinsics, (batch, 3, 3)),
@@ -161,7 +170,9 @@ def _check_tensors(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> N
             )
     if not torch.isfinite(sparse_depth).all() or (sparse_depth < 0).any():
         raise ValueError("sparse_depth holds NaN, infinite or negative values; write 0 where there is no depth")
-    if not torch.isfinite(intrinsics).all() or (intrinsics[:, [0, 1], [0, 1]] <= 0).any():
+    lower = intrinsics[:, [1, 2, 2, 2], [0, 0, 1, 2]]
+    pinhole = torch.isfinite(intrinsics).all() and torch.allclose(lower, lower.new_tensor([0, 0, 0, 1]))
+    if not pinhole or (intrinsics[:, [0, 1], [0, 1]] <= 0).any():
         raise ValueError(
             "expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0; "
             "check the calibration"

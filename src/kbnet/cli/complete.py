@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -80,6 +81,8 @@ class Command:
         with frame_progress() as progress:
             for read in progress.track(pending.values(), description="completing"):
                 frame = read()
+                if not frame.sparse_depth.any():
+                    warnings.warn(f"frame {frame.name} has no measured point: its depth has no scale", stacklevel=2)
                 self._write(frame, completer(frame.image, frame.sparse_depth, frame.intrinsics))
 
     def _frames(self) -> dict[str, Callable[[], Frame]]:

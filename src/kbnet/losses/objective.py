@@ -41,8 +41,8 @@ def unsupervised_losses(
 def supervised_loss(depth: Tensor, ground_truth: Tensor, scaffold: Tensor | None = None) -> Tensor:
     """Mean absolute difference to ground truth where it is known.
 
-    With a scaffold, every sample's difference is divided by that of its scaffold: 1 is no better than interpolation,
-    and frames on which interpolation is nearly right count as much as those on which it is far off.
+    With a scaffold, every sample's mean difference is divided by that of its scaffold plus 0.05 m, so that frames on
+    which interpolation is nearly right count about as much as those on which it is far off.
 
     Args:
         depth: dense depth, (B, 1, H, W), metres.

@@ -71,7 +71,8 @@ class KBNet(nn.Module):
         return self.depth_from_output(self.decoder(latent, skips, image.shape[-2:]), scaffold)
 
     def depth_from_output(self, output: Tensor, scaffold: Tensor | None) -> Tensor:
-        """Metres from the decoder's raw output x: min / (sigmoid(x) + min / max), or scaffold · exp(x · unit).
+        """Metres from the decoder's raw output x: min / (sigmoid(x) + min / max); with a scaffold, scaffold · exp(x) or
+        scaffold · exp(x · (0.05 + its local spread)), kept within the depth range and the scaffold.
 
         Computed in float32 whatever the precision of the network: bfloat16 has steps of 4 mm at 1 m.
         """
@@ -81,7 +82,9 @@ class KBNet(nn.Module):
         residual = output.float()
         if self.config.residual == "spread":
             residual = residual * (LEAST_SPREAD + local_spread(scaffold.float().log()))
-        return (scaffold.float() * residual.exp()).clamp(low, high)
+        # Points beyond the depth range take the output along: a residual of 0 is the scaffold, whatever it is.
+        scaffold = scaffold.float()
+        return (scaffold * residual.exp()).clamp(scaffold.clamp_max(low), scaffold.clamp_min(high))
 
     def fold_normalisation(self) -> KBNet:
         """Fold every BatchNorm into its convolution, in place; for inference only, training needs them apart."""
