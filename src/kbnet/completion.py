@@ -20,6 +20,9 @@ from kbnet.network.weights import load_network
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
+BEYOND_RANGE = 0.1
+"""Share of the sparse points beyond the network's depth range that is worth a warning."""
+
 
 def load(
     source: str | Path, *, preset: str | None = None, device: str = "auto", precision: Precision = "auto"
@@ -112,10 +115,10 @@ class DepthCompleter:
                 "the completed depth there has no metric scale to go by",
                 stacklevel=4,  # past no_grad's wrapper and __call__: the caller's line
             )
-        if (sparse_depth > self.config.max_depth).any():
+        if (sparse_depth > self.config.max_depth).sum() > BEYOND_RANGE * (sparse_depth > 0).sum():
             warnings.warn(
-                f"sparse_depth reaches {float(sparse_depth.max()):.1f} m, but these weights are made for depth up to "
-                f"{self.config.max_depth:g} m; expect little beyond, or check that depth is in metres",
+                f"more than a tenth of sparse_depth lies beyond {self.config.max_depth:g} m, which these weights are "
+                "not made for; expect little there, or check that depth is in metres",
                 stacklevel=4,
             )
         image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))

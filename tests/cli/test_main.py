@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
 import kbnet.cli.main as command_line
 from kbnet.cli.main import commands, main
@@ -122,6 +123,23 @@ def test_unknown_flag_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
         (ModuleNotFoundError("matplotlib is needed"), "matplotlib is needed"),
         (FloatingPointError("the loss is not finite"), "the loss is not finite"),
         (ValueError(), "ValueError"),
+        (
+            ModuleNotFoundError("No module named 'tomlkit'", name="tomlkit"),
+            "tomlkit is needed: pip install 'kbnet[train]'",
+        ),
+        (
+            ModuleNotFoundError("No module named 'skimage.data'", name="skimage.data"),
+            "skimage is needed: pip install 'kbnet[demo]'",
+        ),
+        (
+            ModuleNotFoundError("to draw, pip install 'kbnet[report]'", name="matplotlib"),
+            "to draw, pip install 'kbnet[report]'",
+        ),
+        (ModuleNotFoundError("No module named 'wings'", name="wings"), "No module named 'wings'"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nMore"),
+            "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16",
+        ),
     ],
 )
 def test_known_errors_are_one_line_and_exit_code_2(

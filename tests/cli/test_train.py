@@ -137,14 +137,21 @@ def test_a_flag_out_of_range_says_which(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("batch_size = ", "is not TOML"), ("bath_size = 3", "bath_size"), ("gaps = 3", "gaps as a list")],
+    [
+        ("batch_size = ", "is not TOML"),
+        ("bath_size = 3", "bath_size"),
+        ("gaps = 3", "gaps as a list"),
+        ("seed = true", "seed as a number"),
+    ],
 )
 def test_a_config_file_with_a_mistake_is_one_line(
     text: str, message: str, tmp_path: Path, one_line_error: Callable[[], str]
 ) -> None:
     (tmp_path / "changes.toml").write_text(text, encoding="utf-8")
     assert main(["train", "room", "--config", str(tmp_path / "changes.toml")]) == 2
-    assert message in one_line_error()
+    error = one_line_error()
+    assert message in error
+    assert str(tmp_path / "changes.toml") in error
 
 
 def test_a_sequence_too_short_for_the_gap_is_one_line(
@@ -194,3 +201,14 @@ def test_two_processes_equal_one_with_the_joint_batch(write_sequence: WriteSeque
     for name, tensor in alone.items():
         torch.testing.assert_close(joint[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
     assert errors.count("step 4/4") == 1
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_stops_all_processes(write_sequence: WriteSequence, tmp_path: Path) -> None:
+    config = tiny_run(write_sequence(frames=8), tmp_path / "run", steps=50, batch_size=1, workers=0, processes=2)
+    process = start([*arguments(config), "--schedule.learning-rates", "1e30", "1e30"])
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 2, errors
+    assert "kbnet: error: the " in errors
+    assert "lower the learning rate" in errors
+    assert "Traceback" not in errors

@@ -60,6 +60,7 @@ def test_sequence_reads_frames_with_ground_truth(folder: Path) -> None:
     assert frame.ground_truth[0, 0] == 4.0
     assert frame.intrinsics.tolist() == [[50, 0, 24], [0, 50, 18], [0, 0, 1]]
     assert sequence.has_ground_truth
+    assert sequence.has_poses
 
 
 def test_sequence_does_without_ground_truth_and_poses(folder: Path) -> None:
@@ -114,6 +115,7 @@ def test_triplet_motion_takes_a_point_from_the_current_camera_to_its_neighbours(
 def test_triplet_leaves_the_motion_out_where_a_pose_is_missing(folder: Path) -> None:
     (folder / "absolute_pose" / f"{NAMES[1]}.txt").unlink()
     sequence = Sequence(folder)
+    assert not sequence.has_poses
     assert sequence.triplet(3, 2).T_previous_current is None
     assert sequence.triplet(3, 1).T_previous_current is not None
     with pytest.raises(FileNotFoundError, match=NAMES[1]):

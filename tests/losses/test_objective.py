@@ -84,3 +84,14 @@ def test_negative_weights_are_named() -> None:
 @pytest.mark.parametrize(("weights", "needed"), [((0, 0), False), ((0.1, 0), True), ((0, 0.1), True)])
 def test_motion_is_needed_where_images_are_compared(weights: tuple[float, float], needed: bool) -> None:
     assert LossWeights(*weights).needs_poses is needed
+
+
+@pytest.mark.parametrize("weights", [(float("nan"),), (0.1, float("inf"))])
+def test_weights_that_are_no_numbers_are_named(weights: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"finite numbers, got (nan as colour|inf as structure)"):
+        LossWeights(*weights)
+
+
+def test_weights_of_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one loss weight above 0"):
+        LossWeights(0, 0, 0, 0)

@@ -103,7 +103,7 @@ def test_truncated_own_weights_are_called_damaged(tmp_path: Path, kept: int) -> 
 
 
 def test_published_weights_need_a_preset(published: Path) -> None:
-    with pytest.raises(ValueError, match="add preset='void' or 'kitti'"):
+    with pytest.raises(ValueError, match=r"add preset='void' \(--preset void on the command line\)"):
         load_network(published)
     with pytest.raises(ValueError, match="one of the presets void, kitti, got 'indoor'"):
         load_network(published, preset="indoor")
@@ -190,3 +190,23 @@ def test_a_checkpoint_without_the_published_groups_says_what_it_has(published: P
     torch.save(torch.zeros(3), tmp_path / "tensor.pth")
     with pytest.raises(ValueError, match="got a Tensor"):
         load_network(tmp_path / "tensor.pth", preset="void")
+
+
+def test_own_weights_that_do_not_fit_their_config_name_every_key_and_no_preset(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    save_network(KBNet(ODD_CONFIG), path)
+    with safe_open(path, framework="pt") as file:
+        metadata, state = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    dropped = sorted(state)[:2]
+    save_file({name: tensor for name, tensor in state.items() if name not in dropped}, path, metadata)
+    with pytest.raises(ValueError, match="does not fit this network") as caught:
+        load_network(path)
+    assert all(f"{name} (expected (" in str(caught.value) for name in dropped)
+    assert "preset" not in str(caught.value)
+
+
+@pytest.mark.parametrize("config", ['{"wings": 2}', "{", "3", '{"max_depth": "far"}'])
+def test_a_config_that_cannot_be_read_names_its_file(tmp_path: Path, config: str) -> None:
+    save_file({"weight": torch.zeros(1)}, tmp_path / "own.safetensors", {"format": "kbnet-1", "config": config})
+    with pytest.raises(ValueError, match=r"config inside .*own\.safetensors cannot be read \(.*newer kbnet\?"):
+        load_network(tmp_path / "own.safetensors")

@@ -94,3 +94,15 @@ def test_a_batch_moves_with_all_its_tensors_and_keeps_its_names() -> None:
     assert batch.names == ("room/0001",)
     assert batch.scaffold is None
     assert {tensor.device.type for tensor in vars(batch).values() if isinstance(tensor, torch.Tensor)} == {"meta"}
+
+
+def test_a_batch_is_pinned_with_all_its_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pinning needs a GPU's driver, so it is replaced by a copy."""
+    monkeypatch.setattr(torch.Tensor, "pin_memory", torch.Tensor.clone)
+    batch = make_sample(augmented(), KBNetConfig(), "wall/0")
+    pinned = batch.pin_memory()
+    assert pinned.names == batch.names
+    for name, value in vars(batch).items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(getattr(pinned, name), value)
+            assert getattr(pinned, name).data_ptr() != value.data_ptr()

@@ -16,17 +16,19 @@ def test_state_comes_back(tmp_path: Path) -> None:
     state = {
         "step": 3,
         "best": None,
-        "weights": {"a": torch.arange(3.0)},
-        "groups": [{"lr": 1e-4, "betas": (0.9, 0.999)}],
+        "average": None,
+        "step_module": {"a": torch.arange(3.0)},
+        "optimizer": {"groups": [{"lr": 1e-4, "betas": (0.9, 0.999)}]},
     }
     save_state(tmp_path / "run", state)
     loaded = load_state(tmp_path / "run")
-    assert torch.equal(loaded["weights"].pop("a"), state["weights"].pop("a"))  # type: ignore[attr-defined]
+    assert torch.equal(loaded["step_module"].pop("a"), state["step_module"].pop("a"))  # type: ignore[attr-defined]
     assert loaded == state
 
 
 def test_a_failed_save_keeps_the_older_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_state(tmp_path, {"step": 1})
+    state = {"step": 1, "best": None, "average": None, "step_module": {}, "optimizer": {}}
+    save_state(tmp_path, state)
 
     def fail(state: Any, path: Path) -> None:
         path.write_bytes(b"half")
@@ -34,8 +36,8 @@ def test_a_failed_save_keeps_the_older_state(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(torch, "save", fail)
     with pytest.raises(OSError, match="disk full"):
-        save_state(tmp_path, {"step": 2})
-    assert load_state(tmp_path) == {"step": 1}
+        save_state(tmp_path, {**state, "step": 2})
+    assert load_state(tmp_path) == state
     assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
 
 
@@ -60,3 +62,10 @@ def test_code_in_a_state_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="damaged or not a state"):
         load_state(tmp_path)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [{"weight": 1}, [3]])
+def test_something_else_in_the_place_of_a_state_is_refused(tmp_path: Path, content: Any) -> None:
+    save_state(tmp_path, content)
+    with pytest.raises(ValueError, match=r"step_module in .*state\.pt, but it is not a state of kbnet train"):
+        load_state(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,12 @@ def test_a_table_changes_only_what_it_names() -> None:
         ({"network": {"max_depth": "8"}}, "max_depth as a number, got '8'"),
         ({"gaps": 10}, r"gaps as a list, got 10; write \[10\]"),
         ({"sequences": "room"}, r"sequences as a list, got 'room'; write \['room'\]"),
+        ({"batch_size": True}, "batch_size as a number or a text, got True"),
+        ({"schedule": {"steps": True}}, "steps as a number"),
+        ({"losses": {"colour": False}}, "colour as a number"),
+        ({"gaps": [True]}, "gaps as a number"),
+        ({"sparse_depth": []}, "at least one folder name in sparse_depth, got none"),
+        ({"schedule": {"learning_rates": ["fast"]}}, "fast"),
         ({"augmentation": {"crop": [240]}}, "crop"),
         ({"augmentation": {"crop": [240.5, "a"]}}, "crop"),
     ],
@@ -110,8 +118,35 @@ def test_unknown_keys_and_wrong_kinds_are_named_in_one_line(table: dict[str, Any
         ({"average_decay": 1.0}, r"average_decay in 0\.\.1"),
         ({"gradient_clip": -1.0}, "gradient_clip"),
         ({"workers": -1}, "workers"),
+        ({"sparse_depth": ()}, "at least one folder name in sparse_depth, got none"),
+        ({"seed": -1}, "a seed of at least 0, got -1"),
     ],
 )
 def test_impossible_runs_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TrainingConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"every_steps": 0}, "every_steps of at least 1, got 0"),
+        ({"every_frames": 0}, "every_frames of at least 1, got 0"),
+        ({"limits": (5.0, 0.2)}, r"0 <= low < high as limits of validation in metres, got \(5\.0, 0\.2\)"),
+        ({"limits": (-1.0, 5.0)}, "0 <= low < high"),
+    ],
+)
+def test_impossible_validations_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ValidationConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    "config", [TrainingConfig, KBNetConfig, LossWeights, AugmentationConfig, ScheduleConfig, ValidationConfig]
+)
+def test_help_texts_are_one_line_since_the_help_keeps_line_breaks(config: type) -> None:
+    (declared,) = ast.parse(inspect.getsource(config)).body
+    assert isinstance(declared, ast.ClassDef)
+    for node in declared.body[1:]:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            assert "\n" not in node.value.value

@@ -14,9 +14,11 @@ import torch
 
 from kbnet.data.augment import AugmentationConfig
 from kbnet.data.sequence import Sequence
+from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.training.batch import TripletBatch
-from kbnet.training.dataset import BatchPlan, SampleKey, TripletDataset
+from kbnet.training.config import TrainingConfig
+from kbnet.training.dataset import BatchPlan, SampleKey, TripletDataset, open_dataset
 
 WriteSequence = Callable[..., Path]
 AUGMENTATION = AugmentationConfig(
@@ -78,8 +80,8 @@ def test_too_few_frames_for_one_step_are_counted() -> None:
         BatchPlan(7, 4, 0, range(1), processes=2)
 
 
-@pytest.fixture
-def open_dataset(write_sequence: WriteSequence) -> Callable[..., TripletDataset]:
+@pytest.fixture(name="open_wall")
+def open_wall_fixture(write_sequence: WriteSequence) -> Callable[..., TripletDataset]:
     def open_one(
         augmentation: AugmentationConfig = AUGMENTATION, seed: int = 0, gap: int = 1, **changes: Any
     ) -> TripletDataset:
@@ -91,8 +93,8 @@ def open_dataset(write_sequence: WriteSequence) -> Callable[..., TripletDataset]
     return open_one
 
 
-def test_a_sample_depends_on_seed_epoch_and_index_and_on_nothing_else(open_dataset: Any) -> None:
-    dataset = open_dataset()
+def test_a_sample_depends_on_seed_epoch_and_index_and_on_nothing_else(open_wall: Any) -> None:
+    dataset = open_wall()
     key = SampleKey(epoch=2, index=1)
     first = dataset[key]
     dataset[SampleKey(epoch=0, index=3)]
@@ -105,8 +107,8 @@ def test_a_sample_depends_on_seed_epoch_and_index_and_on_nothing_else(open_datas
     assert not equal(dataset[key], first)
 
 
-def test_samples_are_the_frames_that_have_both_neighbours(open_dataset: Any) -> None:
-    dataset = open_dataset(gap=2, frames=7)
+def test_samples_are_the_frames_that_have_both_neighbours(open_wall: Any) -> None:
+    dataset = open_wall(gap=2, frames=7)
     assert len(dataset) == 3
     assert [dataset[SampleKey(0, index)].names for index in range(3)] == [
         ("wall/0002",),
@@ -115,9 +117,9 @@ def test_samples_are_the_frames_that_have_both_neighbours(open_dataset: Any) -> 
     ]
 
 
-def test_one_of_several_densities_is_drawn_for_every_sample(open_dataset: Any) -> None:
+def test_one_of_several_densities_is_drawn_for_every_sample(open_wall: Any) -> None:
     augmentation = AugmentationConfig(crop=(32, 32), point_removal_probability=0.0)
-    dataset = open_dataset(augmentation, sparse_depths=("sparse_depth", "sparse_depth_500", "sparse_depth_150"))
+    dataset = open_wall(augmentation, sparse_depths=("sparse_depth", "sparse_depth_500", "sparse_depth_150"))
     counts = [int((dataset[SampleKey(epoch, 0)].sparse_depth > 0).sum()) for epoch in range(30)]
     assert {round(20 * count / 32**2) for count in counts} == {1, 2, 3}
 
@@ -133,3 +135,27 @@ def test_a_sequence_too_short_for_its_gap_is_named(write_sequence: WriteSequence
     sequence = Sequence(write_sequence(frames=4))
     with pytest.raises(ValueError, match=r"at least 5 frames for a gap of 2, got 4 in .*wall"):
         TripletDataset([(sequence,)], [2], AUGMENTATION, KBNetConfig(), 0)
+
+
+def test_one_missing_pose_leaves_the_motion_of_a_sequence_unknown(write_sequence: WriteSequence) -> None:
+    folder = write_sequence()
+    (folder / "absolute_pose" / "0002.txt").unlink()
+    dataset = TripletDataset([(Sequence(folder),)], [1], AUGMENTATION, KBNetConfig(), 0)
+    assert not dataset.all_poses_known
+
+
+def test_frames_smaller_than_the_crop_are_named_before_any_is_drawn(write_sequence: WriteSequence) -> None:
+    sequence = Sequence(write_sequence())
+    with pytest.raises(
+        ValueError, match=r"crop's 45x36 \(width x height\), got 44x36 \(frame '0000' of .*wall\); choose"
+    ):
+        TripletDataset([(sequence,)], [1], AugmentationConfig(crop=(36, 45)), KBNetConfig(), 0)
+
+
+def test_the_supervised_loss_needs_ground_truth(
+    write_sequence: WriteSequence, make_config: Callable[..., TrainingConfig]
+) -> None:
+    sequences = write_sequence("one"), write_sequence("two", truth=False)
+    assert len(open_dataset(make_config(*sequences))) == 8
+    with pytest.raises(ValueError, match=r"ground_truth/ in .*two for the supervised loss"):
+        open_dataset(make_config(*sequences, losses=LossWeights(supervised=1.0)))

@@ -337,3 +337,78 @@ def test_bfloat16_trains_and_keeps_its_weights_in_float32(
     train(config)
     tensors = flatten(load_state(config.output)["step_module"]).values()
     assert {tensor.dtype for tensor in tensors} == {torch.float32, torch.int64}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bad_frame_is_one_line_however_it_is_read(
+    write_sequence: WriteSequence, make_config: MakeConfig, workers: int
+) -> None:
+    folder = write_sequence(frames=4)
+    (folder / "sparse_depth" / "0001.png").write_bytes(b"not a picture")
+    with pytest.raises(ValueError, match=r"^[^\n]*0001\.png[^\n]*$") as caught:
+        train(make_config(folder, steps=1, workers=workers))
+    assert not str(caught.value).startswith("Caught")
+
+
+def test_what_does_not_fit_is_said_before_there_is_a_run_folder(
+    write_sequence: WriteSequence, make_config: MakeConfig
+) -> None:
+    sequence = write_sequence(truth=False)
+    for changes in ({"augmentation": {"crop": (40, 40)}}, {"validation": ValidationConfig((sequence,))}):
+        config = make_config(sequence, **changes)
+        with pytest.raises(ValueError, match=r"choose a smaller crop|to validate with"):
+            train(config)
+        assert not config.output.exists()
+
+
+def test_a_validation_that_fails_at_the_end_leaves_the_last_state(
+    write_sequence: WriteSequence, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> DepthErrors:
+        raise ValueError("no pixel qualifies")
+
+    monkeypatch.setattr("kbnet.training.loop.validate", fail)
+    sequence = write_sequence()
+    config = make_config(sequence, steps=2, validation=ValidationConfig((sequence,)))
+    with pytest.raises(ValueError, match="no pixel qualifies"):
+        train(config)
+    assert load_state(config.output)["step"] == 2
+    assert (config.output / "last.safetensors").is_file()
+
+
+def test_a_longer_run_knows_the_best_of_the_one_before(
+    write_sequence: WriteSequence, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = DepthErrors(1, 1, 1, 1)
+    monkeypatch.setattr("kbnet.training.loop.validate", lambda *_: best)
+    sequence = write_sequence()
+    config = make_config(sequence, steps=1, validation=ValidationConfig((sequence,)))
+    train(config)
+    assert load_state(config.output)["best"] == vars(best)
+
+
+def test_the_last_step_is_saved_once(
+    write_sequence: WriteSequence, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    monkeypatch.setattr("kbnet.training.loop.save_state", lambda folder, state: steps.append(state["step"]))
+    config = make_config(write_sequence(), steps=2, checkpoint_steps=1)
+    train(config)
+    assert steps == [1, 2]
+
+
+@pytest.mark.parametrize(("device", "found"), [("cuda", 0), ("auto", 1)])
+def test_too_few_gpus_are_counted(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, device: Any, found: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: found > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
+    config = make_config(Path("room"), device=device, processes=2)
+    with pytest.raises(ValueError, match=f"expected 2 CUDA devices, found {found}; use --device cpu or fewer"):
+        train(config)
+
+
+def test_published_weights_are_no_start(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
+    config = make_config(write_sequence(), initial_weights=Path("kbnet-void.pth"))
+    with pytest.raises(ValueError, match=r"fine-tuning starts from \.safetensors files only"):
+        train(config)

@@ -92,3 +92,20 @@ def test_events_of_a_run_that_was_cut_off_do_not_come_twice(tmp_path: Path) -> N
         (2, 2.0),
         (3, 30.0),
     ]
+
+
+def test_a_pause_between_two_reports_drops_nothing_but_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[Report] = []
+    clock = iter([0.0, 2.0, 102.0, 104.0, 104.0])
+    monkeypatch.setattr("kbnet.training.monitor.time.perf_counter", lambda: next(clock))
+    monitor = Monitor(tmp_path, 10, 0, reports.append, active=False)
+    monitor._on_report = reports.append
+    monitor.add(result(1.0), 4)
+    with monitor.pause():
+        pass
+    monitor.add(result(3.0), 4)
+    monitor.report(2, 1e-4, 0.5)
+    assert reports[0].losses["total"] == 2.0
+    assert reports[0].samples_per_second == 8 / 4

@@ -159,3 +159,8 @@ def test_bfloat16_rounds_the_networks_and_not_the_geometry() -> None:
     # With the truth for depth and motion nothing is left to round.
     exact, same = (make_step(bfloat16=bfloat16)(make_batch()).total for bfloat16 in (False, True))
     assert torch.equal(exact, same)
+
+
+def test_unknown_motion_without_a_pose_network_is_no_step() -> None:
+    with pytest.raises(AssertionError, match="wall/0, wall/1"):
+        make_step()(replace(make_batch(), has_poses=torch.tensor([True, False])))

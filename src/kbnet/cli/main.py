@@ -16,8 +16,9 @@ How a command is declared (nothing is registered anywhere; the folder is the lis
   in place of ``tyro.cli(Command, args=argv, prog="kbnet <name>")``, with the arguments after the command's name.
   For commands whose defaults come from a preset or a file.
 
-Exit codes: 0 done; 2 for bad usage and for ValueError, OSError, ModuleNotFoundError and FloatingPointError (one line
-``kbnet: error: ...`` on stderr); 130 when interrupted. Any other exception is a bug and shows its traceback.
+Exit codes: 0 done; 2 for bad usage and for ValueError, OSError, ModuleNotFoundError, FloatingPointError and a GPU out
+of memory (one line ``kbnet: error: ...`` on stderr); 130 when interrupted. Any other exception is a bug and shows its
+traceback.
 ``warnings.warn`` appears as ``kbnet: warning: ...``. The environment variable ``KBNET_DEBUG=1`` adds tracebacks.
 ``main(argv)`` returns the exit code and raises no SystemExit, so tests call it directly.
 """
@@ -39,6 +40,15 @@ HERE = Path(__file__).parent
 OVERVIEW = "Sparse depth and a colour image in, dense metric depth out."
 FOOTER = "'kbnet <command> --help' explains a command. KBNET_DEBUG=1 shows the traceback of an error."
 KNOWN_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError)
+EXTRAS = {
+    "dacite": "train",
+    "lightning_fabric": "train",
+    "tensorboard": "train",
+    "tomlkit": "train",
+    "matplotlib": "report",
+    "skimage": "demo",
+}
+"""Which extra of kbnet brings an optional package."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,7 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             # The reader went away (`kbnet ... | head`); keep the interpreter from failing again on its last flush.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
-        except KNOWN_ERRORS as error:
+        except Exception as error:
+            if not isinstance(error, KNOWN_ERRORS) and not _is_out_of_memory(error):
+                raise
             if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
                 traceback.print_exc()
             print(f"kbnet: error: {_one_line(error)}", file=sys.stderr)
@@ -149,7 +161,17 @@ def _one_line(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f"{error.filename}: {error.strerror}"
+    elif isinstance(error, ModuleNotFoundError) and "pip install" not in text:
+        name = (error.name or "").partition(".")[0]
+        text = f"{name} is needed: pip install 'kbnet[{EXTRAS[name]}]'" if name in EXTRAS else text
+    elif _is_out_of_memory(error):
+        text = "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16"
     return " ".join(text.split()) or type(error).__name__
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether it is torch's, by its name, since torch is not imported here."""
+    return type(error).__name__ == "OutOfMemoryError"
 
 
 def _exit_code(stop: SystemExit) -> int:

@@ -45,9 +45,14 @@ class Command:
 
         with _progress() as show:
             weights = train(self.training, resume=self.resume is not None, on_report=show)
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes on a machine, the first one speaks
+        if _is_first_process():
             print(f"weights  {weights}")
             print(f"curves   tensorboard --logdir {self.training.output}")
+
+
+def _is_first_process() -> bool:
+    """Of several processes on a machine, the first one speaks."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def parse(argv: list[str]) -> Command:
@@ -70,11 +75,15 @@ def _read_toml(path: Path, base: TrainingConfig) -> TrainingConfig:
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        return from_table(tomlkit.parse(path.read_text(encoding="utf-8")).unwrap(), base)
+        table = tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
     except FileNotFoundError as error:
         raise FileNotFoundError(f"expected a training config {path}, but there is none; check the path") from error
     except (TOMLKitError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}; correct the line") from error
+    try:
+        return from_table(table, base)
+    except ValueError as error:
+        raise ValueError(f"in {path}: {error}") from error
 
 
 @contextmanager
@@ -94,7 +103,11 @@ def _progress() -> Iterator[Callable[[Report], None]]:
     quiet = not console.is_terminal
     columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(
-        TextColumn("training"), *columns, TextColumn("{task.description}"), console=console, disable=quiet
+        TextColumn("training"),
+        *columns,
+        TextColumn("{task.description}"),
+        console=console,
+        disable=quiet or not _is_first_process(),
     ) as bar:
         task = bar.add_task("", total=None)
 

@@ -37,11 +37,10 @@ class AugmentationConfig:
     noise_spread: float = 0.0
     """Standard deviation (gaussian) or half width (uniform) of that noise, metres."""
     colour_jitter: float = 0.0
-    """Brightness, contrast, saturation and each colour of the network's input image are multiplied by factors in
-    1 - j .. 1 + j; the losses see the original. 0 = off, as published."""
+    """j: the network's image gets brightness, contrast, saturation, colours times 1-j..1+j. 0 = off, as published."""
     depth_scale: float = 1.0
-    """Largest factor by which the whole scene grows or shrinks: points, ground truth and known motion alike, so that
-    a network cannot learn the size of one room by heart. 1 = off, as published."""
+    """Largest factor by which the whole scene, known motion too, grows or shrinks. 1 = off, as published."""
+    # So that a network cannot learn the size of one room by heart.
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "crop", tuple(self.crop))

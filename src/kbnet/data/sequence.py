@@ -27,7 +27,8 @@ class Sequence:
         name: the last part of its path.
         names: the frames' names (file names without suffix), sorted.
         intrinsics: pinhole matrix K, (3, 3), float32 pixels.
-        has_ground_truth, has_poses: whether the sequence has the folder ``ground_truth``, ``absolute_pose``.
+        has_ground_truth: whether the sequence has the folder ``ground_truth``.
+        has_poses: whether every frame has a pose in ``absolute_pose``.
     """
 
     def __init__(self, folder: str | Path, *, sparse_depth: str = "sparse_depth") -> None:
@@ -55,7 +56,8 @@ class Sequence:
         self.intrinsics = read_intrinsics(self.folder / "K.txt")
         self._sparse_depth = _find_sparse_depth(self.folder, sparse_depth, self.names)
         self.has_ground_truth = (self.folder / "ground_truth").is_dir()
-        self.has_poses = (self.folder / "absolute_pose").is_dir()
+        poses = {path.name for path in (self.folder / "absolute_pose").glob("*.txt")}
+        self.has_poses = all(f"{name}.txt" in poses for name in self.names)
 
     def __len__(self) -> int:
         """Number of frames."""

@@ -22,18 +22,15 @@ class KBNetConfig:
     max_depth: float = 8.0
     """Farthest depth the network can express, metres."""
     intrinsics_scaling: Literal["exact", "published"] = "exact"
-    """K at lower resolutions: by 2^-l as geometry asks, or as the published weights were trained
-    (the ratio of the first halving at every lower level)."""
+    """K at lower resolutions. exact: by 2^-l. published: by the ratio of the first halving at every lower level."""
     scaffold: Literal["none", "linear"] = "none"
-    """none: the published network. linear: Delaunay interpolation of the sparse points goes in as a channel
-    and the output is a residual, depth = scaffold * exp(r)."""
+    """none: as published. linear: interpolated sparse points are a further input, and depth = scaffold * exp(r)."""
     residual: Literal["plain", "spread"] = "plain"
-    """With a scaffold. plain: as above. spread: depth = scaffold * exp(r * (0.05 + s)), where s is the range of
-    ln(scaffold) within 31 pixels: what lies between points of one depth can hardly be wrong, what lies between a
-    near and a far one can."""
+    """With a scaffold. plain: as above. spread: r * (0.05 + range of ln(scaffold) within 31 pixels) in place of r."""
+    # What lies between points of one depth can hardly be wrong, what lies between a near and a far one can.
+
     outlier_rule: Literal["window", "support"] = "window"
-    """window: as published, drop a point that lies behind the nearest point in its window. support: drop a point
-    that no neighbour in the Delaunay triangulation agrees with."""
+    """window: as published, drop points behind the nearest in a window. support: those no neighbour agrees with."""
     outlier_window: int = 7
     """Window of the rule window, odd, pixels."""
     outlier_threshold: float = 1.5
@@ -45,9 +42,7 @@ class KBNetConfig:
     decoder_filters: tuple[int, ...] = (256, 128, 128, 64, 12)
     """Channels of the decoder, lowest resolution first."""
     weight_init: Literal["xavier", "kaiming"] = "xavier"
-    """Distribution of the initial weights: Xavier normal as published, or Kaiming normal for LeakyReLU 0.2,
-    under which features keep their size down to the latent."""
-
+    """Initial weights: Xavier normal as published, or Kaiming normal, under which features keep their size."""
     normalisation: Literal["none", "batch"] = "none"
     """none: as published. batch: a BatchNorm after every convolution, folded into it for inference."""
 

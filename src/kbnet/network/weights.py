@@ -59,7 +59,7 @@ def load_network(source: str | Path, *, preset: str | None = None) -> KBNet:
         if preset is None:
             raise ValueError(
                 f"expected a preset with published weights, which do not carry one; "
-                f"add preset='void' or 'kitti' for {path}"
+                f"add preset='void' (--preset void on the command line) or 'kitti' for {path}"
             )
         config = KBNetConfig.preset(preset, intrinsics_scaling="published")
         return _build(config, depth_state_from_published(read_published(path)), path)
@@ -101,7 +101,11 @@ def _load_safetensors(path: Path) -> KBNet:
             f"expected weights with a kbnet config inside, but {path} has none (format '{metadata.get('format')}'); "
             "was it written by kbnet train?"
         )
-    return _build(KBNetConfig.from_dict(json.loads(metadata["config"])), state, path)
+    try:
+        config = KBNetConfig.from_dict(json.loads(metadata["config"]))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"the config inside {path} cannot be read ({error}); is it from a newer kbnet?") from error
+    return _build(config, state, path)
 
 
 def _build(config: KBNetConfig, state: dict[str, torch.Tensor], path: Path) -> KBNet:
@@ -110,9 +114,10 @@ def _build(config: KBNetConfig, state: dict[str, torch.Tensor], path: Path) -> K
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     if wrong := sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)):
         described = ", ".join(f"{name} (expected {expected.get(name)}, got {found.get(name)})" for name in wrong)
-        raise ValueError(
-            f"{path} does not fit this network: {described}; "
-            f"choose the preset it was trained with ({', '.join(PRESETS)})"
-        )
+        if path.suffix == ".pth":
+            remedy = f"choose the preset it was trained with ({', '.join(PRESETS)})"
+        else:
+            remedy = "its weights and the config inside it disagree: fetch it again"
+        raise ValueError(f"{path} does not fit this network: {described}; {remedy}")
     network.load_state_dict(state)
     return network.eval()

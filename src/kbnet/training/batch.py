@@ -59,6 +59,13 @@ class TripletBatch:
         }
         return replace(self, **moved)
 
+    def pin_memory(self) -> TripletBatch:
+        """The same batch in page-locked memory, from which copies to a GPU do not wait; a DataLoader asks for it."""
+        pinned: dict[str, Any] = {
+            name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **pinned)
+
 
 def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str) -> TripletBatch:
     """A batch of one."""

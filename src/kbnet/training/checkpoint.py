@@ -10,6 +10,8 @@ import torch
 from kbnet.atomic import atomic_path
 
 STATE_FILE = "state.pt"
+KEYS = frozenset({"step", "step_module", "optimizer", "best", "average"})
+"""What a state holds."""
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
@@ -23,7 +25,7 @@ def load_state(folder: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: the folder holds no state.
-        ValueError: the state is damaged.
+        ValueError: the state is damaged, or the file holds something else.
     """
     path = folder / STATE_FILE
     if not path.is_file():
@@ -36,4 +38,9 @@ def load_state(folder: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path} is damaged or not a state of kbnet train; start anew from the weights beside it"
         ) from error
+    if not isinstance(state, dict) or not state.keys() >= KEYS:
+        raise ValueError(
+            f"expected {', '.join(sorted(KEYS))} in {path}, but it is not a state of kbnet train; "
+            "start anew from the weights beside it"
+        )
     return state

@@ -6,29 +6,36 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
+from tyro.conf import arg
 
 from kbnet.data.augment import AugmentationConfig
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
+
+# How --help shows lists and what need not be given.
+_Integers = Annotated[tuple[int, ...], arg(metavar="INT ...")]
+_Numbers = Annotated[tuple[float, ...], arg(metavar="FLOAT ...")]
+_Names = Annotated[tuple[str, ...], arg(metavar="NAME ...")]
+_Sequences = Annotated[tuple[Path, ...], arg(metavar="SEQUENCE ...", help_behavior_hint="")]
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
     """Learning rate and augmentation over time. The defaults are the published ones for VOID."""
 
-    learning_rates: tuple[float, ...] = (1e-4, 5e-5)
-    """One after another."""
-    learning_rate_epochs: tuple[int, ...] = (10, 15)
+    learning_rates: _Numbers = (1e-4, 5e-5)
+    """Learning rates, one after another."""
+    learning_rate_epochs: _Integers = (10, 15)
     """Epoch at which each learning rate ends; training ends with the last."""
-    augmentation_probabilities: tuple[float, ...] = (1.0,)
+    augmentation_probabilities: _Numbers = (1.0,)
     """Factors of the probability of flips, point removal and noise, one after another."""
-    augmentation_epochs: tuple[int, ...] = (15,)
+    augmentation_epochs: _Integers = (15,)
     """Epoch at which each factor ends; the last goes on."""
-    steps: int | None = None
-    """End after this many steps instead."""
+    steps: Annotated[int | None, arg(metavar="INT", help_behavior_hint="")] = None
+    """End after this many steps instead of after the last epoch."""
     warmup_steps: int = 0
     """Steps over which the learning rate rises from 0."""
     decay: Literal["steps", "cosine"] = "steps"
@@ -60,37 +67,46 @@ class ScheduleConfig:
 class ValidationConfig:
     """Judging the network while it trains. The defaults are the published ones for VOID."""
 
-    sequences: tuple[Path, ...] = ()
+    sequences: _Sequences = ()
     """Sequence folders with ground truth; none = no validation, and the last weights count as the best."""
     from_step: int = 5000
     """First step at which to judge."""
     every_steps: int = 1000
     """Judge every so many steps from then on, and at the end."""
     every_frames: int = 1
-    """Judge every so manieth frame."""
+    """Judge one frame of every so many."""
     limits: tuple[float, float] = (0.2, 5.0)
     """Judge where ground truth lies between these, metres."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "limits", tuple(self.limits))
+        for name in ("every_steps", "every_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} of at least 1, got {getattr(self, name)}")
+        low, high = self.limits
+        if not 0 <= low < high:
+            raise ValueError(f"expected 0 <= low < high as limits of validation in metres, got {self.limits}")
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """A training run. The defaults are the published ones for VOID 1500."""
 
-    sequences: tyro.conf.Positional[tuple[Path, ...]] = ()
+    sequences: tyro.conf.Positional[_Sequences] = ()
     """Sequence folders to train on."""
-    output: Path = Path("runs/kbnet")
+    output: Annotated[Path, arg(metavar="FOLDER")] = Path("runs/kbnet")
     """Run folder: resolved config, log, events, weights and the state to resume from."""
-    sparse_depth: tuple[str, ...] = ("sparse_depth",)
+    sparse_depth: _Names = ("sparse_depth",)
     """Folder of sparse depth inside every sequence; of several, one is drawn for every sample."""
-    gaps: tuple[int, ...] = (1,)
+    gaps: _Integers = (1,)
     """Frames between neighbours: one number for all sequences, or one for each."""
     network: KBNetConfig = field(default_factory=KBNetConfig)
     losses: LossWeights = field(default_factory=LossWeights)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
-    initial_weights: Path | None = None
-    """Weights to start from; their config must equal ``network``."""
+    initial_weights: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """Weights to start from (.safetensors), of a network with the same config."""
     poses: Literal["network", "known"] = "network"
     """network: a pose network learns the camera's motion, as published. known: where a sequence has poses, those."""
     batch_size: int = 8
@@ -108,7 +124,7 @@ class TrainingConfig:
     workers: int = 2
     """Processes that read samples, for each training process; they change nothing in the result."""
     seed: int = 0
-    """Of initial weights, order and augmentation."""
+    """Seed of initial weights, order and augmentation."""
     log_steps: int = 10
     """Write the loss terms every so many steps."""
     summary_steps: int = 1000
@@ -121,6 +137,12 @@ class TrainingConfig:
             raise ValueError(
                 f"expected one gap, or one for each of {len(self.sequences)} sequences, got {len(self.gaps)}"
             )
+        if not self.sparse_depth:
+            raise ValueError(
+                "expected at least one folder name in sparse_depth, got none; name one, such as sparse_depth"
+            )
+        if self.seed < 0:
+            raise ValueError(f"expected a seed of at least 0, got {self.seed}")
         for name in ("batch_size", "processes", "log_steps", "summary_steps", "checkpoint_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of at least 1, got {getattr(self, name)}")
@@ -180,23 +202,22 @@ def from_table(table: Mapping[str, Any], base: TrainingConfig) -> TrainingConfig
     """
     import dacite
 
+    merged = _merge(to_table(base), table)
     try:
-        return dacite.from_dict(
-            TrainingConfig, _merge(to_table(base), table), dacite.Config(strict=True, cast=[Path, tuple, float])
-        )
-    except dacite.DaciteError as error:
-        raise ValueError(f"in a training config: {error}; see kbnet train --help for every key") from error
+        return dacite.from_dict(TrainingConfig, merged, dacite.Config(strict=True, cast=[Path, tuple, float]))
+    except (dacite.DaciteError, TypeError, ValueError) as error:
+        raise ValueError(f"{error}; see kbnet train --help for every key") from error
 
 
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
         if isinstance(base.get(key), list) and not isinstance(value, list):
-            raise ValueError(f"in a training config: expected {key} as a list, got {value!r}; write [{value!r}]")
+            raise ValueError(f"expected {key} as a list, got {value!r}; write [{value!r}]")
         if isinstance(base.get(key), float) and not isinstance(value, int | float):
-            raise ValueError(
-                f"in a training config: expected {key} as a number, got {value!r}; write it without quotes"
-            )
+            raise ValueError(f"expected {key} as a number, got {value!r}; write it without quotes")
+        if any(isinstance(one, bool) for one in (value if isinstance(value, list) else [value])):
+            raise ValueError(f"expected {key} as a number or a text, got {value!r}; no setting is true or false")
         nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
         merged[key] = _merge(base[key], value) if nested else value
     return merged

@@ -12,6 +12,7 @@ from kbnet.data.augment import AugmentationConfig, augment
 from kbnet.data.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.training.batch import TripletBatch, make_sample
+from kbnet.training.config import TrainingConfig
 
 _ORDER, _AUGMENTATION = 0, 1
 """Separate streams of random numbers."""
@@ -37,7 +38,7 @@ class TripletDataset(Dataset[TripletBatch]):
         seed: of every draw.
 
     Raises:
-        ValueError: a sequence is too short for its gap.
+        ValueError: a sequence is too short for its gap, or its first image is smaller than the crop.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class TripletDataset(Dataset[TripletBatch]):
             for densities, gap in zip(sequences, gaps, strict=True)
             for index in densities[0].triplet_indices(gap)
         ]
+        for densities in sequences:
+            _check_crop(densities[0], augmentation.crop)
         self.all_poses_known = all(densities[0].has_poses for densities in sequences)
         self.augmentation = augmentation
         self.network = network
@@ -70,6 +73,26 @@ class TripletDataset(Dataset[TripletBatch]):
         triplet = sequence.triplet(frame_index, gap)
         augmented = augment(triplet, self.augmentation, generator, key.augmentation_probability)
         return make_sample(augmented, self.network, f"{sequence.name}/{triplet.frame.name}")
+
+
+def open_dataset(config: TrainingConfig) -> TripletDataset:
+    """The samples of a run.
+
+    Raises:
+        FileNotFoundError: a sequence, or something in it, is missing.
+        ValueError: a sequence does not fit the config.
+    """
+    sequences = [
+        tuple(Sequence(folder, sparse_depth=name) for name in config.sparse_depth) for folder in config.sequences
+    ]
+    for first, *_ in sequences:
+        if config.losses.supervised > 0 and not first.has_ground_truth:
+            raise ValueError(
+                f"expected a folder ground_truth/ in {first.folder} for the supervised loss, but there is none; "
+                "add it, leave the sequence out, or set --losses.supervised 0"
+            )
+    gaps = list(config.gaps) * (len(sequences) if len(config.gaps) == 1 else 1)
+    return TripletDataset(sequences, gaps, config.augmentation, config.network, config.seed)
 
 
 class BatchPlan(Sampler[list[SampleKey]]):
@@ -125,3 +148,12 @@ class BatchPlan(Sampler[list[SampleKey]]):
                 order = np.random.default_rng([self._seed, _ORDER, epoch]).permutation(self._length)
             joint = order[position * self._joint_batch :][: self._joint_batch]
             yield [SampleKey(epoch, int(index), self._probability(epoch)) for index in joint[self._mine]]
+
+
+def _check_crop(sequence: Sequence, crop: tuple[int, int]) -> None:
+    height, width = sequence.image(0).shape[:2]
+    if height < crop[0] or width < crop[1]:
+        raise ValueError(
+            f"expected frames of at least the crop's {crop[1]}x{crop[0]} (width x height), "
+            f"got {width}x{height} (frame '{sequence.names[0]}' of {sequence.folder}); choose a smaller crop"
+        )

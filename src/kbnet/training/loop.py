@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,21 +13,20 @@ import torch
 from lightning_fabric import Fabric, seed_everything
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 
 from kbnet.atomic import atomic_path
-from kbnet.data.sequence import Sequence
 from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.network.weights import load_network, save_network
-from kbnet.training.batch import TripletBatch, join_samples
+from kbnet.training.batch import TripletBatch
 from kbnet.training.checkpoint import STATE_FILE, load_state, save_state
 from kbnet.training.config import TrainingConfig, to_table
-from kbnet.training.dataset import BatchPlan, TripletDataset
+from kbnet.training.dataset import BatchPlan, TripletDataset, open_dataset
 from kbnet.training.interruption import Interrupted, stop_signals
+from kbnet.training.loader import open_loader, read_batches
 from kbnet.training.monitor import Monitor, Report
-from kbnet.training.schedule import augmentation_probability, learning_rate, total_steps
+from kbnet.training.schedule import learning_rate, total_steps
 from kbnet.training.step import StepResult, TrainingStep
 from kbnet.training.validation import is_best, open_parts, validate
 
@@ -60,6 +58,7 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[
         raise ValueError(
             f"{config.output} holds a run already; go on with --resume {config.output}, or choose another --output"
         )
+    _check_devices(config)
     fabric = Fabric(
         accelerator=config.device,
         devices=config.processes,
@@ -80,7 +79,7 @@ class Run:
         self, config: TrainingConfig, fabric: Fabric, on_report: Callable[[Report], None] | None, *, resume: bool
     ) -> None:
         self.config, self.fabric = config, fabric
-        dataset = _open_dataset(config)
+        dataset = open_dataset(config)
         self._parts = open_parts(config.validation.sequences, config.sparse_depth)
         first = BatchPlan(len(dataset), config.batch_size, config.seed, range(0), processes=fabric.world_size)
         self.steps_per_epoch = first.steps_per_epoch
@@ -118,7 +117,7 @@ class Run:
             self.average.to(fabric.device)
         if state is not None:
             self._restore(state)
-        self._batches = _open_loader(config, dataset, range(self.step, self.steps), fabric)
+        self._batches = open_loader(config, dataset, range(self.step, self.steps), fabric)
         self.monitor = Monitor(config.output, self.steps, self.step, on_report, active=fabric.is_global_zero)
         if fabric.is_global_zero:
             with atomic_path(config.output / CONFIG_FILE) as temporary:
@@ -128,7 +127,7 @@ class Run:
         """Train to the end, or until asked to stop."""
         self.step_module.train()
         try:
-            for batch in self._batches:
+            for batch in read_batches(self._batches):
                 batch = batch.to(self.fabric.device)
                 result, rate, norm = self._one_step(batch)
                 self._after_step(batch, result, rate, norm)
@@ -136,7 +135,6 @@ class Run:
                     self._save()
                     self.monitor.say(self.step, "stopped as asked; the state is saved")
                     raise Interrupted(f"stopped at step {self.step}; go on with --resume {self.config.output}")
-            self._save()
         finally:
             self.monitor.close()
 
@@ -145,14 +143,16 @@ class Run:
         if self.fabric.world_size == 1:
             return stop_asked.is_set()
         asked = torch.tensor(float(stop_asked.is_set()), device=self.fabric.device)
-        return bool(torch.as_tensor(self.fabric.all_reduce(asked, reduce_op="sum")).item())
+        return bool(self._mean_of_processes(asked) > 0)
 
     def _one_step(self, batch: TripletBatch) -> tuple[StepResult, float, float]:
         rate = learning_rate(self.config.schedule, self.step, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         result = self.step_module(batch)
-        self._check_finite(float(result.total.detach()), "loss", batch, result)
+        # The joint loss and gradient, so that all processes stop at the same step. The loss comes before its gradient,
+        # which is not safe to compute at coordinates that are not finite.
+        self._check_finite(float(self._mean_of_processes(result.total.detach())), "loss", batch, result)
         self.optimizer.zero_grad()
         self.fabric.backward(result.total)
         norm = float(nn.utils.clip_grad_norm_(self.step_module.parameters(), self.config.gradient_clip or float("inf")))
@@ -162,6 +162,9 @@ class Run:
             self.average.update_parameters(self.network)
         self.step += 1
         return result, rate, norm
+
+    def _mean_of_processes(self, value: torch.Tensor) -> torch.Tensor:
+        return value if self.fabric.world_size == 1 else torch.as_tensor(self.fabric.all_reduce(value.clone()))
 
     def _check_finite(self, value: float, what: str, batch: TripletBatch, result: StepResult) -> None:
         if torch.isfinite(torch.tensor(value)):
@@ -181,12 +184,15 @@ class Run:
             self.monitor.report(self.step, rate, norm)
         if self.step % config.summary_steps == 0 or last:
             self.monitor.pictures(self.step, batch, result)
+        if last:
+            self._save()
         validation = config.validation
         if self._parts and (last or (self.step >= validation.from_step and self.step % validation.every_steps == 0)):
-            self._validate()
-        if self.step % config.checkpoint_steps == 0:
-            self._save()
-            self.monitor.restart()
+            with self.monitor.pause():
+                self._validate()
+        if self.step % config.checkpoint_steps == 0 and not last:
+            with self.monitor.pause():
+                self._save()
 
     def _validate(self) -> None:
         if self.fabric.is_global_zero:
@@ -195,25 +201,29 @@ class Run:
             if best:
                 self.best = errors
                 self._save_weights(BEST_WEIGHTS)
+                if self.step == self.steps:  # the state was saved before, and a longer run must know the best
+                    self._write_state()
             self.monitor.validation(self.step, errors, best=best)
         self.fabric.barrier()
-        self.monitor.restart()
 
     def _save(self) -> None:
         """Write the state and the last weights; without validation the last are the best."""
         if self.fabric.is_global_zero:
-            state: dict[str, Any] = {
-                "step": self.step,
-                "step_module": self.step_module.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "best": None if self.best is None else dataclasses.asdict(self.best),
-                "average": None if self.average is None else self.average.state_dict(),
-            }
-            save_state(self.config.output, state)
+            self._write_state()
             self._save_weights(LAST_WEIGHTS)
             if not self._parts:
                 self._save_weights(BEST_WEIGHTS)
         self.fabric.barrier()
+
+    def _write_state(self) -> None:
+        state: dict[str, Any] = {
+            "step": self.step,
+            "step_module": self.step_module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": None if self.best is None else dataclasses.asdict(self.best),
+            "average": None if self.average is None else self.average.state_dict(),
+        }
+        save_state(self.config.output, state)
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
@@ -236,17 +246,24 @@ class Run:
         save_network(self._current(), self.config.output / name, notes=notes)
 
 
-def _open_dataset(config: TrainingConfig) -> TripletDataset:
-    sequences = [
-        tuple(Sequence(folder, sparse_depth=name) for name in config.sparse_depth) for folder in config.sequences
-    ]
-    gaps = list(config.gaps) * (len(sequences) if len(config.gaps) == 1 else 1)
-    return TripletDataset(sequences, gaps, config.augmentation, config.network, config.seed)
+def _check_devices(config: TrainingConfig) -> None:
+    if config.device == "cpu" or (config.device == "auto" and not torch.cuda.is_available()):
+        return
+    found = torch.cuda.device_count()
+    if found < config.processes:
+        raise ValueError(
+            f"expected {config.processes} CUDA devices, found {found}; use --device cpu or fewer --processes"
+        )
 
 
 def _build_networks(config: TrainingConfig, dataset: TripletDataset) -> tuple[KBNet, PoseNet | None]:
     network = KBNet(config.network)
     if config.initial_weights is not None:
+        if config.initial_weights.suffix == ".pth":
+            raise ValueError(
+                f"expected initial weights as a .safetensors file of kbnet, got {config.initial_weights}; "
+                "fine-tuning starts from .safetensors files only, for now"
+            )
         initial = load_network(config.initial_weights)
         if initial.config != config.network:
             raise ValueError(
@@ -255,31 +272,3 @@ def _build_networks(config: TrainingConfig, dataset: TripletDataset) -> tuple[KB
         network.load_state_dict(initial.state_dict())
     needs_pose_network = config.losses.needs_poses and not (config.poses == "known" and dataset.all_poses_known)
     return network, PoseNet() if needs_pose_network else None
-
-
-def _open_loader(
-    config: TrainingConfig, dataset: TripletDataset, steps: range, fabric: Fabric
-) -> DataLoader[TripletBatch]:
-    plan = BatchPlan(
-        len(dataset),
-        config.batch_size,
-        config.seed,
-        steps,
-        rank=fabric.global_rank,
-        processes=fabric.world_size,
-        probability=lambda epoch: augmentation_probability(config.schedule, epoch),
-    )
-    return DataLoader(
-        dataset,
-        batch_sampler=plan,
-        collate_fn=join_samples,
-        num_workers=config.workers,
-        worker_init_fn=_ignore_interrupt,
-        pin_memory=fabric.device.type == "cuda",
-    )
-
-
-def _ignore_interrupt(worker: int) -> None:
-    """Ctrl-C goes to every process of a terminal; the main one decides, and readers read on until it is done."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)

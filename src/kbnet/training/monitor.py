@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,12 +91,15 @@ class Monitor:
             f"{rate:.1f} samples/s"
         )
         self._on_report(Report(step, self._steps, losses, rate))
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin a new mean, and a new measurement of speed."""
         self._sums, self._samples, self._pending = {}, 0, 0
         self._since = time.perf_counter()
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """What takes no part in the measurement of speed."""
+        began = time.perf_counter()
+        yield
+        self._since += time.perf_counter() - began
 
     def say(self, step: int, message: str) -> None:
         """Write a line of its own."""

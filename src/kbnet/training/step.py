@@ -84,6 +84,7 @@ class TrainingStep(nn.Module):
             return []
         known = [batch.T_previous_current, batch.T_next_current]
         if self.pose_network is None:
+            assert bool(batch.has_poses.all()), f"unknown motion and no pose network: {', '.join(batch.names)}"
             return known
         predicted = [self.pose_network(batch.image, source) for source in (batch.previous_image, batch.next_image)]
         if not self.known_poses:

@@ -15,8 +15,19 @@ from kbnet.training.config import ValidationConfig
 
 
 def open_parts(folders: tuple[Path, ...], sparse_depth: tuple[str, ...]) -> list[Part]:
-    """Every sequence with every folder of sparse depth."""
+    """Every sequence with every folder of sparse depth.
+
+    Raises:
+        FileNotFoundError: a sequence, or something in it, is missing.
+        ValueError: a sequence has no ground truth.
+    """
     sequences = [(Sequence(folder, sparse_depth=name), name) for folder in folders for name in sparse_depth]
+    for sequence, _ in sequences:
+        if not sequence.has_ground_truth:
+            raise ValueError(
+                f"expected a folder ground_truth/ in {sequence.folder} to validate with, but there is none; "
+                "add it, or leave the sequence out of --validation.sequences"
+            )
     return [Part(sequence, sequence.name, name) for sequence, name in sequences]
 
 

@@ -1,0 +1,57 @@
+"""Reading batches, in other processes if asked."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+
+from lightning_fabric import Fabric
+from torch.utils.data import DataLoader
+
+from kbnet.training.batch import TripletBatch, join_samples
+from kbnet.training.config import TrainingConfig
+from kbnet.training.dataset import BatchPlan, TripletDataset
+from kbnet.training.schedule import augmentation_probability
+
+
+def open_loader(
+    config: TrainingConfig, dataset: TripletDataset, steps: range, fabric: Fabric
+) -> DataLoader[TripletBatch]:
+    """The batches of this process from one step to another."""
+    plan = BatchPlan(
+        len(dataset),
+        config.batch_size,
+        config.seed,
+        steps,
+        rank=fabric.global_rank,
+        processes=fabric.world_size,
+        probability=lambda epoch: augmentation_probability(config.schedule, epoch),
+    )
+    return DataLoader(
+        dataset,
+        batch_sampler=plan,
+        collate_fn=join_samples,
+        num_workers=config.workers,
+        worker_init_fn=_ignore_interrupt,
+        pin_memory=fabric.device.type == "cuda",
+    )
+
+
+def read_batches(loader: Iterable[TripletBatch]) -> Iterator[TripletBatch]:
+    """The batches of a loader; what goes wrong in a worker reads as if it had gone wrong here.
+
+    Raises:
+        ValueError, OSError: as the worker raised it, without the worker's traceback in the message.
+    """
+    try:
+        yield from loader
+    except (ValueError, OSError) as error:
+        text = str(error)
+        if not text.startswith("Caught "):
+            raise
+        raise type(error)(text.rstrip().rpartition("\n")[2].partition(": ")[2]) from error
+
+
+def _ignore_interrupt(worker: int) -> None:
+    """Ctrl-C goes to every process of a terminal; the main one decides, and readers read on until it is done."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
