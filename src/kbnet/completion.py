@@ -123,13 +123,7 @@ class DepthCompleter:
             )
         image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
         image = image.float() / 255 if image.dtype == torch.uint8 else image.float()
-        validity = kept_points(
-            sparse_depth,
-            intrinsics,
-            rule=self.config.outlier_rule,
-            window=self.config.outlier_window,
-            threshold=self.config.outlier_threshold,
-        )
+        validity = kept_points(sparse_depth, intrinsics, **self.config.outlier_removal)
         scaffold = scaffold_from_points(sparse_depth * validity, self.config.scaffold)
         image = image.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):

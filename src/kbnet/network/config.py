@@ -65,6 +65,11 @@ class KBNetConfig:
             if len(filters) != count or min(filters) < 1:
                 raise ValueError(f"expected {count} positive channel counts in {name}, got {filters}")
 
+    @property
+    def outlier_removal(self) -> dict[str, Any]:
+        """Arguments of :func:`kbnet.data.outliers.kept_points`: training and inference must drop the same points."""
+        return {"rule": self.outlier_rule, "window": self.outlier_window, "threshold": self.outlier_threshold}
+
     @classmethod
     def preset(cls, name: str, **changes: Any) -> KBNetConfig:
         """The network of a published preset, ``void`` or ``kitti``, with changes.

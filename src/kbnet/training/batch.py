@@ -72,10 +72,12 @@ def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str) ->
     triplet, frame = augmented.triplet, augmented.triplet.frame
     sparse_depth = _map(frame.sparse_depth)
     points, intrinsics = _map(augmented.input_depth), torch.from_numpy(frame.intrinsics)[None]
-    validity = _kept_points(sparse_depth, intrinsics, network)
+    validity = kept_points(sparse_depth, intrinsics, **network.outlier_removal)
     # As published, the network is told of points that were removed; where it starts from a scaffold of what is left,
     # it sees in training what it will see later.
-    input_validity = validity if network.scaffold == "none" else _kept_points(points, intrinsics, network)
+    input_validity = (
+        validity if network.scaffold == "none" else kept_points(points, intrinsics, **network.outlier_removal)
+    )
     known = triplet.T_previous_current is not None and triplet.T_next_current is not None
     unknown_pose = np.eye(4, dtype=np.float32)
     return TripletBatch(
@@ -111,16 +113,6 @@ def join_samples(samples: Sequence[TripletBatch]) -> TripletBatch:
 
 def _image(image: ImageArray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255
-
-
-def _kept_points(sparse_depth: Tensor, intrinsics: Tensor, network: KBNetConfig) -> Tensor:
-    return kept_points(
-        sparse_depth,
-        intrinsics,
-        rule=network.outlier_rule,
-        window=network.outlier_window,
-        threshold=network.outlier_threshold,
-    )
 
 
 def _map(depth: FloatArray) -> Tensor:
