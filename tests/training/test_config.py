@@ -150,3 +150,14 @@ def test_help_texts_are_one_line_since_the_help_keeps_line_breaks(config: type) 
     for node in declared.body[1:]:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             assert "\n" not in node.value.value
+
+
+def test_the_recipe_inside_weights_names_no_folder() -> None:
+    config = TrainingConfig(
+        sequences=(Path("/home/me/room"),),
+        output=Path("/home/me/run"),
+        initial_weights=Path("/home/me/first.safetensors"),
+        validation=ValidationConfig(sequences=(Path("/home/me/other"),)),
+    )
+    assert "home" not in str(to_table(config.without_folders()))
+    assert config.without_folders().sequences == (Path("room"),)

@@ -152,6 +152,18 @@ class TrainingConfig:
                 f"got {self.average_decay}, {self.gradient_clip} and {self.workers}"
             )
 
+    def without_folders(self) -> TrainingConfig:
+        """The same run with names in place of paths: weights are given away, and need not tell where they were made."""
+        return dataclasses.replace(
+            self,
+            sequences=tuple(Path(path.name) for path in self.sequences),
+            output=Path(self.output.name),
+            initial_weights=None if self.initial_weights is None else Path(self.initial_weights.name),
+            validation=dataclasses.replace(
+                self.validation, sequences=tuple(Path(path.name) for path in self.validation.sequences)
+            ),
+        )
+
     @classmethod
     def preset(cls, name: str) -> TrainingConfig:
         """The published training of ``void`` or ``kitti`` (published system, section 6).

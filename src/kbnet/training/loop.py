@@ -242,7 +242,7 @@ class Run:
         return self.network if self.average is None else cast(KBNet, self.average.module)
 
     def _save_weights(self, name: str) -> None:
-        notes = {"steps": str(self.step), "recipe": tomlkit.dumps(to_table(self.config))}
+        notes = {"steps": str(self.step), "recipe": tomlkit.dumps(to_table(self.config.without_folders()))}
         save_network(self._current(), self.config.output / name, notes=notes)
 
 
