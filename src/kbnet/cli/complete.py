@@ -81,9 +81,15 @@ class Command:
         with frame_progress() as progress:
             for read in progress.track(pending.values(), description="completing"):
                 frame = read()
-                if not frame.sparse_depth.any():
-                    warnings.warn(f"frame {frame.name} has no measured point: its depth has no scale", stacklevel=2)
-                self._write(frame, completer(frame.image, frame.sparse_depth, frame.intrinsics))
+                empty = not frame.sparse_depth.any()
+                if empty:
+                    what = f"sparse_depth holds no measured point in frame {frame.name}"
+                    warnings.warn(f"{what}; its completed depth has no metric scale to go by", stacklevel=2)
+                with warnings.catch_warnings():
+                    if empty:  # the completer would say the same without a name
+                        warnings.simplefilter("ignore", UserWarning)
+                    depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
+                self._write(frame, depth)
 
     def _frames(self) -> dict[str, Callable[[], Frame]]:
         """How to read each frame, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,14 @@ def read_published(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path}; check the path")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's doubts about a file that is refused anyway, if they are founded
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged and for unsafe pickles
-        reason = str(error).strip().splitlines()[0]
+        # Its own message is left out: it advises to load such a file unsafely.
         raise ValueError(
-            f"expected a checkpoint of tensors in {path}, but it is damaged or holds code, which is never run "
-            f"({reason}); fetch the file again from a source you trust"
+            f"expected a checkpoint of tensors in {path}, but it is damaged or holds code, which is never run; "
+            "fetch the file again from a source you trust"
         ) from error
     if not isinstance(checkpoint, dict):
         raise ValueError(f"expected a published checkpoint (a dictionary) in {path}, got a {type(checkpoint).__name__}")
