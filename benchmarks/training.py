@@ -127,7 +127,7 @@ def prepared_run(config: TrainingConfig) -> Iterator[Run]:
 
 def loader_seconds(run: Run, warmup: int, steps: int) -> list[float]:
     """Seconds from one batch of the loader to the next, nothing being done with them."""
-    return _intervals(iter(run._batches), warmup, steps)
+    return _intervals(iter(run.batches), warmup, steps)
 
 
 def step_seconds(run: Run, warmup: int, steps: int) -> list[float]:
@@ -135,8 +135,8 @@ def step_seconds(run: Run, warmup: int, steps: int) -> list[float]:
     from measurement import seconds_taken
 
     device = run.fabric.device
-    batch = next(iter(run._batches)).to(device)
-    return [seconds_taken(lambda: run._one_step(batch), device) for _ in range(warmup + steps)][warmup:]
+    batch = next(iter(run.batches)).to(device)
+    return [seconds_taken(lambda: run.one_step(batch), device) for _ in range(warmup + steps)][warmup:]
 
 
 def both_seconds(run: Run, warmup: int, steps: int) -> list[float]:
@@ -144,8 +144,8 @@ def both_seconds(run: Run, warmup: int, steps: int) -> list[float]:
     from measurement import synchronise
 
     def trained() -> Iterator[None]:
-        for batch in run._batches:
-            run._one_step(batch.to(run.fabric.device))
+        for batch in run.batches:
+            run.one_step(batch.to(run.fabric.device))
             synchronise(run.fabric.device)
             yield
 

@@ -190,7 +190,3 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     print(f"kbnet: warning: {' '.join(str(message).split())}", file=file or sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -40,7 +40,6 @@ class AugmentationConfig:
     """j: the network's image gets brightness, contrast, saturation, colours times 1-j..1+j. 0 = off, as published."""
     depth_scale: float = 1.0
     """Largest factor by which the whole scene, known motion too, grows or shrinks. 1 = off, as published."""
-    # So that a network cannot learn the size of one room by heart.
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "crop", tuple(self.crop))
@@ -88,12 +87,13 @@ def augment(
         triplet: as read.
         config: what to draw.
         generator: source of every draw.
-        probability: schedule factor of flips, removal and noise; crops always happen.
+        probability: schedule factor of everything but the crop, which always happens.
 
     Returns:
         What the losses see and what the network sees.
     """
-    triplet = crop(triplet, *_crop_offset(triplet.frame.size, config, generator, triplet.frame.name), *config.crop)
+    check_crop(config.crop, triplet.frame.size, f"frame '{triplet.frame.name}'")
+    triplet = crop(triplet, *_crop_offset(triplet.frame.size, config, generator), *config.crop)
     if generator.random() < config.flip_horizontal * probability:
         triplet = flip(triplet, horizontal=True)
     if generator.random() < config.flip_vertical * probability:
@@ -176,7 +176,10 @@ def add_noise(
 
 
 def scale_depth(triplet: Triplet, factor: float) -> Triplet:
-    """Make the world ``factor`` times as large: depth and translations grow, images and rotations stay."""
+    """Make the world ``factor`` times as large: depth and translations grow, images and rotations stay.
+
+    A network that sees every room at many sizes cannot learn the size of one by heart.
+    """
     frame = triplet.frame
     return replace(
         triplet,
@@ -212,16 +215,18 @@ def _grown(transform: FloatArray, factor: float) -> FloatArray:
     return grown
 
 
-def _crop_offset(
-    size: tuple[int, int], config: AugmentationConfig, generator: np.random.Generator, name: str
-) -> tuple[int, int]:
+def check_crop(crop: tuple[int, int], size: tuple[int, int], where: str) -> None:
+    """Raise ValueError, saying ``where``, if a crop (height, width) is larger than a frame of ``size`` (H, W)."""
+    if size[0] < crop[0] or size[1] < crop[1]:
+        raise ValueError(
+            f"expected frames of at least the crop's {crop[1]}x{crop[0]} (width x height), "
+            f"got {size[1]}x{size[0]} ({where}); choose a smaller crop"
+        )
+
+
+def _crop_offset(size: tuple[int, int], config: AugmentationConfig, generator: np.random.Generator) -> tuple[int, int]:
     """Top and left of the crop."""
     room_y, room_x = size[0] - config.crop[0], size[1] - config.crop[1]
-    if room_y < 0 or room_x < 0:
-        raise ValueError(
-            f"expected frames of at least the crop's {config.crop[1]}x{config.crop[0]} (width x height), "
-            f"got {size[1]}x{size[0]} (frame '{name}'); choose a smaller crop"
-        )
     if config.crop_horizontal == "anchored":
         left = int(generator.choice([0, room_x // 2, room_x]))
     else:

@@ -14,7 +14,10 @@ from kbnet.network.layers import Convolution, initialise_weights
 from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
 
 SPREAD_WINDOW = 31
+"""Window over which the spread of a scaffold is taken, odd, pixels."""
+
 LEAST_SPREAD = 0.05
+"""Added to it, so that depth can change a little where all points agree; of ln(depth)."""
 
 
 class KBNet(nn.Module):
@@ -79,11 +82,10 @@ class KBNet(nn.Module):
         low, high = self.config.min_depth, self.config.max_depth
         if scaffold is None:
             return low / (torch.sigmoid(output.float()) + low / high)
-        residual = output.float()
+        scaffold, residual = scaffold.float(), output.float()
         if self.config.residual == "spread":
-            residual = residual * (LEAST_SPREAD + local_spread(scaffold.float().log()))
+            residual = residual * (LEAST_SPREAD + local_spread(scaffold.log()))
         # Points beyond the depth range take the output along: a residual of 0 is the scaffold, whatever it is.
-        scaffold = scaffold.float()
         return (scaffold * residual.exp()).clamp(scaffold.clamp_max(low), scaffold.clamp_min(high))
 
     def fold_normalisation(self) -> KBNet:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
-from kbnet.data.augment import AugmentationConfig, augment
+from kbnet.data.augment import AugmentationConfig, augment, check_crop
 from kbnet.data.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.training.batch import TripletBatch, make_sample
@@ -55,7 +55,9 @@ class TripletDataset(Dataset[TripletBatch]):
             for index in densities[0].triplet_indices(gap)
         ]
         for densities in sequences:
-            _check_crop(densities[0], augmentation.crop)
+            height, width = densities[0].image(0).shape[:2]
+            where = f"frame '{densities[0].names[0]}' of {densities[0].folder}"
+            check_crop(augmentation.crop, (height, width), where)
         self.all_poses_known = all(densities[0].has_poses for densities in sequences)
         self.augmentation = augmentation
         self.network = network
@@ -148,12 +150,3 @@ class BatchPlan(Sampler[list[SampleKey]]):
                 order = np.random.default_rng([self._seed, _ORDER, epoch]).permutation(self._length)
             joint = order[position * self._joint_batch :][: self._joint_batch]
             yield [SampleKey(epoch, int(index), self._probability(epoch)) for index in joint[self._mine]]
-
-
-def _check_crop(sequence: Sequence, crop: tuple[int, int]) -> None:
-    height, width = sequence.image(0).shape[:2]
-    if height < crop[0] or width < crop[1]:
-        raise ValueError(
-            f"expected frames of at least the crop's {crop[1]}x{crop[0]} (width x height), "
-            f"got {width}x{height} (frame '{sequence.names[0]}' of {sequence.folder}); choose a smaller crop"
-        )

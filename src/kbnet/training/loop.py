@@ -117,7 +117,7 @@ class Run:
             self.average.to(fabric.device)
         if state is not None:
             self._restore(state)
-        self._batches = open_loader(config, dataset, range(self.step, self.steps), fabric)
+        self.batches = open_loader(config, dataset, range(self.step, self.steps), fabric)
         self.monitor = Monitor(config.output, self.steps, self.step, on_report, active=fabric.is_global_zero)
         if fabric.is_global_zero:
             with atomic_path(config.output / CONFIG_FILE) as temporary:
@@ -127,9 +127,9 @@ class Run:
         """Train to the end, or until asked to stop."""
         self.step_module.train()
         try:
-            for batch in read_batches(self._batches):
+            for batch in read_batches(self.batches):
                 batch = batch.to(self.fabric.device)
-                result, rate, norm = self._one_step(batch)
+                result, rate, norm = self.one_step(batch)
                 self._after_step(batch, result, rate, norm)
                 if self._all_stop(stop_asked) and self.step < self.steps:
                     self._save()
@@ -145,7 +145,8 @@ class Run:
         asked = torch.tensor(float(stop_asked.is_set()), device=self.fabric.device)
         return bool(self._mean_of_processes(asked) > 0)
 
-    def _one_step(self, batch: TripletBatch) -> tuple[StepResult, float, float]:
+    def one_step(self, batch: TripletBatch) -> tuple[StepResult, float, float]:
+        """Losses, gradients, optimiser; returns the result, the learning rate and the norm of the gradient."""
         rate = learning_rate(self.config.schedule, self.step, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
