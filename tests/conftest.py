@@ -1,13 +1,23 @@
-"""What all tests share: the data beside the checkout, one thread for each test process, the GPU mark."""
+"""What all tests share: the data beside the checkout, a home of their own, one thread a process, the GPU mark.
+
+Fixtures that several folders of tests share lie in ``fixtures_<what>.py`` beside this file.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
+
+# With --import-mode=importlib the folder of this file is not on the path.
+sys.path.insert(0, str(Path(__file__).parent))
+pytest_plugins = sorted(path.stem for path in Path(__file__).parent.glob("fixtures_*.py"))
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Read by OpenMP and MKL when torch is first imported, which is after this file; so torch need not be imported here.
@@ -33,6 +43,22 @@ def shared() -> Path:
         if os.environ.get("KBNET_REQUIRE_SHARED") == "1":
             pytest.fail(f"{message}, but KBNET_REQUIRE_SHARED=1")
         pytest.skip(message)
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For fixtures that outlive a test: weights are named in a folder of the test run's, not in the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KBNET_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def kbnet_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """``KBNET_HOME`` of one test: a folder that is not there yet."""
+    folder = tmp_path_factory.getbasetemp() / f"home-{uuid4().hex}"
+    monkeypatch.setenv("KBNET_HOME", str(folder))
     return folder
 
 

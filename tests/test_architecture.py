@@ -18,8 +18,8 @@ PACKAGE = REPOSITORY / "src" / "kbnet"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 EVERYTHING = {
-    *("atomic", "cli", "completion", "data", "evaluation", "frame", "geometry", "losses", "metrics", "network"),
-    *("point_cloud", "report", "training"),
+    *("atomic", "cli", "completion", "data", "datasets", "evaluation", "frame", "geometry", "losses", "metrics"),
+    *("network", "point_cloud", "report", "reproduction", "summary", "training"),
 }
 
 MAY_IMPORT = {
@@ -30,11 +30,13 @@ MAY_IMPORT = {
     "losses": {"geometry"},
     "network": {"atomic", "geometry"},
     "data": {"atomic", "frame", "geometry"},
+    "datasets": {"atomic", "data", "frame", "geometry"},
     "point_cloud": {"atomic", "frame", "geometry"},
     "report": {"atomic", "frame", "geometry", "metrics", "point_cloud"},
     "completion": {"data", "frame", "geometry", "network"},
     "summary": {"atomic", "metrics"},
     "evaluation": {"atomic", "completion", "data", "frame", "metrics", "summary"},
+    "reproduction": {"atomic", "completion", "data", "evaluation", "frame", "metrics", "network", "summary"},
     # completion too: validation judges a network as it will be used.
     "training": EVERYTHING - {"cli"},
     "cli": EVERYTHING,
@@ -42,7 +44,7 @@ MAY_IMPORT = {
 }
 """What each part may import besides itself; a part is a module or a folder directly under ``kbnet``."""
 
-DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "mpl_toolkits": "matplotlib"}
+DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn", "mpl_toolkits": "matplotlib"}
 """Where the name to import is not the name to install."""
 
 

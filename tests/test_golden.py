@@ -23,7 +23,7 @@ from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
-from kbnet.network.published import depth_state_from_published, pose_state_from_published, read_published
+from kbnet.network.published import fill_depth_network, fill_pose_network, read_published
 from kbnet.training.batch import TripletBatch
 from kbnet.training.step import TrainingStep
 
@@ -82,13 +82,13 @@ def _draw(name: str, like: Tensor, seed: int, pools: int) -> Tensor:
 
 def depth_network(checkpoint: dict[str, Any], preset: str = "void") -> KBNet:
     network = KBNet(KBNetConfig.preset(preset, intrinsics_scaling="published"))
-    network.load_state_dict(depth_state_from_published(checkpoint))
+    fill_depth_network(network, checkpoint)
     return network.eval()
 
 
 def pose_network(checkpoint: dict[str, Any]) -> PoseNet:
     network = PoseNet()
-    network.load_state_dict(pose_state_from_published(checkpoint))
+    fill_pose_network(network, checkpoint)
     return network
 
 

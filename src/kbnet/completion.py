@@ -30,8 +30,9 @@ def load(
     """Make a depth completer from weights.
 
     Args:
-        source: the name of bundled weights (``indoor``), a ``.safetensors`` file, or a published ``.pth`` file.
-        preset: ``void`` or ``kitti``, for a published file only; others carry their config.
+        source: the name of bundled weights (``indoor``) or of local ones (``kitti``, ``void1500``, once imported: see
+            ``kbnet weights --help``), a ``.safetensors`` file, or a published ``.pth`` file.
+        preset: ``void`` or ``kitti``, for a published file only; others, and all that have a name, carry their config.
         device: ``auto`` (a CUDA device if there is one, else the CPU) or any torch device.
         precision: ``float32``, ``bfloat16``, or ``auto`` for float32.
 
@@ -62,6 +63,11 @@ class DepthCompleter:
         ready = copy.deepcopy(network).eval().fold_normalisation().to(self.device)
         # Convolutions over channels-last memory are faster on the CPU and on a GPU, with the same result.
         self._network: KBNet = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def network(self) -> KBNet:
+        """The copy that computes, on ``device``, folded for inference."""
+        return self._network
 
     @property
     def config(self) -> KBNetConfig:

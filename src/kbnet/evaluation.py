@@ -5,27 +5,33 @@ from __future__ import annotations
 import csv
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kbnet.atomic import atomic_path
 from kbnet.data.interpolation import linear, nearest
-from kbnet.data.sequence import Sequence
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.metrics import DepthErrors, depth_errors, judged_pixels
-from kbnet.summary import FrameResult, Summary
+from kbnet.summary import FrameResult, Summary, file_sha256
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+    from kbnet.completion import DepthCompleter
+    from kbnet.data.frame_source import FrameSource
 
 EVALUATION_LIMITS: dict[str, tuple[float, float]] = {"void": (0.2, 5.0), "kitti": (0.0, 100.0)}
 """Ground truth that is judged, metres, both ends excluded, by preset, as published."""
 
+TIMING = "from arrays in memory to depth in memory, device waited for; the first frame of each sequence is left out"
+PUBLISHED_TIMING = "the published way: the network's forward call alone, device not waited for, first frames included"
+
 
 class Completer(Protocol):
     """What completes depth: a `kbnet.DepthCompleter`, or anything that is called like one."""
-
-    device: Any
 
     def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
         """(H, W, 3) uint8, (H, W) metres and K in; (H, W) float32 metres out."""
@@ -39,29 +45,56 @@ class Method:
     Attributes:
         predict: from a frame to its dense depth, (H, W), float32 metres; returns when the depth is there.
         needs_points: whether frames without a sparse point are beyond it.
+        own_clock: tells the seconds of the last prediction, which then count from the first frame on; None: the time
+            from call to return of ``predict`` counts, the first frame of a part left out.
     """
 
     name: str
     predict: Callable[[Frame], FloatArray]
     needs_points: bool = False
+    own_clock: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True)
 class Part:
-    """A sequence to evaluate on, and what it and its folder of sparse depth are called in tables."""
+    """Frames to evaluate on, and what they and their kind of sparse depth are called in tables."""
 
-    sequence: Sequence
+    source: FrameSource
     name: str
     sparse_depth: str
 
     def frames(self, every: int) -> range:
         """Indices of every ``every``-th frame."""
-        return range(0, len(self.sequence), every)
+        return range(0, len(self.source), every)
 
 
-def network_method(completer: Completer) -> Method:
-    """The network, as ``kbnet``."""
-    return Method("kbnet", lambda frame: _complete(completer, frame))
+def network_method(completer: Completer, name: str = "kbnet") -> Method:
+    """The network; its depth is an array, so that whatever a GPU had to do is done when it is there."""
+    return Method(name, lambda frame: completer(frame.image, frame.sparse_depth, frame.intrinsics))
+
+
+def timed_as_published(method: Method, network: Module) -> Method:
+    """The method, timed by the forward call of its network alone, without waiting for the device.
+
+    On a GPU this is how long it takes to queue the work, not to do it; it is here to stand beside published times.
+
+    Args:
+        method: a `network_method`.
+        network: what it calls; hooks are registered on it.
+    """
+    started = seconds = 0.0
+
+    def start(*_: object) -> None:
+        nonlocal started
+        started = time.perf_counter()
+
+    def stop(*_: object) -> None:
+        nonlocal seconds
+        seconds = time.perf_counter() - started
+
+    network.register_forward_pre_hook(start)
+    network.register_forward_hook(stop)
+    return replace(method, own_clock=lambda: seconds)
 
 
 def baseline_methods() -> list[Method]:
@@ -84,7 +117,7 @@ def evaluate(
     """Judge every method on every part, holding one frame at a time.
 
     Args:
-        parts: the sequences.
+        parts: sequences and lists of frames.
         methods: `network_method`, `baseline_methods`, or others.
         limits: judge where min < ground truth < max, metres; see ``EVALUATION_LIMITS``.
         every: judge every Nth frame; 1 judges all.
@@ -92,17 +125,17 @@ def evaluate(
         on_frame: called after each frame that was read.
 
     Raises:
-        ValueError: a sequence has no ground truth, no frame at all could be judged, or a file is not as it should be.
+        ValueError: a part has no ground truth, no frame at all could be judged, or a file is not as it should be.
         FileNotFoundError: a file is missing.
     """
     parts, methods = list(parts), list(methods)
     if every < 1:
         raise ValueError(f"expected a stride of at least 1 frame, got {every}; 1 judges every frame")
     for part in parts:
-        if not part.sequence.has_ground_truth:
+        if not part.source.has_ground_truth:
             raise ValueError(
-                f"expected a folder ground_truth/ in {part.sequence.folder} to judge by, but there is none; "
-                "kbnet complete needs no ground truth"
+                f"expected ground truth to judge by, but {part.source.folder} has none; its depth, also for an online "
+                f"benchmark: kbnet complete {part.source.folder} --output OUT --zip"
             )
     summary = Summary()
     with _frame_table(table) as write:
@@ -118,6 +151,50 @@ def evaluate(
     return summary
 
 
+def run_settings(
+    parts: Iterable[Part],
+    networks: Mapping[str, tuple[Path, DepthCompleter]],
+    *,
+    limits: tuple[float, float],
+    every: int,
+    timing: str = TIMING,
+) -> dict[str, object]:
+    """What was evaluated, on what and how, as plain values: the ``settings`` of `write_summary`.
+
+    Args:
+        parts, limits, every: as for `evaluate`.
+        networks: weights file and completer by the name of the method.
+        timing: ``TIMING`` or ``PUBLISHED_TIMING``.
+
+    Raises:
+        OSError: a file of weights or a list cannot be read for its checksum.
+    """
+    return {
+        "weights": {
+            name: {
+                "file": str(file),
+                "sha256": file_sha256(file),
+                "network": completer.config.to_dict(),
+                "device": str(completer.device),
+                "precision": completer.precision,
+            }
+            for name, (file, completer) in networks.items()
+        },
+        "sources": [
+            {
+                "name": part.name,
+                "path": str(part.source.folder),
+                "sparse_depth": part.sparse_depth,
+                "sha256": file_sha256(part.source.folder) if part.source.folder.is_file() else None,
+            }
+            for part in parts
+        ],
+        "limits_m": list(limits),
+        "every": every,
+        "timing": timing,
+    }
+
+
 def judge(
     part: Part,
     methods: list[Method],
@@ -129,13 +206,14 @@ def judge(
     """Judge every method on the frames of one part, one frame after another.
 
     Frames without ground truth in range are left out, as are frames without a sparse point for methods that need
-    one; a warning says how many. A method's first frame warms it up: it has errors but no time.
+    one; a warning says how many. A method's first frame warms it up: it has errors but no time, unless the method has
+    its own clock.
     """
     low, high = limits
     unjudged = pointless = 0
     warm: set[str] = set()
     for index in part.frames(every):
-        frame = part.sequence.frame(index)
+        frame = part.source.frame(index)
         truth = frame.ground_truth
         if truth is None or not judged_pixels(truth, min_depth=low, max_depth=high).any():
             unjudged += 1
@@ -144,7 +222,7 @@ def judge(
             pointless += empty and any(method.needs_points for method in methods)
             for method in methods:
                 if not (empty and method.needs_points):
-                    yield _judge_frame(part, method, frame, truth, limits, timed=method.name in warm)
+                    yield _judge_frame(part, method, frame, truth, limits, warm=method.name in warm)
                     warm.add(method.name)
         if on_frame is not None:
             on_frame()
@@ -156,25 +234,18 @@ def judge(
 
 
 def _judge_frame(
-    part: Part, method: Method, frame: Frame, truth: FloatArray, limits: tuple[float, float], *, timed: bool
+    part: Part, method: Method, frame: Frame, truth: FloatArray, limits: tuple[float, float], *, warm: bool
 ) -> FrameResult:
     start = time.perf_counter()
     depth = method.predict(frame)
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start if warm else None
+    if method.own_clock is not None:
+        seconds = method.own_clock()
     try:
         errors = depth_errors(depth, truth, min_depth=limits[0], max_depth=limits[1])
     except ValueError as error:
         raise ValueError(f"{method.name} on frame {frame.name} of {part.name}: {error}") from error
-    return FrameResult(method.name, part.sparse_depth, part.name, frame.name, errors, seconds if timed else None)
-
-
-def _complete(completer: Completer, frame: Frame) -> FloatArray:
-    depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
-    if getattr(completer.device, "type", "cpu") == "cuda":
-        import torch
-
-        torch.cuda.synchronize(completer.device)
-    return depth
+    return FrameResult(method.name, part.sparse_depth, part.name, frame.name, errors, seconds)
 
 
 @contextmanager

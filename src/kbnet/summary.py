@@ -1,13 +1,18 @@
-"""Errors and times of many frames, summed up a method and a sequence at a time."""
+"""Errors and times of many frames, summed up a method and a sequence at a time; and what it takes to repeat the run."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 from kbnet.atomic import atomic_path
 from kbnet.metrics import DepthErrors, RunningStatistics
@@ -35,7 +40,8 @@ class SummaryRow:
     Attributes:
         frames: how many frames the errors are over.
         mean, std: of the frames' errors; population standard deviation.
-        milliseconds: mean time for a frame, the first of every sequence left out; None if there was no other.
+        milliseconds: mean time for a timed frame; None if there is none.
+        timed_frames: how many frames were timed, which may leave out the first of every sequence.
     """
 
     method: str
@@ -45,6 +51,12 @@ class SummaryRow:
     mean: DepthErrors
     std: DepthErrors
     milliseconds: float | None
+    timed_frames: int
+
+    @property
+    def total_seconds(self) -> float | None:
+        """Time for all timed frames together."""
+        return None if self.milliseconds is None else self.milliseconds * self.timed_frames / 1000.0
 
     @property
     def frames_per_second(self) -> float | None:
@@ -96,24 +108,104 @@ class Summary:
             mean=DepthErrors.from_array(errors.mean),
             std=DepthErrors.from_array(errors.std),
             milliseconds=1000.0 * float(seconds.mean) if seconds.count else None,
+            timed_frames=seconds.count,
         )
 
 
 def write_summary(path: Path, summary: Summary, settings: Mapping[str, object]) -> None:
-    """Write the summary as JSON, with what was run and with which versions; the file appears whole or not at all.
+    """Write the summary as JSON, with what it takes to repeat the run; the file appears whole or not at all.
 
     Args:
         path: the JSON to write.
-        summary: from :func:`evaluate`.
-        settings: what was run: weights, sequences, limits, ...; plain values.
+        summary: from `kbnet.evaluation.evaluate`.
+        settings: what was run, as from `kbnet.evaluation.run_settings`; plain values.
     """
-    results = [{**asdict(row), "frames_per_second": row.frames_per_second} for row in summary.rows()]
-    content = {"settings": dict(settings), "versions": _versions(), "results": results}
+    results = [
+        {**asdict(row), "total_seconds": row.total_seconds, "frames_per_second": row.frames_per_second}
+        for row in summary.rows()
+    ]
+    write_json(path, {"settings": dict(settings), **_environment(), "results": results})
+
+
+def read_summary(path: Path) -> tuple[dict[str, Any], list[SummaryRow]]:
+    """Read what `write_summary` wrote.
+
+    Returns:
+        The settings and the rows.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not such a file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        rows = []
+        for row in content["results"]:
+            del row["total_seconds"], row["frames_per_second"]
+            rows.append(
+                SummaryRow(**{**row, "mean": DepthErrors(**row["mean"]), "std": DepthErrors(**row["std"])}),
+            )
+        return content["settings"], rows
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"expected a summary.json of this version of kbnet in {path} ({error}); remove it") from error
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write plain values as strict JSON; the file appears whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _environment() -> dict[str, object]:
+    """When, where and with what this process runs."""
+    import torch
+
+    return {
+        "command": sys.argv,
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "versions": _versions(),
+        "git_commit": _git_commit(),
+        "platform": platform.platform(),
+        "cpu": _cpu_model(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+    }
 
 
 def _versions() -> dict[str, str]:
     packages = {distribution.name: distribution.version for distribution in distributions()}
     used = {name: packages.get(name, "not installed") for name in ("kbnet", "torch", "numpy", "scipy")}
     return {"python": platform.python_version(), **used}
+
+
+def _git_commit() -> str | None:
+    """The commit of the checkout this file lies in, with ``-dirty`` if files were changed; None outside of one."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    for line in cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

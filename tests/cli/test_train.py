@@ -23,6 +23,8 @@ from kbnet.cli.train import parse
 from kbnet.data.augment import AugmentationConfig
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
+from kbnet.network.kbnet import KBNet
+from kbnet.network.weights import load_network, save_network
 from kbnet.training.checkpoint import load_state
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.loop import train
@@ -96,6 +98,69 @@ def test_resuming_takes_everything_from_the_run_folder(write_sequence: WriteSequ
     assert resumed == replace(config, output=moved, schedule=replace(config.schedule, steps=9))
 
 
+@pytest.fixture
+def first_weights(tmp_path: Path) -> Path:
+    """Weights of a small network with the depth range of KITTI."""
+    path = tmp_path / "first.safetensors"
+    save_network(KBNet(KBNetConfig(**FILTERS, min_depth=1.5, max_depth=100.0)), path)
+    return path
+
+
+@pytest.mark.parametrize("flag", ["--initial-weights", "--initial_weights", ""])
+def test_initial_weights_bring_their_network_and_nothing_else(first_weights: Path, tmp_path: Path, flag: str) -> None:
+    """By flag, or by file; what the preset says of the network gives way."""
+    words = ["room", "--preset", "kitti"]
+    if flag:
+        words += [flag, str(first_weights)]
+    else:
+        (tmp_path / "changes.toml").write_text(f"initial_weights = {str(first_weights)!r}\n", encoding="utf-8")
+        words += ["--config", str(tmp_path / "changes.toml")]
+    assert parse(words).training == replace(
+        TrainingConfig.preset("kitti"),
+        sequences=(Path("room"),),
+        initial_weights=str(first_weights),
+        network=load_network(first_weights).config,
+    )
+
+
+def test_published_files_bring_their_way_with_intrinsics_unless_told_otherwise(tmp_path: Path) -> None:
+    file = tmp_path / "kbnet-kitti.pth"
+    file.touch()
+    words = ["room", "--preset", "kitti", "--initial-weights", str(file)]
+    assert parse(words).training.network == KBNetConfig.preset("kitti", intrinsics_scaling="published")
+    exact = parse([*words, "--network.intrinsics-scaling", "exact"]).training.network
+    assert exact == KBNetConfig.preset("kitti")
+
+
+def test_what_initial_weights_change_is_said(
+    first_weights: Path, write_sequence: WriteSequence, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = arguments(tiny_run(write_sequence(frames=5), tmp_path / "run"))
+    assert main([*words, "--initial-weights", str(first_weights)]) == 0
+    said = capsys.readouterr().out.splitlines()[0]
+    assert said.startswith(f"start    {first_weights}; unlike the preset void: network.min_depth 1.5 (not 0.1), ")
+    assert "network.max_depth 100.0 (not 8.0)" in said
+    assert "pool" not in said
+
+
+def test_settings_that_contradict_initial_weights_are_one_line(
+    first_weights: Path, write_sequence: WriteSequence, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    words = arguments(tiny_run(write_sequence(frames=5), tmp_path / "run"))
+    assert main([*words, "--initial-weights", str(first_weights), "--network.max-depth", "8"]) == 2
+    assert "of a network with network.max_depth 100.0 (not 8.0); leave" in one_line_error()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_resumed_run_takes_no_other_start(
+    write_sequence: WriteSequence, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    train(tiny_run(write_sequence(frames=5), tmp_path / "run"))
+    for flag in ("--initial-weights", "--initial-pose-weights"):
+        assert main(["train", "--resume", str(tmp_path / "run"), flag, "indoor"]) == 2
+        assert "goes on from its own weights" in one_line_error()
+
+
 def test_train_writes_a_run_and_says_where(
     write_sequence: WriteSequence, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,7 +174,7 @@ def test_train_writes_a_run_and_says_where(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "at least one sequence folder to train on"),
+        ([], "at least one sequence folder or frame list to train on"),
         (["nowhere"], "there is no folder nowhere"),
         (["--config", "missing.toml"], "expected a training config missing.toml"),
         (["--resume", "nowhere"], "expected a training config nowhere/config.toml"),

@@ -15,8 +15,9 @@ import kbnet
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
-from kbnet.network.published import pose_state_from_published, read_published
-from kbnet.network.weights import bundled_weights, load_network, save_network
+from kbnet.network.pose_weights import save_pose_network
+from kbnet.network.published import fill_pose_network, read_published
+from kbnet.network.weights import load_network, save_network
 
 TINY = {
     "image_filters": (8, 8, 8, 8, 8, 8),
@@ -69,7 +70,7 @@ def test_published_weights_hold_one_branch_more_than_the_network_reads(published
 def test_published_pose_weights_hold_projections_that_the_network_does_not_read(shared: Path) -> None:
     path = shared / "golden" / "posenet-seed3.pth"
     network = PoseNet()
-    network.load_state_dict(pose_state_from_published(read_published(path)))
+    fill_pose_network(network, read_published(path))
     unread = sum(channels**2 for channels in (32, 64, 128, 256))
     assert stored_parameters(path) == 4_063_104
     assert parameters(network) + unread == 4_063_104
@@ -141,14 +142,8 @@ def test_half_precision_halves_the_file(tmp_path: Path) -> None:
 
 def test_safetensors_of_another_program_are_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors", {"format": "pt"})
-    with pytest.raises(ValueError, match=r"config inside, but .*other\.safetensors has none \(format 'pt'\)"):
+    with pytest.raises(ValueError, match=r"other\.safetensors has no kbnet config inside \(format 'pt'\)"):
         load_network(tmp_path / "other.safetensors")
-
-
-def test_unknown_names_list_the_bundled_weights() -> None:
-    with pytest.raises(FileNotFoundError, match="or bundled weights") as caught:
-        load_network("outdoor")
-    assert all(name in str(caught.value) for name in bundled_weights())
 
 
 @pytest.mark.parametrize("name", ["missing.safetensors", "missing.pth"])
@@ -157,39 +152,62 @@ def test_missing_files_are_named(tmp_path: Path, name: str) -> None:
         load_network(tmp_path / name, preset="void")
 
 
-def test_weights_of_another_preset_name_every_key_that_does_not_fit(published: Path) -> None:
-    with pytest.raises(ValueError, match="choose the preset it was trained with") as caught:
+def test_weights_of_another_preset_say_so(published: Path) -> None:
+    with pytest.raises(ValueError, match=r"trained with another preset \(there are void, kitti\)") as caught:
         load_network(published, preset="kitti")
-    assert "pool.pool_convolutions.0.weight (expected (8, 7, 1, 1), got (8, 5, 1, 1))" in str(caught.value)
+    name = "sparse_to_dense_pool.pool_convs.0.conv.weight"
+    assert f"of another shape is {name} (expected (8, 7, 1, 1), got (8, 5, 1, 1));" in str(caught.value)
 
 
-def test_missing_and_misshapen_weights_are_all_named(published: Path, tmp_path: Path) -> None:
+def test_unknown_missing_and_misshapen_published_weights_are_all_named_in_one_line(
+    published: Path, tmp_path: Path
+) -> None:
     def change(checkpoint: dict[str, Any]) -> None:
         del checkpoint["decoder_state_dict"]["module.output0.conv.weight"]
         checkpoint["encoder_state_dict"]["module.conv0_image.conv.weight"] = torch.zeros(48, 1, 3, 3)
-
-    with pytest.raises(ValueError, match="does not fit this network") as caught:
-        load_network(tampered(published, tmp_path, change), preset="void")
-    assert "decoder.output.weight (expected (1, 12, 3, 3), got None)" in str(caught.value)
-    assert "encoder.image_stem.weight (expected (48, 3, 3, 3), got (48, 1, 3, 3))" in str(caught.value)
-
-
-def test_unknown_published_weights_are_all_named(published: Path, tmp_path: Path) -> None:
-    def change(checkpoint: dict[str, Any]) -> None:
+        checkpoint["encoder_state_dict"]["module.conv0_depth.conv.weight"] = "lost"
         for name in ("module.extra", "module.more"):
             checkpoint["encoder_state_dict"][name] = torch.zeros(1)
 
-    with pytest.raises(ValueError, match=r"encoder\.extra, encoder\.more, which this network does not have"):
+    with pytest.raises(ValueError, match=r"tampered\.pth does not fit this KBNet") as caught:
         load_network(tampered(published, tmp_path, change), preset="void")
+    message = str(caught.value)
+    assert "it lacks decoder.output0.conv.weight; " in message
+    assert "it has encoder.extra, encoder.more, which the network has not; " in message
+    assert "encoder.conv0_image.conv.weight (expected (48, 3, 3, 3), got (48, 1, 3, 3))" in message
+    assert "encoder.conv0_depth.conv.weight (expected (16, 8, 3, 3), got str)" in message
+    assert "\n" not in message
 
 
-def test_a_checkpoint_without_the_published_groups_says_what_it_has(published: Path, tmp_path: Path) -> None:
-    path = tampered(published, tmp_path, lambda checkpoint: checkpoint.pop("encoder_state_dict"))
-    with pytest.raises(ValueError, match=r"encoder_state_dict is missing \(it has train_step, "):
+def test_weights_that_nothing_reads_need_not_be_there(published: Path, tmp_path: Path) -> None:
+    unread = "module.calibrated_backprojection4.conv_image.conv_block.0.conv.weight"
+    path = tampered(published, tmp_path, lambda checkpoint: checkpoint["encoder_state_dict"].pop(unread))
+    load_network(path, preset="void")
+
+
+def test_every_weight_of_a_missing_group_is_named(published: Path, tmp_path: Path) -> None:
+    path = tampered(published, tmp_path, lambda checkpoint: checkpoint.pop("decoder_state_dict"))
+    with pytest.raises(ValueError, match="it lacks decoder") as caught:
         load_network(path, preset="void")
-    torch.save(torch.zeros(3), tmp_path / "tensor.pth")
-    with pytest.raises(ValueError, match="got a Tensor"):
-        load_network(tmp_path / "tensor.pth", preset="void")
+    assert str(caught.value).count("decoder.") == 11
+
+
+def test_a_checkpoint_of_another_program_says_what_it_has(tmp_path: Path) -> None:
+    for content, complaint in (
+        ({"epoch": 3, "model": {}}, r"it has none of them \(it has epoch, model\)"),
+        (torch.zeros(3), "got a Tensor"),
+    ):
+        torch.save(content, tmp_path / "other.pth")
+        with pytest.raises(ValueError, match=complaint):
+            load_network(tmp_path / "other.pth", preset="void")
+
+
+def test_weights_of_a_pose_network_are_recognised(tmp_path: Path, shared: Path) -> None:
+    save_pose_network(PoseNet(), tmp_path / "pose.safetensors")
+    with pytest.raises(ValueError, match=r"expected weights of a KBNet .*pose\.safetensors holds those of a PoseNet"):
+        load_network(tmp_path / "pose.safetensors")
+    with pytest.raises(ValueError, match=r"expected weights of a KBNet .*posenet-seed3\.pth holds PoseNet"):
+        load_network(shared / "golden" / "posenet-seed3.pth", preset="void")
 
 
 def test_own_weights_that_do_not_fit_their_config_name_every_key_and_no_preset(tmp_path: Path) -> None:
@@ -199,9 +217,9 @@ def test_own_weights_that_do_not_fit_their_config_name_every_key_and_no_preset(t
         metadata, state = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     dropped = sorted(state)[:2]
     save_file({name: tensor for name, tensor in state.items() if name not in dropped}, path, metadata)
-    with pytest.raises(ValueError, match="does not fit this network") as caught:
+    with pytest.raises(ValueError, match="does not fit the network of its config") as caught:
         load_network(path)
-    assert all(f"{name} (expected (" in str(caught.value) for name in dropped)
+    assert f"it lacks {', '.join(dropped)};" in str(caught.value)
     assert "preset" not in str(caught.value)
 
 

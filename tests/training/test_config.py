@@ -21,27 +21,108 @@ def through_toml(config: TrainingConfig, base: TrainingConfig) -> TrainingConfig
     return from_table(tomlkit.parse(tomlkit.dumps(to_table(config))).unwrap(), base)
 
 
-def test_void_preset_is_the_published_one() -> None:
-    config = TrainingConfig.preset("void")
-    assert config.network == KBNetConfig.preset("void")
-    assert config.losses == LossWeights(0.15, 0.95, 2.0, 2.0)
-    assert (config.batch_size, config.gaps, config.augmentation.crop) == (8, (10,), (480, 640))
-    assert config.augmentation.point_removal == (0.3, 0.6)
-    assert config.augmentation.point_removal_probability == 0.5
-    assert (config.augmentation.crop_horizontal, config.augmentation.crop_vertical) == ("anchored", "anchored")
-    assert config.validation == ValidationConfig(from_step=5000, every_steps=1000, limits=(0.2, 5.0))
-    assert (config.checkpoint_steps, config.summary_steps) == (1000, 1000)
+# The columns of the table in section 6 of the published system, by row.
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "void": {
+        "batch, crop": (8, (480, 640)),
+        "learning rate until epoch": {10: 1e-4, 15: 5e-5},
+        "augmentation probability until epoch": {15: 1.0},
+        "crop": ("anchored", "anchored"),
+        "point removal": ((0.3, 0.6), 0.5),
+        "checkpoint, summary every": (1000, 1000),
+        "validation from step, every": (5000, 1000),
+        "evaluated depth": (0.2, 5.0),
+        "weights colour, structure, sparse, smooth": (0.15, 0.95, 2.0, 2.0),
+        "neighbours": (10,),
+        "depth": (0.1, 8.0),
+        "pools": ((15, 17), (23, 27, 29)),
+    },
+    "kitti": {
+        "batch, crop": (8, (320, 768)),
+        "learning rate until epoch": {2: 5e-5, 8: 1e-4, 20: 1.5e-4, 30: 1e-4, 45: 5e-5, 60: 2e-5},
+        "augmentation probability until epoch": {50: 1.0, 55: 0.5, 60: 0.25},
+        "crop": ("anchored", "bottom"),
+        "point removal": ((0.6, 0.7), 0.5),
+        "checkpoint, summary every": (5000, 5000),
+        "validation from step, every": (300_000, 5000),
+        "evaluated depth": (0.0, 100.0),
+        "weights colour, structure, sparse, smooth": (0.15, 0.95, 0.60, 0.04),
+        "neighbours": (1,),
+        "depth": (1.5, 100.0),
+        "pools": ((5, 7, 9, 11, 13), (15, 17)),
+    },
+}
 
 
-def test_kitti_preset_is_the_published_one() -> None:
-    config = TrainingConfig.preset("kitti")
-    assert config.network == KBNetConfig.preset("kitti")
-    assert config.losses == LossWeights(0.15, 0.95, 0.60, 0.04)
-    assert (config.batch_size, config.gaps, config.augmentation.crop) == (8, (1,), (320, 768))
-    assert config.augmentation.point_removal == (0.6, 0.7)
-    assert (config.augmentation.crop_horizontal, config.augmentation.crop_vertical) == ("anchored", "bottom")
-    assert config.validation == ValidationConfig(from_step=300_000, every_steps=5000, limits=(0.0, 100.0))
-    assert (config.checkpoint_steps, config.summary_steps) == (5000, 5000)
+@pytest.mark.parametrize("preset", ["void", "kitti"])
+def test_presets_are_the_published_ones_row_by_row(preset: str) -> None:
+    config = TrainingConfig.preset(preset)
+    augmentation, schedule, losses, network = config.augmentation, config.schedule, config.losses, config.network
+    assert {
+        "batch, crop": (config.batch_size, augmentation.crop),
+        "learning rate until epoch": dict(zip(schedule.learning_rate_epochs, schedule.learning_rates, strict=True)),
+        "augmentation probability until epoch": dict(
+            zip(schedule.augmentation_epochs, schedule.augmentation_probabilities, strict=True)
+        ),
+        "crop": (augmentation.crop_horizontal, augmentation.crop_vertical),
+        "point removal": (augmentation.point_removal, augmentation.point_removal_probability),
+        "checkpoint, summary every": (config.checkpoint_steps, config.summary_steps),
+        "validation from step, every": (config.validation.from_step, config.validation.every_steps),
+        "evaluated depth": config.validation.limits,
+        "weights colour, structure, sparse, smooth": (
+            *(losses.colour, losses.structure, losses.sparse_depth, losses.smoothness),
+        ),
+        "neighbours": config.gaps,
+        "depth": (network.min_depth, network.max_depth),
+        "pools": (network.min_pool_sizes, network.max_pool_sizes),
+    } == PUBLISHED[preset]
+
+
+@pytest.mark.parametrize("preset", ["void", "kitti"])
+def test_presets_have_nothing_that_was_not_published(preset: str) -> None:
+    config = TrainingConfig.preset(preset)
+    plain = TrainingConfig()
+    assert config.losses.supervised == 0
+    assert (config.poses, config.pose_encoder, config.precision) == ("network", "resnet18", "float32")
+    assert (config.gradient_clip, config.average_decay) == (0, 0)
+    assert (config.initial_weights, config.initial_pose_weights) == (None, None)
+    assert (config.schedule.steps, config.schedule.warmup_steps, config.schedule.decay) == (None, 0, "steps")
+    assert replace(
+        config.augmentation,
+        crop=plain.augmentation.crop,
+        crop_vertical=plain.augmentation.crop_vertical,
+        point_removal=plain.augmentation.point_removal,
+    ) == AugmentationConfig(
+        flip_horizontal=0, flip_vertical=0, noise="none", noise_spread=0, colour_jitter=0, depth_scale=1
+    )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "preset", "train", "judge"),
+    [
+        ("kitti", "kitti", "data/kitti/train.csv", "data/kitti/validation.csv"),
+        *(
+            (f"void{points}", "void", f"data/void/void_{points}_train.csv", f"data/void/void_{points}_test.csv")
+            for points in (1500, 500, 150)
+        ),
+    ],
+)
+def test_published_recipes_name_lists_and_change_nothing_else(
+    recipe: str, preset: str, train: str, judge: str, repository: Path
+) -> None:
+    text = (repository / "recipes" / "published" / f"{recipe}.toml").read_text(encoding="utf-8")
+    base = TrainingConfig.preset(preset)
+    assert from_table(tomlkit.parse(text).unwrap(), base) == replace(
+        base,
+        sequences=(Path(train),),
+        output=Path("runs") / recipe,
+        validation=replace(base.validation, sequences=(Path(judge),)),
+    )
+
+
+def test_every_recipe_is_a_config(repository: Path) -> None:
+    for path in (repository / "recipes").rglob("*.toml"):
+        from_table(tomlkit.parse(path.read_text(encoding="utf-8")).unwrap(), TrainingConfig())
 
 
 def test_unknown_presets_are_refused() -> None:
@@ -59,8 +140,10 @@ UNUSUAL = TrainingConfig(
     augmentation=AugmentationConfig(crop=(240, 320), noise="uniform", noise_spread=0.02),
     schedule=ScheduleConfig(learning_rates=(1e-3,), learning_rate_epochs=(7,), steps=1234, decay="cosine"),
     validation=ValidationConfig(sequences=(Path("c"),), limits=(0.0, 9.0)),
-    initial_weights=Path("start.safetensors"),
+    initial_weights="start.safetensors",
     poses="known",
+    pose_encoder="resnet34",
+    initial_pose_weights="posenet-void1500",
     average_decay=0.999,
     precision="bfloat16",
 )
@@ -156,8 +239,11 @@ def test_the_recipe_inside_weights_names_no_folder() -> None:
     config = TrainingConfig(
         sequences=(Path("/home/me/room"),),
         output=Path("/home/me/run"),
-        initial_weights=Path("/home/me/first.safetensors"),
+        initial_weights="/home/me/first.safetensors",
+        initial_pose_weights="/home/me/run/pose.safetensors",
         validation=ValidationConfig(sequences=(Path("/home/me/other"),)),
     )
     assert "home" not in str(to_table(config.without_folders()))
-    assert config.without_folders().sequences == (Path("room"),)
+    named = config.without_folders()
+    assert named.sequences == (Path("room"),)
+    assert (named.initial_weights, named.initial_pose_weights) == ("first.safetensors", "pose.safetensors")

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from kbnet.data.augment import AugmentationConfig
+from kbnet.data.frame_list import FrameFiles, write_frame_list
 from kbnet.data.sequence import Sequence
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
@@ -157,5 +158,57 @@ def test_the_supervised_loss_needs_ground_truth(
 ) -> None:
     sequences = write_sequence("one"), write_sequence("two", truth=False)
     assert len(open_dataset(make_config(*sequences))) == 8
-    with pytest.raises(ValueError, match=r"ground_truth/ in .*two for the supervised loss"):
+    with pytest.raises(ValueError, match=r"ground_truth in .*two for the supervised loss"):
         open_dataset(make_config(*sequences, losses=LossWeights(supervised=1.0)))
+
+
+def test_samples_of_a_list_equal_those_of_the_sequence_it_points_to(
+    write_sequence: WriteSequence, make_config: Callable[..., TrainingConfig], tmp_path: Path
+) -> None:
+    names = ("sparse_depth", "sparse_depth_500")
+    folder = write_sequence(sparse_depths=names)
+    path = list_triplets(folder, tmp_path / "lists" / "wall.csv", gap=2)
+    changes = {"augmentation": {"flip_horizontal": 0.5, "colour_jitter": 0.3}, "sparse_depth": names}
+    listed = open_dataset(make_config(path, **changes))
+    expected = open_dataset(make_config(folder, gaps=(2,), **changes))
+    assert len(listed) == len(expected) == 2
+    assert listed.all_poses_known
+    for key in (SampleKey(epoch, index) for epoch in range(3) for index in range(2)):
+        assert equal(listed[key], expected[key])
+
+
+def test_a_list_without_neighbours_is_not_trained_on(
+    write_sequence: WriteSequence, make_config: Callable[..., TrainingConfig], tmp_path: Path
+) -> None:
+    path = tmp_path / "test.csv"
+    files = (f"wall/{kind}" for kind in ("image/0000.png", "K.txt", "sparse_depth/0000.png"))
+    write_sequence()
+    write_frame_list(path, [FrameFiles("0000", *files)])
+    with pytest.raises(ValueError, match=r"in .*test\.csv, got none; this list is for evaluation"):
+        open_dataset(make_config(path))
+
+
+def list_triplets(folder: Path, path: Path, gap: int) -> Path:
+    """Write a list of those frames of a sequence that have neighbours, with two densities, truth and poses."""
+
+    def listed(index: int) -> FrameFiles:
+        def at(kind: str, step: int = 0) -> str:
+            return str(folder / kind.format(f"{index + step:04}"))
+
+        return FrameFiles(
+            f"{index:04}",
+            at("image/{}.png"),
+            at("K.txt"),
+            at("sparse_depth/{}.png"),
+            ground_truth=at("ground_truth/{}.png"),
+            previous=at("image/{}.png", -gap),
+            next=at("image/{}.png", gap),
+            pose=at("absolute_pose/{}.txt"),
+            previous_pose=at("absolute_pose/{}.txt", -gap),
+            next_pose=at("absolute_pose/{}.txt", gap),
+            other_sparse_depth={"sparse_depth_500": at("sparse_depth_500/{}.png")},
+        )
+
+    frames = len(Sequence(folder))
+    assert write_frame_list(path, map(listed, range(gap, frames - gap))) == frames - 2 * gap
+    return path

@@ -18,6 +18,8 @@ from torch import Tensor
 import kbnet.training.step
 from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
+from kbnet.network.pose_net import PoseNet
+from kbnet.network.pose_weights import load_pose_network, save_pose_network
 from kbnet.network.weights import load_network, save_network
 from kbnet.training.checkpoint import load_state
 from kbnet.training.config import TrainingConfig, ValidationConfig
@@ -248,7 +250,7 @@ def test_resuming_nothing_is_refused(write_sequence: WriteSequence, make_config:
 
 
 def test_training_needs_sequences(make_config: MakeConfig) -> None:
-    with pytest.raises(ValueError, match="at least one sequence folder to train on, got none"):
+    with pytest.raises(ValueError, match="at least one sequence folder or frame list to train on, got none"):
         train(make_config())
 
 
@@ -276,26 +278,63 @@ def test_a_pose_network_is_trained_where_motion_is_needed_and_not_known(
     train(config)
     names = load_state(config.output)["step_module"]
     assert any(name.startswith("pose_network.") for name in names) is expected
+    assert (config.output / "pose.safetensors").exists() is expected
 
 
-def test_initial_weights_are_the_start(write_sequence: WriteSequence, make_config: MakeConfig, tmp_path: Path) -> None:
-    config = make_config(write_sequence(), steps=1, schedule={"learning_rates": (1e-30,)})
+@pytest.mark.parametrize("encoder", ["resnet34", "plain"])
+def test_a_run_from_initial_weights_goes_on_without_their_files(
+    write_sequence: WriteSequence, make_config: MakeConfig, tmp_path: Path, encoder: Any
+) -> None:
+    """What was learnt goes on, bit for bit; the run's own pose network is a start for the next."""
+    sequence = write_sequence()
+    first = make_config(sequence, steps=1, output="first", poses="network", pose_encoder=encoder)
+    train(first)
+    unbroken = replace(
+        first,
+        output=tmp_path / "unbroken",
+        schedule=replace(first.schedule, steps=3),
+        initial_weights=str(first.output / "best.safetensors"),
+        initial_pose_weights=str(first.output / "pose.safetensors"),
+        seed=1,
+    )
+    train(unbroken)
+    broken = replace(unbroken, output=tmp_path / "broken")
+    with pytest.raises(Interrupted):
+        train(broken, on_report=stop_at(1))
+    for name in ("best.safetensors", "pose.safetensors"):
+        (first.output / name).unlink()
+    train(broken, resume=True)
+
+    assert_equal_states(unbroken.output, broken.output)
+    one, other = (load_pose_network(config.output / "pose.safetensors") for config in (unbroken, broken))
+    assert one.encoder_name == encoder
+    saved, state = one.state_dict(), load_state(broken.output)["step_module"]
+    for name, tensor in other.state_dict().items():
+        assert torch.equal(tensor, saved[name])
+        assert torch.equal(tensor, state[f"pose_network.{name}"])
+
+
+def test_both_networks_start_where_their_initial_weights_are(
+    write_sequence: WriteSequence, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = make_config(write_sequence(), steps=1, schedule={"learning_rates": (1e-30,)}, poses="network")
     torch.manual_seed(99)
-    start = KBNet(config.network)
+    start, pose_start = KBNet(config.network), PoseNet()
     save_network(start, tmp_path / "start.safetensors")
-    train(replace(config, initial_weights=tmp_path / "start.safetensors"))
+    save_pose_network(pose_start, tmp_path / "pose.safetensors")
+    train(
+        replace(
+            config,
+            initial_weights=str(tmp_path / "start.safetensors"),
+            initial_pose_weights=str(tmp_path / "pose.safetensors"),
+        )
+    )
     trained = load_network(config.output / "last.safetensors").state_dict()
     for name, tensor in start.state_dict().items():
         torch.testing.assert_close(trained[name], tensor)
-
-
-def test_initial_weights_of_another_network_are_refused(
-    write_sequence: WriteSequence, make_config: MakeConfig, tmp_path: Path
-) -> None:
-    config = make_config(write_sequence())
-    save_network(KBNet(replace(config.network, max_depth=9.0)), tmp_path / "start.safetensors")
-    with pytest.raises(ValueError, match="made with another network config"):
-        train(replace(config, initial_weights=tmp_path / "start.safetensors"))
+    trained_pose = dict(load_pose_network(config.output / "pose.safetensors").named_parameters())
+    for name, parameter in pose_start.named_parameters():
+        torch.testing.assert_close(trained_pose[name], parameter)
 
 
 def test_averaged_weights_are_the_ones_that_are_saved(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
@@ -354,9 +393,13 @@ def test_what_does_not_fit_is_said_before_there_is_a_run_folder(
     write_sequence: WriteSequence, make_config: MakeConfig
 ) -> None:
     sequence = write_sequence(truth=False)
-    for changes in ({"augmentation": {"crop": (40, 40)}}, {"validation": ValidationConfig((sequence,))}):
+    for changes in (
+        {"augmentation": {"crop": (40, 40)}},
+        {"validation": ValidationConfig((sequence,))},
+        {"batch_size": 1, "poses": "network"},
+    ):
         config = make_config(sequence, **changes)
-        with pytest.raises(ValueError, match=r"choose a smaller crop|to validate with"):
+        with pytest.raises(ValueError, match=r"choose a smaller crop|to validate with|set batch_size to 2"):
             train(config)
         assert not config.output.exists()
 
@@ -405,10 +448,4 @@ def test_too_few_gpus_are_counted(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
     config = make_config(Path("room"), device=device, processes=2)
     with pytest.raises(ValueError, match=f"expected 2 CUDA devices, found {found}; use --device cpu or fewer"):
-        train(config)
-
-
-def test_published_weights_are_no_start(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
-    config = make_config(write_sequence(), initial_weights=Path("kbnet-void.pth"))
-    with pytest.raises(ValueError, match=r"fine-tuning starts from \.safetensors files only"):
         train(config)

@@ -17,7 +17,7 @@ from kbnet.training.step import StepResult
 
 
 def result(total: float) -> StepResult:
-    return StepResult(torch.tensor(total), {"colour": torch.tensor(total / 2)}, torch.zeros(0), ())
+    return StepResult(torch.tensor(total), {"colour": torch.tensor(total / 2)}, torch.zeros(0), (), ())
 
 
 def events(folder: Path) -> EventAccumulator:
@@ -74,10 +74,26 @@ def test_a_run_shows_losses_errors_and_pictures(
     for name in ("total", "colour", "structure", "sparse_depth", "smoothness"):
         assert f"loss/{name}" in scalars
     assert {"learning_rate", "gradient_norm", "samples_per_second", "validation/rmse_mm"} <= scalars
-    for name in ("image/at_t", "image/from_previous", "image/from_next", "image/from_next_error"):
-        assert any(tag.startswith(name) for tag in images), name
-    for name in ("prediction", "sparse_input", "sparse_error", "ground_truth", "ground_truth_error"):
-        assert any(tag.startswith(f"depth/{name}") for tag in images), name
+    assert images == {
+        "image/input-from_previous-error-from_next-error",
+        "depth/prediction-sparse_input-error-ground_truth-error",
+    }
+    depths = {f"depth/{name}_m" for name in ("prediction", "sparse", "ground_truth")}
+    poses = {f"pose/{to}_{what}" for to in ("to_previous", "to_next") for what in ("x_m", "y_m", "z_m", "rotation_deg")}
+    assert set(seen.Tags()["histograms"]) == depths | poses
+
+
+def test_pictures_and_states_come_at_their_intervals_and_at_the_end(
+    write_sequence: Callable[..., Path], make_config: Callable[..., TrainingConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    monkeypatch.setattr("kbnet.training.loop.save_state", lambda folder, state: saved.append(state["step"]))
+    config = make_config(write_sequence(), steps=5, summary_steps=2, checkpoint_steps=3)
+    train(config)
+    seen = events(config.output)
+    shown = {tuple(image.step for image in seen.Images(tag)) for tag in seen.Tags()["images"]}
+    assert shown == {(2, 4, 5)}
+    assert saved == [3, 5]
 
 
 def test_events_of_a_run_that_was_cut_off_do_not_come_twice(tmp_path: Path) -> None:

@@ -61,5 +61,5 @@ def test_validation_is_the_mean_over_every_nth_frame_of_every_density(
 
 
 def test_validation_needs_ground_truth(write_sequence: Callable[..., Path]) -> None:
-    with pytest.raises(ValueError, match=r"ground_truth/ in .*wall to validate with"):
+    with pytest.raises(ValueError, match=r"ground_truth in .*wall to validate with"):
         open_parts((write_sequence(truth=False),), ("sparse_depth",))

@@ -21,6 +21,9 @@ OptionalPreset = Annotated[
     Literal["void", "kitti"] | None, tyro.conf.arg(metavar="{void,kitti}", help_behavior_hint="")
 ]
 
+OptionalWeightsName = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
+"""What weights are to be called."""
+
 Precision = Literal["auto", "float32", "bfloat16"]
 Device = Annotated[str, tyro.conf.arg(metavar="DEVICE")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Complete a sequence folder, or one frame from files, to dense depth.
+    """Complete a sequence folder, a list of frames, or one frame from files, to dense depth.
 
     Of a sequence:  kbnet complete SEQUENCE --output OUT
+
+    Of a list:      kbnet complete data/kitti/test.csv --output OUT --weights kitti --zip
 
     Of one frame:   kbnet complete --image a.png --sparse-depth a_sparse.png --intrinsics K.txt --output OUT
 
@@ -37,13 +39,13 @@ class Command:
     """
 
     sequence: OptionalSequenceFolder = None
-    """Sequence folder: K.txt, image/ and sparse depth."""
+    """Sequence folder (K.txt, image/ and sparse depth), or a .csv list of frames."""
     output: Folder
     """Folder for the results."""
     image: OptionalFile = None
     """In place of a sequence: the image of one frame, 8-bit RGB."""
     sparse_depth: SparseDepth = None
-    """With --image: 16-bit PNG, metres x 256. Of a sequence: the folder inside it (default: sparse_depth)."""
+    """With --image: 16-bit PNG, metres x 256. Else the folder in the sequence, or column (default: sparse_depth)."""
     intrinsics: OptionalFile = None
     """With --image: the 3x3 camera matrix, as text or .npy."""
     weights: Weights = "indoor"
@@ -56,6 +58,8 @@ class Command:
     """Write OUT/cloud/<name>.ply too: a coloured point cloud in the camera's axes, metres."""
     picture: Switch = False
     """Write OUT/picture/<name>.png too: image, sparse points, depth, and the error if there is ground truth."""
+    zip: Switch = False
+    """Write OUT/<name of the source>.zip too, with all depth maps at its root, as the KITTI benchmark takes them."""
     overwrite: Switch = False
     """Complete frames again whose files exist."""
     device: Device = "auto"
@@ -66,12 +70,16 @@ class Command:
     def run(self) -> None:
         """Complete what is not done yet."""
         frames = self._frames()
+        if self.zip:
+            _check_names_for_zip(frames)
         pending = {name: read for name, read in frames.items() if self.overwrite or not self._done(name)}
         if pending:
             self._complete(pending)
         counted = f"completed {len(pending)} of {len(frames)} frames in {self.output}"
         skipped = len(frames) - len(pending)
         print(counted + (f"; skipped {skipped} that were done (--overwrite does them again)" if skipped else ""))
+        if self.zip:
+            self._write_zip(frames)
 
     def _complete(self, pending: dict[str, Callable[[], Frame]]) -> None:
         import kbnet
@@ -95,15 +103,15 @@ class Command:
         """How to read each frame, by name."""
         if (self.sequence is None) == (self.image is None):
             got = "neither" if self.image is None else "both"
-            raise ValueError(f"expected a sequence folder or --image, got {got}; see kbnet complete --help")
+            raise ValueError(f"expected a sequence folder, a list or --image, got {got}; see kbnet complete --help")
         if self.sequence is None:
             return self._single_frame()
-        from kbnet.data.sequence import Sequence
+        from kbnet.data.frame_source import open_frames
 
         if self.intrinsics is not None:
-            raise ValueError(f"a sequence has its own K.txt; leave out --intrinsics {self.intrinsics}")
-        sequence = Sequence(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
-        return {name: partial(sequence.frame, index) for index, name in enumerate(sequence.names)}
+            raise ValueError(f"a sequence or list has its own intrinsics; leave out --intrinsics {self.intrinsics}")
+        source = open_frames(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
+        return {name: partial(source.frame, index) for index, name in enumerate(source.names)}
 
     def _single_frame(self) -> dict[str, Callable[[], Frame]]:
         from kbnet.data.depth_png import read_depth_png
@@ -151,3 +159,25 @@ class Command:
             with atomic_path(files["npy"]) as temporary:
                 np.save(temporary, depth)
         write_depth_png(files["depth"], depth)
+
+    def _write_zip(self, names: Iterable[str]) -> None:
+        from zipfile import ZipFile
+
+        from kbnet.atomic import atomic_path
+
+        source = self.sequence or self.image
+        assert source is not None
+        path = self.output / f"{source.resolve().stem if source.is_file() else source.resolve().name}.zip"
+        with atomic_path(path) as temporary, ZipFile(temporary, "w") as archive:  # stored: a PNG is compressed already
+            for name in names:
+                archive.write(self._files(name)["depth"], f"{name}.png")
+        print(f"wrote {path}")
+
+
+def _check_names_for_zip(names: Iterable[str]) -> None:
+    for name in names:
+        if "/" in name or "\\" in name:
+            raise ValueError(
+                f"expected names without slashes for --zip, since its files lie at the root, got '{name}'; "
+                "leave out --zip, or rename the frames"
+            )

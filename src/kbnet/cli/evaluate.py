@@ -1,50 +1,54 @@
-"""``kbnet evaluate``: errors and speed on sequences with ground truth, beside interpolation, as table, JSON and CSV."""
+"""``kbnet evaluate``: errors and speed on frames with ground truth, beside interpolation, as table, JSON and CSV."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from kbnet.cli.arguments import (
-    Device,
-    OptionalFolder,
-    OptionalPreset,
-    Precision,
-    SequenceFolders,
-    SparseDepthFolders,
-    Switch,
-    Weights,
-)
+import tyro
+
+from kbnet.cli.arguments import Device, OptionalFolder, OptionalPreset, Precision, SparseDepthFolders, Switch
+from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kbnet.evaluation import Part
+    from kbnet.completion import DepthCompleter
+    from kbnet.evaluation import Method, Part
     from kbnet.summary import Summary
 
-PIPED_WIDTH = 200
-"""Columns a table may take where stdout is no terminal, so that nothing is cut off in a file."""
+Sources = Annotated[
+    tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SEQUENCE|LIST ...", help_behavior_hint="(required)")
+]
+FAR = 50.0
+"""Depth in metres; a network that reaches beyond it was not made for the indoor limits."""
+
+SeveralWeights = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME|FILE ...")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Measure completed depth on sequences with ground truth: errors, their spread over frames, and speed."""
+    """Measure completed depth on frames with ground truth: errors, their spread over frames, and time."""
 
-    sequences: SequenceFolders
-    """Sequence folders: K.txt, image/, sparse depth and ground_truth/."""
-    weights: Weights = "indoor"
-    """Bundled weights by name, a .safetensors file, or a published .pth (which needs --preset)."""
+    sources: Sources
+    """Sequence folders (K.txt, image/, sparse depth and ground_truth/) and .csv lists of frames."""
+    weights: SeveralWeights = ("indoor",)
+    """Bundled or local weights by name, .safetensors files, or published .pth (which need --preset). Several are
+    measured side by side."""
     sparse_depth: SparseDepthFolders = ("sparse_depth",)
-    """Folders of sparse depth inside each sequence, such as sparse_depth_500; each is evaluated."""
+    """Folders of sparse depth in each sequence, or columns of lists, such as sparse_depth_500; each is evaluated."""
     baselines: Switch = False
     """Evaluate nearest and linear interpolation of the sparse points too."""
     preset: OptionalPreset = None
     """Ground truth to judge: 0.2 to 5 m (void, the default) or 0 to 100 m (kitti). Architecture of a published .pth."""
     every: int = 1
     """Evaluate every Nth frame."""
+    published_timing: Switch = False
+    """Time networks the published way: the forward call alone, without waiting for the GPU, with the first frame."""
     output: OptionalFolder = None
-    """Folder for summary.json and frames.csv."""
+    """Folder for summary.json, frames.csv and table.txt."""
     device: Device = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, ..."""
     precision: Precision = "auto"
@@ -52,101 +56,132 @@ class Command:
 
     def run(self) -> None:
         """Evaluate, print the table, write the files."""
-        import kbnet
         from kbnet.cli.progress import frame_progress
-        from kbnet.evaluation import EVALUATION_LIMITS, baseline_methods, evaluate, network_method
+        from kbnet.evaluation import EVALUATION_LIMITS, PUBLISHED_TIMING, TIMING, baseline_methods, evaluate
         from kbnet.summary import write_summary
 
         parts = self._parts()
+        networks = self._networks()
         limits = EVALUATION_LIMITS[self.preset or "void"]
-        architecture = self.preset if Path(self.weights).suffix == ".pth" else None
-        completer = kbnet.load(self.weights, preset=architecture, device=self.device, precision=self.precision)
-        methods = [network_method(completer)] + (baseline_methods() if self.baselines else [])
+        timing = PUBLISHED_TIMING if self.published_timing else TIMING
+        settings = self._settings(parts, networks, limits, timing) if self.output else {}
         with frame_progress() as progress:
             task = progress.add_task("evaluating", total=sum(len(part.frames(self.every)) for part in parts))
             summary = evaluate(
                 parts,
-                methods,
+                self._methods(networks) + (baseline_methods() if self.baselines else []),
                 limits=limits,
                 every=self.every,
                 table=self.output / "frames.csv" if self.output else None,
                 on_frame=lambda: progress.advance(task),
             )
-        _print_table(_table(summary))
-        print(f"mean ± standard deviation over frames; ground truth between {limits[0]:g} and {limits[1]:g} m")
         if self.output:
-            settings = {
-                "weights": self.weights,
-                "sequences": [str(folder) for folder in self.sequences],
-                "sparse_depth": list(self.sparse_depth),
-                "limits_m": list(limits),
-                "every": self.every,
-                "device": str(completer.device),
-                "precision": completer.precision,
-            }
             write_summary(self.output / "summary.json", summary, settings)
-            print(f"wrote {self.output / 'summary.json'} and {self.output / 'frames.csv'}")
+        notes = [
+            f"mean, ± standard deviation over frames; ground truth between {limits[0]:g} and {limits[1]:g} m",
+            f"time: {timing}",
+        ]
+        table = _table(summary, " (published way)" if self.published_timing else "")
+        show_table(table, notes, self.output / "table.txt" if self.output else None)
+        if self.output:
+            print(f"wrote summary.json, frames.csv and table.txt to {self.output}")
 
     def _parts(self) -> list[Part]:
-        from kbnet.data.sequence import Sequence
+        from kbnet.data.frame_source import open_frames
         from kbnet.evaluation import Part
 
-        if not self.sequences:
-            raise ValueError("expected at least one sequence folder, got none; see kbnet evaluate --help")
+        if not self.sources:
+            raise ValueError("expected at least one sequence folder or list, got none; see kbnet evaluate --help")
         if self.every < 1:
             raise ValueError(f"expected --every of at least 1 frame, got {self.every}; 1 evaluates every frame")
-        names = distinct_names(self.sequences)
         return [
-            Part(Sequence(folder, sparse_depth=sparse_depth), name, sparse_depth)
+            Part(open_frames(path, sparse_depth=sparse_depth), name, sparse_depth)
             for sparse_depth in dict.fromkeys(self.sparse_depth)
-            for name, folder in names.items()
+            for name, path in distinct_names(self.sources).items()
         ]
 
+    def _named_weights(self) -> dict[str, Path]:
+        """The weights by their method's name in tables: ``kbnet``, or where there are several, their own."""
+        named = distinct_names(tuple(Path(weights) for weights in self.weights))
+        return named if len(named) != 1 else {"kbnet": Path(self.weights[0])}
 
-def distinct_names(folders: tuple[Path, ...]) -> dict[str, Path]:
-    """Name folders by their last part, or by as many of their last parts as it takes to tell them apart.
+    def _networks(self) -> dict[str, DepthCompleter]:
+        import kbnet
+
+        networks = {
+            name: kbnet.load(
+                str(weights),
+                preset=self.preset if weights.suffix == ".pth" else None,
+                device=self.device,
+                precision=self.precision,
+            )
+            for name, weights in self._named_weights().items()
+        }
+        if not networks:
+            raise ValueError("expected a name or a file after --weights, got none")
+        for name, completer in networks.items():
+            if self.preset is None and completer.config.max_depth > FAR:
+                what = f"{name} is made for depth to {completer.config.max_depth:g} m but judged to 5 m"
+                warnings.warn(f"{what}; --preset kitti judges to 100 m", stacklevel=2)
+        return networks
+
+    def _settings(
+        self, parts: list[Part], networks: dict[str, DepthCompleter], limits: tuple[float, float], timing: str
+    ) -> dict[str, object]:
+        from kbnet.evaluation import run_settings
+        from kbnet.network.weights import find_weights
+
+        from_files = {name: (find_weights(path), networks[name]) for name, path in self._named_weights().items()}
+        return run_settings(parts, from_files, limits=limits, every=self.every, timing=timing)
+
+    def _methods(self, networks: dict[str, DepthCompleter]) -> list[Method]:
+        from kbnet.evaluation import network_method, timed_as_published
+
+        methods = []
+        for name, completer in networks.items():
+            method = network_method(completer, name)
+            methods.append(timed_as_published(method, completer.network) if self.published_timing else method)
+        return methods
+
+
+def distinct_names(paths: tuple[Path, ...]) -> dict[str, Path]:
+    """Name paths by their last part, or by as many of their last parts as it takes to tell them apart.
+
+    Returns:
+        The paths as given, without repetitions, by name.
 
     Example:
         >>> list(distinct_names((Path("/a/train/room"), Path("/a/test/room"))))
         ['train/room', 'test/room']
     """
-    resolved = list(dict.fromkeys(folder.resolve() for folder in folders))
-    for count in range(1, max(len(folder.parts) for folder in resolved) + 1):
-        names = ["/".join(folder.parts[-count:]) for folder in resolved]
+    given: dict[Path, Path] = {}
+    for path in paths:
+        given.setdefault(path.resolve(), path)
+    names: list[str] = []
+    for count in range(1, max((len(path.parts) for path in given), default=0) + 1):
+        names = ["/".join(path.parts[-count:]) for path in given]
         if len(set(names)) == len(names):
             break
-    return dict(zip(names, resolved, strict=True))
+    return dict(zip(names, given.values(), strict=True))
 
 
-def _table(summary: Summary) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("sparse depth", "sequence", "method"):
-        table.add_column(name)
-    for name in ("frames", "MAE mm", "RMSE mm", "iMAE 1/km", "iRMSE 1/km", "ms/frame", "frames/s"):
-        table.add_column(name, justify="right")
+def _table(summary: Summary, timing: str) -> Table:
+    table = new_table(
+        ("sparse depth", "sequence", "method"),
+        ("frames", *ERROR_COLUMNS, f"total s{timing}", f"ms/frame{timing}"),
+    )
     last = None
     for row in summary.rows():
         group = (row.sparse_depth, row.sequence)
         if last not in (None, group):
             table.add_section()
         last = group
-        pairs = zip(row.mean.as_array(), row.std.as_array(), strict=True)
-        speed = [row.milliseconds, row.frames_per_second]
+        times = ((row.total_seconds, 2), (row.milliseconds, 1))
         table.add_row(
             *group,
             row.method,
             str(row.frames),
-            *(f"{mean:.2f} ± {std:.2f}" for mean, std in pairs),
-            *("-" if value is None else f"{value:.1f}" for value in speed),
+            *error_cells(row.mean, row.std),
+            *("-" if value is None else f"{value:.{digits}f}" for value, digits in times),
         )
     return table
-
-
-def _print_table(table: Table) -> None:
-    from rich.console import Console
-
-    console = Console()
-    (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table)

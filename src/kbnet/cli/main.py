@@ -3,7 +3,8 @@
 How a command is declared (nothing is registered anywhere; the folder is the list):
 
 - ``cli/<name>.py`` is ``kbnet <name>``; ``cli/<group>/<name>.py`` is ``kbnet <group> <name>``; ``_`` in a file name
-  is ``-`` on the command line (``cli/prepare/nyu_v2.py`` is ``kbnet prepare nyu-v2``).
+  is ``-`` on the command line (``cli/prepare/nyu_v2.py`` is ``kbnet prepare nyu-v2``), and a ``_`` at its end keeps a
+  word of Python's apart (``cli/weights/import_.py`` is ``kbnet weights import``).
 - The module defines, at its top level, a frozen dataclass called exactly ``Command`` with a method
   ``run(self) -> None``. A ``.py`` file here without a top-level ``class Command`` is not a command.
 - The first line of the docstring of ``Command`` is the summary in ``kbnet --help``; it is read from the source, the
@@ -28,6 +29,7 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
+import keyword
 import os
 import sys
 import traceback
@@ -46,7 +48,10 @@ EXTRAS = {
     "tensorboard": "train",
     "tomlkit": "train",
     "matplotlib": "report",
+    "pooch": "datasets",
+    "requests": "datasets",
     "skimage": "demo",
+    "sklearn": "datasets",
 }
 """Which extra of kbnet brings an optional package."""
 
@@ -110,7 +115,7 @@ def _dispatch(arguments: list[str]) -> int:
         if first not in known:
             raise ValueError(_unknown(first, list(known), prog))
         words, arguments = [*words, first], arguments[1:]
-        folder = folder / first.replace("-", "_")
+        folder = folder / _module_name(first)
         if not folder.is_dir():
             _load(words, arguments).run()
             return 0
@@ -118,7 +123,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _load(words: list[str], arguments: list[str]) -> Any:
     """Import one command's module and let it, or tyro, read its arguments."""
-    module = importlib.import_module(".".join(["kbnet.cli", *(word.replace("-", "_") for word in words)]))
+    module = importlib.import_module(".".join(["kbnet.cli", *map(_module_name, words)]))
     if hasattr(module, "parse"):
         return module.parse(arguments)
     import tyro
@@ -150,7 +155,12 @@ def _unknown(word: str, known: list[str], prog: str) -> str:
 
 
 def _command_name(path: Path) -> str:
-    return path.stem.replace("_", "-")
+    return path.stem.rstrip("_").replace("_", "-")
+
+
+def _module_name(word: str) -> str:
+    name = word.replace("-", "_")
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _first_line(node: ast.ClassDef | ast.Module) -> str:

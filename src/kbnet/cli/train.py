@@ -1,4 +1,4 @@
-"""``kbnet train``: from sequence folders to weights, without labels."""
+"""``kbnet train``: from sequence folders and frame lists to weights, without labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Command:
-    """Train a depth network on sequence folders, without labels.
+    """Train a depth network on sequence folders or lists of frames, without labels.
 
     Example:  kbnet train SEQUENCE --output runs/first --augmentation.crop 240 320
 
     Defaults come from --preset, then --config, then the flags. --resume takes them all from its run folder.
+    --initial-weights brings the network settings of these weights, in place of the preset's.
     """
 
     preset: Literal["void", "kitti"] = "void"
@@ -43,11 +44,19 @@ class Command:
         """Train, showing progress, and say where the weights are."""
         from kbnet.training.loop import train
 
+        if self.training.initial_weights is not None and self.resume is None and _is_first_process():
+            self._say_what_weights_bring(self.training.initial_weights)
         with _progress() as show:
             weights = train(self.training, resume=self.resume is not None, on_report=show)
         if _is_first_process():
             print(f"weights  {weights}")
             print(f"curves   tensorboard --logdir {self.training.output}")
+
+    def _say_what_weights_bring(self, source: str) -> None:
+        from kbnet.training.networks import differing_settings
+
+        different = differing_settings(self.training.network, TrainingConfig.preset(self.preset).network)
+        print(f"start    {source}" + (f"; unlike the preset {self.preset}: {different}" if different else ""))
 
 
 def _is_first_process() -> bool:
@@ -56,32 +65,49 @@ def _is_first_process() -> bool:
 
 
 def parse(argv: list[str]) -> Command:
-    """Read preset and files first, since they hold the defaults of every other flag."""
+    """Read preset, files and the name of initial weights first, since they hold the defaults of every other flag."""
     first = argparse.ArgumentParser(prog="kbnet train", add_help=False, allow_abbrev=False)
     first.add_argument("--preset", choices=["void", "kitti"], default="void")
     first.add_argument("--config", type=Path)
     first.add_argument("--resume", type=Path)
+    first.add_argument("--initial-weights", "--initial_weights")
     sources, _ = first.parse_known_args(argv)
     base = TrainingConfig.preset(sources.preset)
+    changes = {} if sources.config is None else _read_toml(sources.config)
+    initial_weights = sources.initial_weights or changes.get("initial_weights")
     if sources.resume is not None:
-        base = replace(_read_toml(sources.resume / "config.toml", base), output=sources.resume)
-    if sources.config is not None:
-        base = _read_toml(sources.config, base)
-    return tyro.cli(Command, args=argv, default=Command(training=base), prog="kbnet train")
+        file = sources.resume / "config.toml"
+        base = replace(_changed(base, _read_toml(file), file), output=sources.resume)
+    elif isinstance(initial_weights, str):
+        from kbnet.training.networks import settings_of_weights
+
+        base = replace(base, network=settings_of_weights(initial_weights, base.network))
+    default = base if sources.config is None else _changed(base, changes, sources.config)
+    command = tyro.cli(Command, args=argv, default=Command(training=default), prog="kbnet train")
+    if sources.resume is not None and _starts(command.training) != _starts(base):
+        raise ValueError("a run that is resumed goes on from its own weights; leave initial weights out, or --resume")
+    return command
 
 
-def _read_toml(path: Path, base: TrainingConfig) -> TrainingConfig:
+def _starts(training: TrainingConfig) -> tuple[str | None, str | None]:
+    return training.initial_weights, training.initial_pose_weights
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        table = tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
+        return tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
     except FileNotFoundError as error:
         raise FileNotFoundError(f"expected a training config {path}, but there is none; check the path") from error
     except (TOMLKitError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}; correct the line") from error
+
+
+def _changed(base: TrainingConfig, changes: dict[str, Any], path: Path) -> TrainingConfig:
     try:
-        return from_table(table, base)
+        return from_table(changes, base)
     except ValueError as error:
         raise ValueError(f"in {path}: {error}") from error
 

@@ -99,17 +99,7 @@ class Sequence:
             FileNotFoundError: the frame has no pose file.
             ValueError: the file is not a rigid 3x4 or 4x4 transform.
         """
-        path = self._pose_path(index)
-        numbers = read_numbers(path, "a camera-to-world pose")
-        if numbers.size not in (12, 16):
-            raise ValueError(
-                f"expected a camera-to-world pose as 3x4 or 4x4 numbers, got {numbers.size} in {path}; "
-                "write it row by row"
-            )
-        T_world_camera = np.eye(4)
-        T_world_camera[: numbers.size // 4] = numbers.reshape(-1, 4)
-        check_pose(T_world_camera, "the camera-to-world pose", where=f" in {path}")
-        return T_world_camera
+        return read_pose(self._pose_path(index))
 
     def triplet(self, index: int, gap: int) -> Triplet:
         """Read a frame with the images ``gap`` frames before and after it.
@@ -127,11 +117,8 @@ class Sequence:
                 f"use one of {self.triplet_indices(gap)}"
             )
         previous, next_ = index - gap, index + gap
-        poses: dict[str, FloatArray] = {}
-        if all(self._pose_path(i).is_file() for i in (previous, index, next_)):
-            T_world_current = self.pose(index)
-            for key, source in (("T_previous_current", previous), ("T_next_current", next_)):
-                poses[key] = np.linalg.solve(self.pose(source), T_world_current).astype(np.float32)
+        pose_paths = [self._pose_path(i) for i in (previous, index, next_)]
+        poses = relative_poses(*pose_paths) if all(path.is_file() for path in pose_paths) else {}
         return Triplet(self.frame(index), self.image(previous), self.image(next_), **poses)
 
     def triplet_indices(self, gap: int) -> range:
@@ -151,6 +138,44 @@ class Sequence:
 
     def _pose_path(self, index: int) -> Path:
         return self.folder / "absolute_pose" / f"{self.names[index]}.txt"
+
+
+def read_pose(path: str | Path) -> NDArray[np.float64]:
+    """Read where a camera was.
+
+    Args:
+        path: text of 3x4 or 4x4 numbers, camera to world, metres.
+
+    Returns:
+        ``T_world_camera``, (4, 4), float64, metres.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not a rigid 3x4 or 4x4 transform.
+    """
+    numbers = read_numbers(path, "a camera-to-world pose")
+    if numbers.size not in (12, 16):
+        raise ValueError(
+            f"expected a camera-to-world pose as 3x4 or 4x4 numbers, got {numbers.size} in {path}; write it row by row"
+        )
+    T_world_camera = np.eye(4)
+    T_world_camera[: numbers.size // 4] = numbers.reshape(-1, 4)
+    check_pose(T_world_camera, "the camera-to-world pose", where=f" in {path}")
+    return T_world_camera
+
+
+def relative_poses(previous: Path, current: Path, next_: Path) -> dict[str, FloatArray]:
+    """The motion to both neighbours from three pose files, as the arguments of `kbnet.frame.Triplet`.
+
+    ``T_previous_current = inverse(T_world_previous) @ T_world_current``, and likewise ``T_next_current``: (4, 4),
+    float32, metres.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_pose`.
+    """
+    T_world_current = read_pose(current)
+    sources = {"T_previous_current": previous, "T_next_current": next_}
+    return {key: np.linalg.solve(read_pose(path), T_world_current).astype(np.float32) for key, path in sources.items()}
 
 
 def _list_images(folder: Path) -> list[Path]:

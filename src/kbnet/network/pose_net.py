@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Literal, get_args
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kbnet.geometry.pose import transform_from_vector
+
+EncoderName = Literal["resnet18", "resnet34", "plain"]
+
+BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
+"""Residual blocks of the four stages."""
+
+PLAIN_CHANNELS = (16, 32, 64, 128, 256, 256, 256)
+PLAIN_KERNEL_SIZES = (7, 5, 3, 3, 3, 3, 3)
 
 POSE_SCALE = 0.01
 """Factor of the network's output: a fresh network predicts almost no motion."""
@@ -45,20 +56,44 @@ class ResidualBlock(nn.Module):
 
 
 class PoseNet(nn.Module):
-    """ResNet-18 with slim channels over a pair of images."""
+    """A convolutional encoder over a pair of images, and a head that turns its features into six numbers.
 
-    def __init__(self) -> None:
+    Encoders, all without biases, each convolution but the projections followed by BatchNorm and ReLU:
+
+    - ``resnet18``: ResNet-18 with slim channels, as published; released weights are of this one.
+    - ``resnet34``: the same with ResNet-34's numbers of blocks.
+    - ``plain``: seven convolutions of stride 2.
+
+    The published facts give only the filters of the last two. That ``resnet34`` keeps the slim channels, and that
+    ``plain`` has the kernels 7, 5, then 3 and the same head, is our reading; no published weights of them are known
+    to try it on.
+
+    Args:
+        encoder: one of the above.
+
+    Attributes:
+        encoder_name: which it is.
+        reduction: input pixels, along each side, to a pixel of the smallest features.
+
+    Raises:
+        ValueError: no encoder of that name.
+    """
+
+    def __init__(self, encoder: EncoderName = "resnet18") -> None:
         super().__init__()
-        channels, strides = (16, 32, 64, 128, 256), (1, 2, 2, 2)
-        self.stem = NormalisedConvolution(6, channels[0], kernel_size=7, stride=2)
-        self.stages = nn.Sequential(
-            *(
-                nn.Sequential(ResidualBlock(wide_in, wide_out, stride), ResidualBlock(wide_out, wide_out, 1))
-                for wide_in, wide_out, stride in zip(channels[:-1], channels[1:], strides, strict=True)
-            )
-        )
+        if encoder not in get_args(EncoderName):
+            raise ValueError(f"expected one of the pose encoders {', '.join(get_args(EncoderName))}, got '{encoder}'")
+        self.encoder_name = encoder
+        if encoder == "plain":
+            self.stem, self.stages = _plain_encoder()
+            self.stem_pool: nn.Module = nn.Identity()
+            self.reduction = 512
+        else:
+            self.stem, self.stages = _residual_encoder(BLOCKS[encoder])
+            self.stem_pool = nn.MaxPool2d(3, stride=2, padding=1)
+            self.reduction = 128
         self.head = nn.Sequential(
-            NormalisedConvolution(channels[-1], 256, stride=2),
+            NormalisedConvolution(256, 256, stride=2),
             NormalisedConvolution(256, 256, stride=2),
             nn.Conv2d(256, 6, 1, bias=False),
         )
@@ -76,6 +111,24 @@ class PoseNet(nn.Module):
         Returns:
             T_source_target, (B, 4, 4), float32; translation in metres (up to the scale that training finds).
         """
-        x = F.max_pool2d(self.stem(torch.cat([target, source], dim=1)), 3, stride=2, padding=1)
+        x = self.stem_pool(self.stem(torch.cat([target, source], dim=1)))
         vector = self.head(self.stages(x)).float().mean(dim=(2, 3))
         return transform_from_vector(POSE_SCALE * vector)
+
+
+def _residual_encoder(blocks: tuple[int, ...]) -> tuple[NormalisedConvolution, nn.Sequential]:
+    """Stem, and stages of 32, 64, 128 and 256 channels."""
+    stages = []
+    for stage, (wide_in, wide_out) in enumerate(pairwise((16, 32, 64, 128, 256))):
+        first = ResidualBlock(wide_in, wide_out, stride=1 if stage == 0 else 2)
+        others = [ResidualBlock(wide_out, wide_out, stride=1) for _ in range(1, blocks[stage])]
+        stages.append(nn.Sequential(first, *others))
+    return NormalisedConvolution(6, 16, kernel_size=7, stride=2), nn.Sequential(*stages)
+
+
+def _plain_encoder() -> tuple[NormalisedConvolution, nn.Sequential]:
+    layers = [
+        NormalisedConvolution(wide_in, wide_out, kernel_size, stride=2)
+        for (wide_in, wide_out), kernel_size in zip(pairwise((6, *PLAIN_CHANNELS)), PLAIN_KERNEL_SIZES, strict=True)
+    ]
+    return layers[0], nn.Sequential(*layers[1:])

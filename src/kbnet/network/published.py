@@ -7,15 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-Group = dict[str, Tensor]
+from kbnet.network.config import PRESETS
+from kbnet.network.fit import misfit
+from kbnet.network.kbnet import KBNet
+from kbnet.network.pose_net import PoseNet
+from kbnet.network.safetensors_file import DEPTH_FORMAT, NETWORKS, POSE_FORMAT
+
+Checkpoint = dict[str, Any]
 
 _DEPTH_GROUPS = ("sparse_to_dense_pool_state_dict", "encoder_state_dict", "decoder_state_dict")
 _POSE_GROUPS = ("encoder_state_dict", "decoder_state_dict")
+_ONLY_IN_POSE = "module.conv1.conv.weight"
+"""First convolution of the published PoseNet's encoder, of any kind; KBNet's encoder has no such name."""
 
 
-def read_published(path: Path) -> dict[str, Any]:
+def read_published(path: Path) -> Checkpoint:
     """Read a published ``.pth`` without running any code in it.
 
     Raises:
@@ -39,52 +47,80 @@ def read_published(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def depth_state_from_published(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """State dict of :class:`kbnet.network.kbnet.KBNet` from a published KBNet checkpoint.
+def holds_pose_network(checkpoint: Checkpoint) -> bool:
+    """Whether a published checkpoint is one of a PoseNet."""
+    encoder = checkpoint.get("encoder_state_dict")
+    return isinstance(encoder, dict) and _ONLY_IN_POSE in encoder and _DEPTH_GROUPS[0] not in checkpoint
+
+
+def fill_depth_network(network: KBNet, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
+    """Give a network the weights of a published KBNet checkpoint.
 
     The image branch of the fourth backprojection layer, which nothing reads, is left behind.
 
+    Args:
+        network: to be filled; its config must be that of the checkpoint.
+        checkpoint: what :func:`read_published` gave.
+        origin: what the checkpoint is called in an error.
+
     Raises:
-        ValueError: a key has no counterpart, or a group is missing.
+        ValueError: the checkpoint does not fit; every name that does not is named, as published.
     """
-    return _rename(_flatten(checkpoint, _DEPTH_GROUPS), _depth_names())
+    if holds_pose_network(checkpoint):
+        raise ValueError(f"expected weights of a {NETWORKS[DEPTH_FORMAT]}, but {origin} holds {NETWORKS[POSE_FORMAT]}")
+    remedy = f"was it trained with another preset (there are {', '.join(PRESETS)}), or is it of another architecture?"
+    _fill(network, _tensors(checkpoint, _DEPTH_GROUPS), depth_names(), f"{origin} does not fit this KBNet", remedy)
 
 
-def pose_state_from_published(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """State dict of :class:`kbnet.network.pose_net.PoseNet` from a published PoseNet checkpoint.
+def fill_pose_network(network: PoseNet, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
+    """Give a network of encoder ``resnet18`` the weights of a published PoseNet checkpoint.
 
     The projections of blocks that keep their shape, which nothing reads, are left behind.
 
+    Args:
+        network: to be filled.
+        checkpoint: what :func:`read_published` gave.
+        origin: what the checkpoint is called in an error.
+
     Raises:
-        ValueError: a key has no counterpart, or a group is missing.
+        ValueError: the checkpoint does not fit; every name that does not is named, as published.
     """
-    return _rename(_flatten(checkpoint, _POSE_GROUPS), _pose_names())
+    if _DEPTH_GROUPS[0] in checkpoint:
+        raise ValueError(f"expected weights of a {NETWORKS[POSE_FORMAT]}, but {origin} holds {NETWORKS[DEPTH_FORMAT]}")
+    remedy = "is it of another architecture? Published PoseNets have the encoder resnet18"
+    _fill(network, _tensors(checkpoint, _POSE_GROUPS), pose_names(), f"{origin} does not fit this PoseNet", remedy)
 
 
-def _flatten(checkpoint: dict[str, Any], groups: tuple[str, ...]) -> Group:
-    """All tensors under '<group>.<name>', without the 'module.' of every name."""
-    if missing := [group for group in groups if not isinstance(checkpoint.get(group), dict)]:
+def _tensors(checkpoint: Checkpoint, groups: tuple[str, ...]) -> dict[str, Any]:
+    """All that lies under '<group>.<name>', without the 'module.' of every name; a missing group is empty."""
+    found = {group: checkpoint.get(group) for group in groups}
+    if not any(isinstance(tensors, dict) for tensors in found.values()):
         raise ValueError(
-            f"expected a published checkpoint with the groups {', '.join(groups)}, but {', '.join(missing)} "
-            f"is missing (it has {', '.join(map(str, checkpoint))}); was this file saved by another program?"
+            f"expected a published checkpoint with the groups {', '.join(groups)}, but it has none of them "
+            f"(it has {', '.join(map(str, checkpoint)) or 'nothing'}); was this file saved by another program?"
         )
     return {
-        f"{group.removesuffix('_state_dict')}.{name.removeprefix('module.')}": tensor
-        for group in groups
-        for name, tensor in checkpoint[group].items()
+        f"{group.removesuffix('_state_dict')}.{str(name).removeprefix('module.')}": tensor
+        for group, tensors in found.items()
+        if isinstance(tensors, dict)
+        for name, tensor in tensors.items()
     }
 
 
-def _rename(tensors: Group, names: dict[str, str | None]) -> Group:
-    if unknown := sorted(tensors.keys() - names.keys()):
-        raise ValueError(
-            f"the checkpoint holds {', '.join(unknown)}, which this network does not have: "
-            "it is of another architecture"
-        )
-    return {ours: tensor for theirs, tensor in tensors.items() if (ours := names[theirs]) is not None}
+def _fill(
+    network: nn.Module, tensors: dict[str, Any], names: dict[str, str | None], complaint: str, remedy: str
+) -> None:
+    read = {theirs: ours for theirs, ours in names.items() if ours is not None}
+    stored = {theirs: tensor for theirs, tensor in tensors.items() if theirs in read or theirs not in names}
+    shapes = {ours: tuple(tensor.shape) for ours, tensor in network.state_dict().items()}
+    if described := misfit({theirs: shapes[ours] for theirs, ours in read.items()}, stored):
+        raise ValueError(f"{complaint}: {described}; {remedy}")
+    state: dict[str, Tensor] = {read[theirs]: tensor for theirs, tensor in stored.items()}
+    network.load_state_dict(state)
 
 
-def _depth_names() -> dict[str, str | None]:
+def depth_names() -> dict[str, str | None]:
+    """Our name of every published weight of KBNet; None where nothing reads it."""
     names: dict[str, str | None] = {
         "sparse_to_dense_pool.conv.conv.weight": "pool.convolution.weight",
         "encoder.conv0_image.conv.weight": "encoder.image_stem.weight",
@@ -109,7 +145,8 @@ def _depth_names() -> dict[str, str | None]:
     return names
 
 
-def _pose_names() -> dict[str, str | None]:
+def pose_names() -> dict[str, str | None]:
+    """Our name of every published weight of PoseNet; None where nothing reads it."""
     names: dict[str, str | None] = {"decoder.conv.2.conv.weight": "head.2.weight"}
     layers = {"encoder.conv1": "stem", "decoder.conv.0": "head.0", "decoder.conv.1": "head.1"}
     for stage in range(4):

@@ -19,6 +19,7 @@ from kbnet.network.config import KBNetConfig
 _Integers = Annotated[tuple[int, ...], arg(metavar="INT ...")]
 _Numbers = Annotated[tuple[float, ...], arg(metavar="FLOAT ...")]
 _Names = Annotated[tuple[str, ...], arg(metavar="NAME ...")]
+_Weights = Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint="")]
 _Sequences = Annotated[tuple[Path, ...], arg(metavar="SEQUENCE ...", help_behavior_hint="")]
 
 
@@ -68,7 +69,7 @@ class ValidationConfig:
     """Judging the network while it trains. The defaults are the published ones for VOID."""
 
     sequences: _Sequences = ()
-    """Sequence folders with ground truth; none = no validation, and the last weights count as the best."""
+    """Sequence folders or lists with ground truth; none = no validation, and the last weights count as the best."""
     from_step: int = 5000
     """First step at which to judge."""
     every_steps: int = 1000
@@ -93,22 +94,26 @@ class TrainingConfig:
     """A training run. The defaults are the published ones for VOID 1500."""
 
     sequences: tyro.conf.Positional[_Sequences] = ()
-    """Sequence folders to train on."""
+    """Sequence folders, or .csv lists of frames, to train on."""
     output: Annotated[Path, arg(metavar="FOLDER")] = Path("runs/kbnet")
     """Run folder: resolved config, log, events, weights and the state to resume from."""
     sparse_depth: _Names = ("sparse_depth",)
-    """Folder of sparse depth inside every sequence; of several, one is drawn for every sample."""
+    """Folder of sparse depth inside every sequence, or column of a list; of several, one is drawn for every sample."""
     gaps: _Integers = (1,)
-    """Frames between neighbours: one number for all sequences, or one for each."""
+    """Frames between neighbours: one number for all sequences, or one for each. A list of frames names its own."""
     network: KBNetConfig = field(default_factory=KBNetConfig)
     losses: LossWeights = field(default_factory=LossWeights)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
-    initial_weights: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
-    """Weights to start from (.safetensors), of a network with the same config."""
+    initial_weights: _Weights = None
+    """Start from these: a name (kbnet weights list), .safetensors, or published .pth. They bring their [network]."""
     poses: Literal["network", "known"] = "network"
     """network: a pose network learns the camera's motion, as published. known: where a sequence has poses, those."""
+    pose_encoder: Literal["resnet18", "resnet34", "plain"] = "resnet18"
+    """Encoder of the pose network. resnet18: as published. plain: seven convolutions."""
+    initial_pose_weights: _Weights = None
+    """Start the pose network from these: a name, pose.safetensors of a run, or a published .pth."""
     batch_size: int = 8
     """Samples a step in each process."""
     gradient_clip: float = 0.0
@@ -158,7 +163,8 @@ class TrainingConfig:
             self,
             sequences=tuple(Path(path.name) for path in self.sequences),
             output=Path(self.output.name),
-            initial_weights=None if self.initial_weights is None else Path(self.initial_weights.name),
+            initial_weights=self.initial_weights and Path(self.initial_weights).name,
+            initial_pose_weights=self.initial_pose_weights and Path(self.initial_pose_weights).name,
             validation=dataclasses.replace(
                 self.validation, sequences=tuple(Path(path.name) for path in self.validation.sequences)
             ),

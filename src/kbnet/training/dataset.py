@@ -9,7 +9,7 @@ import numpy as np
 from torch.utils.data import Dataset, Sampler
 
 from kbnet.data.augment import AugmentationConfig, augment, check_crop
-from kbnet.data.sequence import Sequence
+from kbnet.data.frame_source import FrameSource, open_frames
 from kbnet.network.config import KBNetConfig
 from kbnet.training.batch import TripletBatch, make_sample
 from kbnet.training.config import TrainingConfig
@@ -28,22 +28,22 @@ class SampleKey:
 
 
 class TripletDataset(Dataset[TripletBatch]):
-    """Augmented triplets of several sequences.
+    """Augmented triplets of several sequences and lists of frames.
 
     Args:
-        sequences: each given once for every folder of sparse depth to draw from.
-        gaps: neighbour gap of every sequence, frames.
+        sources: each given once for every folder or column of sparse depth to draw from.
+        gaps: neighbour gap of every source, frames; a list names its own neighbours.
         augmentation: what is drawn for every sample.
         network: decides outlier removal and scaffold.
         seed: of every draw.
 
     Raises:
-        ValueError: a sequence is too short for its gap, or its first image is smaller than the crop.
+        ValueError: a source has no frame with both neighbours, or its first image is smaller than the crop.
     """
 
     def __init__(
         self,
-        sequences: list[tuple[Sequence, ...]],
+        sources: list[tuple[FrameSource, ...]],
         gaps: list[int],
         augmentation: AugmentationConfig,
         network: KBNetConfig,
@@ -51,14 +51,14 @@ class TripletDataset(Dataset[TripletBatch]):
     ) -> None:
         self._frames = [
             (densities, index, gap)
-            for densities, gap in zip(sequences, gaps, strict=True)
+            for densities, gap in zip(sources, gaps, strict=True)
             for index in densities[0].triplet_indices(gap)
         ]
-        for densities in sequences:
+        for densities in sources:
             height, width = densities[0].image(0).shape[:2]
             where = f"frame '{densities[0].names[0]}' of {densities[0].folder}"
             check_crop(augmentation.crop, (height, width), where)
-        self.all_poses_known = all(densities[0].has_poses for densities in sequences)
+        self.all_poses_known = all(densities[0].has_poses for densities in sources)
         self.augmentation = augmentation
         self.network = network
         self.seed = seed
@@ -71,30 +71,28 @@ class TripletDataset(Dataset[TripletBatch]):
         """Read and augment one sample; the same key gives the same sample, whoever asks and when."""
         densities, frame_index, gap = self._frames[key.index]
         generator = np.random.default_rng([self.seed, _AUGMENTATION, key.epoch, key.index])
-        sequence = densities[generator.integers(len(densities))]
-        triplet = sequence.triplet(frame_index, gap)
+        source = densities[generator.integers(len(densities))]
+        triplet = source.triplet(frame_index, gap)
         augmented = augment(triplet, self.augmentation, generator, key.augmentation_probability)
-        return make_sample(augmented, self.network, f"{sequence.name}/{triplet.frame.name}")
+        return make_sample(augmented, self.network, f"{source.name}/{triplet.frame.name}")
 
 
 def open_dataset(config: TrainingConfig) -> TripletDataset:
     """The samples of a run.
 
     Raises:
-        FileNotFoundError: a sequence, or something in it, is missing.
-        ValueError: a sequence does not fit the config.
+        FileNotFoundError: a sequence or list, or something in it, is missing.
+        ValueError: a sequence or list does not fit the config.
     """
-    sequences = [
-        tuple(Sequence(folder, sparse_depth=name) for name in config.sparse_depth) for folder in config.sequences
-    ]
-    for first, *_ in sequences:
+    sources = [tuple(open_frames(path, sparse_depth=name) for name in config.sparse_depth) for path in config.sequences]
+    for first, *_ in sources:
         if config.losses.supervised > 0 and not first.has_ground_truth:
             raise ValueError(
-                f"expected a folder ground_truth/ in {first.folder} for the supervised loss, but there is none; "
-                "add it, leave the sequence out, or set --losses.supervised 0"
+                f"expected ground_truth in {first.folder} for the supervised loss, but there is none; "
+                "add the folder (or the column of a list), leave this source out, or set --losses.supervised 0"
             )
-    gaps = list(config.gaps) * (len(sequences) if len(config.gaps) == 1 else 1)
-    return TripletDataset(sequences, gaps, config.augmentation, config.network, config.seed)
+    gaps = list(config.gaps) * (len(sources) if len(config.gaps) == 1 else 1)
+    return TripletDataset(sources, gaps, config.augmentation, config.network, config.seed)
 
 
 class BatchPlan(Sampler[list[SampleKey]]):

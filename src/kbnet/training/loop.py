@@ -17,26 +17,28 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from kbnet.atomic import atomic_path
 from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
-from kbnet.network.pose_net import PoseNet
-from kbnet.network.weights import load_network, save_network
+from kbnet.network.pose_weights import save_pose_network
+from kbnet.network.weights import save_network
 from kbnet.training.batch import TripletBatch
 from kbnet.training.checkpoint import STATE_FILE, load_state, save_state
 from kbnet.training.config import TrainingConfig, to_table
-from kbnet.training.dataset import BatchPlan, TripletDataset, open_dataset
+from kbnet.training.dataset import BatchPlan, open_dataset
 from kbnet.training.interruption import Interrupted, stop_signals
 from kbnet.training.loader import open_loader, read_batches
 from kbnet.training.monitor import Monitor, Report
+from kbnet.training.networks import build_networks
 from kbnet.training.schedule import learning_rate, total_steps
 from kbnet.training.step import StepResult, TrainingStep
 from kbnet.training.validation import is_best, open_parts, validate
 
 BEST_WEIGHTS = "best.safetensors"
 LAST_WEIGHTS = "last.safetensors"
+POSE_WEIGHTS = "pose.safetensors"
 CONFIG_FILE = "config.toml"
 
 
 def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[Report], None] | None = None) -> Path:
-    """Train a depth network on sequences.
+    """Train a depth network on sequence folders and frame lists.
 
     Args:
         config: the run.
@@ -53,7 +55,9 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
     if not config.sequences:
-        raise ValueError("expected at least one sequence folder to train on, got none; name them on the command line")
+        raise ValueError(
+            "expected at least one sequence folder or frame list to train on, got none; name them on the command line"
+        )
     if not resume and (config.output / STATE_FILE).exists():
         raise ValueError(
             f"{config.output} holds a run already; go on with --resume {config.output}, or choose another --output"
@@ -86,7 +90,7 @@ class Run:
         self.steps = total_steps(config.schedule, self.steps_per_epoch)
 
         seed_everything(config.seed, verbose=False)
-        network, pose_network = _build_networks(config, dataset)
+        network, pose_network = build_networks(config, all_poses_known=dataset.all_poses_known, read_weights=not resume)
         step_module = TrainingStep(
             network,
             pose_network,
@@ -101,7 +105,7 @@ class Run:
         if config.average_decay:
             blend = get_ema_multi_avg_fn(config.average_decay)  # type: ignore[no-untyped-call]
             self.average = AveragedModel(network, multi_avg_fn=blend, use_buffers=True)
-        self.network = network
+        self.network, self.pose_network = network, pose_network
         self.step = 0
         self.best: DepthErrors | None = None
         state = load_state(config.output) if resume else None
@@ -208,10 +212,12 @@ class Run:
         self.fabric.barrier()
 
     def _save(self) -> None:
-        """Write the state and the last weights; without validation the last are the best."""
+        """Write the state and the last weights of both networks; without validation the last are the best."""
         if self.fabric.is_global_zero:
             self._write_state()
             self._save_weights(LAST_WEIGHTS)
+            if self.pose_network is not None:
+                save_pose_network(self.pose_network, self.config.output / POSE_WEIGHTS, notes=self._notes())
             if not self._parts:
                 self._save_weights(BEST_WEIGHTS)
         self.fabric.barrier()
@@ -243,8 +249,10 @@ class Run:
         return self.network if self.average is None else cast(KBNet, self.average.module)
 
     def _save_weights(self, name: str) -> None:
-        notes = {"steps": str(self.step), "recipe": tomlkit.dumps(to_table(self.config.without_folders()))}
-        save_network(self._current(), self.config.output / name, notes=notes)
+        save_network(self._current(), self.config.output / name, notes=self._notes())
+
+    def _notes(self) -> dict[str, str]:
+        return {"steps": str(self.step), "recipe": tomlkit.dumps(to_table(self.config.without_folders()))}
 
 
 def _check_devices(config: TrainingConfig) -> None:
@@ -255,21 +263,3 @@ def _check_devices(config: TrainingConfig) -> None:
         raise ValueError(
             f"expected {config.processes} CUDA devices, found {found}; use --device cpu or fewer --processes"
         )
-
-
-def _build_networks(config: TrainingConfig, dataset: TripletDataset) -> tuple[KBNet, PoseNet | None]:
-    network = KBNet(config.network)
-    if config.initial_weights is not None:
-        if config.initial_weights.suffix == ".pth":
-            raise ValueError(
-                f"expected initial weights as a .safetensors file of kbnet, got {config.initial_weights}; "
-                "fine-tuning starts from .safetensors files only, for now"
-            )
-        initial = load_network(config.initial_weights)
-        if initial.config != config.network:
-            raise ValueError(
-                f"{config.initial_weights} was made with another network config: {initial.config}; set the same one"
-            )
-        network.load_state_dict(initial.state_dict())
-    needs_pose_network = config.losses.needs_poses and not (config.poses == "known" and dataset.all_poses_known)
-    return network, PoseNet() if needs_pose_network else None

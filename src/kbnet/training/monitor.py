@@ -1,4 +1,4 @@
-"""What a run tells while it goes: a log, TensorBoard scalars and pictures, and reports for a progress display."""
+"""What a run tells while it goes: a log, TensorBoard events, and reports for a progress display."""
 
 from __future__ import annotations
 
@@ -9,20 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from kbnet.metrics import DepthErrors
-from kbnet.report.colour import colourise
 from kbnet.training.batch import TripletBatch
+from kbnet.training.pictures import histograms, picture_rows
 from kbnet.training.step import StepResult
-
-PICTURES = 2
-"""Samples of a batch that are shown."""
-
-POINT_SIZE = 5
-"""Width of a sparse point in pictures, pixels."""
 
 
 @dataclass(frozen=True)
@@ -117,29 +110,13 @@ class Monitor:
         )
 
     def pictures(self, step: int, batch: TripletBatch, result: StepResult) -> None:
-        """Write images, reconstructions and their errors, depth, and its errors at points and ground truth."""
+        """Write the pictures and histograms of :mod:`kbnet.training.pictures`."""
         if self._events is None:
             return
-        self._images(step, "image/at_t", batch.image)
-        for name, reconstruction in zip(("from_previous", "from_next"), result.reconstructions, strict=False):
-            self._images(step, f"image/{name}", reconstruction)
-            self._images(step, f"image/{name}_error", (reconstruction - batch.image).abs())
-        limit = float(torch.maximum(result.depth.detach().max(), batch.sparse_depth.max()))
-        for name, depth, measured in (
-            ("prediction", result.depth, None),
-            ("sparse_input", batch.input_depth, None),
-            ("sparse_error", (result.depth - batch.sparse_depth).abs(), batch.sparse_depth),
-            ("ground_truth", batch.ground_truth, None),
-            ("ground_truth_error", (result.depth - batch.ground_truth).abs(), batch.ground_truth),
-        ):
-            shown = depth if measured is None else torch.where(measured > 0, depth.clamp_min(1e-6), 0.0)
-            if name.startswith("sparse"):
-                shown = F.max_pool2d(shown, POINT_SIZE, stride=1, padding=POINT_SIZE // 2)
-            top = limit if measured is None else limit / 10
-            coloured = [colourise(one, 0.0, top) for one in shown[:PICTURES, 0].detach().float().cpu().numpy()]
-            pictures = torch.stack([torch.from_numpy(picture).permute(2, 0, 1) for picture in coloured])
-            self._events.add_images(f"depth/{name}", pictures, step)
-        self._events.add_histogram("depth/prediction_m", result.depth.detach().float(), step)
+        for tag, picture in picture_rows(batch, result).items():
+            self._events.add_image(tag, picture, step)
+        for tag, values in histograms(batch, result).items():
+            self._events.add_histogram(tag, values, step)
 
     def close(self) -> None:
         """Flush and close the files."""
@@ -147,10 +124,6 @@ class Monitor:
             self._events.close()
         if self._log is not None:
             self._log.close()
-
-    def _images(self, step: int, name: str, images: Tensor) -> None:
-        if self._events is not None:
-            self._events.add_images(name, images[:PICTURES].detach().float().clamp(0, 1), step)
 
     def _scalars(self, step: int, values: Mapping[str, float]) -> None:
         if self._events is not None:

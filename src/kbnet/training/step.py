@@ -25,12 +25,14 @@ class StepResult:
         depth: (B, 1, H, W), metres.
         reconstructions: the image at t warped from t-1 and from t+1, (B, 3, H, W) each; empty where neither
             colour nor structure has a weight.
+        poses: T_previous_current and T_next_current, (B, 4, 4) each, metres; empty likewise.
     """
 
     total: Tensor
     terms: dict[str, Tensor]
     depth: Tensor
     reconstructions: tuple[Tensor, ...]
+    poses: tuple[Tensor, ...]
 
 
 class TrainingStep(nn.Module):
@@ -76,7 +78,7 @@ class TrainingStep(nn.Module):
         if self.weights.supervised > 0:
             terms["supervised"] = supervised_loss(depth, batch.ground_truth, batch.scaffold)
         total = weighted_total(terms, self.weights)
-        return StepResult(total, terms, depth, reconstructions)
+        return StepResult(total, terms, depth, reconstructions, tuple(poses))
 
     def _poses(self, batch: TripletBatch) -> list[Tensor]:
         """T_previous_current and T_next_current; none where no loss needs them."""

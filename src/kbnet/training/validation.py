@@ -7,28 +7,28 @@ from pathlib import Path
 import numpy as np
 
 from kbnet.completion import DepthCompleter
-from kbnet.data.sequence import Sequence
+from kbnet.data.frame_source import open_frames
 from kbnet.evaluation import Part, evaluate, network_method
 from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
 from kbnet.training.config import ValidationConfig
 
 
-def open_parts(folders: tuple[Path, ...], sparse_depth: tuple[str, ...]) -> list[Part]:
-    """Every sequence with every folder of sparse depth.
+def open_parts(paths: tuple[Path, ...], sparse_depth: tuple[str, ...]) -> list[Part]:
+    """Every sequence and list with every folder, or column, of sparse depth.
 
     Raises:
-        FileNotFoundError: a sequence, or something in it, is missing.
-        ValueError: a sequence has no ground truth.
+        FileNotFoundError: a sequence or list, or something in it, is missing.
+        ValueError: a sequence or list has no ground truth.
     """
-    sequences = [(Sequence(folder, sparse_depth=name), name) for folder in folders for name in sparse_depth]
-    for sequence, _ in sequences:
-        if not sequence.has_ground_truth:
+    sources = [(open_frames(path, sparse_depth=name), name) for path in paths for name in sparse_depth]
+    for source, _ in sources:
+        if not source.has_ground_truth:
             raise ValueError(
-                f"expected a folder ground_truth/ in {sequence.folder} to validate with, but there is none; "
-                "add it, or leave the sequence out of --validation.sequences"
+                f"expected ground_truth in {source.folder} to validate with, but there is none; "
+                "add the folder (or the column of a list), or leave this source out of --validation.sequences"
             )
-    return [Part(sequence, sequence.name, name) for sequence, name in sequences]
+    return [Part(source, source.name, name) for source, name in sources]
 
 
 def validate(network: KBNet, parts: list[Part], config: ValidationConfig, device: str) -> DepthErrors:

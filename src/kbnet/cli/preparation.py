@@ -1,0 +1,75 @@
+"""What the commands that prepare data sets show on the terminal: bytes on their way, and the frames of each split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kbnet.datasets.download import Progress
+
+PIPED_WIDTH = 200
+"""Columns the table may take where stdout is no terminal, so that no path is cut off in a file."""
+
+
+@dataclass(frozen=True)
+class SplitCount:
+    """One row of the table.
+
+    Attributes:
+        split: its name.
+        frames: lines of its list.
+        published: frames the publishers state; None = they state none.
+        path: the list.
+        note: what to say beside it.
+    """
+
+    split: str
+    frames: int
+    published: int | None
+    path: Path
+    note: str = ""
+
+
+def print_splits(rows: list[SplitCount]) -> None:
+    """Print each split with its frames beside the published number, and where its list lies."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("split")
+    table.add_column("frames", justify="right")
+    table.add_column("published", justify="right")
+    table.add_column("list", overflow="fold")
+    if any(row.note for row in rows):
+        table.add_column("note")
+    for row in rows:
+        published = "-" if row.published is None else f"{row.published:,}"
+        table.add_row(row.split, f"{row.frames:,}", published, str(row.path), *([row.note] if row.note else []))
+    console = Console()
+    (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table)
+
+
+@contextmanager
+def transfer_progress() -> Iterator[Progress]:
+    """Yield a callable that shows one bar at a time on stderr; it shows nothing where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    shown: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in shown:
+                for _ in range(len(shown)):
+                    bars.remove_task(shown.popitem()[1])
+                shown[what] = bars.add_task(what, total=None)
+            bars.update(shown[what], completed=done, total=total or None)
+
+        yield report

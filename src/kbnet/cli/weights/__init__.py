@@ -1,0 +1,1 @@
+"""Named weights: list them, import the published ones, download those."""

@@ -1,0 +1,42 @@
+"""``kbnet weights download``: the published weights, from where they are published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kbnet.datasets.download import Archive
+
+DRIVE_ID = "1C2RHo6E_Q8TzXN_h-GjrojJk4FYzQfRT"
+
+
+class WeightsArchive(Archive):
+    """An archive that, when the link is dead, is imported in place of being named with --from."""
+
+    @property
+    def remedy(self) -> str:
+        """What to tell a user who lacks it."""
+        return f"fetch it by hand from {self.page} and run 'kbnet weights import FILE'"
+
+
+@dataclass(frozen=True)
+class Command:
+    """Download the published weights, and import them.
+
+    They are for academic, non-commercial use. What is downloaded stays in $KBNET_HOME/archives (default:
+    ~/.kbnet/archives); an interrupted download goes on when run again.
+    """
+
+    def run(self) -> None:
+        """Fetch what is missing, then do as kbnet weights import."""
+        from kbnet.cli.preparation import transfer_progress
+        from kbnet.cli.weights import import_
+        from kbnet.datasets.download import obtain
+        from kbnet.network.named_weights import home, local_folder, local_weights, published_weights
+
+        if set(published_weights()) <= set(local_weights()):
+            print(f"all published weights are in {local_folder()} already")
+            return
+        archive = WeightsArchive.on_google_drive("pretrained_models.zip", DRIVE_ID)
+        with transfer_progress() as progress:
+            path = obtain(archive, home() / "archives", on_progress=progress)
+        import_.Command(source=path).run()

@@ -1,0 +1,94 @@
+"""``kbnet weights import``: published weights as named weights of the user's own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import tyro
+
+from kbnet.cli.arguments import OptionalPreset, OptionalWeightsName, Switch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Import published weights: pretrained_models.zip, a folder, or one .pth.
+
+    Files are recognised by their published names (kbnet-kitti.pth, kbnet-void1500.pth, posenet-kitti.pth,
+    posenet-void1500.pth). They become kitti and void1500, which any --weights then takes, and posenet-kitti and
+    posenet-void1500, which training can start from. The pool sizes of VOID are published in two readings, so there is
+    void1500-training-pools too: evaluate both on a sequence of yours to see which is the better.
+
+    No code inside a file is ever run. The published weights are for academic, non-commercial use.
+    """
+
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    """The zip, a folder with the files anywhere inside it, or one .pth file."""
+    preset: OptionalPreset = None
+    """With one .pth of a depth network that has another name: what it was trained as."""
+    name: OptionalWeightsName = None
+    """With one .pth: what to call the weights."""
+    overwrite: Switch = False
+    """Replace weights of the same name and other content."""
+
+    def run(self) -> None:
+        """Recognise, read, write."""
+        from kbnet.network.named_weights import PUBLISHED_FILES, local_folder
+        from kbnet.network.weights_import import import_weights, plan_import
+
+        if self.source.suffix != ".pth" and (self.preset or self.name):
+            raise ValueError(f"--preset and --name go with one .pth file, got {self.source}; leave them out")
+        with _files(self.source) as files:
+            imports = [each for file in files for each in plan_import(file, name=self.name, preset=self.preset)]
+            written = import_weights(imports, overwrite=self.overwrite)
+            for each in imports:
+                done = f"imported from {each.file.name}" if each.name in written else "there already, unchanged"
+                print(f"{each.name}: {done}")
+            if len(files) > 1 and (absent := sorted(PUBLISHED_FILES.keys() - {file.name for file in files})):
+                print(f"not in {self.source}: {', '.join(absent)}")
+        print(f"weights are in {local_folder()}; 'kbnet weights list' lists them")
+
+
+@contextmanager
+def _files(source: Path) -> Iterator[list[Path]]:
+    """The ``.pth`` files of a source; those of a zip are unpacked for as long as the block lasts."""
+    if not source.exists():
+        raise FileNotFoundError(f"expected pretrained_models.zip, a folder or a .pth file, but there is no {source}")
+    if source.is_dir():
+        yield _published_files(source, source)
+    elif source.suffix == ".pth":
+        yield [source]
+    elif source.suffix == ".zip":
+        from kbnet.datasets.archive import unpack
+
+        with tempfile.TemporaryDirectory(prefix="kbnet-weights-") as folder:
+            unpack(source, Path(folder), rename=lambda name: name if _is_published(name) else None)
+            yield _published_files(Path(folder), source)
+    else:
+        raise ValueError(f"expected pretrained_models.zip, a folder or a .pth file, got {source}")
+
+
+def _is_published(name: str) -> bool:
+    from kbnet.network.named_weights import PUBLISHED_FILES
+
+    return PurePosixPath(name).name in PUBLISHED_FILES
+
+
+def _published_files(folder: Path, source: Path) -> list[Path]:
+    """The files of published names anywhere in a folder, which is, or was unpacked from, what the user named."""
+    files = sorted(path for path in folder.rglob("*.pth") if _is_published(path.name))
+    names = [path.name for path in files]
+    if not files:
+        from kbnet.network.named_weights import PUBLISHED_FILES
+
+        raise ValueError(
+            f"expected {', '.join(PUBLISHED_FILES)}, or some of them, in {source}, found none; "
+            "for a file of another name give the .pth itself, with --name and --preset"
+        )
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(twice)} lies in {source} more than once; give the .pth you mean itself")
+    return files

@@ -1,0 +1,71 @@
+"""``kbnet weights list``: the weights that have a name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HEADER = ("name", "kind", "pools", "depth", "size", "where", "from")
+
+
+@dataclass(frozen=True)
+class Command:
+    """List bundled and local weights, and what else is published.
+
+    pools: windows of the sparse-to-dense pools, pixels; of a pose network its encoder. depth: what the network can
+    express, metres. Local weights lie in $KBNET_HOME/weights (default: ~/.kbnet/weights), where a .safetensors file of
+    yours can lie too; any command's --weights takes the name of a depth network.
+    """
+
+    def run(self) -> None:
+        """Read what the files say of themselves, and print it."""
+        from kbnet.network.named_weights import (
+            ASSETS,
+            bundled_weights,
+            local_path,
+            local_weights,
+            published_weights,
+        )
+
+        bundled, local = bundled_weights(), local_weights()
+        rows = [_row(name, ASSETS / f"{name}.safetensors", "bundled") for name in bundled]
+        rows += [_row(name, local_path(name), "local") for name in local]
+        widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
+        for row in [HEADER, *rows]:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        if missing := [name for name in published_weights() if name not in local]:
+            print(
+                f"\npublished, and not here: {', '.join(missing)}\n"
+                "  kbnet weights download                        fetches and imports them\n"
+                "  kbnet weights import pretrained_models.zip    imports what you fetched by hand"
+            )
+
+
+def _row(name: str, path: Path, where: str) -> tuple[str, ...]:
+    from kbnet.network.safetensors_file import NETWORKS, POSE_FORMAT, read_metadata
+
+    size = f"{path.stat().st_size / 2**20:.1f} MiB"
+    try:
+        metadata = read_metadata(path)
+        if metadata.get("format") not in NETWORKS:
+            raise ValueError(f"{path} was not written by kbnet")
+        is_pose = metadata["format"] == POSE_FORMAT
+        columns = (metadata["encoder"], "-") if is_pose else _columns(json.loads(metadata["config"]))
+    except (ValueError, KeyError):
+        return (name, "?", "-", "-", size, where, "damaged, or not written by kbnet")
+    trained = f"kbnet train, {metadata['steps']} steps" if "steps" in metadata else "unknown"
+    return (name, "pose" if is_pose else "depth", *columns, size, where, metadata.get("origin", trained))
+
+
+def _columns(config: Mapping[str, list[int] | float]) -> tuple[str, str]:
+    pools = " / ".join(
+        ",".join(map(str, sizes))
+        for sizes in (config["min_pool_sizes"], config["max_pool_sizes"])
+        if isinstance(sizes, list)
+    )
+    return pools, f"{config['min_depth']:g}..{config['max_depth']:g} m"

@@ -1,0 +1,66 @@
+"""What training, evaluation and completion read: a sequence folder, or a list of frames that lie anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Indices
+from pathlib import Path
+from typing import Protocol
+
+from kbnet.data.frame_list import FrameList
+from kbnet.data.sequence import Sequence
+from kbnet.frame import Frame, ImageArray, Triplet
+
+
+class FrameSource(Protocol):
+    """Frames that are counted once and read one by one; `Sequence` and `FrameList` are both.
+
+    Attributes:
+        name: what tables call it.
+        folder: the sequence folder, or the list file; what messages point to.
+        names: of the frames; output files are called after them.
+        has_ground_truth: whether there is ground truth at all; a frame may still have none.
+        has_poses: whether the camera's motion to both neighbours is known for every triplet.
+    """
+
+    name: str
+    folder: Path
+    names: tuple[str, ...]
+    has_ground_truth: bool
+    has_poses: bool
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        ...
+
+    def image(self, index: int) -> ImageArray:
+        """Image of one frame: RGB, (H, W, 3), uint8."""
+        ...
+
+    def frame(self, index: int) -> Frame:
+        """Read one frame, with its ground truth if there is a file of it."""
+        ...
+
+    def triplet(self, index: int, gap: int) -> Triplet:
+        """Read a frame with its two neighbours; a list names them, and does not look at ``gap``."""
+        ...
+
+    def triplet_indices(self, gap: int) -> Indices[int]:
+        """Indices of the frames that have both neighbours."""
+        ...
+
+
+def open_frames(path: str | Path, *, sparse_depth: str = "sparse_depth") -> FrameSource:
+    """Open a sequence folder, or a ``.csv`` list of frames.
+
+    Args:
+        path: the folder or the list.
+        sparse_depth: the folder of sparse depth inside a sequence, or the column of a list.
+
+    Raises:
+        FileNotFoundError: the path, or something it needs, is missing.
+        ValueError: something in it is not as it should be.
+    """
+    path = Path(path)
+    if path.suffix == ".csv":
+        return FrameList(path, sparse_depth=sparse_depth)
+    return Sequence(path, sparse_depth=sparse_depth)

@@ -1,0 +1,154 @@
+"""Safe unpacking of zip archives, also of those with overlapping entries that other programs take for a bomb."""
+
+from __future__ import annotations
+
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from kbnet.atomic import atomic_path
+from kbnet.datasets.download import Progress, disk_space
+
+CHUNK = 1 << 16
+"""Bytes read at once; deflate blows them up to 64 MiB at most."""
+
+
+def names(archive: Path) -> list[str]:
+    """List the files in a zip archive, without its folders, in the archive's order.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no zip archive, or its end is missing.
+    """
+    return [member.filename for member in _members(archive)]
+
+
+def unpack(
+    archive: Path,
+    target: Path,
+    *,
+    rename: Callable[[str], str | None] = lambda name: name,
+    on_progress: Progress | None = None,
+) -> int:
+    """Unpack a zip archive, leaving out the files that are there already with the right size.
+
+    Each file is checked and appears whole, so that an interrupted run goes on where it stopped. Nothing is written if
+    any name could leave the target. Entries are read where the archive's directory says they begin, whether or not
+    they overlap; what bounds a bomb is the disk space, which is compared with the stated sizes first.
+
+    Args:
+        archive: the zip archive: stored or deflated, zip64 too.
+        target: folder to write to; made if needed.
+        rename: maps a file's name in the archive to its path under ``target``, with ``/``; None leaves it out.
+        on_progress: told of bytes.
+
+    Returns:
+        Number of files written.
+
+    Raises:
+        FileNotFoundError: there is no such archive.
+        ValueError: it is no whole zip archive, a name is unsafe, a file in it is damaged, encrypted or a link.
+        OSError: the disk is too small, or full; what is written stays, and the next run goes on.
+    """
+    # By path: where two entries have the same, the last one counts.
+    wanted: dict[Path, zipfile.ZipInfo] = {}
+    for member in _members(archive):
+        name = rename(member.filename)
+        if name is not None:
+            _check_readable(member, archive)
+            wanted[target / _safe(name, archive)] = member
+    missing = {path: member for path, member in wanted.items() if not _is_there(path, member.file_size)}
+    if not missing:
+        return 0
+    target.mkdir(parents=True, exist_ok=True)
+    done, total = 0, sum(member.file_size for member in missing.values())
+    with disk_space(target, total, f"to unpack {archive.name}"), archive.open("rb") as file:
+        for path, member in missing.items():
+            with atomic_path(path) as temporary, temporary.open("wb") as output:
+                for data in _contents(file, member, archive):
+                    output.write(data)
+            done += member.file_size
+            if on_progress:
+                on_progress(f"unpacking {archive.name}", done, total)
+    return len(missing)
+
+
+def _members(archive: Path) -> list[zipfile.ZipInfo]:
+    try:
+        with zipfile.ZipFile(archive) as directory:
+            return [member for member in directory.infolist() if not member.is_dir()]
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        raise ValueError(
+            f"expected a zip archive at {archive}, got a truncated or another file ({error}); remove it and download "
+            "it again"
+        ) from error
+
+
+def _check_readable(member: zipfile.ZipInfo, archive: Path) -> None:
+    where = f"{member.filename} in {archive}"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise ValueError(f"expected files and folders, but {where} is a link; fetch the archive from its publisher")
+    if member.flag_bits & 0x1:
+        raise ValueError(f"{where} is encrypted; unpack it with its password and give the folder")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(
+            f"expected stored or deflated files, but {where} has compression method {member.compress_type}; unpack "
+            "it with another program and give the folder"
+        )
+
+
+def _safe(name: str, archive: Path) -> PurePosixPath:
+    path = PurePosixPath(name)
+    if path.is_absolute() or not path.name or ".." in path.parts or "\\" in name or re.match("[A-Za-z]:", name):
+        raise ValueError(
+            f"expected relative file names in {archive}, got '{name}', which could lie outside the folder to unpack "
+            "to; fetch the archive from its publisher"
+        )
+    return path
+
+
+def _is_there(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def _contents(file: BinaryIO, member: zipfile.ZipInfo, archive: Path) -> Iterator[bytes]:
+    """The uncompressed bytes of a member piece by piece; its size and checksum are right when they have ended."""
+    size, checksum = 0, 0
+    for data in _uncompressed(file, member):
+        size += len(data)
+        checksum = zlib.crc32(data, checksum)
+        if size > member.file_size:
+            break
+        yield data
+    if size != member.file_size or checksum != member.CRC:
+        raise ValueError(
+            f"{member.filename} in {archive} is damaged (size or checksum is not as stated); remove the archive and "
+            "download it again"
+        )
+
+
+def _uncompressed(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """What can be read of a member; nothing where none begins.
+
+    Sizes come from the archive's directory: those in front of the data may be zero, with the true ones behind it.
+    """
+    file.seek(max(member.header_offset, 0))
+    header = file.read(30)
+    if len(header) < 30 or not header.startswith(b"PK\x03\x04"):
+        return
+    file.seek(sum(struct.unpack("<HH", header[26:])), 1)
+    left = member.compress_size
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS) if member.compress_type == zipfile.ZIP_DEFLATED else None
+    while left > 0 and (data := file.read(min(left, CHUNK))):
+        left -= len(data)
+        try:
+            yield inflate.decompress(data) if inflate else data
+        except zlib.error:
+            return
+        if inflate and inflate.eof:
+            return

@@ -1,0 +1,276 @@
+"""Archives of published data sets: found where the user put them, or downloaded, going on where it stopped."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from kbnet.atomic import atomic_path
+
+Progress = Callable[[str, int, int], None]
+"""Called as work goes on with (what, done, total), in bytes or files; a total of 0 is not known."""
+
+MIRROR = "KBNET_MIRROR"
+"""Environment variable: a base URL under which all archives are looked for by their file name, such as a lab's own."""
+
+CHECKSUMS = "SHA256SUMS"
+"""File of checksums beside the archives, as ``sha256sum`` writes and checks it."""
+
+ATTEMPTS = 5
+"""Tries in a row that bring no further byte before a download is given up."""
+
+PAUSE_S = 2.0
+"""Wait between two tries, seconds."""
+
+TIMEOUT_S = 60.0
+"""Silence of a server that counts as a dropped connection, seconds."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A published file.
+
+    Attributes:
+        name: file name, by which it is found among files fetched by hand and on a mirror.
+        url: where it is published.
+        page: where a person fetches it with a browser; empty = ``url``.
+    """
+
+    name: str
+    url: str
+    page: str = ""
+
+    @classmethod
+    def on_google_drive(cls, name: str, drive_id: str) -> Archive:
+        """Name a file by its identifier on Google Drive.
+
+        Example:
+            >>> Archive.on_google_drive("void_150.zip", "1GGov8").page
+            'https://drive.google.com/file/d/1GGov8'
+        """
+        return cls(
+            name,
+            f"https://drive.usercontent.google.com/download?id={drive_id}&export=download&confirm=t",
+            f"https://drive.google.com/file/d/{drive_id}",
+        )
+
+    @property
+    def remedy(self) -> str:
+        """What to tell a user who lacks it."""
+        return f"fetch it by hand from {self.page or self.url} and name it with --from"
+
+
+def obtain(
+    archive: Archive,
+    folder: Path,
+    *,
+    by_hand: tuple[Path, ...] = (),
+    download: bool = True,
+    on_progress: Progress | None = None,
+) -> Path:
+    """Find an archive, or download it.
+
+    A file of its name that was fetched by hand comes first, then one in ``folder``; these are taken as they are, since
+    hashing 100 GB at every run would take minutes, and unpacking checks every file in them. What is downloaded lies in
+    ``<name>.partial`` until it is complete, also between runs; its checksum is recorded in ``SHA256SUMS`` at the first
+    success, and later downloads must match.
+
+    Args:
+        archive: what to look for.
+        folder: where downloads go.
+        by_hand: files, or folders that hold files, which the user fetched; left where they lie.
+        download: whether it may be downloaded.
+        on_progress: told of bytes.
+
+    Returns:
+        The file.
+
+    Raises:
+        FileNotFoundError: a path of ``by_hand`` does not exist, or the archive is not there and may not be downloaded.
+        ConnectionError: the link is dead, or the connection failed too often; the next run goes on.
+        ValueError: the download is no zip archive, or not the file whose checksum is recorded;
+            it is kept as ``<name>.wrong``.
+        OSError: the disk is full; the next run goes on.
+    """
+    for place in by_hand:
+        if not place.exists():
+            raise FileNotFoundError(f"expected archives at {place}, but nothing is there; check the path after --from")
+        for candidate in (place, place / archive.name):
+            if candidate.name == archive.name and candidate.is_file():
+                return candidate
+    path = folder / archive.name
+    if path.is_file():
+        return path
+    if not download:
+        raise FileNotFoundError(f"expected {archive.name}, but it is not there; {archive.remedy}")
+    folder.mkdir(parents=True, exist_ok=True)
+    _download(archive, path, on_progress or (lambda what, done, total: None))
+    return path
+
+
+@contextmanager
+def disk_space(folder: Path, needed: int, purpose: str) -> Iterator[None]:
+    """Say in one line that a disk is too full, before a block of work begins or when it happens inside.
+
+    Args:
+        folder: where the block writes; it must exist.
+        needed: bytes the block will write.
+        purpose: what for, as in "to unpack void_150.zip".
+
+    Raises:
+        OSError: less is free than needed, or it ran out.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            f"expected {needed / 1e9:.2f} GB of free disk space in {folder} {purpose}, got {free / 1e9:.2f} GB; "
+            "free some, or choose another disk"
+        )
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(
+            f"the disk of {folder} became full, with more needed {purpose}; free some space and run again"
+        ) from error
+
+
+def _download(archive: Archive, path: Path, on_progress: Progress) -> None:
+    import pooch
+
+    partial = path.with_name(f"{path.name}.partial")
+    url = _published_or_mirrored(archive)
+    _receive_all(archive, url, partial, on_progress)
+    on_progress(f"checking {archive.name}", 0, 0)
+    checksums = _read_checksums(path.parent)
+    checksum = pooch.file_hash(str(partial))
+    expected = checksums.get(archive.name, checksum)
+    wrong = path.with_name(f"{path.name}.wrong")
+    if checksum != expected:
+        os.replace(partial, wrong)
+        raise ValueError(
+            f"expected {archive.name} with SHA-256 {expected}, got {checksum} from {url}; it is kept as {wrong}; run "
+            f"again, or, if the publishers changed it, remove its line from {path.with_name(CHECKSUMS)} first"
+        )
+    if path.suffix == ".zip" and not zipfile.is_zipfile(partial):
+        os.replace(partial, wrong)
+        raise ValueError(
+            f"expected a zip archive from {url}, got something else, kept as {wrong}; run again, or {archive.remedy}"
+        )
+    # Recorded before the file has its name: a file that has it is never looked at again.
+    _write_checksums(path.parent, {**checksums, archive.name: checksum})
+    os.replace(partial, path)
+    _tag(partial).unlink(missing_ok=True)
+
+
+def _published_or_mirrored(archive: Archive) -> str:
+    mirror = os.environ.get(MIRROR)
+    if not mirror:
+        return archive.url
+    if not mirror.startswith(("http://", "https://")):
+        raise ValueError(f"expected a URL that begins with http:// or https:// in {MIRROR}, got '{mirror}'; correct it")
+    return f"{mirror.rstrip('/')}/{quote(archive.name)}"
+
+
+def _receive_all(archive: Archive, url: str, partial: Path, on_progress: Progress) -> None:
+    """Try until the partial file is complete, or ``ATTEMPTS`` tries in a row brought no further byte."""
+    import requests
+
+    furthest, failures = _size(partial), 0
+    while True:
+        try:
+            return _receive(archive, url, partial, on_progress)
+        except requests.RequestException as error:
+            failures = 0 if _size(partial) > furthest else failures + 1
+            furthest = max(furthest, _size(partial))
+            status = None if error.response is None else error.response.status_code
+            # Those that pass; 416 is a range past the end, and the partial file is gone then.
+            passing = status is None or status >= 500 or status in (408, 416, 425, 429)
+            if not passing or failures == ATTEMPTS:
+                reason = (
+                    f"HTTP status {status}" if status else f"no connection, or it dropped {ATTEMPTS} times in a row"
+                )
+                raise ConnectionError(
+                    f"cannot download {archive.name} from {url}: {reason}; run again to go on, or {archive.remedy}"
+                ) from error
+            time.sleep(PAUSE_S)
+
+
+def _receive(archive: Archive, url: str, partial: Path, on_progress: Progress) -> None:
+    """Go on with the partial file; start over where the server cannot, or where its file has changed."""
+    import requests
+
+    size, tag = _size(partial), _tag(partial)
+    headers = {"Accept-Encoding": "identity"}
+    if size:
+        headers["Range"] = f"bytes={size}-"
+        if version := tag.read_text(encoding="latin-1") if tag.is_file() else "":
+            headers["If-Range"] = version
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
+        if response.status_code == 416:
+            if response.headers.get("Content-Range", "").endswith(f"/{size}"):
+                return
+            partial.unlink()
+        response.raise_for_status()
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            raise ConnectionError(
+                f"expected {archive.name} from {url}, got a web page (the link is dead, asks for a login, or is over "
+                f"its quota); {archive.remedy}"
+            )
+        if response.status_code != 206:
+            size = 0
+            # Emptied before the new tag is written, so that a tag never stands beside the bytes of an older file.
+            partial.write_bytes(b"")
+            tag.write_text(_version(response.headers), encoding="latin-1")
+        length = response.headers.get("Content-Length")
+        total = size + int(length) if length else 0
+        # The bytes before a drop are worth keeping, so that the end is noticed here and not by the reader.
+        response.raw.enforce_content_length = False
+        needed = max(total - size, 0)
+        with disk_space(partial.parent, needed, f"to download {archive.name}"), partial.open("ab") as file:
+            for chunk in response.iter_content(1 << 18):
+                file.write(chunk)
+                size += len(chunk)
+                on_progress(f"downloading {archive.name}", size, total)
+        if size < total:
+            raise requests.ConnectionError(f"the connection ended at byte {size} of {total}")
+
+
+def _version(headers: Mapping[str, str]) -> str:
+    """What If-Range compares: a strong ETag, else the date, else nothing."""
+    etag = headers.get("ETag", "")
+    return etag if etag.startswith('"') else headers.get("Last-Modified", "")
+
+
+def _tag(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.version")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _read_checksums(folder: Path) -> dict[str, str]:
+    path = folder / CHECKSUMS
+    checksums = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        checksum, _, name = line.partition(" ")
+        # sha256sum writes a second space, or a star, before the name.
+        if len(checksum) != 64 or len(name) < 2:
+            raise ValueError(f"expected lines '<SHA-256>  <file name>' in {path}, got '{line}'; repair or remove it")
+        checksums[name[1:]] = checksum
+    return checksums
+
+
+def _write_checksums(folder: Path, checksums: dict[str, str]) -> None:
+    with atomic_path(folder / CHECKSUMS) as temporary:
+        temporary.write_text("".join(f"{checksum}  {name}\n" for name, checksum in sorted(checksums.items())))

@@ -1,0 +1,192 @@
+"""What NYU v2 needs made before it is a list of frames: sparse points, and depth as metres x 256."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.atomic import atomic_path
+from kbnet.data.depth_png import UNITS_PER_METRE, write_depth_png
+from kbnet.data.frame_list import FrameFiles, write_frame_list
+from kbnet.data.image_file import open_picture, read_image
+from kbnet.datasets.download import Progress
+from kbnet.datasets.nyu_v2 import Source, Split
+from kbnet.datasets.processes import map_over_cores
+from kbnet.datasets.sparse_corners import PointKind, draw_points
+
+SIZE = (480, 640)
+"""Height and width of an image, pixels."""
+WINDOW = (32, 32, 416, 576)
+"""Top, left, height and width of the middle that is read, pixels."""
+INTRINSICS = ((518.8579, 0.0, 325.5824), (0.0, 519.4696, 253.7362), (0.0, 0.0, 1.0))
+"""K of the whole image."""
+MAXIMUM_DEPTH_M = 10.0
+"""Where the depth of NYU v2 ends."""
+PROBED_FILES = 20
+"""Depth files whose largest value tells their unit."""
+
+COLUMNS: Mapping[PointKind, str] = {
+    "edges": "sparse_depth",
+    "corners": "sparse_depth_corners",
+    "uniform": "sparse_depth_uniform",
+}
+"""Where a list, or a sequence folder, has each kind of points."""
+
+
+@dataclass(frozen=True)
+class PreparedSplit:
+    """What `prepare_split` did.
+
+    Attributes:
+        path: the list.
+        frames: in it.
+        written: frames for which files were missing and were made; 0 = all was there.
+        units_per_metre: of the depth files as they were found, 256 or 1000.
+    """
+
+    path: Path
+    frames: int
+    written: int
+    units_per_metre: float
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be made of one frame."""
+
+    source: Source
+    units_per_metre: float
+    count: int
+    points: Mapping[PointKind, Path]
+    ground_truth: Path
+
+    @property
+    def missing_points(self) -> list[PointKind]:
+        return [kind for kind, path in self.points.items() if not path.is_file()]
+
+    @property
+    def done(self) -> bool:
+        return not self.missing_points and self.ground_truth.is_file()
+
+
+def prepare_split(
+    split: Split,
+    sources: Sequence[Source],
+    folder: Path,
+    *,
+    points: int = 1500,
+    workers: int = 0,
+    on_progress: Progress | None = None,
+) -> PreparedSplit:
+    """Make sparse points for every frame and write the list ``<split>.csv``.
+
+    What is there is not made again, so that an interrupted run goes on. Test frames have ground truth: the depth files
+    where they lie, or, where those are millimetres, copies as metres x 256 under ``ground_truth``.
+
+    Args:
+        split: names the list and the folders.
+        sources: the frames; at least one.
+        folder: where all is written.
+        points: per frame.
+        workers: processes; 0 = one a core.
+        on_progress: told of frames.
+
+    Raises:
+        ValueError: an image or depth file is damaged, of another size, or its depth in another unit.
+        OSError: something cannot be written.
+    """
+    units = depth_units_per_metre([source.depth for source in sources])
+    jobs = [_job(split, source, folder, units, points) for source in sources]
+    pending = [job for job in jobs if not job.done]
+    for done, _ in enumerate(map_over_cores(_make, pending, workers), start=1):
+        if on_progress:
+            on_progress(f"sparse points of {split}", done, len(pending))
+    intrinsics = folder / "K.txt"
+    if not intrinsics.is_file():
+        with atomic_path(intrinsics) as temporary:
+            np.savetxt(temporary, INTRINSICS, fmt="%.4f")
+    path = folder / f"{split}.csv"
+    frames = write_frame_list(path, [_line(split, job, intrinsics.resolve()) for job in jobs])
+    return PreparedSplit(path, frames, len(pending), units)
+
+
+def depth_units_per_metre(paths: Sequence[Path]) -> float:
+    """Tell millimetres from metres x 256 by the largest value, since the depth of NYU v2 ends at 10 m.
+
+    Args:
+        paths: depth files; up to `PROBED_FILES`, spread over them, are read.
+
+    Returns:
+        256 or 1000.
+
+    Raises:
+        ValueError: the largest value is 0, or too large for both; or a file is no 16-bit PNG.
+    """
+    probed = [paths[index] for index in sorted({int(i) for i in np.linspace(0, len(paths) - 1, PROBED_FILES)})]
+    largest = max(int(_read_units(path).max()) for path in probed)
+    for units in (UNITS_PER_METRE, 1000.0):
+        if 0 < largest <= 1.05 * MAXIMUM_DEPTH_M * units:
+            return units
+    raise ValueError(
+        f"expected depth of up to {MAXIMUM_DEPTH_M:.0f} m as millimetres or metres x 256, got a largest value of "
+        f"{largest} in {len(probed)} files such as {probed[0]}; convert them"
+    )
+
+
+def _job(split: Split, source: Source, folder: Path, units: float, points: int) -> _Job:
+    made = {
+        kind: (folder / f"points_{points}" / column / split / f"{source.name}.png").resolve()
+        for kind, column in COLUMNS.items()
+    }
+    convert = split == "test" and units != UNITS_PER_METRE
+    ground_truth = (folder / "ground_truth" / f"{source.name}.png").resolve() if convert else source.depth
+    return _Job(source, units, points, made, ground_truth)
+
+
+def _line(split: Split, job: _Job, intrinsics: Path) -> FrameFiles:
+    source = job.source
+    return FrameFiles(
+        name=source.name,
+        image=str(source.image),
+        intrinsics=str(intrinsics),
+        sparse_depth=str(job.points["edges"]),
+        ground_truth=str(job.ground_truth) if split == "test" else "",
+        previous=str(source.previous or ""),
+        next=str(source.next or ""),
+        window=" ".join(map(str, WINDOW)),
+        other_sparse_depth={COLUMNS[kind]: str(job.points[kind]) for kind in ("corners", "uniform")},
+    )
+
+
+def _make(job: _Job) -> None:
+    """Write what is missing of one frame; points lie in the window, in files of the whole image's size."""
+    image, units = read_image(job.source.image), _read_units(job.source.depth)
+    if not image.shape[:2] == units.shape == SIZE:
+        raise ValueError(
+            f"expected an image and depth of {SIZE[1]}x{SIZE[0]}, got {image.shape[1]}x{image.shape[0]} and "
+            f"{units.shape[1]}x{units.shape[0]} in {job.source.image} and {job.source.depth}; copy them again"
+        )
+    depth = (units / job.units_per_metre).astype(np.float32)
+    top, left, height, width = WINDOW
+    window = np.s_[top : top + height, left : left + width]
+    for kind in job.missing_points:
+        sparse_depth = np.zeros_like(depth)
+        seed = zlib.crc32(job.source.name.encode())
+        sparse_depth[window] = draw_points(kind, image[window], depth[window], job.count, seed=seed)
+        write_depth_png(job.points[kind], sparse_depth)
+    if not job.ground_truth.is_file():
+        write_depth_png(job.ground_truth, depth)
+
+
+def _read_units(path: Path) -> NDArray[np.uint16]:
+    picture = open_picture(path, "a depth map")
+    if not picture.mode.startswith("I"):
+        raise ValueError(
+            f"expected a 16-bit greyscale PNG as depth map, got mode '{picture.mode}' in {path}; convert it"
+        )
+    return np.asarray(picture).astype(np.uint16)

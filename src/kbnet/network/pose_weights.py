@@ -1,0 +1,57 @@
+"""Weights of the pose network: safetensors with its encoder's name inside; and the published ``.pth`` layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from kbnet.network.fit import misfit
+from kbnet.network.named_weights import find_weights
+from kbnet.network.pose_net import EncoderName, PoseNet
+from kbnet.network.published import fill_pose_network, read_published
+from kbnet.network.safetensors_file import POSE_FORMAT, read_tensors, write_tensors
+
+
+def save_pose_network(network: PoseNet, path: Path, *, notes: dict[str, str] | None = None) -> None:
+    """Write a pose network's weights and its encoder's name; the file appears whole or not at all.
+
+    Args:
+        network: what to save.
+        path: a ``.safetensors`` file.
+        notes: where the weights come from, readable by any safetensors reader.
+    """
+    metadata = {**(notes or {}), "format": POSE_FORMAT, "encoder": network.encoder_name}
+    write_tensors(path, network.state_dict(), torch.float32, metadata)
+
+
+def load_pose_network(source: str | Path) -> PoseNet:
+    """Read a pose network.
+
+    Args:
+        source: the name of local weights (``posenet-void1500``), a ``.safetensors`` file written by
+            :func:`save_pose_network`, or a published ``.pth`` file, whose encoder is ``resnet18``.
+
+    Returns:
+        The network in float32, on the CPU, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: there is no such file, nor weights of that name.
+        ValueError: the file is damaged, or of another architecture.
+    """
+    path = find_weights(source)
+    if path.suffix == ".pth":
+        network = PoseNet()
+        fill_pose_network(network, read_published(path), origin=str(path))
+        return network.eval()
+    tensors, metadata = read_tensors(path, POSE_FORMAT)
+    try:
+        network = PoseNet(cast(EncoderName, metadata.get("encoder")))
+    except ValueError as error:
+        raise ValueError(f"the encoder of {path} is not known here ({error}); is it from a newer kbnet?") from error
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    if described := misfit(expected, tensors):
+        raise ValueError(f"{path} does not fit the network of its encoder: {described}; fetch it again")
+    network.load_state_dict(tensors)
+    return network.eval()

@@ -1,0 +1,122 @@
+"""Published ``.pth`` files as named weights of the user's own, with everything that defines the network inside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbnet.network.config import PRESETS, KBNetConfig
+from kbnet.network.kbnet import KBNet
+from kbnet.network.named_weights import (
+    PUBLISHED_FILES,
+    bundled_weights,
+    local_folder,
+    local_path,
+    published_configs,
+)
+from kbnet.network.pose_net import PoseNet
+from kbnet.network.pose_weights import save_pose_network
+from kbnet.network.published import fill_depth_network, fill_pose_network, holds_pose_network, read_published
+from kbnet.network.safetensors_file import read_metadata
+from kbnet.network.weights import save_network
+
+LICENCE = "the published weights are for academic, non-commercial use; see the page they come from"
+
+
+@dataclass(frozen=True)
+class WeightsImport:
+    """One file to be read as weights of one name."""
+
+    name: str
+    file: Path
+    config: KBNetConfig | None
+    """Of the depth network; None: a pose network."""
+
+
+def plan_import(file: Path, *, name: str | None = None, preset: str | None = None) -> list[WeightsImport]:
+    """What a ``.pth`` file becomes: one name, and two for VOID's depth network, whose pools have two readings.
+
+    Args:
+        file: of a published name (``kbnet-void1500.pth``), by which it is recognised; or of any other.
+        name: what to call the weights; needed with a file of another name.
+        preset: ``void`` or ``kitti``; needed with a depth network in a file of another name.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: name or preset is missing or cannot be used, or the file is damaged.
+    """
+    if file.name in PUBLISHED_FILES:
+        published = PUBLISHED_FILES[file.name]
+        name, preset = name or published.name, preset or published.preset
+    elif preset is None and not holds_pose_network(read_published(file)):
+        raise ValueError(
+            f"{file.name} is none of the published names ({', '.join(PUBLISHED_FILES)}), so what it is must be said: "
+            f"add --preset ({' or '.join(PRESETS)}) and --name"
+        )
+    if name is None:
+        raise ValueError(f"expected a name for the weights in {file.name}; add --name")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or name.endswith((".pth", ".safetensors")):
+        raise ValueError(f"expected a name of letters, digits, '-', '_' and '.', without a suffix, got '{name}'")
+    if name in bundled_weights():
+        raise ValueError(f"'{name}' is the name of bundled weights, which would be found first; choose another --name")
+    if preset is None:
+        return [WeightsImport(name, file, None)]
+    return [WeightsImport(each, file, config) for each, config in published_configs(name, preset).items()]
+
+
+def import_weights(imports: Sequence[WeightsImport], *, overwrite: bool = False) -> list[str]:
+    """Read published files and write them as named weights.
+
+    Args:
+        imports: from :func:`plan_import`.
+        overwrite: replace weights of the same name and other content, which are refused otherwise.
+
+    Returns:
+        The names that were written; the others were there already, with the same content.
+
+    Raises:
+        ValueError: a file is damaged or does not fit, or a name is taken; in the latter case nothing is written.
+    """
+    digests = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in {each.file for each in imports}}
+    missing = [each for each in imports if not _is_there(each, digests[each.file])]
+    taken = [each.name for each in missing if local_path(each.name).exists()]
+    if taken and not overwrite:
+        raise ValueError(
+            f"weights named {', '.join(taken)} are in {local_folder()} already, with other content; "
+            "'kbnet weights import' with --overwrite replaces them, and with --name puts one .pth beside them"
+        )
+    for each in missing:
+        _write(each, digests[each.file])
+    return [each.name for each in missing]
+
+
+def _is_there(item: WeightsImport, digest: str) -> bool:
+    try:
+        metadata = read_metadata(local_path(item.name))
+        config = KBNetConfig.from_dict(json.loads(metadata["config"])) if "config" in metadata else None
+    except (FileNotFoundError, ValueError, TypeError):  # missing, damaged, or of a newer kbnet
+        return False
+    return metadata.get("sha256") == digest and config == item.config
+
+
+def _write(item: WeightsImport, digest: str) -> None:
+    checkpoint = read_published(item.file)
+    notes = {
+        "origin": item.file.name,
+        "sha256": digest,
+        "train_step": str(checkpoint.get("train_step", "unknown")),
+        "licence": LICENCE,
+    }
+    path = local_path(item.name)
+    if item.config is None:
+        pose_network = PoseNet()
+        fill_pose_network(pose_network, checkpoint, origin=item.file.name)
+        save_pose_network(pose_network, path, notes=notes)
+    else:
+        network = KBNet(item.config)
+        fill_depth_network(network, checkpoint, origin=item.file.name)
+        save_network(network, path, notes=notes)

@@ -1,0 +1,255 @@
+"""The published table as data, and each of its rows measured again (published system, section 7)."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from kbnet.completion import load
+from kbnet.data.frame_source import open_frames
+from kbnet.evaluation import EVALUATION_LIMITS, Part, evaluate, network_method, run_settings
+from kbnet.metrics import DepthErrors
+from kbnet.network.weights import find_weights
+from kbnet.summary import SummaryRow, file_sha256, read_summary, write_summary
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One row of the published table, and what it takes to measure it.
+
+    Attributes:
+        key: its name on the command line, and of its folder of results.
+        title: its name in tables.
+        weights: name of the published weights.
+        frames: the list, relative to the folder of the data sets.
+        count: frames that the published numbers are over.
+        limits: ground truth judged, metres, both excluded; None: there is no ground truth, an online benchmark judges.
+        mean: published errors.
+        std: their published standard deviation over frames, where given.
+        milliseconds: published time a frame on a GTX 1080 Ti, where given.
+        prepare: arguments of ``kbnet prepare`` after which the list is there, with {data} for the data's folder.
+        note: what the published table leaves open.
+    """
+
+    key: str
+    title: str
+    weights: str
+    frames: str
+    count: int
+    limits: tuple[float, float] | None
+    mean: DepthErrors
+    prepare: str
+    std: DepthErrors | None = None
+    milliseconds: float | None = None
+    note: str = ""
+
+    def missing(self, data: Path) -> list[str]:
+        """What is not there to measure this row with, each with the command that gets it; empty: nothing is missing."""
+        missing = []
+        try:
+            find_weights(self.weights)
+        except FileNotFoundError:
+            by_hand = "kbnet weights import pretrained_models.zip"
+            missing.append(f"weights {self.weights}: kbnet weights download (or fetched by hand: {by_hand})")
+        if not (data / self.frames).is_file():
+            arguments = self.prepare.format(data=shlex.quote(str(data)))
+            missing.append(f"data {data / self.frames}: kbnet prepare {arguments}")
+        return missing
+
+
+_BOTH_POOLS = (
+    "VOID 1500, NYU v2: the published scripts that run these weights and the one that trained them name different pool "
+    "sizes; measured with the former; both: kbnet evaluate LIST --weights void1500 void1500-training-pools"
+)
+_WHICH_WEIGHTS = (
+    "VOID 500, VOID 150: measured with the weights released for VOID 1500, the only ones; "
+    "which the published numbers were made with is not stated"
+)
+_WHICH_LIMITS = "NYU v2: which ground truth was judged is not stated; measured within the limits of VOID, 0.2 to 5 m"
+
+KITTI, VOID = EVALUATION_LIMITS["kitti"], EVALUATION_LIMITS["void"]
+
+PUBLISHED_ROWS = (
+    PublishedRow(
+        key="kitti-validation",
+        title="KITTI validation",
+        weights="kitti",
+        frames="kitti/validation.csv",
+        count=1000,
+        limits=KITTI,
+        mean=DepthErrors(260.44, 1126.85, 1.03, 3.20),
+        std=DepthErrors(92.735, 398.888, 0.285, 1.915),
+        milliseconds=15.19,
+        prepare="kitti {data}/kitti --splits validation",
+    ),
+    PublishedRow(
+        key="kitti-test",
+        title="KITTI test",
+        weights="kitti",
+        frames="kitti/test.csv",
+        count=1000,
+        limits=None,
+        mean=DepthErrors(256.76, 1069.47, 1.02, 2.95),
+        milliseconds=15.19,
+        prepare="kitti {data}/kitti --splits test",
+    ),
+    PublishedRow(
+        key="void-1500",
+        title="VOID 1500",
+        weights="void1500",
+        frames="void/void_1500_test.csv",
+        count=800,
+        limits=VOID,
+        mean=DepthErrors(39.80, 95.86, 21.16, 49.72),
+        std=DepthErrors(27.521, 67.776, 24.340, 62.204),
+        milliseconds=13.00,
+        prepare="void {data}/void --densities 1500",
+        note=_BOTH_POOLS,
+    ),
+    PublishedRow(
+        key="void-500",
+        title="VOID 500",
+        weights="void1500",
+        frames="void/void_500_test.csv",
+        count=800,
+        limits=VOID,
+        mean=DepthErrors(77.70, 172.49, 38.87, 85.59),
+        milliseconds=13.00,
+        prepare="void {data}/void --densities 500",
+        note=_WHICH_WEIGHTS,
+    ),
+    PublishedRow(
+        key="void-150",
+        title="VOID 150",
+        weights="void1500",
+        frames="void/void_150_test.csv",
+        count=800,
+        limits=VOID,
+        mean=DepthErrors(131.54, 263.54, 66.84, 128.29),
+        milliseconds=13.00,
+        prepare="void {data}/void --densities 150",
+        note=_WHICH_WEIGHTS,
+    ),
+    PublishedRow(
+        key="nyu-v2",
+        title="NYU v2",
+        weights="void1500",
+        frames="nyu_v2/test.csv",
+        count=654,
+        limits=VOID,
+        mean=DepthErrors(117.18, 218.67, 23.01, 47.96),
+        prepare="nyu-v2 {data}/nyu_v2",
+        note=_WHICH_LIMITS,
+    ),
+)
+
+
+def published_rows(keys: Iterable[str]) -> list[PublishedRow]:
+    """The rows of those names in the order of the table; all rows if none is named.
+
+    Raises:
+        ValueError: no row has that name.
+    """
+    keys = list(keys)
+    known = [row.key for row in PUBLISHED_ROWS]
+    if unknown := [key for key in keys if key not in known]:
+        raise ValueError(f"expected rows of {', '.join(known)}, got '{unknown[0]}'")
+    return [row for row in PUBLISHED_ROWS if not keys or row.key in keys]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A published row and what was measured.
+
+    Attributes:
+        measured: errors and time over the frames that were evaluated.
+        tolerance: relative difference allowed to each of the four errors.
+        every: the stride at which frames were evaluated.
+    """
+
+    published: PublishedRow
+    measured: SummaryRow
+    tolerance: float
+    every: int
+
+    @property
+    def difference(self) -> dict[str, float]:
+        """(measured - published) / published of each error, by the error's name."""
+        pairs = zip(self.measured.mean.as_array(), self.published.mean.as_array(), strict=True)
+        names = (field.name for field in fields(DepthErrors))
+        return {name: float(measured / published - 1) for name, (measured, published) in zip(names, pairs, strict=True)}
+
+    @property
+    def within(self) -> bool | None:
+        """Whether no error differs by more than the tolerance, better or worse; None after a quick look."""
+        if self.every > 1:
+            return None
+        return all(abs(difference) <= self.tolerance for difference in self.difference.values())
+
+    @property
+    def verdict(self) -> str:
+        """``within`` in words."""
+        if self.within is None:
+            return f"quick look, stride {self.every}"
+        verdict = f"{'within' if self.within else 'NOT within'} {100 * self.tolerance:g} %"
+        frames, count = self.measured.frames, self.published.count
+        return verdict if frames == count else f"{verdict} (over {frames}, not {count} frames)"
+
+
+def measure(
+    row: PublishedRow,
+    data: Path,
+    folder: Path,
+    *,
+    every: int = 1,
+    device: str = "auto",
+    overwrite: bool = False,
+    on_frame: Callable[[int], None] | None = None,
+) -> SummaryRow:
+    """Evaluate a row that has ground truth; or read its result, where it was evaluated with the same settings.
+
+    Args:
+        row: nothing of it may be ``missing``.
+        data: the folder of the data sets.
+        folder: where summary.json and frames.csv are, or will be.
+        every: evaluate every Nth frame.
+        device: a torch device, or auto.
+        overwrite: evaluate again in any case.
+        on_frame: called after each frame with how many there are to evaluate.
+
+    Raises:
+        FileNotFoundError: weights or a file of the data are missing.
+        ValueError: a file is not as it should be.
+    """
+    assert row.limits is not None
+    weights = find_weights(row.weights)
+    if not overwrite and (done := _read_done(row, weights, data, folder, every)):
+        return done
+    part = Part(open_frames(data / row.frames), row.key, "sparse_depth")
+    completer = load(row.weights, device=device)
+    settings = run_settings([part], {"kbnet": (weights, completer)}, limits=row.limits, every=every)
+    total = len(part.frames(every))
+    summary = evaluate(
+        [part],
+        [network_method(completer)],
+        limits=row.limits,
+        every=every,
+        table=folder / "frames.csv",
+        on_frame=None if on_frame is None else lambda: on_frame(total),
+    )
+    write_summary(folder / "summary.json", summary, settings)
+    return summary.rows()[0]
+
+
+def _read_done(row: PublishedRow, weights: Path, data: Path, folder: Path, every: int) -> SummaryRow | None:
+    """The result in a folder, if it is of the same weights, list, limits and stride."""
+    assert row.limits is not None
+    if not (folder / "summary.json").is_file():
+        return None
+    settings, rows = read_summary(folder / "summary.json")
+    found = [entry["sha256"] for entry in (*settings["weights"].values(), *settings["sources"])]
+    wanted = [file_sha256(weights), file_sha256(data / row.frames)]
+    same = found == wanted and (settings["limits_m"], settings["every"]) == (list(row.limits), every)
+    return rows[0] if same else None

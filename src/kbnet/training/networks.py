@@ -1,0 +1,111 @@
+"""The networks of a run, and the weights they start from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from kbnet.network.config import KBNetConfig
+from kbnet.network.kbnet import KBNet
+from kbnet.network.pose_net import PoseNet
+from kbnet.network.pose_weights import load_pose_network
+from kbnet.network.published import fill_depth_network, read_published
+from kbnet.network.weights import find_weights, load_network
+from kbnet.training.config import TrainingConfig
+
+DEPTH_REDUCTION = 32
+"""Input pixels, along each side, to a pixel of the depth network's smallest features."""
+
+
+def build_networks(
+    config: TrainingConfig, *, all_poses_known: bool, read_weights: bool = True
+) -> tuple[KBNet, PoseNet | None]:
+    """The depth network of a run, and the pose network if the run needs one.
+
+    Args:
+        config: the run.
+        all_poses_known: whether the camera's motion is known for every sample.
+        read_weights: start from the initial weights of the config; a run that is resumed has its own.
+
+    Raises:
+        ValueError: initial weights are damaged or of another network, or a batch is too small to normalise.
+        FileNotFoundError: there are no such initial weights.
+    """
+    needs_pose_network = config.losses.needs_poses and not (config.poses == "known" and all_poses_known)
+    if config.initial_pose_weights is not None and not needs_pose_network:
+        raise ValueError(
+            f"got initial_pose_weights {config.initial_pose_weights}, but this run trains no pose network, since the "
+            "motion is known or no loss needs it; leave them out, or set poses to network"
+        )
+    network = KBNet(config.network)
+    if config.initial_weights is not None and read_weights:
+        _start_from(network, config.initial_weights)
+    pose_network = PoseNet(config.pose_encoder) if needs_pose_network else None
+    if pose_network is not None and config.initial_pose_weights is not None and read_weights:
+        _start_pose_from(pose_network, config.initial_pose_weights)
+    if config.network.normalisation == "batch":
+        _check_batch(config, DEPTH_REDUCTION, "depth network")
+    if pose_network is not None:
+        _check_batch(config, pose_network.reduction, f"pose network ({config.pose_encoder})")
+    return network, pose_network
+
+
+def settings_of_weights(source: str, otherwise: KBNetConfig) -> KBNetConfig:
+    """Settings of the network that weights were trained with, which a run that starts from them must keep.
+
+    Args:
+        source: name of bundled or local weights, or a file.
+        otherwise: settings for a published ``.pth``, which carries none; K is then scaled as published all the same.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+        ValueError: they are damaged.
+    """
+    path = find_weights(source)
+    if path.suffix == ".pth":
+        return replace(otherwise, intrinsics_scaling="published")
+    return load_network(path).config
+
+
+def differing_settings(theirs: KBNetConfig, ours: KBNetConfig) -> str:
+    """Every setting that differs, as 'network.max_depth 100.0 (not 8.0)', comma-separated; empty where none does."""
+    own = ours.to_dict()
+    return ", ".join(
+        f"network.{name} {value} (not {own[name]})" for name, value in theirs.to_dict().items() if value != own[name]
+    )
+
+
+def _start_from(network: KBNet, source: str) -> None:
+    path = find_weights(source)
+    if path.suffix == ".pth":
+        fill_depth_network(network, read_published(path), origin=str(path))
+        return
+    initial = load_network(path)
+    if different := differing_settings(initial.config, network.config):
+        raise ValueError(
+            f"the initial weights {source} are of a network with {different}; "
+            "leave these settings out on the command line and in the recipe, which keeps those of the weights"
+        )
+    network.load_state_dict(initial.state_dict())
+
+
+def _start_pose_from(network: PoseNet, source: str) -> None:
+    initial = load_pose_network(source)
+    if initial.encoder_name != network.encoder_name:
+        raise ValueError(
+            f"the initial pose weights {source} are of the pose encoder {initial.encoder_name}, "
+            f"not {network.encoder_name}; set pose_encoder to {initial.encoder_name}"
+        )
+    network.load_state_dict(initial.state_dict())
+
+
+def _check_batch(config: TrainingConfig, reduction: int, what: str) -> None:
+    """BatchNorm in training divides by the spread of each channel, which one value does not have."""
+    height, width = config.augmentation.crop
+    values = config.batch_size * math.ceil(height / reduction) * math.ceil(width / reduction)
+    if values < 2:
+        raise ValueError(
+            f"expected at least 2 values in each channel of the smallest features of the {what}, to normalise them, "
+            f"got 1 from a batch of 1 with a crop of {width}x{height}; set batch_size to 2 or more, "
+            f"or make the crop wider or higher than {reduction} pixels"
+        )

@@ -1,0 +1,112 @@
+"""What TensorBoard shows of a step besides loss terms: pictures in rows, and histograms."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kbnet.report.colour import colourise
+from kbnet.training.batch import TripletBatch
+from kbnet.training.step import StepResult
+
+SAMPLES = 2
+"""Samples of a batch that are shown, a row each."""
+
+POINT_SIZE = 5
+"""Width of a sparse point in pictures, pixels."""
+
+MARGIN = 2
+"""White between pictures, pixels."""
+
+ERROR_SHARE = 0.1
+"""Depth errors are coloured up to this share of the largest depth."""
+
+
+def picture_rows(batch: TripletBatch, result: StepResult) -> dict[str, Tensor]:
+    """Two pictures, whose tags name their columns from left to right; each row is a sample.
+
+    - ``image/...``: the image at t; its reconstruction from t-1 and the absolute error of that; the same from t+1.
+    - ``depth/...``: prediction; the network's sparse depth, and the error of the prediction at all measured points;
+      where there is any, ground truth and the error. Depth goes from near in yellow to far in purple, up to the largest
+      depth of the picture; errors from small in purple to a tenth of that depth in yellow. Black is unmeasured.
+
+    Returns:
+        RGB in 0..1 by tag, (3, rows, columns), pixels.
+    """
+    image = batch.image[:SAMPLES]
+    images = [("input", image)]
+    for name, reconstruction in zip(("from_previous", "from_next"), result.reconstructions, strict=False):
+        shown = reconstruction.detach()[:SAMPLES]
+        images += [(name, shown), ("error", (shown - image).abs())]
+
+    depth = result.depth.detach()[:SAMPLES].float()
+    sparse, truth = batch.sparse_depth[:SAMPLES], batch.ground_truth[:SAMPLES]
+    limit = max(float(depth.max()), float(sparse.max()), float(truth.max()))
+    maps = [
+        ("prediction", _coloured(depth, limit)),
+        ("sparse_input", _coloured(_enlarged(batch.input_depth[:SAMPLES]), limit)),
+        ("error", _coloured_error(_enlarged(_error(depth, sparse)), ERROR_SHARE * limit)),
+    ]
+    if truth.any():
+        maps += [
+            ("ground_truth", _coloured(truth, limit)),
+            ("error", _coloured_error(_error(depth, truth), ERROR_SHARE * limit)),
+        ]
+    return {
+        f"{kind}/{'-'.join(name for name, _ in columns)}": _joined([column for _, column in columns])
+        for kind, columns in (("image", images), ("depth", maps))
+    }
+
+
+def histograms(batch: TripletBatch, result: StepResult) -> dict[str, Tensor]:
+    """Values over the whole batch by tag, 1-D: depths and translations in metres, rotation angles in degrees.
+
+    What has no value, such as ground truth where there is none, is left out.
+    """
+    values = {
+        "depth/prediction_m": result.depth.detach().float().flatten(),
+        "depth/sparse_m": batch.sparse_depth[batch.sparse_depth > 0],
+        "depth/ground_truth_m": batch.ground_truth[batch.ground_truth > 0],
+    }
+    for name, transform in zip(("to_previous", "to_next"), result.poses, strict=False):
+        pose = transform.detach().float()
+        for axis, letter in enumerate("xyz"):
+            values[f"pose/{name}_{letter}_m"] = pose[:, axis, 3]
+        values[f"pose/{name}_rotation_deg"] = _angle_deg(pose[:, :3, :3])
+    return {tag: one.cpu() for tag, one in values.items() if one.numel() > 0}
+
+
+def _error(depth: Tensor, measured: Tensor) -> Tensor:
+    """Absolute difference where measured, never quite 0, which would be unmeasured; 0 elsewhere."""
+    return torch.where(measured > 0, (depth - measured).abs().clamp_min(1e-6), 0.0)
+
+
+def _enlarged(points: Tensor) -> Tensor:
+    """Points as squares that can be seen."""
+    return F.max_pool2d(points, POINT_SIZE, stride=1, padding=POINT_SIZE // 2)
+
+
+def _coloured(depth: Tensor, limit: float) -> Tensor:
+    """(B, 1, H, W), metres, to RGB in 0..1, (B, 3, H, W)."""
+    coloured = [torch.from_numpy(colourise(one, 0.0, limit)) for one in depth[:, 0].cpu().numpy()]
+    return torch.stack(coloured).permute(0, 3, 1, 2) / 255
+
+
+def _coloured_error(error: Tensor, limit: float) -> Tensor:
+    """The same for errors, large ones bright as in the image row."""
+    return _coloured(torch.where(error > 0, (limit - error).clamp_min(1e-6), 0.0), limit)
+
+
+def _joined(columns: list[Tensor]) -> Tensor:
+    """Columns of (B, 3, H, W) each as one picture with B rows."""
+    padded = [F.pad(column.cpu().float().clamp(0, 1), [MARGIN] * 4, value=1.0) for column in columns]
+    return torch.cat(list(torch.cat(padded, dim=3)), dim=1)
+
+
+def _angle_deg(rotations: Tensor) -> Tensor:
+    """Angle of rotations (B, 3, 3); from sine and cosine, since the cosine alone loses small angles."""
+    skew = rotations - rotations.transpose(1, 2)
+    sine = torch.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]]).norm(dim=0) / 2
+    cosine = (rotations.diagonal(dim1=1, dim2=2).sum(dim=1) - 1) / 2
+    return torch.rad2deg(torch.atan2(sine, cosine))
