@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -84,7 +85,9 @@ class ArchiveServer:
         for key, value in headers.items():
             handler.send_header(key, value)
         handler.end_headers()
-        handler.wfile.write(body)
+        # A client that is interrupted goes away in the middle.
+        with suppress(ConnectionError):
+            handler.wfile.write(body)
 
     def _data(self, name: str) -> bytes | None:
         if name in self.pages:

@@ -20,7 +20,6 @@ OTHER_SCENE = "bedroom_0012"
 """Not one of _0000 to _0004, so no part of the published training set."""
 
 
-
 @pytest.fixture(scope="session")
 def nyu_archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``nyu_v2.zip`` (22 training and 3 test frames, metres x 256) and ``kitchens_part9.zip`` (raw)."""
@@ -61,9 +60,7 @@ def _write(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-def published_files(
-    *, units: float = 256, training: int = 22, testing: int = 3, first: int = 1
-) -> dict[str, bytes]:
+def published_files(*, units: float = 256, training: int = 22, testing: int = 3, first: int = 1) -> dict[str, bytes]:
     """Files of the archive by name; a few rendered frames are repeated.
 
     Args:

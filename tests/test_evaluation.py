@@ -9,6 +9,7 @@ import warnings
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,16 +17,19 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from kbnet.data.sequence import Sequence
+from kbnet.data.frame_source import FrameSource
 from kbnet.evaluation import (
+    PUBLISHED_TIMING,
     Method,
     Part,
     baseline_methods,
     evaluate,
     network_method,
+    run_settings,
+    timed_as_published,
 )
 from kbnet.frame import FloatArray, Frame
-from kbnet.summary import ALL_SEQUENCES, write_summary
+from kbnet.summary import ALL_SEQUENCES, file_sha256, read_summary, write_summary
 
 VOID = (0.2, 5.0)
 K = np.array([[40, 0, 20], [0, 40, 16], [0, 0, 1]], dtype=np.float32)
@@ -66,7 +70,7 @@ class FakeSequence:
 
 
 def _part(*truths: float, name: str = "room", **options: Any) -> Part:
-    return Part(cast(Sequence, FakeSequence(list(truths), **options)), name, "sparse_depth")
+    return Part(cast(FrameSource, FakeSequence(list(truths), **options)), name, "sparse_depth")
 
 
 def _constant(depth: float) -> Method:
@@ -113,30 +117,90 @@ def test_time_leaves_the_first_frame_of_each_method_out(monkeypatch: pytest.Monk
     slow, steady = evaluate([_part(1.0, 1.0, 1.0)], methods, limits=VOID).rows()
     assert (slow.milliseconds, slow.frames_per_second) == (500, 2)
     assert (steady.milliseconds, steady.frames_per_second) == (250, 4)
+    assert (slow.frames, slow.timed_frames, slow.total_seconds) == (3, 2, 1.0)
 
 
 def test_a_single_frame_has_errors_but_no_time() -> None:
     (row,) = evaluate([_part(1.0)], [_constant(1.0)], limits=VOID).rows()
     assert row.frames == 1
     assert row.milliseconds is None
+    assert row.total_seconds is None
     assert row.frames_per_second is None
 
 
-def test_time_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch = pytest.importorskip("torch")
-    waited: list[object] = []
-    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+class Queue:
+    """A device that computes on its own time, in front of a clock that only moves while somebody waits for it.
 
-    def network(kind: str) -> Any:
-        def complete(image: Any, sparse_depth: FloatArray, intrinsics: Any) -> FloatArray:
-            return np.ones_like(sparse_depth)
+    It stands in for the depth that a network returns at once on a GPU; copying it to memory waits until it is there.
+    """
 
-        complete.device = SimpleNamespace(type=kind)  # type: ignore[attr-defined]
-        return complete
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.pending = 0.0
 
-    for kind, waits in (("cpu", 0), ("cuda", 2)):
-        evaluate([_part(1.0, 1.0)], [network_method(network(kind))], limits=VOID)
-        assert len(waited) == waits
+    def __getitem__(self, index: object) -> Queue:
+        return self
+
+    def cpu(self) -> Any:
+        import torch
+
+        self.now += self.pending
+        self.pending = 0.0
+        return torch.ones(32, 40)
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> tuple[Queue, Any]:
+    """Such a device, and a completer whose network takes 0.25 s to queue work that takes 4 s, the first time 9 s."""
+    from kbnet.completion import DepthCompleter
+    from kbnet.network.config import KBNetConfig
+    from kbnet.network.kbnet import KBNet
+
+    queue = Queue()
+    seconds = iter([9.0, *[4.0] * 99])
+
+    def forward(*_: object) -> Any:
+        queue.now += 0.25
+        queue.pending += next(seconds)
+        return queue
+
+    completer = DepthCompleter(KBNet(KBNetConfig()), device="cpu")
+    monkeypatch.setattr(completer.network, "forward", forward)
+    monkeypatch.setattr("kbnet.evaluation.time", SimpleNamespace(perf_counter=lambda: queue.now))
+    return queue, completer
+
+
+def test_time_waits_for_the_device(queue: tuple[Queue, Any]) -> None:
+    (row,) = evaluate([_part(1.0, 1.0, 1.0)], [network_method(queue[1])], limits=VOID).rows()
+    assert (row.milliseconds, row.timed_frames) == (4250, 2)
+
+
+def test_time_as_published_is_of_the_forward_call_alone_from_the_first_frame_on(queue: tuple[Queue, Any]) -> None:
+    method = timed_as_published(network_method(queue[1]), queue[1].network)
+    (row,) = evaluate([_part(1.0, 1.0, 1.0)], [method], limits=VOID).rows()
+    assert (row.milliseconds, row.timed_frames) == (250, 3)
+    assert row.mean.mae_mm == 0
+
+
+@pytest.mark.gpu
+def test_time_waits_for_the_gpu_unless_as_published() -> None:
+    import torch
+
+    from kbnet.completion import DepthCompleter
+    from kbnet.network.config import KBNetConfig
+    from kbnet.network.kbnet import KBNet
+
+    completer = DepthCompleter(KBNet(KBNetConfig()), device="cuda")
+    # A kernel of some hundred million cycles, a tenth of a second or more, behind which the depth has to wait.
+    completer.network.register_forward_pre_hook(lambda *_: torch.cuda._sleep(400_000_000))
+    parts = [_part(*[1.0] * 4)]
+    (honest,) = evaluate(parts, [network_method(completer)], limits=VOID).rows()
+    method = timed_as_published(network_method(completer), completer.network)
+    (published,) = evaluate(parts, [method], limits=VOID).rows()
+    assert honest.milliseconds is not None
+    assert honest.milliseconds > 100
+    assert honest.timed_frames == 3
+    assert published.timed_frames == 4
 
 
 def test_frames_without_ground_truth_in_range_are_left_out_with_one_warning() -> None:
@@ -171,7 +235,7 @@ def test_memory_does_not_grow_with_the_number_of_frames(tmp_path: Path) -> None:
         evaluate([part], [_constant(1.5)], limits=VOID, table=tmp_path / "frames.csv")
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert cast(FakeSequence, part.sequence).most_alive <= 2
+        assert cast(FakeSequence, part.source).most_alive <= 2
         return highest
 
     peak(5)
@@ -191,22 +255,63 @@ def test_table_has_a_row_a_frame_and_method(tmp_path: Path) -> None:
     assert float(rows[3]["seconds"]) > 0
 
 
-def test_summary_is_strict_json_with_settings_and_versions(tmp_path: Path) -> None:
+def test_summary_is_strict_json_with_what_it_takes_to_repeat_the_run(tmp_path: Path) -> None:
     path = tmp_path / "new" / "summary.json"
     write_summary(path, evaluate([_part(1.0)], [_constant(2.0)], limits=VOID), {"weights": "indoor"})
     content = json.loads(path.read_text())
     assert content["settings"] == {"weights": "indoor"}
     assert set(content["versions"]) == {"python", "kbnet", "torch", "numpy", "scipy"}
+    assert content["command"]
+    assert datetime.fromisoformat(content["finished"]).tzinfo is not None
+    assert content["git_commit"] is None or len(content["git_commit"].removesuffix("-dirty")) == 40
+    assert content["threads"] >= 1
+    assert all(content[name] for name in ("platform", "cpu"))
+    assert isinstance(content["gpus"], list)
     (row,) = content["results"]
     assert row["mean"]["mae_mm"] == pytest.approx(1000)
     assert row["milliseconds"] is None
+
+
+def test_read_summary_is_the_inverse_of_write_summary(tmp_path: Path) -> None:
+    summary = evaluate([_part(1.0, 1.5)], [_constant(2.0), *baseline_methods()], limits=VOID)
+    write_summary(tmp_path / "summary.json", summary, {"every": 1})
+    assert read_summary(tmp_path / "summary.json") == ({"every": 1}, summary.rows())
+
+
+def test_read_summary_refuses_another_file(tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text('{"results": [{}]}')
+    with pytest.raises(ValueError, match=r"expected a summary\.json of this version .* remove it"):
+        read_summary(tmp_path / "summary.json")
+
+
+def test_settings_hold_checksums_of_weights_and_lists_and_the_network(tmp_path: Path) -> None:
+    from kbnet.network.config import KBNetConfig
+
+    for name in ("weights.safetensors", "list.csv"):
+        (tmp_path / name).write_bytes(b"abc")
+    config = KBNetConfig.preset("kitti", intrinsics_scaling="published")
+    completer: Any = SimpleNamespace(config=config, device="cuda:1", precision="bfloat16")
+    settings: Any = run_settings(
+        [_part(1.0, name="list", folder=tmp_path / "list.csv"), _part(1.0, name="room")],
+        {"kbnet": (tmp_path / "weights.safetensors", completer)},
+        limits=VOID,
+        every=3,
+        timing=PUBLISHED_TIMING,
+    )
+    abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert file_sha256(tmp_path / "list.csv") == abc
+    weights = settings["weights"]["kbnet"]
+    assert (weights["sha256"], weights["device"], weights["precision"]) == (abc, "cuda:1", "bfloat16")
+    assert KBNetConfig.from_dict(weights["network"]) == config
+    assert [source["sha256"] for source in settings["sources"]] == [abc, None]
+    assert (settings["limits_m"], settings["every"], settings["timing"]) == ([0.2, 5.0], 3, PUBLISHED_TIMING)
 
 
 @pytest.mark.filterwarnings("ignore:.*no ground truth between")
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (lambda: _part(1.0, has_ground_truth=False), "expected a folder ground_truth/ in fake"),
+        (lambda: _part(1.0, has_ground_truth=False), "fake has none; .* kbnet complete fake --output OUT --zip"),
         (lambda: _part(9.0, 0.0), r"no frame of room could be judged between 0\.2 and 5 m"),
     ],
 )

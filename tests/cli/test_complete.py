@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from kbnet.cli.main import main
 from kbnet.data.depth_png import read_depth_png, write_depth_png
+from kbnet.data.frame_list import FrameFiles, write_frame_list
 
 
 def _files(folder: Path) -> set[str]:
@@ -91,6 +93,59 @@ def test_complete_that_stops_midway_leaves_whole_files_only(
     assert _files(out) == {"depth/0000.png", "npy/0000.npy"}
 
 
+def _list(room: Path, *names: str) -> Path:
+    """A list of the first frames of a sequence under these names."""
+    path = room.parent / "lists" / "benchmark.csv"
+    files = ("image/{:04}.png", "K.txt", "sparse_depth/{:04}.png")
+    write_frame_list(
+        path,
+        [FrameFiles(name, *(str(room / file.format(index)) for file in files)) for index, name in enumerate(names)],
+    )
+    return path
+
+
+def test_complete_writes_the_frames_of_a_list_into_subfolders_that_their_names_ask_for(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    path = _list(write_sequence(), "drive_1/image_02/0000", "drive_1/image_03/0000")
+    assert main(["complete", str(path), "--output", str(out), "--cloud"]) == 0
+    names = {"drive_1/image_02/0000", "drive_1/image_03/0000"}
+    assert _files(out) == {f"depth/{name}.png" for name in names} | {f"cloud/{name}.ply" for name in names}
+
+
+def test_zip_holds_the_depth_maps_of_the_source_at_its_root_and_nothing_else(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    room, out = write_sequence(), tmp_path / "out"
+    assert main(["complete", str(room), "--output", str(out)]) == 0
+    assert not list(out.glob("*.zip"))
+    path = _list(room, "0000", "0001")
+    assert main(["complete", str(path), "--output", str(out), "--zip"]) == 0
+    assert stand_in.calls == 3, "what was done before is zipped without the network"
+    assert f"wrote {out / 'benchmark.zip'}" in capsys.readouterr().out
+    with ZipFile(out / "benchmark.zip") as archive:
+        assert archive.namelist() == ["0000.png", "0001.png"]
+        assert archive.read("0001.png") == (out / "depth" / "0001.png").read_bytes()
+
+
+def test_zip_refuses_names_that_do_not_lie_at_its_root(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    path = _list(write_sequence(), "image_02/0000")
+    assert main(["complete", str(path), "--output", str(tmp_path / "out"), "--zip"]) == 2
+    assert "expected names without slashes for --zip" in one_line_error()
+    assert not (tmp_path / "out").exists()
+
+
+def test_zip_is_not_written_where_a_frame_fails(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path
+) -> None:
+    stand_in.fail_at = 1
+    assert main(["complete", str(write_sequence()), "--output", str(tmp_path / "out"), "--zip"]) == 2
+    assert _files(tmp_path / "out") == {"depth/0000.png"}
+
+
 def _single(room: Path) -> list[str]:
     files = {"image": "image/0001.png", "sparse-depth": "sparse_depth/0001.png", "intrinsics": "K.txt"}
     return [word for flag, file in files.items() for word in (f"--{flag}", str(room / file))]
@@ -158,12 +213,13 @@ def test_complete_says_in_one_line_which_file_is_bad(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "expected a sequence folder or --image, got neither"),
+        ([], "expected a sequence folder, a list or --image, got neither"),
         (["room", "--image", "room/image/0001.png"], "got both"),
         (["--image", "room/image/0001.png"], "--image also needs --sparse-depth"),
         (["--image", "room/image/0001.png", "--sparse-depth", "a.png"], "--image also needs --intrinsics"),
-        (["room", "--intrinsics", "room/K.txt"], "a sequence has its own K.txt"),
+        (["room", "--intrinsics", "room/K.txt"], "a sequence or list has its own intrinsics"),
         (["nowhere"], "there is no folder nowhere"),
+        (["nowhere.csv"], "there is no file nowhere.csv"),
         (["room", "--sparse-depth", "sparse_depth_7"], "sparse_depth_7"),
     ],
 )

@@ -5,19 +5,36 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from kbnet.cli.evaluate import distinct_names
 from kbnet.cli.main import main
+from kbnet.data.frame_list import FrameFiles, write_frame_list
+from kbnet.evaluation import PUBLISHED_TIMING
+from kbnet.network.config import KBNetConfig
+from kbnet.network.weights import find_weights
+from kbnet.summary import file_sha256
+
+
+@pytest.fixture
+def stand_in(stand_in: Any) -> Any:
+    """The stand-in, with what an evaluation records of a network."""
+    stand_in.config = KBNetConfig()
+    stand_in.network = torch.nn.Identity()
+    return stand_in
 
 
 def _table_rows(output: str) -> list[list[str]]:
     """Cells of the rows with numbers; cells are two or more spaces apart."""
-    lines = [line.strip().split("  ") for line in output.splitlines() if line.count(" ± ") == 4]
-    return [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    lines = [line.strip() for line in output.splitlines()]
+    rows = [line for line, under in pairwise(lines) if under.count("±") == 4]
+    return [[cell.strip() for cell in row.split("  ") if cell.strip()] for row in rows]
 
 
 def test_evaluate_prints_a_row_a_method_sequence_and_sparse_depth(
@@ -34,6 +51,7 @@ def test_evaluate_prints_a_row_a_method_sequence_and_sparse_depth(
         for sequence, frames in (("first", "3"), ("second", "3"), ("all sequences", "6"))
         for method in ("kbnet", "nearest", "linear")
     ]
+    assert all(len(row) == 10 for row in rows), "four errors, total and mean time"
     assert "ground truth between 0.2 and 5 m" in output
     assert all("…" not in cell for row in rows for cell in row)
 
@@ -48,7 +66,7 @@ def test_evaluate_writes_the_same_numbers_as_json_and_csv(
     summary = json.loads((output / "summary.json").read_text())
     with (output / "frames.csv").open(newline="") as file:
         frames = list(csv.DictReader(file))
-    assert {path.name for path in output.iterdir()} == {"summary.json", "frames.csv"}
+    assert {path.name for path in output.iterdir()} == {"summary.json", "frames.csv", "table.txt"}
     assert [(row["method"], row["frames"]) for row in summary["results"]] == [
         (method, 3) for method in ("kbnet", "nearest", "linear")
     ]
@@ -58,8 +76,83 @@ def test_evaluate_writes_the_same_numbers_as_json_and_csv(
     assert [frame["frame"] for frame in frames if frame["method"] == "kbnet"] == ["0000", "0002", "0004"]
     assert summary["settings"]["limits_m"] == [0.0, 100.0]
     assert summary["settings"]["every"] == 2
-    assert summary["settings"]["weights"] == "indoor"
+    weights = summary["settings"]["weights"]["kbnet"]
+    assert weights["sha256"] == file_sha256(find_weights("indoor"))
+    assert weights["network"]["intrinsics_scaling"] == "exact"
     assert set(summary["versions"]) >= {"kbnet", "torch", "numpy", "python"}
+
+
+def test_evaluate_writes_the_table_it_prints(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(write_sequence()), "--output", str(tmp_path)]) == 0
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    written = (tmp_path / "table.txt").read_text().splitlines()
+    assert printed[:-1] == written
+    assert printed[-1].startswith("wrote ")
+
+
+def test_evaluate_takes_lists_and_sequences_together(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hall = write_sequence("hall")
+    frames = (
+        FrameFiles(name, *(str(hall / folder) for folder in (f"image/{name}.png", "K.txt", f"sparse_depth/{name}.png")))
+        for name in ("0000", "0002")
+    )
+    written = (replace(frame, ground_truth=str(hall / f"ground_truth/{frame.name}.png")) for frame in frames)
+    write_frame_list(tmp_path / "test.csv", written)
+    arguments = [str(tmp_path / "test.csv"), str(write_sequence("room")), "--output", str(tmp_path / "out")]
+    assert main(["evaluate", *arguments]) == 0
+    rows = _table_rows(capsys.readouterr().out)
+    assert [row[1:4] for row in rows] == [
+        ["test.csv", "kbnet", "2"],
+        ["room", "kbnet", "3"],
+        ["all sequences", "kbnet", "5"],
+    ]
+    sources = json.loads((tmp_path / "out" / "summary.json").read_text())["settings"]["sources"]
+    assert [source["sha256"] for source in sources] == [file_sha256(tmp_path / "test.csv"), None]
+
+
+def test_evaluate_measures_several_weights_under_their_names(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"other")
+    arguments = [str(write_sequence()), "--weights", "indoor", str(other), "--output", str(tmp_path / "out")]
+    assert main(["evaluate", *arguments]) == 0
+    assert [row[2] for row in _table_rows(capsys.readouterr().out)] == ["indoor", "other.safetensors"]
+    assert [load["source"] for load in stand_in.loads] == ["indoor", str(other)]
+    weights = json.loads((tmp_path / "out" / "summary.json").read_text())["settings"]["weights"]
+    assert {name: entry["sha256"] for name, entry in weights.items()} == {
+        "indoor": file_sha256(find_weights("indoor")),
+        "other.safetensors": file_sha256(other),
+    }
+
+
+def test_evaluate_says_where_times_are_the_published_way(
+    write_sequence: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(write_sequence()), "--published-timing", "--device", "cpu", "--output", str(tmp_path / "out")]
+    assert main(["evaluate", *arguments]) == 0
+    output = capsys.readouterr().out
+    assert "ms/frame (published way)" in output
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["settings"]["timing"] == PUBLISHED_TIMING
+    (row,) = summary["results"]
+    assert (row["frames"], row["timed_frames"]) == (3, 3)
+    assert row["milliseconds"] > 0
+
+
+def test_evaluate_warns_of_indoor_limits_for_an_outdoor_network(
+    write_sequence: Callable[..., Path], stand_in: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in.config = KBNetConfig.preset("kitti")
+    room = str(write_sequence())
+    assert main(["evaluate", room]) == 0
+    assert "kbnet is made for depth to 100 m but judged to 5 m; --preset kitti" in capsys.readouterr().err
+    assert main(["evaluate", room, "--preset", "kitti"]) == 0
+    assert not capsys.readouterr().err
 
 
 def test_evaluate_without_baselines_runs_the_network_alone(
@@ -83,7 +176,9 @@ def test_evaluate_refuses_a_sequence_without_ground_truth_and_writes_nothing(
 ) -> None:
     rooms = [str(write_sequence("judged")), str(write_sequence("unjudged", truth=False))]
     assert main(["evaluate", *rooms, "--output", str(tmp_path / "out")]) == 2
-    assert "unjudged" in one_line_error()
+    error = one_line_error()
+    assert "unjudged has none" in error
+    assert "--zip" in error
     assert not (tmp_path / "out").exists()
 
 
@@ -99,10 +194,11 @@ def test_evaluate_that_fails_midway_leaves_no_file(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "at least one sequence folder"),
+        ([], "at least one sequence folder or list"),
         (["nowhere"], "nowhere"),
         (["room", "--sparse-depth", "sparse_depth_7"], "sparse_depth_7"),
         (["room", "--every", "0"], "--every of at least 1"),
+        (["nowhere.csv"], "nowhere.csv"),
     ],
 )
 def test_evaluate_says_in_one_line_what_is_wrong(

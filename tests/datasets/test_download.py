@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from fixtures_archive_server import ArchiveServer
+
 from kbnet.datasets import download
 from kbnet.datasets.download import Archive, obtain
 
@@ -191,7 +191,7 @@ def test_a_wrong_checksum_is_refused_and_put_aside(
 ) -> None:
     obtain(SCENES, tmp_path).unlink()
     archive_server.contents[SCENES.name] = scenes[::-1]
-    with pytest.raises(ValueError, match="expected scenes.zip with SHA-256") as caught:
+    with pytest.raises(ValueError, match=r"expected scenes\.zip with SHA-256") as caught:
         obtain(SCENES, tmp_path)
     for data in (scenes, scenes[::-1]):
         assert hashlib.sha256(data).hexdigest() in str(caught.value)

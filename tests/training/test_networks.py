@@ -40,8 +40,13 @@ def test_a_run_starts_from_weights_of_both_networks(make_config: MakeConfig, tmp
     first, first_pose = KBNet(config.network), PoseNet(encoder)
     save_network(first, tmp_path / "first.safetensors")
     save_pose_network(first_pose, tmp_path / "pose.safetensors")
-    changes = {"initial_weights": tmp_path / "first.safetensors", "initial_pose_weights": tmp_path / "pose.safetensors"}
-    network, pose_network = build(replace(config, **{name: str(path) for name, path in changes.items()}))
+    network, pose_network = build(
+        replace(
+            config,
+            initial_weights=str(tmp_path / "first.safetensors"),
+            initial_pose_weights=str(tmp_path / "pose.safetensors"),
+        )
+    )
     assert_same(network, first)
     assert pose_network is not None
     assert pose_network.encoder_name == encoder

@@ -69,7 +69,7 @@ class Command:
 
     def run(self) -> None:
         """Complete what is not done yet."""
-        frames = self._frames()
+        source, frames = self._source()
         if self.zip:
             _check_names_for_zip(frames)
         pending = {name: read for name, read in frames.items() if self.overwrite or not self._done(name)}
@@ -79,7 +79,7 @@ class Command:
         skipped = len(frames) - len(pending)
         print(counted + (f"; skipped {skipped} that were done (--overwrite does them again)" if skipped else ""))
         if self.zip:
-            self._write_zip(frames)
+            self._write_zip(source, frames)
 
     def _complete(self, pending: dict[str, Callable[[], Frame]]) -> None:
         import kbnet
@@ -99,8 +99,8 @@ class Command:
                     depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
                 self._write(frame, depth)
 
-    def _frames(self) -> dict[str, Callable[[], Frame]]:
-        """How to read each frame, by name."""
+    def _source(self) -> tuple[str, dict[str, Callable[[], Frame]]]:
+        """What the source is called, and how to read each of its frames, by name."""
         if (self.sequence is None) == (self.image is None):
             got = "neither" if self.image is None else "both"
             raise ValueError(f"expected a sequence folder, a list or --image, got {got}; see kbnet complete --help")
@@ -111,9 +111,9 @@ class Command:
         if self.intrinsics is not None:
             raise ValueError(f"a sequence or list has its own intrinsics; leave out --intrinsics {self.intrinsics}")
         source = open_frames(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
-        return {name: partial(source.frame, index) for index, name in enumerate(source.names)}
+        return source.name, {name: partial(source.frame, index) for index, name in enumerate(source.names)}
 
-    def _single_frame(self) -> dict[str, Callable[[], Frame]]:
+    def _single_frame(self) -> tuple[str, dict[str, Callable[[], Frame]]]:
         from kbnet.data.depth_png import read_depth_png
         from kbnet.data.image_file import read_image, read_intrinsics
         from kbnet.frame import Frame
@@ -131,7 +131,7 @@ class Command:
                 name=image.stem,
             )
 
-        return {image.stem: read}
+        return image.stem, {image.stem: read}
 
     def _files(self, name: str) -> dict[str, Path]:
         kinds = {"picture": ("png", self.picture), "cloud": ("ply", self.cloud), "npy": ("npy", self.npy)}
@@ -160,14 +160,12 @@ class Command:
                 np.save(temporary, depth)
         write_depth_png(files["depth"], depth)
 
-    def _write_zip(self, names: Iterable[str]) -> None:
+    def _write_zip(self, source: str, names: Iterable[str]) -> None:
         from zipfile import ZipFile
 
         from kbnet.atomic import atomic_path
 
-        source = self.sequence or self.image
-        assert source is not None
-        path = self.output / f"{source.resolve().stem if source.is_file() else source.resolve().name}.zip"
+        path = self.output / f"{source}.zip"
         with atomic_path(path) as temporary, ZipFile(temporary, "w") as archive:  # stored: a PNG is compressed already
             for name in names:
                 archive.write(self._files(name)["depth"], f"{name}.png")

@@ -16,7 +16,6 @@ import numpy as np
 
 from kbnet.atomic import atomic_path
 from kbnet.data.frame_list import FrameFiles
-from kbnet.data.image_file import read_numbers
 from kbnet.datasets.kitti_standing import IsStanding
 from kbnet.frame import FloatArray, check_intrinsics
 
@@ -86,7 +85,9 @@ def index_selection(folder: Path, split: Selection) -> list[FrameFiles]:
     """
     names = _png_names(folder / "image")
     if not names:
-        raise FileNotFoundError(f"expected the images of the {split} split in {folder / 'image'}, got none; unpack them")
+        raise FileNotFoundError(
+            f"expected the images of the {split} split in {folder / 'image'}, got none; unpack them"
+        )
     return [_selected_frame(folder, name, split) for name in sorted(names)]
 
 

@@ -51,8 +51,9 @@ def by_list(path: Path) -> IsStanding:
     """Take the frames of a list as those of a standing car, such as the published list.
 
     Args:
-        path: text, one frame a line: a path that holds the drive and ends in the frame's number, or ``<drive> <frame>``.
-            A line that names no camera (``image_02``) means both. Empty lines and those that begin with # are skipped.
+        path: text, one frame a line: a path that holds the drive and ends in the frame's number, or
+            ``<drive> <frame>``. A line that names no camera (``image_02``) means both. Empty lines and those that begin
+            with # are skipped.
 
     Raises:
         FileNotFoundError: there is no such list.

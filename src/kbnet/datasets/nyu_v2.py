@@ -164,11 +164,11 @@ def read_test_split(path: Path) -> list[int]:
     """
     from scipy.io import loadmat
 
+    if not path.is_file():
+        raise FileNotFoundError(f"expected splits.mat at {path}, but nothing is there; check the path")
     try:
         numbers = np.asarray(loadmat(path)["testNdxs"], np.int64).ravel()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"expected splits.mat at {path}, but nothing is there; check the path") from None
-    except Exception as error:
+    except Exception as error:  # scipy raises a different one for nearly every kind of damage
         raise ValueError(
             f"expected MATLAB's testNdxs in {path}, but it cannot be read ({error}); fetch it from {TEST_SPLIT_URL}"
         ) from None

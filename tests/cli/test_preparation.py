@@ -1,0 +1,40 @@
+"""What the commands that prepare data sets show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kbnet.cli.preparation import SplitCount, print_splits, transfer_progress
+
+
+def test_splits_are_printed_beside_the_published_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    deep = Path("data/" + "deep/" * 20 + "test.csv")
+    print_splits([SplitCount("train", 85898, 85898, Path("train.csv")), SplitCount("test", 3, None, deep, "no truth")])
+    head, _, train, test = (line.split() for line in capsys.readouterr().out.splitlines() if line.strip())
+    assert head == ["split", "frames", "published", "list", "note"]
+    assert train == ["train", "85,898", "85,898", "train.csv"]
+    assert test == ["test", "3", "-", str(deep), "no", "truth"]
+
+
+def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with transfer_progress() as progress:
+        progress("downloading a.zip", 1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_shows_one_bar_at_a_time_on_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    with transfer_progress() as progress:
+        progress("downloading a.zip", 1, 2)
+        progress("checking a.zip", 0, 0)
+        progress("downloading b.zip", 1, 4)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "25%" in shown.err
+    assert "a.zip" not in shown.err.rpartition("downloading b.zip")[0].rpartition("\r")[2]
