@@ -37,7 +37,7 @@ def nyu_archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_nyu(tmp_path: Path) -> Callable[..., Path]:
     """Write files of the archive, as `published_files` makes them, to the folder ``unpacked``; return it."""
 
-    def write(**options: float) -> Path:
+    def write(**options: int) -> Path:
         return _write(tmp_path / "unpacked", published_files(**options))
 
     return write
@@ -60,7 +60,7 @@ def _write(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-def published_files(*, units: float = 256, training: int = 22, testing: int = 3, first: int = 1) -> dict[str, bytes]:
+def published_files(*, units: int = 256, training: int = 22, testing: int = 3, first: int = 1) -> dict[str, bytes]:
     """Files of the archive by name; a few rendered frames are repeated.
 
     Args:

@@ -256,6 +256,11 @@ def test_list_refuses_what_is_no_csv(tmp_path: Path, content: bytes) -> None:
         FrameList(tmp_path / "a.csv")
 
 
+def test_list_counts_what_is_no_path_as_missing(tmp_path: Path) -> None:
+    with pytest.raises((FileNotFoundError, ValueError), match=r"4 are missing|is none"):  # csv refuses NUL before 3.11
+        FrameList(write_text(tmp_path / "a.csv", [*HEADER, "pose"], [*LINE, "a\0/b"]))
+
+
 def test_list_refuses_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no file .*nowhere\.csv"):
         open_frames(tmp_path / "nowhere.csv")

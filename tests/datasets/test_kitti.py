@@ -172,7 +172,7 @@ def test_read_rectified_intrinsics_refuses_a_calibration_without_them(tmp_path: 
     np.testing.assert_array_equal(read_rectified_intrinsics(path, "image_03"), [[7, 0, 3], [0, 7, 1], [0, 0, 1]])
     with pytest.raises(ValueError, match=r"12 numbers of P_rect_02 in .*calib_cam_to_cam\.txt"):
         read_rectified_intrinsics(path, "image_02")
-    with pytest.raises(FileNotFoundError, match="none.txt"):
+    with pytest.raises(FileNotFoundError, match=r"none\.txt"):
         read_rectified_intrinsics(tmp_path / "none.txt", "image_02")
 
 

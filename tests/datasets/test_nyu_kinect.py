@@ -44,6 +44,24 @@ def test_undistorted_depth_of_a_plane_is_that_plane_in_the_colour_camera() -> No
     assert abs(error.mean()) < 0.0002
 
 
+@pytest.mark.parametrize(
+    ("radial", "tangential", "expected"),
+    [
+        ((0.1, 0, 0), (0, 0), (0.5 * 1.03125, -0.25 * 1.03125)),
+        ((0, 0.1, 0), (0, 0), (0.5 * 1.009765625, -0.25 * 1.009765625)),
+        ((0, 0, 0.1), (0, 0), (0.5 * 1.0030517578125, -0.25 * 1.0030517578125)),
+        ((0, 0, 0), (0.1, 0), (0.475, -0.20625)),
+        ((0, 0, 0), (0, 0.1), (0.58125, -0.275)),
+    ],
+    ids=["k1", "k2", "k3", "p1", "p2"],
+)
+def test_distort_is_browns_model_term_by_term(
+    radial: tuple[float, float, float], tangential: tuple[float, float], expected: tuple[float, float]
+) -> None:
+    lens = Lens((500, 500), (320, 240), radial, tangential)
+    assert lens.distort(np.array(0.5), np.array(-0.25)) == pytest.approx(expected, abs=1e-12)
+
+
 @pytest.mark.parametrize("z", [0.8, 2.0, 8.0])
 def test_points_shift_left_in_the_colour_camera_by_25_mm(z: float) -> None:
     point = to_colour_camera(np.array([[0.0, 0.0, z]]))[0]

@@ -90,10 +90,11 @@ def test_prepare_split_goes_on_where_it_was_interrupted(
             raise KeyboardInterrupt
         make(job)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(nyu_points, "_make", interrupted)
+    monkeypatch.setattr(nyu_points, "_make", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         prepare_split("test", sources, folder, points=20)
     assert not (folder / "test.csv").exists()
+    monkeypatch.setattr(nyu_points, "_make", make)
     assert prepare_split("test", sources, folder, points=20).written == 1
     assert prepare_split("test", sources, folder, points=20).written == 0
 

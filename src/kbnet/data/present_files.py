@@ -34,5 +34,5 @@ class PresentFiles:
 def _listing(folder: Path) -> frozenset[str]:
     try:
         return frozenset(os.listdir(folder))
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no path at all
         return frozenset()

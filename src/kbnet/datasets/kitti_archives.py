@@ -57,11 +57,10 @@ class MissingArchivesError(FileNotFoundError):
 
     def __init__(self, archives: list[Archive], what_else: str = "") -> None:
         self.archives = archives
-        first = archives[0]
-        count = f" and {len(archives) - 1} more archives" if len(archives) > 1 else ""
+        first, more = archives[0], len(archives) - 1
         super().__init__(
-            f"expected {first.name}{count}{what_else}, but they are not there; fetch {first.url}"
-            f"{' and so on' if len(archives) > 1 else ''} and name the folder that holds them with --from"
+            f"expected {first.name}{f' and {more} more' if more else ''}{what_else}, but they are not there; fetch "
+            f"{first.url}{' and so on' if more else ''} and name the folder that holds them with --from"
         )
 
 
@@ -121,7 +120,7 @@ class KittiFolder:
         """Find, or unpack, everything that the training split needs; the annotations say which raw drives those are.
 
         Raises:
-            MissingArchivesError: some archives are not there and may not be downloaded; those that are have been unpacked.
+            MissingArchivesError: some archives are not there and may not be downloaded; the others are unpacked.
             FileNotFoundError, ConnectionError, ValueError, OSError: as `obtain` and `unpack` do.
         """
         missing: list[Archive] = []

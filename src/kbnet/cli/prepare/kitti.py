@@ -92,10 +92,10 @@ class Command:
         count = write_frame_list(path, train.frames)
         aside = published.count_annotated(files.ground_truth, "val")
         note = (
-            f"of {train.annotated:,} annotated ({published.OFFICIAL_TRAIN_FRAMES:,} published), left out: "
-            f"{train.standing:,} of a standing car ({published.PUBLISHED_STANDING:,} published), "
-            f"{train.lone:,} without both neighbours; kept aside: {aside:,} of the val drives "
-            f"({published.OFFICIAL_VAL_FRAMES:,} published)"
+            f"of {train.annotated:,} annotated ({published.OFFICIAL_TRAIN_FRAMES:,} published),\n"
+            f"less {train.standing:,} of a standing car ({published.PUBLISHED_STANDING:,} published)\n"
+            f"and {train.lone:,} without both neighbours;\n"
+            f"kept aside: {aside:,} of the val drives ({published.OFFICIAL_VAL_FRAMES:,} published)"
         )
         left_out = published.PUBLISHED_STANDING if self.standing == "drop" else 0
         return SplitCount("train", count, published.OFFICIAL_TRAIN_FRAMES - left_out, path, note)

@@ -1,0 +1,132 @@
+"""`kbnet reproduce`: the table, the commands for what is missing, the files, the exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+
+from kbnet import reproduction
+from kbnet.cli.main import main
+from kbnet.data.depth_png import read_depth_png
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run(published_data: Path, tmp_path: Path) -> Run:
+    """Reproduce into ``out``, on the CPU."""
+    arguments = ["--data", str(published_data), "--output", str(tmp_path / "out"), "--device", "cpu"]
+    return lambda *more: main(["reproduce", *more, *arguments])
+
+
+def _publish_what_is_measured(monkeypatch: pytest.MonkeyPatch, output: Path) -> None:
+    """Let the published numbers of VOID 1500 be those that were measured."""
+    (result,) = json.loads((output / "void-1500" / "summary.json").read_text())["results"]
+    mean = reproduction.DepthErrors(**result["mean"])
+    rows = [replace(row, mean=mean, count=4) if row.key == "void-1500" else row for row in reproduction.PUBLISHED_ROWS]
+    monkeypatch.setattr(reproduction, "PUBLISHED_ROWS", tuple(rows))
+
+
+def test_reproduce_measures_what_it_can_and_names_the_commands_for_the_rest(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run() == 1, "random weights are not within the tolerance"
+    output = capsys.readouterr().out
+    row = next(line for line in output.splitlines() if line.strip().startswith("VOID 500 "))
+    assert row.split()[-2:] == ["no", "data"]
+    data = tmp_path / "data"
+    assert f"KITTI validation: no data {data}/kitti/validation.csv: kbnet prepare kitti {data}/kitti" in output
+    assert f"NYU v2: no data {data}/nyu_v2/test.csv: kbnet prepare nyu-v2 {data}/nyu_v2" in output
+    assert "NOT within 1 % (over 4, not 800 frames)" in output
+    assert "which the published numbers were made with is not stated" in output
+    table = (tmp_path / "out" / "table.txt").read_text().splitlines()
+    assert all(line in output for line in table)
+    rows = {row["published"]["key"]: row for row in json.loads((tmp_path / "out" / "reproduction.json").read_text())}
+    assert len(rows) == 6
+    assert rows["void-1500"]["within"] is False
+    assert rows["void-1500"]["measured"]["frames"] == 4
+    assert rows["void-500"]["measured"] is None
+    assert {path.name for path in (tmp_path / "out" / "void-1500").iterdir()} == {"summary.json", "frames.csv"}
+
+
+def test_reproduce_names_missing_weights_once_for_all_rows(
+    run: Run, kbnet_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (kbnet_home / "weights" / "void1500.safetensors").unlink()
+    assert run("void-1500", "void-500") == 0
+    output = capsys.readouterr().out
+    assert "VOID 1500, VOID 500: no weights void1500: kbnet weights download" in output
+    assert not (tmp_path / "out" / "void-1500").exists()
+
+
+def test_reproduce_within_the_tolerance_is_a_success(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("void-1500") == 1
+    written = (tmp_path / "out" / "void-1500" / "summary.json").stat().st_mtime_ns
+    _publish_what_is_measured(monkeypatch, tmp_path / "out")
+    capsys.readouterr()
+    assert run("void-1500") == 0
+    output = capsys.readouterr().out
+    assert " within 1 %" in output
+    assert output.count("+0.00 %") == 4
+    assert (tmp_path / "out" / "void-1500" / "summary.json").stat().st_mtime_ns == written, "it was done already"
+
+
+def test_reproduce_of_every_nth_frame_gives_no_verdict(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("void-1500", "kitti-test", "--every", "2") == 0
+    output = capsys.readouterr().out
+    assert "quick look, stride 2" in output
+    assert "left out of a quick look" in output
+    assert not (tmp_path / "out" / "kitti-test").exists()
+
+
+def test_reproduce_zips_the_test_frames_for_the_online_benchmark(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("kitti-test") == 0
+    output = capsys.readouterr().out
+    archive = tmp_path / "out" / "kitti-test" / "test.zip"
+    assert f"online benchmark, which alone has the ground truth: {archive}" in " ".join(output.split())
+    with ZipFile(archive) as file:
+        assert file.namelist() == [f"{index:010}.png" for index in range(3)]
+    assert (read_depth_png(tmp_path / "out" / "kitti-test" / "depth" / "0000000000.png") > 1).all()
+
+
+def test_reproduce_completes_test_frames_again_only_for_other_weights(
+    run: Run, kbnet_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def completed(*options: str) -> str:
+        assert run("kitti-test", *options) == 0
+        return capsys.readouterr().out
+
+    assert "completed 3 of 3 frames" in completed()
+    assert "completed 0 of 3 frames" in completed()
+    assert "completed 3 of 3 frames" in completed("--overwrite")
+    weights = kbnet_home / "weights"
+    (weights / "kitti.safetensors").write_bytes((weights / "void1500.safetensors").read_bytes())
+    assert "completed 3 of 3 frames" in completed()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["void"], "expected rows of kitti-validation, kitti-test, void-1500, void-500, void-150, nyu-v2, got 'void'"),
+        (["--every", "0"], "--every of at least 1"),
+        (["--tolerance", "0"], "--tolerance above 0"),
+    ],
+)
+def test_reproduce_says_in_one_line_what_is_wrong(
+    run: Run, tmp_path: Path, one_line_error: Callable[[], str], arguments: list[Any], message: str
+) -> None:
+    assert run(*arguments) == 2
+    assert message in one_line_error()
+    assert not (tmp_path / "out").exists()
