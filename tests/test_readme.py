@@ -1,4 +1,4 @@
-"""What the README promises: its commands and flags exist, the first one runs, its Python runs, its links lead on."""
+"""What README and docs promise: commands and flags exist, the first one runs, the Python runs, links lead on."""
 
 from __future__ import annotations
 
@@ -28,6 +28,20 @@ def shell_commands() -> list[list[str]]:
 
 KBNET_COMMANDS = [words for words in shell_commands() if words[0] == "kbnet"]
 
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+def documented_commands() -> list[str]:
+    """Every distinct command that a page shows on a line of its own, or between backticks."""
+    found = [
+        command
+        for page in PAGES
+        for command in re.findall(
+            r"^(?: {4})?(kbnet [^\n#]+)|`(kbnet [^`]+)`", page.read_text(encoding="utf-8"), re.MULTILINE
+        )
+    ]
+    return sorted({(line or inline).strip() for line, inline in found})
+
 
 def test_readme_is_short_and_begins_with_one_picture() -> None:
     assert README.count("\n") <= 120
@@ -38,9 +52,10 @@ def test_readme_shows_each_main_command() -> None:
     assert {words[1] for words in KBNET_COMMANDS} >= {"prepare", "complete", "evaluate", "train"}
 
 
-@pytest.mark.parametrize("words", KBNET_COMMANDS, ids=" ".join)
-def test_readme_command_and_flags_exist(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    command = words[1:3] if words[1] == "prepare" else words[1:2]
+@pytest.mark.parametrize("line", documented_commands())
+def test_documented_command_and_flags_exist(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = shlex.split(line)
+    command = words[1:3] if words[1] in ("prepare", "weights") else words[1:2]
     assert main([*command, "--help"]) == 0
     known = set(re.findall(r"(?<![\w-])--[a-z][\w-]*(?:\.[a-z][\w-]*)*", capsys.readouterr().out))
     flags = {word.split("=")[0] for word in words if word.startswith("--")}
@@ -56,10 +71,11 @@ def test_readme_make_targets_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"no target {target} in the Makefile"
 
 
-def test_readme_links_lead_to_files() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         if not target.startswith("https://"):
-            assert (REPOSITORY / target).is_file(), f"README.md links to {target}, which does not exist"
+            assert (page.parent / target).is_file(), f"{page.name} links to {target}, which does not exist"
 
 
 def test_readme_first_command_runs(
