@@ -19,7 +19,7 @@ read -ra inference_flags <<<"${INFERENCE_FLAGS:-}"
 
 # Each of the three runs whether or not the others fail.
 failed=()
-"$python" -m pytest -q -p no:cacheprovider -m gpu "$here/tests/test_gpu.py" || failed+=(tests)
+"$python" -m pytest -q -p no:cacheprovider -m gpu "$here"/tests/test_{gpu,completion,evaluation}.py || failed+=(tests)
 "$python" "$here/benchmarks/training.py" --recipe "${RECIPE:-$here/recipes/indoor.toml}" ${1:+--sequences "$@"} \
   --workers "$workers" --device "$device" --output "$output/training.json" "${training_flags[@]}" || failed+=(training)
 "$python" "$here/benchmarks/inference.py" --device "$device" --output "$output/inference.json" "${inference_flags[@]}" ||

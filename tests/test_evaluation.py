@@ -29,7 +29,7 @@ from kbnet.evaluation import (
     timed_as_published,
 )
 from kbnet.frame import FloatArray, Frame
-from kbnet.summary import ALL_SEQUENCES, file_sha256, read_summary, write_summary
+from kbnet.summary import ALL_SEQUENCES, file_sha256, read_same_run, write_summary
 
 VOID = (0.2, 5.0)
 K = np.array([[40, 0, 20], [0, 40, 16], [0, 0, 1]], dtype=np.float32)
@@ -272,16 +272,28 @@ def test_summary_is_strict_json_with_what_it_takes_to_repeat_the_run(tmp_path: P
     assert row["milliseconds"] is None
 
 
-def test_read_summary_is_the_inverse_of_write_summary(tmp_path: Path) -> None:
+def test_rows_of_the_same_run_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
     summary = evaluate([_part(1.0, 1.5)], [_constant(2.0), *baseline_methods()], limits=VOID)
-    write_summary(tmp_path / "summary.json", summary, {"every": 1})
-    assert read_summary(tmp_path / "summary.json") == ({"every": 1}, summary.rows())
+    write_summary(path, summary, {"every": 1, "pools": (15, 17)})
+    assert read_same_run(path, {"every": 1, "pools": (15, 17)}) == summary.rows()
+    assert read_same_run(path, {"every": 2, "pools": (15, 17)}) == []
 
 
-def test_read_summary_refuses_another_file(tmp_path: Path) -> None:
-    (tmp_path / "summary.json").write_text('{"results": [{}]}')
-    with pytest.raises(ValueError, match=r"expected a summary\.json of this version .* remove it"):
-        read_summary(tmp_path / "summary.json")
+def test_rows_of_another_version_do_not_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    write_summary(path, evaluate([_part(1.0)], [_constant(2.0)], limits=VOID), {})
+    content = json.loads(path.read_text())
+    content["versions"]["kbnet"] = "0.0.1"
+    path.write_text(json.dumps(content))
+    assert read_same_run(path, {}) == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"settings": {}, "results": [{}]}', "\xff"])
+def test_no_rows_come_back_from_another_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "summary.json").write_bytes(text.encode("latin-1"))
+    assert read_same_run(tmp_path / "summary.json", {}) == []
+    assert read_same_run(tmp_path / "missing.json", {}) == []
 
 
 def test_settings_hold_checksums_of_weights_and_lists_and_the_network(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from kbnet.frame import FloatArray, ImageArray
 from kbnet.metrics import DepthErrors
 from kbnet.network.config import KBNetConfig
 from kbnet.reproduction import PUBLISHED_ROWS, Comparison, measure, published_rows
-from kbnet.summary import SummaryRow, read_summary
+from kbnet.summary import SummaryRow
 
 ROWS = {row.key: row for row in PUBLISHED_ROWS}
 VOID_1500 = ROWS["void-1500"]
@@ -56,7 +57,7 @@ def test_comparison_is_within_tolerance_only_if_all_errors_are(factor: float, wi
 
 
 def test_comparison_says_what_it_does_not_cover() -> None:
-    assert "over 799, not 800 frames" in Comparison(VOID_1500, _measured(VOID_1500.mean, 799), 0.01, 1).verdict
+    assert "(799 of 800 frames)" in Comparison(VOID_1500, _measured(VOID_1500.mean, 799), 0.01, 1).verdict
     quick = Comparison(VOID_1500, _measured(VOID_1500.mean, 80), 0.01, 10)
     assert quick.within is None
     assert quick.verdict == "quick look, stride 10"
@@ -104,9 +105,8 @@ def test_measure_evaluates_the_list_and_writes_beside_it_what_it_did(
     assert (row.frames, totals, constant.calls) == (4, [4] * 4, 4)
     assert row.mean.mae_mm == pytest.approx(500)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"summary.json", "frames.csv"}
-    settings, rows = read_summary(tmp_path / "out" / "summary.json")
-    assert rows == [row]
-    assert settings["limits_m"] == [0.2, 5.0]
+    assert measure(VOID_1500, published_data, tmp_path / "out") == row
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["settings"]["limits_m"] == [0.2, 5.0]
 
 
 @pytest.mark.filterwarnings("ignore:4 of 4 frames")
@@ -118,7 +118,11 @@ def test_measure_judges_within_the_limits_of_the_row(
 
 
 def test_measure_does_a_row_again_only_where_something_changed(
-    published_data: Path, constant: type[Constant], kbnet_home: Path, tmp_path: Path
+    published_data: Path,
+    constant: type[Constant],
+    kbnet_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def calls(**options: object) -> int:
         before = constant.calls
@@ -133,4 +137,8 @@ def test_measure_does_a_row_again_only_where_something_changed(
     assert (calls(), calls()) == (4, 0)
     weights = kbnet_home / "weights" / "void1500.safetensors"
     weights.write_bytes(weights.read_bytes() + b" ")
+    assert (calls(), calls()) == (4, 0)
+    monkeypatch.setattr(constant, "device", "cuda:0")
+    assert (calls(), calls()) == (4, 0)
+    (tmp_path / "out" / "summary.json").write_text("cut")
     assert (calls(), calls()) == (4, 0)

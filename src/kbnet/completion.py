@@ -53,6 +53,9 @@ class DepthCompleter:
         network: a depth network; a copy of it is moved to ``device`` and made ready for inference.
         device: ``auto`` (a CUDA device if there is one, else the CPU) or any torch device.
         precision: ``float32``, ``bfloat16``, or ``auto`` for float32.
+
+    Attributes:
+        network: the copy that computes, folded for inference.
     """
 
     def __init__(self, network: KBNet, *, device: str = "auto", precision: Precision = "auto") -> None:
@@ -62,17 +65,12 @@ class DepthCompleter:
         self.precision: Precision = "float32" if precision == "auto" else precision
         ready = copy.deepcopy(network).eval().fold_normalisation().to(self.device)
         # Convolutions over channels-last memory are faster on the CPU and on a GPU, with the same result.
-        self._network: KBNet = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @property
-    def network(self) -> KBNet:
-        """The copy that computes, on ``device``, folded for inference."""
-        return self._network
+        self.network: KBNet = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def config(self) -> KBNetConfig:
         """What defines the network besides its weights."""
-        config: KBNetConfig = self._network.config
+        config: KBNetConfig = self.network.config
         return config
 
     @overload
@@ -133,7 +131,7 @@ class DepthCompleter:
         scaffold = scaffold_from_points(sparse_depth * validity, self.config.scaffold)
         image = image.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
-            depth: Tensor = self._network(image, sparse_depth, validity, intrinsics, scaffold)
+            depth: Tensor = self.network(image, sparse_depth, validity, intrinsics, scaffold)
         return depth
 
 

@@ -12,7 +12,7 @@ from kbnet.data.frame_source import open_frames
 from kbnet.evaluation import EVALUATION_LIMITS, Part, evaluate, network_method, run_settings
 from kbnet.metrics import DepthErrors
 from kbnet.network.weights import find_weights
-from kbnet.summary import SummaryRow, file_sha256, read_summary, write_summary
+from kbnet.summary import SummaryRow, read_same_run, write_summary
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Comparison:
             return f"quick look, stride {self.every}"
         verdict = f"{'within' if self.within else 'NOT within'} {100 * self.tolerance:g} %"
         frames, count = self.measured.frames, self.published.count
-        return verdict if frames == count else f"{verdict} (over {frames}, not {count} frames)"
+        return verdict if frames == count else f"{verdict} ({frames} of {count} frames)"
 
 
 def measure(
@@ -208,7 +208,10 @@ def measure(
     overwrite: bool = False,
     on_frame: Callable[[int], None] | None = None,
 ) -> SummaryRow:
-    """Evaluate a row that has ground truth; or read its result, where it was evaluated with the same settings.
+    """Evaluate a row that has ground truth; or read its result, where the same was evaluated before.
+
+    The same is: weights, list, limits, stride, device, and versions of kbnet and of what it computes with. The files
+    that the list names are not compared.
 
     Args:
         row: nothing of it may be ``missing``.
@@ -224,12 +227,12 @@ def measure(
         ValueError: a file is not as it should be.
     """
     assert row.limits is not None
-    weights = find_weights(row.weights)
-    if not overwrite and (done := _read_done(row, weights, data, folder, every)):
-        return done
     part = Part(open_frames(data / row.frames), row.key, "sparse_depth")
     completer = load(row.weights, device=device)
-    settings = run_settings([part], {"kbnet": (weights, completer)}, limits=row.limits, every=every)
+    networks = {"kbnet": (find_weights(row.weights), completer)}
+    settings = run_settings([part], networks, limits=row.limits, every=every)
+    if not overwrite and (done := read_same_run(folder / "summary.json", settings)):
+        return done[0]
     total = len(part.frames(every))
     summary = evaluate(
         [part],
@@ -241,15 +244,3 @@ def measure(
     )
     write_summary(folder / "summary.json", summary, settings)
     return summary.rows()[0]
-
-
-def _read_done(row: PublishedRow, weights: Path, data: Path, folder: Path, every: int) -> SummaryRow | None:
-    """The result in a folder, if it is of the same weights, list, limits and stride."""
-    assert row.limits is not None
-    if not (folder / "summary.json").is_file():
-        return None
-    settings, rows = read_summary(folder / "summary.json")
-    found = [entry["sha256"] for entry in (*settings["weights"].values(), *settings["sources"])]
-    wanted = [file_sha256(weights), file_sha256(data / row.frames)]
-    same = found == wanted and (settings["limits_m"], settings["every"]) == (list(row.limits), every)
-    return rows[0] if same else None

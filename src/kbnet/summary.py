@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from importlib.metadata import distributions
 from pathlib import Path
@@ -127,27 +127,27 @@ def write_summary(path: Path, summary: Summary, settings: Mapping[str, object]) 
     write_json(path, {"settings": dict(settings), **_environment(), "results": results})
 
 
-def read_summary(path: Path) -> tuple[dict[str, Any], list[SummaryRow]]:
-    """Read what `write_summary` wrote.
+def read_same_run(path: Path, settings: Mapping[str, object]) -> list[SummaryRow]:
+    """Rows that `write_summary` wrote for the same settings, with the same versions of what computes.
 
     Returns:
-        The settings and the rows.
+        The rows; none if there is no such file, or it is of another run or damaged, so that it is to be done again.
 
     Raises:
-        OSError: the file cannot be read.
-        ValueError: it is not such a file.
+        OSError: the file is there, but cannot be read.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        rows = []
-        for row in content["results"]:
-            del row["total_seconds"], row["frames_per_second"]
-            rows.append(
-                SummaryRow(**{**row, "mean": DepthErrors(**row["mean"]), "std": DepthErrors(**row["std"])}),
-            )
-        return content["settings"], rows
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"expected a summary.json of this version of kbnet in {path} ({error}); remove it") from error
+        if content["settings"] != json.loads(json.dumps(settings)) or content["versions"] != _versions():
+            return []
+        return [_row_from(row) for row in content["results"]]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _row_from(plain: Mapping[str, Any]) -> SummaryRow:
+    values = {field.name: plain[field.name] for field in fields(SummaryRow)}
+    return SummaryRow(**values | {name: DepthErrors(**plain[name]) for name in ("mean", "std")})
 
 
 def write_json(path: Path, content: object) -> None:

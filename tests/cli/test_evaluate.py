@@ -16,7 +16,7 @@ import torch
 from kbnet.cli.evaluate import distinct_names
 from kbnet.cli.main import main
 from kbnet.data.frame_list import FrameFiles, write_frame_list
-from kbnet.evaluation import PUBLISHED_TIMING
+from kbnet.evaluation import PUBLISHED_TIMING, TIMING
 from kbnet.network.config import KBNetConfig
 from kbnet.network.weights import find_weights
 from kbnet.summary import file_sha256
@@ -134,14 +134,14 @@ def test_evaluate_says_where_times_are_the_published_way(
     write_sequence: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [str(write_sequence()), "--published-timing", "--device", "cpu", "--output", str(tmp_path / "out")]
-    assert main(["evaluate", *arguments]) == 0
+    assert main(["evaluate", *arguments, "--baselines"]) == 0
     output = capsys.readouterr().out
-    assert "ms/frame (published way)" in output
+    assert f"\ntime: {PUBLISHED_TIMING}\ntime of interpolations: {TIMING}\n" in output
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["settings"]["timing"] == PUBLISHED_TIMING
-    (row,) = summary["results"]
-    assert (row["frames"], row["timed_frames"]) == (3, 3)
-    assert row["milliseconds"] > 0
+    timed = {row["method"]: (row["frames"], row["timed_frames"]) for row in summary["results"]}
+    assert timed == {"kbnet": (3, 3), "nearest": (3, 2), "linear": (3, 2)}
+    assert summary["results"][0]["milliseconds"] > 0
 
 
 def test_evaluate_warns_of_indoor_limits_for_an_outdoor_network(
@@ -150,7 +150,7 @@ def test_evaluate_warns_of_indoor_limits_for_an_outdoor_network(
     stand_in.config = KBNetConfig.preset("kitti")
     room = str(write_sequence())
     assert main(["evaluate", room]) == 0
-    assert "kbnet is made for depth to 100 m but judged to 5 m; --preset kitti" in capsys.readouterr().err
+    assert "indoor is made for depth to 100 m but judged to 5 m; --preset kitti" in capsys.readouterr().err
     assert main(["evaluate", room, "--preset", "kitti"]) == 0
     assert not capsys.readouterr().err
 
@@ -165,8 +165,15 @@ def test_evaluate_without_baselines_runs_the_network_alone(
 
 @pytest.mark.parametrize(("weights", "preset"), [("indoor", None), ("x.pth", "kitti")])
 def test_evaluate_names_the_architecture_only_to_a_published_checkpoint(
-    write_sequence: Callable[..., Path], stand_in: Any, weights: str, preset: str | None
+    write_sequence: Callable[..., Path],
+    stand_in: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    weights: str,
+    preset: str | None,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.pth").touch()
     assert main(["evaluate", str(write_sequence()), "--weights", weights, "--preset", "kitti"]) == 0
     assert stand_in.loads == [{"source": weights, "preset": preset, "device": "auto", "precision": "auto"}]
 

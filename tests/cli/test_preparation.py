@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kbnet.cli.preparation import SplitCount, print_splits, transfer_progress
+from kbnet.cli.preparation import SplitCount, conclude, print_splits, transfer_progress
 
 
 def test_splits_are_printed_beside_the_published_numbers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -16,6 +16,21 @@ def test_splits_are_printed_beside_the_published_numbers(capsys: pytest.CaptureF
     assert head == ["split", "frames", "published", "list", "note"]
     assert train == ["train", "85,898", "85,898", "train.csv"]
     assert test == ["test", "3", "-", str(deep), "no", "truth"]
+
+
+def test_a_path_with_brackets_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_splits([SplitCount("train", 1, None, Path("data [old]/[bold]/train.csv"))])
+    assert "data [old]/[bold]/train.csv" in capsys.readouterr().out
+
+
+def test_conclude_raises_one_line_for_one_reason_and_prints_several(capsys: pytest.CaptureFixture[str]) -> None:
+    conclude([], {}, unchanged=True)
+    with pytest.raises(ValueError, match=r"^a\.csv, b\.csv could not be made: gone$"):
+        conclude([], {"a.csv": "gone", "b.csv": "gone"}, unchanged=False)
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ValueError, match=r"^a\.csv, b\.csv could not be made, for the 2 reasons above$"):
+        conclude([], {"a.csv": "gone", "b.csv": "torn"}, unchanged=False)
+    assert capsys.readouterr().out == "a.csv could not be made: gone\nb.csv could not be made: torn\n"
 
 
 def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

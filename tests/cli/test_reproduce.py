@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,10 +44,15 @@ def test_reproduce_measures_what_it_can_and_names_the_commands_for_the_rest(
     data = tmp_path / "data"
     assert f"KITTI validation: no data {data}/kitti/validation.csv: kbnet prepare kitti {data}/kitti" in output
     assert f"NYU v2: no data {data}/nyu_v2/test.csv: kbnet prepare nyu-v2 {data}/nyu_v2" in output
-    assert "NOT within 1 % (over 4, not 800 frames)" in output
+    assert "NOT within 1 % (4 of 800 frames)" in output
     assert "which the published numbers were made with is not stated" in output
-    table = (tmp_path / "out" / "table.txt").read_text().splitlines()
-    assert all(line in output for line in table)
+    written = (tmp_path / "out" / "table.txt").read_text().splitlines()
+    assert all(line in output for line in written)
+    table = [line for line in written if line.startswith(" ")]
+    assert len(table) > 12
+    assert max(map(len, table)) <= 140
+    (differences,) = (line for line in table if " difference " in line)
+    assert re.search(r" \+\d{3,} %", differences), "beyond 100 % no decimals"
     rows = {row["published"]["key"]: row for row in json.loads((tmp_path / "out" / "reproduction.json").read_text())}
     assert len(rows) == 6
     assert rows["void-1500"]["within"] is False
@@ -95,7 +101,8 @@ def test_reproduce_zips_the_test_frames_for_the_online_benchmark(
     assert run("kitti-test") == 0
     output = capsys.readouterr().out
     archive = tmp_path / "out" / "kitti-test" / "test.zip"
-    assert f"online benchmark, which alone has the ground truth: {archive}" in " ".join(output.split())
+    assert f"wrote {archive}\n" in output
+    assert "no ground truth here; the zip is for the online benchmark" in " ".join(output.split())
     with ZipFile(archive) as file:
         assert file.namelist() == [f"{index:010}.png" for index in range(3)]
     assert (read_depth_png(tmp_path / "out" / "kitti-test" / "depth" / "0000000000.png") > 1).all()
@@ -114,6 +121,45 @@ def test_reproduce_completes_test_frames_again_only_for_other_weights(
     weights = kbnet_home / "weights"
     (weights / "kitti.safetensors").write_bytes((weights / "void1500.safetensors").read_bytes())
     assert "completed 3 of 3 frames" in completed()
+
+
+def test_reproduce_never_zips_depth_of_other_weights(
+    run: Run, kbnet_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("kitti-test") == 0
+    (tmp_path / "out" / "kitti-test" / "test.zip").unlink()
+    weights = kbnet_home / "weights"
+    (weights / "kitti.safetensors").write_bytes((weights / "void1500.safetensors").read_bytes())
+
+    def refuse(path: Path, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kbnet.cli.reproduce.shutil.rmtree", refuse)
+        assert run("kitti-test") == 2
+    assert not (tmp_path / "out" / "kitti-test" / "test.zip").exists()
+    assert run("kitti-test") == 0
+    times = [path.stat().st_mtime_ns for path in (tmp_path / "out" / "kitti-test" / "depth").iterdir()]
+    assert min(times) > (weights / "kitti.safetensors").stat().st_mtime_ns
+
+
+def test_reproduce_goes_on_after_a_row_that_fails(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "data" / "void" / "void_500_test.csv"
+    broken.write_text("no list\n")
+    assert run("kitti-test", "void-1500", "void-500") == 2
+    written = capsys.readouterr()
+    assert written.err == "kbnet: error: 1 of 3 rows failed: VOID 500; see why under the table\n"
+    row = next(line for line in written.out.splitlines() if line.startswith(" VOID 500 "))
+    assert row.endswith(" failed")
+    (reason,) = (line for line in written.out.splitlines() if line.startswith("VOID 500 failed: "))
+    assert f"in the first line, but that of {broken} has unknown 'no list'" in reason
+    assert "NOT within 1 % (4 of 800 frames)" in written.out
+    assert "wrote reproduction.json and table.txt" in written.out
+    assert reason in (tmp_path / "out" / "table.txt").read_text()
+    rows = {row["published"]["key"]: row for row in json.loads((tmp_path / "out" / "reproduction.json").read_text())}
+    assert rows["void-500"]["verdict"] == reason.removeprefix("VOID 500 ")
+    assert rows["void-1500"]["within"] is False
 
 
 @pytest.mark.parametrize(

@@ -239,8 +239,14 @@ def test_a_file_fetched_by_hand_comes_first_and_stays(
 
 
 def test_without_download_a_missing_archive_is_said_with_its_page(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"expected scenes.zip, .*https://example.org/scenes .*--from"):
+    with pytest.raises(
+        FileNotFoundError, match=r"expected scenes.zip, .*https://example.org/scenes .*--from"
+    ) as caught:
         obtain(SCENES, tmp_path / "archives", by_hand=(tmp_path,), download=False)
+    assert str(caught.value).endswith(f", or put it into {tmp_path / 'archives'}")
+    (tmp_path / "archives").mkdir()
+    (tmp_path / "archives" / SCENES.name).write_bytes(b"as it is")
+    assert obtain(SCENES, tmp_path / "archives", download=False).read_bytes() == b"as it is"
 
 
 def test_a_path_by_hand_that_does_not_exist_is_said(tmp_path: Path) -> None:

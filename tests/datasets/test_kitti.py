@@ -33,6 +33,7 @@ def unpacked(kitti_archives: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     kitti = KittiFolder(tmp_path_factory.mktemp("kitti"), by_hand=(kitti_archives,))
     kitti.train()
     kitti.selection("validation")
+    kitti.selection("test")
     return kitti.folder
 
 
@@ -63,6 +64,12 @@ def test_index_train_takes_annotated_frames_of_both_cameras(folder: Path) -> Non
     ]
     assert (found.annotated, found.standing, found.lone) == (20, 0, 0)
     assert count_annotated(train_files(folder).ground_truth, "val") == 10
+
+
+def test_index_train_passes_over_hidden_files(folder: Path) -> None:
+    for path in list(folder.rglob("*/image_02/0000000005.png")):
+        path.with_name(f"._{path.name}").write_bytes(b"")
+    assert len(index(folder).frames) == 20
 
 
 def test_index_train_takes_the_raw_images_before_and_after(folder: Path) -> None:

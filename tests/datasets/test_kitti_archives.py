@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 
 from kbnet.datasets import kitti_archives
-from kbnet.datasets.kitti_archives import KittiFolder, MissingArchivesError, calibration, raw_drive
+from kbnet.datasets.kitti_archives import KittiFolder, calibration, raw_drive
 
 MOVING, PARTLY_STANDING = "2011_09_26_drive_0001_sync", "2011_10_03_drive_0042_sync"
 
@@ -41,6 +41,7 @@ def test_selection_is_unpacked_without_what_is_for_another_task(kitti_archives: 
     assert sorted(path.name for path in test.iterdir()) == ["image", "intrinsics", "sparse_depth"]
     assert sorted(path.name for path in (tmp_path / "kitti_depth_completion").iterdir()) == ["testing", "validation"]
     assert kitti.written == 3 * 4 + 3 * 3
+    assert not list(tmp_path.rglob("*.unfinished"))
 
 
 def test_train_downloads_the_drives_that_the_annotations_name(
@@ -92,15 +93,44 @@ def test_train_says_all_that_is_missing_and_unpacks_the_rest(kitti_archives: Pat
     given.mkdir()
     shutil.copy(kitti_archives / "data_depth_velodyne.zip", given)
     kitti = KittiFolder(tmp_path / "kitti", by_hand=(given,))
-    with pytest.raises(MissingArchivesError, match=r"data_depth_annotated\.zip \(the first says which raw drives"):
+    with pytest.raises(FileNotFoundError, match=r"expected data_depth_annotated\.zip, .*says which raw drives"):
         kitti.train()
     shutil.copy(kitti_archives / "data_depth_annotated.zip", given)
     shutil.copy(kitti_archives / f"{MOVING}.zip", given)
-    with pytest.raises(MissingArchivesError, match=r"2011_09_26_calib\.zip and 2 more, .*--from") as error:
+    kitti = KittiFolder(tmp_path / "kitti", by_hand=(given,))
+    with pytest.raises(FileNotFoundError, match=r"2011_09_26_calib\.zip and 2 more, .*--from.*kitti/archives$"):
         kitti.train()
     missing = ["2011_09_26_calib.zip", "2011_10_03_calib.zip", f"{PARTLY_STANDING}.zip"]
-    assert [archive.name for archive in error.value.archives] == missing
+    assert [archive.name for archive in kitti.missing] == missing
     assert (kitti.folder / "kitti_raw_data" / "2011_09_26" / MOVING).is_dir()
+
+
+def test_train_takes_the_drives_that_are_whole_and_names_the_others(kitti_archives: Path, tmp_path: Path) -> None:
+    given = Path(shutil.copytree(kitti_archives, tmp_path / "given"))
+    (given / "2011_09_26_calib.zip").unlink()
+    kitti = KittiFolder(tmp_path / "kitti", by_hand=(given,))
+    files = kitti.train()
+    assert list(files.drives) == [PARTLY_STANDING]
+    assert list(files.calibrations) == ["2011_10_03"]
+    assert kitti.what_is_missing().startswith("expected 2011_09_26_calib.zip, but")
+    shutil.copy(kitti_archives / "2011_09_26_calib.zip", given)
+    again = KittiFolder(tmp_path / "kitti", by_hand=(given,))
+    assert list(again.train().drives) == [MOVING, PARTLY_STANDING]
+    assert again.missing == []
+
+
+def test_train_does_not_take_its_own_folder_for_unpacked_when_named_by_hand(
+    kitti_archives: Path, tmp_path: Path
+) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
+        if "annotated" in what and done > total / 2:
+            raise KeyboardInterrupt
+
+    folder = Path(shutil.copytree(kitti_archives, tmp_path / "kitti"))
+    with pytest.raises(KeyboardInterrupt):
+        KittiFolder(folder, by_hand=(folder,), on_progress=interrupt).train()
+    truth = KittiFolder(folder, by_hand=(folder,)).train().ground_truth
+    assert len(list(truth.rglob("*.png"))) == 3 * 2 * 5
 
 
 def test_unpacked_data_is_used_where_it_lies(kitti_archives: Path, tmp_path: Path) -> None:
@@ -122,6 +152,15 @@ def test_unpacked_data_is_used_where_it_lies(kitti_archives: Path, tmp_path: Pat
     assert other.selection("validation") == theirs / "depth_selection" / "val_selection_cropped"
     assert other.selection("test") == theirs / "depth_selection" / "test_depth_completion_anonymous"
     assert not other.folder.exists()
+
+
+def test_unpacked_data_in_the_folder_itself_is_used(kitti_archives: Path, tmp_path: Path) -> None:
+    KittiFolder(tmp_path / "theirs", by_hand=(kitti_archives,)).train()
+    (tmp_path / "theirs").rename(tmp_path / "ours")
+    for given in ((), (tmp_path / "ours",)):
+        kitti = KittiFolder(tmp_path / "ours", by_hand=given)
+        assert len(kitti.train().drives) == 2
+        assert kitti.written == 0
 
 
 def test_a_truncated_archive_is_named(kitti_archives: Path, tmp_path: Path) -> None:

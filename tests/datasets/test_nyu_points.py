@@ -72,6 +72,24 @@ def test_prepare_split_converts_millimetres(write_nyu: WriteNYU, tmp_path: Path)
     np.testing.assert_array_equal(frame.ground_truth, truth[32:448, 32:608])
 
 
+def test_prepare_split_makes_the_kinds_asked_for_and_always_the_published(write_nyu: WriteNYU, tmp_path: Path) -> None:
+    sources = sources_of_testing(write_nyu(testing=1))
+    path = prepare_split("test", sources, tmp_path / "out", points=20, kinds=("uniform",)).path
+    assert path.read_text().splitlines()[0].endswith(",window,sparse_depth_uniform")
+    assert sorted(folder.name for folder in (tmp_path / "out" / "points_20").iterdir()) == [
+        "sparse_depth",
+        "sparse_depth_uniform",
+    ]
+    assert prepare_split("test", sources, tmp_path / "out", points=20).written == 1
+
+
+def test_prepare_split_names_files_relative_to_a_list_below_a_link(write_nyu: WriteNYU, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").symlink_to(tmp_path / "disk")
+    path = prepare_split("test", sources_of_testing(write_nyu(testing=1)), tmp_path / "data", points=20).path
+    assert ",K.txt,points_20/sparse_depth/test/1.png," in path.read_text()
+
+
 def test_prepare_split_lists_triplets_for_training(write_nyu: WriteNYU, tmp_path: Path) -> None:
     unpacked = write_nyu()
     frames = FrameList(prepare_split("train", list_training(unpacked / "training"), tmp_path / "out", points=20).path)

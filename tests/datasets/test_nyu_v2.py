@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -106,30 +107,47 @@ def test_read_test_split_refuses_other_files(tmp_path: Path) -> None:
 
 
 def test_find_data_uses_unpacked_folders_where_they_lie(write_nyu: WriteNYU, tmp_path: Path) -> None:
-    root = find_data("test", tmp_path / "out", by_hand=(write_nyu(),), download=False)
+    root = find_data("test", tmp_path / "out", by_hand=(write_nyu(),))
     assert root == (tmp_path / "unpacked" / "testing").resolve()
     assert not (tmp_path / "out").exists()
 
 
 def test_find_data_unpacks_only_the_split_asked_for(nyu_archives: Path, tmp_path: Path) -> None:
-    root = find_data("test", tmp_path, by_hand=(nyu_archives,), download=False)
+    root = find_data("test", tmp_path, by_hand=(nyu_archives,))
     assert sorted(path.name for path in (root / "depths").iterdir()) == ["1.png", "2.png", "3.png"]
     assert not (tmp_path / "training").exists()
 
 
-def test_find_data_needs_no_archive_once_the_list_is_there(nyu_archives: Path, tmp_path: Path) -> None:
-    root = find_data("test", tmp_path, by_hand=(nyu_archives,), download=False)
-    with pytest.raises(FileNotFoundError, match=r"nyu_v2\.zip"):
-        find_data("test", tmp_path, download=False)
-    (tmp_path / "test.csv").touch()
-    assert find_data("test", tmp_path, download=False) == root
+def test_find_data_needs_no_archive_once_a_split_is_unpacked(nyu_archives: Path, tmp_path: Path) -> None:
+    root = find_data("test", tmp_path, by_hand=(nyu_archives,))
+    (tmp_path / "nothing").mkdir()
+    assert find_data("test", tmp_path, by_hand=(tmp_path / "nothing",)) == root
+    with pytest.raises(FileNotFoundError, match=r"nyu_v2\.zip.*, or put it into .*archives"):
+        find_data("train", tmp_path, by_hand=(tmp_path / "nothing",))
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_find_data_does_not_take_an_interrupted_unpacking_for_done(
+    nyu_archives: Path, tmp_path: Path, listed: bool
+) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
+        if done > total / 2:
+            raise KeyboardInterrupt
+
+    shutil.copy(nyu_archives / "nyu_v2.zip", tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        find_data("train", tmp_path, by_hand=(tmp_path,), on_progress=interrupt)
+    if listed:
+        (tmp_path / "train.csv").touch()
+    root = find_data("train", tmp_path, by_hand=(tmp_path,))
+    assert len(list(root.rglob("*.png"))) == 2 * (22 + 1)
 
 
 def test_find_data_refuses_a_wrong_and_a_truncated_archive(nyu_archives: Path, tmp_path: Path) -> None:
     path = tmp_path / nyu_v2.ARCHIVE.name
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("void_1500/train.txt", "")
-    with pytest.raises(ValueError, match=r"expected testing/images/ in .*nyu_v2\.zip"):
+    with pytest.raises(ValueError, match=r"expected nyu_v2\.zip to hold testing, but .*; fetch it by hand"):
         find_data("test", tmp_path, by_hand=(path,))
     path.write_bytes((nyu_archives / "nyu_v2.zip").read_bytes()[:-5000])
     with pytest.raises(ValueError, match="truncated"):

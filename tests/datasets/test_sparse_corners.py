@@ -96,6 +96,15 @@ def test_draw_points_takes_what_there_is(kind: PointKind) -> None:
     np.testing.assert_array_equal(draw_points(kind, square(), depth, 50), depth)
 
 
+def test_cluster_is_the_published_clustering() -> None:
+    from sklearn.cluster import MiniBatchKMeans
+
+    candidates = np.argwhere(np.random.default_rng(0).random((60, 80)) < 0.5)
+    clustering = MiniBatchKMeans(30, random_state=1, max_iter=2, n_init=1, batch_size=1024).fit(candidates[:, ::-1])
+    expected = np.rint(clustering.cluster_centers_[:, ::-1])
+    np.testing.assert_array_equal(cluster(candidates, np.ones((60, 80), bool), 30), expected)
+
+
 def test_cluster_falls_back_to_the_nearest_candidate_where_depth_is_unknown() -> None:
     measured = np.zeros((9, 9), bool)
     measured[4, [1, 7]] = True

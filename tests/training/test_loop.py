@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 import kbnet.training.step
+from kbnet.data.frame_list import FrameFiles, write_frame_list
 from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
@@ -387,6 +389,52 @@ def test_a_bad_frame_is_one_line_however_it_is_read(
     with pytest.raises(ValueError, match=r"^[^\n]*0001\.png[^\n]*$") as caught:
         train(make_config(folder, steps=1, workers=workers))
     assert not str(caught.value).startswith("Caught")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_frame_of_a_list_smaller_than_the_crop_is_one_line(
+    write_sequence: WriteSequence, make_config: MakeConfig, tmp_path: Path, workers: int
+) -> None:
+    """Images of KITTI differ in size; the first one alone is looked at before there is a run."""
+    folder = write_sequence(frames=4)
+    for kind in ("image", "sparse_depth"):
+        with Image.open(folder / kind / "0002.png") as picture:
+            picture.crop((0, 0, 40, 33)).save(folder / kind / "0002.png")
+    frames = []
+    for name in ("0000", "0001", "0002", "0003"):
+        image, intrinsics, points = (
+            str(folder / file) for file in (f"image/{name}.png", "K.txt", f"sparse_depth/{name}.png")
+        )
+        frames.append(FrameFiles(f"drive/{name}", image, intrinsics, points, previous=image, next=image))
+    write_frame_list(tmp_path / "train.csv", frames)
+    config = make_config(
+        tmp_path / "train.csv", poses="network", batch_size=4, workers=workers, augmentation={"crop": (34, 40)}
+    )
+    with pytest.raises(
+        ValueError, match=r"^expected frames of at least [^\n]*40x33 \(frame 'drive/0002'\); choose a smaller crop$"
+    ):
+        train(config)
+
+
+def test_a_frame_that_cannot_be_read_costs_no_step(write_sequence: WriteSequence, make_config: MakeConfig) -> None:
+    sequence = write_sequence()
+    unbroken = make_config(sequence, steps=4, output="unbroken")
+    broken = replace(unbroken, output=unbroken.output.with_name("broken"))
+    train(unbroken)
+    pictures = {path: path.read_bytes() for path in (sequence / "image").iterdir()}
+
+    def spoil(report: Report) -> None:
+        if report.step == 2 and not report.message:
+            for path in pictures:
+                path.write_bytes(b"not a picture")
+
+    with pytest.raises(ValueError, match=r"\.png"):
+        train(broken, on_report=spoil)
+    assert load_state(broken.output)["step"] == 2
+    for path, content in pictures.items():
+        path.write_bytes(content)
+    train(broken, resume=True)
+    assert_equal_states(unbroken.output, broken.output)
 
 
 def test_what_does_not_fit_is_said_before_there_is_a_run_folder(

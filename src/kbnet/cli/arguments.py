@@ -17,6 +17,8 @@ OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_beh
 Weights = Annotated[str, tyro.conf.arg(metavar="NAME|FILE")]
 """What `kbnet.load` takes."""
 
+SeveralWeights = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME|FILE ...")]
+
 OptionalPreset = Annotated[
     Literal["void", "kitti"] | None, tyro.conf.arg(metavar="{void,kitti}", help_behavior_hint="")
 ]
@@ -28,11 +30,14 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Device = Annotated[str, tyro.conf.arg(metavar="DEVICE")]
 
 SparseDepth = Annotated[str | None, tyro.conf.arg(metavar="FILE|NAME", help_behavior_hint="")]
-SparseDepthFolders = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
+SparseDepths = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
 
-SequenceFolders = Annotated[
-    tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SEQUENCE ...", help_behavior_hint="(required)")
+Sources = Annotated[
+    tuple[Path, ...],
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="SEQUENCE|LIST.csv ...", help_behavior_hint="(required)"),
 ]
-OptionalSequenceFolder = Annotated[
-    Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[SEQUENCE]", help_behavior_hint="")
+OptionalSource = Annotated[
+    Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[SEQUENCE|LIST.csv]", help_behavior_hint="")
 ]
+"""What `kbnet.data.frame_source.open_frames` takes."""

@@ -14,7 +14,7 @@ from kbnet.cli.arguments import (
     Folder,
     OptionalFile,
     OptionalPreset,
-    OptionalSequenceFolder,
+    OptionalSource,
     Precision,
     SparseDepth,
     Switch,
@@ -38,7 +38,7 @@ class Command:
     Depth is written to OUT/depth/<name>.png, 16 bits, metres x 256. Frames whose files exist are skipped.
     """
 
-    sequence: OptionalSequenceFolder = None
+    sequence: OptionalSource = None
     """Sequence folder (K.txt, image/ and sparse depth), or a .csv list of frames."""
     output: Folder
     """Folder for the results."""
@@ -49,7 +49,7 @@ class Command:
     intrinsics: OptionalFile = None
     """With --image: the 3x3 camera matrix, as text or .npy."""
     weights: Weights = "indoor"
-    """Bundled weights by name, a .safetensors file, or a published .pth (which needs --preset)."""
+    """Bundled or local weights by name (kbnet weights list), .safetensors file, or published .pth (with --preset)."""
     preset: OptionalPreset = None
     """Architecture of a published .pth."""
     npy: Switch = False

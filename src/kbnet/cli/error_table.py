@@ -44,12 +44,15 @@ def show_table(table: Table, notes: list[str], path: Path | None = None) -> None
 
     from kbnet.atomic import atomic_path
 
+    drawn = StringIO()
+    Console(file=drawn, width=PIPED_WIDTH, color_system=None).print(table)
+    text = "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())
     console = Console()
-    (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table)
+    if console.is_terminal:
+        console.print(table)
+    else:
+        print(text)
     print("\n".join(notes))
     if path is not None:
-        text = StringIO()
-        Console(file=text, width=PIPED_WIDTH, color_system=None).print(table)
-        lines = [line.rstrip() for line in text.getvalue().splitlines()]
         with atomic_path(path) as temporary:
-            temporary.write_text("\n".join([*lines, *notes]) + "\n", encoding="utf-8")
+            temporary.write_text("\n".join([text, *notes]) + "\n", encoding="utf-8")

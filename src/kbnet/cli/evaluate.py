@@ -5,11 +5,18 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import tyro
-
-from kbnet.cli.arguments import Device, OptionalFolder, OptionalPreset, Precision, SparseDepthFolders, Switch
+from kbnet.cli.arguments import (
+    Device,
+    OptionalFolder,
+    OptionalPreset,
+    Precision,
+    SeveralWeights,
+    Sources,
+    SparseDepths,
+    Switch,
+)
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
 
 if TYPE_CHECKING:
@@ -19,13 +26,8 @@ if TYPE_CHECKING:
     from kbnet.evaluation import Method, Part
     from kbnet.summary import Summary
 
-Sources = Annotated[
-    tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SEQUENCE|LIST ...", help_behavior_hint="(required)")
-]
 FAR = 50.0
 """Depth in metres; a network that reaches beyond it was not made for the indoor limits."""
-
-SeveralWeights = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME|FILE ...")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +37,9 @@ class Command:
     sources: Sources
     """Sequence folders (K.txt, image/, sparse depth and ground_truth/) and .csv lists of frames."""
     weights: SeveralWeights = ("indoor",)
-    """Bundled or local weights by name, .safetensors files, or published .pth (which need --preset). Several are
-    measured side by side."""
-    sparse_depth: SparseDepthFolders = ("sparse_depth",)
+    """Bundled or local weights by name (kbnet weights list), .safetensors files, or published .pth (with --preset).
+    Several are measured side by side."""
+    sparse_depth: SparseDepths = ("sparse_depth",)
     """Folders of sparse depth in each sequence, or columns of lists, such as sparse_depth_500; each is evaluated."""
     baselines: Switch = False
     """Evaluate nearest and linear interpolation of the sparse points too."""
@@ -57,19 +59,19 @@ class Command:
     def run(self) -> None:
         """Evaluate, print the table, write the files."""
         from kbnet.cli.progress import frame_progress
-        from kbnet.evaluation import EVALUATION_LIMITS, PUBLISHED_TIMING, TIMING, baseline_methods, evaluate
+        from kbnet.evaluation import EVALUATION_LIMITS, PUBLISHED_TIMING, TIMING, evaluate, run_settings
         from kbnet.summary import write_summary
 
         parts = self._parts()
         networks = self._networks()
         limits = EVALUATION_LIMITS[self.preset or "void"]
         timing = PUBLISHED_TIMING if self.published_timing else TIMING
-        settings = self._settings(parts, networks, limits, timing) if self.output else {}
+        settings = run_settings(parts, networks, limits=limits, every=self.every, timing=timing)
         with frame_progress() as progress:
             task = progress.add_task("evaluating", total=sum(len(part.frames(self.every)) for part in parts))
             summary = evaluate(
                 parts,
-                self._methods(networks) + (baseline_methods() if self.baselines else []),
+                self._methods(networks),
                 limits=limits,
                 every=self.every,
                 table=self.output / "frames.csv" if self.output else None,
@@ -81,8 +83,9 @@ class Command:
             f"mean, ± standard deviation over frames; ground truth between {limits[0]:g} and {limits[1]:g} m",
             f"time: {timing}",
         ]
-        table = _table(summary, " (published way)" if self.published_timing else "")
-        show_table(table, notes, self.output / "table.txt" if self.output else None)
+        if self.published_timing and self.baselines:
+            notes.append(f"time of interpolations: {TIMING}")
+        show_table(_table(summary), notes, self.output / "table.txt" if self.output else None)
         if self.output:
             print(f"wrote summary.json, frames.csv and table.txt to {self.output}")
 
@@ -100,48 +103,32 @@ class Command:
             for name, path in distinct_names(self.sources).items()
         ]
 
-    def _named_weights(self) -> dict[str, Path]:
-        """The weights by their method's name in tables: ``kbnet``, or where there are several, their own."""
-        named = distinct_names(tuple(Path(weights) for weights in self.weights))
-        return named if len(named) != 1 else {"kbnet": Path(self.weights[0])}
-
-    def _networks(self) -> dict[str, DepthCompleter]:
+    def _networks(self) -> dict[str, tuple[Path, DepthCompleter]]:
+        """Files and completers by the method's name: ``kbnet``, or where there are several, that of the weights."""
         import kbnet
+        from kbnet.network.weights import find_weights
 
-        networks = {
-            name: kbnet.load(
-                str(weights),
-                preset=self.preset if weights.suffix == ".pth" else None,
-                device=self.device,
-                precision=self.precision,
-            )
-            for name, weights in self._named_weights().items()
-        }
-        if not networks:
+        named = distinct_names(tuple(map(Path, self.weights)))
+        if not named:
             raise ValueError("expected a name or a file after --weights, got none")
-        for name, completer in networks.items():
+        networks = {}
+        for name, weights in named.items():
+            preset = self.preset if weights.suffix == ".pth" else None
+            completer = kbnet.load(str(weights), preset=preset, device=self.device, precision=self.precision)
+            networks[name if len(named) > 1 else "kbnet"] = find_weights(weights), completer
             if self.preset is None and completer.config.max_depth > FAR:
                 what = f"{name} is made for depth to {completer.config.max_depth:g} m but judged to 5 m"
                 warnings.warn(f"{what}; --preset kitti judges to 100 m", stacklevel=2)
         return networks
 
-    def _settings(
-        self, parts: list[Part], networks: dict[str, DepthCompleter], limits: tuple[float, float], timing: str
-    ) -> dict[str, object]:
-        from kbnet.evaluation import run_settings
-        from kbnet.network.weights import find_weights
-
-        from_files = {name: (find_weights(path), networks[name]) for name, path in self._named_weights().items()}
-        return run_settings(parts, from_files, limits=limits, every=self.every, timing=timing)
-
-    def _methods(self, networks: dict[str, DepthCompleter]) -> list[Method]:
-        from kbnet.evaluation import network_method, timed_as_published
+    def _methods(self, networks: dict[str, tuple[Path, DepthCompleter]]) -> list[Method]:
+        from kbnet.evaluation import baseline_methods, network_method, timed_as_published
 
         methods = []
-        for name, completer in networks.items():
+        for name, (_, completer) in networks.items():
             method = network_method(completer, name)
             methods.append(timed_as_published(method, completer.network) if self.published_timing else method)
-        return methods
+        return methods + (baseline_methods() if self.baselines else [])
 
 
 def distinct_names(paths: tuple[Path, ...]) -> dict[str, Path]:
@@ -165,11 +152,8 @@ def distinct_names(paths: tuple[Path, ...]) -> dict[str, Path]:
     return dict(zip(names, given.values(), strict=True))
 
 
-def _table(summary: Summary, timing: str) -> Table:
-    table = new_table(
-        ("sparse depth", "sequence", "method"),
-        ("frames", *ERROR_COLUMNS, f"total s{timing}", f"ms/frame{timing}"),
-    )
+def _table(summary: Summary) -> Table:
+    table = new_table(("sparse depth", "sequence", "method"), ("frames", *ERROR_COLUMNS, "total s", "ms/frame"))
     last = None
     for row in summary.rows():
         group = (row.sparse_depth, row.sequence)

@@ -17,9 +17,10 @@ How a command is declared (nothing is registered anywhere; the folder is the lis
   in place of ``tyro.cli(Command, args=argv, prog="kbnet <name>")``, with the arguments after the command's name.
   For commands whose defaults come from a preset or a file.
 
-Exit codes: 0 done; 2 for bad usage and for ValueError, OSError, ModuleNotFoundError, FloatingPointError and a GPU out
-of memory (one line ``kbnet: error: ...`` on stderr); 130 when interrupted. Any other exception is a bug and shows its
-traceback.
+Exit codes: 0 done; 1 done, with a verdict that is not good (``kbnet reproduce``: a row is not within the tolerance);
+2 for bad usage and for ValueError, OSError, ModuleNotFoundError, FloatingPointError and a GPU out of memory (one line
+``kbnet: error: ...`` on stderr); 130 when interrupted; 141 when the reader of stdout goes away. Any other exception is
+a bug and shows its traceback.
 ``warnings.warn`` appears as ``kbnet: warning: ...``. The environment variable ``KBNET_DEBUG=1`` adds tracebacks.
 ``main(argv)`` returns the exit code and raises no SystemExit, so tests call it directly.
 """
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
                 traceback.print_exc()
-            print(f"kbnet: error: {_one_line(error)}", file=sys.stderr)
+            print(f"kbnet: error: {one_line(error)}", file=sys.stderr)
             return 2
 
 
@@ -167,7 +168,8 @@ def _first_line(node: ast.ClassDef | ast.Module) -> str:
     return (ast.get_docstring(node) or "").split("\n", 1)[0]
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """What a known error tells the user."""
     text = str(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f"{error.filename}: {error.strerror}"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 if TYPE_CHECKING:
     from kbnet.datasets.download import Progress
+
+FromPaths = Annotated[tuple[Path, ...], tyro.conf.arg(name="from", metavar="PATH ...", help_behavior_hint="")]
+"""What a user has of a data set; with any, nothing is downloaded."""
 
 PIPED_WIDTH = 200
 """Columns the table may take where stdout is no terminal, so that no path is cut off in a file."""
@@ -34,10 +39,37 @@ class SplitCount:
     note: str = ""
 
 
+def conclude(rows: list[SplitCount], failures: Mapping[str, str], *, unchanged: bool) -> None:
+    """Print what was prepared, and raise what was not in one line.
+
+    Args:
+        rows: the splits that have a list.
+        failures: why a list could not be made, by its name; several reasons get a line each before the last one.
+        unchanged: whether there was nothing left to do but to write the lists again.
+
+    Raises:
+        ValueError: there are failures.
+    """
+    if rows:
+        print_splits(rows)
+        if unchanged and not failures:
+            print("everything was there already: checked the files and wrote the lists")
+    lists: dict[str, list[str]] = {}
+    for name, reason in failures.items():
+        lists.setdefault(reason, []).append(name)
+    lines = [f"{', '.join(names)} could not be made: {reason}" for reason, names in lists.items()]
+    if len(lines) > 1:
+        print("\n".join(lines))
+        raise ValueError(f"{', '.join(failures)} could not be made, for the {len(lines)} reasons above")
+    if lines:
+        raise ValueError(lines[0])
+
+
 def print_splits(rows: list[SplitCount]) -> None:
     """Print each split with its frames beside the published number, and where its list lies."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -49,7 +81,8 @@ def print_splits(rows: list[SplitCount]) -> None:
         table.add_column("note")
     for row in rows:
         published = "-" if row.published is None else f"{row.published:,}"
-        table.add_row(row.split, f"{row.frames:,}", published, str(row.path), *([row.note] if row.note else []))
+        # Brackets in a path are no markup.
+        table.add_row(row.split, f"{row.frames:,}", published, escape(str(row.path)), *([row.note] if row.note else []))
     console = Console()
     (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import tyro
 
 from kbnet.cli.arguments import Device, Folder, Switch
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
+from kbnet.cli.main import KNOWN_ERRORS, one_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from kbnet.reproduction import Comparison, PublishedRow
 
 TIMES = (
-    "time: published of the network's forward call alone, on a GTX 1080 Ti; "
-    "measured here from arrays in memory to depth in memory"
+    "ms/frame: not to be compared; published is the network's forward call alone on a GTX 1080 Ti, measured is from "
+    "arrays in memory to depth in memory on this machine ('kbnet evaluate --published-timing' times the former)"
 )
+
+VERDICT_WIDTH = 36
+"""Columns; with it the table takes at most 140."""
 
 Rows = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[ROW ...]", help_behavior_hint="")]
 
@@ -35,7 +38,8 @@ class Command:
     and settings is not evaluated again. KITTI test has no ground truth: its depth is written and zipped for the online
     benchmark.
 
-    Exit code: 0 if every row that was evaluated is within the tolerance, 1 if one is not, 2 on an error.
+    Exit code: 0 if every row that was evaluated is within the tolerance, 1 if one is not, 2 if one failed, which
+    stops no other.
     """
 
     rows: Rows = ()
@@ -58,6 +62,7 @@ class Command:
 
         Raises:
             SystemExit: with code 1, if a row is not within the tolerance.
+            ValueError: rows failed; the lines under the table say why.
         """
         from kbnet.reproduction import Comparison, published_rows
         from kbnet.summary import write_json
@@ -72,13 +77,21 @@ class Command:
         for row in rows:
             for what in missing[row.key]:
                 lacked_by.setdefault(what, []).append(row.title)
-        outcomes = {row.key: self._outcome(row, missing[row.key]) for row in rows}
+        outcomes: dict[str, Comparison | str] = {}
+        failed: dict[str, str] = {}
+        for row in rows:
+            try:
+                outcomes[row.key] = self._outcome(row, missing[row.key])
+            except KNOWN_ERRORS as error:
+                outcomes[row.key] = failed[row.title] = f"failed: {one_line(error)}"
         notes = [f"{', '.join(titles)}: no {what}" for what, titles in lacked_by.items()]
-        notes += [TIMES]
-        notes += dict.fromkeys(row.note for row in rows if row.note)
+        notes += [f"{title} {reason}" for title, reason in failed.items()]
+        notes += [TIMES, *dict.fromkeys(row.note for row in rows if row.note)]
         write_json(self.output / "reproduction.json", [_plain(row, outcomes[row.key]) for row in rows])
-        show_table(self._table(rows, outcomes), notes, self.output / "table.txt")
+        show_table(_table(rows, outcomes), notes, self.output / "table.txt")
         print(f"wrote reproduction.json and table.txt to {self.output}")
+        if failed:
+            raise ValueError(f"{len(failed)} of {len(rows)} rows failed: {', '.join(failed)}; see why under the table")
         if any(isinstance(outcome, Comparison) and outcome.within is False for outcome in outcomes.values()):
             raise SystemExit(1)
 
@@ -106,45 +119,50 @@ class Command:
 
     def _complete(self, row: PublishedRow) -> str:
         """Write what the online benchmark takes; what is there stays only if it is of the same weights and list."""
+        from kbnet.atomic import atomic_path
         from kbnet.cli import complete
         from kbnet.network.weights import find_weights
-        from kbnet.summary import file_sha256, write_json
+        from kbnet.summary import file_sha256
 
         if self.every > 1:
             return "left out of a quick look"
         folder = self.output / row.key
-        record = folder / "inputs.json"
-        inputs = {str(path): file_sha256(path) for path in (find_weights(row.weights), self.data / row.frames)}
-        if self.overwrite or not record.is_file() or json.loads(record.read_text(encoding="utf-8")) != inputs:
-            shutil.rmtree(folder / "depth", ignore_errors=True)
-            write_json(record, inputs)
-        complete.Command(
-            sequence=self.data / row.frames, output=folder, weights=row.weights, zip=True, device=self.device
-        ).run()
-        return f"for the online benchmark, which alone has the ground truth: {folder / 'test.zip'}"
+        frames, record = self.data / row.frames, folder / "SHA256SUMS"
+        inputs = "".join(f"{file_sha256(path)}  {path}\n" for path in (find_weights(row.weights), frames)).encode()
+        if self.overwrite or not record.is_file() or record.read_bytes() != inputs:
+            if (folder / "depth").exists():
+                shutil.rmtree(folder / "depth")
+            with atomic_path(record) as temporary:
+                temporary.write_bytes(inputs)
+        complete.Command(sequence=frames, output=folder, weights=row.weights, zip=True, device=self.device).run()
+        return "no ground truth here; the zip is for the online benchmark"
 
-    def _table(self, rows: list[PublishedRow], outcomes: dict[str, Comparison | str]) -> Table:
-        table = new_table(("row", ""), ("frames", *ERROR_COLUMNS, "ms/frame"))
-        table.add_column("verdict", overflow="fold")
-        for row in rows:
-            outcome = outcomes[row.key]
-            milliseconds = "-" if row.milliseconds is None else f"{row.milliseconds:.1f}"
-            published = (row.title, "published", str(row.count), *error_cells(row.mean, row.std), milliseconds)
-            if isinstance(outcome, str):
-                table.add_row(*published, outcome)
-            else:
-                table.add_row(*published, "")
-                self._add_measured(table, outcome)
-            table.add_section()
-        return table
 
-    def _add_measured(self, table: Table, outcome: Comparison) -> None:
-        measured = outcome.measured
-        milliseconds = "-" if measured.milliseconds is None else f"{measured.milliseconds:.1f}"
-        cells = error_cells(measured.mean, measured.std)
-        table.add_row("", "measured", str(measured.frames), *cells, milliseconds, "")
-        differences = [f"{100 * value:+.2f} %" for value in outcome.difference.values()]
-        table.add_row("", "difference", "", *differences, "", outcome.verdict)
+def _table(rows: list[PublishedRow], outcomes: dict[str, Comparison | str]) -> Table:
+    table = new_table(("row", ""), ("frames", *ERROR_COLUMNS, "ms/frame"))
+    table.add_column("verdict", overflow="fold", max_width=VERDICT_WIDTH)
+    for row in rows:
+        outcome = outcomes[row.key]
+        published = (row.title, "published", str(row.count), *error_cells(row.mean, row.std), _cell(row.milliseconds))
+        if isinstance(outcome, str):
+            table.add_row(*published, outcome.partition(": ")[0])  # why it failed takes a line of its own
+        else:
+            measured = outcome.measured
+            errors = error_cells(measured.mean, measured.std)
+            table.add_row(*published)
+            table.add_row("", "measured", str(measured.frames), *errors, _cell(measured.milliseconds))
+            differences = [_percent(value) for value in outcome.difference.values()]
+            table.add_row("", "difference", "", *differences, "", outcome.verdict)
+        table.add_section()
+    return table
+
+
+def _cell(milliseconds: float | None) -> str:
+    return "-" if milliseconds is None else f"{milliseconds:.1f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:+.{2 if abs(share) < 1 else 0}f} %"
 
 
 def _plain(row: PublishedRow, outcome: Comparison | str) -> dict[str, object]:

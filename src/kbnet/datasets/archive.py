@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from kbnet.atomic import atomic_path
-from kbnet.datasets.download import Progress, disk_space
+from kbnet.datasets.download import Archive, Progress, disk_space, obtain
 
 CHUNK = 1 << 16
 """Bytes read at once; deflate blows them up to 64 MiB at most."""
@@ -76,6 +76,54 @@ def unpack(
             if on_progress:
                 on_progress(f"unpacking {archive.name}", done, total)
     return len(missing)
+
+
+def unpack_once(
+    archive: Archive,
+    folder: Path,
+    target: Path,
+    *,
+    rename: Callable[[str], str | None],
+    by_hand: tuple[Path, ...] = (),
+    on_progress: Progress | None = None,
+) -> int:
+    """Unpack an archive, downloaded first if need be, unless what it gives is there as a whole (`is_whole`).
+
+    Args:
+        archive: which; downloads go to ``archives`` in ``folder``.
+        folder: where to unpack to.
+        target: the file or folder in it that all files of ``rename`` lie in.
+        rename: as for `unpack`.
+        by_hand: archives, or folders that hold some, which the user fetched; with any, nothing is downloaded.
+        on_progress: told of bytes.
+
+    Returns:
+        Number of files written.
+
+    Raises:
+        FileNotFoundError, ConnectionError, ValueError, OSError: as `obtain` and `unpack` do.
+        ValueError: ``target`` is not in the archive.
+    """
+    if is_whole(target):
+        return 0
+    path = obtain(archive, folder / "archives", by_hand=by_hand, download=not by_hand, on_progress=on_progress)
+    mark = _unfinished(target)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    written = unpack(path, folder, rename=rename, on_progress=on_progress)
+    if not target.exists():
+        raise ValueError(f"expected {archive.name} to hold {target.name}, but {path} does not; {archive.remedy}")
+    mark.unlink()
+    return written
+
+
+def is_whole(target: Path) -> bool:
+    """Whether a file or folder is there and `unpack_once` was not interrupted in it."""
+    return target.exists() and not _unfinished(target).exists()
+
+
+def _unfinished(target: Path) -> Path:
+    return target.with_name(f".{target.name}.unfinished")
 
 
 def _members(archive: Path) -> list[zipfile.ZipInfo]:

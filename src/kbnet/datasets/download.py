@@ -110,7 +110,7 @@ def obtain(
     if path.is_file():
         return path
     if not download:
-        raise FileNotFoundError(f"expected {archive.name}, but it is not there; {archive.remedy}")
+        raise FileNotFoundError(f"expected {archive.name}, but it is not there; {_remedy(archive, folder)}")
     folder.mkdir(parents=True, exist_ok=True)
     _download(archive, path, on_progress or (lambda what, done, total: None))
     return path
@@ -144,7 +144,12 @@ def disk_space(folder: Path, needed: int, purpose: str) -> Iterator[None]:
         ) from error
 
 
+def _remedy(archive: Archive, folder: Path) -> str:
+    return f"{archive.remedy}, or put it into {folder}"
+
+
 def _download(archive: Archive, path: Path, on_progress: Progress) -> None:
+    # Not pooch.retrieve: it hashes 100 GB at every call, records no checksum, and removes what fails its check.
     import pooch
 
     partial = path.with_name(f"{path.name}.partial")
@@ -164,7 +169,8 @@ def _download(archive: Archive, path: Path, on_progress: Progress) -> None:
     if path.suffix == ".zip" and not zipfile.is_zipfile(partial):
         os.replace(partial, wrong)
         raise ValueError(
-            f"expected a zip archive from {url}, got something else, kept as {wrong}; run again, or {archive.remedy}"
+            f"expected a zip archive from {url}, got something else, kept as {wrong}; run again, or "
+            f"{_remedy(archive, path.parent)}"
         )
     # Recorded before the file has its name: a file that has it is never looked at again.
     _write_checksums(path.parent, {**checksums, archive.name: checksum})
@@ -200,7 +206,8 @@ def _receive_all(archive: Archive, url: str, partial: Path, on_progress: Progres
                     f"HTTP status {status}" if status else f"no connection, or it dropped {ATTEMPTS} times in a row"
                 )
                 raise ConnectionError(
-                    f"cannot download {archive.name} from {url}: {reason}; run again to go on, or {archive.remedy}"
+                    f"cannot download {archive.name} from {url}: {reason}; run again to go on, or "
+                    f"{_remedy(archive, partial.parent)}"
                 ) from error
             time.sleep(PAUSE_S)
 
@@ -224,7 +231,7 @@ def _receive(archive: Archive, url: str, partial: Path, on_progress: Progress) -
         if response.headers.get("Content-Type", "").startswith("text/html"):
             raise ConnectionError(
                 f"expected {archive.name} from {url}, got a web page (the link is dead, asks for a login, or is over "
-                f"its quota); {archive.remedy}"
+                f"its quota); {_remedy(archive, partial.parent)}"
             )
         if response.status_code != 206:
             size = 0

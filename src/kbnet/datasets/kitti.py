@@ -58,7 +58,7 @@ class TrainFrames:
 
     Attributes:
         frames: to train on.
-        annotated: all frames with ground truth in ``train``.
+        annotated: all frames with ground truth in ``train``, of the drives that are there.
         standing: left out since the car stands.
         lone: left out for want of the image before or after.
     """
@@ -86,7 +86,8 @@ def index_selection(folder: Path, split: Selection) -> list[FrameFiles]:
     names = _png_names(folder / "image")
     if not names:
         raise FileNotFoundError(
-            f"expected the images of the {split} split in {folder / 'image'}, got none; unpack them"
+            f"expected the images of the {split} split in {folder / 'image'}, got none; move {folder} away and "
+            "prepare it again from the archive"
         )
     return [_selected_frame(folder, name, split) for name in sorted(names)]
 
@@ -166,7 +167,9 @@ def read_rectified_intrinsics(path: Path, camera: str) -> FloatArray:
             except ValueError:
                 break
             return check_intrinsics(projection[:, :3], where=f" as {key} in {path}")
-    raise ValueError(f"expected the 12 numbers of {key} in {path}, but it has no such line; unpack it again")
+    raise ValueError(
+        f"expected the 12 numbers of {key} in {path}, but it has no such line; remove it and prepare it again"
+    )
 
 
 def _annotated_frames(files: TrainFiles, drive: str, camera: str, intrinsics: Path) -> Iterator[FrameFiles]:
@@ -181,11 +184,14 @@ def _annotated_frames(files: TrainFiles, drive: str, camera: str, intrinsics: Pa
         return str(images / name) if name in pictures else ""
 
     for name in sorted(_png_names(ground_truth)):
-        for kind, folder, present in (("sparse depth", sparse_depth, points), ("an image", images, pictures)):
+        for kind, folder, present, root in (
+            ("sparse depth", sparse_depth, points, files.sparse_depth),
+            ("an image", images, pictures, files.drives[drive]),
+        ):
             if name not in present:
                 raise FileNotFoundError(
                     f"expected {kind} for the annotated frame {ground_truth / name}, but there is no {folder / name}; "
-                    "unpack it again"
+                    f"copy it there, or move {root} away and prepare it again from the archive"
                 )
         number = int(name.removesuffix(".png"))
         yield FrameFiles(
@@ -215,7 +221,10 @@ def _selected_frame(folder: Path, name: str, split: Selection) -> FrameFiles:
     )
     for path in filter(None, (frame.intrinsics, frame.sparse_depth, frame.ground_truth)):
         if not os.path.isfile(path):
-            raise FileNotFoundError(f"expected a partner of {frame.image}, but there is no {path}; unpack it again")
+            raise FileNotFoundError(
+                f"expected a partner of {frame.image}, but there is no {path}; copy it there, or move {folder} away "
+                "and prepare it again from the archive"
+            )
     return frame
 
 
@@ -228,4 +237,6 @@ def _write_intrinsics(path: Path, intrinsics: FloatArray) -> None:
 
 def _png_names(folder: Path) -> frozenset[str]:
     """File names, listed once: asking for 86,000 frames' files one by one is slow."""
-    return frozenset(name for name in os.listdir(folder) if name.endswith(".png")) if folder.is_dir() else frozenset()
+    names = os.listdir(folder) if folder.is_dir() else []
+    # Some systems leave a hidden ._<name>.png beside each.
+    return frozenset(name for name in names if name.endswith(".png") and not name.startswith("."))

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from kbnet.atomic import atomic_path
-from kbnet.datasets.archive import unpack
-from kbnet.datasets.download import Archive, Progress, obtain
+from kbnet.datasets.archive import is_whole, unpack_once
+from kbnet.datasets.download import Archive, Progress
 from kbnet.datasets.kitti import CALIBRATION, CAMERAS, Selection, TrainFiles, train_drives
 
 BUCKET = "https://s3.eu-central-1.amazonaws.com/avg-kitti"
 SELECTION = Archive("data_depth_selection.zip", f"{BUCKET}/data_depth_selection.zip")
 SPARSE_DEPTH = Archive("data_depth_velodyne.zip", f"{BUCKET}/data_depth_velodyne.zip")
 GROUND_TRUTH = Archive("data_depth_annotated.zip", f"{BUCKET}/data_depth_annotated.zip")
-
-UNPACKED = "unpacked.txt"
-"""Names of the archives that are wholly unpacked; they may be removed then."""
 
 _RAW = "kitti_raw_data"
 _DEPTH = "kitti_depth_completion"
@@ -48,22 +44,6 @@ def calibration(date: str) -> Archive:
     return Archive(f"{date}_calib.zip", f"{BUCKET}/raw_data/{date}_calib.zip")
 
 
-class MissingArchivesError(FileNotFoundError):
-    """Archives are wanted that were not given and may not be downloaded.
-
-    Attributes:
-        archives: which; of the raw drives and calibrations only those that can be told.
-    """
-
-    def __init__(self, archives: list[Archive], what_else: str = "") -> None:
-        self.archives = archives
-        first, more = archives[0], len(archives) - 1
-        super().__init__(
-            f"expected {first.name}{f' and {more} more' if more else ''}{what_else}, but they are not there; fetch "
-            f"{first.url}{' and so on' if more else ''} and name the folder that holds them with --from"
-        )
-
-
 class KittiFolder:
     """The folder that KITTI is unpacked to, and the places where the user has parts of it.
 
@@ -72,11 +52,12 @@ class KittiFolder:
         kitti_raw_data/<date>/{calib_cam_to_cam.txt,<drive>_sync/{image_02,image_03,oxts}/data}
         kitti_depth_completion/train_val_split/{sparse_depth,ground_truth}/{train,val}/<drive>_sync/proj_depth
         kitti_depth_completion/{validation,testing}/{image,sparse_depth,ground_truth,intrinsics}
-        archives/  unpacked.txt
+        archives/
 
     Attributes:
         folder: it, as an absolute path.
         written: files unpacked so far.
+        missing: archives that `train` wanted, were not given and may not be downloaded.
     """
 
     def __init__(self, folder: Path, *, by_hand: tuple[Path, ...] = (), on_progress: Progress | None = None) -> None:
@@ -96,6 +77,7 @@ class KittiFolder:
                 raise FileNotFoundError(f"expected KITTI's files at {place}, but nothing is there; check --from")
         self.folder = Path(os.path.abspath(folder))
         self.written = 0
+        self.missing: list[Archive] = []
         self._by_hand = tuple(Path(os.path.abspath(place)) for place in by_hand)
         self._on_progress = on_progress
 
@@ -111,96 +93,93 @@ class KittiFolder:
         published, ours = _SELECTIONS[split]
         for root in self._roots(_DEPTH, "data_depth_selection", "depth_selection"):
             for path in (published, ours, Path(published).name, Path(ours).name):
-                if (root / path / "image").is_dir():
+                if (root / path / "image").is_dir() and is_whole(root / path):
                     return root / path
-        self._unpack(SELECTION, _rename_selection, self.folder / ours)
-        return self.folder / ours
+
+        def rename(name: str) -> str | None:
+            folder, _, file = name.rpartition("/")
+            parent, _, kind = folder.rpartition("/")
+            return f"{ours}/{_KINDS[kind]}/{file}" if parent == published and kind in _KINDS else None
+
+        return self._unpack(SELECTION, self.folder / ours, rename)
 
     def train(self) -> TrainFiles:
         """Find, or unpack, everything that the training split needs; the annotations say which raw drives those are.
 
+        Drives that were not given, or whose calibration was not, are left out and noted in `missing`.
+
         Raises:
-            MissingArchivesError: some archives are not there and may not be downloaded; the others are unpacked.
+            FileNotFoundError: a depth archive was not given, or not one whole drive.
             FileNotFoundError, ConnectionError, ValueError, OSError: as `obtain` and `unpack` do.
         """
-        missing: list[Archive] = []
-        ground_truth = self._depth(GROUND_TRUTH, missing)
-        sparse_depth = self._depth(SPARSE_DEPTH, missing)
-        if GROUND_TRUTH in missing:
-            raise MissingArchivesError(missing, " (the first says which raw drives are wanted too)")
-        drives, calibrations = {}, {}
-        for drive in train_drives(ground_truth):
-            date = drive[:10]
-            if date not in calibrations:
-                calibrations[date] = self._raw(calibration(date), f"{date}/{CALIBRATION}", missing)
-            drives[drive] = self._raw(raw_drive(drive), f"{date}/{drive}", missing)
-        if not drives:
+        ground_truth, sparse_depth = self._depth(GROUND_TRUTH), self._depth(SPARSE_DEPTH)
+        if ground_truth is None:
+            raise FileNotFoundError(
+                f"{self.what_is_missing()} ({GROUND_TRUTH.name} says which raw drives are wanted too)"
+            )
+        names = train_drives(ground_truth)
+        if not names:
             raise FileNotFoundError(
                 f"expected annotated drives <date>_drive_<number>_sync in {ground_truth / 'train'}, got none; unpack "
                 f"{GROUND_TRUTH.name} again"
             )
-        if missing:
-            raise MissingArchivesError(missing)
+        dates = sorted({name[:10] for name in names})
+        calibrations = self._all_raw({date: (calibration(date), f"{date}/{CALIBRATION}") for date in dates})
+        drives = self._all_raw({name: (raw_drive(name), f"{name[:10]}/{name}") for name in names})
+        drives = {name: drive for name, drive in drives.items() if name[:10] in calibrations}
+        if sparse_depth is None or not drives:
+            raise FileNotFoundError(self.what_is_missing())
         return TrainFiles(sparse_depth, ground_truth, drives, calibrations)
 
-    def _depth(self, archive: Archive, missing: list[Archive]) -> Path:
+    def what_is_missing(self) -> str:
+        """One line about `missing`, which must not be empty: the first, how many more, and the remedy."""
+        first, more = self.missing[0], len(self.missing) - 1
+        return (
+            f"expected {first.name}{f' and {more} more' if more else ''}, but they are not there; fetch {first.url}"
+            f"{' and so on' if more else ''}, and name the folder that holds them with --from, or put them into "
+            f"{self.folder / 'archives'}"
+        )
+
+    def _depth(self, archive: Archive) -> Path | None:
         ours, published = _DEPTH_KINDS[archive.name]
         split_folder = f"{_DEPTH}/train_val_split/{ours}"
         for root in self._roots(split_folder, f"train_val_split/{ours}", ours, archive.name.removesuffix(".zip")):
-            if next(root.glob(f"train/*/proj_depth/{published}"), None):
+            if is_whole(root) and next(root.glob(f"train/*/proj_depth/{published}"), None):
                 return root
-        target = self.folder / split_folder
-        self._unpack(archive, lambda name: f"{split_folder}/{name}" if name.endswith(".png") else None, target, missing)
-        return target
+        return self._unpack_or_miss(
+            archive,
+            self.folder / split_folder,
+            lambda name: f"{split_folder}/{name}" if name.endswith(".png") else None,
+        )
 
-    def _raw(self, archive: Archive, path: str, missing: list[Archive]) -> Path:
-        """Find or unpack a drive or a calibration, at ``path`` below the raw data."""
+    def _all_raw(self, wanted: Mapping[str, tuple[Archive, str]]) -> dict[str, Path]:
+        """Find or unpack drives or calibrations, by their names; each at a path below the raw data."""
+        found = {name: self._raw(archive, path) for name, (archive, path) in wanted.items()}
+        return {name: path for name, path in found.items() if path}
+
+    def _raw(self, archive: Archive, path: str) -> Path | None:
         for root in self._roots(_RAW):
-            if (root / path).exists():
+            if is_whole(root / path):
                 return root / path
-        target = self.folder / _RAW / path
-        self._unpack(archive, _rename_raw, target, missing)
-        return target
+        return self._unpack_or_miss(archive, self.folder / _RAW / path, _rename_raw)
 
     def _roots(self, *subfolders: str) -> Iterator[Path]:
         """Folders given by hand and these folders in them."""
         for place in self._by_hand:
             yield from (place, *(place / name for name in subfolders))
 
-    def _unpack(self, archive: Archive, rename: Rename, target: Path, missing: list[Archive] | None = None) -> None:
-        """Unpack an archive unless that is done; where it is not to be had and ``missing`` is given, note it there."""
-        record = self.folder / UNPACKED
-        done = record.read_text(encoding="utf-8").split() if record.is_file() else []
-        if archive.name in done and target.exists():
-            return
+    def _unpack_or_miss(self, archive: Archive, target: Path, rename: Rename) -> Path | None:
         try:
-            path = obtain(
-                archive,
-                self.folder / "archives",
-                by_hand=self._by_hand,
-                download=not self._by_hand,
-                on_progress=self._on_progress,
-            )
+            return self._unpack(archive, target, rename)
         except FileNotFoundError:
-            if missing is None:
-                raise
-            missing.append(archive)
-            return
-        self.written += unpack(path, self.folder, rename=rename, on_progress=self._on_progress)
-        if not target.exists():
-            raise ValueError(f"expected {archive.name} to hold {target.name}, but {path} does not; download it again")
-        with atomic_path(record) as temporary:
-            temporary.write_text("\n".join([*dict.fromkeys([*done, archive.name]), ""]), encoding="utf-8")
+            self.missing.append(archive)
+            return None
 
-
-def _rename_selection(name: str) -> str | None:
-    """Such as ``<folder of a split in the archive>/velodyne_raw/x`` to ``<its folder here>/sparse_depth/x``."""
-    folder, _, file = name.rpartition("/")
-    parent, _, kind = folder.rpartition("/")
-    for published, ours in _SELECTIONS.values():
-        if parent == published and kind in _KINDS:
-            return f"{ours}/{_KINDS[kind]}/{file}"
-    return None
+    def _unpack(self, archive: Archive, target: Path, rename: Rename) -> Path:
+        self.written += unpack_once(
+            archive, self.folder, target, rename=rename, by_hand=self._by_hand, on_progress=self._on_progress
+        )
+        return target
 
 
 def _rename_raw(name: str) -> str | None:

@@ -91,5 +91,5 @@ def _read_speed(path: Path) -> float:
     """Metres a second; remembered, since both cameras ask."""
     numbers = read_numbers(path, "an OXTS packet")
     if numbers.size != 30 or not np.isfinite(numbers[[_FORWARD, _LEFTWARD]]).all():
-        raise ValueError(f"expected the 30 numbers of an OXTS packet, got {numbers.size} in {path}; unpack it again")
+        raise ValueError(f"expected the 30 numbers of an OXTS packet, got {numbers.size} in {path}; copy it again")
     return float(np.hypot(numbers[_FORWARD], numbers[_LEFTWARD]))

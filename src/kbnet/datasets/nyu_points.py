@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +16,15 @@ from kbnet.data.depth_png import UNITS_PER_METRE, write_depth_png
 from kbnet.data.frame_list import FrameFiles, write_frame_list
 from kbnet.data.image_file import open_picture, read_image
 from kbnet.datasets.download import Progress
+from kbnet.datasets.nyu_kinect import SIZE
 from kbnet.datasets.nyu_v2 import Source, Split
 from kbnet.datasets.processes import map_over_cores
-from kbnet.datasets.sparse_corners import PointKind, draw_points
+from kbnet.datasets.sparse_corners import POINT_KINDS, PointKind, draw_points
 
-SIZE = (480, 640)
-"""Height and width of an image, pixels."""
 WINDOW = (32, 32, 416, 576)
 """Top, left, height and width of the middle that is read, pixels."""
+MIDDLE = np.s_[WINDOW[0] : WINDOW[0] + WINDOW[2], WINDOW[1] : WINDOW[1] + WINDOW[3]]
+"""The same as a slice of an array."""
 INTRINSICS = ((518.8579, 0.0, 325.5824), (0.0, 519.4696, 253.7362), (0.0, 0.0, 1.0))
 """K of the whole image."""
 MAXIMUM_DEPTH_M = 10.0
@@ -80,6 +82,7 @@ def prepare_split(
     folder: Path,
     *,
     points: int = 1500,
+    kinds: Sequence[PointKind] = POINT_KINDS,
     workers: int = 0,
     on_progress: Progress | None = None,
 ) -> PreparedSplit:
@@ -93,6 +96,7 @@ def prepare_split(
         sources: the frames; at least one.
         folder: where all is written.
         points: per frame.
+        kinds: of points; the published ones, ``edges``, are always made.
         workers: processes; 0 = one a core.
         on_progress: told of frames.
 
@@ -101,7 +105,14 @@ def prepare_split(
         OSError: something cannot be written.
     """
     units = depth_units_per_metre([source.depth for source in sources])
-    jobs = [_job(split, source, folder, units, points) for source in sources]
+    folder = Path(os.path.abspath(folder))
+    folders = {
+        kind: folder / f"points_{points}" / column / split
+        for kind, column in COLUMNS.items()
+        if kind == "edges" or kind in kinds
+    }
+    truth = folder / "ground_truth" if split == "test" and units != UNITS_PER_METRE else None
+    jobs = [_job(source, units, points, folders, truth) for source in sources]
     pending = [job for job in jobs if not job.done]
     for done, _ in enumerate(map_over_cores(_make, pending, workers), start=1):
         if on_progress:
@@ -111,7 +122,7 @@ def prepare_split(
         with atomic_path(intrinsics) as temporary:
             np.savetxt(temporary, INTRINSICS, fmt="%.4f")
     path = folder / f"{split}.csv"
-    frames = write_frame_list(path, [_line(split, job, intrinsics.resolve()) for job in jobs])
+    frames = write_frame_list(path, [_line(split, job, intrinsics) for job in jobs])
     return PreparedSplit(path, frames, len(pending), units)
 
 
@@ -138,14 +149,10 @@ def depth_units_per_metre(paths: Sequence[Path]) -> float:
     )
 
 
-def _job(split: Split, source: Source, folder: Path, units: float, points: int) -> _Job:
-    made = {
-        kind: (folder / f"points_{points}" / column / split / f"{source.name}.png").resolve()
-        for kind, column in COLUMNS.items()
-    }
-    convert = split == "test" and units != UNITS_PER_METRE
-    ground_truth = (folder / "ground_truth" / f"{source.name}.png").resolve() if convert else source.depth
-    return _Job(source, units, points, made, ground_truth)
+def _job(source: Source, units: float, count: int, folders: Mapping[PointKind, Path], truth: Path | None) -> _Job:
+    file = f"{source.name}.png"
+    points = {kind: folder / file for kind, folder in folders.items()}
+    return _Job(source, units, count, points, truth / file if truth else source.depth)
 
 
 def _line(split: Split, job: _Job, intrinsics: Path) -> FrameFiles:
@@ -159,7 +166,7 @@ def _line(split: Split, job: _Job, intrinsics: Path) -> FrameFiles:
         previous=str(source.previous or ""),
         next=str(source.next or ""),
         window=" ".join(map(str, WINDOW)),
-        other_sparse_depth={COLUMNS[kind]: str(job.points[kind]) for kind in ("corners", "uniform")},
+        other_sparse_depth={COLUMNS[kind]: str(path) for kind, path in job.points.items() if kind != "edges"},
     )
 
 
@@ -172,12 +179,10 @@ def _make(job: _Job) -> None:
             f"{units.shape[1]}x{units.shape[0]} in {job.source.image} and {job.source.depth}; copy them again"
         )
     depth = (units / job.units_per_metre).astype(np.float32)
-    top, left, height, width = WINDOW
-    window = np.s_[top : top + height, left : left + width]
     for kind in job.missing_points:
         sparse_depth = np.zeros_like(depth)
         seed = zlib.crc32(job.source.name.encode())
-        sparse_depth[window] = draw_points(kind, image[window], depth[window], job.count, seed=seed)
+        sparse_depth[MIDDLE] = draw_points(kind, image[MIDDLE], depth[MIDDLE], job.count, seed=seed)
         write_depth_png(job.points[kind], sparse_depth)
     if not job.ground_truth.is_file():
         write_depth_png(job.ground_truth, depth)

@@ -26,7 +26,7 @@ from kbnet.data.depth_png import write_depth_png
 from kbnet.datasets.archive import names
 from kbnet.datasets.download import Progress
 from kbnet.datasets.nyu_kinect import SIZE, depth_in_colour_camera, undistort_image
-from kbnet.datasets.nyu_points import COLUMNS, INTRINSICS, WINDOW
+from kbnet.datasets.nyu_points import COLUMNS, INTRINSICS, MIDDLE, WINDOW
 from kbnet.datasets.processes import map_over_cores
 from kbnet.datasets.sparse_corners import draw_points
 
@@ -183,10 +183,8 @@ def _make(job: _Job) -> str:
             raise ValueError("expected 8-bit colour and 16-bit disparity")
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         return f"{job.colour} with {job.disparity}: {error}"
-    top, left, height, width = WINDOW
-    window = np.s_[top : top + height, left : left + width]
-    image = undistort_image(image.astype(np.uint8))[window]
-    depth = depth_in_colour_camera(raw)[window]
+    image = undistort_image(image.astype(np.uint8))[MIDDLE]
+    depth = depth_in_colour_camera(raw)[MIDDLE]
     if not depth.any():
         return f"{job.disparity}: no depth in it"
     seed = zlib.crc32(f"{job.folder.name}/{job.name}".encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Mapping
@@ -11,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from kbnet.datasets.archive import names, unpack
-from kbnet.datasets.download import Archive, Progress, obtain
+from kbnet.datasets.archive import is_whole, unpack_once
+from kbnet.datasets.download import Archive, Progress
 
 Split = Literal["train", "test"]
 
@@ -46,12 +47,7 @@ class Source:
 
 
 def find_data(
-    split: Split,
-    folder: Path,
-    *,
-    by_hand: tuple[Path, ...] = (),
-    download: bool = True,
-    on_progress: Progress | None = None,
+    split: Split, folder: Path, *, by_hand: tuple[Path, ...] = (), on_progress: Progress | None = None
 ) -> Path:
     """Find the unpacked frames of a split, or unpack them from the archive, or download it first.
 
@@ -59,36 +55,29 @@ def find_data(
         split: which half.
         folder: of the prepared data; archives go to ``archives`` in it.
         by_hand: archives, folders of archives, or folders of unpacked data (``testing/images`` and so on, in them or
-            in ``nyu_v2`` in them), which are used where they lie.
-        download: whether the archive may be downloaded.
-        on_progress: told of bytes and files.
+            in ``nyu_v2`` in them), which are used where they lie. With any, nothing is downloaded.
+        on_progress: told of bytes.
 
     Returns:
-        The folder that holds ``images`` and ``depths`` of the split.
+        The folder that holds ``images`` and ``depths`` of the split, as an absolute path.
 
     Raises:
-        FileNotFoundError, OSError: the archive is not there or cannot be downloaded or unpacked.
-        ValueError: the archive is damaged or holds something else.
+        FileNotFoundError, ConnectionError, ValueError, OSError: as `kbnet.datasets.archive.unpack_once` does.
     """
-    root = _ROOTS[split]
-    for place in (*by_hand, *(place / "nyu_v2" for place in by_hand)):
-        if (place / root / "images").is_dir():
-            return (place / root).resolve()
-    # A list is written last, so what it names was unpacked to the end, and the archive may be gone since.
-    if not (folder / f"{split}.csv").is_file() or not (folder / root).is_dir():
-        archive = obtain(ARCHIVE, folder / "archives", by_hand=by_hand, download=download, on_progress=on_progress)
-        inside = re.compile(rf"(?:^|/)({root}/(?:images|depths)/.+)")
-        if not any(inside.search(name) for name in names(archive)):
-            raise ValueError(
-                f"expected {root}/images/ in {archive}, but it holds nothing of the kind; {ARCHIVE.remedy}"
-            )
+    root, folder = _ROOTS[split], Path(os.path.abspath(folder))
+    places = [Path(os.path.abspath(place)) for place in by_hand]
+    for place in (*places, *(place / "nyu_v2" for place in places)):
+        if (place / root / "images").is_dir() and is_whole(place / root):
+            return place / root
+    inside = re.compile(rf"(?:^|/)({root}/(?:images|depths)/.+)")
 
-        def below(name: str) -> str | None:
-            found = inside.search(name)
-            return found.group(1) if found else None
+    def below(name: str) -> str | None:
+        found = inside.search(name)
+        return found[1] if found else None
 
-        unpack(archive, folder, rename=below, on_progress=on_progress)
-    return (folder / root).resolve()
+    target = folder / root
+    unpack_once(ARCHIVE, folder, target, rename=below, by_hand=by_hand, on_progress=on_progress)
+    return target
 
 
 def list_training(root: Path) -> list[Source]:

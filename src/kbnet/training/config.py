@@ -20,7 +20,7 @@ _Integers = Annotated[tuple[int, ...], arg(metavar="INT ...")]
 _Numbers = Annotated[tuple[float, ...], arg(metavar="FLOAT ...")]
 _Names = Annotated[tuple[str, ...], arg(metavar="NAME ...")]
 _Weights = Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint="")]
-_Sequences = Annotated[tuple[Path, ...], arg(metavar="SEQUENCE ...", help_behavior_hint="")]
+_Sequences = Annotated[tuple[Path, ...], arg(metavar="SEQUENCE|LIST.csv ...", help_behavior_hint="")]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,6 +51,7 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[
     Raises:
         ValueError: the config does not fit the data, or the run folder holds another run.
         FileNotFoundError: data or state is missing.
+        ValueError, OSError: a frame cannot be read; the state is saved.
         FloatingPointError: a loss or gradient is not finite; the last saved state is kept.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
@@ -131,7 +132,7 @@ class Run:
         """Train to the end, or until asked to stop."""
         self.step_module.train()
         try:
-            for batch in read_batches(self.batches):
+            for batch in self._readable_batches():
                 batch = batch.to(self.fabric.device)
                 result, rate, norm = self.one_step(batch)
                 self._after_step(batch, result, rate, norm)
@@ -141,6 +142,16 @@ class Run:
                     raise Interrupted(f"stopped at step {self.step}; go on with --resume {self.config.output}")
         finally:
             self.monitor.close()
+
+    def _readable_batches(self) -> Iterator[TripletBatch]:
+        """The batches; a file that cannot be read costs no step that was done."""
+        try:
+            yield from read_batches(self.batches)
+        except (ValueError, OSError):
+            if self.step and self.fabric.is_global_zero:
+                self._write_state()
+                self.monitor.say(self.step, "the next frames cannot be read; the state is saved")
+            raise
 
     def _all_stop(self, stop_asked: threading.Event) -> bool:
         """Whether any process was asked to stop: all of them must, at the same step, or they wait for each other."""

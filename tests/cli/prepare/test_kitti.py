@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from kbnet.cli import preparation
 from kbnet.cli.main import main
 from kbnet.data.frame_source import open_frames
 from kbnet.datasets.download import Progress
@@ -26,7 +25,12 @@ def test_prepare_kitti_downloads_and_lists_all_splits(
     shutil.copytree(kitti_archives, archive_server.folder, dirs_exist_ok=True)
     assert prepare(tmp_path) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    for words in ("validation 3 1,000", "test 3 1,000", "train 16 77,855", "of 20 annotated (85,898 published)"):
+    for words in (
+        "validation 3 1,000",
+        "test 3 1,000",
+        "train 16 77,855",
+        "of 20 annotated (85,898 published) in 2 of 2 drives",
+    ):
         assert words in printed
     for words in ("4 of a standing car (8,043 published)", "10 of the val drives (6,852 published)"):
         assert words in printed
@@ -38,7 +42,7 @@ def test_prepare_kitti_downloads_and_lists_all_splits(
     count = len(archive_server.requests)
     before = {path: path.read_bytes() for path in Path(moved).rglob("*") if path.is_file()}
     assert main(["prepare", "kitti", str(moved)]) == 0
-    assert "all of it was unpacked already" in capsys.readouterr().out
+    assert "everything was there already" in capsys.readouterr().out
     assert len(archive_server.requests) == count
     assert {path: path.read_bytes() for path in Path(moved).rglob("*") if path.is_file()} == before
 
@@ -64,6 +68,38 @@ def test_prepare_kitti_makes_what_it_can_and_says_what_is_missing(
     assert len(open_frames(tmp_path / "kitti" / "validation.csv")) == 3
 
 
+def test_prepare_kitti_lists_the_drives_that_are_there_and_names_the_others(
+    kitti_archives: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = tmp_path / "given"
+    shutil.copytree(kitti_archives, given)
+    drive = "2011_10_03_drive_0042_sync.zip"
+    (given / drive).unlink()
+    assert prepare(tmp_path, "--from", given, "--splits", "train") == 2
+    printed = capsys.readouterr()
+    assert "of 10 annotated (85,898 published) in 1 of 2 drives" in " ".join(printed.out.split())
+    assert f"missing: https://s3.eu-central-1.amazonaws.com/avg-kitti/raw_data/{drive[:21]}/{drive}\n" in printed.out
+    assert printed.err.startswith(f"kbnet: error: the rest of train.csv could not be made: expected {drive}, but")
+    assert printed.err.count("\n") == 1
+    assert len(open_frames(tmp_path / "kitti" / "train.csv")) == 10
+    shutil.copy(kitti_archives / drive, given)
+    assert prepare(tmp_path, "--from", given, "--splits", "train") == 0
+    assert len(open_frames(tmp_path / "kitti" / "train.csv")) == 16
+
+
+def test_prepare_kitti_gives_a_remedy_that_helps_where_a_file_was_lost(
+    kitti_archives: Path, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    command = ("--from", kitti_archives, "--splits", "validation")
+    assert prepare(tmp_path, *command) == 0
+    validation = tmp_path / "kitti" / "kitti_depth_completion" / "validation"
+    sorted((validation / "ground_truth").iterdir())[0].unlink()
+    assert prepare(tmp_path, *command) == 2
+    assert f"or move {validation} away and prepare it again from the archive" in one_line_error()
+    validation.rename(tmp_path / "away")
+    assert prepare(tmp_path, *command) == 0
+
+
 def test_prepare_kitti_names_splits_that_fail_for_one_reason_together(
     tmp_path: Path, one_line_error: Callable[[], str]
 ) -> None:
@@ -71,7 +107,7 @@ def test_prepare_kitti_names_splits_that_fail_for_one_reason_together(
     assert prepare(tmp_path, "--from", tmp_path / "empty", "--splits", "validation", "test") == 2
     message = one_line_error()
     assert message.count("data_depth_selection.zip, but") == 1
-    assert "validation.csv and test.csv could not be made" in message
+    assert "validation.csv, test.csv could not be made" in message
 
 
 def test_prepare_kitti_keeps_or_drops_standing_frames_as_told(
@@ -102,7 +138,7 @@ def test_prepare_kitti_goes_on_after_ctrl_c(
         yield report
 
     with monkeypatch.context() as patch:
-        patch.setattr(preparation, "transfer_progress", interrupted)
+        patch.setattr("kbnet.cli.prepare.kitti.transfer_progress", interrupted)
         assert prepare(tmp_path, "--from", kitti_archives) == 130
     assert not (tmp_path / "kitti" / "train.csv").exists()
     assert len(open_frames(tmp_path / "kitti" / "test.csv")) == 3

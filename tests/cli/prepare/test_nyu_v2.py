@@ -37,6 +37,19 @@ def test_prepare_nyu_v2_makes_both_lists_and_does_nothing_the_second_time(
     assert images == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
 
 
+@pytest.mark.filterwarnings("ignore:expected 654 test frames")
+def test_prepare_nyu_v2_makes_other_kinds_for_training_when_told(nyu_archives: Path, tmp_path: Path) -> None:
+    def columns(split: str) -> list[str]:
+        header = (tmp_path / f"{split}.csv").read_text().splitlines()[0].split(",")
+        return [column for column in header if column.startswith("sparse_depth")]
+
+    assert prepare(tmp_path, "--from", nyu_archives) == 0
+    assert columns("train") == ["sparse_depth"]
+    assert columns("test") == ["sparse_depth", "sparse_depth_corners", "sparse_depth_uniform"]
+    assert prepare(tmp_path, "--from", nyu_archives, "--splits", "train", "--training-kinds", "corners") == 0
+    assert columns("train") == ["sparse_depth", "sparse_depth_corners"]
+
+
 def test_prepare_nyu_v2_makes_what_it_can_and_names_the_rest(
     write_nyu: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -54,7 +67,7 @@ def test_prepare_nyu_v2_says_once_what_both_splits_lack(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], one_line_error: Callable[[], str]
 ) -> None:
     assert prepare(tmp_path / "out", "--from", tmp_path) == 2
-    assert one_line_error().startswith("kbnet: error: train.csv and test.csv could not be made: expected nyu_v2.zip")
+    assert one_line_error().startswith("kbnet: error: train.csv, test.csv could not be made: expected nyu_v2.zip")
 
 
 def test_prepare_nyu_v2_makes_sequences_of_raw_parts(

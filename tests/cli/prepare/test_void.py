@@ -48,9 +48,9 @@ def test_prepare_void_does_nothing_when_run_again(
     monkeypatch.setenv(download.MIRROR, "http://127.0.0.1:9")
     assert prepare(tmp_path, "--densities", 150, "--from", void_archives) == 0
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "void_release").rglob("*")}
-    assert "unpacked already" not in capsys.readouterr().out
+    assert "everything was there already" not in capsys.readouterr().out
     assert prepare(tmp_path, "--densities", 150) == 0
-    assert "unpacked already" in capsys.readouterr().out
+    assert "everything was there already" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "void_release").rglob("*")} == files
 
 
@@ -81,7 +81,7 @@ def test_prepare_void_names_every_reason(
 ) -> None:
     assert prepare(tmp_path, "--from", void_archives / "void_150.zip") == 2
     written = capsys.readouterr()
-    assert written.out.count("missing: expected void_") == 2
+    assert written.out.count("could not be made: expected void_") == 2
     assert written.err.endswith("could not be made, for the 2 reasons above\n")
 
 
@@ -118,4 +118,4 @@ def test_prepare_void_names_the_way_by_hand_when_there_is_no_connection(
 
 def test_prepare_void_refuses_a_path_that_is_not_there(tmp_path: Path, one_line_error: Callable[[], str]) -> None:
     assert prepare(tmp_path, "--from", tmp_path / "nowhere") == 2
-    assert "nothing is there; check --from" in one_line_error()
+    assert "nothing is there; check the path after --from" in one_line_error()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from kbnet.cli.main import main
 from kbnet.network.config import KBNetConfig
@@ -13,6 +14,7 @@ from kbnet.network.kbnet import KBNet
 from kbnet.network.named_weights import local_path
 from kbnet.network.pose_net import PoseNet
 from kbnet.network.pose_weights import save_pose_network
+from kbnet.network.safetensors_file import DEPTH_FORMAT, write_tensors
 from kbnet.network.weights import save_network
 
 
@@ -47,6 +49,16 @@ def test_list_shows_local_weights_whatever_they_are(capsys: pytest.CaptureFixtur
     assert rows["my-pose"][-2:] == ["local", "unknown"]
     assert rows["broken"] == ["?", "-", "-", "0.0 MiB", "local", "damaged, or not written by kbnet"]
     assert rest.startswith("published, and not here: void1500, ")
+
+
+@pytest.mark.parametrize(
+    "config", ["[]", "{", "{}", '{"min_pool_sizes": [3], "max_pool_sizes": [5], "min_depth": null}']
+)
+def test_list_shows_weights_whose_config_cannot_be_read(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    metadata = {"format": DEPTH_FORMAT, "config": config}
+    write_tensors(local_path("odd"), {"weight": torch.zeros(1)}, torch.float32, metadata)
+    rows, _ = listed(capsys)
+    assert rows["odd"][-1] == "damaged, or not written by kbnet"
 
 
 def test_list_reads_no_tensors() -> None:

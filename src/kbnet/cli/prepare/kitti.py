@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from kbnet.cli.arguments import OptionalFile
+from kbnet.cli.preparation import FromPaths, SplitCount, conclude, transfer_progress
 
 if TYPE_CHECKING:
-    from kbnet.cli.preparation import SplitCount
     from kbnet.datasets.kitti import Selection
     from kbnet.datasets.kitti_archives import KittiFolder
 
@@ -24,13 +24,14 @@ class Command:
 
     Writes train.csv, validation.csv and test.csv, which the other commands read. validation and test need
     data_depth_selection.zip (2 GB). train needs data_depth_annotated.zip, data_depth_velodyne.zip, the raw drives that
-    the annotations name and the calibrations of their dates (some 190 GB). After an interruption, run it again. An
-    archive that you put into FOLDER/archives counts as downloaded; one in FOLDER/unpacked.txt may be removed.
+    the annotations name and the calibrations of their dates (some 190 GB); with --from, it is made of the drives that
+    are there. After an interruption, run it again. An archive that you put into FOLDER/archives counts as downloaded;
+    all may be removed once they are unpacked.
     """
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="[FOLDER]")] = Path("data/kitti")
     """Where lists, unpacked files and downloads go."""
-    from_: Annotated[tuple[Path, ...], tyro.conf.arg(name="from", metavar="PATH ...", help_behavior_hint="")] = ()
+    from_: FromPaths = ()
     """What you have: archives, folders of archives, or folders with unpacked data (kitti_raw_data,
     kitti_depth_completion, or what the archives hold), which is used where it lies. Nothing is downloaded then."""
     splits: tuple[Split, ...] = ("train", "validation", "test")
@@ -42,13 +43,12 @@ class Command:
 
     def run(self) -> None:
         """Unpack what is missing, index it, write the lists; the small splits come first."""
-        from kbnet.cli.preparation import print_splits, transfer_progress
-        from kbnet.datasets.kitti_archives import KittiFolder, MissingArchivesError
+        from kbnet.datasets.kitti_archives import KittiFolder
 
         if self.standing == "keep" and self.standing_list:
             raise ValueError("expected --standing keep or --standing-list, got both; leave one out")
         rows: list[SplitCount] = []
-        failures: dict[str, list[str]] = {}
+        failures: dict[str, str] = {}
         with transfer_progress() as on_progress:
             kitti = KittiFolder(self.folder, by_hand=self.from_, on_progress=on_progress)
             for split in ("validation", "test", "train"):
@@ -57,19 +57,14 @@ class Command:
                 try:
                     rows.append(self._list_train(kitti) if split == "train" else self._list_selection(kitti, split))
                 except (ValueError, OSError) as error:
-                    failures.setdefault(str(error), []).append(f"{split}.csv")
-                    if isinstance(error, MissingArchivesError):
-                        print("\n".join(f"missing: {archive.url}" for archive in error.archives))
-        if rows:
-            print_splits(rows)
-            if not kitti.written:
-                print("all of it was unpacked already: checked its files and wrote the lists")
-        if failures:
-            reasons = [f"{' and '.join(lists)} could not be made: {reason}" for reason, lists in failures.items()]
-            raise ValueError("; ".join(reasons))
+                    failures[f"{split}.csv"] = str(error)
+        for archive in kitti.missing:
+            print(f"missing: {archive.url}")
+        if kitti.missing and "train.csv" not in failures:
+            failures["the rest of train.csv"] = kitti.what_is_missing()
+        conclude(rows, failures, unchanged=not kitti.written)
 
     def _list_selection(self, kitti: KittiFolder, split: Selection) -> SplitCount:
-        from kbnet.cli.preparation import SplitCount
         from kbnet.data.frame_list import write_frame_list
         from kbnet.datasets.kitti import PUBLISHED_SELECTION, index_selection
 
@@ -78,7 +73,6 @@ class Command:
         return SplitCount(split, count, PUBLISHED_SELECTION, path, "no ground truth" if split == "test" else "")
 
     def _list_train(self, kitti: KittiFolder) -> SplitCount:
-        from kbnet.cli.preparation import SplitCount
         from kbnet.data.frame_list import write_frame_list
         from kbnet.datasets import kitti as published
         from kbnet.datasets.kitti_standing import by_list, by_speed, never
@@ -92,7 +86,8 @@ class Command:
         count = write_frame_list(path, train.frames)
         aside = published.count_annotated(files.ground_truth, "val")
         note = (
-            f"of {train.annotated:,} annotated ({published.OFFICIAL_TRAIN_FRAMES:,} published),\n"
+            f"of {train.annotated:,} annotated ({published.OFFICIAL_TRAIN_FRAMES:,} published)\n"
+            f"in {len(files.drives)} of {len(published.train_drives(files.ground_truth))} drives,\n"
             f"less {train.standing:,} of a standing car ({published.PUBLISHED_STANDING:,} published)\n"
             f"and {train.lone:,} without both neighbours;\n"
             f"kept aside: {aside:,} of the val drives ({published.OFFICIAL_VAL_FRAMES:,} published)"

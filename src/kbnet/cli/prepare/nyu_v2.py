@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from kbnet.cli.arguments import OptionalFile
-
-if TYPE_CHECKING:
-    from kbnet.cli.preparation import SplitCount
+from kbnet.cli.preparation import FromPaths, SplitCount, conclude, transfer_progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """Download NYU Depth v2, or take what you have of it, make sparse points, and list the frames of its splits.
 
-    Writes train.csv and test.csv, which the other commands read, with sparse depth of three kinds: sparse_depth (the
-    published way, which picks edges), sparse_depth_corners (true corners) and sparse_depth_uniform. The test split
-    takes minutes, the training split hours; after an interruption, run it again.
+    Writes train.csv and test.csv, which the other commands read, with sparse depth of up to three kinds:
+    sparse_depth is made the published way, which picks edges; sparse_depth_corners picks true corners;
+    sparse_depth_uniform draws anywhere. Edges and corners each take half a second a frame and core. After an
+    interruption, run it again.
     """
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="[FOLDER]")] = Path("data/nyu_v2")
     """Where lists, sparse points, unpacked frames and downloads go."""
-    from_: Annotated[tuple[Path, ...], tyro.conf.arg(name="from", metavar="PATH ...", help_behavior_hint="")] = ()
+    from_: FromPaths = ()
     """What you fetched by hand: nyu_v2.zip, or a folder that holds it; or a folder with training/ and testing/, which
     is used where it lies. Nothing is downloaded then."""
     splits: tuple[Literal["train", "test"], ...] = ("train", "test")
@@ -38,6 +37,10 @@ class Command:
     undistorted, depth is brought into the colour camera. Holes stay holes, and the accelerometer is not read."""
     points: int = 1500
     """Sparse points a frame."""
+    training_kinds: Annotated[
+        tuple[Literal["corners", "uniform"], ...], tyro.conf.arg(metavar="{corners,uniform} ...", help_behavior_hint="")
+    ] = ()
+    """Sparse points to make for the training split beside the published ones; the test split has all kinds."""
     workers: int = 0
     """Processes that make sparse points; 0 = one a core."""
 
@@ -48,45 +51,42 @@ class Command:
         if self.raw:
             self._prepare_raw()
             return
-        from kbnet.cli.preparation import print_splits
-
         rows: list[SplitCount] = []
         written = 0
-        failures: dict[str, list[str]] = {}
+        failures: dict[str, str] = {}
         for split in self.splits:
             try:
                 row, made = self._prepare(split)
             except (ValueError, OSError) as error:
-                failures.setdefault(str(error), []).append(f"{split}.csv")
+                failures[f"{split}.csv"] = str(error)
                 continue
             rows.append(row)
             written += made
-        if rows:
-            print_splits(rows)
-            if not written:
-                print("everything was there already")
-        if failures:
-            reasons = [f"{' and '.join(lists)} could not be made: {reason}" for reason, lists in failures.items()]
-            raise ValueError("; ".join(reasons))
+        conclude(rows, failures, unchanged=not written)
 
     def _prepare(self, split: Literal["train", "test"]) -> tuple[SplitCount, int]:
         """Make one split; return its row and for how many frames files were made."""
-        from kbnet.cli.preparation import SplitCount, transfer_progress
         from kbnet.datasets.nyu_points import prepare_split
         from kbnet.datasets.nyu_v2 import TEST_FRAMES, find_data, list_testing, list_training
+        from kbnet.datasets.sparse_corners import POINT_KINDS
 
         with transfer_progress() as on_progress:
-            root = find_data(split, self.folder, by_hand=self.from_, download=not self.from_, on_progress=on_progress)
+            root = find_data(split, self.folder, by_hand=self.from_, on_progress=on_progress)
             sources = list_training(root) if split == "train" else list_testing(root, self.test_split)
             prepared = prepare_split(
-                split, sources, self.folder, points=self.points, workers=self.workers, on_progress=on_progress
+                split,
+                sources,
+                self.folder,
+                points=self.points,
+                kinds=self.training_kinds if split == "train" else POINT_KINDS,
+                workers=self.workers,
+                on_progress=on_progress,
             )
         unit = "metres x 256" if prepared.units_per_metre == 256 else "millimetres"
         published = TEST_FRAMES if split == "test" else None
         return SplitCount(split, prepared.frames, published, prepared.path, f"depth in {unit}"), prepared.written
 
     def _prepare_raw(self) -> None:
-        from kbnet.cli.preparation import transfer_progress
         from kbnet.datasets.nyu_raw import prepare_raw
 
         with transfer_progress() as on_progress:

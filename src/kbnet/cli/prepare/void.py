@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from kbnet.cli.preparation import FromPaths, SplitCount, conclude, transfer_progress
+
 if TYPE_CHECKING:
-    from kbnet.cli.preparation import SplitCount
     from kbnet.datasets.void import Split
 
 
@@ -25,7 +26,7 @@ class Command:
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="[FOLDER]")] = Path("data/void")
     """Where lists, unpacked sequences and downloads go."""
-    from_: Annotated[tuple[Path, ...], tyro.conf.arg(name="from", metavar="PATH ...", help_behavior_hint="")] = ()
+    from_: FromPaths = ()
     """What you fetched by hand: void_1500.zip, void_500.zip, void_150.zip, void_release.zip, or a folder that holds
     some; or an unpacked void_release or void_<n>, which is used where it lies. Nothing is downloaded then."""
     densities: tuple[Literal[1500, 500, 150], ...] = (1500, 500, 150)
@@ -33,12 +34,8 @@ class Command:
 
     def run(self) -> None:
         """Unpack what is missing, index it, write the lists."""
-        from kbnet.cli.preparation import print_splits
         from kbnet.datasets.void_archives import find_density
 
-        for place in self.from_:
-            if not place.exists():
-                raise FileNotFoundError(f"expected archives or a folder at {place}, but nothing is there; check --from")
         rows: list[SplitCount] = []
         failures: dict[str, str] = {}
         found = {density: find_density(density, (*self.from_, self.folder)) for density in self.densities}
@@ -49,18 +46,13 @@ class Command:
                 try:
                     rows.append(self._write_list(density, root, split))
                 except (ValueError, OSError) as error:
-                    failures[f"void_{density}_{split}"] = failure or str(error)
+                    failures[f"void_{density}_{split}.csv"] = failure or str(error)
             if failure and len(rows) == made + 2:
                 warnings.warn(f"both lists of void_{density} could be made, but {failure}", stacklevel=2)
-        if rows:
-            print_splits(rows)
-        if all(found.values()):
-            print("all of it was unpacked already: checked its files and wrote the lists")
-        _report(failures)
+        conclude(rows, failures, unchanged=all(found.values()))
 
     def _unpack(self, density: int) -> str:
         """Unpack a density; return what went wrong, since a part of it may make a split all the same."""
-        from kbnet.cli.preparation import transfer_progress
         from kbnet.datasets.void_archives import unpack_density
 
         with transfer_progress() as on_progress:
@@ -71,7 +63,6 @@ class Command:
         return ""
 
     def _write_list(self, density: int, root: Path | None, split: Split) -> SplitCount:
-        from kbnet.cli.preparation import SplitCount
         from kbnet.data.frame_list import write_frame_list
         from kbnet.datasets.void import PUBLISHED_SEQUENCES, PUBLISHED_TEST_FRAMES, SKIPPED, index_split
         from kbnet.datasets.void_archives import density_folder
@@ -83,16 +74,3 @@ class Command:
             note += f", {frames.listed:,} of about 47,000 frames less {SKIPPED} at both ends of each"
         published = PUBLISHED_TEST_FRAMES if split == "test" else None
         return SplitCount(f"void_{density} {split}", write_frame_list(path, frames.frames), published, path, note)
-
-
-def _report(failures: dict[str, str]) -> None:
-    """Raise one line about the lists that could not be made; reasons of their own each get one before it."""
-    reasons = list(dict.fromkeys(failures.values()))
-    if not reasons:
-        return
-    lists = ", ".join(f"{name}.csv" for name in failures)
-    if len(reasons) == 1:
-        raise ValueError(f"{lists} could not be made: {reasons[0]}")
-    for reason in reasons:
-        print(f"missing: {reason}")
-    raise ValueError(f"{lists} could not be made, for the {len(reasons)} reasons above")

@@ -56,7 +56,7 @@ def _row(name: str, path: Path, where: str) -> tuple[str, ...]:
             raise ValueError(f"{path} was not written by kbnet")
         is_pose = metadata["format"] == POSE_FORMAT
         columns = (metadata["encoder"], "-") if is_pose else _columns(json.loads(metadata["config"]))
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return (name, "?", "-", "-", size, where, "damaged, or not written by kbnet")
     trained = f"kbnet train, {metadata['steps']} steps" if "steps" in metadata else "unknown"
     return (name, "pose" if is_pose else "depth", *columns, size, where, metadata.get("origin", trained))
