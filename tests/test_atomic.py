@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,24 @@ def test_atomic_path_gives_two_writers_two_names(tmp_path: Path) -> None:
         assert first != second
         first.touch()
         second.touch()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_atomic_path_says_of_a_full_disk_which_file_and_what_to_do(tmp_path: Path, named: bool) -> None:
+    def fill_up() -> None:
+        with atomic_path(tmp_path / "depth.png") as temporary:
+            raise OSError(errno.ENOSPC, "No space left on device", *([str(temporary)] if named else []))
+
+    with pytest.raises(OSError, match="No space left on device; free some there, then run the same command") as caught:
+        fill_up()
+    assert caught.value.filename == str(tmp_path / "depth.png")
+
+
+def test_atomic_path_leaves_errors_alone_that_are_not_of_its_file(tmp_path: Path) -> None:
+    def read_another() -> None:
+        with atomic_path(tmp_path / "depth.png"):
+            (tmp_path / "missing").read_bytes()
+
+    with pytest.raises(FileNotFoundError) as caught:
+        read_another()
+    assert caught.value.filename == str(tmp_path / "missing")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -23,7 +26,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         The temporary path; the block must write it.
 
     Raises:
-        OSError: the folder cannot be made or the file cannot be renamed.
+        OSError: the folder cannot be made or the file cannot be renamed. One that says that the disk is full names
+            ``path`` and what to do.
 
     Example:
         >>> import tempfile
@@ -39,6 +43,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in DISK_FULL and error.filename in (None, str(temporary)):
+            error.filename = str(path)
+            error.strerror = f"{error.strerror}; free some there, then run the same command again"
         raise

@@ -155,7 +155,9 @@ def published_rows(keys: Iterable[str]) -> list[PublishedRow]:
     keys = list(keys)
     known = [row.key for row in PUBLISHED_ROWS]
     if unknown := [key for key in keys if key not in known]:
-        raise ValueError(f"expected rows of {', '.join(known)}, got '{unknown[0]}'")
+        raise ValueError(
+            f"expected rows of {', '.join(known)}, got '{unknown[0]}'; name some of these, or none for all"
+        )
     return [row for row in PUBLISHED_ROWS if not keys or row.key in keys]
 
 

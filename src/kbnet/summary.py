@@ -140,12 +140,13 @@ def read_same_run(path: Path, settings: Mapping[str, object]) -> list[SummaryRow
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["settings"] != json.loads(json.dumps(settings)) or content["versions"] != _versions():
             return []
-        return [_row_from(row) for row in content["results"]]
+        return [row_from(row) for row in content["results"]]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return []
 
 
-def _row_from(plain: Mapping[str, Any]) -> SummaryRow:
+def row_from(plain: Mapping[str, Any]) -> SummaryRow:
+    """The row of which ``plain`` holds the fields, as `dataclasses.asdict` gives them."""
     values = {field.name: plain[field.name] for field in fields(SummaryRow)}
     return SummaryRow(**values | {name: DepthErrors(**plain[name]) for name in ("mean", "std")})
 

@@ -17,7 +17,8 @@ from kbnet.data.frame_list import FrameFiles, write_frame_list
 
 
 def _files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    """All that lies in a folder of results, but for the record of what made it."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"made_with.json"}
 
 
 def test_complete_writes_a_depth_map_under_each_name(
@@ -81,6 +82,68 @@ def test_complete_does_what_is_missing_and_overwrites_on_request(
     assert stand_in.calls == 7, "depth alone does not make a frame with a cloud done"
     assert main([*arguments, "--overwrite"]) == 0
     assert stand_in.calls == 10
+
+
+def _other_weights(path: Path) -> list[str]:
+    path.write_bytes(b"other")
+    return ["--weights", str(path)]
+
+
+def test_complete_never_reuses_depth_of_other_weights(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["complete", str(write_sequence()), "--output", str(out), "--zip"]
+    assert main(arguments) == 0
+    (out / "room.zip").unlink()
+    arguments += _other_weights(tmp_path / "other.safetensors")
+    assert main(arguments) == 2
+    assert "holds depth made with other weights; choose another --output, or complete it again with --over" in (
+        one_line_error()
+    )
+    assert not (out / "room.zip").exists()
+    stand_in.fail_at = 4
+    assert main([*arguments, "--overwrite"]) == 2
+    assert _files(out) == {"depth/0000.png"}, "what was not completed again is gone"
+    stand_in.fail_at = None
+    assert main(arguments) == 0
+    assert stand_in.calls == 6
+
+
+def test_complete_never_reuses_depth_of_other_points_under_the_same_names(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    room = write_sequence(sparse_depths=("sparse_depth_500", "sparse_depth_150"))
+    arguments = ["complete", str(room), "--output", str(tmp_path / "out"), "--sparse-depth"]
+    assert main([*arguments, "sparse_depth_500"]) == 0
+    assert main([*arguments, "sparse_depth_150"]) == 2
+    assert "made with other sparse points;" in one_line_error()
+    assert main([*arguments, "sparse_depth_150", "--overwrite"]) == 0
+    assert main([*arguments, "sparse_depth_150"]) == 0
+    assert stand_in.calls == 6
+
+
+def test_complete_leaves_depth_alone_that_is_not_its_own(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    out = tmp_path / "out"
+    write_depth_png(out / "depth" / "mine.png", np.ones((40, 48), np.float32))
+    assert main(["complete", str(write_sequence()), "--output", str(out), "--overwrite"]) == 2
+    error = one_line_error()
+    assert "of unknown origin, without made_with.json; choose another --output" in error
+    assert "complete it again" not in error
+    assert _files(out) == {"depth/mine.png"}
+
+
+def test_complete_gathers_single_frames_in_one_folder(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path
+) -> None:
+    room, out = write_sequence(), tmp_path / "out"
+    assert main(["complete", *_single(room), "--output", str(out)]) == 0
+    assert main(["complete", *(word.replace("0001", "0002") for word in _single(room)), "--output", str(out)]) == 0
+    assert main(["complete", str(room), "--output", str(out)]) == 0
+    assert _files(out) == {f"depth/{name}.png" for name in ("0000", "0001", "0002")}
+    assert stand_in.calls == 3
 
 
 @pytest.mark.parametrize(("failure", "code"), [(ValueError("no luck"), 2), (KeyboardInterrupt(), 130)])
@@ -252,7 +315,8 @@ def test_complete_runs_a_saved_network_and_warns_of_an_empty_sparse_map(
     room = write_sequence(frames=2)
     write_depth_png(room / "sparse_depth" / "0001.png", np.zeros((40, 48), np.float32))
     assert main(["complete", str(room), "--output", str(out), "--npy", "--weights", str(weights)]) == 0
-    assert "kbnet: warning: sparse_depth holds no measured point" in capsys.readouterr().err
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith("kbnet: warning: sparse_depth holds no measured point in 1 of 2 frames, first 0001;")
     for name in ("0000", "0001"):
         depth = np.load(out / "npy" / f"{name}.npy")
         assert np.isfinite(depth).all()
@@ -260,3 +324,19 @@ def test_complete_runs_a_saved_network_and_warns_of_an_empty_sparse_map(
     points = read_depth_png(room / "sparse_depth" / "0000.png")
     first = np.load(out / "npy" / "0000.npy")
     np.testing.assert_allclose(first[points > 0], points[points > 0], rtol=1e-4)
+
+
+def test_complete_warns_once_a_run_of_points_beyond_the_range_of_the_weights(
+    write_sequence: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from kbnet.network.config import KBNetConfig
+    from kbnet.network.kbnet import KBNet
+    from kbnet.network.weights import save_network
+
+    weights = tmp_path / "near.safetensors"
+    small: dict[str, Any] = {"image_filters": (4,) * 6, "depth_filters": (4,) * 6, "decoder_filters": (4,) * 5}
+    save_network(KBNet(KBNetConfig(**small, min_depth=0.1, max_depth=1.0)), weights)
+    room = write_sequence(frames=4)
+    write_depth_png(room / "sparse_depth" / "0001.png", np.zeros((40, 48), np.float32))
+    assert main(["complete", str(room), "--output", str(tmp_path / "out"), "--weights", str(weights)]) == 0
+    assert capsys.readouterr().err.count("lies beyond 1 m") == 1

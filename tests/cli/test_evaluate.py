@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -106,7 +107,7 @@ def test_evaluate_takes_lists_and_sequences_together(
     assert main(["evaluate", *arguments]) == 0
     rows = _table_rows(capsys.readouterr().out)
     assert [row[1:4] for row in rows] == [
-        ["test.csv", "kbnet", "2"],
+        [f"{tmp_path.name}/test", "kbnet", "2"],
         ["room", "kbnet", "3"],
         ["all sequences", "kbnet", "5"],
     ]
@@ -229,3 +230,47 @@ def test_distinct_names_are_as_short_as_they_can_be(tmp_path: Path) -> None:
     assert list(distinct_names((one, tmp_path / "hall"))) == ["room", "hall"]
     assert list(distinct_names((one, other))) == ["train/room", "test/room"]
     assert list(distinct_names((one, one))) == ["room"]
+    lists = tuple(tmp_path / folder / "test.csv" for folder in ("kitti", "nyu_v2", "old/kitti"))
+    assert list(distinct_names(lists)) == [f"{tmp_path.name}/kitti/test", "nyu_v2/test", "old/kitti/test"]
+    beside = (tmp_path / "kitti" / "test", tmp_path / "kitti" / "test.csv")
+    assert len(distinct_names(beside)) == 2
+
+
+def test_distinct_names_keep_the_names_of_weights() -> None:
+    runs = (Path("void1500"), Path("runs/mine/best.safetensors"), Path("runs/kitti/best.safetensors"), Path("kitti"))
+    assert list(distinct_names(runs)) == ["void1500", "mine/best.safetensors", "kitti/best.safetensors", "kitti"]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 300])
+def test_evaluate_cuts_no_name_and_no_number_on_a_terminal(
+    write_sequence: Callable[..., Path],
+    stand_in: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    columns: int,
+) -> None:
+    for variable, value in {"FORCE_COLOR": "1", "COLUMNS": str(columns), "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(variable, value)
+    weights = [tmp_path / f"weights-with-a-long-name-{number}.safetensors" for number in (1, 2)]
+    for file in weights:
+        file.touch()
+    arguments = [str(write_sequence()), "--weights", *map(str, weights), "--output", str(tmp_path / "out")]
+    assert main(["evaluate", *arguments]) == 0
+    output = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert "…" not in output
+    numbers = {cell for cell in re.findall(r"±?\d+\.\d\d+", (tmp_path / "out" / "table.txt").read_text())}
+    assert len(numbers) > 4
+    assert all(number in output.split() for number in numbers)
+    names = [line.split()[0] for line in output.splitlines() if line[1:2].strip()]
+    for file in weights:
+        assert file.name in output or file.name in "".join(names)
+    if columns == 80:
+        assert max(map(len, output.partition("\nmean")[0].splitlines())) <= 80
+
+
+def test_evaluate_says_under_the_table_which_weights_a_single_network_has(
+    write_sequence: Callable[..., Path], stand_in: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(write_sequence()), "--weights", "indoor"]) == 0
+    assert "\nkbnet: weights indoor\n" in capsys.readouterr().out

@@ -164,6 +164,20 @@ def test_interrupt_is_one_line_and_exit_code_130(
     assert capsys.readouterr().err == "kbnet: interrupted\n"
 
 
+def test_a_second_interrupt_ends_the_process_with_code_130_too() -> None:
+    code = (
+        "import atexit, signal, sys\n"
+        "import kbnet.cli.main as command_line\n"
+        "def interrupt(*_): raise KeyboardInterrupt\n"
+        "command_line._dispatch = interrupt\n"
+        "atexit.register(signal.raise_signal, signal.SIGINT)\n"
+        "sys.exit(command_line.main())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (130, "kbnet: interrupted\n")
+
+
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyError):
         run_with(monkeypatch, KeyError("a bug"))
@@ -172,6 +186,17 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_warnings_are_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_with(monkeypatch, lambda: warnings.warn("no points;\n the map is a guess", stacklevel=1)) == 0
     assert capsys.readouterr().err == "kbnet: warning: no points; the map is a guess\n"
+
+
+def test_a_warning_is_shown_once_a_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def warn_twice() -> None:
+        for _ in range(2):
+            warnings.simplefilter("always", UserWarning)
+            warnings.warn("far away", stacklevel=1)
+
+    for _ in range(2):
+        assert run_with(monkeypatch, warn_twice) == 0
+        assert capsys.readouterr().err == "kbnet: warning: far away\n"
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -33,10 +33,13 @@ def test_conclude_raises_one_line_for_one_reason_and_prints_several(capsys: pyte
     assert capsys.readouterr().out == "a.csv could not be made: gone\nb.csv could not be made: torn\n"
 
 
-def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_a_line_for_each_archive_begun_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with transfer_progress() as progress:
-        progress("downloading a.zip", 1, 2)
-    assert capsys.readouterr() == ("", "")
+        for done in (1_000_000, 2_000_000):
+            progress("downloading a.zip", done, 2_000_000)
+        progress("unpacking a.zip", 1, 3)
+        progress("downloading b.zip", 1, 0)
+    assert capsys.readouterr() == ("", "downloading a.zip (2.0 MB)\nunpacking a.zip\ndownloading b.zip\n")
 
 
 def test_progress_shows_one_bar_at_a_time_on_stderr(

@@ -11,6 +11,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
+import torch
 
 from kbnet import reproduction
 from kbnet.cli.main import main
@@ -65,9 +66,10 @@ def test_reproduce_names_missing_weights_once_for_all_rows(
     run: Run, kbnet_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (kbnet_home / "weights" / "void1500.safetensors").unlink()
-    assert run("void-1500", "void-500") == 0
-    output = capsys.readouterr().out
+    assert run("void-1500", "void-500") == 2, "nothing was measured"
+    output, error = capsys.readouterr()
     assert "VOID 1500, VOID 500: no weights void1500: kbnet weights download" in output
+    assert error.startswith("kbnet: error: no row could be measured;")
     assert not (tmp_path / "out" / "void-1500").exists()
 
 
@@ -93,6 +95,53 @@ def test_reproduce_of_every_nth_frame_gives_no_verdict(
     assert "quick look, stride 2" in output
     assert "left out of a quick look" in output
     assert not (tmp_path / "out" / "kitti-test").exists()
+    assert run("kitti-test", "--every", "2") == 2, "nothing was measured"
+
+
+def _rows(folder: Path) -> dict[str, Any]:
+    return {row["published"]["key"]: row for row in json.loads((folder / "reproduction.json").read_text())}
+
+
+def test_reproduce_keeps_the_rows_of_earlier_runs(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert run("void-1500") == 1
+    first = _rows(out)
+    assert run("kitti-test") == 0, "the verdict is on the rows of this run"
+    assert list(_rows(out)) == ["kitti-test", "void-1500"]
+    assert _rows(out)["void-1500"] == first["void-1500"]
+    table = (out / "table.txt").read_text()
+    assert re.search(r"^ VOID 1500 ", table, re.MULTILINE)
+    assert "NOT within 1 % (4 of 800 frames)" in table
+    both = (out / "reproduction.json").read_bytes()
+    assert run("void-1500", "--every", "2") == 0
+    assert (out / "reproduction.json").read_bytes() == both
+    assert json.loads((out / "void-1500" / "summary.json").read_text())["settings"]["every"] == 1
+    assert _rows(out / "every-2")["void-1500"]["measured"]["frames"] == 2
+    (tmp_path / "data" / "void" / "void_1500_test.csv").unlink()
+    assert run("void-1500", "void-500") == 2
+    assert _rows(out)["void-1500"] == first["void-1500"], "what was measured stays, though its data has gone"
+    assert _rows(out)["void-500"]["verdict"] == "no data"
+
+
+def test_reproduce_starts_anew_where_the_record_of_earlier_rows_is_damaged(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "reproduction.json").write_text('[{"published": {"key": "void-500"}}]')
+    assert run("void-1500") == 1
+    assert list(_rows(tmp_path / "out")) == ["void-1500"]
+
+
+def test_reproduce_goes_on_after_a_row_that_runs_out_of_gpu_memory(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_out(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(reproduction, "measure", run_out)
+    assert run("kitti-test", "void-1500") == 2
+    output, error = capsys.readouterr()
+    assert "completed 3 of 3 frames" in output
+    assert "VOID 1500 failed: out of GPU memory" in output
+    assert "1 of 2 rows failed: VOID 1500" in error
 
 
 def test_reproduce_zips_the_test_frames_for_the_online_benchmark(
@@ -165,7 +214,7 @@ def test_reproduce_goes_on_after_a_row_that_fails(run: Run, tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["void"], "expected rows of kitti-validation, kitti-test, void-1500, void-500, void-150, nyu-v2, got 'void'"),
+        (["void"], "void-1500, void-500, void-150, nyu-v2, got 'void'; name some of these, or none for all"),
         (["--every", "0"], "--every of at least 1"),
         (["--tolerance", "0"], "--tolerance above 0"),
     ],

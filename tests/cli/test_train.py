@@ -205,6 +205,7 @@ def test_a_flag_out_of_range_says_which(capsys: pytest.CaptureFixture[str]) -> N
     [
         ("batch_size = ", "is not TOML"),
         ("bath_size = 3", "bath_size"),
+        ('preset = "indoor"', "void, kitti, got 'indoor'"),
         ("gaps = 3", "gaps as a list"),
         ("seed = true", "seed as a number"),
     ],
@@ -224,6 +225,44 @@ def test_a_sequence_too_short_for_the_gap_is_one_line(
 ) -> None:
     assert main(["train", str(write_sequence(frames=4)), "--output", str(tmp_path / "run"), "--gaps", "2"]) == 2
     assert "at least 5 frames for a gap of 2, got 4" in one_line_error()
+
+
+def test_a_recipe_names_its_preset_and_the_command_line_wins(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.toml"
+    file.write_text('preset = "kitti"\nseed = 4\n', encoding="utf-8")
+    words = ["room", "--config", str(file)]
+    for more, preset in (([], "kitti"), (["--preset", "void"], "void")):
+        command = parse([*words, *more])
+        assert command.preset == preset
+        assert command.training == replace(TrainingConfig.preset(preset), sequences=(Path("room"),), seed=4)
+
+
+def test_the_published_kitti_recipe_needs_no_flag(repository: Path) -> None:
+    training = parse(["--config", str(repository / "recipes" / "published" / "kitti.toml")]).training
+    assert training.augmentation == TrainingConfig.preset("kitti").augmentation
+
+
+def test_weights_of_the_other_preset_are_warned_of(
+    first_weights: Path, write_sequence: WriteSequence, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = arguments(tiny_run(write_sequence(frames=5), tmp_path / "run"))
+    words += ["--initial-weights", str(first_weights), "--preset"]
+    assert main([*words, "void"]) == 0
+    warning = "made for depth to 100 m, but losses, crop and limits are those of the preset void; did you mean --preset"
+    assert f"{warning} kitti?" in " ".join(capsys.readouterr().err.split())
+    assert main([*words, "kitti", "--output", str(tmp_path / "other")]) == 0
+    assert "did you mean" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "made"), [("data/nyu_v2/train.csv", "kbnet prepare nyu-v2"), ("mine.csv", "kbnet prepare ...")]
+)
+def test_a_missing_list_is_one_line_that_says_how_it_is_made(
+    path: str, made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_line_error: Callable[[], str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", path]) == 2
+    assert f"there is no file {path} (from {tmp_path}); make it with '{made}'" in one_line_error()
 
 
 def test_ctrl_c_saves_and_the_resumed_run_equals_an_unbroken_one(write_sequence: WriteSequence, tmp_path: Path) -> None:

@@ -182,3 +182,24 @@ def test_an_archive_without_the_split_is_named(tmp_path: Path) -> None:
 def test_a_place_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=f"{tmp_path / 'nothing'}, but nothing is there; check --from"):
         KittiFolder(tmp_path, by_hand=(tmp_path / "nothing",))
+
+
+@pytest.mark.parametrize(
+    "name", ["data_depth_annotated.zip", "data_depth_velodyne.zip", f"{MOVING}.zip", "2011_10_03_calib.zip"]
+)
+def test_a_wrong_download_leaves_nothing_and_is_fetched_again(
+    kitti_archives: Path, tmp_path: Path, archive_server: Any, name: str
+) -> None:
+    shutil.copytree(kitti_archives, archive_server.folder, dirs_exist_ok=True)
+    other = {"data_depth_annotated.zip": "data_depth_velodyne.zip", "data_depth_velodyne.zip": f"{MOVING}.zip"}
+    archive_server.contents[name] = (kitti_archives / other.get(name, "data_depth_annotated.zip")).read_bytes()
+    with pytest.raises(
+        ValueError, match=rf"expected {name} to hold .*{name} has .*; it is put aside as .*{name}\.wrong"
+    ):
+        KittiFolder(tmp_path).train()
+    archive_server.contents.clear()
+    kitti = KittiFolder(tmp_path)
+    assert len(kitti.train().drives) == 2
+    assert not list(tmp_path.rglob("*.unfinished"))
+    assert len([request for request in archive_server.requests if request.name == name]) == 2
+    assert len(list(tmp_path.rglob("*.png"))) == 2 * 2 * 12 + 2 * 3 * 2 * 5

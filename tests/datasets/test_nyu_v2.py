@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,9 +148,24 @@ def test_find_data_refuses_a_wrong_and_a_truncated_archive(nyu_archives: Path, t
     path = tmp_path / nyu_v2.ARCHIVE.name
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("void_1500/train.txt", "")
-    with pytest.raises(ValueError, match=r"expected nyu_v2\.zip to hold testing, but .*; fetch it by hand"):
+    with pytest.raises(
+        ValueError, match=r"expected nyu_v2\.zip to hold testing, but .* has void_1500/train\.txt; fetch"
+    ):
         find_data("test", tmp_path, by_hand=(path,))
+    assert path.is_file()
     path.write_bytes((nyu_archives / "nyu_v2.zip").read_bytes()[:-5000])
     with pytest.raises(ValueError, match="truncated"):
         find_data("test", tmp_path, by_hand=(path,))
     assert not (tmp_path / "testing").exists()
+
+
+def test_find_data_downloads_a_wrong_archive_again(nyu_archives: Path, archive_server: Any, tmp_path: Path) -> None:
+    served = archive_server.folder / nyu_v2.ARCHIVE.name
+    shutil.copy(nyu_archives / "kitchens_part9.zip", served)
+    with pytest.raises(
+        ValueError, match=r"has kitchen_0021a/.*nyu_v2\.zip\.wrong, and the next run downloads it again"
+    ):
+        find_data("test", tmp_path)
+    shutil.copy(nyu_archives / served.name, served)
+    assert find_data("test", tmp_path).is_dir()
+    assert [request.status for request in archive_server.requests] == [200, 200]

@@ -123,6 +123,14 @@ def _break(lists: dict[str, Path], root: Path) -> None:
     (root / "data" / "image" / CAMERAS[0] / "0000000005.png").write_bytes(b"no image")
 
 
+def _forget(lists: dict[str, Path], root: Path) -> None:
+    lists["image"].unlink()
+
+
+def _give(column: str, other: str) -> Callable[[dict[str, Path], Path], None]:
+    return lambda lists, root: lists.update({column: lists[other]})
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -133,7 +141,14 @@ def _break(lists: dict[str, Path], root: Path) -> None:
         (_name_twice, r"another image in every line of .*train_image\.txt"),
         (_no_text, r"train_image\.txt names, but 3 of 3 are missing"),
         (_narrow, r"or three times so, got 80x32 in .* and 40x32 in .*; take lists that belong together"),
-        (_break, r"expected an image, but .*05\.png cannot be read"),
+        (
+            _break,
+            r"expected a list of images in .*_image\.txt, but .*: expected an image, but .*05\.png cannot be read",
+        ),
+        (_give("intrinsics", "image"), r"a list of camera matrices K in .*_image\.txt, but its first file is none: "),
+        (_give("image", "sparse_depth"), r"a list of images in .*_sparse_depth\.txt, but its first .* an 8-bit colour"),
+        (_give("ground_truth", "image"), r"a list of true depth maps in .*_image\.txt, but its first .* 16-bit"),
+        (_forget, r"expected a text file of paths at .*_image\.txt, but there is no such file; check its path"),
     ],
 )
 def test_lists_that_do_not_fit_are_refused(

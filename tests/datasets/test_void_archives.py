@@ -12,7 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from kbnet.datasets import download
+from kbnet.datasets import disk_space
 from kbnet.datasets import void_archives as unpacking
 from kbnet.datasets.void_archives import density_folder, find_density, unpack_density
 
@@ -127,6 +127,39 @@ def test_unpack_density_refuses_an_archive_of_something_else(tmp_path: Path, con
     assert not density_folder(150, tmp_path).exists()
 
 
+def test_unpack_density_refuses_folders_that_only_look_like_sequences(kitti_archives: Path, tmp_path: Path) -> None:
+    archive = Path(shutil.copy(kitti_archives / "data_depth_selection.zip", tmp_path / "void_1500.zip"))
+    with pytest.raises(ValueError, match=r"and lists .* of void_1500 in .*void_1500\.zip, got depth_selection/"):
+        unpack_density(1500, tmp_path, by_hand=(archive,))
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+def test_unpack_density_takes_a_folder_of_the_inner_archives(
+    void_archives: Path, released: Path, tmp_path: Path
+) -> None:
+    given = tmp_path / "given"
+    with ZipFile(void_archives / "void_150.zip") as archive:
+        archive.extractall(given / "void_150")
+    for name, place in (("a", given / "void_150"), ("b", given)):
+        unpack_density(150, tmp_path / name, by_hand=(place,))
+        assert tree(density_folder(150, tmp_path / name)) == tree(released / "void_150")
+    assert len(list(given.rglob("*.zip"))) == 3
+    with pytest.raises(FileNotFoundError, match=r"void_500\.zip, but it is not there \(--from has void_150-\d\.zip, "):
+        unpack_density(500, tmp_path, by_hand=(given / "void_150",))
+
+
+def test_unpack_density_downloads_a_wrong_archive_again(
+    void_archives: Path, archive_server: Any, tmp_path: Path
+) -> None:
+    served = archive_server.folder / "void_150.zip"
+    shutil.copy(void_archives / "void_500.zip", served)
+    with pytest.raises(ValueError, match=r"of void_150 in .*, got void_500-.*void_150\.zip\.wrong, and the next run"):
+        unpack_density(150, tmp_path)
+    shutil.copy(void_archives / "void_150.zip", served)
+    unpack_density(150, tmp_path)
+    assert find_density(150, [tmp_path])
+
+
 def test_unpack_density_downloads_only_without_files_by_hand(
     void_archives: Path, archive_server: Any, tmp_path: Path
 ) -> None:
@@ -144,7 +177,7 @@ def test_unpack_density_looks_for_space_for_the_whole_archive_first(
     void_archives: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = (void_archives / "void_150.zip").stat().st_size
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: SimpleNamespace(free=size - 1))
+    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda folder: SimpleNamespace(free=size - 1))
     with pytest.raises(OSError, match=r"free disk space in .* to unpack void_150\.zip"):
         unpack_density(150, tmp_path, by_hand=(void_archives / "void_150.zip",))
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -50,6 +50,22 @@ def test_write_picture_shows_the_image_and_the_depth_in_colour(tmp_path: Path) -
     assert [file.name for file in path.parent.iterdir()] == ["a.png"]
 
 
+def test_write_picture_colours_points_apart_where_the_depth_is_far_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scales: list[tuple[float, float]] = []
+
+    def note(axes: Any, *arrays: Any, vmin: float, vmax: float, **style: Any) -> None:
+        scales.append((vmin, vmax))
+
+    monkeypatch.setattr("matplotlib.axes.Axes.scatter", note)
+    frame, depth = _frame(truth=False)
+    write_picture(tmp_path / "a.png", frame, depth + 50)
+    ((low, high),) = scales
+    points = frame.sparse_depth[frame.sparse_depth > 0]
+    assert low <= np.percentile(points, 5) < np.percentile(points, 95) < 50 < high
+
+
 def test_write_picture_has_three_panels_in_a_row_or_four_in_a_square_or_a_stack(tmp_path: Path) -> None:
     sizes = {}
     for name, options in {

@@ -69,3 +69,12 @@ def test_something_else_in_the_place_of_a_state_is_refused(tmp_path: Path, conte
     save_state(tmp_path, content)
     with pytest.raises(ValueError, match=r"step_module in .*state\.pt, but it is not a state of kbnet train"):
         load_state(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_an_error_that_names_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = torch.save
+    monkeypatch.setattr(torch, "save", lambda state, path: save(state, "/dev/full"))
+    with pytest.raises(OSError, match="No space left on device; free some") as caught:
+        save_state(tmp_path, {"step": 1, "step_module": {"a": torch.zeros(100_000)}})
+    assert caught.value.filename == str(tmp_path / STATE_FILE)

@@ -143,6 +143,20 @@ def test_handlers_of_signals_are_put_back(write_sequence: WriteSequence, make_co
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+def test_a_second_interrupt_says_what_the_last_saved_state_is(
+    write_sequence: WriteSequence, make_config: MakeConfig
+) -> None:
+    def interrupt_twice(report: Report) -> None:
+        if report.step == 3 and not report.message:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    config = make_config(write_sequence(), steps=9, checkpoint_steps=2)
+    with pytest.raises(Interrupted, match="interrupted at step 3; the last saved state, of step 2, is kept in "):
+        train(config, on_report=interrupt_twice)
+    assert load_state(config.output)["step"] == 2
+
+
 def test_a_run_folder_holds_config_log_events_weights_and_state(
     write_sequence: WriteSequence, make_config: MakeConfig
 ) -> None:

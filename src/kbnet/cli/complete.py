@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,6 +26,12 @@ from kbnet.cli.arguments import (
 if TYPE_CHECKING:
     from kbnet.frame import FloatArray, Frame
 
+    Frames = dict[str, Callable[[], Frame]]
+    """How to read each frame, by name."""
+
+RECORD = "made_with.json"
+"""In the folder of results: what its depth was made with."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -36,6 +44,7 @@ class Command:
     Of one frame:   kbnet complete --image a.png --sparse-depth a_sparse.png --intrinsics K.txt --output OUT
 
     Depth is written to OUT/depth/<name>.png, 16 bits, metres x 256. Frames whose files exist are skipped.
+    OUT/made_with.json records what made them; other weights or sparse points need another OUT, or --overwrite.
     """
 
     sequence: OptionalSource = None
@@ -72,34 +81,90 @@ class Command:
         source, frames = self._source()
         if self.zip:
             _check_names_for_zip(frames)
+        record, misfit = self._record(frames)
+        others = self._others(frames)
+        if misfit and (others or not self.overwrite):
+            raise ValueError(
+                f"{self.output / 'depth'} holds depth {misfit}; choose another --output"
+                + ("" if others else ", or complete it again with --overwrite")
+            )
         pending = {name: read for name, read in frames.items() if self.overwrite or not self._done(name)}
         if pending:
-            self._complete(pending)
+            self._complete(pending, record)
         counted = f"completed {len(pending)} of {len(frames)} frames in {self.output}"
         skipped = len(frames) - len(pending)
         print(counted + (f"; skipped {skipped} that were done (--overwrite does them again)" if skipped else ""))
         if self.zip:
             self._write_zip(source, frames)
 
-    def _complete(self, pending: dict[str, Callable[[], Frame]]) -> None:
+    def misfit(self) -> str:
+        """In what depth in the folder of results is not what this command makes; empty: it is, or there is none."""
+        return self._record(self._source()[1])[1]
+
+    def _record(self, frames: Frames) -> tuple[dict[str, str | None], str]:
+        """What depth of these frames is made with; and how that differs from what made depth that is there already.
+
+        Of the sparse points those of one frame stand for all.
+        """
+        from kbnet.network.named_weights import find_weights
+        from kbnet.summary import file_sha256
+
+        present = any((self.output / "depth").rglob("*.png"))
+        recorded = self._recorded() if present else {}
+        frame = recorded.get("frame")
+        if frame is None or frame not in frames:
+            frame = next(iter(frames))
+        points = frames[frame]().sparse_depth
+        record = {
+            "weights": file_sha256(find_weights(self.weights)),
+            "preset": self.preset,
+            "precision": "float32" if self.precision == "auto" else self.precision,
+            "frame": frame,
+            "sparse points": hashlib.sha256(points.tobytes()).hexdigest(),
+        }
+        if recorded.get("frame", frame) != frame:  # a frame of another source, which cannot be compared
+            record |= {key: recorded[key] for key in ("frame", "sparse points")}
+        different = [key for key in record if recorded.get(key) != record[key]]
+        if not present or not different:
+            return record, ""
+        if not recorded:
+            return record, f"of unknown origin, without {RECORD}"
+        return record, f"made with other {' and '.join(different)}"
+
+    def _recorded(self) -> dict[str, str | None]:
+        try:
+            recorded: dict[str, str | None] = json.loads((self.output / RECORD).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return recorded
+
+    def _others(self, frames: Frames) -> bool:
+        """Whether the folder of results holds depth of other frames."""
+        return bool(set((self.output / "depth").rglob("*.png")) - {self._files(name)["depth"] for name in frames})
+
+    def _complete(self, pending: Frames, record: dict[str, str | None]) -> None:
         import kbnet
         from kbnet.cli.progress import frame_progress
+        from kbnet.summary import write_json
 
         completer = kbnet.load(self.weights, preset=self.preset, device=self.device, precision=self.precision)
-        with frame_progress() as progress:
+        if record != self._recorded():
+            for name in pending:
+                self._files(name)["depth"].unlink(missing_ok=True)
+            write_json(self.output / RECORD, record)
+        empty = []
+        with frame_progress() as progress, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "sparse_depth holds no measured point")  # said below, with a name
             for read in progress.track(pending.values(), description="completing"):
                 frame = read()
-                empty = not frame.sparse_depth.any()
-                if empty:
-                    what = f"sparse_depth holds no measured point in frame {frame.name}"
-                    warnings.warn(f"{what}; its completed depth has no metric scale to go by", stacklevel=2)
-                with warnings.catch_warnings():
-                    if empty:  # the completer would say the same without a name
-                        warnings.simplefilter("ignore", UserWarning)
-                    depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
-                self._write(frame, depth)
+                if not frame.sparse_depth.any():
+                    empty.append(frame.name)
+                self._write(frame, completer(frame.image, frame.sparse_depth, frame.intrinsics))
+        if empty:
+            what = f"sparse_depth holds no measured point in {len(empty)} of {len(pending)} frames, first {empty[0]}"
+            warnings.warn(f"{what}; their completed depth has no metric scale to go by", stacklevel=2)
 
-    def _source(self) -> tuple[str, dict[str, Callable[[], Frame]]]:
+    def _source(self) -> tuple[str, Frames]:
         """What the source is called, and how to read each of its frames, by name."""
         if (self.sequence is None) == (self.image is None):
             got = "neither" if self.image is None else "both"
@@ -113,7 +178,7 @@ class Command:
         source = open_frames(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
         return source.name, {name: partial(source.frame, index) for index, name in enumerate(source.names)}
 
-    def _single_frame(self) -> tuple[str, dict[str, Callable[[], Frame]]]:
+    def _single_frame(self) -> tuple[str, Frames]:
         from kbnet.data.depth_png import read_depth_png
         from kbnet.data.image_file import read_image, read_intrinsics
         from kbnet.frame import Frame

@@ -28,7 +28,7 @@ class Command:
     output: Folder = Path("demo")
     """Folder for the depth map, the point cloud and the picture."""
     weights: Weights = "indoor"
-    """Bundled weights by name, or a .safetensors file."""
+    """Bundled or local weights by name (kbnet weights list), or a .safetensors file."""
     points: int = 1500
     """Sparse points to complete from."""
     device: Device = "auto"

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 ERROR_COLUMNS = ("MAE mm", "RMSE mm", "iMAE 1/km", "iRMSE 1/km")
 
-PIPED_WIDTH = 200
-"""Columns a table may take where stdout is no terminal, so that nothing is cut off in a file."""
+NAME_WIDTH = 8
+"""Columns that names keep on the narrowest terminal, where they go on in the next line; numbers are never broken."""
 
 
 def new_table(text_columns: tuple[str, ...], number_columns: tuple[str, ...]) -> Table:
@@ -24,9 +24,9 @@ def new_table(text_columns: tuple[str, ...], number_columns: tuple[str, ...]) ->
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in text_columns:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name in number_columns:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
@@ -39,16 +39,25 @@ def error_cells(mean: DepthErrors, std: DepthErrors | None) -> list[str]:
 
 
 def show_table(table: Table, notes: list[str], path: Path | None = None) -> None:
-    """Print a table and the lines under it; write the same to a text file, which appears whole or not at all."""
+    """Print a table and the lines under it; write the same to a text file, which appears whole or not at all.
+
+    Nothing is ever cut off: on a terminal that is too narrow, names stand one under the other beside the numbers.
+    """
     from rich.console import Console
 
     from kbnet.atomic import atomic_path
 
     drawn = StringIO()
-    Console(file=drawn, width=PIPED_WIDTH, color_system=None).print(table)
+    Console(file=drawn, width=_width(table), color_system=None).print(table)
     text = "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())
     console = Console()
     if console.is_terminal:
+        if _width(table) > console.width:
+            table = _stacked(table)
+            table.columns[0].max_width = NAME_WIDTH
+            least = _width(table)
+            table.columns[0].max_width += max(0, console.width - least)
+            console.width = max(console.width, least)
         console.print(table)
     else:
         print(text)
@@ -56,3 +65,27 @@ def show_table(table: Table, notes: list[str], path: Path | None = None) -> None
     if path is not None:
         with atomic_path(path) as temporary:
             temporary.write_text("\n".join([text, *notes]) + "\n", encoding="utf-8")
+
+
+def _width(table: Table) -> int:
+    """Columns that a table takes where there is room."""
+    from rich.console import Console
+
+    return Console(width=10_000).measure(table).maximum
+
+
+def _stacked(table: Table) -> Table:
+    """The same with all text of a row in its first column, a line each, and the numbers closer together."""
+    texts = [column for column in table.columns if column.justify != "right"]
+    numbers = [column for column in table.columns if column.justify == "right"]
+    names = [
+        "\n".join(filter(None, map(str, cells))) for cells in zip(*(column.cells for column in texts), strict=True)
+    ]
+    stacked = new_table(
+        ("\n".join(filter(None, (str(column.header) for column in texts))),),
+        tuple(str(column.header).replace(" ", "\n") for column in numbers),
+    )
+    stacked.padding = 0
+    for row, name, *values in zip(table.rows, names, *(column.cells for column in numbers), strict=True):
+        stacked.add_row(name, *values, end_section=row.end_section)
+    return stacked

@@ -80,6 +80,7 @@ class Command:
         if self.output:
             write_summary(self.output / "summary.json", summary, settings)
         notes = [
+            *([f"kbnet: weights {self.weights[0]}"] if len(networks) == 1 else []),
             f"mean, ± standard deviation over frames; ground truth between {limits[0]:g} and {limits[1]:g} m",
             f"time: {timing}",
         ]
@@ -132,24 +133,30 @@ class Command:
 
 
 def distinct_names(paths: tuple[Path, ...]) -> dict[str, Path]:
-    """Name paths by their last part, or by as many of their last parts as it takes to tell them apart.
+    """Name each path by its last part, or by as many of its last parts as it takes to tell it from all others.
+
+    A list of frames is named by the folder it lies in too, which says of which data set it is, without its suffix.
 
     Returns:
         The paths as given, without repetitions, by name.
 
     Example:
-        >>> list(distinct_names((Path("/a/train/room"), Path("/a/test/room"))))
-        ['train/room', 'test/room']
+        >>> list(distinct_names((Path("/train/room"), Path("/test/room"), Path("/hall"), Path("/void/test.csv"))))
+        ['train/room', 'test/room', 'hall', 'void/test']
     """
     given: dict[Path, Path] = {}
     for path in paths:
         given.setdefault(path.resolve(), path)
-    names: list[str] = []
-    for count in range(1, max((len(path.parts) for path in given), default=0) + 1):
-        names = ["/".join(path.parts[-count:]) for path in given]
-        if len(set(names)) == len(names):
-            break
-    return dict(zip(names, given.values(), strict=True))
+    plain = {path: path.with_suffix("") if path.suffix == ".csv" else path for path in given}
+    named = {}
+    for path, parts in ((path, plain[path].parts) for path in given):
+        for count in range(2 if path.suffix == ".csv" else 1, len(parts) + 1):
+            if [other.parts[-count:] for other in plain.values()].count(parts[-count:]) == 1:
+                named["/".join(parts[-count:])] = given[path]
+                break
+        else:
+            named[str(path)] = given[path]
+    return named
 
 
 def _table(summary: Summary) -> Table:

@@ -21,7 +21,8 @@ Exit codes: 0 done; 1 done, with a verdict that is not good (``kbnet reproduce``
 2 for bad usage and for ValueError, OSError, ModuleNotFoundError, FloatingPointError and a GPU out of memory (one line
 ``kbnet: error: ...`` on stderr); 130 when interrupted; 141 when the reader of stdout goes away. Any other exception is
 a bug and shows its traceback.
-``warnings.warn`` appears as ``kbnet: warning: ...``. The environment variable ``KBNET_DEBUG=1`` adds tracebacks.
+``warnings.warn`` appears as ``kbnet: warning: ...``, once however often it is said. The environment variable
+``KBNET_DEBUG=1`` adds tracebacks.
 ``main(argv)`` returns the exit code and raises no SystemExit, so tests call it directly.
 """
 
@@ -32,10 +33,11 @@ import difflib
 import importlib
 import keyword
 import os
+import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -63,12 +65,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.simplefilter("default", UserWarning)
-        warnings.showwarning = _show_warning
+        warnings.showwarning = _show_warnings_once()
         try:
             return _dispatch(arguments)
         except SystemExit as stop:
             return _exit_code(stop)
         except KeyboardInterrupt as stop:
+            if argv is None:  # a process of our own: what a second Ctrl-C cuts short is only its end
+                signal.signal(signal.SIGINT, lambda *_: os._exit(130))
             print(f"kbnet: {str(stop) or 'interrupted'}", file=sys.stderr)
             return 130
         except BrokenPipeError:
@@ -76,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
         except Exception as error:
-            if not isinstance(error, KNOWN_ERRORS) and not _is_out_of_memory(error):
+            if not is_known(error):
                 raise
             if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
                 traceback.print_exc()
@@ -168,6 +172,11 @@ def _first_line(node: ast.ClassDef | ast.Module) -> str:
     return (ast.get_docstring(node) or "").split("\n", 1)[0]
 
 
+def is_known(error: BaseException) -> bool:
+    """Whether it is an error that the user can do something about, and no bug."""
+    return isinstance(error, KNOWN_ERRORS) or _is_out_of_memory(error)
+
+
 def one_line(error: BaseException) -> str:
     """What a known error tells the user."""
     text = str(error)
@@ -193,12 +202,21 @@ def _exit_code(stop: SystemExit) -> int:
     return 2
 
 
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    print(f"kbnet: warning: {' '.join(str(message).split())}", file=file or sys.stderr)
+def _show_warnings_once() -> Callable[..., None]:
+    """What shows a warning, but no text twice: Python forgets what it showed whenever a library touches its filters."""
+    shown = set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        text = " ".join(str(message).split())
+        if text not in shown:
+            shown.add(text)
+            print(f"kbnet: warning: {text}", file=file or sys.stderr)
+
+    return show

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,14 +90,17 @@ def print_splits(rows: list[SplitCount]) -> None:
 
 @contextmanager
 def transfer_progress() -> Iterator[Progress]:
-    """Yield a callable that shows one bar at a time on stderr; it shows nothing where stderr is no terminal."""
+    """Yield a callable that shows one bar at a time on stderr, or, where that is no terminal, a line as each begins."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _line_by_line()
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     shown: dict[str, TaskID] = {}
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+    with Progress(*columns, console=console, transient=True) as bars:
 
         def report(what: str, done: int, total: int) -> None:
             if what not in shown:
@@ -106,3 +110,19 @@ def transfer_progress() -> Iterator[Progress]:
             bars.update(shown[what], completed=done, total=total or None)
 
         yield report
+
+
+def _line_by_line() -> Progress:
+    from kbnet.datasets.disk_space import size_text
+
+    last = ""
+
+    def report(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if what != last:
+            last = what
+            # Of other work, the total may be a number of frames.
+            size = f" ({size_text(total)})" if total and what.startswith("downloading ") else ""
+            print(f"{what}{size}", file=sys.stderr, flush=True)
+
+    return report

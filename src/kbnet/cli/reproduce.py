@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import tyro
 
 from kbnet.cli.arguments import Device, Folder, Switch
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
-from kbnet.cli.main import KNOWN_ERRORS, one_line
+from kbnet.cli.main import is_known, one_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,6 +24,8 @@ TIMES = (
     "arrays in memory to depth in memory on this machine ('kbnet evaluate --published-timing' times the former)"
 )
 
+ZIPPED = "no ground truth here; the zip is for the online benchmark"
+FAILED = "failed: "
 VERDICT_WIDTH = 36
 """Columns; with it the table takes at most 140."""
 
@@ -36,10 +39,10 @@ class Command:
     Rows: kitti-validation, kitti-test, void-1500, void-500, void-150, nyu-v2 (default: all). A row whose weights or
     data are not there is named with the command that gets them. A row that was evaluated with the same weights, list
     and settings is not evaluated again. KITTI test has no ground truth: its depth is written and zipped for the online
-    benchmark.
+    benchmark. Rows of earlier runs stay in OUTPUT's table.
 
     Exit code: 0 if every row that was evaluated is within the tolerance, 1 if one is not, 2 if one failed, which
-    stops no other.
+    stops no other, or if there was nothing to evaluate any with.
     """
 
     rows: Rows = ()
@@ -51,7 +54,7 @@ class Command:
     tolerance: float = 0.01
     """Relative difference allowed to each error, better or worse; 0.01 is 1 %."""
     every: int = 1
-    """A quick look: evaluate every Nth frame, without a verdict, and leave KITTI test out."""
+    """A quick look: evaluate every Nth frame, without a verdict, into OUTPUT/every-N, and leave KITTI test out."""
     overwrite: Switch = False
     """Evaluate rows again that were evaluated with the same settings."""
     device: Device = "auto"
@@ -62,9 +65,9 @@ class Command:
 
         Raises:
             SystemExit: with code 1, if a row is not within the tolerance.
-            ValueError: rows failed; the lines under the table say why.
+            ValueError: rows failed, or none could be measured; the lines under the table say why.
         """
-        from kbnet.reproduction import Comparison, published_rows
+        from kbnet.reproduction import published_rows
         from kbnet.summary import write_json
 
         rows = published_rows(self.rows)
@@ -77,39 +80,50 @@ class Command:
         for row in rows:
             for what in missing[row.key]:
                 lacked_by.setdefault(what, []).append(row.title)
-        outcomes: dict[str, Comparison | str] = {}
-        failed: dict[str, str] = {}
-        for row in rows:
-            try:
-                outcomes[row.key] = self._outcome(row, missing[row.key])
-            except KNOWN_ERRORS as error:
-                outcomes[row.key] = failed[row.title] = f"failed: {one_line(error)}"
+        folder = self._folder
+        outcomes = {row.key: self._outcome(row, missing[row.key]) for row in rows}
+        shown = _earlier(folder / "reproduction.json")
+        shown |= {key: new for key, new in outcomes.items() if not (missing[key] and _is_done(shown.get(key)))}
+        table = published_rows(shown)
         notes = [f"{', '.join(titles)}: no {what}" for what, titles in lacked_by.items()]
-        notes += [f"{title} {reason}" for title, reason in failed.items()]
-        notes += [TIMES, *dict.fromkeys(row.note for row in rows if row.note)]
-        write_json(self.output / "reproduction.json", [_plain(row, outcomes[row.key]) for row in rows])
-        show_table(_table(rows, outcomes), notes, self.output / "table.txt")
-        print(f"wrote reproduction.json and table.txt to {self.output}")
-        if failed:
+        notes += [f"{row.title} {shown[row.key]}" for row in table if _has_failed(shown[row.key])]
+        notes += [TIMES, *dict.fromkeys(row.note for row in table if row.note)]
+        write_json(folder / "reproduction.json", [_plain(row, shown[row.key]) for row in table])
+        show_table(_table(table, shown), notes, folder / "table.txt")
+        print(f"wrote reproduction.json and table.txt to {folder}")
+        if failed := [row.title for row in rows if _has_failed(outcomes[row.key])]:
             raise ValueError(f"{len(failed)} of {len(rows)} rows failed: {', '.join(failed)}; see why under the table")
-        if any(isinstance(outcome, Comparison) and outcome.within is False for outcome in outcomes.values()):
+        if not any(map(_is_done, outcomes.values())):
+            raise ValueError("no row could be measured; the table and the lines under it say what it takes")
+        if any(not isinstance(outcome, str) and outcome.within is False for outcome in outcomes.values()):
             raise SystemExit(1)
 
+    @property
+    def _folder(self) -> Path:
+        """A quick look has one of its own, so that it takes nothing from full results."""
+        return self.output if self.every == 1 else self.output / f"every-{self.every}"
+
     def _outcome(self, row: PublishedRow, missing: list[str]) -> Comparison | str:
-        """What was measured; or why there is nothing to compare."""
+        """What was measured; or why there is nothing to compare, or why it failed."""
+        if missing:
+            return "no " + ", no ".join(what.partition(" ")[0] for what in missing)
+        try:
+            return self._complete(row) if row.limits is None else self._measure(row)
+        except Exception as error:
+            if not is_known(error):
+                raise
+            return f"{FAILED}{one_line(error)}"
+
+    def _measure(self, row: PublishedRow) -> Comparison:
         from kbnet.cli.progress import frame_progress
         from kbnet.reproduction import Comparison, measure
 
-        if missing:
-            return "no " + ", no ".join(what.partition(" ")[0] for what in missing)
-        if row.limits is None:
-            return self._complete(row)
         with frame_progress() as progress:
             task = progress.add_task(row.title, total=None)
             measured = measure(
                 row,
                 self.data,
-                self.output / row.key,
+                self._folder / row.key,
                 every=self.every,
                 device=self.device,
                 overwrite=self.overwrite,
@@ -118,24 +132,43 @@ class Command:
         return Comparison(row, measured, self.tolerance, self.every)
 
     def _complete(self, row: PublishedRow) -> str:
-        """Write what the online benchmark takes; what is there stays only if it is of the same weights and list."""
-        from kbnet.atomic import atomic_path
+        """Write what the online benchmark takes; depth that is there stays only if it was made the same way."""
         from kbnet.cli import complete
-        from kbnet.network.weights import find_weights
-        from kbnet.summary import file_sha256
 
         if self.every > 1:
             return "left out of a quick look"
         folder = self.output / row.key
-        frames, record = self.data / row.frames, folder / "SHA256SUMS"
-        inputs = "".join(f"{file_sha256(path)}  {path}\n" for path in (find_weights(row.weights), frames)).encode()
-        if self.overwrite or not record.is_file() or record.read_bytes() != inputs:
-            if (folder / "depth").exists():
-                shutil.rmtree(folder / "depth")
-            with atomic_path(record) as temporary:
-                temporary.write_bytes(inputs)
-        complete.Command(sequence=frames, output=folder, weights=row.weights, zip=True, device=self.device).run()
-        return "no ground truth here; the zip is for the online benchmark"
+        frames = self.data / row.frames
+        command = complete.Command(sequence=frames, output=folder, weights=row.weights, zip=True, device=self.device)
+        if (folder / "depth").exists() and (self.overwrite or command.misfit()):
+            shutil.rmtree(folder / "depth")
+        command.run()
+        return ZIPPED
+
+
+def _is_done(outcome: Comparison | str | None) -> bool:
+    return outcome == ZIPPED or not (outcome is None or isinstance(outcome, str))
+
+
+def _has_failed(outcome: Comparison | str) -> bool:
+    return isinstance(outcome, str) and outcome.startswith(FAILED)
+
+
+def _earlier(path: Path) -> dict[str, Comparison | str]:
+    """Outcomes by row that `_plain` wrote; none where there is no such file, or it is damaged."""
+    from kbnet.reproduction import Comparison, published_rows
+    from kbnet.summary import row_from
+
+    try:
+        entries = {entry["published"]["key"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))}
+        return {
+            row.key: entry["verdict"]
+            if entry["measured"] is None
+            else Comparison(row, row_from(entry["measured"]), entry["tolerance"], entry["every"])
+            for row, entry in ((row, entries[row.key]) for row in published_rows(entries))
+        }
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _table(rows: list[PublishedRow], outcomes: dict[str, Comparison | str]) -> Table:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import tyro
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from kbnet.training.monitor import Report
 
 
+Preset = Literal["void", "kitti"]
+
+LISTS = {"kitti": "kitti", "void": "void", "nyu_v2": "nyu-v2"}
+"""What ``kbnet prepare`` is given to make the lists in a folder of that name."""
+
+
 @dataclass(frozen=True)
 class Command:
     """Train a depth network on sequence folders or lists of frames, without labels.
@@ -29,10 +36,11 @@ class Command:
     Example:  kbnet train SEQUENCE --output runs/first --augmentation.crop 240 320
 
     Defaults come from --preset, then --config, then the flags. --resume takes them all from its run folder.
+    A config may name its preset (preset = "kitti"), for when --preset is not given.
     --initial-weights brings the network settings of these weights, in place of the preset's.
     """
 
-    preset: Literal["void", "kitti"] = "void"
+    preset: Preset = "void"
     """Published settings to start from."""
     config: OptionalFile = None
     """TOML file with changes to the preset; every flag is a key of it: network.scaffold is scaffold in [network]."""
@@ -44,6 +52,7 @@ class Command:
         """Train, showing progress, and say where the weights are."""
         from kbnet.training.loop import train
 
+        _check_lists((*self.training.sequences, *self.training.validation.sequences))
         if self.training.initial_weights is not None and self.resume is None and _is_first_process():
             self._say_what_weights_bring(self.training.initial_weights)
         with _progress() as show:
@@ -55,8 +64,27 @@ class Command:
     def _say_what_weights_bring(self, source: str) -> None:
         from kbnet.training.networks import differing_settings
 
-        different = differing_settings(self.training.network, TrainingConfig.preset(self.preset).network)
+        network = self.training.network
+        depth_ranges = {name: TrainingConfig.preset(name).network.max_depth for name in get_args(Preset)}
+        if network.max_depth != depth_ranges[self.preset] and network.max_depth in depth_ranges.values():
+            (meant,) = (name for name, max_depth in depth_ranges.items() if max_depth == network.max_depth)
+            warnings.warn(
+                f"{source} is made for depth to {network.max_depth:g} m, but losses, crop and limits are those of the "
+                f"preset {self.preset}; did you mean --preset {meant}?",
+                stacklevel=2,
+            )
+        different = differing_settings(network, TrainingConfig.preset(self.preset).network)
         print(f"start    {source}" + (f"; unlike the preset {self.preset}: {different}" if different else ""))
+
+
+def _check_lists(paths: tuple[Path, ...]) -> None:
+    """Say of a list that is not there how it is made, since recipes name lists that nobody has at first."""
+    for path in paths:
+        if path.suffix == ".csv" and not path.is_file():
+            made = f"kbnet prepare {LISTS.get(path.parent.name, '...')}"
+            raise FileNotFoundError(
+                f"there is no file {path} (from {Path.cwd()}); make it with '{made}', or correct the path"
+            )
 
 
 def _is_first_process() -> bool:
@@ -67,13 +95,17 @@ def _is_first_process() -> bool:
 def parse(argv: list[str]) -> Command:
     """Read preset, files and the name of initial weights first, since they hold the defaults of every other flag."""
     first = argparse.ArgumentParser(prog="kbnet train", add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", choices=["void", "kitti"], default="void")
+    first.add_argument("--preset", choices=get_args(Preset))
     first.add_argument("--config", type=Path)
     first.add_argument("--resume", type=Path)
     first.add_argument("--initial-weights", "--initial_weights")
     sources, _ = first.parse_known_args(argv)
-    base = TrainingConfig.preset(sources.preset)
     changes = {} if sources.config is None else _read_toml(sources.config)
+    preset = sources.preset or changes.get("preset", "void")
+    try:
+        base = TrainingConfig.preset(preset)
+    except ValueError as error:
+        raise ValueError(f"in {sources.config}: {error}") from error
     initial_weights = sources.initial_weights or changes.get("initial_weights")
     if sources.resume is not None:
         file = sources.resume / "config.toml"
@@ -83,7 +115,7 @@ def parse(argv: list[str]) -> Command:
 
         base = replace(base, network=settings_of_weights(initial_weights, base.network))
     default = base if sources.config is None else _changed(base, changes, sources.config)
-    command = tyro.cli(Command, args=argv, default=Command(training=default), prog="kbnet train")
+    command = tyro.cli(Command, args=argv, default=Command(preset, training=default), prog="kbnet train")
     if sources.resume is not None and _starts(command.training) != _starts(base):
         raise ValueError("a run that is resumed goes on from its own weights; leave initial weights out, or --resume")
     return command

@@ -8,11 +8,14 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from kbnet.atomic import atomic_path
-from kbnet.datasets.download import Archive, Progress, disk_space, obtain
+from kbnet.datasets.checksums import put_aside_if_wrong
+from kbnet.datasets.disk_space import disk_space
+from kbnet.datasets.download import Archive, Progress, obtain
 
 CHUNK = 1 << 16
 """Bytes read at once; deflate blows them up to 64 MiB at most."""
@@ -89,10 +92,12 @@ def unpack_once(
 ) -> int:
     """Unpack an archive, downloaded first if need be, unless what it gives is there as a whole (`is_whole`).
 
+    A download with other content is put aside, so that the next run downloads it again; a file by hand stays.
+
     Args:
         archive: which; downloads go to ``archives`` in ``folder``.
         folder: where to unpack to.
-        target: the file or folder in it that all files of ``rename`` lie in.
+        target: the file or folder in it that is wanted; nothing else is unpacked.
         rename: as for `unpack`.
         by_hand: archives, or folders that hold some, which the user fetched; with any, nothing is downloaded.
         on_progress: told of bytes.
@@ -108,11 +113,14 @@ def unpack_once(
         return 0
     path = obtain(archive, folder / "archives", by_hand=by_hand, download=not by_hand, on_progress=on_progress)
     mark = _unfinished(target)
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.touch()
-    written = unpack(path, folder, rename=rename, on_progress=on_progress)
-    if not target.exists():
-        raise ValueError(f"expected {archive.name} to hold {target.name}, but {path} does not; {archive.remedy}")
+    with nullcontext() if by_hand else put_aside_if_wrong(path):
+        members = _members_below(target.relative_to(folder).as_posix(), path, rename)
+        if not members:
+            held = ", ".join(names(path)[:3]) or "nothing"
+            raise ValueError(f"expected {archive.name} to hold {target.name}, but {path} has {held}; {archive.remedy}")
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+        written = unpack(path, folder, rename=members.get, on_progress=on_progress)
     mark.unlink()
     return written
 
@@ -120,6 +128,12 @@ def unpack_once(
 def is_whole(target: Path) -> bool:
     """Whether a file or folder is there and `unpack_once` was not interrupted in it."""
     return target.exists() and not _unfinished(target).exists()
+
+
+def _members_below(target: str, archive: Path, rename: Callable[[str], str | None]) -> dict[str, str]:
+    """Where the files of an archive go that are the target or lie in it."""
+    renamed = {name: rename(name) for name in names(archive)}
+    return {name: path for name, path in renamed.items() if path and f"{path}/".startswith(f"{target}/")}
 
 
 def _unfinished(target: Path) -> Path:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import quote
 
-from kbnet.atomic import atomic_path
+from kbnet.datasets.checksums import CHECKSUMS, put_aside, read_checksums, write_checksums
+from kbnet.datasets.disk_space import disk_space
 
 Progress = Callable[[str, int, int], None]
 """Called as work goes on with (what, done, total), in bytes or files; a total of 0 is not known."""
 
 MIRROR = "KBNET_MIRROR"
 """Environment variable: a base URL under which all archives are looked for by their file name, such as a lab's own."""
-
-CHECKSUMS = "SHA256SUMS"
-"""File of checksums beside the archives, as ``sha256sum`` writes and checks it."""
 
 ATTEMPTS = 5
 """Tries in a row that bring no further byte before a download is given up."""
@@ -110,42 +106,34 @@ def obtain(
     if path.is_file():
         return path
     if not download:
-        raise FileNotFoundError(f"expected {archive.name}, but it is not there; {_remedy(archive, folder)}")
+        found = found_instead(archive.name, by_hand)
+        raise FileNotFoundError(
+            f"expected {archive.name}, but it is not there{found}; {archive.remedy}, or put it into {folder}"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     _download(archive, path, on_progress or (lambda what, done, total: None))
     return path
 
 
-@contextmanager
-def disk_space(folder: Path, needed: int, purpose: str) -> Iterator[None]:
-    """Say in one line that a disk is too full, before a block of work begins or when it happens inside.
+def found_instead(name: str, by_hand: tuple[Path, ...]) -> str:
+    """What to add to the message that an archive is not there: the archives that are, the most alike first.
 
     Args:
-        folder: where the block writes; it must exist.
-        needed: bytes the block will write.
-        purpose: what for, as in "to unpack void_150.zip".
-
-    Raises:
-        OSError: less is free than needed, or it ran out.
+        name: of the archive.
+        by_hand: files and folders, as for `obtain`; none give an empty text.
     """
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise OSError(
-            f"expected {needed / 1e9:.2f} GB of free disk space in {folder} {purpose}, got {free / 1e9:.2f} GB; "
-            "free some, or choose another disk"
-        )
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise OSError(
-            f"the disk of {folder} became full, with more needed {purpose}; free some space and run again"
-        ) from error
+    found = {path.name for place in by_hand for path in (place.glob("*.zip") if place.is_dir() else [place])}
+    if not found:
+        return " (no .zip file in the folders after --from)" if by_hand else ""
+    nearest = get_close_matches(name, sorted(found), n=3, cutoff=0)
+    more = f" and {len(found) - len(nearest)} more" if len(found) > len(nearest) else ""
+    return f" (--from has {', '.join(nearest)}{more}; if that is it, rename it)"
 
 
 def _remedy(archive: Archive, folder: Path) -> str:
-    return f"{archive.remedy}, or put it into {folder}"
+    """What to do about a download that does not work."""
+    mirror = f"correct or unset {MIRROR}, " if os.environ.get(MIRROR) else ""
+    return f"{mirror}{archive.remedy}, or put it into {folder}"
 
 
 def _download(archive: Archive, path: Path, on_progress: Progress) -> None:
@@ -156,24 +144,23 @@ def _download(archive: Archive, path: Path, on_progress: Progress) -> None:
     url = _published_or_mirrored(archive)
     _receive_all(archive, url, partial, on_progress)
     on_progress(f"checking {archive.name}", 0, 0)
-    checksums = _read_checksums(path.parent)
+    checksums = read_checksums(path.parent)
     checksum = pooch.file_hash(str(partial))
     expected = checksums.get(archive.name, checksum)
-    wrong = path.with_name(f"{path.name}.wrong")
     if checksum != expected:
-        os.replace(partial, wrong)
+        wrong = put_aside(partial, path.name)
         raise ValueError(
             f"expected {archive.name} with SHA-256 {expected}, got {checksum} from {url}; it is kept as {wrong}; run "
             f"again, or, if the publishers changed it, remove its line from {path.with_name(CHECKSUMS)} first"
         )
     if path.suffix == ".zip" and not zipfile.is_zipfile(partial):
-        os.replace(partial, wrong)
+        wrong = put_aside(partial, path.name)
         raise ValueError(
             f"expected a zip archive from {url}, got something else, kept as {wrong}; run again, or "
             f"{_remedy(archive, path.parent)}"
         )
     # Recorded before the file has its name: a file that has it is never looked at again.
-    _write_checksums(path.parent, {**checksums, archive.name: checksum})
+    write_checksums(path.parent, {**checksums, archive.name: checksum})
     os.replace(partial, path)
     _tag(partial).unlink(missing_ok=True)
 
@@ -202,14 +189,22 @@ def _receive_all(archive: Archive, url: str, partial: Path, on_progress: Progres
             # Those that pass; 416 is a range past the end, and the partial file is gone then.
             passing = status is None or status >= 500 or status in (408, 416, 425, 429)
             if not passing or failures == ATTEMPTS:
-                reason = (
-                    f"HTTP status {status}" if status else f"no connection, or it dropped {ATTEMPTS} times in a row"
-                )
+                reason = f"HTTP status {status}" if status else _why(error)
+                go_on = "run again to go on, or " if passing else ""
                 raise ConnectionError(
-                    f"cannot download {archive.name} from {url}: {reason}; run again to go on, or "
-                    f"{_remedy(archive, partial.parent)}"
+                    f"cannot download {archive.name} from {url}: {reason}; {go_on}{_remedy(archive, partial.parent)}"
                 ) from error
             time.sleep(PAUSE_S)
+
+
+def _why(error: BaseException) -> str:
+    """The system's words for a failed connection, such as "Connection refused", which lie below the library's."""
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"no connection ({cause.strerror})"
+        cause = cause.__cause__ or cause.__context__
+    return f"no connection, or it dropped {ATTEMPTS} times in a row"
 
 
 def _receive(archive: Archive, url: str, partial: Path, on_progress: Progress) -> None:
@@ -264,20 +259,3 @@ def _tag(partial: Path) -> Path:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _read_checksums(folder: Path) -> dict[str, str]:
-    path = folder / CHECKSUMS
-    checksums = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        checksum, _, name = line.partition(" ")
-        # sha256sum writes a second space, or a star, before the name.
-        if len(checksum) != 64 or len(name) < 2:
-            raise ValueError(f"expected lines '<SHA-256>  <file name>' in {path}, got '{line}'; repair or remove it")
-        checksums[name[1:]] = checksum
-    return checksums
-
-
-def _write_checksums(folder: Path, checksums: dict[str, str]) -> None:
-    with atomic_path(folder / CHECKSUMS) as temporary:
-        temporary.write_text("".join(f"{checksum}  {name}\n" for name, checksum in sorted(checksums.items())))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from kbnet.datasets.archive import is_whole, unpack_once
-from kbnet.datasets.download import Archive, Progress
+from kbnet.datasets.download import Archive, Progress, found_instead
 from kbnet.datasets.kitti import CALIBRATION, CAMERAS, Selection, TrainFiles, train_drives
 
 BUCKET = "https://s3.eu-central-1.amazonaws.com/avg-kitti"
@@ -135,7 +135,8 @@ class KittiFolder:
         """One line about `missing`, which must not be empty: the first, how many more, and the remedy."""
         first, more = self.missing[0], len(self.missing) - 1
         return (
-            f"expected {first.name}{f' and {more} more' if more else ''}, but they are not there; fetch {first.url}"
+            f"expected {first.name}{f' and {more} more' if more else ''}, but they are not there"
+            f"{found_instead(first.name, self._by_hand)}; fetch {first.url}"
             f"{' and so on' if more else ''}, and name the folder that holds them with --from, or put them into "
             f"{self.folder / 'archives'}"
         )
@@ -149,7 +150,7 @@ class KittiFolder:
         return self._unpack_or_miss(
             archive,
             self.folder / split_folder,
-            lambda name: f"{split_folder}/{name}" if name.endswith(".png") else None,
+            lambda name: f"{split_folder}/{name}" if f"/proj_depth/{published}/" in name else None,
         )
 
     def _all_raw(self, wanted: Mapping[str, tuple[Archive, str]]) -> dict[str, Path]:

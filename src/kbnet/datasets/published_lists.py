@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
+from typing import Any
 
-from PIL import Image
+from numpy.typing import NDArray
 
+from kbnet.data.depth_png import read_depth_png
 from kbnet.data.frame_list import FrameFiles
+from kbnet.data.image_file import read_image, read_intrinsics
 from kbnet.data.present_files import PresentFiles
+
+_READERS: Mapping[str, tuple[Callable[[str], NDArray[Any]], str]] = {
+    "image": (read_image, "images"),
+    "sparse_depth": (read_depth_png, "sparse depth maps"),
+    "intrinsics": (read_intrinsics, "camera matrices K"),
+    "ground_truth": (read_depth_png, "true depth maps"),
+}
+"""How to read a file of each list, and what these are."""
 
 
 def frames_of_lists(
@@ -28,8 +40,8 @@ def frames_of_lists(
 
     Raises:
         FileNotFoundError: a list, or a file it names, is missing.
-        ValueError: a list is empty or has a gap, lists differ in length, an image is named twice, or the first image
-            does not fit its depth map.
+        ValueError: a list is empty or has a gap, lists differ in length, an image is named twice, the first file of a
+            list is of another kind, or the first image does not fit its depth map.
     """
     lists = {"image": image, "sparse_depth": sparse_depth, "intrinsics": intrinsics}
     if ground_truth is not None:
@@ -41,7 +53,9 @@ def frames_of_lists(
     for column, texts in lines.items():
         _check_present(lists[column], texts, root)
     paths = {column: [os.path.abspath(root / text) for text in texts] for column, texts in lines.items()}
-    side_by_side = "1" if _stand_side_by_side(paths["image"][0], paths["sparse_depth"][0]) else ""
+    first = {column: _read_first(column, lists[column], paths[column][0]) for column in lists}
+    files = (paths["image"][0], paths["sparse_depth"][0])
+    side_by_side = "1" if _stand_side_by_side(first["image"], first["sparse_depth"], *files) else ""
     paths["name"] = _names(paths["image"], image)
     return [
         FrameFiles(**dict(zip(paths, texts, strict=True)), side_by_side=side_by_side)
@@ -50,6 +64,8 @@ def frames_of_lists(
 
 
 def _read_list(path: Path) -> list[str]:
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a text file of paths at {path}, but there is no such file; check its path")
     # What is no UTF-8 becomes the path of a file that is not there, and is named so.
     lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").rstrip().split("\n")]
     if lines == [""]:
@@ -70,22 +86,23 @@ def _check_present(path: Path, texts: list[str], root: Path) -> None:
         )
 
 
-def _stand_side_by_side(image: str, sparse_depth: str) -> bool:
-    (width, height), (depth_width, depth_height) = (_size(path) for path in (image, sparse_depth))
+def _read_first(column: str, path: Path, file: str) -> NDArray[Any]:
+    read, what = _READERS[column]
+    try:
+        return read(file)
+    except ValueError as error:
+        raise ValueError(f"expected a list of {what} in {path}, but its first file is none: {error}") from None
+
+
+def _stand_side_by_side(image: NDArray[Any], depth: NDArray[Any], image_file: str, depth_file: str) -> bool:
+    (height, width), (depth_height, depth_width) = image.shape[:2], depth.shape
     if height != depth_height or width not in (depth_width, 3 * depth_width):
         raise ValueError(
-            f"expected an image as wide as its sparse depth map, or three times so, got {width}x{height} in {image} "
-            f"and {depth_width}x{depth_height} in {sparse_depth} (width x height); take lists that belong together"
+            f"expected an image as wide as its sparse depth map, or three times so, got {width}x{height} in "
+            f"{image_file} and {depth_width}x{depth_height} in {depth_file} (width x height); take lists that belong "
+            "together"
         )
-    return width != depth_width
-
-
-def _size(path: str) -> tuple[int, int]:
-    try:
-        with Image.open(path) as picture:
-            return picture.size
-    except OSError as error:
-        raise ValueError(f"expected an image, but {path} cannot be read ({error}); copy it again") from None
+    return bool(width != depth_width)
 
 
 def _names(images: list[str], path: Path) -> list[str]:

@@ -6,11 +6,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
 from kbnet.atomic import atomic_path
 from kbnet.datasets.archive import names, unpack
-from kbnet.datasets.download import Archive, Progress, disk_space, obtain
+from kbnet.datasets.checksums import put_aside_if_wrong
+from kbnet.datasets.disk_space import disk_space
+from kbnet.datasets.download import Archive, Progress, obtain
 
 ARCHIVES = {
     150: Archive.on_google_drive("void_150.zip", "1GGov8MaBKCEcJEXxY8qrh8Ldt2mErtWs"),
@@ -63,7 +66,8 @@ def unpack_density(
     Args:
         density: 1500, 500 or 150.
         folder: of the data set; downloads go to ``archives`` in it.
-        by_hand: archives, or folders that hold some, which the user fetched; if there are any, nothing is downloaded.
+        by_hand: archives, or folders that hold some or the inner ones, which the user fetched; if there are any,
+            nothing is downloaded.
         on_progress: told of bytes.
 
     Raises:
@@ -71,39 +75,60 @@ def unpack_density(
         ValueError: an archive is damaged, or another one than its name says.
         OSError: the disk is full.
     """
-    archives = folder / "archives"
-    try:
-        archive = obtain(RELEASE, archives, by_hand=by_hand, download=False)
-    except FileNotFoundError:
-        archive = obtain(ARCHIVES[density], archives, by_hand=by_hand, download=not by_hand, on_progress=on_progress)
+    archive = _find_archive(density, folder / "archives", by_hand, on_progress)
     root = density_folder(density, folder)
-    inner = [name for name in names(archive) if re.fullmatch(rf"(.*/)?void_{density}-\d+\.zip", name)]
-    if inner:
-        _unpack_inner(archive, inner, density, root, on_progress)
-    else:
-        members = _members(density, archive)
-        (root / UNFINISHED).mkdir(parents=True, exist_ok=True)
-        unpack(archive, root, rename=members.get, on_progress=on_progress)
+    with nullcontext() if by_hand else put_aside_if_wrong(archive):
+        if inner := _inner_archives(density, archive):
+            _unpack_inner(archive, inner, density, root, on_progress)
+        else:
+            members = _members(density, archive, finished=True)
+            (root / UNFINISHED).mkdir(parents=True, exist_ok=True)
+            unpack(archive, root, rename=members.get, on_progress=on_progress)
     shutil.rmtree(root / UNFINISHED)
 
 
+def _find_archive(density: int, archives: Path, by_hand: tuple[Path, ...], on_progress: Progress | None) -> Path:
+    """The archive of a density, or a folder that it was unpacked to by hand and that holds its inner archives."""
+    try:
+        return obtain(RELEASE, archives, by_hand=by_hand, download=False)
+    except FileNotFoundError:
+        pass
+    try:
+        return obtain(ARCHIVES[density], archives, by_hand=by_hand, download=not by_hand, on_progress=on_progress)
+    except FileNotFoundError:
+        for place in by_hand:
+            for folder in (place, place / f"void_{density}"):
+                if folder.is_dir() and _inner_archives(density, folder):
+                    return folder
+        raise
+
+
+def _inner_archives(density: int, archive: Path) -> list[str]:
+    """Names of the inner archives of a density in an archive, or in a folder."""
+    found = sorted(path.name for path in archive.glob("*.zip")) if archive.is_dir() else names(archive)
+    return [name for name in found if re.fullmatch(rf"(.*/)?void_{density}-\d+\.zip", name)]
+
+
 def _unpack_inner(archive: Path, inner: list[str], density: int, root: Path, on_progress: Progress | None) -> None:
-    """Unpack an archive of archives; of the inner ones, only one at a time lies on the disk."""
+    """Unpack an archive, or a folder, of archives; of an archive's, only one at a time lies on the disk."""
     record = root / UNFINISHED / "done.txt"
     done = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
     record.parent.mkdir(parents=True, exist_ok=True)
     damaged = []
-    with disk_space(root, 0 if done else archive.stat().st_size, f"to unpack {archive.name}"):
+    size = archive.stat().st_size if archive.is_file() else sum((archive / name).stat().st_size for name in inner)
+    with disk_space(root, 0 if done else size, f"to unpack {archive.name}"):
         for name in (name for name in inner if name not in done):
-            path = record.parent / PurePosixPath(name).name
+            taken_out = record.parent / PurePosixPath(name).name
             try:
-                unpack(archive, path.parent, rename={name: path.name}.get)
+                if archive.is_file():
+                    unpack(archive, record.parent, rename={name: taken_out.name}.get)
+                path = taken_out if archive.is_file() else archive / name
                 unpack(path, root, rename=_members(density, path).get, on_progress=on_progress)
             except ValueError as error:
                 damaged.append(f"{name} in {archive}: {error}")
                 continue
             finally:
-                path.unlink(missing_ok=True)
+                taken_out.unlink(missing_ok=True)
             done.append(name)
             with atomic_path(record) as temporary:
                 temporary.write_text("\n".join(done), encoding="utf-8")
@@ -112,14 +137,19 @@ def _unpack_inner(archive: Path, inner: list[str], density: int, root: Path, on_
         raise ValueError(f"{damaged[0]}{more}")
 
 
-def _members(density: int, archive: Path) -> dict[str, str]:
+def _members(density: int, archive: Path, *, finished: bool = False) -> dict[str, str]:
     """Where the members of an archive belong under ``void_<density>``.
 
     A sequence is known by its K.txt or image/, however deep it lies: ``void_1500/data/<sequence>/K.txt``,
     ``data/<sequence>/K.txt`` and ``<sequence>/K.txt`` all become ``data/<sequence>/K.txt``. Lists go beside ``data``.
 
+    Args:
+        density: 1500, 500 or 150.
+        archive: an inner archive, or one of the finished folder.
+        finished: whether it is the latter. Then it has lists: many a data set has folders ``<name>/image``.
+
     Raises:
-        ValueError: there are neither sequences nor lists of this density in it.
+        ValueError: there are neither sequences nor lists of this density in it, or no lists in a finished folder.
     """
     files = [name for name in names(archive) if _may_be_of(density, name)]
     sequences = {name.rpartition("/")[0] for name in files if name.endswith("/K.txt")}
@@ -132,9 +162,10 @@ def _members(density: int, archive: Path) -> dict[str, str]:
             members[name] = f"data/{sequence.rpartition('/')[2]}{name[len(sequence) :]}"
         elif _LIST.fullmatch(file):
             members[name] = file
-    if not members:
+    if not members or (finished and not any(map(_LIST.fullmatch, members.values()))):
+        link = "and" if finished else "or"
         raise ValueError(
-            f"expected sequences (<sequence>/image/...) or lists (train_image.txt) of void_{density} in {archive}, "
+            f"expected sequences (<sequence>/image/...) {link} lists (train_image.txt) of void_{density} in {archive}, "
             f"got {', '.join(names(archive)[:3]) or 'nothing'}; {ARCHIVES[density].remedy}"
         )
     return members

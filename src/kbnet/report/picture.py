@@ -47,7 +47,7 @@ class _Scale:
 def write_picture(path: str | Path, frame: Frame, depth: FloatArray) -> None:
     """Draw a frame and its completed depth; the file appears whole or not at all.
 
-    Sparse points and completed depth share one colour scale, from the 1st to the 99th percentile of the depth. The
+    Sparse points and completed depth share one colour scale, which spans the 1st to the 99th percentile of either. The
     error, |depth - ground truth| in metres, is drawn where the frame has ground truth.
 
     Args:
@@ -123,13 +123,14 @@ def _panel_width(size: tuple[int, ...]) -> int:
 
 
 def _depth_scale(depth: FloatArray, sparse_depth: FloatArray) -> _Scale:
-    measured = depth[depth > 0]
-    if measured.size == 0:
+    measured = [values[values > 0] for values in (depth, sparse_depth) if values.any()]
+    if not measured:
         return _Scale(0.0, 1.0, COLOUR_MAP, "depth [m]", "neither")
-    low, high = (float(value) for value in np.percentile(measured, (1, 99)))
+    ends = np.array([np.percentile(values, (1, 99)) for values in measured])
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     margin = max(0.0, 0.05 - (high - low)) / 2
     low, high = max(0.0, low - margin), high + margin
-    shown = np.concatenate([measured, sparse_depth[sparse_depth > 0]])
+    shown = np.concatenate(measured)
     return _Scale(low, high, COLOUR_MAP, "depth [m]", _extend(bool(shown.min() < low), bool(shown.max() > high)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,16 @@ KEYS = frozenset({"step", "step_module", "optimizer", "best", "average"})
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain values to ``folder/state.pt``; an older state stays until the new one is whole."""
+    """Write tensors and plain values to ``folder/state.pt``; an older state stays until the new one is whole.
+
+    Raises:
+        OSError: it cannot be written, as where the disk is full.
+    """
     with atomic_path(folder / STATE_FILE) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # all that torch says of a write that failed
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 def load_state(folder: Path) -> dict[str, Any]:

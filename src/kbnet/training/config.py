@@ -215,12 +215,14 @@ def to_table(config: Any) -> dict[str, Any]:
 def from_table(table: Mapping[str, Any], base: TrainingConfig) -> TrainingConfig:
     """``base`` with the values of a nested table, as TOML gives them, in place of its own.
 
+    The key ``preset``, by which a recipe says what it is to be based on, is for who chooses ``base``.
+
     Raises:
         ValueError: a key is unknown, or a value is not of the kind of the one in its place.
     """
     import dacite
 
-    merged = _merge(to_table(base), table)
+    merged = _merge(to_table(base), {key: value for key, value in table.items() if key != "preset"})
     try:
         return dacite.from_dict(TrainingConfig, merged, dacite.Config(strict=True, cast=[Path, tuple, float]))
     except (dacite.DaciteError, TypeError, ValueError) as error:

@@ -108,6 +108,7 @@ class Run:
             self.average = AveragedModel(network, multi_avg_fn=blend, use_buffers=True)
         self.network, self.pose_network = network, pose_network
         self.step = 0
+        self.saved_step: int | None = None
         self.best: DepthErrors | None = None
         state = load_state(config.output) if resume else None
         if state is not None:
@@ -140,8 +141,17 @@ class Run:
                     self._save()
                     self.monitor.say(self.step, "stopped as asked; the state is saved")
                     raise Interrupted(f"stopped at step {self.step}; go on with --resume {self.config.output}")
+        except Interrupted:
+            raise
+        except KeyboardInterrupt as error:  # a second Ctrl-C, which did not wait for the end of the step
+            raise Interrupted(f"interrupted at step {self.step}; {self._kept()} in {self.config.output}") from error
         finally:
             self.monitor.close()
+
+    def _kept(self) -> str:
+        if self.saved_step is None:
+            return "nothing was saved yet"
+        return f"the last saved state, of step {self.saved_step}, is kept"
 
     def _readable_batches(self) -> Iterator[TripletBatch]:
         """The batches; a file that cannot be read costs no step that was done."""
@@ -186,10 +196,9 @@ class Run:
         if torch.isfinite(torch.tensor(value)):
             return
         terms = ", ".join(f"{name} {float(term.detach()):.4g}" for name, term in result.terms.items())
-        kept = "the last saved state is kept" if (self.config.output / STATE_FILE).exists() else "nothing was saved yet"
         raise FloatingPointError(
             f"the {what} of step {self.step + 1} is {value} ({terms}) on {', '.join(batch.names)}; "
-            f"{kept} in {self.config.output}: look at these frames, or lower the learning rate"
+            f"{self._kept()} in {self.config.output}: look at these frames, or lower the learning rate"
         )
 
     def _after_step(self, batch: TripletBatch, result: StepResult, rate: float, norm: float) -> None:
@@ -242,9 +251,10 @@ class Run:
             "average": None if self.average is None else self.average.state_dict(),
         }
         save_state(self.config.output, state)
+        self.saved_step = self.step
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.step = state["step"]
+        self.step = self.saved_step = state["step"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.best = None if state["best"] is None else DepthErrors(**state["best"])
         if self.average is not None and state["average"] is not None:

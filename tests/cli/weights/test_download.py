@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,3 +55,15 @@ def test_a_dead_link_names_the_page_and_the_command_for_what_was_fetched_by_hand
     assert "https://drive.google.com/file/d/1C2RHo6E_Q8TzXN_h-GjrojJk4FYzQfRT" in message
     assert "run 'kbnet weights import FILE'" in message
     assert "--from" not in message
+
+
+def test_an_archive_of_something_else_is_put_aside_and_fetched_again(
+    archive_server: Any, random_pretrained_models: Path, kbnet_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(archive_server.folder / "pretrained_models.zip", "w") as archive:
+        archive.writestr("notes.txt", "nothing")
+    assert main(["weights", "download"]) == 2
+    assert "pretrained_models.zip.wrong" in capsys.readouterr().err
+    shutil.copy(random_pretrained_models, archive_server.folder / "pretrained_models.zip")
+    assert main(["weights", "download"]) == 0
+    assert local_weights() == sorted(published_weights())

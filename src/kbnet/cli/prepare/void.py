@@ -28,7 +28,8 @@ class Command:
     """Where lists, unpacked sequences and downloads go."""
     from_: FromPaths = ()
     """What you fetched by hand: void_1500.zip, void_500.zip, void_150.zip, void_release.zip, or a folder that holds
-    some; or an unpacked void_release or void_<n>, which is used where it lies. Nothing is downloaded then."""
+    some, or what one of them unpacks to (void_1500-0.zip and so on); or an unpacked void_release or void_<n>, which is
+    used where it lies. Nothing is downloaded then."""
     densities: tuple[Literal[1500, 500, 150], ...] = (1500, 500, 150)
     """Sparse points a frame."""
 

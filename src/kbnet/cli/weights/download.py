@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from kbnet.datasets.download import Archive
 
@@ -30,8 +31,10 @@ class Command:
         """Fetch what is missing, then do as kbnet weights import."""
         from kbnet.cli.preparation import transfer_progress
         from kbnet.cli.weights import import_
+        from kbnet.datasets.archive import names
+        from kbnet.datasets.checksums import put_aside_if_wrong
         from kbnet.datasets.download import obtain
-        from kbnet.network.named_weights import home, local_folder, local_weights, published_weights
+        from kbnet.network.named_weights import PUBLISHED_FILES, home, local_folder, local_weights, published_weights
 
         if set(published_weights()) <= set(local_weights()):
             print(f"all published weights are in {local_folder()} already")
@@ -39,4 +42,7 @@ class Command:
         archive = WeightsArchive.on_google_drive("pretrained_models.zip", DRIVE_ID)
         with transfer_progress() as progress:
             path = obtain(archive, home() / "archives", on_progress=progress)
+        with put_aside_if_wrong(path):
+            if not PUBLISHED_FILES.keys() & {PurePosixPath(name).name for name in names(path)}:
+                raise ValueError(f"expected {', '.join(PUBLISHED_FILES)}, or some of them, in {path}, found none")
         import_.Command(source=path).run()

@@ -1,0 +1,50 @@
+"""Disk space: looked for before a block of work begins, and one line where it runs out."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def disk_space(folder: Path, needed: int, purpose: str) -> Iterator[None]:
+    """Say in one line that a disk is too full, before a block of work begins or when it happens inside.
+
+    Args:
+        folder: where the block writes; it must exist.
+        needed: bytes the block will write.
+        purpose: what for, as in "to unpack void_150.zip".
+
+    Raises:
+        OSError: less is free than needed, or it ran out.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            f"expected {size_text(needed)} of free disk space in {folder} {purpose}, got {size_text(free)}; "
+            "free some, or choose another disk"
+        )
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(
+            f"the disk of {folder} became full, with more needed {purpose}; free some space and run again"
+        ) from error
+
+
+def size_text(size: float) -> str:
+    """A number of bytes for a person.
+
+    Example:
+        >>> size_text(100), size_text(2_345_678), size_text(190e9)
+        ('100 bytes', '2.3 MB', '190.0 GB')
+    """
+    if size < 1000:
+        return f"{size:.0f} bytes"
+    unit, name = next(item for item in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= item[0])
+    return f"{size / unit:.1f} {name}"
