@@ -19,7 +19,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 EVERYTHING = {
     *("atomic", "cli", "completion", "data", "datasets", "evaluation", "frame", "geometry", "losses", "metrics"),
-    *("bulk", "export", "inference", "network", "point_cloud", "report", "reproduction", "summary", "training"),
+    *("benchmark", "bulk", "export", "inference", "network", "point_cloud", "report", "reproduction", "summary"),
+    "training",
 }
 
 MAY_IMPORT = {
@@ -36,6 +37,9 @@ MAY_IMPORT = {
     "inference": {"atomic", "export", "network"},
     "export": {"atomic", "data", "frame", "geometry", "network"},
     "completion": {"data", "frame", "geometry", "inference", "network"},
+    "benchmark": {
+        *("atomic", "completion", "data", "export", "frame", "inference", "losses", "network", "training"),
+    },
     "bulk": {"atomic", "completion", "data", "frame"},
     "summary": {"atomic", "metrics"},
     "evaluation": {"atomic", "completion", "data", "frame", "metrics", "summary"},
