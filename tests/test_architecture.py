@@ -19,7 +19,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 EVERYTHING = {
     *("atomic", "cli", "completion", "data", "datasets", "evaluation", "frame", "geometry", "losses", "metrics"),
-    *("network", "point_cloud", "report", "reproduction", "summary", "training"),
+    *("benchmark", "bulk", "export", "inference", "network", "point_cloud", "report", "reproduction", "summary"),
+    "training",
 }
 
 MAY_IMPORT = {
@@ -33,7 +34,13 @@ MAY_IMPORT = {
     "datasets": {"atomic", "data", "frame", "geometry"},
     "point_cloud": {"atomic", "frame", "geometry"},
     "report": {"atomic", "frame", "geometry", "metrics", "point_cloud"},
-    "completion": {"data", "frame", "geometry", "network"},
+    "inference": {"atomic", "export", "network"},
+    "export": {"atomic", "data", "frame", "geometry", "network"},
+    "completion": {"data", "frame", "geometry", "inference", "network"},
+    "benchmark": {
+        *("atomic", "completion", "data", "export", "frame", "inference", "losses", "network", "training"),
+    },
+    "bulk": {"atomic", "completion", "data", "frame"},
     "summary": {"atomic", "metrics"},
     "evaluation": {"atomic", "completion", "data", "frame", "metrics", "summary"},
     "reproduction": {"atomic", "completion", "data", "evaluation", "frame", "metrics", "network", "summary"},

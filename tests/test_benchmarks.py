@@ -28,7 +28,7 @@ from kbnet.network.weights import load_network, save_network
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(BENCHMARKS.glob("*.sh"))
-COMMANDS = ("bundle_weights", "inference", "pack_data", "training")
+COMMANDS = ("bundle_weights", "pack_data")
 SMALL: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
 
 Load = Callable[[str], Any]
@@ -67,13 +67,6 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    assert content["environment"].keys() >= {"versions", "device", "device_name", "threads", "tf32_convolutions"}
-    assert content["environment"]["versions"].keys() == {"python", "kbnet", "torch"}
-    return content
-
-
 def unpack(archive: Path, folder: Path) -> dict[str, dict[str, Any]]:
     """Unpack an archive; return what packed.json says of each place in it."""
     with tarfile.open(archive) as tar:
@@ -94,80 +87,9 @@ def test_command_starts_as_a_file(name: str) -> None:
     assert shown.stdout.startswith(f"usage: {name}.py")
 
 
-def test_inference_times_every_variant(
-    load: Load, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    output = tmp_path / "new" / "inference.json"
-    command = load("inference").Command(
-        weights=(str(weights),), sizes=("64x48", "48x40"), rounds=2, warmup=0, device="cpu", output=output
-    )
-    command.run()
-    results = read_json(output)["results"]
-    assert [(row["size"], row["precision"]) for row in results] == [
-        ("64x48", "float32"),
-        ("64x48", "bfloat16"),
-        ("48x40", "float32"),
-        ("48x40", "bfloat16"),
-    ]
-    assert results[0]["ratio_to_first"] == 1
-    for row in results:
-        assert row["preparation_ms"] > 0
-        assert row["frame_ms_first_decile"] <= row["frame_ms"] <= row["frame_ms_last_decile"]
-        assert row["frames_per_second"] == pytest.approx(1000 / row["frame_ms"])
-    assert capsys.readouterr().out.count("bfloat16") == 2
-
-
-def test_inference_variants_take_turns(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    inference = load("inference")
-    calls: list[str] = []
-    monkeypatch.setattr(inference.Variant, "complete", lambda variant: calls.append(variant.weights))
-    monkeypatch.setattr(inference.Variant, "prepare", lambda variant: None)
-    completer = load("kbnet.completion").DepthCompleter(KBNet(KBNetConfig(**SMALL)), device="cpu")
-    variants = [inference.Variant(name, "64x48", "float32", completer, ()) for name in ("a", "b")]
-    inference.measure(variants, rounds=2, warmup=1)
-    assert calls == ["a", "b"] * 3
-    assert [len(variant.frame_ms) for variant in variants] == [2, 2]
-
-
-def test_inference_knows_the_kitti_preset_by_its_size(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    inference = load("inference")
-    monkeypatch.setattr(inference, "fresh_network", lambda preset: KBNet(KBNetConfig.preset(preset, **SMALL)))
-    command = inference.Command(weights=("fresh",), precisions=("float32",), device="cpu")
-    found = {variant.size: (variant.weights, variant.completer.config.max_depth) for variant in command._variants()}
-    assert found == {"640x480": ("fresh (void)", 8.0), "1216x352": ("fresh (kitti)", 100.0)}
-
-
-def test_inference_refuses_what_is_no_size(load: Load, weights: Path) -> None:
-    command = load("inference").Command(weights=(str(weights),), sizes=("640",), device="cpu")
-    with pytest.raises(ValueError, match="such as 640x480, got '640'"):
-        command.run()
-
-
-def test_training_times_loader_and_step(
-    load: Load, room: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    recipe = tmp_path / "small.toml"
-    filters = "".join(f"{name} = {list(values)}\n" for name, values in SMALL.items())
-    recipe.write_text(
-        'batch_size = 2\nworkers = 0\ngaps = [1]\nposes = "known"\nsparse_depth = ["sparse_depth_150"]\n'
-        f'[network]\nscaffold = "linear"\n{filters}[augmentation]\ncrop = [32, 40]\n'
-    )
-    output = tmp_path / "training.json"
-    load("training").Command(recipe=recipe, sequences=(room,), steps=2, warmup=1, device="cpu", output=output).run()
-    content = read_json(output)
-    assert content["settings"].keys() >= {"recipe", "batch_size", "crop", "workers", "precision"}
-    assert [row["part"] for row in content["results"]] == ["loader", "step", "loader and step"]
-    assert all(row["samples_per_second"] > 0 and row["median_batch_ms"] > 0 for row in content["results"])
-    assert "loader and step" in capsys.readouterr().out
-
-
-def test_training_makes_a_sequence_that_fits_the_recipe(load: Load, tmp_path: Path) -> None:
-    training = load("training")
-    config = training.Command(batch_size=1, device="cpu")._config(tmp_path)
-    sequence = Sequence(config.sequences[0])
-    height, width = config.augmentation.crop
-    assert len(sequence.triplet_indices(config.gaps[0])) >= config.batch_size
-    assert sequence.image(0).shape > (height, width)
+def test_plain_network_is_the_one_of_the_package() -> None:
+    """A link, so that the yardstick can be read here and is used from an installed package too."""
+    assert (BENCHMARKS / "plain_kbnet.py").samefile(BENCHMARKS.parent / "src/kbnet/benchmark/plain_kbnet.py")
 
 
 def test_pack_leaves_everything_as_it_is_where_it_fits(load: Load, room: Path, tmp_path: Path) -> None:

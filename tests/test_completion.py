@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kbnet.completion import DepthCompleter
+from kbnet.completion import DepthCompleter, load
+from kbnet.inference import openvino_engine
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
+from kbnet.network.weights import save_network
 
 HEIGHT, WIDTH = 40, 50
 Arrays = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
@@ -191,11 +194,43 @@ def test_images_that_are_no_arrays_are_refused(completer: DepthCompleter) -> Non
 
 def test_unknown_precision_and_device_are_refused() -> None:
     network = KBNet(make_completer().config)
-    with pytest.raises(ValueError, match="float32 or bfloat16, got 'float16'"):
-        DepthCompleter(network, precision="float16")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"expected one of auto, float32, .*, got 'float64'"):
+        DepthCompleter(network, precision="float64")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="float16 is for CUDA devices, got cpu"):
+        DepthCompleter(network, device="cpu", precision="float16")
     for device in ("gpu", "cuda:99"):
         with pytest.raises(ValueError, match=f"usable device, got '{device}' .* use cpu or auto"):
             DepthCompleter(network, device=device)
+
+
+def test_engine_and_precision_say_what_was_picked(tmp_path: Path) -> None:
+    completer = make_completer()
+    assert (completer.engine, completer.precision) == ("torch", "float32")
+    path = tmp_path / "tiny.safetensors"
+    save_network(KBNet(completer.config), path)
+    picked = load(path, device="cpu")
+    assert picked.engine == ("openvino" if openvino_engine.available() else picked.engine) != "auto"
+    assert picked.precision == "float32"
+
+
+def test_depth_is_the_callers_own_and_may_be_trained_on() -> None:
+    completer = make_completer()
+    image, points, K = tensors()
+    first = completer(image, points, K)
+    kept = first.clone()
+    completer(image.flip(3), points, K)
+    assert torch.equal(first, kept)
+    factor = torch.ones(1, requires_grad=True)
+    (first * factor).sum().backward()
+    assert factor.grad is not None
+
+
+def test_an_openvino_file_with_what_it_does_not_offer_is_refused(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.xml"
+    with pytest.raises(ValueError, match="carries its own config; leave the preset out"):
+        load(missing, preset="void")
+    with pytest.raises(ValueError, match="expected engine openvino on the CPU"):
+        load(missing, engine="compiled")
 
 
 def test_config_is_that_of_the_network() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -14,64 +14,95 @@ from torch import Tensor
 from kbnet.data.outliers import kept_points
 from kbnet.data.scaffold import scaffold_from_points
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
+from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.weights import load_network
-
-Precision = Literal["auto", "float32", "bfloat16"]
 
 BEYOND_RANGE = 0.1
 """Share of the sparse points beyond the network's depth range that is worth a warning."""
 
 
 def load(
-    source: str | Path, *, preset: str | None = None, device: str = "auto", precision: Precision = "auto"
+    source: str | Path,
+    *,
+    preset: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    engine: EngineName = "auto",
 ) -> DepthCompleter:
     """Make a depth completer from weights.
 
     Args:
         source: the name of bundled weights (``indoor``) or of local ones (``kitti``, ``void1500``, once imported: see
-            ``kbnet weights --help``), a ``.safetensors`` file, or a published ``.pth`` file.
+            ``kbnet weights --help``), a ``.safetensors`` file, a published ``.pth`` file, or an OpenVINO ``.xml`` of
+            ``kbnet export``.
         preset: ``void`` or ``kitti``, for a published file only; others, and all that have a name, carry their config.
         device: ``auto`` (a CUDA device if there is one, else the CPU) or any torch device.
-        precision: ``float32``, ``bfloat16``, or ``auto`` for float32.
+        precision: ``float32``, ``bfloat16``, ``float16`` on a CUDA device, or ``auto`` for float32; ``int8`` comes with
+            an ``.xml`` that was quantised.
+        engine: what computes, see :func:`kbnet.inference.engine.make_engine`; ``auto`` for the fastest that is
+            installed.
 
     Returns:
-        A callable; see :class:`DepthCompleter`.
+        A callable; see :class:`DepthCompleter`. Its ``engine`` and ``precision`` say what was picked.
 
     Raises:
         FileNotFoundError: there are no such weights.
-        ValueError: the file is damaged or does not fit, or device or precision is not available.
+        ModuleNotFoundError: the engine is not installed.
+        ValueError: the file is damaged or does not fit, or device, precision or engine is not available.
     """
-    return DepthCompleter(load_network(source, preset=preset), device=device, precision=precision)
+    if Path(source).suffix == ".xml":
+        if preset is not None:
+            raise ValueError(f"got preset '{preset}', but {source} carries its own config; leave the preset out")
+        device = "cpu" if device == "auto" else device
+        return DepthCompleter(Path(source), device=device, precision=precision, engine=engine)
+    return DepthCompleter(load_network(source, preset=preset), device=device, precision=precision, engine=engine)
 
 
 class DepthCompleter:
     """Completes depth with a network.
 
     Args:
-        network: a depth network; a copy of it is moved to ``device`` and made ready for inference.
+        network: a depth network, of which a copy is made ready for inference; or an OpenVINO ``.xml`` file.
         device: ``auto`` (a CUDA device if there is one, else the CPU) or any torch device.
-        precision: ``float32``, ``bfloat16``, or ``auto`` for float32.
+        precision: as :func:`load` takes it.
+        engine: likewise; by default torch, which needs no seconds to get ready.
 
     Attributes:
-        network: the copy that computes, folded for inference.
+        config: what defines the network besides its weights.
+        device: where it computes.
+        run_network: what computes, called as `KBNet.forward` is; the place to put a clock around.
     """
 
-    def __init__(self, network: KBNet, *, device: str = "auto", precision: Precision = "auto") -> None:
+    def __init__(
+        self,
+        network: KBNet | Path,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        engine: EngineName = "torch",
+    ) -> None:
         self.device = _find_device(device)
-        if precision not in ("auto", "float32", "bfloat16"):
-            raise ValueError(f"expected precision auto, float32 or bfloat16, got '{precision}'")
-        self.precision: Precision = "float32" if precision == "auto" else precision
-        ready = copy.deepcopy(network).eval().fold_normalisation().to(self.device)
-        # Convolutions over channels-last memory are faster on the CPU and on a GPU, with the same result.
-        self.network: KBNet = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.config: KBNetConfig
+        if isinstance(network, Path):
+            opened = open_engine(network, engine=engine, device=self.device, precision=precision)
+            self._engine: Engine = opened
+            self.config = opened.config
+        else:
+            self._engine = make_engine(network, engine=engine, device=self.device, precision=precision)
+            self.config = network.config
+        self.run_network: Callable[..., Tensor] = self._engine
 
     @property
-    def config(self) -> KBNetConfig:
-        """What defines the network besides its weights."""
-        config: KBNetConfig = self.network.config
-        return config
+    def engine(self) -> str:
+        """The name of the engine that computes, never ``auto``."""
+        return self._engine.name
+
+    @property
+    def precision(self) -> str:
+        """What the network's convolutions compute in, never ``auto``."""
+        return self._engine.precision
 
     @overload
     def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray: ...
@@ -129,10 +160,7 @@ class DepthCompleter:
         image = image.float() / 255 if image.dtype == torch.uint8 else image.float()
         validity = kept_points(sparse_depth, intrinsics, **self.config.outlier_removal)
         scaffold = scaffold_from_points(sparse_depth * validity, self.config.scaffold)
-        image = image.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
-            depth: Tensor = self.network(image, sparse_depth, validity, intrinsics, scaffold)
-        return depth
+        return self.run_network(image, sparse_depth, validity, intrinsics, scaffold)
 
 
 def _find_device(name: str) -> torch.device:

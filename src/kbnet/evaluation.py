@@ -18,7 +18,7 @@ from kbnet.metrics import DepthErrors, depth_errors, judged_pixels
 from kbnet.summary import FrameResult, Summary, file_sha256
 
 if TYPE_CHECKING:
-    from torch.nn import Module
+    from torch import Tensor
 
     from kbnet.completion import DepthCompleter
     from kbnet.data.frame_source import FrameSource
@@ -73,27 +73,25 @@ def network_method(completer: Completer, name: str = "kbnet") -> Method:
     return Method(name, lambda frame: completer(frame.image, frame.sparse_depth, frame.intrinsics))
 
 
-def timed_as_published(method: Method, network: Module) -> Method:
+def timed_as_published(method: Method, completer: DepthCompleter) -> Method:
     """The method, timed by the forward call of its network alone, without waiting for the device.
 
     On a GPU this is how long it takes to queue the work, not to do it; it is here to stand beside published times.
 
     Args:
         method: a `network_method`.
-        network: what it calls; hooks are registered on it.
+        completer: what it calls; its ``run_network`` gets a clock.
     """
-    started = seconds = 0.0
+    run, seconds = completer.run_network, 0.0
 
-    def start(*_: object) -> None:
-        nonlocal started
-        started = time.perf_counter()
-
-    def stop(*_: object) -> None:
+    def timed(*inputs: Tensor | None) -> Tensor:
         nonlocal seconds
+        started = time.perf_counter()
+        depth = run(*inputs)
         seconds = time.perf_counter() - started
+        return depth
 
-    network.register_forward_pre_hook(start)
-    network.register_forward_hook(stop)
+    completer.run_network = timed
     return replace(method, own_clock=lambda: seconds)
 
 

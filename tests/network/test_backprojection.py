@@ -29,7 +29,7 @@ def test_layer_equals_strided_convolutions(size: tuple[int, int], fused_channels
         F.conv2d(torch.cat([depth, rays], dim=1), layer.depth_convolution.weight, stride=2, padding=1),
         F.conv2d(joined, layer.fused_convolution.weight, stride=2),
     )
-    for value, linear in zip(layer(image, depth, rays, fused), expected, strict=True):
+    for value, linear in zip(layer(image, depth, layer.ray_terms(rays), fused), expected, strict=True):
         torch.testing.assert_close(value, F.leaky_relu(linear, 0.2))
 
 
@@ -38,4 +38,4 @@ def test_last_layer_has_no_image_branch() -> None:
     names = [name for name, _ in layer.named_parameters()]
     assert not any(name.startswith("image_convolution") for name in names)
     image, depth, fused = (torch.zeros(1, channels, 8, 8) for channels in (4, 3, 5))
-    assert layer(image, depth, viewing_rays(INTRINSICS, 8, 8), fused)[0] is None
+    assert layer(image, depth, layer.ray_terms(viewing_rays(INTRINSICS, 8, 8)), fused)[0] is None

@@ -24,7 +24,8 @@ def rays_of_levels(scaling: Literal["exact", "published"], size: tuple[int, int]
     )
     encoder, caught = Encoder(config), []
     for layer in encoder.backprojections:
-        layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[2]))
+        ray_terms = layer.ray_terms
+        layer.ray_terms = lambda rays, ray_terms=ray_terms: caught.append(rays) or ray_terms(rays)
     with torch.no_grad():
         encoder(torch.zeros(1, 3, *size), torch.zeros(1, 8, *size), INTRINSICS)
     return caught

@@ -46,7 +46,7 @@ def pools_of(module: SparseToDensePool, depth: Tensor) -> Tensor:
     """What the module gives to its first convolution, (B, pools, H, W)."""
     caught: list[Tensor] = []
     module.pool_convolutions.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-    module(depth, (depth > 0).float())
+    module(depth, (depth > 0).to(depth.dtype))
     return caught[0]
 
 
@@ -72,3 +72,12 @@ def test_an_empty_map_gives_finite_features_and_gradients() -> None:
     features.sum().backward()
     assert torch.isfinite(features).all()
     assert all(torch.isfinite(parameter.grad).all() for parameter in module.parameters() if parameter.grad is not None)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("measured", [0.0, 0.02])
+def test_pools_in_half_precision_are_the_rounded_ones(dtype: torch.dtype, measured: float) -> None:
+    """No infinity arises, which half precision, and what exports to it, may not keep."""
+    depth, module = sparse(measured, seed=2), SparseToDensePool((3, 7), (5, 9))
+    with torch.no_grad():
+        assert torch.equal(pools_of(module.to(dtype), depth.to(dtype)), pools_of(module.float(), depth).to(dtype))

@@ -128,7 +128,7 @@ class Command:
         methods = []
         for name, (_, completer) in networks.items():
             method = network_method(completer, name)
-            methods.append(timed_as_published(method, completer.network) if self.published_timing else method)
+            methods.append(timed_as_published(method, completer) if self.published_timing else method)
         return methods + (baseline_methods() if self.baselines else [])
 
 

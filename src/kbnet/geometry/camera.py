@@ -45,7 +45,8 @@ def scale_intrinsics(intrinsics: Tensor, scale_x: float, scale_y: float) -> Tens
     Returns:
         Scaled K, (B, 3, 3), pixels.
     """
-    return intrinsics * intrinsics.new_tensor([[scale_x], [scale_y], [1.0]])
+    # Row by row: in an export of any size the scales are values of the graph, which new_tensor would freeze.
+    return torch.cat([intrinsics[:, :1] * scale_x, intrinsics[:, 1:2] * scale_y, intrinsics[:, 2:]], dim=1)
 
 
 def backproject(depth: Tensor, intrinsics: Tensor) -> Tensor:

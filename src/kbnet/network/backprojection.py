@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from kbnet.network.layers import Convolution
 
+EVERY_SECOND = (slice(None), slice(None), slice(None, None, 2), slice(None, None, 2))
+
 
 class CalibratedBackprojection(nn.Module):
     """One KB layer; halves the resolution (section 3.2).
@@ -40,24 +42,37 @@ class CalibratedBackprojection(nn.Module):
         self.depth_projection = Convolution(depth_channels, 1, 1)
         self.fused_convolution = Convolution(image_channels + 3 + fused_channels, image_filters, 1, normalise=normalise)
 
+    def ray_terms(self, rays: Tensor) -> tuple[Tensor, Tensor]:
+        """All that the layer makes of the camera alone, the same for every frame of a fixed camera.
+
+        Args:
+            rays: K⁻¹ [x, y, 1] at this resolution, (B, 3, H, W).
+
+        Returns:
+            The rays of every second pixel, (B, 3, ⌈H/2⌉, ⌈W/2⌉), and what they add to the depth branch before its
+            activation, (B, depth_filters, ⌈H/2⌉, ⌈W/2⌉).
+        """
+        return rays[EVERY_SECOND], self.depth_convolution.linear(rays)
+
     def forward(
-        self, image: Tensor, depth: Tensor, rays: Tensor, fused: Tensor | None
+        self, image: Tensor, depth: Tensor, ray_terms: tuple[Tensor, Tensor], fused: Tensor | None
     ) -> tuple[Tensor | None, Tensor, Tensor]:
         """Fuse image and depth features at half the resolution.
 
         Args:
             image: image features, (B, image_channels, H, W).
             depth: depth features, (B, depth_channels, H, W).
-            rays: K⁻¹ [x, y, 1] at this resolution, (B, 3, H, W).
+            ray_terms: from :meth:`ray_terms`.
             fused: fused features of the layer before, (B, fused_channels, H, W); None at the first.
 
         Returns:
             Image features (None at the last layer), depth features and fused features at (⌈H/2⌉, ⌈W/2⌉).
         """
         image_out = None if self.image_convolution is None else self.image_convolution(image)
-        depth_out = self.depth_convolution(torch.cat([depth, rays], dim=1))
+        rays, added_by_rays = ray_terms
+        depth_out = self.depth_convolution(depth, added_by_rays)
         # A strided 1x1 convolution reads every second pixel only: take those first, exactly, at a quarter of the cost.
-        every_second = (slice(None), slice(None), slice(None, None, 2), slice(None, None, 2))
-        points = rays[every_second] * self.depth_projection(depth[every_second])
-        joined = [image[every_second], points] if fused is None else [image[every_second], points, fused[every_second]]
+        z = self.depth_projection(depth[EVERY_SECOND])
+        points = rays.to(z.dtype) * z
+        joined = [image[EVERY_SECOND], points] if fused is None else [image[EVERY_SECOND], points, fused[EVERY_SECOND]]
         return image_out, depth_out, self.fused_convolution(torch.cat(joined, dim=1))

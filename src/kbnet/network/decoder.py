@@ -18,12 +18,40 @@ class UpConvolution(nn.Module):
         super().__init__()
         self.up_convolution = Convolution(in_channels, out_channels, normalise=normalise)
         self.convolution = Convolution(out_channels + skip_channels, out_channels, normalise=normalise)
+        self.register_buffer("doubling_kernel", None, persistent=False)
+
+    def fold(self) -> None:
+        """Keep the kernel of :func:`doubling_kernel`, once the weights are final."""
+        self.doubling_kernel = doubling_kernel(self.up_convolution.weight.detach())
 
     def forward(self, x: Tensor, size: Sequence[int], skip: Tensor | None) -> Tensor:
         """(B, in, h, w) to (B, out, *size)."""
-        x = self.up_convolution(F.interpolate(x, size=tuple(size), mode="nearest"))
+        up = self.up_convolution
+        if tuple(size) == (2 * x.shape[-2], 2 * x.shape[-1]):
+            kernel = doubling_kernel(up.weight) if self.doubling_kernel is None else self.doubling_kernel
+            x = up.activate(F.conv_transpose2d(x, kernel, up.bias, stride=2, padding=1))
+        else:
+            x = up(F.interpolate(x, size=tuple(size), mode="nearest"))
         joined: Tensor = self.convolution(x if skip is None else torch.cat([x, skip], dim=1))
         return joined
+
+
+def doubling_kernel(weight: Tensor) -> Tensor:
+    """One transposed convolution for a nearest-neighbour doubling and the 3x3 convolution after it.
+
+    Each of the four pixels that a pixel becomes sees 2x2 pixels of the low resolution, some through a sum of weights:
+    exact but for rounding, with 16 multiplications in place of 36. Faster in training too.
+
+    Args:
+        weight: of the 3x3 convolution, (out, in, 3, 3).
+
+    Returns:
+        Weight of a transposed convolution with stride 2 and padding 1, (in, out, 4, 4).
+    """
+    for dim in (2, 3):
+        first, middle, last = weight.unbind(dim)
+        weight = torch.stack([last, middle + last, first + middle, first], dim)
+    return weight.transpose(0, 1)
 
 
 class Decoder(nn.Module):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +12,8 @@ from kbnet.geometry.camera import scale_intrinsics, viewing_rays
 from kbnet.network.backprojection import CalibratedBackprojection
 from kbnet.network.config import KBNetConfig
 from kbnet.network.layers import Convolution
+
+RayTerms: TypeAlias = "list[tuple[Tensor, Tensor]]"
 
 
 class Encoder(nn.Module):
@@ -22,7 +27,7 @@ class Encoder(nn.Module):
         self.image_stem = Convolution(3, image[0], normalise=normalise)
         self.depth_stem = Convolution(depth_channels, depth[0], normalise=normalise)
         levels = len(image) - 2
-        self.backprojections = nn.ModuleList(
+        layers = [
             CalibratedBackprojection(
                 image[level],
                 depth[level],
@@ -33,32 +38,53 @@ class Encoder(nn.Module):
                 normalise=normalise,
             )
             for level in range(levels)
-        )
+        ]
+        self.backprojections = nn.ModuleList(layers)
         self.image_latent = Convolution(image[-2], image[-1], stride=2, normalise=normalise)
         self.depth_latent = Convolution(depth[-2], depth[-1], stride=2, normalise=normalise)
 
-    def forward(self, image: Tensor, depth_features: Tensor, intrinsics: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
+        """All that the encoder makes of the camera alone; compute it once for a fixed camera.
+
+        Args:
+            intrinsics: K, (B, 3, 3), pixels.
+            size: (H, W) of the image.
+
+        Returns:
+            :meth:`CalibratedBackprojection.ray_terms` of every level.
+        """
+        terms, (height, width) = [], size
+        for level, backprojection in enumerate(self.backprojections):
+            assert isinstance(backprojection, CalibratedBackprojection)
+            rays = viewing_rays(self._intrinsics_at(level, intrinsics, size), height, width)
+            terms.append(backprojection.ray_terms(rays.to(self.depth_stem.weight.dtype)))
+            height, width = (height + 1) // 2, (width + 1) // 2
+        return terms
+
+    def forward(
+        self, image: Tensor, depth_features: Tensor, intrinsics: Tensor, ray_terms: RayTerms | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
         """Encode.
 
         Args:
             image: RGB in 0..1, (B, 3, H, W).
             depth_features: from :class:`SparseToDensePool`, (B, 8, H, W).
             intrinsics: K, (B, 3, 3), pixels.
+            ray_terms: from :meth:`ray_terms`; computed where not given.
 
         Returns:
             The latent at 1/32 of the size, and the skips at 1/2, 1/4, 1/8, 1/16, highest resolution first.
         """
-        size = image.shape[-2:]
+        if ray_terms is None:
+            ray_terms = self.ray_terms(intrinsics, image.shape[-2:])
         image, depth, fused = self.image_stem(image), self.depth_stem(depth_features), None
         skips: list[Tensor] = []
-        for level, backprojection in enumerate(self.backprojections):
-            level_intrinsics = self._intrinsics_at(level, intrinsics, size)
-            rays = viewing_rays(level_intrinsics, *depth.shape[-2:]).to(depth.dtype)
-            image, depth, fused = backprojection(image, depth, rays, fused)
+        for backprojection, terms in zip(self.backprojections, ray_terms, strict=True):
+            image, depth, fused = backprojection(image, depth, terms, fused)
             skips.append(torch.cat([fused, depth], dim=1))
         return torch.cat([self.image_latent(fused), self.depth_latent(depth)], dim=1), skips
 
-    def _intrinsics_at(self, level: int, intrinsics: Tensor, size: torch.Size) -> Tensor:
+    def _intrinsics_at(self, level: int, intrinsics: Tensor, size: Sequence[int]) -> Tensor:
         """K at a level; pixel i there is input pixel 2^level · i.
 
         The released weights were trained with the ratio of the first halving at every lower level.

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from kbnet.network.config import KBNetConfig
-from kbnet.network.decoder import Decoder
-from kbnet.network.encoder import Encoder
+from kbnet.network.decoder import Decoder, UpConvolution
+from kbnet.network.encoder import Encoder, RayTerms
 from kbnet.network.layers import Convolution, initialise_weights
 from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
 
@@ -43,9 +43,17 @@ class KBNet(nn.Module):
             nn.init.zeros_(self.decoder.output.weight)
 
     def forward(
-        self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
+        self,
+        image: Tensor,
+        sparse_depth: Tensor,
+        validity: Tensor,
+        intrinsics: Tensor,
+        scaffold: Tensor | None = None,
+        ray_terms: RayTerms | None = None,
     ) -> Tensor:
         """Complete depth.
+
+        A network converted to half precision takes float32 all the same.
 
         Args:
             image: RGB in 0..1, (B, 3, H, W).
@@ -54,6 +62,7 @@ class KBNet(nn.Module):
             intrinsics: K, (B, 3, 3), pixels.
             scaffold: interpolation of the kept points, (B, 1, H, W), metres; needed if and only if
                 ``config.scaffold`` is not ``none``; 0 = nothing known, read as the middle of the depth range.
+            ray_terms: ``encoder.ray_terms`` of these intrinsics; computed where not given.
 
         Returns:
             Dense depth, (B, 1, H, W), metres.
@@ -69,8 +78,10 @@ class KBNet(nn.Module):
         if scaffold is not None:
             middle = math.sqrt(self.config.min_depth * self.config.max_depth)
             scaffold = torch.where(scaffold > 0, scaffold, middle)
-        features = self.pool(sparse_depth, validity, scaffold)
-        latent, skips = self.encoder(image, features, intrinsics)
+        dtype = self.decoder.output.weight.dtype
+        image, sparse_depth, validity = (x.to(dtype) for x in (image, sparse_depth, validity))
+        features = self.pool(sparse_depth, validity, None if scaffold is None else scaffold.to(dtype))
+        latent, skips = self.encoder(image, features, intrinsics, ray_terms)
         return self.depth_from_output(self.decoder(latent, skips, image.shape[-2:]), scaffold)
 
     def depth_from_output(self, output: Tensor, scaffold: Tensor | None) -> Tensor:
@@ -88,10 +99,16 @@ class KBNet(nn.Module):
         # Points beyond the depth range take the output along: a residual of 0 is the scaffold, whatever it is.
         return (scaffold * residual.exp()).clamp(scaffold.clamp_max(low), scaffold.clamp_min(high))
 
-    def fold_normalisation(self) -> KBNet:
-        """Fold every BatchNorm into its convolution, in place; for inference only, training needs them apart."""
+    def fold(self) -> KBNet:
+        """Compute once, in place, what follows from final weights: for inference only.
+
+        Every BatchNorm goes into its convolution, and every up-convolution gets its doubling kernel.
+        """
         for module in self.modules():
             if isinstance(module, Convolution):
+                module.fold()
+        for module in self.modules():
+            if isinstance(module, UpConvolution):
                 module.fold()
         return self
 

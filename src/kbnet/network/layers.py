@@ -24,9 +24,26 @@ class Convolution(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=False)
         self.normalisation = nn.BatchNorm2d(out_channels) if normalise else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, in, H, W) to (B, out, ⌈H / stride⌉, ⌈W / stride⌉)."""
-        x = super().forward(x)
+    def forward(self, x: Tensor, rest: Tensor | None = None) -> Tensor:
+        """(B, in, H, W) to (B, out, ⌈H / stride⌉, ⌈W / stride⌉).
+
+        Args:
+            x: features; all input channels, or the first of them.
+            rest: what :meth:`linear` made of the others.
+        """
+        x = self._conv_forward(x, self.weight[:, : int(x.shape[1])], self.bias)
+        return self.activate(x if rest is None else x.add_(rest))
+
+    def linear(self, rest: Tensor) -> Tensor:
+        """The last channels' share of the convolution: a convolution is a sum over channels.
+
+        Worth it where those channels do not change from call to call.
+        """
+        share: Tensor = self._conv_forward(rest, self.weight[:, -int(rest.shape[1]) :], None)
+        return share
+
+    def activate(self, x: Tensor) -> Tensor:
+        """Everything after the convolution itself; overwrites ``x``."""
         if self.normalisation is not None:
             x = self.normalisation(x)
         return F.leaky_relu(x, NEGATIVE_SLOPE, inplace=True)

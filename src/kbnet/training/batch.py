@@ -80,11 +80,12 @@ def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str) ->
     )
     known = triplet.T_previous_current is not None and triplet.T_next_current is not None
     unknown_pose = np.eye(4, dtype=np.float32)
+    image = _image(frame.image)
     return TripletBatch(
-        image=_image(frame.image),
+        image=image,
         previous_image=_image(triplet.previous_image),
         next_image=_image(triplet.next_image),
-        input_image=_image(augmented.input_image),
+        input_image=image if augmented.input_image is frame.image else _image(augmented.input_image),
         input_depth=points,
         input_validity=input_validity,
         sparse_depth=sparse_depth,

@@ -23,6 +23,7 @@ from kbnet.training.batch import TripletBatch
 from kbnet.training.checkpoint import STATE_FILE, load_state, save_state
 from kbnet.training.config import TrainingConfig, to_table
 from kbnet.training.dataset import BatchPlan, open_dataset
+from kbnet.training.distributed import check_devices, count_processes, is_lost_process, join_normalisation
 from kbnet.training.interruption import Interrupted, stop_signals
 from kbnet.training.loader import open_loader, read_batches
 from kbnet.training.monitor import Monitor, Report
@@ -53,7 +54,10 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[
         FileNotFoundError: data or state is missing.
         ValueError, OSError: a frame cannot be read; the state is saved.
         FloatingPointError: a loss or gradient is not finite; the last saved state is kept.
+        ConnectionError: another process of the run is gone; the state is saved.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
+
+    Under ``torchrun`` the number of processes is its own, whatever ``config.processes`` says.
     """
     if not config.sequences:
         raise ValueError(
@@ -63,10 +67,13 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[
         raise ValueError(
             f"{config.output} holds a run already; go on with --resume {config.output}, or choose another --output"
         )
-    _check_devices(config)
+    here, machines = count_processes(config.processes)
+    check_devices(config.device, here)
+    config = dataclasses.replace(config, processes=here * machines)
     fabric = Fabric(
         accelerator=config.device,
-        devices=config.processes,
+        devices=here,
+        num_nodes=machines,
         strategy="ddp" if config.processes > 1 else "auto",
         precision="32-true",  # its "bf16-mixed" rounds the inputs too; TrainingStep knows what may be rounded
     )
@@ -99,6 +106,8 @@ class Run:
             known_poses=config.poses == "known",
             bfloat16=config.precision == "bfloat16",
         )
+        if fabric.world_size > 1:
+            join_normalisation(step_module)
         # Channels-last memory takes a quarter less time a step on a CPU in bfloat16.
         step_module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.Adam(step_module.parameters(), lr=config.schedule.learning_rates[0])
@@ -145,6 +154,15 @@ class Run:
             raise
         except KeyboardInterrupt as error:  # a second Ctrl-C, which did not wait for the end of the step
             raise Interrupted(f"interrupted at step {self.step}; {self._kept()} in {self.config.output}") from error
+        except RuntimeError as error:
+            if not is_lost_process(error):
+                raise
+            self._write_state()  # whoever is left, since the first process may be the one that is gone
+            self.monitor.say(self.step, "another process of this run is gone; the state is saved")
+            raise ConnectionError(
+                f"another process of this run is gone, after step {self.step}; the state is saved: find out why, "
+                f"then go on with --resume {self.config.output}"
+            ) from error
         finally:
             self.monitor.close()
 
@@ -175,12 +193,13 @@ class Run:
         rate = learning_rate(self.config.schedule, self.step, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        result = self.step_module(batch)
+        own: StepResult = self.step_module(batch)
+        result = self._joint_losses(own)
         # The joint loss and gradient, so that all processes stop at the same step. The loss comes before its gradient,
         # which is not safe to compute at coordinates that are not finite.
-        self._check_finite(float(self._mean_of_processes(result.total.detach())), "loss", batch, result)
+        self._check_finite(float(result.total), "loss", batch, result)
         self.optimizer.zero_grad()
-        self.fabric.backward(result.total)
+        self.fabric.backward(own.total)
         norm = float(nn.utils.clip_grad_norm_(self.step_module.parameters(), self.config.gradient_clip or float("inf")))
         self._check_finite(norm, "gradient", batch, result)
         self.optimizer.step()
@@ -188,6 +207,12 @@ class Run:
             self.average.update_parameters(self.network)
         self.step += 1
         return result, rate, norm
+
+    def _joint_losses(self, result: StepResult) -> StepResult:
+        """The same with the losses of the joint batch, apart from their gradients."""
+        losses = torch.stack([result.total, *result.terms.values()]).detach()
+        total, *terms = self._mean_of_processes(losses).unbind()
+        return dataclasses.replace(result, total=total, terms=dict(zip(result.terms, terms, strict=True)))
 
     def _mean_of_processes(self, value: torch.Tensor) -> torch.Tensor:
         return value if self.fabric.world_size == 1 else torch.as_tensor(self.fabric.all_reduce(value.clone()))
@@ -274,13 +299,3 @@ class Run:
 
     def _notes(self) -> dict[str, str]:
         return {"steps": str(self.step), "recipe": tomlkit.dumps(to_table(self.config.without_folders()))}
-
-
-def _check_devices(config: TrainingConfig) -> None:
-    if config.device == "cpu" or (config.device == "auto" and not torch.cuda.is_available()):
-        return
-    found = torch.cuda.device_count()
-    if found < config.processes:
-        raise ValueError(
-            f"expected {config.processes} CUDA devices, found {found}; use --device cpu or fewer --processes"
-        )

@@ -1,0 +1,1 @@
+../src/kbnet/benchmark/plain_kbnet.py

@@ -1,0 +1,205 @@
+"""What completing a frame takes: every engine and precision beside the yardstick, on one frame, in turn."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import quantiles
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from kbnet.benchmark.contenders import PLAIN, Contender, prepared
+from kbnet.benchmark.made_frame import made_frame
+from kbnet.benchmark.measurement import Timed, matrix_product, take_turns
+from kbnet.benchmark.plain_kbnet import PlainKBNet, is_published_architecture, plain_network
+from kbnet.frame import Frame
+from kbnet.inference.engine import TOLERANCE
+from kbnet.network.config import KBNetConfig
+from kbnet.network.kbnet import KBNet
+from kbnet.network.weights import load_network
+
+FRESH = "fresh"
+KITTI_SIZE = (1216, 352)
+RATES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Precisions in which matrix products are timed; 8-bit convolutions are laid against the 16-bit rate."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is completed.
+
+    Attributes:
+        weights: what `kbnet.load` takes, or ``fresh``.
+        width, height: of the frame, pixels.
+        batch: how many frames at once.
+    """
+
+    weights: str
+    width: int
+    height: int
+    batch: int = 1
+
+    @property
+    def preset(self) -> str:
+        """KITTI's where the frame has KITTI's size, else VOID's."""
+        return "kitti" if (self.width, self.height) == KITTI_SIZE else "void"
+
+    def network(self) -> KBNet:
+        """The named one, or the published one of the preset with random weights under which features keep their size.
+
+        Raises:
+            FileNotFoundError, ValueError: as :func:`kbnet.network.weights.load_network`.
+        """
+        if self.weights != FRESH:
+            return load_network(self.weights)
+        torch.manual_seed(0)
+        return KBNet(KBNetConfig.preset(self.preset, weight_init="kaiming")).eval()
+
+    def frame(self) -> Frame:
+        """The frame that is measured on."""
+        return made_frame(self.width, self.height, self.preset)
+
+
+class Inputs:
+    """A frame as tensors on a device, ``batch`` times: for a whole completion, and for the network alone."""
+
+    def __init__(self, frame: Frame, batch: int, config: KBNetConfig, device: torch.device) -> None:
+        def repeated(array: Any) -> Tensor:
+            return torch.from_numpy(array)[None].repeat(batch, *[1] * array.ndim).to(device)
+
+        image = repeated(frame.image.transpose(2, 0, 1).copy())
+        sparse_depth, intrinsics = repeated(frame.sparse_depth[None]), repeated(frame.intrinsics)
+        self.frame = (image, sparse_depth, intrinsics)
+        self.network = (image.float() / 255, *prepared(sparse_depth, intrinsics, config))
+
+
+class Comparison:
+    """The contenders of one case with their times, also half done.
+
+    Args:
+        case: what is completed.
+        network: that completes it.
+        entrants: in the order of the table.
+        device: where.
+        leave_out: told of an entrant that cannot complete the case, and why.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        network: KBNet,
+        entrants: Sequence[Contender],
+        device: torch.device,
+        leave_out: Callable[[str, Exception], None],
+    ) -> None:
+        self.case, self.device = case, device
+        inputs = Inputs(case.frame(), case.batch, network.config, device)
+        reference = eager_float32(network, inputs)
+        self.entrants: list[Contender] = []
+        for each in entrants:
+            try:
+                # A copy: an engine completes other cases too.
+                self.entrants.append(replace(each, difference=_difference(each, inputs, reference)))
+            except (ValueError, RuntimeError) as error:
+                leave_out(f"{each.engine} {each.precision} at {case.width}x{case.height} x {case.batch}", error)
+        self.networks = [Timed(functools.partial(each.network, *inputs.network)) for each in self.entrants]
+        self.frames = [Timed(functools.partial(each.complete, *inputs.frame)) for each in self.entrants]
+        self.products = {name: matrix_product(device, dtype) for name, dtype in RATES.items()}
+        self.gflop = published_gflop(case) if is_published_architecture(network.config) else None
+        self.memory_mib: list[float | None] = [None] * len(self.entrants)
+
+    def measure(self, rounds: int, warmup: int) -> None:
+        """Time everything in turn; what was timed stays where this is interrupted."""
+        turns = [*(timed for timed, _ in self.products.values()), *self.networks, *self.frames]
+        with torch.no_grad(), _quiet():
+            take_turns(turns, self.device, rounds=rounds, warmup=warmup)
+
+    def rates(self) -> dict[str, float]:
+        """GFLOP a second of matrix products, by precision; empty before the first round."""
+        return {name: gflop / timed.median for name, (timed, gflop) in self.products.items() if timed.seconds}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a contender that has been timed at least once, plain values."""
+        done = zip(self.entrants, self.networks, self.frames, self.memory_mib, strict=True)
+        return [self._row(*each) for each in done if each[2].seconds]
+
+    def _row(self, entrant: Contender, network: Timed, frame: Timed, memory: float | None) -> dict[str, Any]:
+        plain = self.networks[0].median if self.entrants[0].engine == PLAIN else None
+        rate = self.rates()["float32" if entrant.precision == "float32" else "bfloat16"]
+        speed = None if self.gflop is None else self.gflop / network.median
+        deciles = quantiles(network.seconds, n=10, method="inclusive") if len(network.seconds) > 1 else network.seconds
+        return {
+            "weights": self.case.weights,
+            "size": f"{self.case.width}x{self.case.height}",
+            "batch": self.case.batch,
+            "engine": entrant.engine,
+            "precision": entrant.precision,
+            "network_ms": 1000 * network.median,
+            "network_ms_first_decile": 1000 * deciles[0],
+            "network_ms_last_decile": 1000 * deciles[-1],
+            "frame_ms": 1000 * frame.median,
+            "frames_per_second": self.case.batch / frame.median,
+            "times_plain": None if plain is None else plain / network.median,
+            "gflop_per_second": speed,
+            "share_of_matrix_rate": None if speed is None else speed / rate,
+            "memory_mib": memory,
+            "difference": entrant.difference,
+            "tolerance": tolerance(entrant),
+            "rounds": len(frame.seconds),
+        }
+
+
+def tolerance(entrant: Contender) -> float | None:
+    """What the contender's precision promises for :attr:`Contender.difference`; plain promises nothing."""
+    return None if entrant.engine == PLAIN else TOLERANCE.get(entrant.precision)
+
+
+@torch.no_grad()
+def eager_float32(network: KBNet, inputs: Inputs) -> Tensor:
+    """Depth by the yardstick, else by the network as it is, without TF32."""
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        if is_published_architecture(network.config):
+            image, sparse_depth, validity, intrinsics, _ = inputs.network
+            plain = plain_network(network).to(image.device)
+            depth: Tensor = plain(image, sparse_depth, validity, intrinsics)
+        else:
+            depth = network.to(inputs.frame[0].device)(*inputs.network)
+    return depth
+
+
+@torch.no_grad()
+def _difference(entrant: Contender, inputs: Inputs, reference: Tensor) -> float:
+    with _quiet():
+        depth = entrant.network(*inputs.network)
+    return float(((depth.float() - reference) / reference).abs().max())
+
+
+@functools.cache
+def _gflop_of(width: int, height: int, preset: str) -> float:
+    plain = PlainKBNet(KBNetConfig.preset(preset)).to("meta")
+    image, depth = torch.empty(1, 3, height, width, device="meta"), torch.empty(1, 1, height, width, device="meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        plain(image, depth, depth, torch.empty(1, 3, 3, device="meta"))
+    return float(counter.get_total_flops() / 1e9)
+
+
+def published_gflop(case: Case) -> float:
+    """GFLOP of the published network on the frames of a case: two for every multiplication in its convolutions.
+
+    >>> round(published_gflop(Case("fresh", 640, 480)), 1)
+    72.3
+    """
+    return case.batch * _gflop_of(case.width, case.height, case.preset)
+
+
+class _quiet(warnings.catch_warnings):  # noqa: N801 - it stands where a function could
+    """No warnings: of an engine that traces, they would fill the table."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        warnings.simplefilter("ignore")

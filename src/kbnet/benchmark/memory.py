@@ -1,0 +1,84 @@
+"""Peak memory of a completion, in a process of its own, so that nothing else is counted and nothing is reused."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from kbnet.benchmark.contenders import PLAIN, contender, plain_contender
+from kbnet.benchmark.inference import Case, Inputs
+from kbnet.inference.engine import EngineName, Precision
+
+CALLS = 2
+"""The first call may set things up."""
+
+
+def peak_memory_mib(case: Case, engine: str, precision: str, device: torch.device) -> float | None:
+    """Largest memory while a fresh process completes the frames of a case, MiB.
+
+    On the CPU all that lies in memory, Python and the engine's libraries included; on a CUDA device what torch holds
+    there. Where the system can, the count starts after the engine is built. None where the process fails.
+    """
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(
+        target=_complete_and_tell,
+        args=(there, case, engine, precision, str(device), torch.get_num_threads()),
+        daemon=True,
+    )
+    process.start()
+    there.close()
+    try:
+        mib: float = here.recv()
+        return mib
+    except EOFError:
+        return None
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _complete_and_tell(
+    connection: Connection, case: Case, engine: str, precision: str, device_name: str, threads: int
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of a terminal; the parent ends this one
+    torch.set_num_threads(threads)
+    device, network = torch.device(device_name), case.network()
+    inputs = Inputs(case.frame(), case.batch, network.config, device)
+    if engine == PLAIN:
+        entrant = plain_contender(network, device)
+    else:
+        entrant = contender(network, cast(EngineName, engine), cast(Precision, precision), device)
+    with torch.no_grad():
+        entrant.complete(*inputs.frame)
+        _restart_count(device)
+        for _ in range(CALLS):
+            entrant.complete(*inputs.frame)
+    connection.send(_peak_mib(device))
+
+
+def _restart_count(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts again from what is held now
+
+
+def _peak_mib(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    with suppress(OSError):
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        for line in lines:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

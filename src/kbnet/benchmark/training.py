@@ -1,0 +1,182 @@
+"""What training is made of: reading samples, and the step on a batch of them, apart and together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from kbnet.benchmark.made_frame import write_made_sequence
+from kbnet.benchmark.measurement import Timed, synchronise, take_turns
+from kbnet.benchmark.plain_kbnet import is_published_architecture, plain_network
+from kbnet.benchmark.plain_training import PlainTrainingStep
+from kbnet.network.kbnet import KBNet
+from kbnet.network.pose_net import PoseNet
+from kbnet.training.batch import TripletBatch
+from kbnet.training.config import TrainingConfig, ValidationConfig
+from kbnet.training.loop import Run
+
+MARGIN = 32
+"""How much larger than the crop a made frame is, pixels."""
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """What is trained.
+
+    Attributes:
+        name: of the preset or the recipe.
+        config: of the run; the step is timed in float32 and in bfloat16, reading with the config's workers.
+        steps: batches to time.
+        warmup: batches before those, not timed; at least 1.
+    """
+
+    name: str
+    config: TrainingConfig
+    steps: int
+    warmup: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.warmup < 1:
+            raise ValueError(f"expected steps and warmup of at least 1, got {self.steps} and {self.warmup}")
+
+    def rows(self, scratch: Path) -> Iterator[dict[str, Any]]:
+        """Measure part after part; yield a row each, plain values."""
+        config = ready_config(self.config, scratch, 10 * (self.warmup + self.steps))
+        with prepared_run(replace(config, precision="float32", output=scratch / "float32")) as run:
+            yield self._row("loader", loader_seconds(run, self.warmup, self.steps))
+            yield from self._step_rows(run, config, scratch)
+        with prepared_run(config) as run:
+            seconds = both_seconds(run, self.warmup, self.steps)
+        yield self._row(f"loader and step {config.precision}", seconds)
+
+    def _step_rows(self, run: Run, config: TrainingConfig, scratch: Path) -> Iterator[dict[str, Any]]:
+        device = run.fabric.device
+        batch = next(iter(run.batches)).to(device)
+        with prepared_run(replace(config, precision="bfloat16", output=scratch / "bfloat16")) as narrow_run:
+            steps: dict[str, Callable[[], object]] = {}
+            if (plain := plain_step(run)) is not None:
+                steps["step plain"] = lambda: plain(batch)
+            steps |= {"step float32": lambda: run.one_step(batch), "step bfloat16": lambda: narrow_run.one_step(batch)}
+            timed = {name: Timed(step) for name, step in steps.items()}
+            take_turns(list(timed.values()), device, rounds=self.steps, warmup=self.warmup)
+            baseline = timed["step plain"].median if plain is not None else None
+            for name, times in timed.items():
+                yield self._row(name, times.seconds) | {
+                    "times_plain": None if baseline is None else baseline / times.median,
+                    "memory_mib": step_memory_mib(times.work, device),
+                }
+
+    def _row(self, part: str, seconds: list[float]) -> dict[str, Any]:
+        height, width = self.config.augmentation.crop
+        return {
+            "training": self.name,
+            "crop": f"{width}x{height}",
+            "batch": self.config.batch_size,
+            "part": part,
+            "samples_per_second": self.config.batch_size * len(seconds) / sum(seconds),
+            "median_batch_ms": 1000 * median(seconds),
+            "times_plain": None,
+            "memory_mib": None,
+            "workers": self.config.workers,
+        }
+
+
+def ready_config(config: TrainingConfig, scratch: Path, steps: int) -> TrainingConfig:
+    """A config to run in a scratch folder for some steps; on made frames where it names no sequences."""
+    config = replace(
+        config, output=scratch / "run", validation=ValidationConfig(), schedule=replace(config.schedule, steps=steps)
+    )
+    if config.sequences:
+        return config
+    folder, gap = scratch / "sequence", 1
+    height, width = (side + MARGIN for side in config.augmentation.crop)
+    preset = "kitti" if config.network.max_depth > 50 else "void"
+    write_made_sequence(folder, 2 * gap + 2 * config.batch_size, width, height, preset)
+    return replace(config, sequences=(folder,), sparse_depth=("sparse_depth",), gaps=(gap,))
+
+
+@contextmanager
+def prepared_run(config: TrainingConfig) -> Iterator[Run]:
+    """A training run as :func:`kbnet.training.loop.train` sets it up, in one process, about to take its first step."""
+    fabric = Fabric(accelerator=config.device, devices=1, precision="32-true")
+    fabric.launch()
+    run = Run(config, fabric, None, resume=False)
+    run.step_module.train()
+    try:
+        yield run
+    finally:
+        run.monitor.close()
+
+
+def plain_step(run: Run) -> Callable[[TripletBatch], None] | None:
+    """The yardstick's step with the run's networks copied; None where the run is not of the published kind."""
+    config = run.config
+    published = is_published_architecture(config.network) and run.pose_network is not None
+    if not published or config.losses.supervised > 0:
+        return None
+    device = run.fabric.device
+    network = plain_network(KBNet(config.network)).to(device)
+    module = PlainTrainingStep(network, PoseNet(config.pose_encoder).to(device), config.losses).train()
+    optimizer = torch.optim.Adam(module.parameters(), lr=config.schedule.learning_rates[0])
+
+    def step(batch: TripletBatch) -> None:
+        total = module(batch)
+        optimizer.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(module.parameters(), float("inf"))
+        optimizer.step()
+
+    return step
+
+
+def loader_seconds(run: Run, warmup: int, steps: int) -> list[float]:
+    """Seconds from one batch of the loader to the next, nothing being done with them."""
+    return _intervals(iter(run.batches), warmup, steps)
+
+
+def both_seconds(run: Run, warmup: int, steps: int) -> list[float]:
+    """Seconds from one step to the next with the loader at work beside them, as in training."""
+
+    def trained() -> Iterator[None]:
+        for batch in run.batches:
+            run.one_step(batch.to(run.fabric.device))
+            synchronise(run.fabric.device)
+            yield
+
+    return _intervals(trained(), warmup, steps)
+
+
+def step_memory_mib(step: Callable[[], object], device: torch.device) -> float:
+    """Memory of one step, MiB: on a CUDA device the peak; on the CPU, what the forward pass keeps for the backward.
+
+    The latter is most of the former, and as large on any device.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        step()
+        return float(torch.cuda.max_memory_allocated(device) / 2**20)
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        step()
+    return sum(kept.values()) / 2**20
+
+
+def _intervals(events: Iterator[object], warmup: int, steps: int) -> list[float]:
+    times = [time.perf_counter() for _ in islice(events, warmup + steps)]
+    return [later - earlier for earlier, later in pairwise(times[warmup - 1 :])]

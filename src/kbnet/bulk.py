@@ -1,0 +1,269 @@
+"""Many frames of many sequences to files, by worker processes on one machine or several (Ray Data)."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kbnet.data.depth_png import write_depth_png
+from kbnet.data.frame_source import FrameSource
+from kbnet.frame import FloatArray, ImageArray
+
+Completer = Callable[[ImageArray, FloatArray, FloatArray], FloatArray]
+"""Image, sparse depth and intrinsics of one frame to dense depth, as a `kbnet.completion.DepthCompleter` does."""
+
+FRAMES_A_TASK = 64
+"""At most; what is queued for a worker at a time, and what runs again, as far as it was not done, if it dies."""
+RETRIES = 3
+"""How often frames whose worker died are given to another one: a frame may be what kills it."""
+OBJECT_STORE_BYTES = 128 * 2**20
+"""Shared memory of a cluster that is started here. Only names of frames and the weights pass through it."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The processes that complete frames.
+
+    Attributes:
+        count: how many; None for as many as the cluster, or this machine, has room for.
+        threads: of each, which Ray counts as so many CPUs.
+        gpus: of each; 0.25 lets four workers share one. 0 hides every GPU from them.
+        address: of a running Ray cluster, whose machines see the same files; None starts one here, for this run only.
+    """
+
+    count: int | None = None
+    threads: int = 1
+    gpus: float = 0.0
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.count is not None and self.count < 1) or self.threads < 1 or self.gpus < 0:
+            raise ValueError(
+                f"expected at least 1 worker, 1 thread and 0 GPUs, got {self.count}, {self.threads} and {self.gpus}"
+            )
+
+
+@dataclass
+class Outcome:
+    """What became of the frames of a run.
+
+    Attributes:
+        frames: of all sources.
+        completed: in this run.
+        skipped: were done before.
+        errors: by '<source>/<frame>', in one line, why it could not be completed.
+        warnings: by what was warned of, the frames.
+    """
+
+    frames: int
+    completed: int = 0
+    skipped: int = 0
+    errors: dict[str, str] = field(default_factory=dict)
+    warnings: dict[str, list[str]] = field(default_factory=dict)
+
+
+def depth_file(output: Path, source: FrameSource, index: int) -> Path:
+    """Where the depth of a frame goes: where ``kbnet complete`` with ``output/<source>`` as output puts it."""
+    return output / source.name / "depth" / f"{source.names[index]}.png"
+
+
+def complete_many(
+    sources: Sequence[FrameSource],
+    output: str | Path,
+    make_completer: Callable[[], Completer],
+    workers: Workers | None = None,
+    *,
+    on_frame: Callable[[Outcome], None] = lambda outcome: None,
+) -> Outcome:
+    """Complete every frame that has no depth file yet, each in one of several processes.
+
+    Frames are independent, and a file appears whole or not at all; so a worker that is killed costs the frame it was
+    at, which another one does again, and a run that is cut off goes on when it is started again.
+
+    Args:
+        sources: sequences and lists, each of another name.
+        output: gets ``<source>/depth/<frame>.png``, 16 bits, metres x 256.
+        make_completer: called once in each worker; it is pickled, with all it holds.
+        workers: how many, and where; by default, one for each CPU of this machine.
+        on_frame: called in this process with what is known so far, once for each frame.
+
+    Returns:
+        What became of them. A frame that cannot be completed stops no other.
+
+    Raises:
+        ValueError: two sources have one name, or there is no room for the workers.
+        ConnectionError: there is no cluster at the address.
+        ModuleNotFoundError: Ray is not installed.
+    """
+    workers, output = workers or Workers(), Path(output).absolute()
+    if len({source.name for source in sources}) < len(sources):
+        raise ValueError(
+            f"expected another name for each source, got {', '.join(source.name for source in sources)}; "
+            "complete those of one name into different outputs"
+        )
+    outcome = Outcome(frames=sum(map(len, sources)))
+    pending = [
+        {"source": number, "index": index}
+        for number, source in enumerate(sources)
+        for index in range(len(source))
+        if not depth_file(output, source, index).is_file()
+    ]
+    outcome.skipped = outcome.frames - len(pending)
+    if pending:
+        with _cluster(workers):
+            for row in _results(pending, list(sources), output, make_completer, workers):
+                _count(outcome, row)
+                on_frame(outcome)
+        _account_for_all(outcome, pending, sources, output)
+    return outcome
+
+
+class FrameTask:
+    """What one worker does with the frames it is given."""
+
+    def __init__(
+        self, sources: list[FrameSource], output: Path, make_completer: Callable[[], Completer], threads: int
+    ) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self._sources, self._output = sources, output
+        self._refusal = ""
+        try:
+            self._completer = make_completer()
+        except Exception as error:  # to be told with the frames: Ray would start this worker again and again
+            self._refusal = _in_words(error)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Complete frames one by one; each becomes a row with its name, an error and warnings, one to a line."""
+        places = zip(batch["source"], batch["index"], strict=True)
+        rows = [self._complete(self._sources[number], index) for number, index in places]
+        return {name: np.array([row[name] for row in rows], dtype=object) for name in ("frame", "error", "warnings")}
+
+    def _complete(self, source: FrameSource, index: int) -> dict[str, str]:
+        row = {"frame": f"{source.name}/{source.names[index]}", "error": "", "warnings": ""}
+        path = depth_file(self._output, source, index)
+        if self._refusal or path.is_file():  # by the worker that was killed before it could say so
+            return row | {"error": self._refusal}
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", UserWarning)
+                frame = source.frame(index)
+                write_depth_png(path, self._completer(frame.image, frame.sparse_depth, frame.intrinsics))
+            row["warnings"] = "\n".join(str(one.message) for one in caught if one.category is UserWarning)
+        except Exception as error:  # a bug, too, costs no other frame
+            row["error"] = _in_words(error)
+        return row
+
+
+def _in_words(error: Exception) -> str:
+    known = isinstance(error, ValueError | OSError | ModuleNotFoundError)
+    return str(error) if known else f"{type(error).__name__}: {error}"
+
+
+def _results(
+    pending: list[dict[str, int]],
+    sources: list[FrameSource],
+    output: Path,
+    make_completer: Callable[[], Completer],
+    workers: Workers,
+) -> Iterator[dict[str, str]]:
+    """A row for each frame, as they come."""
+    from ray import data
+
+    context = data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # frames whose worker died every time; the others go on
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    count = _room(workers)
+    # Four tasks a worker at the least, so that none waits long for the last one.
+    frames_a_task = min(FRAMES_A_TASK, math.ceil(len(pending) / (4 * count)))
+    frames = data.from_items(pending, override_num_blocks=math.ceil(len(pending) / frames_a_task))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`ray_remote_args")  # max_task_retries has no other place yet
+        results = frames.map_batches(
+            FrameTask,
+            fn_constructor_args=(sources, output, make_completer, workers.threads),
+            batch_size=None,
+            compute=data.ActorPoolStrategy(size=count),
+            num_cpus=workers.threads,
+            num_gpus=workers.gpus,
+            max_task_retries=RETRIES,
+        )
+    yield from results.iter_rows()
+
+
+def _count(outcome: Outcome, row: dict[str, str]) -> None:
+    if row["error"]:
+        outcome.errors[row["frame"]] = row["error"]
+    else:
+        outcome.completed += 1
+    for warning in filter(None, row["warnings"].split("\n")):
+        outcome.warnings.setdefault(warning, []).append(row["frame"])
+
+
+def _account_for_all(
+    outcome: Outcome, pending: list[dict[str, int]], sources: Sequence[FrameSource], output: Path
+) -> None:
+    """Of frames that no worker lived to tell of, the file tells; and what killed workers left half written goes."""
+    if outcome.completed + len(outcome.errors) < len(pending):
+        outcome.completed = 0
+        for row in pending:
+            source, index = sources[row["source"]], row["index"]
+            if depth_file(output, source, index).is_file():
+                outcome.completed += 1
+            else:
+                outcome.errors.setdefault(
+                    f"{source.name}/{source.names[index]}", f"its worker died {RETRIES + 1} times, at it or before it"
+                )
+    for source in sources:
+        for path in (output / source.name / "depth").rglob(".*.partial.png"):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _cluster(workers: Workers) -> Iterator[None]:
+    """The cluster this process is connected to already; else that of the address; else one of its own."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if workers.address is None:
+        processors = workers.threads * (workers.count or max(1, (os.cpu_count() or 1) // workers.threads))
+        own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        ray.init("local", num_cpus=processors, **own, **quiet)
+    else:
+        ray.init(workers.address, **quiet)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _room(workers: Workers) -> int:
+    """How many workers to start: Ray would wait for ever for what the cluster does not have."""
+    import ray
+
+    has = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    room = int(has.get("CPU", 0) // workers.threads)
+    if workers.gpus:
+        room = min(room, int(has.get("GPU", 0) / workers.gpus + 1e-6))
+    if room < (workers.count or 1):
+        raise ValueError(
+            f"expected room for {workers.count or 1} workers with {workers.threads} threads and {workers.gpus:g} GPUs "
+            f"each, got {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs in the cluster; ask for less"
+        )
+    return workers.count or room

@@ -1,0 +1,88 @@
+"""``kbnet complete-many``: dense depth of many sequences, on all cores or several machines."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from kbnet.cli.arguments import Device, Folder, OptionalPreset, Precision, Sources, SparseDepth, Weights
+
+if TYPE_CHECKING:
+    from kbnet.bulk import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Complete many sequences and lists to dense depth, in several processes, on one machine or more.
+
+    Example:  kbnet complete-many data/rooms/* --output OUT
+
+    Depth is written to OUT/<source>/depth/<name>.png, as kbnet complete writes it to the folder OUT/<source>. Frames
+    whose files exist are skipped: a run that was cut off goes on when it is started again. A frame that cannot be
+    completed stops no other; such frames are counted at the end, with the exit code 2.
+    """
+
+    sources: Sources
+    """Sequence folders, or .csv lists of frames; each of another name."""
+    output: Folder
+    """Folder for the results."""
+    sparse_depth: SparseDepth = None
+    """Folder in every sequence, or column of every list (default: sparse_depth)."""
+    weights: Weights = "indoor"
+    """Bundled or local weights by name (kbnet weights list), .safetensors file, or published .pth (with --preset)."""
+    preset: OptionalPreset = None
+    """Architecture of a published .pth."""
+    workers: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """Processes that complete frames (default: as many as there is room for)."""
+    threads: int = 1
+    """Threads of each."""
+    gpus: float = 0.0
+    """GPUs of each; 0.25 lets four share one."""
+    address: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT|auto", help_behavior_hint="")] = None
+    """A running Ray cluster whose machines see the same files; else one is started here for this run."""
+    device: Device = "auto"
+    """Where each computes: auto, cpu, cuda."""
+    precision: Precision = "auto"
+    """Number format of the network's convolutions; auto is float32."""
+
+    def run(self) -> None:
+        """Complete what is not done yet."""
+        from kbnet.bulk import Workers, complete_many
+        from kbnet.cli.progress import frame_progress
+        from kbnet.completion import DepthCompleter
+        from kbnet.data.frame_source import open_frames
+        from kbnet.network.weights import load_network
+
+        if not self.sources:
+            raise ValueError("expected at least one sequence folder or list, got none; see kbnet complete-many --help")
+        sources = [open_frames(path, sparse_depth=self.sparse_depth or "sparse_depth") for path in self.sources]
+        network = load_network(self.weights, preset=self.preset)
+        make = partial(DepthCompleter, network, device=self.device, precision=self.precision)
+        workers = Workers(self.workers, self.threads, self.gpus, self.address)
+        with frame_progress() as progress:
+            bar = progress.add_task("completing", total=None)
+
+            def show(outcome: Outcome) -> None:
+                done = outcome.completed + len(outcome.errors)
+                progress.update(bar, completed=done, total=outcome.frames - outcome.skipped)
+
+            outcome = complete_many(sources, self.output, make, workers, on_frame=show)
+        _tell(outcome, self.output)
+
+
+def _tell(outcome: Outcome, output: Path) -> None:
+    for text, frames in outcome.warnings.items():
+        warnings.warn(f"{text} ({len(frames)} frames, first {frames[0]})", stacklevel=2)
+    skipped = f"; skipped {outcome.skipped} that were done" if outcome.skipped else ""
+    print(f"completed {outcome.completed} of {outcome.frames} frames in {output}{skipped}")
+    if outcome.errors:
+        first, error = next(iter(outcome.errors.items()))
+        raise ValueError(
+            f"{len(outcome.errors)} of {outcome.frames} frames could not be completed, first {first}: {error}; "
+            "correct them, then run the same command again"
+        )

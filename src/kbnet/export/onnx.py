@@ -1,0 +1,123 @@
+"""ONNX: any size and batch, intrinsics an input, standard operators only.
+
+Written by torch's exporter of TorchScript graphs. The newer one, by ``torch.export``, gives the same numbers here and
+takes thirty times as long (0.9 s and 30 s for a full-size network), which every start of an engine would pay; it also
+needs onnxscript.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from kbnet.atomic import atomic_path
+from kbnet.export.description import OUTPUT, describe, input_names
+from kbnet.export.parity import Parity, Run, check_parity, measure_parity
+from kbnet.frame import Frame
+from kbnet.network.config import KBNetConfig
+from kbnet.network.kbnet import KBNet
+
+OPSET = 17
+"""Read by ONNX Runtime from 1.13 and TensorRT from 8.5 on."""
+
+Sizes = Literal["any", "multiples of 32"]
+"""Images that a graph is exact for.
+
+Where every size halves evenly, up-convolutions are cheaper (see `network.decoder`), and a graph cannot choose.
+"""
+
+_TRACED: dict[Sizes, tuple[int, int]] = {"any": (33, 65), "multiples of 32": (64, 96)}
+"""Height and width that the graph is recorded at: odd at every level, or even at every level."""
+
+
+def onnx_model(network: KBNet, *, sizes: Sizes = "any") -> bytes:
+    """Convert a network.
+
+    Args:
+        network: any; its BatchNorms are folded in a copy.
+        sizes: what the graph must be exact for.
+
+    Returns:
+        A serialised ONNX model. Inputs are those of `KBNet.forward` by name, float32, dimensions ``batch``, ``height``
+        and ``width`` free; the output is ``depth``, (batch, 1, height, width), metres.
+
+    Raises:
+        ModuleNotFoundError: onnx is not installed.
+    """
+    ready = inference_copy(network)
+    names = input_names(network.config)
+    image = {0: "batch", 2: "height", 3: "width"}
+    axes = {name: {0: "batch"} if name == "intrinsics" else image for name in [*names, OUTPUT]}
+    model = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # that sizes are traced, and that there is a newer exporter
+        torch.onnx.export(
+            ready,
+            example_inputs(network.config, *_TRACED[sizes]),
+            model,  # type: ignore[arg-type, unused-ignore] -- takes any binary file
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=names,
+            output_names=[OUTPUT],
+            dynamic_axes=axes,
+        )
+    return model.getvalue()
+
+
+def export_onnx(network: KBNet, path: Path, frames: list[Frame], *, origin: Mapping[str, str]) -> Parity:
+    """Write ``path``, after ONNX Runtime gave the network's depth with it.
+
+    Args:
+        network: what to export.
+        path: an ``.onnx`` file, which appears whole and checked or not at all.
+        frames: what to compare on.
+        origin: of the weights, by any keys.
+
+    Raises:
+        ValueError: the depth differs.
+        ModuleNotFoundError: onnx or onnxruntime is not installed.
+    """
+    import onnx
+
+    model = onnx.load_from_string(onnx_model(network))
+    model.producer_name = "kbnet"
+    onnx.helper.set_model_props(model, describe(network.config, origin))
+    onnx.checker.check_model(model, full_check=True)
+    with atomic_path(path) as temporary:
+        onnx.save(model, str(temporary))
+        parity = measure_parity(_run_file(temporary), inference_copy(network), frames)
+        check_parity(parity)
+    return parity
+
+
+def example_inputs(config: KBNetConfig, height: int, width: int, batch: int = 1) -> tuple[Tensor, ...]:
+    """Inputs of a network at some size, with a depth of 1 m everywhere."""
+    depth = torch.ones(batch, 1, height, width)
+    K = torch.tensor([[width, 0.0, width / 2], [0.0, width, height / 2], [0.0, 0.0, 1.0]]).expand(batch, 3, 3)
+    known = (depth.expand(-1, 3, -1, -1) / 2, depth, depth, K.contiguous())
+    return known if config.scaffold == "none" else (*known, depth)
+
+
+def inference_copy(network: KBNet) -> KBNet:
+    """A copy in float32 on the CPU, in evaluation mode, folded."""
+    return copy.deepcopy(network).to("cpu", torch.float32).eval().fold()
+
+
+def _run_file(path: Path) -> Run:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [each.name for each in session.get_inputs()]
+
+    def run(inputs: tuple[Tensor, ...]) -> Tensor:
+        feeds: dict[str, Any] = {name: x.numpy() for name, x in zip(names, inputs, strict=True)}
+        return torch.from_numpy(session.run(None, feeds)[0])
+
+    return run

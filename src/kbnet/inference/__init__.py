@@ -1,0 +1,1 @@
+"""Ways to run the network: eager or compiled torch, ONNX Runtime, OpenVINO."""

@@ -1,0 +1,114 @@
+"""What runs a network: the engines, their precisions, and which is picked where none is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Protocol, get_args
+
+import torch
+from torch import Tensor
+
+from kbnet.inference import onnxruntime_engine, openvino_engine
+from kbnet.inference.torch_engine import TorchEngine
+from kbnet.network.kbnet import KBNet
+
+EngineName = Literal["auto", "torch", "compiled", "onnxruntime", "openvino"]
+Precision = Literal["auto", "float32", "float16", "bfloat16", "int8"]
+
+TOLERANCE = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.1, "int8": 0.1}
+"""Relative error of depth against eager float32 that a precision keeps: at every pixel, but int8 in the mean.
+
+Measured on real frames with the bundled weights: float32 6e-7, bfloat16 0.7 %; with random weights, which let small
+differences grow, bfloat16 5.4 %.
+
+On a CUDA device torch rounds the inputs of float32 convolutions to 10 bits, as everywhere (TF32); 1e-4 holds there with
+``torch.backends.cudnn.allow_tf32 = False``.
+"""
+
+
+class Engine(Protocol):
+    """A network, ready to run.
+
+    Attributes:
+        name: of the engine, one of :data:`EngineName` but ``auto``.
+        precision: what it computes in, one of :data:`Precision` but ``auto``.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+
+    def __call__(
+        self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
+    ) -> Tensor:
+        """Depth in metres, float32, (B, 1, H, W), on the device of ``image``; inputs as of `KBNet.forward`."""
+        ...
+
+
+def make_engine(
+    network: KBNet, *, engine: EngineName = "auto", device: torch.device, precision: Precision = "auto"
+) -> Engine:
+    """Prepare a copy of a network.
+
+    Args:
+        network: any; stays as it is.
+        engine: ``torch``; ``compiled`` by torch's compiler, which takes minutes at the first frame, again at the first
+            other size, and a C++ compiler; ``onnxruntime`` (float32) or ``openvino`` (on the CPU), which take seconds
+            at the first frame of a size; or ``auto``: the fastest that is installed, see :func:`pick`.
+        device: where to compute.
+        precision: ``auto`` for float32; ``float16`` is for CUDA devices.
+
+    Raises:
+        ModuleNotFoundError: the engine is not installed.
+        ValueError: the engine does not offer the precision on the device.
+    """
+    for value, kind in ((engine, EngineName), (precision, Precision)):
+        if value not in get_args(kind):
+            raise ValueError(f"expected one of {', '.join(get_args(kind))}, got '{value}'")
+    chosen = "float32" if precision == "auto" else precision
+    if chosen == "int8":
+        raise ValueError("int8 needs frames to measure on: make a file with kbnet export, and load that")
+    name = pick(device, chosen) if engine == "auto" else engine
+    if name == "openvino":
+        if device.type != "cpu" or chosen not in ("float32", "bfloat16"):
+            raise ValueError(f"openvino offers float32 and bfloat16 on the CPU, got {chosen} on {device}")
+        return openvino_engine.OpenVinoEngine(network, chosen)
+    if name == "onnxruntime":
+        if chosen != "float32":
+            raise ValueError(f"onnxruntime offers float32, got {chosen}; choose engine='torch' or 'openvino'")
+        return onnxruntime_engine.OnnxRuntimeEngine(network, device)
+    if chosen == "float16" and device.type != "cuda":
+        raise ValueError(f"float16 is for CUDA devices, got {device}; choose bfloat16 or float32")
+    return TorchEngine(network, device, chosen, compiled=name == "compiled")
+
+
+def open_engine(
+    path: Path, *, engine: EngineName = "auto", device: torch.device, precision: Precision = "auto"
+) -> openvino_engine.OpenVinoEngine:
+    """An engine from an OpenVINO ``.xml`` file of ``kbnet export``, the way to int8.
+
+    Raises:
+        ModuleNotFoundError: OpenVINO is not installed.
+        FileNotFoundError: there is no such file.
+        ValueError: kbnet did not export it, or it does not fit engine, device or precision.
+    """
+    if engine not in ("auto", "openvino") or device.type != "cpu":
+        raise ValueError(f"expected engine openvino on the CPU for {path}, got {engine} on {device}")
+    opened = openvino_engine.OpenVinoEngine(path, "bfloat16" if precision == "bfloat16" else "float32")
+    if precision not in ("auto", opened.precision):
+        raise ValueError(f"expected precision auto or {opened.precision} for {path}, got {precision}")
+    return opened
+
+
+def pick(device: torch.device, precision: str) -> EngineName:
+    """The fastest installed engine for a device and precision, by what `kbnet benchmark` measures.
+
+    On the CPU OpenVINO is ahead of ONNX Runtime, and that of torch, whose graph is not fused. Compiled torch is never
+    picked: its first frame takes minutes.
+    """
+    if device.type == "cpu" and precision in ("float32", "bfloat16") and openvino_engine.available():
+        return "openvino"
+    if device.type == "cpu" and precision == "float32" and onnxruntime_engine.available():
+        return "onnxruntime"
+    return "torch"

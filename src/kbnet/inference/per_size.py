@@ -1,0 +1,41 @@
+"""What an engine builds for each size of input, kept for the few used last."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Built = TypeVar("Built")
+Key = TypeVar("Key")
+
+
+class PerSize(Generic[Key, Built]):
+    """Build once for each key; forget the one not used for longest when there are too many.
+
+    Args:
+        build: from a key to what is to be kept.
+        keep: how many.
+
+    Example:
+        >>> built = PerSize(lambda size: print("build", size) or size, keep=1)
+        >>> _ = [built[size] for size in (1, 1, 2, 1)]
+        build 1
+        build 2
+        build 1
+    """
+
+    def __init__(self, build: Callable[[Key], Built], keep: int = 4) -> None:
+        self._build = build
+        self._keep = keep
+        self._built: OrderedDict[Key, Built] = OrderedDict()
+
+    def __getitem__(self, key: Key) -> Built:
+        """What was built for the key, now if need be."""
+        if key not in self._built:
+            built = self._build(key)
+            if len(self._built) >= self._keep:
+                self._built.popitem(last=False)
+            self._built[key] = built
+        self._built.move_to_end(key)
+        return self._built[key]

@@ -1,0 +1,108 @@
+"""Several training processes: how many there are, what one of them that dies looks like, and BatchNorm over all."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+_LOST = ("closed by peer", "reset by peer", "Broken pipe", "Timed out waiting", "remote process exited")
+"""What gloo and NCCL say when another process is gone."""
+
+
+def count_processes(asked: int) -> tuple[int, int]:
+    """Processes on each machine, and machines: from ``torchrun`` where it started this process, else as asked.
+
+    Args:
+        asked: processes to start on this machine where there is no ``torchrun``.
+
+    Raises:
+        ValueError: ``torchrun`` started unequal numbers of processes on its machines.
+    """
+    if not torch.distributed.is_torchelastic_launched():
+        return asked, 1
+    total, here, machines = (int(os.environ[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"))
+    if here * machines != total:
+        raise ValueError(
+            f"expected as many processes on each of {machines} machines, got {here} here and {total} in all; "
+            "start torchrun with the same --nproc-per-node everywhere"
+        )
+    return here, machines
+
+
+def check_devices(device: str, processes: int) -> None:
+    """Make sure that each process on this machine has a GPU of its own, unless they train on the CPU.
+
+    Raises:
+        ValueError: there are fewer GPUs.
+    """
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        return
+    found = torch.cuda.device_count()
+    if found < processes:
+        raise ValueError(f"expected {processes} CUDA devices, found {found}; use --device cpu or fewer --processes")
+
+
+def is_lost_process(error: RuntimeError) -> bool:
+    """Whether an error of a collective operation says that another process is gone."""
+    return isinstance(error, torch.distributed.DistError) or any(words in str(error) for words in _LOST)
+
+
+class JointBatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm that in training normalises by the statistics of the samples of all processes.
+
+    So several processes train what one trains with the joint batch. ``nn.SyncBatchNorm`` does the same on GPUs only.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H, W); every process must come here with the same shape."""
+        if not self.training:
+            return super().forward(input)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        processes = torch.distributed.get_world_size()
+        values = processes * input.numel() // input.shape[1]
+        x = input.float()
+        # Two passes: the mean of squares less the square of the mean has few digits left.
+        mean = _sum_over_processes(x.sum(dim=(0, 2, 3))) / values
+        centred = x - mean[:, None, None]
+        variance = _sum_over_processes(centred.square().sum(dim=(0, 2, 3))) / values
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (values / (values - 1)), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)
+
+
+def join_normalisation(module: nn.Module) -> None:
+    """Let every BatchNorm below ``module`` see the samples of all processes; names and weights stay."""
+    for layer in module.modules():
+        if type(layer) is nn.BatchNorm2d:
+            layer.__class__ = JointBatchNorm2d
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """Every process's loss depends on the sum, so the gradient of each part is the sum of all their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous().clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
+def _sum_over_processes(value: Tensor) -> Tensor:
+    total: Tensor = _SumOverProcesses.apply(value)  # type: ignore[no-untyped-call]
+    return total

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kbnet.data.sequence import Sequence
+from kbnet.export import openvino as kbnet_openvino
+from kbnet.export.openvino import export_openvino
+from kbnet.export.parity import Parity, network_inputs
+from kbnet.frame import Frame
+from kbnet.inference.openvino_engine import OpenVinoEngine
+from kbnet.network.kbnet import KBNet
+
+
+def test_files_give_the_networks_depth_and_carry_its_config(network: KBNet, frame: Frame, tmp_path: Path) -> None:
+    parity = export_openvino(network, tmp_path / "network.xml", [frame], origin={"weights": "small"})
+    assert parity.largest < 1e-4
+    assert {file.name for file in tmp_path.iterdir()} == {"network.xml", "network.bin"}
+    engine = OpenVinoEngine(tmp_path / "network.xml")
+    assert engine.config == network.config
+    assert engine.precision == "float32"
+
+
+def test_int8_is_near_and_says_so(network: KBNet, sequence: Path, frame: Frame, tmp_path: Path) -> None:
+    frames = Sequence(sequence)
+    calibration = (frames.frame(index) for index in range(len(frames)))
+    parity = export_openvino(network, tmp_path / "int8.xml", [frame], origin={}, calibration=calibration)
+    assert 1e-5 < parity.mean < 0.05
+    engine = OpenVinoEngine(tmp_path / "int8.xml")
+    assert engine.precision == "int8"
+    depth = engine(*network_inputs(frame, network.config))
+    assert depth.shape == (1, 1, 44, 70)
+
+
+def test_int8_needs_frames(network: KBNet, frame: Frame, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected frames to calibrate int8 with, got none"):
+        export_openvino(network, tmp_path / "int8.xml", [frame], origin={}, calibration=[])
+    assert not list(tmp_path.iterdir())
+
+
+def test_export_that_differs_leaves_no_file(
+    network: KBNet, frame: Frame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kbnet_openvino, "measure_parity", lambda *_: Parity(0.5, 0.5, ("70x44",)))
+    with pytest.raises(ValueError, match=r"got 0\.5 at 70x44; nothing was written"):
+        export_openvino(network, tmp_path / "network.xml", [frame], origin={})
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,168 @@
+"""Training on several processes under ``torchrun``: the joint batch, and a process that is killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomlkit
+import torch
+from safetensors.torch import load_file
+
+import kbnet
+from kbnet.training.checkpoint import load_state
+from kbnet.training.config import TrainingConfig, to_table
+from kbnet.training.distributed import check_devices, count_processes, is_lost_process
+from kbnet.training.loop import train
+
+MakeConfig = Callable[..., TrainingConfig]
+WriteSequence = Callable[..., Path]
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(kbnet.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+WITHIN_SECONDS = 60
+"""An end that takes longer counts as none."""
+
+
+def start(config: TrainingConfig, file: Path, *, resume: bool = False) -> subprocess.Popen[str]:
+    """``torchrun`` with two processes on this machine, on any free port."""
+    file.write_text(tomlkit.dumps(to_table(config)), encoding="utf-8")
+    source = ["--resume", config.output] if resume else ["--config", file]
+    words = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", 2, "--rdzv-backend", "c10d"]
+    words += ["--rdzv-endpoint", "127.0.0.1:0", "-m", "kbnet", "train", *source]
+    words += ["--schedule.steps", config.schedule.steps]
+    return subprocess.Popen(
+        list(map(str, words)), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def losses(config: TrainingConfig) -> list[dict[str, float]]:
+    """The loss terms of every step, from the log."""
+    lines = (config.output / "train.log").read_text(encoding="utf-8").splitlines()
+    return [
+        {
+            name: float(value)
+            for name, value in re.findall(r"  (\w+) ([\d.]+)", line.partition("  rate")[0])
+            if name != "step"
+        }
+        for line in lines
+        if " total " in line
+    ]
+
+
+@pytest.mark.slow
+def test_two_processes_under_torchrun_train_what_one_does_with_the_joint_batch(
+    write_sequence: WriteSequence, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    """The pose network, whose BatchNorm sees both processes' samples, and the depth network with BatchNorm too."""
+    changes: dict[str, Any] = {
+        "poses": "network",
+        "pose_encoder": "plain",
+        "network": {"normalisation": "batch"},
+        "steps": 4,
+    }
+    # Adam's first step is the sign of the gradient times the rate; a small rate keeps rounding small.
+    changes["schedule"] = {"learning_rates": (1e-5,)}
+    sequence = write_sequence(frames=10)
+    one = make_config(sequence, output="one", batch_size=4, **changes)
+    two = make_config(sequence, output="two", batch_size=2, **changes)
+    process = start(two, tmp_path / "two.toml")
+    train(one)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert said.count("step 4/4") == 1, "one process speaks for both"
+
+    alone, joint = losses(one), losses(two)
+    assert len(alone) == len(joint) == 4
+    for step, (ours, theirs) in enumerate(zip(alone, joint, strict=True)):
+        assert theirs == pytest.approx(ours, rel=1e-3, abs=2e-4), f"step {step + 1}"
+    for name in ("last.safetensors", "pose.safetensors"):
+        theirs = load_file(two.output / name)
+        for key, tensor in load_file(one.output / name).items():
+            torch.testing.assert_close(theirs[key], tensor, rtol=1e-3, atol=1e-4, msg=key)
+
+
+def kill_one(process: subprocess.Popen[str], config: TrainingConfig, rank: int) -> str:
+    """SIGKILL one of the two processes once they have done some steps; what was said till the end."""
+    log = config.output / "train.log"
+    deadline = time.monotonic() + 300
+    while not (log.is_file() and "step 3/" in log.read_text(encoding="utf-8")):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process_of_rank(process.pid, rank), signal.SIGKILL)
+    said, _ = process.communicate(timeout=WITHIN_SECONDS)
+    return said
+
+
+def process_of_rank(agent: int, rank: int) -> int:
+    """The process that ``torchrun`` started with this rank; those that read for it have it too, but not that parent."""
+    children = Path(f"/proc/{agent}/task/{agent}/children").read_text(encoding="ascii").split()
+    ranks = {
+        int(child): f"RANK={rank}".encode() in Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        for child in children
+    }
+    [found] = [child for child, has_rank in ranks.items() if has_rank]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_process_ends_the_run_with_a_message_and_a_state_to_go_on_from(
+    write_sequence: WriteSequence, make_config: MakeConfig, tmp_path: Path, rank: int
+) -> None:
+    config = make_config(write_sequence(frames=10), steps=100_000)
+    process = start(config, tmp_path / "run.toml")
+    said = kill_one(process, config, rank)
+    assert process.returncode == 1
+    assert "kbnet: error: another process of this run is gone, after step" in said
+    assert f"go on with --resume {config.output}" in said
+    stopped_at = load_state(config.output)["step"]
+    assert stopped_at >= 3
+
+    if rank == 1:  # who went on from the state of either is the same
+        return
+    finish = replace(config, schedule=replace(config.schedule, steps=stopped_at + 2))
+    resumed = start(finish, tmp_path / "resumed.toml", resume=True)
+    said, _ = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, said
+    assert load_state(config.output)["step"] == stopped_at + 2
+    unbroken = replace(finish, output=tmp_path / "unbroken", processes=1, batch_size=4)
+    train(unbroken)
+    ours, theirs = (load_file(folder / "last.safetensors") for folder in (config.output, unbroken.output))
+    for key, tensor in theirs.items():
+        torch.testing.assert_close(ours[key], tensor, rtol=1e-2, atol=1e-3, msg=key)
+
+
+def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert count_processes(3) == (3, 1)
+    sizes = {"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "GROUP_WORLD_SIZE": "2"}
+    for name, value in {"TORCHELASTIC_RUN_ID": "first", **sizes}.items():
+        monkeypatch.setenv(name, value)
+    assert count_processes(3) == (4, 2)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "5")
+    with pytest.raises(ValueError, match="as many processes on each of 2 machines, got 5 here and 8 in all"):
+        count_processes(3)
+
+
+def test_each_process_needs_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    check_devices("cpu", 2)
+    check_devices("auto", 1)
+    with pytest.raises(ValueError, match="expected 2 CUDA devices, found 1"):
+        check_devices("auto", 2)
+
+
+def test_a_bug_is_not_taken_for_a_lost_process() -> None:
+    assert not is_lost_process(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert is_lost_process(RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:4711"))
