@@ -18,7 +18,19 @@ PACKAGE = REPOSITORY / "src" / "kbnet"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 EVERYTHING = {
-    *("atomic", "cli", "completion", "data", "datasets", "evaluation", "frame", "geometry", "losses", "metrics"),
+    *(
+        "atomic",
+        "cli",
+        "completion",
+        "data",
+        "datasets",
+        "depth_origin",
+        "evaluation",
+        "frame",
+        "geometry",
+        "losses",
+        "metrics",
+    ),
     *("benchmark", "bulk", "export", "inference", "network", "point_cloud", "report", "reproduction", "summary"),
     "training",
 }
@@ -43,6 +55,7 @@ MAY_IMPORT = {
     "bulk": {"atomic", "completion", "data", "frame"},
     "summary": {"atomic", "metrics"},
     "evaluation": {"atomic", "completion", "data", "frame", "metrics", "summary"},
+    "depth_origin": {"frame", "network", "summary"},
     "reproduction": {"atomic", "completion", "data", "evaluation", "frame", "metrics", "network", "summary"},
     # completion too: validation judges a network as it will be used.
     "training": EVERYTHING - {"cli"},

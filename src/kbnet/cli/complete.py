@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,9 +26,6 @@ if TYPE_CHECKING:
 
     Frames = dict[str, Callable[[], Frame]]
     """How to read each frame, by name."""
-
-RECORD = "made_with.json"
-"""In the folder of results: what its depth was made with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +76,7 @@ class Command:
         source, frames = self._source()
         if self.zip:
             _check_names_for_zip(frames)
-        record, misfit = self._record(frames)
+        origin, misfit = self._origin(frames)
         others = self._others(frames)
         if misfit and (others or not self.overwrite):
             raise ValueError(
@@ -90,7 +85,7 @@ class Command:
             )
         pending = {name: read for name, read in frames.items() if self.overwrite or not self._done(name)}
         if pending:
-            self._complete(pending, record)
+            self._complete(pending, origin)
         counted = f"completed {len(pending)} of {len(frames)} frames in {self.output}"
         skipped = len(frames) - len(pending)
         print(counted + (f"; skipped {skipped} that were done (--overwrite does them again)" if skipped else ""))
@@ -99,59 +94,27 @@ class Command:
 
     def misfit(self) -> str:
         """In what depth in the folder of results is not what this command makes; empty: it is, or there is none."""
-        return self._record(self._source()[1])[1]
+        return self._origin(self._source()[1])[1]
 
-    def _record(self, frames: Frames) -> tuple[dict[str, str | None], str]:
-        """What depth of these frames is made with; and how that differs from what made depth that is there already.
+    def _origin(self, frames: Frames) -> tuple[dict[str, str | None], str]:
+        from kbnet.depth_origin import depth_origin
 
-        Of the sparse points those of one frame stand for all.
-        """
-        from kbnet.network.named_weights import find_weights
-        from kbnet.summary import file_sha256
-
-        present = any((self.output / "depth").rglob("*.png"))
-        recorded = self._recorded() if present else {}
-        frame = recorded.get("frame")
-        if frame is None or frame not in frames:
-            frame = next(iter(frames))
-        points = frames[frame]().sparse_depth
-        record = {
-            "weights": file_sha256(find_weights(self.weights)),
-            "preset": self.preset,
-            "precision": "float32" if self.precision == "auto" else self.precision,
-            "frame": frame,
-            "sparse points": hashlib.sha256(points.tobytes()).hexdigest(),
-        }
-        if recorded.get("frame", frame) != frame:  # a frame of another source, which cannot be compared
-            record |= {key: recorded[key] for key in ("frame", "sparse points")}
-        different = [key for key in record if recorded.get(key) != record[key]]
-        if not present or not different:
-            return record, ""
-        if not recorded:
-            return record, f"of unknown origin, without {RECORD}"
-        return record, f"made with other {' and '.join(different)}"
-
-    def _recorded(self) -> dict[str, str | None]:
-        try:
-            recorded: dict[str, str | None] = json.loads((self.output / RECORD).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return {}
-        return recorded
+        return depth_origin(self.output, frames, weights=self.weights, preset=self.preset, precision=self.precision)
 
     def _others(self, frames: Frames) -> bool:
         """Whether the folder of results holds depth of other frames."""
         return bool(set((self.output / "depth").rglob("*.png")) - {self._files(name)["depth"] for name in frames})
 
-    def _complete(self, pending: Frames, record: dict[str, str | None]) -> None:
+    def _complete(self, pending: Frames, origin: dict[str, str | None]) -> None:
         import kbnet
         from kbnet.cli.progress import frame_progress
-        from kbnet.summary import write_json
+        from kbnet.depth_origin import record_origin, recorded_origin
 
         completer = kbnet.load(self.weights, preset=self.preset, device=self.device, precision=self.precision)
-        if record != self._recorded():
+        if origin != recorded_origin(self.output):
             for name in pending:
                 self._files(name)["depth"].unlink(missing_ok=True)
-            write_json(self.output / RECORD, record)
+            record_origin(self.output, origin)
         empty = []
         with frame_progress() as progress, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "sparse_depth holds no measured point")  # said below, with a name

@@ -14,6 +14,7 @@ from kbnet.cli.arguments import Device, Folder, OptionalPreset, Precision, Sourc
 
 if TYPE_CHECKING:
     from kbnet.bulk import Outcome
+    from kbnet.data.frame_source import FrameSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,8 @@ class Command:
         if not self.sources:
             raise ValueError("expected at least one sequence folder or list, got none; see kbnet complete-many --help")
         sources = [open_frames(path, sparse_depth=self.sparse_depth or "sparse_depth") for path in self.sources]
+        for source in sources:
+            self._check_origin(source)
         network = load_network(self.weights, preset=self.preset)
         make = partial(DepthCompleter, network, device=self.device, precision=self.precision)
         workers = Workers(self.workers, self.threads, self.gpus, self.address)
@@ -73,6 +76,19 @@ class Command:
 
             outcome = complete_many(sources, self.output, make, workers, on_frame=show)
         _tell(outcome, self.output)
+
+    def _check_origin(self, source: FrameSource) -> None:
+        """Record what the depth of a source is made with; depth that something else made must not lie beside it."""
+        from kbnet.depth_origin import depth_origin, record_origin
+
+        folder = self.output / source.name
+        frames = {name: partial(source.frame, index) for index, name in enumerate(source.names)}
+        origin, misfit = depth_origin(
+            folder, frames, weights=self.weights, preset=self.preset, precision=self.precision
+        )
+        if misfit:
+            raise ValueError(f"{folder / 'depth'} holds depth {misfit}; choose another --output")
+        record_origin(folder, origin)
 
 
 def _tell(outcome: Outcome, output: Path) -> None:

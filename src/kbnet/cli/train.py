@@ -88,8 +88,8 @@ def _check_lists(paths: tuple[Path, ...]) -> None:
 
 
 def _is_first_process() -> bool:
-    """Of several processes on a machine, the first one speaks."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    """Of several processes, the first one speaks; torchrun tells each its RANK."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
 def parse(argv: list[str]) -> Command:

@@ -1,0 +1,71 @@
+"""What the depth in a folder of results was made with, so that depth of two networks is never mixed unnoticed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from kbnet.frame import Frame
+from kbnet.network.named_weights import find_weights
+from kbnet.summary import file_sha256, write_json
+
+RECORD = "made_with.json"
+"""In the folder of results: what its depth was made with."""
+
+Origin = dict[str, str | None]
+
+
+def depth_origin(
+    output: Path, frames: Mapping[str, Callable[[], Frame]], *, weights: str, preset: str | None, precision: str
+) -> tuple[Origin, str]:
+    """What depth of these frames is made with; and how that differs from what made depth that is there already.
+
+    Of the sparse points those of one frame stand for all.
+
+    Args:
+        output: folder of results; its depth maps lie in ``depth/``.
+        frames: how to read each frame, by name.
+        weights, preset, precision: as `kbnet.load` takes them.
+
+    Returns:
+        The origin, and the difference in words, empty if there is none, or no depth.
+
+    Raises:
+        FileNotFoundError, ValueError: there are no such weights, or a frame cannot be read.
+    """
+    present = any((output / "depth").rglob("*.png"))
+    recorded = recorded_origin(output) if present else {}
+    frame = recorded.get("frame")
+    if frame is None or frame not in frames:
+        frame = next(iter(frames))
+    origin: Origin = {
+        "weights": file_sha256(find_weights(weights)),
+        "preset": preset,
+        "precision": "float32" if precision == "auto" else precision,
+        "frame": frame,
+        "sparse points": hashlib.sha256(frames[frame]().sparse_depth.tobytes()).hexdigest(),
+    }
+    if recorded.get("frame", frame) != frame:  # a frame of another source, which cannot be compared
+        origin |= {key: recorded[key] for key in ("frame", "sparse points")}
+    different = [key for key in origin if recorded.get(key) != origin[key]]
+    if not present or not different:
+        return origin, ""
+    if not recorded:
+        return origin, f"of unknown origin, without {RECORD}"
+    return origin, f"made with other {' and '.join(different)}"
+
+
+def recorded_origin(output: Path) -> Origin:
+    """What is recorded in a folder of results; empty if nothing is, or nothing that can be read."""
+    try:
+        recorded: Origin = json.loads((output / RECORD).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return recorded
+
+
+def record_origin(output: Path, origin: Origin) -> None:
+    """Record what the depth in a folder of results is made with."""
+    write_json(output / RECORD, origin)
