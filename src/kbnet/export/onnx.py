@@ -61,7 +61,7 @@ def onnx_model(network: KBNet, *, sizes: Sizes = "any") -> bytes:
         torch.onnx.export(
             ready,
             example_inputs(network.config, *_TRACED[sizes]),
-            model,  # type: ignore[arg-type, unused-ignore] -- takes any binary file
+            model,  # type: ignore[arg-type, unused-ignore]  # any binary file will do
             dynamo=False,
             opset_version=OPSET,
             input_names=names,
