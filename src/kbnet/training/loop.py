@@ -167,9 +167,8 @@ class Run:
             self.monitor.close()
 
     def _kept(self) -> str:
-        if self.saved_step is None:
-            return "nothing was saved yet"
-        return f"the last saved state, of step {self.saved_step}, is kept"
+        step = self.saved_step
+        return "nothing was saved yet" if step is None else f"the last saved state, of step {step}, is kept"
 
     def _readable_batches(self) -> Iterator[TripletBatch]:
         """The batches; a file that cannot be read costs no step that was done."""
