@@ -105,11 +105,7 @@ def complete_many(
         ModuleNotFoundError: Ray is not installed.
     """
     workers, output = workers or Workers(), Path(output).absolute()
-    if len({source.name for source in sources}) < len(sources):
-        raise ValueError(
-            f"expected another name for each source, got {', '.join(source.name for source in sources)}; "
-            "complete those of one name into different outputs"
-        )
+    check_distinct(sources)
     outcome = Outcome(frames=sum(map(len, sources)))
     pending = [
         {"source": number, "index": index}
@@ -125,6 +121,15 @@ def complete_many(
                 on_frame(outcome)
         _account_for_all(outcome, pending, sources, output)
     return outcome
+
+
+def check_distinct(sources: Sequence[FrameSource]) -> None:
+    """Raise ValueError if two sources have one name: their depth would go to one folder."""
+    if len({source.name for source in sources}) < len(sources):
+        raise ValueError(
+            f"expected another name for each source, got {', '.join(source.name for source in sources)}; "
+            "complete those of one name into different outputs"
+        )
 
 
 class FrameTask:

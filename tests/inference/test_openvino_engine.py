@@ -71,13 +71,13 @@ def test_engine_that_is_not_installed_names_the_extra(monkeypatch: pytest.Monkey
 
 
 def test_file_without_its_other_half_is_named(tmp_path: Path) -> None:
-    (tmp_path / "network.xml").write_text("<net/>")
+    (tmp_path / "network.xml").write_text("<net")
     with pytest.raises(FileNotFoundError, match=r"with its \.bin beside it, but there is no .*network\.bin"):
         OpenVinoEngine(tmp_path / "network.xml")
 
 
 def test_file_that_is_damaged_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "network.xml").write_text("<net/>")
+    (tmp_path / "network.xml").write_text("<net")
     (tmp_path / "network.bin").write_bytes(b"")
     with pytest.raises(ValueError, match=r"cannot be read \(.*\); export it again") as raised:
         OpenVinoEngine(tmp_path / "network.xml")

@@ -53,7 +53,7 @@ class Command:
 
     def run(self) -> None:
         """Complete what is not done yet."""
-        from kbnet.bulk import Workers, complete_many
+        from kbnet.bulk import Workers, check_distinct, complete_many
         from kbnet.cli.progress import frame_progress
         from kbnet.completion import DepthCompleter
         from kbnet.data.frame_source import open_frames
@@ -62,11 +62,12 @@ class Command:
         if not self.sources:
             raise ValueError("expected at least one sequence folder or list, got none; see kbnet complete-many --help")
         sources = [open_frames(path, sparse_depth=self.sparse_depth or "sparse_depth") for path in self.sources]
-        for source in sources:
-            self._check_origin(source)
         network = load_network(self.weights, preset=self.preset)
         make = partial(DepthCompleter, network, device=self.device, precision=self.precision)
         workers = Workers(self.workers, self.threads, self.gpus, self.address)
+        check_distinct(sources)
+        for source in sources:
+            self._check_origin(source)
         with frame_progress() as progress:
             bar = progress.add_task("completing", total=None)
 

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 from kbnet.export.description import describe, input_names
 from kbnet.export.onnx import Sizes, inference_copy, onnx_model
 from kbnet.export.parity import Parity, Run, check_parity, measure_parity, network_inputs
+from kbnet.export.signal_stack import signal_stack_kept
 from kbnet.frame import Frame
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
@@ -40,6 +41,18 @@ INFO = "kbnet"
 """The part of the file's runtime information that holds the text of `kbnet.export.description`."""
 
 
+def read_model(framework: Literal["onnx", "ir"], source: Any) -> Any:
+    """An ``openvino.Model`` from a path or an open file of a known format.
+
+    ``Core.read_model`` asks every reader whether the file is its own; that of TensorFlow brings a protobuf along which
+    crashes the one of TensorBoard later.
+    """
+    from openvino.frontend import FrontEndManager
+
+    reader = FrontEndManager().load_by_framework(framework)
+    return reader.convert(reader.load(source))
+
+
 def openvino_model(network: KBNet, *, sizes: Sizes = "any") -> Any:
     """Convert a network, in memory, through ONNX.
 
@@ -53,9 +66,7 @@ def openvino_model(network: KBNet, *, sizes: Sizes = "any") -> Any:
     Raises:
         ModuleNotFoundError: onnx or openvino is not installed.
     """
-    import openvino
-
-    return openvino.Core().read_model(onnx_model(network, sizes=sizes))
+    return read_model("onnx", io.BytesIO(onnx_model(network, sizes=sizes)))
 
 
 def quantise(model: Any, config: KBNetConfig, frames: Iterable[Frame]) -> Any:
@@ -84,7 +95,7 @@ def quantise(model: Any, config: KBNetConfig, frames: Iterable[Frame]) -> Any:
     nncf.set_log_level(logging.ERROR)
     computed = [each for each in model.get_ops() if each.get_type_name() not in ("Constant", "Parameter", "Result")]
     in_float = [name for name in (each.get_friendly_name() for each in computed) if not re.match(QUANTISED, name)]
-    with redirect_stdout(io.StringIO()):  # its progress bars
+    with signal_stack_kept(), redirect_stdout(io.StringIO()):  # its progress bars
         return nncf.quantize(
             model,
             nncf.Dataset(samples),
@@ -142,7 +153,8 @@ def export_openvino(
 def _run_file(path: Path) -> Run:
     import openvino
 
-    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    with signal_stack_kept():
+        compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(inputs: tuple[Tensor, ...]) -> Tensor:
         return torch.from_numpy(compiled([x.numpy() for x in inputs])[0])

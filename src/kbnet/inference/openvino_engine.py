@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from kbnet.export.description import input_names, read_config
-from kbnet.export.openvino import INFO, openvino_model
+from kbnet.export.openvino import INFO, openvino_model, read_model
+from kbnet.export.signal_stack import signal_stack_kept
 from kbnet.inference.onnxruntime_engine import sizes_of
 from kbnet.inference.per_size import PerSize
 from kbnet.network.config import KBNetConfig
@@ -96,7 +97,8 @@ class OpenVinoEngine:
         try:
             # With a fixed size, what follows from it, such as the viewing rays' grid, is computed once.
             sized.reshape(shapes)
-            return openvino.Core().compile_model(sized, "CPU", options).create_infer_request()
+            with signal_stack_kept():
+                return openvino.Core().compile_model(sized, "CPU", options).create_infer_request()
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise ValueError(
@@ -112,13 +114,11 @@ def read_exported(path: Path) -> Any:
         FileNotFoundError: one of the two is missing.
         ValueError: they cannot be read.
     """
-    import openvino
-
     for part in (path, path.with_suffix(".bin")):
         if not part.is_file():
             raise FileNotFoundError(f"expected an OpenVINO .xml with its .bin beside it, but there is no {part}")
     try:
-        return openvino.Core().read_model(path)
+        return read_model("ir", str(path))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"expected an OpenVINO file, but {path} cannot be read ({reason}); export it again") from error
