@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from kbnet.frame import Frame
     from kbnet.network.kbnet import KBNet
 
-SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
 
 Source = Annotated[Path | None, tyro.conf.arg(metavar="SEQUENCE|LIST.csv", help_behavior_hint="")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Write a network as ONNX, OpenVINO or a compiled torch package, checked against the original.
+    """Write a network as ONNX or OpenVINO, checked against the original.
 
     The file takes images of any size and batch, with image, sparse depth, validity, intrinsics and, where the network
     has one, scaffold as inputs; it says inside how to make them. See docs/export.md and examples/onnx_depth.py.
@@ -31,11 +31,10 @@ class Command:
     weights: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="WEIGHTS")]
     """Bundled or local weights by name (kbnet weights list), a .safetensors file, or a published .pth (with --preset).
     """
-    format: Literal["onnx", "openvino", "torch"]
-    """onnx: for ONNX Runtime, TensorRT and others. openvino: an .xml and a .bin. torch: a .pt2, compiled for this CPU.
-    """
+    format: Literal["onnx", "openvino"]
+    """onnx: for ONNX Runtime, TensorRT and others. openvino: an .xml and a .bin."""
     output: Annotated[Path, tyro.conf.arg(metavar="FILE")]
-    """What to write: .onnx, .xml or .pt2."""
+    """What to write: .onnx or .xml."""
     precision: Literal["float32", "int8"] = "float32"
     """int8 is for openvino, and needs --calibration. bfloat16 needs no file of its own: it is chosen where it runs."""
     calibration: Source = None
@@ -79,10 +78,6 @@ class Command:
             from kbnet.export.onnx import export_onnx
 
             return export_onnx(network, self.output, frames, origin=origin)
-        if self.format == "torch":
-            from kbnet.export.torch_package import export_torch_package
-
-            return export_torch_package(network, self.output, frames, origin=origin)
         from kbnet.export.openvino import CALIBRATION_FRAMES, export_openvino
         from kbnet.export.parity import spread_frames
 

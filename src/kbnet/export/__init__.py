@@ -1,1 +1,1 @@
-"""The network as files other programs run: ONNX, OpenVINO, a compiled torch package."""
+"""The network as files other programs run: ONNX, OpenVINO."""
