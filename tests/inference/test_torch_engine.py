@@ -51,16 +51,13 @@ def test_the_network_that_is_given_stays_as_it_is(network: KBNet, make_inputs: C
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["published"], indirect=True)
 @torch.no_grad()
-def test_compiled_for_one_size_and_then_for_any(network: KBNet, make_inputs: Callable[..., Any]) -> None:
+def test_compiled_gives_the_same_depth_at_a_second_size_too(network: KBNet, make_inputs: Callable[..., Any]) -> None:
     torch._dynamo.reset()
     engine = TorchEngine(network, CPU, "float32", compiled=True)
     assert engine.name == "compiled"
-    compilations = []
-    for size in ((64, 64), (64, 96), (128, 96), (96, 160)):
+    for size in ((64, 64), (64, 96)):
         inputs = make_inputs(1, *size)
         torch.testing.assert_close(engine(*inputs), network(*inputs), rtol=TOLERANCE["float32"], atol=0)
-        compilations.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
-    assert compilations[-1] == compilations[1]
     torch._dynamo.reset()
 
 

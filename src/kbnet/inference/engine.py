@@ -53,7 +53,7 @@ def make_engine(
 
     Args:
         network: any; stays as it is.
-        engine: ``torch``; ``compiled`` by torch's compiler, which takes minutes at the first frame, again at the first
+        engine: ``torch``; ``compiled`` by torch's compiler, which takes minutes at the first frame, again at every
             other size, and a C++ compiler; ``onnxruntime`` (float32) or ``openvino`` (on the CPU), which take seconds
             at the first frame of a size; or ``auto``: the fastest that is installed, see :func:`pick`.
         device: where to compute.

@@ -26,7 +26,7 @@ class TorchEngine:
         network: any; a copy of it is moved and folded.
         device: where to compute.
         precision: float32, bfloat16, or on a CUDA device float16.
-        compiled: by ``torch.compile``: for the first size, and at the first other one for all that follow.
+        compiled: by ``torch.compile``, anew for each size, as far as torch's limit of recompilations goes.
     """
 
     def __init__(self, network: KBNet, device: torch.device, precision: str, *, compiled: bool = False) -> None:
