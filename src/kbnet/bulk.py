@@ -115,7 +115,8 @@ def complete_many(
     ]
     outcome.skipped = outcome.frames - len(pending)
     if pending:
-        with _cluster(workers):
+        with warnings.catch_warnings(), _cluster(workers):
+            warnings.filterwarnings("ignore", module=r"ray\.")  # its own deprecated settings, which nobody here set
             for row in _results(pending, list(sources), output, make_completer, workers):
                 _count(outcome, row)
                 on_frame(outcome)
