@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "bulk": {"atomic", "completion", "data", "frame"},
     "summary": {"atomic", "metrics"},
     "evaluation": {"atomic", "completion", "data", "frame", "metrics", "summary"},
-    "depth_origin": {"frame", "network", "summary"},
+    "depth_origin": {"frame", "summary"},
     "reproduction": {"atomic", "completion", "data", "evaluation", "frame", "metrics", "network", "summary"},
     # completion too: validation judges a network as it will be used.
     "training": EVERYTHING - {"cli"},

@@ -7,9 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from kbnet.frame import Frame
-from kbnet.network.named_weights import find_weights
-from kbnet.summary import file_sha256, write_json
+from kbnet.frame import FloatArray, Frame
+from kbnet.summary import write_json
 
 RECORD = "made_with.json"
 """In the folder of results: what its depth was made with."""
@@ -18,7 +17,7 @@ Origin = dict[str, str | None]
 
 
 def depth_origin(
-    output: Path, frames: Mapping[str, Callable[[], Frame]], *, weights: str, preset: str | None, precision: str
+    output: Path, frames: Mapping[str, Callable[[], Frame]], *, weights_sha256: str, preset: str | None, precision: str
 ) -> tuple[Origin, str]:
     """What depth of these frames is made with; and how that differs from what made depth that is there already.
 
@@ -27,25 +26,24 @@ def depth_origin(
     Args:
         output: folder of results; its depth maps lie in ``depth/``.
         frames: how to read each frame, by name.
-        weights, preset, precision: as `kbnet.load` takes them.
+        weights_sha256: of the weights file.
+        preset, precision: as `kbnet.load` takes them.
 
     Returns:
         The origin, and the difference in words, empty if there is none, or no depth.
 
     Raises:
-        FileNotFoundError, ValueError: there are no such weights, or a frame cannot be read.
+        FileNotFoundError, ValueError: no frame can be read.
     """
     present = any((output / "depth").rglob("*.png"))
     recorded = recorded_origin(output) if present else {}
-    frame = recorded.get("frame")
-    if frame is None or frame not in frames:
-        frame = next(iter(frames))
+    frame, points = _first_points(frames, recorded.get("frame"))
     origin: Origin = {
-        "weights": file_sha256(find_weights(weights)),
+        "weights": weights_sha256,
         "preset": preset,
         "precision": "float32" if precision == "auto" else precision,
         "frame": frame,
-        "sparse points": hashlib.sha256(frames[frame]().sparse_depth.tobytes()).hexdigest(),
+        "sparse points": hashlib.sha256(points.tobytes()).hexdigest(),
     }
     if recorded.get("frame", frame) != frame:  # a frame of another source, which cannot be compared
         origin |= {key: recorded[key] for key in ("frame", "sparse points")}
@@ -55,6 +53,19 @@ def depth_origin(
     if not recorded:
         return origin, f"of unknown origin, without {RECORD}"
     return origin, f"made with other {' and '.join(different)}"
+
+
+def _first_points(frames: Mapping[str, Callable[[], Frame]], preferred: str | None) -> tuple[str, FloatArray]:
+    """The first frame that can be read, and its points: one that cannot is told of when its turn comes."""
+    failure: OSError | ValueError | None = None
+    for name in [*([preferred] if preferred in frames else []), *frames]:
+        assert name is not None
+        try:
+            return name, frames[name]().sparse_depth
+        except (OSError, ValueError) as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
 
 
 def recorded_origin(output: Path) -> Origin:

@@ -98,8 +98,11 @@ class Command:
 
     def _origin(self, frames: Frames) -> tuple[dict[str, str | None], str]:
         from kbnet.depth_origin import depth_origin
+        from kbnet.network.named_weights import find_weights
+        from kbnet.summary import file_sha256
 
-        return depth_origin(self.output, frames, weights=self.weights, preset=self.preset, precision=self.precision)
+        digest = file_sha256(find_weights(self.weights))
+        return depth_origin(self.output, frames, weights_sha256=digest, preset=self.preset, precision=self.precision)
 
     def _others(self, frames: Frames) -> bool:
         """Whether the folder of results holds depth of other frames."""

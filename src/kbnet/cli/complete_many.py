@@ -57,7 +57,9 @@ class Command:
         from kbnet.cli.progress import frame_progress
         from kbnet.completion import DepthCompleter
         from kbnet.data.frame_source import open_frames
+        from kbnet.network.named_weights import find_weights
         from kbnet.network.weights import load_network
+        from kbnet.summary import file_sha256
 
         if not self.sources:
             raise ValueError("expected at least one sequence folder or list, got none; see kbnet complete-many --help")
@@ -66,8 +68,9 @@ class Command:
         make = partial(DepthCompleter, network, device=self.device, precision=self.precision)
         workers = Workers(self.workers, self.threads, self.gpus, self.address)
         check_distinct(sources)
+        digest = file_sha256(find_weights(self.weights))
         for source in sources:
-            self._check_origin(source)
+            self._check_origin(source, digest)
         with frame_progress() as progress:
             bar = progress.add_task("completing", total=None)
 
@@ -78,14 +81,14 @@ class Command:
             outcome = complete_many(sources, self.output, make, workers, on_frame=show)
         _tell(outcome, self.output)
 
-    def _check_origin(self, source: FrameSource) -> None:
+    def _check_origin(self, source: FrameSource, weights_sha256: str) -> None:
         """Record what the depth of a source is made with; depth that something else made must not lie beside it."""
         from kbnet.depth_origin import depth_origin, record_origin
 
         folder = self.output / source.name
         frames = {name: partial(source.frame, index) for index, name in enumerate(source.names)}
         origin, misfit = depth_origin(
-            folder, frames, weights=self.weights, preset=self.preset, precision=self.precision
+            folder, frames, weights_sha256=weights_sha256, preset=self.preset, precision=self.precision
         )
         if misfit:
             raise ValueError(f"{folder / 'depth'} holds depth {misfit}; choose another --output")
