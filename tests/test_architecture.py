@@ -50,7 +50,8 @@ MAY_IMPORT = {
     "export": {"atomic", "data", "frame", "geometry", "network"},
     "completion": {"data", "frame", "geometry", "inference", "network"},
     "benchmark": {
-        *("atomic", "completion", "data", "export", "frame", "inference", "losses", "network", "training"),
+        *("atomic", "completion", "data", "evaluation", "export", "frame", "inference", "losses", "metrics", "network"),
+        *("summary", "training"),
     },
     "bulk": {"atomic", "completion", "data", "frame"},
     "summary": {"atomic", "metrics"},

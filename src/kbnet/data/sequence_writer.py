@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -25,18 +25,26 @@ class SequenceWriter:
         (folder / "image").mkdir(parents=True)
         np.savetxt(folder / "K.txt", intrinsics, fmt="%.6f")
 
-    def add(self, frame: Frame, T_world_camera: NDArray[np.float64] | None = None) -> None:
+    def add(
+        self,
+        frame: Frame,
+        T_world_camera: NDArray[np.float64] | None = None,
+        *,
+        sparse_depths: Mapping[str, FloatArray] | None = None,
+    ) -> None:
         """Write one frame under its name: image, sparse depth, and the ground truth and pose it has.
 
         Args:
             frame: what to write; depth is rounded to 1/256 m.
             T_world_camera: camera to world, (4, 4), metres; stored as 3x4.
+            sparse_depths: further sparse depth of the frame, (H, W), metres, by the name of its folder.
 
         Raises:
             ValueError: the pose is not rigid, or a depth is more than 255.996 m.
         """
         Image.fromarray(frame.image).save(self._folder / "image" / f"{frame.name}.png")
-        write_depth_png(self._folder / "sparse_depth" / f"{frame.name}.png", frame.sparse_depth)
+        for name, points in {"sparse_depth": frame.sparse_depth, **(sparse_depths or {})}.items():
+            write_depth_png(self._folder / name / f"{frame.name}.png", points)
         if frame.ground_truth is not None:
             write_depth_png(self._folder / "ground_truth" / f"{frame.name}.png", frame.ground_truth)
         if T_world_camera is not None:
