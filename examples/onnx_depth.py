@@ -9,6 +9,7 @@ the points, for which scipy is imported; a network without both (as published) n
 
 import argparse
 import json
+import sys
 
 import numpy as np
 import onnxruntime
@@ -28,6 +29,12 @@ def main():
     image = np.asarray(Image.open(files.image).convert("RGB"))
     sparse_depth = np.asarray(Image.open(files.sparse_depth)).astype(np.float32) / DEPTH_UNITS_A_METRE
     K = np.loadtxt(files.intrinsics, dtype=np.float32).reshape(3, 3)
+    if expected.get("sizes") == "multiples-of-32" and any(length % 32 for length in image.shape[:2]):
+        height, width = image.shape[:2]
+        sys.exit(
+            f"{files.network} takes widths and heights that are multiples of 32, {files.image} is {width}x{height}; "
+            "crop image and depth (and subtract the offset from cx and cy), or export with --sizes any"
+        )
 
     (depth,) = session.run(["depth"], prepare(image, sparse_depth, K, expected))
     stored = np.clip(np.round(depth[0, 0] * DEPTH_UNITS_A_METRE), 0, 65535).astype(np.uint16)

@@ -25,6 +25,7 @@ EVERYTHING = {
         "data",
         "datasets",
         "depth_origin",
+        "environment",
         "evaluation",
         "frame",
         "geometry",
@@ -37,6 +38,7 @@ EVERYTHING = {
 
 MAY_IMPORT = {
     "atomic": set(),
+    "environment": set(),
     "frame": set(),
     "metrics": set(),
     "geometry": set(),
@@ -50,13 +52,13 @@ MAY_IMPORT = {
     "export": {"atomic", "data", "frame", "geometry", "network"},
     "completion": {"data", "frame", "geometry", "inference", "network"},
     "benchmark": {
-        *("atomic", "completion", "data", "evaluation", "export", "frame", "inference", "losses", "metrics", "network"),
-        *("summary", "training"),
+        *("atomic", "completion", "data", "environment", "evaluation", "export", "frame", "inference", "losses"),
+        *("metrics", "network", "summary", "training"),
     },
-    "bulk": {"atomic", "completion", "data", "frame"},
-    "summary": {"atomic", "metrics"},
-    "evaluation": {"atomic", "completion", "data", "frame", "metrics", "summary"},
-    "depth_origin": {"frame", "summary"},
+    "bulk": {"data", "frame"},
+    "summary": {"atomic", "environment", "metrics"},
+    "evaluation": {"atomic", "completion", "data", "frame", "inference", "metrics", "summary"},
+    "depth_origin": {"frame", "inference", "summary"},
     "reproduction": {"atomic", "completion", "data", "evaluation", "frame", "metrics", "network", "summary"},
     # completion too: validation judges a network as it will be used.
     "training": EVERYTHING - {"cli"},

@@ -28,7 +28,7 @@ from kbnet.network.weights import load_network, save_network
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(BENCHMARKS.glob("*.sh"))
-COMMANDS = ("accuracy", "bundle_weights", "pack_data", "robustness")
+COMMANDS = ("accuracy", "bulk_cost", "bundle_weights", "pack_data", "robustness")
 SMALL: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
 
 Load = Callable[[str], Any]

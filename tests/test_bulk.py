@@ -15,10 +15,11 @@ import torch
 from PIL import Image
 
 from kbnet import bulk
-from kbnet.bulk import Outcome, Workers, complete_many, depth_file
+from kbnet.bulk import Outcome, Workers, complete_many
 from kbnet.completion import DepthCompleter
 from kbnet.data.depth_png import write_depth_png
 from kbnet.data.frame_source import FrameSource, open_frames
+from kbnet.data.numbered_frames import NumberedFrames
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
@@ -76,11 +77,12 @@ def completed_here(sources: list[FrameSource], output: Path, network: KBNet) -> 
     completer = DepthCompleter(network)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    for source in sources:
-        for index in range(len(source)):
-            frame = source.frame(index)
-            depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
-            write_depth_png(depth_file(output, source, index), depth)
+    frames = NumberedFrames(sources, output)
+    for number in range(len(frames)):
+        source, index = frames[number]
+        frame = source.frame(index)
+        depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
+        write_depth_png(frames.depth_file(number), depth)
     torch.set_num_threads(threads)
     return files(output)
 
@@ -156,18 +158,18 @@ def test_a_killed_worker_costs_the_frame_it_was_at_and_the_files_equal_those_of_
 def test_frames_that_cannot_be_completed_stop_no_other(
     sources: list[FrameSource], address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A damaged image, a frame without points, and a frame that kills every worker that is given it."""
+    """A damaged image, a frame without points, and a frame that kills every worker: another waits behind it."""
     (tmp_path / "hall" / "image" / "0001.png").write_bytes(b"no image")
     write_depth_png(tmp_path / "room" / "sparse_depth" / "0003.png", np.zeros((40, 48), np.float32))
-    make_deadly(sources[1], 5)
-    monkeypatch.setattr(bulk, "RETRIES", 1)
+    make_deadly(sources[1], 4)
+    monkeypatch.setattr(bulk, "RETRIES", 0)
     network = tiny_network()
     make = dying_completer(network, tmp_path / "diary", deaths=1000)
     outcome = complete_many(sources, tmp_path / "out", make, Workers(2, address=address))
-    assert sorted(outcome.errors) == ["hall/0001", "room/0005"]
+    assert sorted(outcome.errors) == ["hall/0001", "room/0004"]
     assert outcome.completed == FRAMES - 2
     assert "cannot be read" in outcome.errors["hall/0001"]
-    assert "its worker died 2 times" in outcome.errors["room/0005"]
+    assert "its worker died 2 times" in outcome.errors["room/0004"]
     assert list(outcome.warnings.values()) == [["room/0003"]]
 
     outcome = complete_many(sources, tmp_path / "out", partial(DepthCompleter, network), Workers(2, address=address))
@@ -186,8 +188,16 @@ def test_what_the_workers_cannot_have_is_said(sources: list[FrameSource], addres
     assert all("expected a usable device, got 'nonsense'" in error for error in outcome.errors.values())
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere"])
+def test_a_cluster_that_is_not_there_is_said_in_one_line(
+    sources: list[FrameSource], tmp_path: Path, address: str
+) -> None:
+    with pytest.raises(ConnectionError, match=f"^expected a Ray cluster at {address}, got: .*; see to that, then"):
+        complete_many(sources, tmp_path / "out", partial(DepthCompleter, tiny_network()), Workers(1, address=address))
+
+
 def test_sources_of_one_name_are_refused(sources: list[FrameSource], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="another name for each source, got hall, hall"):
+    with pytest.raises(ValueError, match=r"another name for each source, got 'hall' for .*hall and .*hall"):
         complete_many([sources[0], sources[0]], tmp_path / "out", partial(DepthCompleter, tiny_network()))
 
 

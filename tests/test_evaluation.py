@@ -261,7 +261,7 @@ def test_summary_is_strict_json_with_what_it_takes_to_repeat_the_run(tmp_path: P
     write_summary(path, evaluate([_part(1.0)], [_constant(2.0)], limits=VOID), {"weights": "indoor"})
     content = json.loads(path.read_text())
     assert content["settings"] == {"weights": "indoor"}
-    assert set(content["versions"]) == {"python", "kbnet", "torch", "numpy", "scipy"}
+    assert set(content["versions"]) == {"python", "kbnet", "torch", "numpy", "scipy", "onnxruntime", "openvino"}
     assert content["command"]
     assert datetime.fromisoformat(content["finished"]).tzinfo is not None
     assert content["git_commit"] is None or len(content["git_commit"].removesuffix("-dirty")) == 40
@@ -303,7 +303,7 @@ def test_settings_hold_checksums_of_weights_and_lists_and_the_network(tmp_path: 
     for name in ("weights.safetensors", "list.csv"):
         (tmp_path / name).write_bytes(b"abc")
     config = KBNetConfig.preset("kitti", intrinsics_scaling="published")
-    completer: Any = SimpleNamespace(config=config, device="cuda:1", precision="bfloat16")
+    completer: Any = SimpleNamespace(config=config, device="cuda:1", engine="torch", precision="bfloat16")
     settings: Any = run_settings(
         [_part(1.0, name="list", folder=tmp_path / "list.csv"), _part(1.0, name="room")],
         {"kbnet": (tmp_path / "weights.safetensors", completer)},

@@ -82,6 +82,7 @@ class Constant:
 
     config = KBNetConfig()
     device = "cpu"
+    engine = "torch"
     precision = "float32"
 
     def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:

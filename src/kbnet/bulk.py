@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+import socket
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ import numpy as np
 
 from kbnet.data.depth_png import write_depth_png
 from kbnet.data.frame_source import FrameSource
+from kbnet.data.numbered_frames import NumberedFrames
 from kbnet.frame import FloatArray, ImageArray
 
 Completer = Callable[[ImageArray, FloatArray, FloatArray], FloatArray]
@@ -23,10 +26,10 @@ Completer = Callable[[ImageArray, FloatArray, FloatArray], FloatArray]
 
 FRAMES_A_TASK = 64
 """At most; what is queued for a worker at a time, and what runs again, as far as it was not done, if it dies."""
-RETRIES = 3
-"""How often frames whose worker died are given to another one: a frame may be what kills it."""
+RETRIES = 1
+"""How often frames whose worker died are given to another one: first with the others of their task, then each alone."""
 OBJECT_STORE_BYTES = 128 * 2**20
-"""Shared memory of a cluster that is started here. Only names of frames and the weights pass through it."""
+"""Shared memory of a cluster that is started here. Only numbers of frames, their names and the weights pass through."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,10 @@ class Outcome:
     errors: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
 
-
-def depth_file(output: Path, source: FrameSource, index: int) -> Path:
-    """Where the depth of a frame goes: where ``kbnet complete`` with ``output/<source>`` as output puts it."""
-    return output / source.name / "depth" / f"{source.names[index]}.png"
+    @property
+    def untold(self) -> int:
+        """How many frames it says nothing of yet."""
+        return self.frames - self.skipped - self.completed - len(self.errors)
 
 
 def complete_many(
@@ -104,45 +107,47 @@ def complete_many(
         ConnectionError: there is no cluster at the address.
         ModuleNotFoundError: Ray is not installed.
     """
-    workers, output = workers or Workers(), Path(output).absolute()
+    workers = workers or Workers()
     check_distinct(sources)
-    outcome = Outcome(frames=sum(map(len, sources)))
-    pending = [
-        {"source": number, "index": index}
-        for number, source in enumerate(sources)
-        for index in range(len(source))
-        if not depth_file(output, source, index).is_file()
-    ]
-    outcome.skipped = outcome.frames - len(pending)
-    if pending:
-        with warnings.catch_warnings(), _cluster(workers):
-            warnings.filterwarnings("ignore", module=r"ray\.")  # its own deprecated settings, which nobody here set
-            for row in _results(pending, list(sources), output, make_completer, workers):
+    frames = NumberedFrames(sources, Path(output).absolute())
+    pending = frames.without_depth()
+    outcome = Outcome(len(frames), skipped=len(frames) - len(pending))
+    if not pending:
+        return outcome
+    with warnings.catch_warnings(), _cluster(workers):
+        warnings.filterwarnings("ignore", module=r"ray\.")  # its own deprecated settings, which nobody here set
+        for alone in (False, True):
+            for row in _results(frames, pending, make_completer, workers, alone=alone):
                 _count(outcome, row)
                 on_frame(outcome)
-        _account_for_all(outcome, pending, sources, output)
+            pending = _without_word(outcome, pending, frames)
+            if not pending:
+                break
+    outcome.errors |= {frames.name(number): f"its worker died {2 * (RETRIES + 1)} times" for number in pending}
+    frames.remove_half_written()
     return outcome
 
 
 def check_distinct(sources: Sequence[FrameSource]) -> None:
     """Raise ValueError if two sources have one name: their depth would go to one folder."""
-    if len({source.name for source in sources}) < len(sources):
-        raise ValueError(
-            f"expected another name for each source, got {', '.join(source.name for source in sources)}; "
-            "complete those of one name into different outputs"
-        )
+    places: dict[str, Path] = {}
+    for source in sources:
+        if source.name in places:
+            raise ValueError(
+                f"expected another name for each source, got '{source.name}' for {places[source.name]} and "
+                f"{source.folder}; complete those of one name into different outputs"
+            )
+        places[source.name] = source.folder
 
 
 class FrameTask:
     """What one worker does with the frames it is given."""
 
-    def __init__(
-        self, sources: list[FrameSource], output: Path, make_completer: Callable[[], Completer], threads: int
-    ) -> None:
+    def __init__(self, frames: NumberedFrames, make_completer: Callable[[], Completer], threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
-        self._sources, self._output = sources, output
+        self._frames = frames
         self._refusal = ""
         try:
             self._completer = make_completer()
@@ -151,18 +156,18 @@ class FrameTask:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Complete frames one by one; each becomes a row with its name, an error and warnings, one to a line."""
-        places = zip(batch["source"], batch["index"], strict=True)
-        rows = [self._complete(self._sources[number], index) for number, index in places]
+        rows = [self._complete(number) for number in batch["item"]]
         return {name: np.array([row[name] for row in rows], dtype=object) for name in ("frame", "error", "warnings")}
 
-    def _complete(self, source: FrameSource, index: int) -> dict[str, str]:
-        row = {"frame": f"{source.name}/{source.names[index]}", "error": "", "warnings": ""}
-        path = depth_file(self._output, source, index)
+    def _complete(self, number: int) -> dict[str, str]:
+        row = {"frame": self._frames.name(number), "error": "", "warnings": ""}
+        path = self._frames.depth_file(number)
         if self._refusal or path.is_file():  # by the worker that was killed before it could say so
             return row | {"error": self._refusal}
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", UserWarning)
+                source, index = self._frames[number]
                 frame = source.frame(index)
                 write_depth_png(path, self._completer(frame.image, frame.sparse_depth, frame.intrinsics))
             row["warnings"] = "\n".join(str(one.message) for one in caught if one.category is UserWarning)
@@ -177,13 +182,14 @@ def _in_words(error: Exception) -> str:
 
 
 def _results(
-    pending: list[dict[str, int]],
-    sources: list[FrameSource],
-    output: Path,
+    frames: NumberedFrames,
+    pending: list[int],
     make_completer: Callable[[], Completer],
     workers: Workers,
+    *,
+    alone: bool,
 ) -> Iterator[dict[str, str]]:
-    """A row for each frame, as they come."""
+    """A row for each frame, as they come; with ``alone`` no other shares the fate of one that kills its worker."""
     from ray import data
 
     context = data.DataContext.get_current()
@@ -192,15 +198,16 @@ def _results(
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     count = _room(workers)
     # Four tasks a worker at the least, so that none waits long for the last one.
-    frames_a_task = min(FRAMES_A_TASK, math.ceil(len(pending) / (4 * count)))
-    frames = data.from_items(pending, override_num_blocks=math.ceil(len(pending) / frames_a_task))
+    frames_a_task = 1 if alone else min(FRAMES_A_TASK, math.ceil(len(pending) / (4 * count)))
+    numbers = data.from_items(pending, override_num_blocks=math.ceil(len(pending) / frames_a_task))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`ray_remote_args")  # max_task_retries has no other place yet
-        results = frames.map_batches(
+        results = numbers.map_batches(
             FrameTask,
-            fn_constructor_args=(sources, output, make_completer, workers.threads),
+            fn_constructor_args=(frames, make_completer, workers.threads),
             batch_size=None,
-            compute=data.ActorPoolStrategy(size=count),
+            # What waits at a worker dies with it: by default one task more.
+            compute=data.ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=1 if alone else None),
             num_cpus=workers.threads,
             num_gpus=workers.gpus,
             max_task_retries=RETRIES,
@@ -217,23 +224,17 @@ def _count(outcome: Outcome, row: dict[str, str]) -> None:
         outcome.warnings.setdefault(warning, []).append(row["frame"])
 
 
-def _account_for_all(
-    outcome: Outcome, pending: list[dict[str, int]], sources: Sequence[FrameSource], output: Path
-) -> None:
-    """Of frames that no worker lived to tell of, the file tells; and what killed workers left half written goes."""
-    if outcome.completed + len(outcome.errors) < len(pending):
-        outcome.completed = 0
-        for row in pending:
-            source, index = sources[row["source"]], row["index"]
-            if depth_file(output, source, index).is_file():
-                outcome.completed += 1
-            else:
-                outcome.errors.setdefault(
-                    f"{source.name}/{source.names[index]}", f"its worker died {RETRIES + 1} times, at it or before it"
-                )
-    for source in sources:
-        for path in (output / source.name / "depth").rglob(".*.partial.png"):
-            path.unlink(missing_ok=True)
+def _without_word(outcome: Outcome, pending: list[int], frames: NumberedFrames) -> list[int]:
+    """Frames that have no depth and of which no worker lived to tell; those that have it count as completed."""
+    if not outcome.untold:
+        return []
+    left = [
+        number
+        for number in pending
+        if not frames.depth_file(number).is_file() and frames.name(number) not in outcome.errors
+    ]
+    outcome.completed += outcome.untold - len(left)
+    return left
 
 
 @contextmanager
@@ -246,17 +247,40 @@ def _cluster(workers: Workers) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    own: dict[str, Any] = {}
     if workers.address is None:
         processors = workers.threads * (workers.count or max(1, (os.cpu_count() or 1) // workers.threads))
-        own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-        ray.init("local", num_cpus=processors, **own, **quiet)
-    else:
-        ray.init(workers.address, **quiet)
+        own = {"num_cpus": processors, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    try:
+        if workers.address not in (None, "auto"):  # of a port where nobody listens Ray says nothing for minutes
+            host, _, port = str(workers.address).rpartition(":")
+            socket.create_connection((host, int(port)), timeout=10).close()
+        with _silent():
+            ray.init(workers.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+    except Exception as error:  # what it raises has no common class
+        wanted = f"a Ray cluster at {workers.address}" if workers.address else "room to start Ray on this machine"
+        reason = str(error).partition("\n")[0]
+        raise ConnectionError(
+            f"expected {wanted}, got: {reason}; see to that, then run the same command again"
+        ) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing on stderr, where Ray's C++ part says that it was told to be silent."""
+    sys.stderr.flush()
+    with open(os.devnull, "wb") as nowhere:
+        stderr = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def _room(workers: Workers) -> int:

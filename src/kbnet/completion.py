@@ -15,6 +15,7 @@ from kbnet.data.outliers import kept_points
 from kbnet.data.scaffold import scaffold_from_points
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
 from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
+from kbnet.inference.weights_files import is_exported
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.weights import load_network
@@ -35,14 +36,15 @@ def load(
 
     Args:
         source: the name of bundled weights (``indoor``) or of local ones (``kitti``, ``void1500``, once imported: see
-            ``kbnet weights --help``), a ``.safetensors`` file, a published ``.pth`` file, or an OpenVINO ``.xml`` of
-            ``kbnet export``.
+            ``kbnet weights --help``), a ``.safetensors`` file, a published ``.pth`` file, or an ``.onnx`` or OpenVINO
+            ``.xml`` of ``kbnet export``.
         preset: ``void`` or ``kitti``, for a published file only; others, and all that have a name, carry their config.
-        device: ``auto`` (a CUDA device if there is one, else the CPU) or any torch device.
+        device: ``auto`` (a CUDA device if there is one, else the CPU; the CPU for an exported file) or any torch
+            device.
         precision: ``float32``, ``bfloat16``, ``float16`` on a CUDA device, or ``auto`` for float32; ``int8`` comes with
             an ``.xml`` that was quantised.
         engine: what computes, see :func:`kbnet.inference.engine.make_engine`; ``auto`` for the fastest that is
-            installed.
+            installed. An exported file has its own.
 
     Returns:
         A callable; see :class:`DepthCompleter`. Its ``engine`` and ``precision`` say what was picked.
@@ -52,22 +54,33 @@ def load(
         ModuleNotFoundError: the engine is not installed.
         ValueError: the file is damaged or does not fit, or device, precision or engine is not available.
     """
-    if Path(source).suffix == ".xml":
-        if preset is not None:
-            raise ValueError(f"got preset '{preset}', but {source} carries its own config; leave the preset out")
-        device = "cpu" if device == "auto" else device
-        return DepthCompleter(Path(source), device=device, precision=precision, engine=engine)
-    return DepthCompleter(load_network(source, preset=preset), device=device, precision=precision, engine=engine)
+    return DepthCompleter(open_weights(source, preset=preset), device=device, precision=precision, engine=engine)
+
+
+def open_weights(source: str | Path, *, preset: str | None = None) -> KBNet | Path:
+    """What :class:`DepthCompleter` takes: the network of some weights, or the absolute path of an exported file.
+
+    Args:
+        source, preset: as :func:`load` takes them.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+        ValueError: the file is damaged, or the preset is missing or not wanted.
+    """
+    if not is_exported(source):
+        return load_network(source, preset=preset)
+    if preset is not None:
+        raise ValueError(f"got preset '{preset}', but {source} carries its own config; leave the preset out")
+    return Path(source).absolute()
 
 
 class DepthCompleter:
     """Completes depth with a network.
 
     Args:
-        network: a depth network, of which a copy is made ready for inference; or an OpenVINO ``.xml`` file.
-        device: ``auto`` (a CUDA device if there is one, else the CPU) or any torch device.
-        precision: as :func:`load` takes it.
-        engine: likewise; by default torch, which needs no seconds to get ready.
+        network: a depth network, of which a copy is made ready for inference; or an exported file.
+        device, precision: as :func:`load` takes them.
+        engine: likewise; by default torch, which needs no seconds to get ready, and does not open exported files.
 
     Attributes:
         config: what defines the network besides its weights.
@@ -83,7 +96,7 @@ class DepthCompleter:
         precision: Precision = "auto",
         engine: EngineName = "torch",
     ) -> None:
-        self.device = _find_device(device)
+        self.device = find_device("cpu" if device == "auto" and isinstance(network, Path) else device)
         self.config: KBNetConfig
         if isinstance(network, Path):
             opened = open_engine(network, engine=engine, device=self.device, precision=precision)
@@ -163,7 +176,12 @@ class DepthCompleter:
         return self.run_network(image, sparse_depth, validity, intrinsics, scaffold)
 
 
-def _find_device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """The torch device of a name; ``auto`` is a CUDA device if there is one, else the CPU.
+
+    Raises:
+        ValueError: there is no such device.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

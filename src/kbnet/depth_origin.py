@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from kbnet.frame import FloatArray, Frame
-from kbnet.summary import write_json
+from kbnet.inference.weights_files import is_exported, weights_files
+from kbnet.summary import file_sha256, write_json
 
 RECORD = "made_with.json"
 """In the folder of results: what its depth was made with."""
@@ -16,9 +17,25 @@ RECORD = "made_with.json"
 Origin = dict[str, str | None]
 
 
-def depth_origin(
-    output: Path, frames: Mapping[str, Callable[[], Frame]], *, weights_sha256: str, preset: str | None, precision: str
-) -> tuple[Origin, str]:
+def network_origin(weights: str | Path, *, preset: str | None, precision: str) -> Origin:
+    """What is recorded of a network. Not the engine: float32 of two differs by less than a depth PNG resolves.
+
+    Args:
+        weights, preset, precision: as `kbnet.load` takes them.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+    """
+    own = "that of the file" if is_exported(weights) else "float32"
+    same = ("auto", "float32", "int8") if is_exported(weights) else ("auto",)
+    return {
+        "weights": file_sha256(*weights_files(weights)),
+        "preset": preset,
+        "precision": own if precision in same else precision,
+    }
+
+
+def depth_origin(output: Path, frames: Mapping[str, Callable[[], Frame]], network: Origin) -> tuple[Origin, str]:
     """What depth of these frames is made with; and how that differs from what made depth that is there already.
 
     Of the sparse points those of one frame stand for all.
@@ -26,8 +43,7 @@ def depth_origin(
     Args:
         output: folder of results; its depth maps lie in ``depth/``.
         frames: how to read each frame, by name.
-        weights_sha256: of the weights file.
-        preset, precision: as `kbnet.load` takes them.
+        network: of :func:`network_origin`.
 
     Returns:
         The origin, and the difference in words, empty if there is none, or no depth.
@@ -38,13 +54,7 @@ def depth_origin(
     present = any((output / "depth").rglob("*.png"))
     recorded = recorded_origin(output) if present else {}
     frame, points = _first_points(frames, recorded.get("frame"))
-    origin: Origin = {
-        "weights": weights_sha256,
-        "preset": preset,
-        "precision": "float32" if precision == "auto" else precision,
-        "frame": frame,
-        "sparse points": hashlib.sha256(points.tobytes()).hexdigest(),
-    }
+    origin = network | {"frame": frame, "sparse points": hashlib.sha256(points.tobytes()).hexdigest()}
     if recorded.get("frame", frame) != frame:  # a frame of another source, which cannot be compared
         origin |= {key: recorded[key] for key in ("frame", "sparse points")}
     different = [key for key in origin if recorded.get(key) != origin[key]]
@@ -74,7 +84,7 @@ def recorded_origin(output: Path) -> Origin:
         recorded: Origin = json.loads((output / RECORD).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
-    return recorded
+    return recorded if isinstance(recorded, dict) else {}
 
 
 def record_origin(output: Path, origin: Origin) -> None:

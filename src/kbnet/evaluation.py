@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from kbnet.atomic import atomic_path
 from kbnet.data.interpolation import linear, nearest
 from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.inference.weights_files import weights_files
 from kbnet.metrics import DepthErrors, depth_errors, judged_pixels
 from kbnet.summary import FrameResult, Summary, file_sha256
 
@@ -151,7 +152,7 @@ def evaluate(
 
 def run_settings(
     parts: Iterable[Part],
-    networks: Mapping[str, tuple[Path, DepthCompleter]],
+    networks: Mapping[str, tuple[str | Path, DepthCompleter]],
     *,
     limits: tuple[float, float],
     every: int,
@@ -161,7 +162,7 @@ def run_settings(
 
     Args:
         parts, limits, every: as for `evaluate`.
-        networks: weights file and completer by the name of the method.
+        networks: weights, as `kbnet.load` takes them, and completer by the name of the method.
         timing: ``TIMING`` or ``PUBLISHED_TIMING``.
 
     Raises:
@@ -170,13 +171,15 @@ def run_settings(
     return {
         "weights": {
             name: {
-                "file": str(file),
-                "sha256": file_sha256(file),
+                "file": str(files[0]),
+                "sha256": file_sha256(*files),
                 "network": completer.config.to_dict(),
                 "device": str(completer.device),
+                "engine": completer.engine,
                 "precision": completer.precision,
             }
-            for name, (file, completer) in networks.items()
+            for name, (weights, completer) in networks.items()
+            for files in [weights_files(weights)]
         },
         "sources": [
             {

@@ -231,7 +231,7 @@ def measure(
     assert row.limits is not None
     part = Part(open_frames(data / row.frames), row.key, "sparse_depth")
     completer = load(row.weights, device=device)
-    networks = {"kbnet": (find_weights(row.weights), completer)}
+    networks = {"kbnet": (row.weights, completer)}
     settings = run_settings([part], networks, limits=row.limits, every=every)
     if not overwrite and (done := read_same_run(folder / "summary.json", settings)):
         return done[0]

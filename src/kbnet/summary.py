@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from kbnet.atomic import atomic_path
+from kbnet.environment import environment, versions
 from kbnet.metrics import DepthErrors, RunningStatistics
 
 ALL_SEQUENCES = "all sequences"
@@ -124,7 +121,8 @@ def write_summary(path: Path, summary: Summary, settings: Mapping[str, object]) 
         {**asdict(row), "total_seconds": row.total_seconds, "frames_per_second": row.frames_per_second}
         for row in summary.rows()
     ]
-    write_json(path, {"settings": dict(settings), **_environment(), "results": results})
+    finished = datetime.now().astimezone().isoformat(timespec="seconds")
+    write_json(path, {"settings": dict(settings), "finished": finished, **environment(), "results": results})
 
 
 def read_same_run(path: Path, settings: Mapping[str, object]) -> list[SummaryRow]:
@@ -138,7 +136,7 @@ def read_same_run(path: Path, settings: Mapping[str, object]) -> list[SummaryRow
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["settings"] != json.loads(json.dumps(settings)) or content["versions"] != _versions():
+        if content["settings"] != json.loads(json.dumps(settings)) or content["versions"] != versions():
             return []
         return [row_from(row) for row in content["results"]]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -157,56 +155,15 @@ def write_json(path: Path, content: object) -> None:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex.
+def file_sha256(*paths: Path) -> str:
+    """SHA-256 of a file, or of several one after another, in hex.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: a file cannot be read.
     """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
-
-
-def _environment() -> dict[str, object]:
-    """When, where and with what this process runs."""
-    import torch
-
-    return {
-        "command": sys.argv,
-        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "versions": _versions(),
-        "git_commit": _git_commit(),
-        "platform": platform.platform(),
-        "cpu": _cpu_model(),
-        "threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-    }
-
-
-def _versions() -> dict[str, str]:
-    packages = {distribution.name: distribution.version for distribution in distributions()}
-    used = {name: packages.get(name, "not installed") for name in ("kbnet", "torch", "numpy", "scipy")}
-    return {"python": platform.python_version(), **used}
-
-
-def _git_commit() -> str | None:
-    """The commit of the checkout this file lies in, with ``-dirty`` if files were changed; None outside of one."""
-    checkout = Path(__file__).parents[2]
-    if not (checkout / ".git").exists():
-        return None
-    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    for line in cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

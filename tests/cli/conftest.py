@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import kbnet
@@ -55,10 +55,11 @@ class StandIn:
 
     loads: list[dict[str, Any]] = field(default_factory=list)
     calls: int = 0
+    engine: str = "torch"
     precision: str = "float32"
     fail_at: int | None = None
     failure: BaseException = field(default_factory=lambda: ValueError("no luck"))
-    device: Any = field(default_factory=lambda: SimpleNamespace(type="cpu"))
+    device: Any = field(default_factory=lambda: torch.device("cpu"))
 
     def load(self, source: str, **options: Any) -> StandIn:
         self.loads.append({"source": source, **options})
@@ -77,6 +78,41 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     network = StandIn()
     monkeypatch.setitem(vars(kbnet), "load", network.load)
     return network
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One small network as weights and as files of ``kbnet export``."""
+
+    weights: Path
+    onnx: Path
+    int8: Path
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """Random weights that let the image reach the depth; int8 with ranges from one made frame."""
+    from kbnet.export.onnx import export_onnx
+    from kbnet.export.openvino import export_openvino
+    from kbnet.frame import Frame
+    from kbnet.network.config import KBNetConfig
+    from kbnet.network.kbnet import KBNet
+    from kbnet.network.weights import save_network
+
+    torch.manual_seed(0)
+    network = KBNet(KBNetConfig(image_filters=(8,) * 6, depth_filters=(8,) * 6, decoder_filters=(8,) * 5)).eval()
+    torch.nn.init.normal_(network.decoder.output.weight, std=0.1)
+    generator = np.random.default_rng(0)
+    points = np.zeros((40, 48), np.float32)
+    points[::4, ::4] = DEPTH
+    K = np.array([[50, 0, 24], [0, 50, 20], [0, 0, 1]], np.float32)
+    frame = Frame(generator.integers(0, 256, (40, 48, 3), dtype=np.uint8), points, K, name="made")
+    folder = tmp_path_factory.mktemp("exported")
+    files = Exported(folder / "small.safetensors", folder / "small.onnx", folder / "int8.xml")
+    save_network(network, files.weights)
+    export_onnx(network, files.onnx, [frame], origin={})
+    export_openvino(network, files.int8, [frame], origin={}, calibration=[frame])
+    return files
 
 
 @pytest.fixture

@@ -84,6 +84,7 @@ def test_benchmark_times_loader_and_steps_apart(tmp_path: Path, capsys: pytest.C
         (["--rounds", "0"], "at least 1, got 0"),
         (["--batch-sizes", "0"], "batch sizes of at least 1, got 0"),
         (["--sizes", "16x16"], "at least 32 pixels each"),
+        (["--device", "nonsense"], "expected a usable device, got 'nonsense'"),
     ],
 )
 def test_benchmark_refuses_in_one_line(flags: list[str], named: str, one_line_error: Any, tmp_path: Path) -> None:

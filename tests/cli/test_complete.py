@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,9 @@ def test_complete_writes_a_depth_map_under_each_name(
     points = read_depth_png(room / "sparse_depth" / "0001.png")
     np.testing.assert_allclose(read_depth_png(out / "depth" / "0001.png"), points[points > 0].mean(), atol=1 / 512)
     assert "completed 3 of 3 frames" in capsys.readouterr().out
-    assert stand_in.loads == [{"source": "indoor", "preset": None, "device": "auto", "precision": "auto"}]
+    assert stand_in.loads == [
+        {"source": "indoor", "preset": None, "device": "auto", "precision": "auto", "engine": "auto"}
+    ]
 
 
 def test_complete_writes_all_that_is_asked_for(
@@ -340,3 +343,74 @@ def test_complete_warns_once_a_run_of_points_beyond_the_range_of_the_weights(
     write_depth_png(room / "sparse_depth" / "0001.png", np.zeros((40, 48), np.float32))
     assert main(["complete", str(room), "--output", str(tmp_path / "out"), "--weights", str(weights)]) == 0
     assert capsys.readouterr().err.count("lies beyond 1 m") == 1
+
+
+def test_complete_takes_an_int8_file_for_weights_and_tells_it_from_others(
+    write_sequence: Callable[..., Path],
+    exported: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    one_line_error: Callable[[], str],
+) -> None:
+    out = tmp_path / "out"
+    room = write_sequence(frames=2)
+    arguments = ["complete", str(room), "--output", str(out), "--weights"]
+    assert main([*arguments, str(exported.int8)]) == 0
+    assert main([*arguments, str(exported.int8), "--precision", "int8", "--engine", "openvino"]) == 0
+    assert "skipped 2 that were done" in capsys.readouterr().out
+    exact = tmp_path / "exact"
+    assert main(["complete", str(room), "--output", str(exact), "--weights", str(exported.weights)]) == 0
+    depth, near = (read_depth_png(folder / "depth" / "0001.png") for folder in (exact, out))
+    assert 0 < np.abs(near / depth - 1).mean() < 0.05
+
+    copy = tmp_path / exported.int8.name
+    for path in (exported.int8, exported.int8.with_suffix(".bin")):
+        shutil.copy(path, tmp_path)
+    assert main([*arguments, str(copy)]) == 0, "the same file in another place"
+    with copy.with_suffix(".bin").open("ab") as file:
+        file.write(b"other")
+    capsys.readouterr()
+    assert main([*arguments, str(copy)]) == 2
+    assert "holds depth made with other weights" in one_line_error()
+
+
+def test_complete_gives_one_depth_with_every_engine_and_keeps_it(
+    write_sequence: Callable[..., Path], exported: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    room = str(write_sequence(frames=1))
+    ways = [(exported.weights, "torch"), (exported.weights, "onnxruntime"), (exported.onnx, "auto")]
+    for index, (weights, engine) in enumerate(ways):
+        output = ["--output", str(tmp_path / str(index)), "--npy"]
+        assert main(["complete", room, "--weights", str(weights), "--engine", engine, *output]) == 0
+    depths = [np.load(tmp_path / str(index) / "npy" / "0000.npy") for index in range(3)]
+    np.testing.assert_allclose(depths[1:], [depths[0]] * 2, rtol=1e-4)
+    again = ["--weights", str(exported.weights), "--output", str(tmp_path / "0"), "--engine", "openvino"]
+    assert main(["complete", room, *again]) == 0
+    assert "skipped 1 that were done" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments", "message"),
+    [
+        ("int8", ["--engine", "torch"], "expected engine auto or openvino for"),
+        ("int8", ["--precision", "float32"], "expected precision auto or int8 for"),
+        ("int8", ["--preset", "void"], "carries its own config; leave the preset out"),
+        ("onnx", ["--engine", "openvino"], "expected engine auto or onnxruntime for"),
+        ("onnx", ["--precision", "bfloat16"], "expected precision auto or float32 for"),
+        ("weights", ["--precision", "int8"], "make a file (kbnet export --precision int8)"),
+        ("weights", ["--engine", "onnxruntime", "--precision", "bfloat16"], "onnxruntime offers float32"),
+    ],
+)
+def test_complete_says_in_one_line_which_engine_or_precision_does_not_fit(
+    write_sequence: Callable[..., Path],
+    exported: Any,
+    tmp_path: Path,
+    one_line_error: Callable[[], str],
+    file: str,
+    arguments: list[str],
+    message: str,
+) -> None:
+    room, out = str(write_sequence(frames=1)), str(tmp_path / "out")
+    assert main(["complete", room, "--output", out, "--weights", str(getattr(exported, file)), *arguments]) == 2
+    assert message in one_line_error()
+    assert not (tmp_path / "out").exists()

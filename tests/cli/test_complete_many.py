@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from kbnet.cli.main import main
-from kbnet.network.config import KBNetConfig
-from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import save_network
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    """A small network with random weights."""
-    path = tmp_path / "small.safetensors"
-    save_network(KBNet(KBNetConfig(image_filters=(8,) * 6, depth_filters=(8,) * 6, decoder_filters=(8,) * 5)), path)
-    return path
 
 
 def depth_files(folder: Path) -> dict[str, bytes]:
@@ -27,9 +17,11 @@ def depth_files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("file", ["weights", "int8"])
 def test_complete_many_writes_what_complete_does_and_tells_what_failed(
     write_sequence: Callable[..., Path],
-    weights: Path,
+    exported: Any,
+    file: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -40,7 +32,7 @@ def test_complete_many_writes_what_complete_does_and_tells_what_failed(
     rooms = [write_sequence(name) for name in ("hall", "room")]
     spoilt = [rooms[1] / folder / "0002.png" for folder in ("image", "sparse_depth")]
     spoilt[0].write_bytes(b"no image")
-    out, options = tmp_path / "out", ["--weights", str(weights)]
+    out, options = tmp_path / "out", ["--weights", str(getattr(exported, file))]
     words = ["complete-many", *map(str, rooms), "--output", str(out), *options, "--workers", "2"]
     assert main(words) == 2
     said = capfd.readouterr()
@@ -67,9 +59,12 @@ def test_complete_many_writes_what_complete_does_and_tells_what_failed(
     [
         ([], "expected at least one sequence folder or list, got none"),
         (["nowhere"], "there is no folder nowhere"),
-        (["room", "room"], "another name for each source, got room, room"),
+        (["room", "room"], "another name for each source, got 'room' for room and room"),
         (["room", "--workers", "0"], "expected at least 1 worker"),
         (["room", "--weights", "nothing"], "nothing"),
+        (["room", "--weights", "missing.xml"], "there is no missing.xml"),
+        (["room", "--precision", "int8"], "make a file (kbnet export --precision int8)"),
+        (["room", "--engine", "onnxruntime", "--precision", "bfloat16"], "onnxruntime offers float32"),
         (["room", "--sparse-depth", "sparse_depth_7"], "sparse_depth_7"),
     ],
 )

@@ -176,7 +176,8 @@ def test_evaluate_names_the_architecture_only_to_a_published_checkpoint(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.pth").touch()
     assert main(["evaluate", str(write_sequence()), "--weights", weights, "--preset", "kitti"]) == 0
-    assert stand_in.loads == [{"source": weights, "preset": preset, "device": "auto", "precision": "auto"}]
+    options = {"device": "auto", "precision": "auto", "engine": "auto"}
+    assert stand_in.loads == [{"source": weights, "preset": preset, **options}]
 
 
 def test_evaluate_refuses_a_sequence_without_ground_truth_and_writes_nothing(
@@ -266,11 +267,31 @@ def test_evaluate_cuts_no_name_and_no_number_on_a_terminal(
     for file in weights:
         assert file.name in output or file.name in "".join(names)
     if columns == 80:
-        assert max(map(len, output.partition("\nmean")[0].splitlines())) <= 80
+        table = output.partition(f"\n{weights[0].name}: weights")[0]
+        assert max(map(len, table.splitlines())) <= 80
 
 
-def test_evaluate_says_under_the_table_which_weights_a_single_network_has(
+def test_evaluate_says_under_the_table_what_was_measured(
     write_sequence: Callable[..., Path], stand_in: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", str(write_sequence()), "--weights", "indoor"]) == 0
-    assert "\nkbnet: weights indoor\n" in capsys.readouterr().out
+    assert "\nkbnet: weights indoor, torch float32 on cpu\n" in capsys.readouterr().out
+
+
+def test_evaluate_measures_exported_files_beside_their_weights(
+    write_sequence: Callable[..., Path], exported: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(path) for path in (exported.weights, exported.onnx, exported.int8)]
+    arguments = [str(write_sequence(frames=1)), "--device", "cpu", "--output", str(tmp_path / "out")]
+    assert main(["evaluate", *arguments, "--weights", *files]) == 0
+    output = capsys.readouterr().out
+    assert [row[2] for row in _table_rows(output)] == ["small.safetensors", "small.onnx", "int8.xml"]
+    assert f"\nsmall.onnx: weights {exported.onnx}, onnxruntime float32 on cpu\n" in output
+    assert f"\nint8.xml: weights {exported.int8}, openvino int8 on cpu\n" in output
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    weights = summary["settings"]["weights"]
+    halves = (exported.int8, exported.int8.with_suffix(".bin"))
+    assert weights["int8.xml"]["sha256"] == file_sha256(*halves) != file_sha256(exported.int8)
+    exact, same, near = (row["mean"]["mae_mm"] for row in summary["results"])
+    assert same == pytest.approx(exact, rel=1e-4)
+    assert near == pytest.approx(exact, rel=0.05)

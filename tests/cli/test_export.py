@@ -87,13 +87,35 @@ def test_openvino_file_is_loaded_like_weights(
     assert np.abs(quantised(*given) / exact - 1).mean() < 0.05
 
 
+@pytest.mark.parametrize("weights", ["published"], indirect=True)
+def test_the_example_says_which_sizes_a_file_takes(
+    weights: Path, write_sequence: Callable[..., Path], tmp_path: Path, repository: Path
+) -> None:
+    room, network = write_sequence(), tmp_path / "network.onnx"
+    arguments = ["export", str(weights), "--format", "onnx", "--output", str(network), "--check", str(room)]
+    assert main([*arguments, "--sizes", "multiples-of-32"]) == 0
+    files = [room / "image/0001.png", room / "sparse_depth/0001.png", room / "K.txt", tmp_path / "depth.png"]
+    words = [sys.executable, repository / "examples/onnx_depth.py", network, *files]
+    result = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "takes widths and heights that are multiples of 32, " in result.stderr
+    assert "0001.png is 48x40; crop" in result.stderr
+    assert not files[-1].exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--format", "onnx", "--output", "a.pt2"], "expected a .onnx file for onnx"),
+        (["--format", "torch", "--output", "a.onnx"], "expected a .pt2 file for torch"),
         (["--format", "onnx", "--output", "a.onnx", "--precision", "int8"], "int8 is for --format openvino"),
         (["--format", "openvino", "--output", "a.xml", "--precision", "int8"], "--calibration SEQUENCE needs frames"),
         (["--format", "openvino", "--output", "a.xml", "--calibration", "room"], "is for --precision int8"),
+        (
+            ["--format", "openvino", "--output", "a.xml", "--precision", "int8", "--sizes", "multiples-of-32"],
+            "an int8 file is fastest as one for any size",
+        ),
         (["--format", "onnx", "--output", "a.onnx", "--check", "nowhere"], "no folder nowhere"),
         (
             ["--format", "openvino", "--output", "a.xml", "--precision", "int8", "--calibration", "nowhere"],

@@ -12,7 +12,9 @@ import torch
 
 from kbnet.export import onnx as kbnet_onnx
 from kbnet.export.onnx import example_inputs, export_onnx, onnx_model
+from kbnet.export.parity import network_inputs
 from kbnet.frame import Frame
+from kbnet.inference.onnxruntime_engine import OnnxRuntimeEngine
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 
@@ -41,7 +43,7 @@ def test_model_gives_the_networks_depth_at_any_size_and_batch(
         expected = network(*inputs).numpy()
     np.testing.assert_allclose(run(onnx_model(network), inputs), expected, rtol=1e-4)
     if height % 32 == width % 32 == 0:
-        np.testing.assert_allclose(run(onnx_model(network, sizes="multiples of 32"), inputs), expected, rtol=1e-4)
+        np.testing.assert_allclose(run(onnx_model(network, sizes="multiples-of-32"), inputs), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", [{"residual": "affine"}, {"residual": "spread", "resolution": "half"}])
@@ -106,7 +108,23 @@ def test_file_says_what_it_is(network: KBNet, frame: Frame, tmp_path: Path) -> N
     preprocessing = json.loads(metadata["preprocessing"])
     assert preprocessing["outlier_rule"] == network.config.outlier_rule
     assert preprocessing["scaffold"] == network.config.scaffold
+    assert preprocessing["sizes"] == "any"
     assert (preprocessing["depth_unit"], preprocessing["unmeasured"]) == ("metre", 0)
+
+
+def test_file_for_multiples_of_32_is_checked_at_such_sizes_and_refuses_others(
+    network: KBNet, frame: Frame, tmp_path: Path
+) -> None:
+    path = tmp_path / "network.onnx"
+    parity = export_onnx(network, path, [frame], origin={}, sizes="multiples-of-32")
+    assert parity.sizes == ("64x32",)
+    assert parity.largest < 1e-4
+    engine = OnnxRuntimeEngine(path, torch.device("cpu"))
+    inputs = inputs_of(network.config, 96, 64, 2)
+    with torch.no_grad():
+        torch.testing.assert_close(engine(*inputs), network(*inputs), rtol=1e-4, atol=0)
+    with pytest.raises(ValueError, match=r"network\.onnx was exported for .* multiples of 32, got 70x44; crop"):
+        engine(*network_inputs(frame, network.config))
 
 
 def test_export_that_differs_leaves_no_file(
@@ -115,7 +133,7 @@ def test_export_that_differs_leaves_no_file(
     torch.manual_seed(1)
     config = network.config
     other = onnx_model(KBNet(config))
-    monkeypatch.setattr(kbnet_onnx, "onnx_model", lambda network: other)
+    monkeypatch.setattr(kbnet_onnx, "onnx_model", lambda network, **_: other)
     with torch.no_grad():
         network.decoder.output.weight.mul_(3)
     path = tmp_path / "network.onnx"

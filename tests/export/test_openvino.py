@@ -22,6 +22,14 @@ def test_files_give_the_networks_depth_and_carry_its_config(network: KBNet, fram
     assert engine.precision == "float32"
 
 
+def test_files_for_multiples_of_32_say_so(network: KBNet, frame: Frame, tmp_path: Path) -> None:
+    path = tmp_path / "network.xml"
+    parity = export_openvino(network, path, [frame], origin={}, sizes="multiples-of-32")
+    assert parity.sizes == ("64x32",)
+    with pytest.raises(ValueError, match=r"network\.xml was exported for .* multiples of 32, got 70x44"):
+        OpenVinoEngine(path)(*network_inputs(frame, network.config))
+
+
 def test_int8_is_near_and_says_so(network: KBNet, sequence: Path, frame: Frame, tmp_path: Path) -> None:
     frames = Sequence(sequence)
     calibration = (frames.frame(index) for index in range(len(frames)))
@@ -42,7 +50,7 @@ def test_int8_needs_frames(network: KBNet, frame: Frame, tmp_path: Path) -> None
 def test_export_that_differs_leaves_no_file(
     network: KBNet, frame: Frame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kbnet_openvino, "measure_parity", lambda *_: Parity(0.5, 0.5, ("70x44",)))
+    monkeypatch.setattr(kbnet_openvino, "measure_parity", lambda *_, **__: Parity(0.5, 0.5, ("70x44",)))
     with pytest.raises(ValueError, match=r"got 0\.5 at 70x44; nothing was written"):
         export_openvino(network, tmp_path / "network.xml", [frame], origin={})
     assert not list(tmp_path.iterdir())

@@ -119,7 +119,7 @@ def test_auto_takes_openvino_then_onnxruntime_then_torch(monkeypatch: pytest.Mon
         ("tensorrt", "auto", "cpu", "expected one of auto, torch, .*, got 'tensorrt'"),
         ("torch", "float8", "cpu", "expected one of auto, float32, .*, got 'float8'"),
         ("torch", "float16", "cpu", "float16 is for CUDA devices, got cpu"),
-        ("auto", "int8", "cpu", "make a file with kbnet export"),
+        ("auto", "int8", "cpu", r"make a file \(kbnet export --precision int8\)"),
         ("onnxruntime", "bfloat16", "cpu", "onnxruntime offers float32, got bfloat16"),
         ("openvino", "float16", "cpu", "openvino offers float32 and bfloat16 on the CPU, got float16 on cpu"),
         ("openvino", "float32", "cuda", "openvino offers float32 and bfloat16 on the CPU, got float32 on cuda"),
@@ -133,7 +133,15 @@ def test_what_no_engine_offers_is_refused(
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_is_for_openvino_on_the_cpu(tmp_path: Path) -> None:
-    for engine, device in (("torch", "cpu"), ("auto", "cuda")):
-        with pytest.raises(ValueError, match=r"expected engine openvino on the CPU for .*network\.xml"):
-            open_engine(tmp_path / "network.xml", engine=engine, device=torch.device(device))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("file", "engine", "device", "message"),
+    [
+        ("network.xml", "torch", "cpu", r"expected engine auto or openvino for .*network\.xml, got torch"),
+        ("network.onnx", "openvino", "cpu", r"expected engine auto or onnxruntime for .*network\.onnx, got openvino"),
+        ("network.xml", "auto", "cuda", r"OpenVINO computes on the CPU, got cuda for .*network\.xml"),
+        ("network.pt2", "auto", "cpu", r"expected an exported file \(\.onnx or \.xml\), got .*network\.pt2"),
+    ],
+)
+def test_a_file_is_for_its_own_engine(tmp_path: Path, file: str, engine: Any, device: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        open_engine(tmp_path / file, engine=engine, device=torch.device(device))

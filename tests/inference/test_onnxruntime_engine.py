@@ -9,7 +9,7 @@ import torch
 
 from kbnet.data.outliers import unoccluded_points
 from kbnet.data.sequence import Sequence
-from kbnet.export.onnx import example_inputs
+from kbnet.export.onnx import example_inputs, onnx_model
 from kbnet.export.parity import network_inputs
 from kbnet.inference import onnxruntime_engine
 from kbnet.inference.onnxruntime_engine import OnnxRuntimeEngine
@@ -82,3 +82,16 @@ def test_engine_wants_the_scaffold_if_and_only_if_the_network_has_one() -> None:
     inputs = example_inputs(KBNetConfig(), 40, 48)
     with pytest.raises(ValueError, match="expected the inputs image, sparse_depth, validity, intrinsics, got 5"):
         engine(*inputs, inputs[1])
+
+
+def test_file_that_is_missing_damaged_or_not_kbnets_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "network.onnx"
+    with pytest.raises(FileNotFoundError, match=r"there is no .*network\.onnx; check the path"):
+        OnnxRuntimeEngine(path, CPU)
+    path.write_bytes(b"no network")
+    with pytest.raises(ValueError, match=r"cannot be read \(.*\); export it again") as caught:
+        OnnxRuntimeEngine(path, CPU)
+    assert "\n" not in str(caught.value)
+    path.write_bytes(onnx_model(small_network()))
+    with pytest.raises(ValueError, match="make it with kbnet export"):
+        OnnxRuntimeEngine(path, CPU)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +63,23 @@ def test_results_do_not_share_memory() -> None:
     kept = first.clone()
     engine(inputs[0], inputs[1] * 3, *inputs[2:])
     assert torch.equal(first, kept)
+
+
+def test_model_has_torchs_threads_and_is_bound_to_no_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bound, the workers of `kbnet complete-many` would all compute on the first core."""
+    import openvino
+
+    compile_model, compiled = openvino.Core.compile_model, []
+
+    def keep(*given: Any) -> Any:
+        compiled.append(compile_model(*given))
+        return compiled[-1]
+
+    monkeypatch.setattr(openvino.Core, "compile_model", keep)
+    network = small_network()
+    OpenVinoEngine(network)(*example_inputs(network.config, 64, 96))
+    assert compiled[0].get_property("ENABLE_CPU_PINNING") is False
+    assert compiled[0].get_property("INFERENCE_NUM_THREADS") == torch.get_num_threads()
 
 
 def test_engine_that_is_not_installed_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

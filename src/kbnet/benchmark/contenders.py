@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,22 +11,21 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from kbnet.benchmark.made_frame import made_frame
+from kbnet.benchmark.made_frame import made_frame, preset_for
 from kbnet.benchmark.plain_kbnet import is_published_architecture, plain_network
 from kbnet.completion import DepthCompleter
 from kbnet.data.outliers import kept_points
 from kbnet.data.scaffold import scaffold_from_points
-from kbnet.export.description import describe
-from kbnet.export.openvino import INFO, openvino_model, quantise
-from kbnet.inference.engine import EngineName, Precision, make_engine
-from kbnet.inference.openvino_engine import OpenVinoEngine
+from kbnet.export.openvino import export_openvino
+from kbnet.inference.engine_names import EngineName, Precision
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 
 PLAIN = "plain"
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "bfloat16", "int8")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Contender:
     """One way to complete the frames of a case.
 
@@ -35,7 +33,7 @@ class Contender:
         engine, precision: what it is called.
         network: image in 0..1, sparse depth, validity, K, scaffold to depth, as KBNet.forward.
         complete: image (uint8), sparse depth, K to depth: all that a user waits for.
-        difference: largest relative difference of its depth from eager float32.
+        difference: relative difference of its depth from eager float32: the largest; of int8 the mean.
     """
 
     engine: str
@@ -56,36 +54,22 @@ def prepared(
 def contender(network: KBNet, engine: EngineName, precision: Precision, device: torch.device) -> Contender:
     """An engine of this package, as a user gets it.
 
+    For int8 the ranges come from made frames, which is enough for its speed; a user's own frames give its accuracy.
+
     Raises:
         ModuleNotFoundError: the engine is not installed.
         ValueError: the engine does not offer the precision on the device.
     """
-    if precision == "int8" and engine == "openvino" and device.type == "cpu":
-        with quantised_file(network) as path:
-            return Contender(engine, precision, OpenVinoEngine(path), DepthCompleter(path, device="cpu", engine=engine))
-    made = make_engine(network, engine=engine, device=device, precision=precision)
-    completer = DepthCompleter(network, device=str(device), precision=precision, engine=engine)
-    return Contender(engine, precision, made, completer)
-
-
-@contextmanager
-def quantised_file(network: KBNet) -> Iterator[Path]:
-    """An OpenVINO file in int8 with ranges from made frames: for its speed; `kbnet export` takes the user's own frames.
-
-    Raises:
-        ModuleNotFoundError: onnx, openvino or nncf is not installed.
-    """
-    import openvino
-
-    preset = "kitti" if network.config.max_depth > 50 else "void"
-    frames = [made_frame(320, 240, preset, seed) for seed in (1, 2, 3)]
-    model = quantise(openvino_model(network), network.config, frames)
-    for key, text in {**describe(network.config, {}), "precision": "int8"}.items():
-        model.set_rt_info(text, [INFO, key])
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "int8.xml"
-        openvino.save_model(model, path, compress_to_fp16=False)
-        yield path
+    if (engine, precision, device.type) == ("openvino", "int8", "cpu"):
+        preset = preset_for(network.config.max_depth)
+        frames = [made_frame(320, 240, preset, seed) for seed in (1, 2, 3)]
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "int8.xml"
+            export_openvino(network, path, frames[:1], origin={}, calibration=frames)
+            completer = DepthCompleter(path, engine=engine)
+    else:
+        completer = DepthCompleter(network, device=str(device), precision=precision, engine=engine)
+    return Contender(engine, precision, completer.run_network, completer)
 
 
 def plain_contender(network: KBNet, device: torch.device) -> Contender:
@@ -109,15 +93,23 @@ def contenders(
     device: torch.device,
     leave_out: Callable[[str, Exception], None],
 ) -> Iterator[Contender]:
-    """The yardstick where it fits the network, then every engine in every precision that there is.
+    """The yardstick where it fits the network, then every engine in every precision; without any, in those it has.
 
-    ``leave_out`` is told of each that there is not, and why.
+    ``leave_out`` is told, with the reason, of an engine that there is not, and of a precision that was asked for in
+    vain or only needs another package.
     """
     if is_published_architecture(network.config):
         yield plain_contender(network, device)
     for engine in engines:
-        for precision in precisions:
+        refused: dict[str, Exception] = {}
+        for precision in precisions or PRECISIONS:
             try:
                 yield contender(network, engine, precision, device)
             except (ModuleNotFoundError, ValueError) as error:
-                leave_out(f"{engine} {precision}", error)
+                refused[f"{engine} {precision}"] = error
+        if len(refused) == len(precisions or PRECISIONS):
+            leave_out(engine, next(iter(refused.values())))
+            continue
+        for name, reason in refused.items():
+            if precisions or isinstance(reason, ModuleNotFoundError):
+                leave_out(name, reason)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from statistics import quantiles
 from typing import Any
@@ -43,6 +44,9 @@ class Case:
     width: int
     height: int
     batch: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.weights} {self.width}x{self.height}, batch {self.batch}"
 
     @property
     def preset(self) -> str:
@@ -106,7 +110,7 @@ class Comparison:
                 # A copy: an engine completes other cases too.
                 self.entrants.append(replace(each, difference=_difference(each, inputs, reference)))
             except (ValueError, RuntimeError) as error:
-                leave_out(f"{each.engine} {each.precision} at {case.width}x{case.height} x {case.batch}", error)
+                leave_out(f"{each.engine} {each.precision} of {case}", error)
         self.networks = [Timed(functools.partial(each.network, *inputs.network)) for each in self.entrants]
         self.frames = [Timed(functools.partial(each.complete, *inputs.frame)) for each in self.entrants]
         self.products = {name: matrix_product(device, dtype) for name, dtype in RATES.items()}
@@ -176,7 +180,10 @@ def eager_float32(network: KBNet, inputs: Inputs) -> Tensor:
 def _difference(entrant: Contender, inputs: Inputs, reference: Tensor) -> float:
     with _quiet():
         depth = entrant.network(*inputs.network)
-    return float(((depth.float() - reference) / reference).abs().max())
+    difference = (depth / reference - 1).abs()
+    if not torch.isfinite(difference).all():
+        raise ValueError("its depth is not finite")
+    return float(difference.mean() if entrant.precision == "int8" else difference.max())
 
 
 @functools.cache
@@ -197,9 +204,9 @@ def published_gflop(case: Case) -> float:
     return case.batch * _gflop_of(case.width, case.height, case.preset)
 
 
-class _quiet(warnings.catch_warnings):  # noqa: N801 - it stands where a function could
-    """No warnings: of an engine that traces, they would fill the table."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings: those of an engine that traces would fill the screen."""
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        yield

@@ -18,6 +18,11 @@ BLOB = 16
 """Pixels from one independent colour to the next."""
 
 
+def preset_for(max_depth: float) -> str:
+    """The preset whose frames suit a network with depths up to ``max_depth`` metres."""
+    return "kitti" if max_depth > 50 else "void"
+
+
 def made_frame(width: int, height: int, preset: str, seed: int = 0, name: str = "made") -> Frame:
     """A frame, the same for the same arguments; its sparse points lie at random pixels.
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from datetime import datetime
 from statistics import median
 
 import torch
 
-from kbnet.atomic import atomic_path
+from kbnet.environment import environment
 
-PACKAGES = ("kbnet", "torch", "onnxruntime", "openvino")
 PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}
 """Rows and columns of the square matrices that are multiplied, by kind of device."""
 
@@ -84,41 +80,19 @@ def matrix_product(device: torch.device, dtype: torch.dtype) -> tuple[Timed, flo
     return Timed(multiply), 2 * size**3 / 1e9
 
 
-def environment(device: torch.device) -> dict[str, object]:
+def conditions(device: torch.device) -> dict[str, object]:
     """What a figure depends on besides the code: versions, device, threads, load, and how float32 is rounded.
 
     ``tf32_convolutions`` is torch's own default on a CUDA device: inputs of float32 convolutions keep 10 bits.
     """
+    known = environment()
     return {
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
-        "cuda": torch.version.cuda,
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        **known,
         "device": device.type,
-        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else known["cpu"],
+        "cuda": torch.version.cuda,
         "processors": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "load_average": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "tf32_convolutions": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
     }
-
-
-def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Write plain values; the file appears whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    """The processor's name as Linux knows it; elsewhere what Python knows."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())

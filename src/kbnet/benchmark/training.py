@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from kbnet.benchmark.made_frame import write_made_sequence
+from kbnet.benchmark.made_frame import preset_for, write_made_sequence
 from kbnet.benchmark.measurement import Timed, synchronise, take_turns
 from kbnet.benchmark.plain_kbnet import is_published_architecture, plain_network
 from kbnet.benchmark.plain_training import PlainTrainingStep
@@ -46,18 +47,15 @@ class TrainingCase:
     steps: int
     warmup: int
 
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.warmup < 1:
-            raise ValueError(f"expected steps and warmup of at least 1, got {self.steps} and {self.warmup}")
-
     def rows(self, scratch: Path) -> Iterator[dict[str, Any]]:
         """Measure part after part; yield a row each, plain values."""
-        config = ready_config(self.config, scratch, 10 * (self.warmup + self.steps))
+        warmup, steps = whole_turns(self.config.workers, self.warmup, self.steps)
+        config = ready_config(self.config, scratch, 10 * (warmup + steps))
         with prepared_run(replace(config, precision="float32", output=scratch / "float32")) as run:
-            yield self._row("loader", loader_seconds(run, self.warmup, self.steps))
+            yield self._row("loader", loader_seconds(run, warmup, steps))
             yield from self._step_rows(run, config, scratch)
         with prepared_run(config) as run:
-            seconds = both_seconds(run, self.warmup, self.steps)
+            seconds = both_seconds(run, warmup, steps)
         yield self._row(f"loader and step {config.precision}", seconds)
 
     def _step_rows(self, run: Run, config: TrainingConfig, scratch: Path) -> Iterator[dict[str, Any]]:
@@ -92,6 +90,18 @@ class TrainingCase:
         }
 
 
+def whole_turns(workers: int, warmup: int, steps: int) -> tuple[int, int]:
+    """Batches to let pass and batches to time, at least so many, so that each worker's count alike.
+
+    They come in bursts, one batch of every worker: within the first of them a loader seems to be infinitely fast.
+
+    >>> whole_turns(workers=12, warmup=3, steps=10)
+    (12, 12)
+    """
+    workers = max(1, workers)
+    return max(warmup, workers), math.ceil(steps / workers) * workers
+
+
 def ready_config(config: TrainingConfig, scratch: Path, steps: int) -> TrainingConfig:
     """A config to run in a scratch folder for some steps; on made frames where it names no sequences."""
     config = replace(
@@ -101,7 +111,7 @@ def ready_config(config: TrainingConfig, scratch: Path, steps: int) -> TrainingC
         return config
     folder, gap = scratch / "sequence", 1
     height, width = (side + MARGIN for side in config.augmentation.crop)
-    preset = "kitti" if config.network.max_depth > 50 else "void"
+    preset = preset_for(config.network.max_depth)
     write_made_sequence(folder, 2 * gap + 2 * config.batch_size, width, height, preset)
     return replace(config, sequences=(folder,), sparse_depth=("sparse_depth",), gaps=(gap,))
 
@@ -161,7 +171,8 @@ def both_seconds(run: Run, warmup: int, steps: int) -> list[float]:
 def step_memory_mib(step: Callable[[], object], device: torch.device) -> float:
     """Memory of one step, MiB: on a CUDA device the peak; on the CPU, what the forward pass keeps for the backward.
 
-    The latter is most of the former, and as large on any device.
+    The latter is most of the former, and as large on any device. The peak counts the weights and moments of the other
+    steps that are compared too.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

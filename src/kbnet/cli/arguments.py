@@ -26,8 +26,6 @@ OptionalPreset = Annotated[
 OptionalWeightsName = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
 """What weights are to be called."""
 
-Precision = Literal["auto", "float32", "float16", "bfloat16", "int8"]
-EngineName = Literal["auto", "torch", "compiled", "onnxruntime", "openvino"]
 Device = Annotated[str, tyro.conf.arg(metavar="DEVICE")]
 
 SparseDepth = Annotated[str | None, tyro.conf.arg(metavar="FILE|NAME", help_behavior_hint="")]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -32,6 +30,7 @@ MOST_WORKERS = 12
 
 Sizes = Annotated[tuple[str, ...], tyro.conf.arg(metavar="WIDTHxHEIGHT ...")]
 Integers = Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...", help_behavior_hint="")]
+Precisions = Annotated[tuple[Precision, ...], tyro.conf.arg(help_behavior_hint="")]
 Sequences = Annotated[tuple[Path, ...], tyro.conf.arg(metavar="SEQUENCE|LIST.csv ...", help_behavior_hint="")]
 
 
@@ -57,8 +56,8 @@ class Command:
     """Frames at once; 1 and 4 by default, and 1, 8 and 32 on a GPU."""
     engines: tuple[Engine, ...] = ("torch", "compiled", "onnxruntime", "openvino")
     """Engines to time; those that are not installed are named and left out."""
-    precisions: tuple[Precision, ...] = ("float32", "float16", "bfloat16", "int8")
-    """Precisions to time, of the engines that have them."""
+    precisions: Precisions = ()
+    """Precisions to time; by default all that an engine has."""
     rounds: int = 20
     """How often everything is timed in a comparison of inference."""
     warmup: int = 3
@@ -84,7 +83,8 @@ class Command:
 
     def run(self) -> None:
         """Measure, write after every comparison, print the tables."""
-        from kbnet.benchmark.measurement import environment
+        from kbnet.benchmark.measurement import conditions
+        from kbnet.completion import find_device
 
         command = self._shortened() if self.quick else self
         if command.rounds < 1 or command.warmup < 1 or command.steps < 1:
@@ -92,8 +92,8 @@ class Command:
                 f"expected rounds, warmup and steps of at least 1, "
                 f"got {command.rounds}, {command.warmup} and {command.steps}"
             )
-        device = _device(self.device)
-        report = Report(self.output, environment(device))
+        device = find_device(self.device)
+        report = Report(self.output, conditions(device))
         cases, trainings = command.cases(device), command.training_cases(device, report)
         try:
             for compared in _by_weights(cases):
@@ -101,9 +101,9 @@ class Command:
             for training in trainings:
                 _train(training, report)
         except KeyboardInterrupt:
-            report.show()
+            report.finish()
             raise KeyboardInterrupt(f"interrupted; {self.output} holds what was measured") from None
-        report.show()
+        report.finish()
 
     def _shortened(self) -> Command:
         return replace(
@@ -158,46 +158,58 @@ class Command:
         return cases
 
 
-def _by_weights(cases: list[Case]) -> Iterator[list[Case]]:
+def _by_weights(cases: list[Case]) -> list[list[Case]]:
     """Cases that one network completes."""
     groups: dict[tuple[str, str], list[Case]] = {}
     for case in cases:
         groups.setdefault((case.weights, case.preset), []).append(case)
-    yield from groups.values()
+    return list(groups.values())
 
 
 def _compare(cases: list[Case], command: Command, device: torch.device, report: Report) -> None:
+    import torch
+
     from kbnet.benchmark.contenders import contenders
-    from kbnet.benchmark.inference import Comparison
-    from kbnet.benchmark.memory import peak_memory_mib
 
     network: KBNet = cases[0].network()
     _say(f"building the engines for {cases[0].weights}")
     entrants: list[Contender] = list(contenders(network, command.engines, command.precisions, device, report.leave_out))
     for case in cases:
-        _say(f"{case.weights} {case.width}x{case.height}, batch {case.batch}")
-        comparison = Comparison(case, network, entrants, device, report.leave_out)
-        with ExitStack() as finally_:
-            finally_.callback(report.add, comparison)
-            comparison.measure(command.rounds, command.warmup)
-            if not command.quick:
-                for index, each in enumerate(comparison.entrants):
-                    _say(f"memory of {each.engine} {each.precision}")
-                    comparison.memory_mib[index] = peak_memory_mib(case, each.engine, each.precision, device)
+        _say(str(case))
+        try:
+            _compare_in(case, network, entrants, command, device, report)
+        except torch.OutOfMemoryError as error:
+            report.leave_out(str(case), error)
+
+
+def _compare_in(
+    case: Case, network: KBNet, entrants: list[Contender], command: Command, device: torch.device, report: Report
+) -> None:
+    from kbnet.benchmark.inference import Comparison
+    from kbnet.benchmark.memory import peak_memory_mib
+
+    comparison = Comparison(case, network, entrants, device, report.leave_out)
+    try:
+        comparison.measure(command.rounds, command.warmup)
+        if not command.quick:
+            for index, each in enumerate(comparison.entrants):
+                _say(f"memory of {each.engine} {each.precision}")
+                comparison.memory_mib[index] = peak_memory_mib(case, each.engine, each.precision, device)
+    finally:
+        report.add(comparison)
 
 
 def _train(case: TrainingCase, report: Report) -> None:
-    _say(f"training {case.name}")
-    with TemporaryDirectory() as scratch:
-        for row in case.rows(Path(scratch)):
-            report.training.append(row)
-            report.write()
-
-
-def _device(name: str) -> torch.device:
     import torch
 
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    _say(f"training {case.name}")
+    with TemporaryDirectory() as scratch:
+        try:
+            for row in case.rows(Path(scratch)):
+                report.training.append(row)
+                report.write()
+        except torch.OutOfMemoryError as error:
+            report.leave_out(f"training {case.name}", error)
 
 
 def _size(text: str) -> tuple[int, int]:

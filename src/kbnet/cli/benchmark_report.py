@@ -33,15 +33,15 @@ class Report:
         self.left_out[name] = one_line(error)
 
     def add(self, comparison: Comparison) -> None:
-        """Take the rows of a comparison, and write."""
-        self.inference += comparison.rows()
-        if rates := comparison.rates():
-            self.rates.append({"size": f"{comparison.case.width}x{comparison.case.height}", **rates})
+        """Take the rows of a comparison, if there are any, and write."""
+        if rows := comparison.rows():
+            self.inference += rows
+            self.rates.append({"size": rows[0]["size"], "batch": rows[0]["batch"], **comparison.rates()})
         self.write()
 
     def write(self) -> None:
         """Write all so far; the file appears whole or not at all."""
-        from kbnet.benchmark.measurement import write_json
+        from kbnet.summary import write_json
 
         content = {
             "environment": self.environment,
@@ -52,8 +52,9 @@ class Report:
         }
         write_json(self.path, content)
 
-    def show(self) -> None:
-        """Print the tables and what they mean."""
+    def finish(self) -> None:
+        """Write, and print the tables and what they mean."""
+        self.write()
         if self.inference:
             show_table(_inference_table(self.inference), _inference_notes(self.rates))
         if self.training:
@@ -66,9 +67,9 @@ class Report:
         for reason, names in reasons.items():
             print(f"left out  {', '.join(names)}: {reason}")
         e = self.environment
-        print(f"measured on {e['device_name']}, {e['threads']} threads, load {e['load_average']} at the start")
-        if self.inference or self.training:
-            print(f"wrote {self.path}")
+        load = "unknown" if e["load_average"] is None else e["load_average"]
+        print(f"measured on {e['device_name']}, {e['threads']} threads, load {load} at the start")
+        print(f"wrote {self.path}")
 
 
 def _inference_table(rows: list[dict[str, Any]]) -> Table:
@@ -105,7 +106,7 @@ def _inference_notes(rates: list[dict[str, Any]]) -> list[str]:
         "medians; network: tensors to depth; frame, and frames/s: with checks, outlier removal and scaffold",
         "× plain: how many times the speed of plain's network in the same rounds; GFLOP: of the published network",
         f"share: of this machine's matrix products in the same rounds ({products}); int8 is laid against bfloat16",
-        "MiB: peak of a fresh process; difference: largest relative one of depth to eager float32, on this frame",
+        "MiB: peak of a fresh process; difference: largest relative one (int8: mean) of depth to eager float32",
     ]
 
 

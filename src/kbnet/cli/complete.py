@@ -15,11 +15,11 @@ from kbnet.cli.arguments import (
     OptionalFile,
     OptionalPreset,
     OptionalSource,
-    Precision,
     SparseDepth,
     Switch,
     Weights,
 )
+from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
     from kbnet.frame import FloatArray, Frame
@@ -53,7 +53,8 @@ class Command:
     intrinsics: OptionalFile = None
     """With --image: the 3x3 camera matrix, as text or .npy."""
     weights: Weights = "indoor"
-    """Bundled or local weights by name (kbnet weights list), .safetensors file, or published .pth (with --preset)."""
+    """Bundled or local weights by name (kbnet weights list), a .safetensors file, a published .pth (with --preset), or
+    an exported .onnx or .xml (kbnet export)."""
     preset: OptionalPreset = None
     """Architecture of a published .pth."""
     npy: Switch = False
@@ -69,7 +70,9 @@ class Command:
     device: Device = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, ..."""
     precision: Precision = "auto"
-    """Number format of the network's convolutions; auto is float32."""
+    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
+    engine: EngineName = "auto"
+    """What computes; auto is the fastest that is installed, or that of an exported file."""
 
     def run(self) -> None:
         """Complete what is not done yet."""
@@ -97,12 +100,10 @@ class Command:
         return self._origin(self._source()[1])[1]
 
     def _origin(self, frames: Frames) -> tuple[dict[str, str | None], str]:
-        from kbnet.depth_origin import depth_origin
-        from kbnet.network.named_weights import find_weights
-        from kbnet.summary import file_sha256
+        from kbnet.depth_origin import depth_origin, network_origin
 
-        digest = file_sha256(find_weights(self.weights))
-        return depth_origin(self.output, frames, weights_sha256=digest, preset=self.preset, precision=self.precision)
+        network = network_origin(self.weights, preset=self.preset, precision=self.precision)
+        return depth_origin(self.output, frames, network)
 
     def _others(self, frames: Frames) -> bool:
         """Whether the folder of results holds depth of other frames."""
@@ -113,7 +114,9 @@ class Command:
         from kbnet.cli.progress import frame_progress
         from kbnet.depth_origin import record_origin, recorded_origin
 
-        completer = kbnet.load(self.weights, preset=self.preset, device=self.device, precision=self.precision)
+        completer = kbnet.load(
+            self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
+        )
         if origin != recorded_origin(self.output):
             for name in pending:
                 self._files(name)["depth"].unlink(missing_ok=True)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Device, Folder, OptionalPreset, Precision, Sources, SparseDepth, Weights
+from kbnet.cli.arguments import Device, Folder, OptionalPreset, Sources, SparseDepth, Weights
+from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
     from kbnet.bulk import Outcome
     from kbnet.data.frame_source import FrameSource
+    from kbnet.depth_origin import Origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,8 @@ class Command:
     sparse_depth: SparseDepth = None
     """Folder in every sequence, or column of every list (default: sparse_depth)."""
     weights: Weights = "indoor"
-    """Bundled or local weights by name (kbnet weights list), .safetensors file, or published .pth (with --preset)."""
+    """Bundled or local weights by name (kbnet weights list), a .safetensors file, a published .pth (with --preset), or
+    an exported .onnx or .xml (kbnet export), which every machine finds under the same path."""
     preset: OptionalPreset = None
     """Architecture of a published .pth."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
@@ -49,28 +52,31 @@ class Command:
     device: Device = "auto"
     """Where each computes: auto, cpu, cuda."""
     precision: Precision = "auto"
-    """Number format of the network's convolutions; auto is float32."""
+    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
+    engine: EngineName = "auto"
+    """What computes; auto is the fastest that is installed, or that of an exported file."""
 
     def run(self) -> None:
         """Complete what is not done yet."""
         from kbnet.bulk import Workers, check_distinct, complete_many
         from kbnet.cli.progress import frame_progress
-        from kbnet.completion import DepthCompleter
+        from kbnet.completion import DepthCompleter, open_weights
         from kbnet.data.frame_source import open_frames
-        from kbnet.network.named_weights import find_weights
-        from kbnet.network.weights import load_network
-        from kbnet.summary import file_sha256
+        from kbnet.depth_origin import network_origin
 
         if not self.sources:
             raise ValueError("expected at least one sequence folder or list, got none; see kbnet complete-many --help")
         sources = [open_frames(path, sparse_depth=self.sparse_depth or "sparse_depth") for path in self.sources]
-        network = load_network(self.weights, preset=self.preset)
-        make = partial(DepthCompleter, network, device=self.device, precision=self.precision)
+        network = open_weights(self.weights, preset=self.preset)
+        device = "cpu" if self.device == "auto" and not self.gpus else self.device  # Ray hides GPUs nobody asked for
+        make = partial(DepthCompleter, network, device=device, precision=self.precision, engine=self.engine)
         workers = Workers(self.workers, self.threads, self.gpus, self.address)
         check_distinct(sources)
-        digest = file_sha256(find_weights(self.weights))
+        if not self.gpus:
+            make()  # what does not fit is told here, before a worker starts
+        origin = network_origin(self.weights, preset=self.preset, precision=self.precision)
         for source in sources:
-            self._check_origin(source, digest)
+            self._check_origin(source, origin)
         with frame_progress() as progress:
             bar = progress.add_task("completing", total=None)
 
@@ -81,15 +87,13 @@ class Command:
             outcome = complete_many(sources, self.output, make, workers, on_frame=show)
         _tell(outcome, self.output)
 
-    def _check_origin(self, source: FrameSource, weights_sha256: str) -> None:
+    def _check_origin(self, source: FrameSource, network: Origin) -> None:
         """Record what the depth of a source is made with; depth that something else made must not lie beside it."""
         from kbnet.depth_origin import depth_origin, record_origin
 
         folder = self.output / source.name
         frames = {name: partial(source.frame, index) for index, name in enumerate(source.names)}
-        origin, misfit = depth_origin(
-            folder, frames, weights_sha256=weights_sha256, preset=self.preset, precision=self.precision
-        )
+        origin, misfit = depth_origin(folder, frames, network)
         if misfit:
             raise ValueError(f"{folder / 'depth'} holds depth {misfit}; choose another --output")
         record_origin(folder, origin)

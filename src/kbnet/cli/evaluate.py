@@ -11,13 +11,13 @@ from kbnet.cli.arguments import (
     Device,
     OptionalFolder,
     OptionalPreset,
-    Precision,
     SeveralWeights,
     Sources,
     SparseDepths,
     Switch,
 )
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
+from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,8 +37,8 @@ class Command:
     sources: Sources
     """Sequence folders (K.txt, image/, sparse depth and ground_truth/) and .csv lists of frames."""
     weights: SeveralWeights = ("indoor",)
-    """Bundled or local weights by name (kbnet weights list), .safetensors files, or published .pth (with --preset).
-    Several are measured side by side."""
+    """Bundled or local weights by name (kbnet weights list), .safetensors files, published .pth (with --preset), or
+    exported .onnx or .xml (kbnet export). Several are measured side by side."""
     sparse_depth: SparseDepths = ("sparse_depth",)
     """Folders of sparse depth in each sequence, or columns of lists, such as sparse_depth_500; each is evaluated."""
     baselines: Switch = False
@@ -54,7 +54,9 @@ class Command:
     device: Device = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, ..."""
     precision: Precision = "auto"
-    """Number format of the network's convolutions; auto is float32."""
+    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
+    engine: EngineName = "auto"
+    """What computes; auto is the fastest that is installed, or that of an exported file."""
 
     def run(self) -> None:
         """Evaluate, print the table, write the files."""
@@ -80,7 +82,7 @@ class Command:
         if self.output:
             write_summary(self.output / "summary.json", summary, settings)
         notes = [
-            *([f"kbnet: weights {self.weights[0]}"] if len(networks) == 1 else []),
+            *_networks_in_words(networks),
             f"mean, ± standard deviation over frames; ground truth between {limits[0]:g} and {limits[1]:g} m",
             f"time: {timing}",
         ]
@@ -104,25 +106,27 @@ class Command:
             for name, path in distinct_names(self.sources).items()
         ]
 
-    def _networks(self) -> dict[str, tuple[Path, DepthCompleter]]:
-        """Files and completers by the method's name: ``kbnet``, or where there are several, that of the weights."""
+    def _networks(self) -> dict[str, tuple[str, DepthCompleter]]:
+        """Weights and completers by the method's name: ``kbnet``, or where there are several, that of the weights."""
         import kbnet
-        from kbnet.network.weights import find_weights
 
         named = distinct_names(tuple(map(Path, self.weights)))
         if not named:
             raise ValueError("expected a name or a file after --weights, got none")
         networks = {}
-        for name, weights in named.items():
-            preset = self.preset if weights.suffix == ".pth" else None
-            completer = kbnet.load(str(weights), preset=preset, device=self.device, precision=self.precision)
-            networks[name if len(named) > 1 else "kbnet"] = find_weights(weights), completer
+        for name, path in named.items():
+            weights = str(path)
+            preset = self.preset if path.suffix == ".pth" else None
+            completer = kbnet.load(
+                weights, preset=preset, device=self.device, precision=self.precision, engine=self.engine
+            )
+            networks[name if len(named) > 1 else "kbnet"] = weights, completer
             if self.preset is None and completer.config.max_depth > FAR:
                 what = f"{name} is made for depth to {completer.config.max_depth:g} m but judged to 5 m"
                 warnings.warn(f"{what}; --preset kitti judges to 100 m", stacklevel=2)
         return networks
 
-    def _methods(self, networks: dict[str, tuple[Path, DepthCompleter]]) -> list[Method]:
+    def _methods(self, networks: dict[str, tuple[str, DepthCompleter]]) -> list[Method]:
         from kbnet.evaluation import baseline_methods, network_method, timed_as_published
 
         methods = []
@@ -130,6 +134,14 @@ class Command:
             method = network_method(completer, name)
             methods.append(timed_as_published(method, completer) if self.published_timing else method)
         return methods + (baseline_methods() if self.baselines else [])
+
+
+def _networks_in_words(networks: dict[str, tuple[str, DepthCompleter]]) -> list[str]:
+    """A line for each network: what it was made of, and what computed it."""
+    return [
+        f"{name}: weights {weights}, {completer.engine} {completer.precision} on {completer.device}"
+        for name, (weights, completer) in networks.items()
+    ]
 
 
 def distinct_names(paths: tuple[Path, ...]) -> dict[str, Path]:

@@ -9,32 +9,35 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from kbnet.cli.arguments import OptionalPreset, SparseDepth
+from kbnet.export.sizes import Sizes
 
 if TYPE_CHECKING:
     from kbnet.export.parity import Parity
     from kbnet.frame import Frame
     from kbnet.network.kbnet import KBNet
 
-SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 
 Source = Annotated[Path | None, tyro.conf.arg(metavar="SEQUENCE|LIST.csv", help_behavior_hint="")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Write a network as ONNX or OpenVINO, checked against the original.
+    """Write a network as ONNX, OpenVINO or a torch.export program, checked against the original.
 
-    The file takes images of any size and batch, with image, sparse depth, validity, intrinsics and, where the network
-    has one, scaffold as inputs; it says inside how to make them. See docs/export.md and examples/onnx_depth.py.
+    The file takes any batch of images, with image, sparse depth, validity, intrinsics and, where the network has one,
+    scaffold as inputs; it says inside how to make them. See docs/export.md and examples/onnx_depth.py.
     """
 
     weights: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="WEIGHTS")]
     """Bundled or local weights by name (kbnet weights list), a .safetensors file, or a published .pth (with --preset).
     """
-    format: Literal["onnx", "openvino"]
-    """onnx: for ONNX Runtime, TensorRT and others. openvino: an .xml and a .bin."""
+    format: Literal["onnx", "openvino", "torch"]
+    """onnx: for ONNX Runtime, TensorRT and others. openvino: an .xml and a .bin. torch: a .pt2 of torch.export."""
     output: Annotated[Path, tyro.conf.arg(metavar="FILE")]
-    """What to write: .onnx or .xml."""
+    """What to write: .onnx, .xml or .pt2."""
+    sizes: Sizes = "any"
+    """Images that it takes. Widths and heights that are multiples of 32 take a graph with fewer multiplications."""
     precision: Literal["float32", "int8"] = "float32"
     """int8 is for openvino, and needs --calibration. bfloat16 needs no file of its own: it is chosen where it runs."""
     calibration: Source = None
@@ -68,6 +71,8 @@ class Command:
             raise ValueError(f"expected a {SUFFIXES[self.format]} file for {self.format}, got {self.output}; rename it")
         if self.precision == "int8" and self.format != "openvino":
             raise ValueError(f"int8 is for --format openvino, got {self.format}; leave out --precision")
+        if self.precision == "int8" and self.sizes != "any":
+            raise ValueError("an int8 file is fastest as one for any size, also at multiples of 32; leave out --sizes")
         if (self.precision == "int8") != (self.calibration is not None):
             needs = "needs frames" if self.calibration is None else "is for --precision int8"
             raise ValueError(f"--calibration SEQUENCE {needs}; see kbnet export --help")
@@ -77,14 +82,18 @@ class Command:
         if self.format == "onnx":
             from kbnet.export.onnx import export_onnx
 
-            return export_onnx(network, self.output, frames, origin=origin)
+            return export_onnx(network, self.output, frames, origin=origin, sizes=self.sizes)
+        if self.format == "torch":
+            from kbnet.export.torch_program import export_torch_program
+
+            return export_torch_program(network, self.output, frames, origin=origin, sizes=self.sizes)
         from kbnet.export.openvino import CALIBRATION_FRAMES, export_openvino
         from kbnet.export.parity import spread_frames
 
         calibration = None
         if self.calibration is not None:
             calibration = spread_frames(self.calibration, CALIBRATION_FRAMES, sparse_depth=self.sparse_depth)
-        return export_openvino(network, self.output, frames, origin=origin, calibration=calibration)
+        return export_openvino(network, self.output, frames, origin=origin, sizes=self.sizes, calibration=calibration)
 
 
 def _origin(weights: str) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""The network as files other programs run: ONNX, OpenVINO."""
+"""The network as files other programs run: ONNX, OpenVINO, torch.export."""

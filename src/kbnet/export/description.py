@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 from kbnet.data.outliers import SUPPORT_SLOPE_PER_RAD, SUPPORT_TOLERANCE
+from kbnet.export.sizes import Sizes
 from kbnet.network.config import KBNetConfig
 
 FORMAT = "kbnet-export-1"
 OUTPUT = "depth"
+
+
+class Description(NamedTuple):
+    """What is read back from an exported file.
+
+    Attributes:
+        config: of the network.
+        sizes: what images it is exact for.
+        precision: ``float32``, or ``int8`` if it was quantised.
+    """
+
+    config: KBNetConfig
+    sizes: Sizes
+    precision: str
 
 
 def input_names(config: KBNetConfig) -> list[str]:
@@ -19,18 +34,24 @@ def input_names(config: KBNetConfig) -> list[str]:
     return ["image", "sparse_depth", "validity", "intrinsics", *scaffold]
 
 
-def describe(config: KBNetConfig, origin: Mapping[str, str]) -> dict[str, str]:
+def describe(
+    config: KBNetConfig, origin: Mapping[str, str], *, sizes: Sizes = "any", precision: str = "float32"
+) -> dict[str, str]:
     """Text by key, which travels inside an exported file.
 
     Args:
         config: of the network.
         origin: where the weights come from, by any keys.
+        sizes: what images the graph is exact for.
+        precision: ``float32``, or ``int8`` if it was quantised.
 
     Returns:
-        ``format``; and as JSON ``config``, ``preprocessing`` (from image, depth and K to the inputs) and ``origin``.
+        ``format`` and ``precision``; and as JSON ``config``, ``preprocessing`` (from image, depth and K to the inputs)
+        and ``origin``.
     """
     preprocessing: dict[str, Any] = {
         "inputs": input_names(config),
+        "sizes": sizes,
         "image": "RGB, (B, 3, H, W), 8-bit values divided by image_divisor",
         "image_divisor": 255,
         "sparse_depth": "as measured, outliers included, (B, 1, H, W)",
@@ -47,27 +68,31 @@ def describe(config: KBNetConfig, origin: Mapping[str, str]) -> dict[str, str]:
     }
     return {
         "format": FORMAT,
+        "precision": precision,
         "config": json.dumps(config.to_dict()),
         "preprocessing": json.dumps(preprocessing),
         "origin": json.dumps(dict(origin)),
     }
 
 
-def read_config(metadata: Mapping[str, str], path: object) -> KBNetConfig:
-    """The config inside an exported file.
+def read_description(text: Mapping[str, str], path: object) -> Description:
+    """What an exported file says of itself.
 
     Args:
-        metadata: text by key, as of :func:`describe`.
+        text: by key, as of :func:`describe`.
         path: what messages call the file.
 
     Raises:
         ValueError: kbnet did not export the file, or a newer one did.
     """
-    if metadata.get("format") != FORMAT:
+    if text.get("format") != FORMAT:
         raise ValueError(
             f"expected a network that kbnet exported, but {path} has no '{FORMAT}' inside; make it with kbnet export"
         )
     try:
-        return KBNetConfig.from_dict(json.loads(metadata["config"]))
+        sizes = json.loads(text["preprocessing"]).get("sizes", "any")
+        if sizes not in get_args(Sizes):
+            raise ValueError(f"unknown sizes '{sizes}'")
+        return Description(KBNetConfig.from_dict(json.loads(text["config"])), sizes, text.get("precision", "float32"))
     except (KeyError, ValueError, TypeError) as error:
-        raise ValueError(f"the config inside {path} cannot be read ({error}); is it from a newer kbnet?") from error
+        raise ValueError(f"what {path} says of itself cannot be read ({error}); is it from a newer kbnet?") from error

@@ -12,7 +12,7 @@ import io
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from torch import Tensor
 from kbnet.atomic import atomic_path
 from kbnet.export.description import OUTPUT, describe, input_names
 from kbnet.export.parity import Parity, Run, check_parity, measure_parity
+from kbnet.export.sizes import Sizes
 from kbnet.frame import Frame
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
@@ -27,13 +28,7 @@ from kbnet.network.kbnet import KBNet
 OPSET = 17
 """Read by ONNX Runtime from 1.13 and TensorRT from 8.5 on."""
 
-Sizes = Literal["any", "multiples of 32"]
-"""Images that a graph is exact for.
-
-Where every size halves evenly, up-convolutions are cheaper (see `network.decoder`), and a graph cannot choose.
-"""
-
-_TRACED: dict[Sizes, tuple[int, int]] = {"any": (33, 65), "multiples of 32": (64, 96)}
+_TRACED: dict[Sizes, tuple[int, int]] = {"any": (33, 65), "multiples-of-32": (64, 96)}
 """Height and width that the graph is recorded at: odd at every level, or even at every level."""
 
 
@@ -71,7 +66,9 @@ def onnx_model(network: KBNet, *, sizes: Sizes = "any") -> bytes:
     return model.getvalue()
 
 
-def export_onnx(network: KBNet, path: Path, frames: list[Frame], *, origin: Mapping[str, str]) -> Parity:
+def export_onnx(
+    network: KBNet, path: Path, frames: list[Frame], *, origin: Mapping[str, str], sizes: Sizes = "any"
+) -> Parity:
     """Write ``path``, after ONNX Runtime gave the network's depth with it.
 
     Args:
@@ -79,6 +76,7 @@ def export_onnx(network: KBNet, path: Path, frames: list[Frame], *, origin: Mapp
         path: an ``.onnx`` file, which appears whole and checked or not at all.
         frames: what to compare on.
         origin: of the weights, by any keys.
+        sizes: what the graph must be exact for.
 
     Raises:
         ValueError: the depth differs.
@@ -86,13 +84,13 @@ def export_onnx(network: KBNet, path: Path, frames: list[Frame], *, origin: Mapp
     """
     import onnx
 
-    model = onnx.load_from_string(onnx_model(network))
+    model = onnx.load_from_string(onnx_model(network, sizes=sizes))
     model.producer_name = "kbnet"
-    onnx.helper.set_model_props(model, describe(network.config, origin))
+    onnx.helper.set_model_props(model, describe(network.config, origin, sizes=sizes))
     onnx.checker.check_model(model, full_check=True)
     with atomic_path(path) as temporary:
         onnx.save(model, str(temporary))
-        parity = measure_parity(_run_file(temporary), inference_copy(network), frames)
+        parity = measure_parity(_run_file(temporary), inference_copy(network), frames, sizes=sizes)
         check_parity(parity)
     return parity
 

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from kbnet.export.description import describe, input_names
-from kbnet.export.onnx import Sizes, inference_copy, onnx_model
+from kbnet.export.onnx import inference_copy, onnx_model
 from kbnet.export.parity import Parity, Run, check_parity, measure_parity, network_inputs
 from kbnet.export.signal_stack import signal_stack_kept
+from kbnet.export.sizes import Sizes
 from kbnet.frame import Frame
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
@@ -111,6 +112,7 @@ def export_openvino(
     frames: list[Frame],
     *,
     origin: Mapping[str, str],
+    sizes: Sizes = "any",
     calibration: Iterable[Frame] | None = None,
 ) -> Parity:
     """Write ``path`` and its ``.bin``, after OpenVINO gave the network's depth with them.
@@ -120,6 +122,8 @@ def export_openvino(
         path: an ``.xml`` file; it and the ``.bin`` beside it appear whole and checked or not at all.
         frames: what to compare on.
         origin: of the weights, by any keys.
+        sizes: what the graph must be exact for; with int8, any is the fastest for every size, since OpenVINO has no
+            transposed convolution in int8.
         calibration: frames to quantise on; without them the file is float32.
 
     Raises:
@@ -128,18 +132,18 @@ def export_openvino(
     """
     import openvino
 
-    model = openvino_model(network)
+    precision = "float32" if calibration is None else "int8"
+    model = openvino_model(network, sizes=sizes)
     if calibration is not None:
         model = quantise(model, network.config, calibration)
-    for key, text in describe(network.config, origin).items():
+    for key, text in describe(network.config, origin, sizes=sizes, precision=precision).items():
         model.set_rt_info(text, [INFO, key])
-    model.set_rt_info("float32" if calibration is None else "int8", [INFO, "precision"])
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = path.with_name(f".{path.stem}.{uuid4().hex[:12]}.partial")
     try:
         folder.mkdir()
         openvino.save_model(model, folder / path.name, compress_to_fp16=False)
-        parity = measure_parity(_run_file(folder / path.name), inference_copy(network), frames)
+        parity = measure_parity(_run_file(folder / path.name), inference_copy(network), frames, sizes=sizes)
         check_parity(parity, int8=calibration is not None)
         # Never an .xml beside the .bin of another: the .xml is what says that the two are there.
         path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from kbnet.data.frame_source import open_frames
 from kbnet.data.motorcycle import load_motorcycle
 from kbnet.data.outliers import kept_points
 from kbnet.data.scaffold import scaffold_from_points
+from kbnet.export.sizes import FACTOR, Sizes, largest_fitting
 from kbnet.frame import MINIMUM_SIZE, Frame
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
@@ -83,30 +84,29 @@ def network_inputs(frame: Frame, config: KBNetConfig) -> tuple[Tensor, ...]:
     return known if scaffold is None else (*known, scaffold)
 
 
-def measure_parity(run: Run, network: KBNet, frames: Iterable[Frame], *, any_size: bool = True) -> Parity:
+def measure_parity(run: Run, network: KBNet, frames: Iterable[Frame], *, sizes: Sizes = "any") -> Parity:
     """Compare an export with the network it came from.
 
     Args:
         run: the export.
         network: in evaluation mode, on the CPU.
-        frames: what to compare on.
-        any_size: compare a batch of two crops of an odd size from every frame too, which divides by no power of two.
+        frames: what to compare on, each whole, or as much of it as fits; and as a batch of two smaller crops.
+        sizes: what the export is exact for; with any, those crops are of an odd size, which nothing divides evenly.
 
     Raises:
         ValueError: the export gives NaN or infinity.
     """
-    largest, total, count, sizes = 0.0, 0.0, 0, []
+    largest, total, count, compared = 0.0, 0.0, 0, []
     for frame in frames:
-        whole = network_inputs(frame, network.config)
-        for inputs in [whole, _two_crops(whole)] if any_size else [whole]:
+        for inputs in _compared_inputs(network_inputs(frame, network.config), sizes):
             with torch.no_grad():
                 difference = (run(inputs).float() / network(*inputs) - 1).abs()
             if not torch.isfinite(difference).all():
                 raise ValueError(f"the export gives depth that is not finite on frame '{frame.name}'; nothing written")
             largest = max(largest, float(difference.max()))
             total, count = total + float(difference.double().sum()), count + difference.numel()
-            sizes.append(f"{inputs[0].shape[-1]}x{inputs[0].shape[-2]}")
-    return Parity(largest, total / max(count, 1), tuple(dict.fromkeys(sizes)))
+            compared.append(f"{inputs[0].shape[-1]}x{inputs[0].shape[-2]}")
+    return Parity(largest, total / max(count, 1), tuple(dict.fromkeys(compared)))
 
 
 def check_parity(parity: Parity, *, int8: bool = False) -> None:
@@ -123,14 +123,29 @@ def check_parity(parity: Parity, *, int8: bool = False) -> None:
         )
 
 
-def _two_crops(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The upper left and the lower right of a frame as a batch of two, with the K of each."""
+def _compared_inputs(inputs: tuple[Tensor, ...], sizes: Sizes) -> Iterator[tuple[Tensor, ...]]:
+    """A frame's lower right as far as its size fits; and its upper left and lower right, smaller, as a batch of two."""
     height, width = inputs[0].shape[-2:]
-    rows, columns = (max(size * 2 // 3 | 1, min(size, MINIMUM_SIZE + 1)) for size in (height, width))
-    top, left = height - rows, width - columns
-    moved = inputs[3].clone()
-    moved[:, 0, 2] -= left
-    moved[:, 1, 2] -= top
-    return tuple(
-        torch.cat([x, moved] if x is inputs[3] else [x[..., :rows, :columns], x[..., top:, left:]]) for x in inputs
+    rows, columns = (largest_fitting(length, sizes) for length in (height, width))
+    yield _cropped(inputs, height - rows, width - columns, rows, columns)
+    rows, columns = (_smaller(length, sizes) for length in (height, width))
+    pair = (_cropped(inputs, top, left, rows, columns) for top, left in ((0, 0), (height - rows, width - columns)))
+    yield tuple(torch.cat(two) for two in zip(*pair, strict=True))
+
+
+def _smaller(length: int, sizes: Sizes) -> int:
+    """Two thirds of a length: odd, or a multiple of 32; with two pixels at the lowest level, if the length has them."""
+    if sizes == "any":
+        return max(length * 2 // 3 | 1, min(length, MINIMUM_SIZE + 1))
+    return max(largest_fitting(length * 2 // 3, sizes), largest_fitting(min(length, 2 * FACTOR), sizes))
+
+
+def _cropped(inputs: tuple[Tensor, ...], top: int, left: int, rows: int, columns: int) -> tuple[Tensor, ...]:
+    """A window of every map; cx and cy of K move by the offset."""
+    image, sparse_depth, validity, intrinsics, *scaffold = inputs
+    moved = intrinsics.clone()
+    moved[:, :2, 2] -= moved.new_tensor([left, top])
+    image, sparse_depth, validity, *scaffold = (
+        x[..., top : top + rows, left : left + columns].contiguous() for x in (image, sparse_depth, validity, *scaffold)
     )
+    return image, sparse_depth, validity, moved, *scaffold

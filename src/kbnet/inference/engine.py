@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Protocol, get_args
 
 import torch
 from torch import Tensor
 
 from kbnet.inference import onnxruntime_engine, openvino_engine
+from kbnet.inference.array_engine import ArrayEngine
+from kbnet.inference.engine_names import EngineName, Precision
 from kbnet.inference.torch_engine import TorchEngine
+from kbnet.inference.weights_files import EXPORTED
 from kbnet.network.kbnet import KBNet
 
-EngineName = Literal["auto", "torch", "compiled", "onnxruntime", "openvino"]
-Precision = Literal["auto", "float32", "float16", "bfloat16", "int8"]
+__all__ = ["TOLERANCE", "Engine", "EngineName", "Precision", "make_engine", "open_engine", "pick"]
 
 TOLERANCE = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.1, "int8": 0.1}
 """Relative error of depth against eager float32 that a precision keeps: at every pixel, but int8 in the mean.
@@ -68,7 +70,7 @@ def make_engine(
             raise ValueError(f"expected one of {', '.join(get_args(kind))}, got '{value}'")
     chosen = "float32" if precision == "auto" else precision
     if chosen == "int8":
-        raise ValueError("int8 needs frames to measure on: make a file with kbnet export, and load that")
+        raise ValueError("int8 needs frames to measure on: make a file (kbnet export --precision int8), and load that")
     name = pick(device, chosen) if engine == "auto" else engine
     if name == "openvino":
         if device.type != "cpu" or chosen not in ("float32", "bfloat16"):
@@ -85,17 +87,25 @@ def make_engine(
 
 def open_engine(
     path: Path, *, engine: EngineName = "auto", device: torch.device, precision: Precision = "auto"
-) -> openvino_engine.OpenVinoEngine:
-    """An engine from an OpenVINO ``.xml`` file of ``kbnet export``, the way to int8.
+) -> ArrayEngine:
+    """An engine from a file of ``kbnet export``: ONNX Runtime for an ``.onnx``, OpenVINO for an ``.xml``, int8 too.
 
     Raises:
-        ModuleNotFoundError: OpenVINO is not installed.
+        ModuleNotFoundError: the engine is not installed.
         FileNotFoundError: there is no such file.
         ValueError: kbnet did not export it, or it does not fit engine, device or precision.
     """
-    if engine not in ("auto", "openvino") or device.type != "cpu":
-        raise ValueError(f"expected engine openvino on the CPU for {path}, got {engine} on {device}")
-    opened = openvino_engine.OpenVinoEngine(path, "bfloat16" if precision == "bfloat16" else "float32")
+    if path.suffix not in EXPORTED:
+        raise ValueError(f"expected an exported file ({' or '.join(EXPORTED)}), got {path}; kbnet.load takes weights")
+    name = EXPORTED[path.suffix]
+    if engine not in ("auto", name):
+        raise ValueError(f"expected engine auto or {name} for {path}, got {engine}; other engines take the weights")
+    if name == "onnxruntime":
+        opened: ArrayEngine = onnxruntime_engine.OnnxRuntimeEngine(path, device)
+    elif device.type != "cpu":
+        raise ValueError(f"OpenVINO computes on the CPU, got {device} for {path}; leave out the device")
+    else:
+        opened = openvino_engine.OpenVinoEngine(path, "bfloat16" if precision == "bfloat16" else "float32")
     if precision not in ("auto", opened.precision):
         raise ValueError(f"expected precision auto or {opened.precision} for {path}, got {precision}")
     return opened

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from kbnet.export.description import input_names
-from kbnet.export.onnx import Sizes, onnx_model
-from kbnet.inference.per_size import PerSize
+from kbnet.export.description import Description, read_description
+from kbnet.export.onnx import onnx_model
+from kbnet.inference.array_engine import ArrayEngine, InputSize, Run, converted_graphs, exported_graphs
+from kbnet.inference.weights_files import weights_files
 from kbnet.network.kbnet import KBNet
 
 
@@ -20,71 +20,75 @@ def available() -> bool:
     return find_spec("onnxruntime") is not None and find_spec("onnx") is not None
 
 
-class _Key(NamedTuple):
-    batch: int
-    height: int
-    width: int
-    threads: int
-
-
-class OnnxRuntimeEngine:
-    """A `kbnet.inference.engine.Engine`: one session for each of the last four sizes, with torch's number of threads.
+class OnnxRuntimeEngine(ArrayEngine):
+    """A `kbnet.inference.engine.Engine`.
 
     Args:
-        network: any; converted in memory.
+        source: a network, converted in memory; or an ``.onnx`` file of ``kbnet export``.
         device: the CPU, or a CUDA device, for which the package onnxruntime-gpu must be installed.
 
     Raises:
         ModuleNotFoundError: onnx or onnxruntime is not installed.
-        ValueError: the device is not one that the installed ONNX Runtime computes on, or it lacks an operator.
+        FileNotFoundError: there is no such file.
+        ValueError: the device is not one that the installed ONNX Runtime computes on, it lacks an operator, or kbnet
+            did not export the file.
     """
 
     name = "onnxruntime"
-    precision = "float32"
-    precision = "float32"
 
-    def __init__(self, network: KBNet, device: torch.device) -> None:
+    def __init__(self, source: KBNet | Path, device: torch.device) -> None:
         if not available():
             raise ModuleNotFoundError("engine onnxruntime is not installed: pip install 'kbnet[export]'")
-        self._device = device
         self._providers = _providers(device)
-        self._names = input_names(network.config)
-        convert = cache(lambda sizes: onnx_model(network, sizes=sizes))
-        self._sessions: PerSize[_Key, Any] = PerSize(lambda key: self._session(convert(sizes_of(key[1:3])), key))
+        if isinstance(source, Path):
+            model, described = read_exported(source)
+            super().__init__(described.config, "float32", exported_graphs(model, described.sizes, source))
+        else:
+            super().__init__(source.config, "float32", converted_graphs(lambda sizes: onnx_model(source, sizes=sizes)))
 
-    def __call__(
-        self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
-    ) -> Tensor:
-        """As `KBNet.forward`; depth comes back on the device of ``image``."""
-        batch, _, height, width = image.shape
-        session = self._sessions[_Key(batch, height, width, torch.get_num_threads())]
-        given = [image, sparse_depth, validity, intrinsics, *([] if scaffold is None else [scaffold])]
-        if len(given) != len(self._names):
-            raise ValueError(f"expected the inputs {', '.join(self._names)}, got {len(given)} of them")
-        feeds = {name: x.detach().float().cpu().numpy() for name, x in zip(self._names, given, strict=True)}
-        return torch.from_numpy(session.run(None, feeds)[0]).to(image.device)
-
-    def _session(self, model: bytes, key: _Key) -> Any:
+    def _build(self, graph: bytes, size: InputSize) -> Run:
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = key.threads
-        options.log_severity_level = 3  # no remarks on its own optimisations
-        # What follows from a fixed size, such as the viewing rays' grid, is then computed once.
+        options = _quiet_options()
+        options.intra_op_num_threads = size.threads
         for name in ("batch", "height", "width"):
-            options.add_free_dimension_override_by_name(name, getattr(key, name))
+            options.add_free_dimension_override_by_name(name, getattr(size, name))
         try:
-            return onnxruntime.InferenceSession(model, options, providers=self._providers)
+            session = onnxruntime.InferenceSession(graph, options, providers=self._providers)
         except Exception as error:  # its errors have no common class of their own
             raise ValueError(
-                f"ONNX Runtime {onnxruntime.__version__} cannot build the network for {key.width}x{key.height} "
+                f"ONNX Runtime {onnxruntime.__version__} cannot build the network for {size.width}x{size.height} "
                 f"({str(error).splitlines()[0]}); choose engine='torch'"
             ) from error
+        return lambda inputs: session.run(None, inputs)[0]
 
 
-def sizes_of(size: tuple[int, ...]) -> Sizes:
-    """Which graph is exact for an image of (height, width) pixels, and the cheaper one where both are."""
-    return "any" if any(length % 32 for length in size) else "multiples of 32"
+def read_exported(path: Path) -> tuple[bytes, Description]:
+    """An ``.onnx`` file, and what it says of itself.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read, or kbnet did not export it.
+    """
+    import onnxruntime
+
+    (path,) = weights_files(path)
+    model, options = path.read_bytes(), _quiet_options()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as above
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"expected an ONNX file, but {path} cannot be read ({reason}); export it again") from error
+    return model, read_description(session.get_modelmeta().custom_metadata_map, path)
+
+
+def _quiet_options() -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # no remarks on its own optimisations
+    return options
 
 
 def _providers(device: torch.device) -> list[Any]:

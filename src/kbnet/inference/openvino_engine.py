@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import torch
-from torch import Tensor
-
-from kbnet.export.description import input_names, read_config
+from kbnet.export.description import Description, read_description
 from kbnet.export.openvino import INFO, openvino_model, read_model
 from kbnet.export.signal_stack import signal_stack_kept
-from kbnet.inference.onnxruntime_engine import sizes_of
-from kbnet.inference.per_size import PerSize
-from kbnet.network.config import KBNetConfig
+from kbnet.inference.array_engine import ArrayEngine, InputSize, Run, converted_graphs, exported_graphs
+from kbnet.inference.weights_files import weights_files
 from kbnet.network.kbnet import KBNet
 
 FloatPrecision = Literal["float32", "bfloat16"]
@@ -28,28 +23,20 @@ def available() -> bool:
     return find_spec("openvino") is not None and find_spec("onnx") is not None
 
 
-class _Key(NamedTuple):
-    batch: int
-    height: int
-    width: int
-    threads: int
-
-
-class OpenVinoEngine:
-    """A `kbnet.inference.engine.Engine`: one compiled model for each of the last four sizes, with torch's threads.
+class OpenVinoEngine(ArrayEngine):
+    """A `kbnet.inference.engine.Engine`.
 
     Args:
         source: a network, converted in memory; or an ``.xml`` file of ``kbnet export``, which is how int8 comes in.
         precision: of the convolutions that are not int8; depth comes out of float32 arithmetic in each case.
 
     Attributes:
-        config: of the network.
         precision: what it computes in; ``int8`` for a file that was quantised.
 
     Raises:
         ModuleNotFoundError: onnx or openvino is not installed.
         FileNotFoundError: there is no such file, or no ``.bin`` beside it.
-        ValueError: kbnet did not export the file.
+        ValueError: kbnet did not export the file, or OpenVINO refuses a size.
     """
 
     name = "openvino"
@@ -57,75 +44,59 @@ class OpenVinoEngine:
     def __init__(self, source: KBNet | Path, precision: FloatPrecision = "float32") -> None:
         if not available():
             raise ModuleNotFoundError("engine openvino is not installed: pip install 'kbnet[export]'")
-        self.config: KBNetConfig
-        self.precision: str = precision
+        self._hint = _HINTS[precision]
         if isinstance(source, Path):
-            read = read_exported(source)
-            self.config, quantised = _description(read, source)
-            self.precision = "int8" if quantised else precision
-            self._models: PerSize[_Key, Any] = PerSize(lambda key: self._compile(read, key, precision))
+            model, described = read_exported(source)
+            computed = "int8" if described.precision == "int8" else precision
+            super().__init__(described.config, computed, exported_graphs(model, described.sizes, source))
         else:
-            self.config = source.config
-            convert = cache(lambda sizes: openvino_model(source, sizes=sizes))
-            self._models = PerSize(lambda key: self._compile(convert(sizes_of(key[1:3])), key, precision))
-        self._names = input_names(self.config)
+            super().__init__(
+                source.config, precision, converted_graphs(lambda sizes: openvino_model(source, sizes=sizes))
+            )
 
-    def __call__(
-        self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
-    ) -> Tensor:
-        """As `KBNet.forward`; depth comes back on the device of ``image``."""
-        batch, _, height, width = image.shape
-        request = self._models[_Key(batch, height, width, torch.get_num_threads())]
-        given = [image, sparse_depth, validity, intrinsics, *([] if scaffold is None else [scaffold])]
-        if len(given) != len(self._names):
-            raise ValueError(f"expected the inputs {', '.join(self._names)}, got {len(given)} of them")
-        arrays = [x.detach().float().cpu().contiguous().numpy() for x in given]
-        return torch.from_numpy(request.infer(arrays, share_inputs=True)[0]).to(image.device)
-
-    def _compile(self, model: Any, key: _Key, precision: FloatPrecision) -> Any:
+    def _build(self, graph: Any, size: InputSize) -> Run:
         import openvino
 
-        sized = model.clone()
-        images = [key.batch, 1, key.height, key.width]
-        shapes = {name: images for name in self._names}
-        shapes |= {"image": [key.batch, 3, key.height, key.width], "intrinsics": [key.batch, 3, 3]}
+        sized = graph.clone()
+        shapes = {name: [size.batch, 1, size.height, size.width] for name in self._names}
+        shapes |= {"image": [size.batch, 3, size.height, size.width], "intrinsics": [size.batch, 3, 3]}
         options = {
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
-            "INFERENCE_NUM_THREADS": key.threads,
+            "INFERENCE_PRECISION_HINT": self._hint,
+            "INFERENCE_NUM_THREADS": size.threads,
             "PERFORMANCE_HINT": "LATENCY",
+            # Else every process computes on the first cores, and several share those while the others idle.
+            "ENABLE_CPU_PINNING": False,
         }
         try:
-            # With a fixed size, what follows from it, such as the viewing rays' grid, is computed once.
             sized.reshape(shapes)
             with signal_stack_kept():
-                return openvino.Core().compile_model(sized, "CPU", options).create_infer_request()
+                request = openvino.Core().compile_model(sized, "CPU", options).create_infer_request()
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
             raise ValueError(
-                f"OpenVINO {openvino.__version__} cannot build the network for {key.width}x{key.height} ({reason}); "
-                "choose another size, or engine='torch'"
+                f"OpenVINO {openvino.__version__} cannot build the network for {size.width}x{size.height} "
+                f"({_reason(error)}); choose another size, or engine='torch'"
             ) from error
+        return lambda inputs: request.infer(inputs, share_inputs=True)[0]
 
 
-def read_exported(path: Path) -> Any:
-    """The ``openvino.Model`` of an ``.xml`` file and the ``.bin`` beside it.
+def read_exported(path: Path) -> tuple[Any, Description]:
+    """The ``openvino.Model`` of an ``.xml`` file and the ``.bin`` beside it, and what it says of itself.
 
     Raises:
         FileNotFoundError: one of the two is missing.
-        ValueError: they cannot be read.
+        ValueError: they cannot be read, or kbnet did not export them.
     """
-    for part in (path, path.with_suffix(".bin")):
-        if not part.is_file():
-            raise FileNotFoundError(f"expected an OpenVINO .xml with its .bin beside it, but there is no {part}")
+    weights_files(path)
     try:
-        return read_model("ir", str(path))
+        model = read_model("ir", str(path))
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise ValueError(f"expected an OpenVINO file, but {path} cannot be read ({reason}); export it again") from error
-
-
-def _description(model: Any, path: Path) -> tuple[KBNetConfig, bool]:
-    """The config inside, and whether the model was quantised."""
-    keys = ("format", "config", "precision")
+        raise ValueError(
+            f"expected an OpenVINO file, but {path} cannot be read ({_reason(error)}); export it again"
+        ) from error
+    keys = ("format", "config", "preprocessing", "precision")
     text = {key: str(model.get_rt_info([INFO, key]).value) for key in keys if model.has_rt_info([INFO, key])}
-    return read_config(text, path), text.get("precision") == "int8"
+    return model, read_description(text, path)
+
+
+def _reason(error: RuntimeError) -> str:
+    return str(error).strip().splitlines()[-1]

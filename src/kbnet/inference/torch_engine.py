@@ -44,15 +44,16 @@ class TorchEngine:
         self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
     ) -> Tensor:
         """As `KBNet.forward`; the inputs may be on any device, depth comes back on that of ``image``."""
+        batch, _, height, width = image.shape
         inputs: Inputs = (image, sparse_depth, validity, intrinsics, scaffold)
         with torch.inference_mode():
             if self._device.type == "cuda":
-                batch, _, height, width = image.shape
                 depth = self._graphs[_Key(batch, height, width, scaffold is not None)](*inputs)
             else:
-                image, sparse_depth, validity = (_channels_last(x) for x in (image, sparse_depth, validity))
-                rays = self._rays(intrinsics, image.shape[-2:])
-                depth = self._run(image, sparse_depth, validity, intrinsics, scaffold, rays)
+                maps = [_channels_last(x.to(self._device)) for x in inputs[:3]]
+                K = intrinsics.to(self._device)
+                scaffold = None if scaffold is None else scaffold.to(self._device)
+                depth = self._run(*maps, K, scaffold, self._rays(K, image.shape[-2:]))
         # Out of inference mode, and out of the graph's memory: a tensor like any other, and the caller's own.
         return depth.to(image.device, copy=True)
 

@@ -51,6 +51,13 @@ def is_lost_process(error: RuntimeError) -> bool:
     return isinstance(error, torch.distributed.DistError) or any(words in str(error) for words in _LOST)
 
 
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of every process's value, apart from gradients. Fabric's own waits at a barrier first."""
+    total = value.detach().clone()
+    torch.distributed.all_reduce(total)
+    return total / torch.distributed.get_world_size()
+
+
 class JointBatchNorm2d(nn.BatchNorm2d):
     """BatchNorm that in training normalises by the statistics of the samples of all processes.
 

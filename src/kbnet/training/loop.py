@@ -19,11 +19,11 @@ from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_weights import save_pose_network
 from kbnet.network.weights import save_network
+from kbnet.training import distributed
 from kbnet.training.batch import TripletBatch
 from kbnet.training.checkpoint import STATE_FILE, load_state, save_state
 from kbnet.training.config import TrainingConfig, to_table
 from kbnet.training.dataset import BatchPlan, open_dataset
-from kbnet.training.distributed import check_devices, count_processes, is_lost_process, join_normalisation
 from kbnet.training.interruption import Interrupted, stop_signals
 from kbnet.training.loader import open_loader, read_batches
 from kbnet.training.monitor import Monitor, Report
@@ -67,8 +67,8 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[
         raise ValueError(
             f"{config.output} holds a run already; go on with --resume {config.output}, or choose another --output"
         )
-    here, machines = count_processes(config.processes)
-    check_devices(config.device, here)
+    here, machines = distributed.count_processes(config.processes)
+    distributed.check_devices(config.device, here)
     config = dataclasses.replace(config, processes=here * machines)
     fabric = Fabric(
         accelerator=config.device,
@@ -101,7 +101,7 @@ class Run:
         network, pose_network = build_networks(config, all_poses_known=dataset.all_poses_known, read_weights=not resume)
         step_module = TrainingStep.of(config, network, pose_network)
         if fabric.world_size > 1:
-            join_normalisation(step_module)
+            distributed.join_normalisation(step_module)
         # Channels-last memory takes a quarter less time a step on a CPU in bfloat16.
         step_module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.Adam(step_module.parameters(), lr=config.schedule.learning_rates[0])
@@ -149,7 +149,7 @@ class Run:
         except KeyboardInterrupt as error:  # a second Ctrl-C, which did not wait for the end of the step
             raise Interrupted(f"interrupted at step {self.step}; {self._kept()} in {self.config.output}") from error
         except RuntimeError as error:
-            if not is_lost_process(error):
+            if not distributed.is_lost_process(error):
                 raise
             self._write_state()  # whoever is left, since the first process may be the one that is gone
             self.monitor.say(self.step, "another process of this run is gone; the state is saved")
@@ -208,7 +208,7 @@ class Run:
         return dataclasses.replace(result, total=total, terms=dict(zip(result.terms, terms, strict=True)))
 
     def _mean_of_processes(self, value: torch.Tensor) -> torch.Tensor:
-        return value if self.fabric.world_size == 1 else torch.as_tensor(self.fabric.all_reduce(value.clone()))
+        return value if self.fabric.world_size == 1 else distributed.mean_over_processes(value)
 
     def _check_finite(self, value: float, what: str, batch: TripletBatch, result: StepResult) -> None:
         if torch.isfinite(torch.tensor(value)):

@@ -1,0 +1,122 @@
+"""A ``.pt2`` of ``torch.export``: the network as a graph that torch runs without this package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kbnet.atomic import atomic_path
+from kbnet.export.description import describe
+from kbnet.export.onnx import example_inputs, inference_copy
+from kbnet.export.parity import Parity, check_parity, measure_parity
+from kbnet.export.sizes import FACTOR, Sizes
+from kbnet.frame import Frame
+from kbnet.network.decoder import UpConvolution
+from kbnet.network.kbnet import KBNet
+
+DESCRIPTION = "kbnet.json"
+"""The file inside the ``.pt2`` that holds `kbnet.export.description`, as ``extra_files`` of `torch.export.load`."""
+
+SMALLEST: dict[Sizes, int] = {"any": FACTOR + 1, "multiples-of-32": 2 * FACTOR}
+"""Smallest width and height, pixels, which leave two at the lowest level: one would ask torch for another graph."""
+
+LARGEST = 2**15
+"""Largest width and height, pixels."""
+
+_TRACED: dict[Sizes, tuple[int, int]] = {"any": (101, 167), "multiples-of-32": (96, 160)}
+"""Height and width that the graph is recorded at."""
+
+
+def export_torch_program(
+    network: KBNet, path: Path, frames: list[Frame], *, origin: Mapping[str, str], sizes: Sizes = "any"
+) -> Parity:
+    """Write ``path``, after `torch.export.load` gave the network's depth with it. For the CPU, any batch.
+
+    Args:
+        network: what to export.
+        path: a ``.pt2`` file, which appears whole and checked or not at all.
+        frames: what to compare on.
+        origin: of the weights, by any keys.
+        sizes: what the graph must be exact for, from ``SMALLEST`` on.
+
+    Raises:
+        ValueError: the depth differs, a frame is too small, or this version of torch cannot export the network.
+    """
+    for frame in frames:
+        if min(frame.size) < SMALLEST[sizes]:
+            least, (height, width) = SMALLEST[sizes], frame.size
+            raise ValueError(
+                f"expected frames of at least {least}x{least} pixels to check a torch program on, "
+                f"got {width}x{height}; check on larger ones"
+            )
+    program = torch_program(network, sizes=sizes)
+    with atomic_path(path) as temporary:
+        described = json.dumps(describe(network.config, origin, sizes=sizes))
+        torch.export.save(program, temporary, extra_files={DESCRIPTION: described})
+        loaded = torch.export.load(temporary).module()
+        parity = measure_parity(lambda inputs: loaded(*inputs), inference_copy(network), frames, sizes=sizes)
+        check_parity(parity)
+    return parity
+
+
+def torch_program(network: KBNet, *, sizes: Sizes = "any") -> torch.export.ExportedProgram:
+    """Record a network.
+
+    Args:
+        network: any; its BatchNorms are folded in a copy.
+        sizes: what the graph must be exact for.
+
+    Returns:
+        A program with the inputs and the output of `KBNet.forward`, batch, height and width free.
+
+    Raises:
+        ValueError: this version of torch cannot.
+    """
+    ready = inference_copy(network)
+    if sizes == "any":
+        ready.decoder.levels = nn.ModuleList(_Resizing(level) for level in ready.decoder.levels)
+    # Clones, since torch.export takes inputs that share memory for one and the same input.
+    inputs = tuple(x.clone() for x in example_inputs(network.config, *_TRACED[sizes], batch=2))
+    batch = torch.export.Dim("batch", min=1)
+    height, width = _lengths(sizes)
+    shapes = tuple({0: batch} if x.ndim == 3 else {0: batch, 2: height, 3: width} for x in inputs)
+    try:
+        with torch.no_grad():
+            # Deferred: (n + 1) // 2 and (n - 1) // 2 + 1 are one number, which torch cannot prove.
+            return torch.export.export(
+                ready, inputs, dynamic_shapes=shapes, prefer_deferred_runtime_asserts_over_guards=True
+            )
+    except Exception as error:  # torch.export fails in many ways
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ValueError(
+            f"torch {torch.__version__} cannot export the network ({reason}); use a newer one, or export onnx"
+        ) from error
+
+
+def _lengths(sizes: Sizes) -> tuple[torch.export.Dim, torch.export.Dim]:
+    if sizes == "any":
+        height, width = (torch.export.Dim(name, min=SMALLEST["any"], max=LARGEST) for name in ("height", "width"))
+        return height, width
+    rows, columns = (torch.export.Dim(name, min=2, max=LARGEST // FACTOR) for name in ("rows", "columns"))
+    return FACTOR * rows, FACTOR * columns
+
+
+class _Resizing(nn.Module):
+    """An up-convolution that always resizes, whether the size doubles or not: a graph cannot choose."""
+
+    def __init__(self, level: nn.Module) -> None:
+        assert isinstance(level, UpConvolution)
+        super().__init__()
+        self.up_convolution = level.up_convolution
+        self.convolution = level.convolution
+
+    def forward(self, x: Tensor, size: tuple[int, int], skip: Tensor | None) -> Tensor:
+        """As of `UpConvolution`."""
+        x = self.up_convolution(F.interpolate(x, size=tuple(size), mode="nearest"))
+        joined: Tensor = self.convolution(x if skip is None else torch.cat([x, skip], dim=1))
+        return joined

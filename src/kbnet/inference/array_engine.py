@@ -1,0 +1,84 @@
+"""What the engines share that compute on arrays: inputs in order, and a graph built anew for every size."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kbnet.export.description import input_names
+from kbnet.export.sizes import Sizes, cheapest, check_size
+from kbnet.inference.per_size import PerSize
+from kbnet.network.config import KBNetConfig
+
+Run = Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]
+"""From inputs by name, in order, to depth."""
+
+Graphs = Callable[[int, int], Any]
+"""From height and width to an engine's own kind of graph that is exact for them."""
+
+
+class InputSize(NamedTuple):
+    """What a graph is built for; with a fixed size what follows from it, such as the rays' grid, is computed once."""
+
+    batch: int
+    height: int
+    width: int
+    threads: int
+
+
+class ArrayEngine(ABC):
+    """A `kbnet.inference.engine.Engine`: one graph for each of the last four sizes, with torch's number of threads.
+
+    Args:
+        config: of the network.
+        precision: what it computes in.
+        graphs: of :func:`converted_graphs` or :func:`exported_graphs`.
+    """
+
+    name: str
+
+    def __init__(self, config: KBNetConfig, precision: str, graphs: Graphs) -> None:
+        self.config = config
+        self.precision = precision
+        self._names = input_names(config)
+        self._runs: PerSize[InputSize, Run] = PerSize(lambda size: self._build(graphs(size.height, size.width), size))
+
+    @abstractmethod
+    def _build(self, graph: Any, size: InputSize) -> Run:
+        """Make a graph ready for one size."""
+
+    def __call__(
+        self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
+    ) -> Tensor:
+        """As `KBNet.forward`; depth comes back on the device of ``image``."""
+        given = [image, sparse_depth, validity, intrinsics, *([] if scaffold is None else [scaffold])]
+        if len(given) != len(self._names):
+            raise ValueError(f"expected the inputs {', '.join(self._names)}, got {len(given)} of them")
+        arrays = (x.detach().float().cpu().contiguous().numpy() for x in given)
+        batch, _, height, width = image.shape
+        run = self._runs[InputSize(batch, height, width, torch.get_num_threads())]
+        return torch.from_numpy(run(dict(zip(self._names, arrays, strict=True)))).to(image.device)
+
+
+def converted_graphs(convert: Callable[[Sizes], Any]) -> Graphs:
+    """Of a network in memory: for every size the cheaper graph that is exact, each converted once."""
+    converted = cache(convert)
+    return lambda height, width: converted(cheapest(height, width))
+
+
+def exported_graphs(graph: Any, sizes: Sizes, path: Path) -> Graphs:
+    """Of a file: the one graph in it, for the sizes that it is exact for."""
+
+    def of(height: int, width: int) -> Any:
+        check_size(height, width, sizes, path)
+        return graph
+
+    return of

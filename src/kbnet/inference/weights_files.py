@@ -1,0 +1,33 @@
+"""Files that a network is loaded from: weights, or what `kbnet export` wrote. Without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kbnet.inference.engine_names import EngineName
+from kbnet.network.named_weights import find_weights
+
+EXPORTED: dict[str, EngineName] = {".onnx": "onnxruntime", ".xml": "openvino"}
+"""Which engine runs an exported file, by its suffix."""
+
+
+def is_exported(source: str | Path) -> bool:
+    """Whether a source of weights is a file of `kbnet export`, by its suffix."""
+    return Path(source).suffix in EXPORTED
+
+
+def weights_files(source: str | Path) -> tuple[Path, ...]:
+    """The files that hold what `kbnet.load` makes of a source: one, or an ``.xml`` and the ``.bin`` beside it.
+
+    Raises:
+        FileNotFoundError: one is not there.
+    """
+    if not is_exported(source):
+        return (find_weights(source),)
+    path = Path(source)
+    files = (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,)
+    for file in files:
+        if not file.is_file():
+            halves = "an OpenVINO .xml with its .bin beside it" if len(files) == 2 else "an exported network"
+            raise FileNotFoundError(f"expected {halves}, but there is no {file}; check the path")
+    return files
