@@ -20,8 +20,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 EVERYTHING = {
     *(
         "atomic",
+        "checking",
         "cli",
         "completion",
+        "confidence",
         "data",
         "datasets",
         "depth_origin",
@@ -32,7 +34,7 @@ EVERYTHING = {
         "metrics",
     ),
     *("benchmark", "bulk", "export", "inference", "network", "point_cloud", "report", "reproduction", "summary"),
-    "training",
+    *("sources", "training"),
 }
 
 MAY_IMPORT = {
@@ -44,6 +46,7 @@ MAY_IMPORT = {
     "network": {"atomic", "geometry"},
     "data": {"atomic", "frame", "geometry"},
     "datasets": {"atomic", "data", "frame", "geometry"},
+    "sources": {"atomic", "data", "frame", "geometry"},
     "point_cloud": {"atomic", "frame", "geometry"},
     "report": {"atomic", "frame", "geometry", "metrics", "point_cloud"},
     "inference": {"atomic", "export", "network"},
@@ -55,6 +58,8 @@ MAY_IMPORT = {
     "bulk": {"atomic", "completion", "data", "frame"},
     "summary": {"atomic", "metrics"},
     "evaluation": {"atomic", "completion", "data", "frame", "metrics", "summary"},
+    "confidence": {"completion", "data", "frame"},
+    "checking": {"data", "evaluation", "frame"},
     "depth_origin": {"frame", "summary"},
     "reproduction": {"atomic", "completion", "data", "evaluation", "frame", "metrics", "network", "summary"},
     # completion too: validation judges a network as it will be used.
