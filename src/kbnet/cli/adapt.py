@@ -112,7 +112,7 @@ def _show(judgement: Judgement) -> None:
         table.add_row(kind, method, *numbers)
     notes = [
         f"mean over {judgement.frames} frames; false ranges among the points count, most of all in the RMSE",
-        f"MAE       {100 * judgement.change:+.1f} % ± {100 * judgement.standard_error:.1f} (standard error over frames); "
-        f"a gain lies below {-100 * STANDARD_ERRORS * judgement.standard_error:.1f} %",
+        f"MAE       {100 * judgement.change:+.1f} % ± {100 * judgement.standard_error:.1f} "
+        f"(standard error over frames); a gain lies below {-100 * STANDARD_ERRORS * judgement.standard_error:.1f} %",
     ]
     show_table(table, notes)

@@ -14,12 +14,12 @@ from kbnet.cli.arguments import (
     OptionalFolder,
     OptionalPreset,
     OptionalSource,
-    Precision,
     SparseDepth,
     Switch,
     Weights,
 )
 from kbnet.cli.error_table import new_table, show_table
+from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,8 @@ class Command:
     sparse_depth: SparseDepth = None
     """Folder of sparse depth in the sequence, or column of the list (default: sparse_depth)."""
     weights: Weights = "indoor"
-    """Bundled or local weights by name (kbnet weights list), .safetensors file, or published .pth (with --preset)."""
+    """Bundled or local weights by name (kbnet weights list), .safetensors file, published .pth (with --preset), or
+    exported .onnx or .xml (kbnet export)."""
     preset: OptionalPreset = None
     """Architecture of a published .pth."""
     share: float = 0.2
@@ -66,7 +67,9 @@ class Command:
     device: Device = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, ..."""
     precision: Precision = "auto"
-    """Number format of the network's convolutions; auto is float32."""
+    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
+    engine: EngineName = "auto"
+    """What computes; auto is the fastest that is installed, or that of an exported file."""
 
     def run(self) -> None:
         """Check, print the tables, write the files."""
@@ -83,7 +86,9 @@ class Command:
         if self.worst < 0:
             raise ValueError(f"expected --worst of at least 0 frames, got {self.worst}")
         source = open_frames(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
-        completer = kbnet.load(self.weights, preset=self.preset, device=self.device, precision=self.precision)
+        completer = kbnet.load(
+            self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
+        )
         methods = [network_method(completer, NETWORK), *baseline_methods()]
         with frame_progress() as progress:
             task = progress.add_task("checking", total=len(range(0, len(source), max(1, self.every))))
@@ -120,7 +125,7 @@ class Command:
         import csv
 
         from kbnet.atomic import atomic_path
-        from kbnet.network.named_weights import find_weights
+        from kbnet.inference.weights_files import weights_files
         from kbnet.summary import file_sha256, write_json
 
         names = list(asdict(found.frames[0].errors[NETWORK]))
@@ -133,7 +138,7 @@ class Command:
         settings = {
             "source": str(source.folder),
             "sparse_depth": self.sparse_depth or "sparse_depth",
-            "weights": {"file": self.weights, "sha256": file_sha256(find_weights(self.weights))},
+            "weights": {"file": self.weights, "sha256": file_sha256(*weights_files(self.weights))},
             "share": self.share,
             "every": self.every,
         }

@@ -121,8 +121,7 @@ def clutter_frames(config: ClutterConfig) -> Iterator[tuple[Frame, dict[str, Flo
     from kbnet.data.sampling import sample_points
 
     textures = Textures(photographs := _photographs(config))
-    half_K = intrinsics() / 2 - np.array([[0, 0, 0.25], [0, 0, 0.25], [0, 0, 0.5]], np.float32)
-    half_K[2, 2] = 1
+    half_K = (intrinsics() * [[0.5], [0.5], [1]] - [[0, 0, 0.25], [0, 0, 0.25], [0, 0, 0]]).astype(np.float32)
     for index in range(config.frames):
         generator = np.random.default_rng((config.seed, index))
         image, depth = _view(textures, len(photographs), half_K, LEAST_RELIEF[index % 4], generator)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,7 +142,8 @@ class Sequence:
             found |= dict(zip(("pose", "previous_pose", "next_pose"), map(self._pose_path, around), strict=True))
         sparse_depth = self._sparse_depth / f"{self.names[index]}.png"
         found |= {"intrinsics": self.folder / "K.txt", "sparse_depth": sparse_depth}
-        return FrameFiles(self.names[index], **{column: str(path.absolute()) for column, path in found.items()})
+        columns: dict[str, Any] = {column: str(path.absolute()) for column, path in found.items()}
+        return FrameFiles(self.names[index], **columns)
 
     def triplet_indices(self, gap: int) -> range:
         """Indices of the frames that have a neighbour ``gap`` frames before and after.

@@ -37,7 +37,7 @@ class TripletDataset(Dataset[TripletBatch]):
         augmentation: what is drawn for every sample.
         network: decides outlier removal and scaffold.
         seed: of every draw.
-        neighbours: whether any loss looks at a frame's neighbours; else they are not read, and the frame stands for them.
+        neighbours: whether any loss looks at a frame's neighbours; else it stands for them itself, unread.
 
     Raises:
         ValueError: a source has no frame with both neighbours, or its first image is smaller than the crop.

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +149,7 @@ def _files(source: FrameSource, index: int, gap: int | None) -> FrameFiles:
     if isinstance(source, FrameList):
         files = source.files(index)
         here = source.folder.absolute().parent
-        absolute = {name: getattr(files, name) and str(here / getattr(files, name)) for name in PATHS}
-        return replace(files, **{**absolute, "ground_truth": ""})
+        absolute: dict[str, Any] = {name: getattr(files, name) and str(here / getattr(files, name)) for name in PATHS}
+        return replace(files, **absolute | {"ground_truth": ""})
     assert isinstance(source, Sequence)
     return source.files(index, gap)
