@@ -57,7 +57,7 @@ def test_model_of_a_variant_gives_the_networks_depth(kind: dict[str, Any], heigh
         expected = network(*inputs).numpy()
     np.testing.assert_allclose(run(onnx_model(network), inputs), expected, rtol=1e-4)
     if height % 32 == width % 32 == 0:
-        np.testing.assert_allclose(run(onnx_model(network, sizes="multiples of 32"), inputs), expected, rtol=1e-4)
+        np.testing.assert_allclose(run(onnx_model(network, sizes="multiples-of-32"), inputs), expected, rtol=1e-4)
 
 
 def test_model_follows_the_intrinsics(network: KBNet) -> None:
