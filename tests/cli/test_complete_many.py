@@ -62,7 +62,7 @@ def test_complete_many_writes_what_complete_does_and_tells_what_failed(
         (["room", "room"], "another name for each source, got 'room' for room and room"),
         (["room", "--workers", "0"], "expected at least 1 worker"),
         (["room", "--weights", "nothing"], "nothing"),
-        (["room", "--weights", "missing.xml"], "there is no missing.xml"),
+        (["room", "--weights", "missing.xml"], "missing.xml; check the path"),
         (["room", "--precision", "int8"], "make a file (kbnet export --precision int8)"),
         (["room", "--engine", "onnxruntime", "--precision", "bfloat16"], "onnxruntime offers float32"),
         (["room", "--sparse-depth", "sparse_depth_7"], "sparse_depth_7"),

@@ -80,6 +80,8 @@ def torch_program(network: KBNet, *, sizes: Sizes = "any") -> torch.export.Expor
     ready = inference_copy(network)
     if sizes == "any":
         ready.decoder.levels = nn.ModuleList(_Resizing(level) for level in ready.decoder.levels)
+    for buffer in ready.buffers():
+        buffer.data = buffer.contiguous()  # torch.export.save warns of views
     # Clones, since torch.export takes inputs that share memory for one and the same input.
     inputs = tuple(x.clone() for x in example_inputs(network.config, *_TRACED[sizes], batch=2))
     batch = torch.export.Dim("batch", min=1)
