@@ -20,8 +20,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 EVERYTHING = {
     *(
         "atomic",
+        "checking",
         "cli",
         "completion",
+        "confidence",
         "data",
         "datasets",
         "depth_origin",
@@ -33,7 +35,7 @@ EVERYTHING = {
         "metrics",
     ),
     *("benchmark", "bulk", "export", "inference", "network", "point_cloud", "report", "reproduction", "summary"),
-    "training",
+    *("sources", "training"),
 }
 
 MAY_IMPORT = {
@@ -46,18 +48,22 @@ MAY_IMPORT = {
     "network": {"atomic", "geometry"},
     "data": {"atomic", "frame", "geometry"},
     "datasets": {"atomic", "data", "frame", "geometry"},
+    "sources": {"atomic", "data", "frame", "geometry"},
     "point_cloud": {"atomic", "frame", "geometry"},
     "report": {"atomic", "frame", "geometry", "metrics", "point_cloud"},
     "inference": {"atomic", "export", "network"},
     "export": {"atomic", "data", "frame", "geometry", "network"},
     "completion": {"data", "frame", "geometry", "inference", "network"},
     "benchmark": {
-        *("completion", "data", "environment", "export", "frame", "inference", "losses", "network", "training"),
+        *("atomic", "completion", "data", "environment", "evaluation", "export", "frame", "inference", "losses"),
+        *("metrics", "network", "summary", "training"),
     },
     "bulk": {"data", "frame"},
     "summary": {"atomic", "environment", "metrics"},
     "evaluation": {"atomic", "completion", "data", "frame", "inference", "metrics", "summary"},
     "depth_origin": {"frame", "inference", "summary"},
+    "confidence": {"completion", "data", "frame"},
+    "checking": {"data", "evaluation", "frame"},
     "reproduction": {"atomic", "completion", "data", "evaluation", "frame", "metrics", "network", "summary"},
     # completion too: validation judges a network as it will be used.
     "training": EVERYTHING - {"cli"},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kbnet.atomic import atomic_path
+from kbnet.atomic import atomic_folder, atomic_path
 
 
 def contents(folder: Path) -> list[str]:
@@ -78,3 +78,15 @@ def test_atomic_path_leaves_errors_alone_that_are_not_of_its_file(tmp_path: Path
     with pytest.raises(FileNotFoundError) as caught:
         read_another()
     assert caught.value.filename == str(tmp_path / "missing")
+
+
+def test_atomic_folder_replaces_the_folder_only_when_all_went_well(tmp_path: Path) -> None:
+    folder = tmp_path / "points"
+    for content in ("old", "new"):
+        with atomic_folder(folder) as partial:
+            partial.mkdir()
+            (partial / content).touch()
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["points", "points/new"]
+    with pytest.raises(FileExistsError), atomic_folder(folder) as partial:
+        [partial.mkdir() for _ in range(2)]
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["points", "points/new"]

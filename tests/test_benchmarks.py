@@ -28,7 +28,7 @@ from kbnet.network.weights import load_network, save_network
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(BENCHMARKS.glob("*.sh"))
-COMMANDS = ("bulk_cost", "bundle_weights", "pack_data")
+COMMANDS = ("accuracy", "bulk_cost", "bundle_weights", "confidence", "pack_data", "robustness")
 SMALL: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
 
 Load = Callable[[str], Any]
@@ -161,6 +161,28 @@ def test_half_precision_refuses_what_16_bits_cannot_hold(load: Load, tmp_path: P
     with pytest.raises(ValueError, match="got 1e\\+06"):
         load("bundle_weights").Command(tmp_path / "wide.safetensors", tmp_path / "half.safetensors").run()
     assert not (tmp_path / "half.safetensors").exists()
+
+
+def test_fit_finds_the_weights_that_errors_were_made_with(load: Load) -> None:
+    generator = np.random.default_rng(0)
+    cues = generator.gamma(1.0, 0.05, (20_000, 3))
+    errors = cues @ [0.8, 0.0, 0.3] * generator.gamma(1.0, 1.0, len(cues))
+    assert load("reliability").fit_weights(cues, errors) == pytest.approx([0.8, 0.0, 0.3], abs=0.03)
+
+
+def test_confidence_measures_what_the_most_confident_pixels_are_worth(
+    load: Load, room: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    plot = tmp_path / "reliability.png"
+    command = load("confidence").Command(
+        sources=(room,), sparse_depth=("sparse_depth_150",), weights=str(weights), every=4, plot=plot
+    )
+    command.run()
+    (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("room")]
+    assert row[1:3] == ["sparse_depth_150", "2"]
+    assert len(row) == 9
+    assert plot.stat().st_size > 0
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -28,7 +28,7 @@ def shell_commands() -> list[list[str]]:
 
 KBNET_COMMANDS = [words for words in shell_commands() if words[0] == "kbnet"]
 
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
 def documented_commands() -> list[str]:

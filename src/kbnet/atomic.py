@@ -1,9 +1,10 @@
-"""Output files that appear whole or not at all."""
+"""Output files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,3 +50,35 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             error.filename = str(path)
             error.strerror = f"{error.strerror}; free some there, then run the same command again"
         raise
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield a hidden path beside ``folder`` to make a folder at; it takes the place of ``folder`` when the block ends.
+
+    On any error, Ctrl-C too, the hidden folder goes, and what stood at ``folder`` stays as it was.
+
+    Args:
+        folder: the folder to appear; one that is there is replaced, with everything in it.
+
+    Yields:
+        The hidden path; the block must make a folder there.
+
+    Raises:
+        OSError: the folder cannot be renamed.
+    """
+    token = uuid4().hex[:12]
+    partial, former = (folder.with_name(f".{folder.name}.{token}.{state}") for state in ("partial", "former"))
+    try:
+        yield partial
+        if folder.exists():
+            os.replace(folder, former)
+        try:
+            os.replace(partial, folder)
+        except BaseException:
+            if former.exists():
+                os.replace(former, folder)
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(former, ignore_errors=True)

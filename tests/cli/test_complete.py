@@ -15,6 +15,7 @@ from PIL import Image
 from kbnet.cli.main import main
 from kbnet.data.depth_png import read_depth_png, write_depth_png
 from kbnet.data.frame_list import FrameFiles, write_frame_list
+from kbnet.network.config import KBNetConfig
 
 
 def _files(folder: Path) -> set[str]:
@@ -51,6 +52,22 @@ def test_complete_writes_all_that_is_asked_for(
     assert b"element vertex 1920\n" in (out / "cloud" / "0000.ply").read_bytes()
     with Image.open(out / "picture" / "0000.png") as picture:
         picture.verify()
+
+
+def test_complete_writes_how_far_off_depth_may_be(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path
+) -> None:
+    stand_in.config = KBNetConfig()
+    out = tmp_path / "out"
+    arguments = ["complete", str(write_sequence(frames=2)), "--output", str(out)]
+    assert main([*arguments]) == 0
+    before = (out / "depth" / "0001.png").read_bytes()
+    assert main([*arguments, "--confidence"]) == 0
+    assert _files(out) == {f"{kind}/{name}.png" for kind in ("depth", "confidence") for name in ("0000", "0001")}
+    assert (out / "depth" / "0001.png").read_bytes() == before
+    expected, depth = (read_depth_png(out / kind / "0001.png") for kind in ("confidence", "depth"))
+    assert (expected > 0).all()
+    assert (expected <= depth).all()
 
 
 def test_complete_takes_one_frame_from_files(

@@ -93,7 +93,7 @@ def test_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["complte", "x"], "did you mean 'kbnet complete'?"),
         (["prepare", "sinthetic"], "did you mean 'kbnet prepare synthetic'?"),
-        (["zzz"], "the commands are benchmark, complete, complete-many, demo, evaluate, export"),
+        (["zzz"], "the commands are adapt, benchmark, check, complete, complete-many, demo, evaluate, export"),
         (["--verbose"], "unknown option '--verbose'"),
         (["main"], "unknown command 'main'"),
         (["../data"], "unknown command '../data'"),

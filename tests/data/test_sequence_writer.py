@@ -100,3 +100,12 @@ def test_overwriting_touches_nothing_but_sequences(tmp_path: Path) -> None:
 def test_a_pose_that_is_not_rigid_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a rigid transform"), new_sequence(tmp_path / "room", K) as writer:
         writer.add(make_frame(), 2 * np.eye(4))
+
+
+def test_a_changing_k_is_refused(tmp_path: Path) -> None:
+    frame = make_frame("b")
+    zoomed = Frame(frame.image, frame.sparse_depth, K * np.array([[2], [2], [1]], np.float32), name="b")
+    with new_sequence(tmp_path / "room", K) as writer:
+        writer.add(make_frame("a"))
+        with pytest.raises(ValueError, match=r"one K for the whole sequence, but .* 100.00, .* in frame 'b' and 50.00"):
+            writer.add(zoomed)

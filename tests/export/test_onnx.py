@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -38,6 +39,20 @@ def test_model_gives_the_networks_depth_at_any_size_and_batch(
     network: KBNet, height: int, width: int, batch: int
 ) -> None:
     inputs = inputs_of(network.config, height, width, batch)
+    with torch.no_grad():
+        expected = network(*inputs).numpy()
+    np.testing.assert_allclose(run(onnx_model(network), inputs), expected, rtol=1e-4)
+    if height % 32 == width % 32 == 0:
+        np.testing.assert_allclose(run(onnx_model(network, sizes="multiples-of-32"), inputs), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [{"residual": "affine"}, {"residual": "spread", "resolution": "half"}])
+@pytest.mark.parametrize(("height", "width"), [(33, 47), (75, 102), (96, 64), (128, 160)])
+def test_model_of_a_variant_gives_the_networks_depth(kind: dict[str, Any], height: int, width: int) -> None:
+    filters: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
+    network = KBNet(KBNetConfig(scaffold="linear", weight_init="kaiming", **kind, **filters)).eval()
+    torch.nn.init.normal_(network.decoder.output.weight, std=0.1)
+    inputs = inputs_of(network.config, height, width, 2)
     with torch.no_grad():
         expected = network(*inputs).numpy()
     np.testing.assert_allclose(run(onnx_model(network), inputs), expected, rtol=1e-4)

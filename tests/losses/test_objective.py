@@ -21,8 +21,8 @@ def maps() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def test_photometric_terms_are_summed_over_both_sources() -> None:
     depth, image, first, second = maps()
     terms = unsupervised_losses(depth, image, (first, second), depth, torch.ones_like(depth))
-    assert float(terms["colour"]) == pytest.approx(float(colour_loss(image, first) + colour_loss(image, second)))
-    structure = structure_loss(image, first) + structure_loss(image, second)
+    assert float(terms["colour"]) == pytest.approx(float(colour_loss(image, (first,)) + colour_loss(image, (second,))))
+    structure = structure_loss(image, (first,)) + structure_loss(image, (second,))
     assert float(terms["structure"]) == pytest.approx(float(structure))
     assert float(terms["sparse_depth"]) == 0
 

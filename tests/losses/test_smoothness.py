@@ -24,3 +24,12 @@ def test_both_directions_count_and_flat_depth_costs_nothing() -> None:
     columns = torch.arange(4.0).view(1, 1, 1, 4).expand(2, 1, 3, 4)
     assert float(smoothness_loss(5 * rows + 2 * columns, image)) == pytest.approx(7)
     assert float(smoothness_loss(torch.ones(2, 1, 3, 4), image)) == 0
+
+
+def test_a_difference_counts_by_the_weights_of_both_its_pixels() -> None:
+    image = torch.full((1, 3, 1, 4), 0.5)
+    depth = torch.tensor([1.0, 2.0, 4.0, 9.0]).view(1, 1, 1, 4)
+    mask = torch.tensor([1.0, 2.0, 1.0, 0.0]).view(1, 1, 1, 4)
+    image, depth, mask = (x.repeat(1, 1, 2, 1) for x in (image, depth, mask))
+    assert float(smoothness_loss(depth, image, mask)) == pytest.approx((2 * 1 + 2 * 2) / (2 + 2))
+    assert float(smoothness_loss(depth, image, torch.zeros_like(mask))) == 0

@@ -62,10 +62,12 @@ def test_every_weight_gets_a_finite_gradient(normalisation: Any, scaffold: Any) 
 
 
 @pytest.mark.parametrize("normalisation", ["none", "batch"])
-@pytest.mark.parametrize("residual", ["plain", "spread"])
-def test_a_fresh_scaffold_network_is_the_interpolation(normalisation: Any, residual: Any) -> None:
-    network = KBNet(KBNetConfig(scaffold="linear", normalisation=normalisation, residual=residual, **TINY))
-    image, points, validity, K = frame(40, 48)
+@pytest.mark.parametrize("residual", ["plain", "spread", "affine"])
+@pytest.mark.parametrize("resolution", ["full", "half"])
+def test_a_fresh_scaffold_network_is_the_interpolation(normalisation: Any, residual: Any, resolution: Any) -> None:
+    kind = {"normalisation": normalisation, "residual": residual, "resolution": resolution}
+    network = KBNet(KBNetConfig(scaffold="linear", **kind, **TINY))
+    image, points, validity, K = frame(77, 131)
     scaffold = scaffold_from_points(points * validity, "linear")
     assert scaffold is not None
     assert torch.equal(network(image, points, validity, K, scaffold), scaffold.clamp(0.1, 8.0))
@@ -88,6 +90,20 @@ def test_a_residual_in_units_of_the_spread_moves_depth_only_where_points_disagre
     depth = network.depth_from_output(torch.ones_like(scaffold), scaffold)
     assert float(depth[0, 0, 4, 10]) == pytest.approx(2 * math.exp(0.05))
     assert float(depth[0, 0, 4, 50]) == pytest.approx(2 * math.exp(0.05 + math.log(2)))
+
+
+def test_an_affine_residual_scales_by_a_quarter_to_four_and_shifts() -> None:
+    network = KBNet(KBNetConfig(scaffold="linear", residual="affine", **TINY))
+    output = torch.zeros(1, 2, 1, 5)
+    output[0, 0, 0, :3] = torch.tensor([-50.0, 50.0, math.atanh(0.5)])
+    output[0, 1, 0, 2:] = torch.tensor([0.0, 0.5, -9.0])
+    depth = network.depth_from_output(output, torch.full((1, 1, 1, 5), 1.6))
+    assert depth.flatten().tolist() == pytest.approx([0.4, 6.4, 3.2, 2.1, 0.1], rel=1e-5)
+    assert network.config.residual == KBNetConfig.from_dict(network.config.to_dict()).residual == "affine"
+
+
+def test_without_a_scaffold_there_is_one_output_channel() -> None:
+    assert KBNet(KBNetConfig(residual="affine", **TINY)).decoder.output.weight.shape[0] == 1
 
 
 def test_a_scaffold_without_points_stands_for_the_middle_of_the_depth_range() -> None:

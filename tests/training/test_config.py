@@ -12,6 +12,7 @@ import pytest
 import tomlkit
 
 from kbnet.data.augment import AugmentationConfig
+from kbnet.losses.options import LossOptions
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.training.config import ScheduleConfig, TrainingConfig, ValidationConfig, from_table, to_table
@@ -82,7 +83,8 @@ def test_presets_are_the_published_ones_row_by_row(preset: str) -> None:
 def test_presets_have_nothing_that_was_not_published(preset: str) -> None:
     config = TrainingConfig.preset(preset)
     plain = TrainingConfig()
-    assert config.losses.supervised == 0
+    assert (config.losses.supervised, config.losses.pose_consistency, config.losses.prior) == (0, 0, 0)
+    assert config.loss_options == LossOptions("sum", "keep", "keep", 1, 0.0, "none")
     assert (config.poses, config.pose_encoder, config.precision) == ("network", "resnet18", "float32")
     assert (config.gradient_clip, config.average_decay) == (0, 0)
     assert (config.initial_weights, config.initial_pose_weights) == (None, None)
@@ -136,7 +138,8 @@ UNUSUAL = TrainingConfig(
     sparse_depth=("sparse_depth", "sparse_depth_150"),
     gaps=(1, 5),
     network=KBNetConfig(scaffold="linear", max_depth=12.5, outlier_rule="support"),
-    losses=LossWeights(supervised=1.5),
+    losses=LossWeights(supervised=1.5, prior=0.1),
+    loss_options=LossOptions(reconstruction="minimum", scales=3, robust_sparse_depth=0.05),
     augmentation=AugmentationConfig(crop=(240, 320), noise="uniform", noise_spread=0.02),
     schedule=ScheduleConfig(learning_rates=(1e-3,), learning_rate_epochs=(7,), steps=1234, decay="cosine"),
     validation=ValidationConfig(sequences=(Path("c"),), limits=(0.0, 9.0)),
@@ -202,6 +205,10 @@ def test_unknown_keys_and_wrong_kinds_are_named_in_one_line(table: dict[str, Any
         ({"gradient_clip": -1.0}, "gradient_clip"),
         ({"workers": -1}, "workers"),
         ({"sparse_depth": ()}, "at least one folder name in sparse_depth, got none"),
+        (
+            {"losses": LossWeights(prior=0.1)},
+            "a network with a scaffold for losses.prior, got none; set network.scaffold",
+        ),
         ({"seed": -1}, "a seed of at least 0, got -1"),
     ],
 )
@@ -225,7 +232,8 @@ def test_impossible_validations_are_refused(changes: dict[str, Any], message: st
 
 
 @pytest.mark.parametrize(
-    "config", [TrainingConfig, KBNetConfig, LossWeights, AugmentationConfig, ScheduleConfig, ValidationConfig]
+    "config",
+    [TrainingConfig, KBNetConfig, LossWeights, LossOptions, AugmentationConfig, ScheduleConfig, ValidationConfig],
 )
 def test_help_texts_are_one_line_since_the_help_keeps_line_breaks(config: type) -> None:
     (declared,) = ast.parse(inspect.getsource(config)).body

@@ -212,3 +212,16 @@ def list_triplets(folder: Path, path: Path, gap: int) -> Path:
     frames = len(Sequence(folder))
     assert write_frame_list(path, map(listed, range(gap, frames - gap))) == frames - 2 * gap
     return path
+
+
+def test_neighbours_that_no_loss_looks_at_are_not_read(write_sequence: WriteSequence) -> None:
+    folder = write_sequence()
+    arguments = ([(Sequence(folder),)], [1], AUGMENTATION, KBNetConfig(), 0)
+    both, alone = TripletDataset(*arguments)[SampleKey(0, 0)], TripletDataset(*arguments, neighbours=False)
+    for path in sorted((folder / "image").iterdir()):
+        if path.stem != both.names[0].rpartition("/")[2]:
+            path.write_bytes(b"")
+    sample = alone[SampleKey(0, 0)]
+    assert torch.equal(sample.image, both.image)
+    assert torch.equal(sample.next_image, sample.image)
+    assert not sample.has_poses.any()

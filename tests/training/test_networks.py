@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
@@ -166,3 +167,10 @@ def test_a_normalised_depth_network_needs_two_values_too(make_config: MakeConfig
         network(
             torch.rand(1, 3, 32, width), torch.ones(1, 1, 32, width), torch.ones(1, 1, 32, width), torch.eye(3)[None]
         )
+
+
+def test_pose_consistency_without_a_pose_network_is_refused(make_config: MakeConfig) -> None:
+    weights = LossWeights(pose_consistency=0.1)
+    with pytest.raises(ValueError, match=r"pose_consistency, but this run trains no pose network, .* poses to network"):
+        build_networks(make_config(losses=weights), all_poses_known=True)
+    assert build_networks(make_config(losses=weights), all_poses_known=False)[1] is not None

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kbnet.losses.options import LossOptions
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
@@ -164,3 +165,64 @@ def test_bfloat16_rounds_the_networks_and_not_the_geometry() -> None:
 def test_unknown_motion_without_a_pose_network_is_no_step() -> None:
     with pytest.raises(AssertionError, match="wall/0, wall/1"):
         make_step()(replace(make_batch(), has_poses=torch.tensor([True, False])))
+
+
+EVERYTHING = {
+    "minimum": LossOptions(reconstruction="minimum"),
+    "out_of_view": LossOptions(out_of_view="drop"),
+    "still": LossOptions(still="drop"),
+    "scales": LossOptions(scales=3),
+    "robust": LossOptions(robust_sparse_depth=0.05),
+    "adaptive": LossOptions(adaptive="residual"),
+    "all": LossOptions("minimum", "drop", "drop", 2, 0.05, "residual"),
+}
+
+
+def with_scaffold(**changes: Any) -> tuple[KBNet, TripletBatch]:
+    """A network that changes the scaffold a little, and samples that differ."""
+    torch.manual_seed(0)
+    network = KBNet(KBNetConfig(scaffold="linear", **changes, **FILTERS))
+    torch.nn.init.normal_(network.decoder.output.weight, std=0.1)
+    batch = make_batch()
+    scaffold = torch.linspace(1.5, 3.0, 2 * WIDTH).view(2, 1, 1, WIDTH).expand(2, 1, HEIGHT, WIDTH)
+    return network, replace(batch, scaffold=scaffold)
+
+
+@pytest.mark.parametrize("options", EVERYTHING.values(), ids=EVERYTHING)
+def test_every_option_gives_finite_gradients_and_costs_the_mean_of_its_samples(options: LossOptions) -> None:
+    network, batch = with_scaffold()
+    weights = LossWeights(pose_consistency=0.1, prior=0.1)
+    step = make_step(network=network, pose_network=PoseNet(), weights=weights, options=options).eval()
+    joint = step(batch)
+    assert list(joint.terms) == ["colour", "structure", "sparse_depth", "smoothness", "pose_consistency", "prior"]
+    joint.total.backward()
+    assert all(torch.isfinite(p.grad).all() for p in step.parameters() if p.grad is not None)
+    assert network.decoder.output.weight.grad.abs().max() > 0
+    halves = [
+        replace(batch, **{k: v[i : i + 1] for k, v in vars(batch).items() if isinstance(v, Tensor)}) for i in range(2)
+    ]
+    apart = [step(half).terms for half in halves]
+    for name, term in joint.terms.items():
+        torch.testing.assert_close(term, torch.stack([terms[name] for terms in apart]).mean(), msg=name)
+    if options != EVERYTHING["all"]:
+        return
+    published = make_step(network=network, pose_network=step.pose_network).eval()(batch)
+    assert all(term != joint.terms[name] for name, term in published.terms.items())
+
+
+def test_pose_consistency_asks_the_pose_network_for_the_way_back() -> None:
+    guess = Guess()
+    result = make_step(pose_network=guess, known_poses=False, weights=LossWeights(pose_consistency=1.0))(make_batch())
+    assert guess.asked == 4
+    assert result.terms["pose_consistency"] == 0
+    # It says that nothing moved; where the motion is known, that is the measure of it.
+    known = make_step(pose_network=guess, weights=LossWeights(pose_consistency=1.0))(make_batch())
+    expected = 2 * (SHIFT_PX * DEPTH / 40) ** 2
+    assert float(known.terms["pose_consistency"]) == pytest.approx(expected)
+
+
+def test_an_affine_residual_trains() -> None:
+    network, batch = with_scaffold(residual="affine")
+    step = make_step(network=network, pose_network=PoseNet())
+    step(batch).total.backward()
+    assert network.decoder.output.weight.grad.abs().flatten(1).amax(dim=1).min() > 0

@@ -63,6 +63,8 @@ class Command:
     """Write OUT/cloud/<name>.ply too: a coloured point cloud in the camera's axes, metres."""
     picture: Switch = False
     """Write OUT/picture/<name>.png too: image, sparse points, depth, and the error if there is ground truth."""
+    confidence: Switch = False
+    """Write OUT/confidence/<name>.png too: how far off depth is expected to be, 16 bits, metres x 256."""
     zip: Switch = False
     """Write OUT/<name of the source>.zip too, with all depth maps at its root, as the KITTI benchmark takes them."""
     overwrite: Switch = False
@@ -112,6 +114,7 @@ class Command:
     def _complete(self, pending: Frames, origin: dict[str, str | None]) -> None:
         import kbnet
         from kbnet.cli.progress import frame_progress
+        from kbnet.confidence import complete_with_confidence
         from kbnet.depth_origin import record_origin, recorded_origin
 
         completer = kbnet.load(
@@ -128,7 +131,11 @@ class Command:
                 frame = read()
                 if not frame.sparse_depth.any():
                     empty.append(frame.name)
-                self._write(frame, completer(frame.image, frame.sparse_depth, frame.intrinsics))
+                inputs = (frame.image, frame.sparse_depth, frame.intrinsics)
+                if self.confidence:
+                    self._write(frame, *complete_with_confidence(completer, *inputs))
+                else:
+                    self._write(frame, completer(*inputs))
         if empty:
             what = f"sparse_depth holds no measured point in {len(empty)} of {len(pending)} frames, first {empty[0]}"
             warnings.warn(f"{what}; their completed depth has no metric scale to go by", stacklevel=2)
@@ -168,19 +175,24 @@ class Command:
         return image.stem, {image.stem: read}
 
     def _files(self, name: str) -> dict[str, Path]:
-        kinds = {"picture": ("png", self.picture), "cloud": ("ply", self.cloud), "npy": ("npy", self.npy)}
+        kinds = {
+            "picture": ("png", self.picture),
+            "cloud": ("ply", self.cloud),
+            "npy": ("npy", self.npy),
+            "confidence": ("png", self.confidence),
+        }
         files = {kind: self.output / kind / f"{name}.{suffix}" for kind, (suffix, asked) in kinds.items() if asked}
         return files | {"depth": self.output / "depth" / f"{name}.png"}
 
     def _done(self, name: str) -> bool:
         return all(path.is_file() for path in self._files(name).values())
 
-    def _write(self, frame: Frame, depth: FloatArray) -> None:
+    def _write(self, frame: Frame, depth: FloatArray, expected_error: FloatArray | None = None) -> None:
         """Write every file of one frame, the depth map last: where it stands, the others do."""
         import numpy as np
 
         from kbnet.atomic import atomic_path
-        from kbnet.data.depth_png import write_depth_png
+        from kbnet.data.depth_png import UNITS_PER_METRE, write_depth_png
         from kbnet.point_cloud import point_cloud, write_ply
         from kbnet.report.picture import write_picture
 
@@ -192,6 +204,9 @@ class Command:
         if "npy" in files:
             with atomic_path(files["npy"]) as temporary:
                 np.save(temporary, depth)
+        if expected_error is not None:
+            # Never 0, which means unmeasured in a depth map.
+            write_depth_png(files["confidence"], np.maximum(expected_error, np.float32(1 / UNITS_PER_METRE)))
         write_depth_png(files["depth"], depth)
 
     def _write_zip(self, source: str, names: Iterable[str]) -> None:

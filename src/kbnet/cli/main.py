@@ -46,7 +46,9 @@ OVERVIEW = "Sparse depth and a colour image in, dense metric depth out."
 FOOTER = "'kbnet <command> --help' explains a command. KBNET_DEBUG=1 shows the traceback of an error."
 KNOWN_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError)
 EXTRAS = {
+    "av": "video",
     "dacite": "train",
+    "laspy": "lidar",
     "lightning_fabric": "train",
     "tensorboard": "train",
     "tomlkit": "train",
@@ -57,8 +59,10 @@ EXTRAS = {
     "onnxscript": "export",
     "openvino": "export",
     "pooch": "datasets",
+    "pycolmap": "colmap",
     "ray": "ray",
     "requests": "datasets",
+    "rosbags": "ros",
     "skimage": "demo",
     "sklearn": "datasets",
 }

@@ -1,11 +1,17 @@
-"""The progress bar of commands that go through frames."""
+"""Progress bars: of commands that go through frames, and of training."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from kbnet.training.monitor import Report
 
 
 def frame_progress() -> Progress:
@@ -37,3 +43,46 @@ def frame_progress() -> Progress:
         disable=not console.is_terminal,
         transient=True,
     )
+
+
+def is_first_process() -> bool:
+    """Of several processes, the first one speaks; torchrun tells each its RANK."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+
+
+@contextmanager
+def training_progress() -> Iterator[Callable[[Report], None]]:
+    """A bar on stderr with losses, samples a second and time left; plain lines where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    quiet = not console.is_terminal
+    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(
+        TextColumn("training"),
+        *columns,
+        TextColumn("{task.description}"),
+        console=console,
+        disable=quiet or not is_first_process(),
+    ) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(report: Report) -> None:
+            if report.message:
+                bar.console.print(f"step {report.step}: {report.message}", highlight=False, soft_wrap=True)
+                return
+            terms = "  ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
+            text = f"{terms}  {report.samples_per_second:.1f} samples/s"
+            bar.update(task, completed=report.step, total=report.steps, description=text)
+            if quiet:
+                print(f"step {report.step}/{report.steps}  {text}", file=sys.stderr)
+
+        yield show

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
 from kbnet.cli.arguments import OptionalFile, OptionalFolder
+from kbnet.cli.progress import is_first_process, training_progress
 from kbnet.training.config import TrainingConfig, from_table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kbnet.training.monitor import Report
-
 
 Preset = Literal["void", "kitti"]
 
@@ -53,11 +44,11 @@ class Command:
         from kbnet.training.loop import train
 
         _check_lists((*self.training.sequences, *self.training.validation.sequences))
-        if self.training.initial_weights is not None and self.resume is None and _is_first_process():
+        if self.training.initial_weights is not None and self.resume is None and is_first_process():
             self._say_what_weights_bring(self.training.initial_weights)
-        with _progress() as show:
+        with training_progress() as show:
             weights = train(self.training, resume=self.resume is not None, on_report=show)
-        if _is_first_process():
+        if is_first_process():
             print(f"weights  {weights}")
             print(f"curves   tensorboard --logdir {self.training.output}")
 
@@ -85,11 +76,6 @@ def _check_lists(paths: tuple[Path, ...]) -> None:
             raise FileNotFoundError(
                 f"there is no file {path} (from {Path.cwd()}); make it with '{made}', or correct the path"
             )
-
-
-def _is_first_process() -> bool:
-    """Of several processes, the first one speaks; torchrun tells each its RANK."""
-    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
 def parse(argv: list[str]) -> Command:
@@ -142,41 +128,3 @@ def _changed(base: TrainingConfig, changes: dict[str, Any], path: Path) -> Train
         return from_table(changes, base)
     except ValueError as error:
         raise ValueError(f"in {path}: {error}") from error
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Report], None]]:
-    """A bar on stderr with losses, samples a second and time left; plain lines where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    quiet = not console.is_terminal
-    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(
-        TextColumn("training"),
-        *columns,
-        TextColumn("{task.description}"),
-        console=console,
-        disable=quiet or not _is_first_process(),
-    ) as bar:
-        task = bar.add_task("", total=None)
-
-        def show(report: Report) -> None:
-            if report.message:
-                bar.console.print(f"step {report.step}: {report.message}", highlight=False, soft_wrap=True)
-                return
-            terms = "  ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
-            text = f"{terms}  {report.samples_per_second:.1f} samples/s"
-            bar.update(task, completed=report.step, total=report.steps, description=text)
-            if quiet:
-                print(f"step {report.step}/{report.steps}  {text}", file=sys.stderr)
-
-        yield show

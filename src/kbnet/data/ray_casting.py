@@ -201,6 +201,18 @@ def rotation_about_y(angle_rad: float) -> Float64Array:
     return np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
 
 
+def rotation_about_x(angle_rad: float) -> Float64Array:
+    """Rotation matrix, (3, 3); a positive angle turns y towards z (a camera upwards)."""
+    cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
+    return np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
+
+
+def rotation_about_z(angle_rad: float) -> Float64Array:
+    """Rotation matrix, (3, 3); a positive angle turns x towards y (a camera clockwise)."""
+    cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
+    return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+
+
 def _mirror(index: IntArray, size: IntArray) -> IntArray:
     """Indices of an endless mirrored repeat: 0, 1, …, size - 1, size - 1, …, 1, 0, 0, 1, …"""
     index = index % (2 * size)

@@ -52,12 +52,35 @@ def sample_points(
         raise ValueError(
             f"expected range_noise of at least 0 and outlier_share in 0..1, got {range_noise} and {outlier_share}"
         )
-    measured = depth > 0
-    rows, columns = spread_corners(corner_strength(image), measured, points, generator)
+    rows, columns = spread_corners(corner_strength(image), depth > 0, points, generator)
+    return measure_points(depth, rows, columns, generator, range_noise=range_noise, outlier_share=outlier_share)
+
+
+def measure_points(
+    depth: FloatArray,
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    generator: np.random.Generator,
+    *,
+    range_noise: float,
+    outlier_share: float,
+) -> FloatArray:
+    """Measure depth at some pixels, with noise and outliers as :func:`sample_points` has them.
+
+    Args:
+        depth: true depth along z, (H, W), metres; 0 = unmeasured.
+        rows, columns: measured pixels, (N,) each, none twice.
+        generator: source of every draw.
+        range_noise: relative standard deviation.
+        outlier_share: fraction of the points.
+
+    Returns:
+        Sparse depth, (H, W), float32 metres; 0 = unmeasured.
+    """
     found = depth[rows, columns] * np.exp(range_noise * generator.standard_normal(rows.size))
     outliers = generator.permutation(rows.size)[: round(outlier_share * rows.size)]
     if outliers.size:
-        found[outliers] = generator.uniform(depth[measured].min(), depth.max(), outliers.size)
+        found[outliers] = generator.uniform(depth[depth > 0].min(), depth.max(), outliers.size)
     sparse_depth = np.zeros_like(depth)
     sparse_depth[rows, columns] = found
     return sparse_depth

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.data.depth_png import read_depth_png
+from kbnet.data.frame_files import FrameFiles
 from kbnet.data.image_file import read_image, read_intrinsics, read_numbers
 from kbnet.frame import FloatArray, Frame, ImageArray, Triplet, check_pose
 
@@ -120,6 +122,28 @@ class Sequence:
         pose_paths = [self._pose_path(i) for i in (previous, index, next_)]
         poses = relative_poses(*pose_paths) if all(path.is_file() for path in pose_paths) else {}
         return Triplet(self.frame(index), self.image(previous), self.image(next_), **poses)
+
+    def has_pose(self, index: int) -> bool:
+        """Whether there is a file of where the camera was."""
+        return self._pose_path(index).is_file()
+
+    def files(self, index: int, gap: int | None = None) -> FrameFiles:
+        """Where the files of a frame lie, absolute, without ground truth.
+
+        Args:
+            index: of the frame.
+            gap: name the neighbours this many frames away too, and the three poses if there is a file of each.
+        """
+        around = [index] if gap is None else [index, index - gap, index + gap]
+        found: dict[str, Path] = dict(
+            zip(("image", "previous", "next"), (self._images[i] for i in around), strict=False)
+        )
+        if gap is not None and all(map(self.has_pose, around)):
+            found |= dict(zip(("pose", "previous_pose", "next_pose"), map(self._pose_path, around), strict=True))
+        sparse_depth = self._sparse_depth / f"{self.names[index]}.png"
+        found |= {"intrinsics": self.folder / "K.txt", "sparse_depth": sparse_depth}
+        columns: dict[str, Any] = {column: str(path.absolute()) for column, path in found.items()}
+        return FrameFiles(self.names[index], **columns)
 
     def triplet_indices(self, gap: int) -> range:
         """Indices of the frames that have a neighbour ``gap`` frames before and after.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kbnet.atomic import atomic_folder
 from kbnet.data.depth_png import write_depth_png
 from kbnet.frame import FloatArray, Frame, check_pose
 
@@ -22,21 +20,36 @@ class SequenceWriter:
 
     def __init__(self, folder: Path, intrinsics: FloatArray) -> None:
         self._folder = folder
+        self._intrinsics = intrinsics
         (folder / "image").mkdir(parents=True)
         np.savetxt(folder / "K.txt", intrinsics, fmt="%.6f")
 
-    def add(self, frame: Frame, T_world_camera: NDArray[np.float64] | None = None) -> None:
+    def add(
+        self,
+        frame: Frame,
+        T_world_camera: NDArray[np.float64] | None = None,
+        *,
+        sparse_depths: Mapping[str, FloatArray] | None = None,
+    ) -> None:
         """Write one frame under its name: image, sparse depth, and the ground truth and pose it has.
 
         Args:
             frame: what to write; depth is rounded to 1/256 m.
             T_world_camera: camera to world, (4, 4), metres; stored as 3x4.
+            sparse_depths: further sparse depth of the frame, (H, W), metres, by the name of its folder.
 
         Raises:
-            ValueError: the pose is not rigid, or a depth is more than 255.996 m.
+            ValueError: the pose is not rigid, a depth is more than 255.996 m, or K is not that of the sequence.
         """
+        if not np.allclose(frame.intrinsics, self._intrinsics, rtol=1e-4, atol=1e-2):
+            raise ValueError(
+                f"expected one K for the whole sequence, but fx, fy, cx, cy are {_pinhole_text(frame.intrinsics)} "
+                f"in frame '{frame.name}' and {_pinhole_text(self._intrinsics)} before; "
+                "make one sequence of each camera and zoom"
+            )
         Image.fromarray(frame.image).save(self._folder / "image" / f"{frame.name}.png")
-        write_depth_png(self._folder / "sparse_depth" / f"{frame.name}.png", frame.sparse_depth)
+        for name, points in {"sparse_depth": frame.sparse_depth, **(sparse_depths or {})}.items():
+            write_depth_png(self._folder / name / f"{frame.name}.png", points)
         if frame.ground_truth is not None:
             write_depth_png(self._folder / "ground_truth" / f"{frame.name}.png", frame.ground_truth)
         if T_world_camera is not None:
@@ -44,6 +57,10 @@ class SequenceWriter:
             path = self._folder / "absolute_pose" / f"{frame.name}.txt"
             path.parent.mkdir(exist_ok=True)
             np.savetxt(path, T_world_camera[:3], fmt="%.9f")
+
+
+def _pinhole_text(intrinsics: FloatArray) -> str:
+    return ", ".join(f"{intrinsics[index]:.2f}" for index in ((0, 0), (1, 1), (0, 2), (1, 2)))
 
 
 @contextmanager
@@ -66,22 +83,9 @@ def new_sequence(folder: str | Path, intrinsics: FloatArray, *, overwrite: bool 
     """
     folder = Path(folder).resolve()
     _check_free(folder, overwrite)
-    token = uuid4().hex[:12]
-    partial, former = (folder.with_name(f".{folder.name}.{token}.{state}") for state in ("partial", "former"))
-    try:
+    with atomic_folder(folder) as partial:
         yield SequenceWriter(partial, intrinsics)
         _check_free(folder, overwrite)
-        if folder.exists():
-            os.replace(folder, former)
-        try:
-            os.replace(partial, folder)
-        except BaseException:
-            if former.exists():
-                os.replace(former, folder)
-            raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(former, ignore_errors=True)
 
 
 def _check_free(folder: Path, overwrite: bool) -> None:

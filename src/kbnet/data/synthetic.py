@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.ray_casting import Box, Face, Textures, render, rotation_about_y
+from kbnet.data.ray_casting import Box, Face, Textures, render, rotation_about_x, rotation_about_y, rotation_about_z
 from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
 
@@ -181,8 +181,8 @@ def camera_pose(seed: int, index: int) -> NDArray[np.float64]:
     )
     T_world_camera[:3, :3] = (
         rotation_about_y(yaw + np.radians(0.6 * index + 4 * np.sin(index / 15)))
-        @ _rotation_about_x(np.radians(-7 + 5 * np.sin(index / 19 + nod)))
-        @ _rotation_about_z(np.radians(3 * np.sin(index / 23 + lean)))
+        @ rotation_about_x(np.radians(-7 + 5 * np.sin(index / 19 + nod)))
+        @ rotation_about_z(np.radians(3 * np.sin(index / 23 + lean)))
     )
     return T_world_camera
 
@@ -213,13 +213,3 @@ def _body_faces(generator: np.random.Generator) -> tuple[Face, ...]:
         (column, row), (red, green, blue) = generator.random(2), light * tint
         faces.append(Face(photograph, tile, (float(column), float(row)), (float(red), float(green), float(blue))))
     return tuple(faces)
-
-
-def _rotation_about_x(angle_rad: float) -> NDArray[np.float64]:
-    cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
-    return np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
-
-
-def _rotation_about_z(angle_rad: float) -> NDArray[np.float64]:
-    cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
-    return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])

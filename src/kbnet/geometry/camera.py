@@ -49,6 +49,24 @@ def scale_intrinsics(intrinsics: Tensor, scale_x: float, scale_y: float) -> Tens
     return torch.cat([intrinsics[:, :1] * scale_x, intrinsics[:, 1:2] * scale_y, intrinsics[:, 2:]], dim=1)
 
 
+def halved_intrinsics(intrinsics: Tensor) -> Tensor:
+    """Intrinsics of an image each pixel of which is the mean of two by two, so that pixel i lies on 2 i + 1/2.
+
+    Args:
+        intrinsics: K, (B, 3, 3), pixels.
+
+    Returns:
+        K at half the size, (B, 3, 3), pixels.
+
+    >>> halved_intrinsics(torch.tensor([[[40.0, 0, 15.5], [0, 40, 11.5], [0, 0, 1]]]))
+    tensor([[[20.0000,  0.0000,  7.5000],
+             [ 0.0000, 20.0000,  5.5000],
+             [ 0.0000,  0.0000,  1.0000]]])
+    """
+    shift = intrinsics.new_tensor([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
+    return scale_intrinsics(intrinsics - shift, 0.5, 0.5)
+
+
 def backproject(depth: Tensor, intrinsics: Tensor) -> Tensor:
     """Points in the camera for every pixel: z · K⁻¹ [x, y, 1].
 

@@ -68,7 +68,7 @@ class _CameraMemory:
     def __call__(self, intrinsics: Tensor, size: torch.Size) -> RayTerms:
         known = self._known
         if known is None or known[1] != size or not torch.equal(known[0], intrinsics):
-            terms = self._network.encoder.ray_terms(intrinsics, size)
+            terms = self._network.ray_terms(intrinsics, size)
             known = self._known = (intrinsics.clone(), size, [(_channels_last(a), _channels_last(b)) for a, b in terms])
         return known[2]
 

@@ -5,17 +5,63 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from kbnet.losses.options import LossOptions
 from kbnet.losses.photometric import colour_loss, structure_loss
+from kbnet.losses.scene import Scene
 from kbnet.losses.smoothness import smoothness_loss
 from kbnet.losses.sparse_depth import measured_depth_loss
+from kbnet.losses.weighting import Weighting, weigh
 from kbnet.losses.weights import LossWeights
 
 LEAST_SCAFFOLD_ERROR = 0.05
 """Added to the mean error of a scaffold before dividing by it, metres."""
 
 
+def scene_losses(
+    scene: Scene,
+    reconstructions: tuple[Tensor, ...],
+    sparse_depth: Tensor,
+    validity: Tensor,
+    weights: LossWeights,
+    options: LossOptions,
+) -> dict[str, Tensor]:
+    """The terms of :func:`unsupervised_losses`, taken as the options say.
+
+    Args:
+        scene: frame, depth and neighbours.
+        reconstructions: of the scene, (B, 3, H, W) each; or empty.
+        sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
+        validity: 1 where outlier removal kept a point, (B, 1, H, W).
+        weights: of the terms, by which options weigh colour against structure.
+        options: how terms are taken; by default as published.
+
+    Returns:
+        Scalars ``colour``, ``structure``, ``sparse_depth``, ``smoothness``.
+    """
+    weighting = weigh(scene, reconstructions, weights, options)
+    terms = unsupervised_losses(
+        scene.depth, scene.image, reconstructions, sparse_depth, validity, scene.seen, weighting
+    )
+    if reconstructions and options.scales > 1:
+        sizes = [terms]
+        for _ in range(options.scales - 1):
+            scene = scene.halved()
+            reconstructions = scene.reconstructions()
+            compared = weigh(scene, reconstructions, weights, options).compared
+            sizes.append(_photometric_losses(scene.image, reconstructions, _product(compared, scene.seen)))
+        for name in sizes[-1]:
+            terms[name] = torch.stack([size[name] for size in sizes]).mean()
+    return terms
+
+
 def unsupervised_losses(
-    depth: Tensor, image: Tensor, reconstructions: tuple[Tensor, ...], sparse_depth: Tensor, validity: Tensor
+    depth: Tensor,
+    image: Tensor,
+    reconstructions: tuple[Tensor, ...],
+    sparse_depth: Tensor,
+    validity: Tensor,
+    mask: Tensor | None = None,
+    weighting: Weighting | None = None,
 ) -> dict[str, Tensor]:
     """The four published terms, unweighted; without reconstructions, only the two that need none.
 
@@ -25,20 +71,26 @@ def unsupervised_losses(
         reconstructions: that image warped from t-1 and from t+1, (B, 3, H, W) each; or empty.
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
         validity: 1 where outlier removal kept a point, (B, 1, H, W).
+        mask: weight of every pixel in every term, (B, 1, H, W), such as 1 where ``depth`` is known at all; None = all
+            alike.
+        weighting: further weights, each for one term; None = as published.
 
     Returns:
         Scalars ``colour``, ``structure``, ``sparse_depth``, ``smoothness``.
     """
+    weighting = weighting or Weighting()
     terms: dict[str, Tensor] = {}
     if reconstructions:
-        terms["colour"] = torch.stack([colour_loss(image, warped) for warped in reconstructions]).sum()
-        terms["structure"] = torch.stack([structure_loss(image, warped) for warped in reconstructions]).sum()
-    terms["sparse_depth"] = measured_depth_loss(depth, sparse_depth, validity)
-    terms["smoothness"] = smoothness_loss(depth, image)
+        terms = _photometric_losses(image, reconstructions, _product(weighting.compared, mask))
+    points = validity if mask is None else validity * mask
+    terms["sparse_depth"] = measured_depth_loss(depth, sparse_depth, points, weighting.robust_sparse_depth)
+    terms["smoothness"] = smoothness_loss(depth, image, _product(weighting.smoothed, mask))
     return terms
 
 
-def supervised_loss(depth: Tensor, ground_truth: Tensor, scaffold: Tensor | None = None) -> Tensor:
+def supervised_loss(
+    depth: Tensor, ground_truth: Tensor, scaffold: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Mean absolute difference to ground truth where it is known.
 
     With a scaffold, every sample's mean difference is divided by that of its scaffold plus 0.05 m, so that frames on
@@ -48,11 +100,14 @@ def supervised_loss(depth: Tensor, ground_truth: Tensor, scaffold: Tensor | None
         depth: dense depth, (B, 1, H, W), metres.
         ground_truth: (B, 1, H, W), metres; 0 = unmeasured. A sample without any gives 0.
         scaffold: interpolation that ``depth`` refines, (B, 1, H, W), metres; or None.
+        mask: weight of every pixel, (B, 1, H, W); None = all alike.
 
     Returns:
         Scalar; metres without a scaffold, a ratio with one.
     """
     validity = (ground_truth > 0).to(depth.dtype)
+    if mask is not None:
+        validity = validity * mask
     if scaffold is None:
         return measured_depth_loss(depth, ground_truth, validity)
     difference = (validity * (depth - ground_truth).abs()).sum(dim=(1, 2, 3))
@@ -63,3 +118,19 @@ def supervised_loss(depth: Tensor, ground_truth: Tensor, scaffold: Tensor | None
 def weighted_total(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
     """Σ weight · term over the named terms."""
     return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
+
+
+def _photometric_losses(
+    image: Tensor, reconstructions: tuple[Tensor, ...], compared: Tensor | None
+) -> dict[str, Tensor]:
+    return {
+        "colour": colour_loss(image, reconstructions, compared),
+        "structure": structure_loss(image, reconstructions, compared),
+    }
+
+
+def _product(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    """Of two weights, None being 1 everywhere."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first * second

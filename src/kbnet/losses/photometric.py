@@ -1,39 +1,65 @@
-"""How unlike an image and its reconstruction are: colour and structure (published system, section 5)."""
+"""How unlike an image and its reconstructions are: colour and structure (published system, section 5)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from kbnet.losses.masked_mean import masked_mean
 
 SSIM_C1 = 0.01**2
 SSIM_C2 = 0.03**2
 
 
-def colour_loss(image: Tensor, reconstruction: Tensor) -> Tensor:
-    """Absolute difference, summed over channels, averaged over pixels and batch.
+def colour_loss(image: Tensor, reconstructions: Sequence[Tensor], compared: Tensor | None = None) -> Tensor:
+    """:func:`colour_error`, averaged over pixels and batch, summed over the reconstructions.
 
     Args:
         image: RGB in 0..1, (B, 3, H, W).
-        reconstruction: the same image warped from another view, (B, 3, H, W).
+        reconstructions: the same image warped from S other views, (B, 3, H, W) each.
+        compared: weight of every pixel of every reconstruction, (B, S, H, W), or for all of them, (B, 1, H, W). A
+            sample's average is then over all of them together, so that a reconstruction of which little counts has
+            little to say. None = all pixels alike.
 
     Returns:
         Scalar.
     """
-    return (image - reconstruction).abs().sum(dim=1).mean()
+    return _mean_error(colour_error, image, reconstructions, compared)
 
 
-def structure_loss(image: Tensor, reconstruction: Tensor) -> Tensor:
-    """(1 - SSIM) / 2 within 0..1, resized to the image, summed over channels, averaged over pixels and batch.
+def structure_loss(image: Tensor, reconstructions: Sequence[Tensor], compared: Tensor | None = None) -> Tensor:
+    """:func:`structure_error`, likewise."""
+    return _mean_error(structure_error, image, reconstructions, compared)
+
+
+def colour_error(image: Tensor, reconstruction: Tensor) -> Tensor:
+    """Absolute difference, summed over channels.
 
     Args:
         image: RGB in 0..1, (B, 3, H, W).
         reconstruction: the same image warped from another view, (B, 3, H, W).
 
     Returns:
-        Scalar.
+        (B, 1, H, W).
+    """
+    return (image - reconstruction).abs().sum(dim=1, keepdim=True)
+
+
+def structure_error(image: Tensor, reconstruction: Tensor) -> Tensor:
+    """(1 - SSIM) / 2 within 0..1, resized to the image, summed over channels.
+
+    Args:
+        image: RGB in 0..1, (B, 3, H, W).
+        reconstruction: the same image warped from another view, (B, 3, H, W).
+
+    Returns:
+        (B, 1, H, W).
     """
     dissimilarity = ((1 - ssim(image, reconstruction)) / 2).clamp(0, 1)
-    return F.interpolate(dissimilarity, size=image.shape[-2:], mode="nearest").sum(dim=1).mean()
+    return F.interpolate(dissimilarity, size=image.shape[-2:], mode="nearest").sum(dim=1, keepdim=True)
 
 
 def ssim(x: Tensor, y: Tensor) -> Tensor:
@@ -52,3 +78,16 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     covariance = F.avg_pool2d(x * y, 3, 1) - mean_x * mean_y
     numerator = (2 * mean_x * mean_y + SSIM_C1) * (2 * covariance + SSIM_C2)
     return numerator / ((mean_x * mean_x + mean_y * mean_y + SSIM_C1) * (variance_x + variance_y + SSIM_C2))
+
+
+def _mean_error(
+    error: Callable[[Tensor, Tensor], Tensor],
+    image: Tensor,
+    reconstructions: Sequence[Tensor],
+    compared: Tensor | None,
+) -> Tensor:
+    errors = [error(image, reconstruction) for reconstruction in reconstructions]
+    if compared is None:
+        return torch.stack([one.mean() for one in errors]).sum()
+    joined = torch.cat(errors, dim=1)
+    return len(errors) * masked_mean(joined, compared.expand_as(joined))

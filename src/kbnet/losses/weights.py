@@ -20,6 +20,10 @@ class LossWeights:
     """Edge-aware smoothness."""
     supervised: float = 0.0
     """Difference to ground truth, where a sequence has it. Off as published."""
+    pose_consistency: float = 0.0
+    """Distance from no motion of the pose network's motion to each neighbour and back. Off as published."""
+    prior: float = 0.0
+    """Difference to the scaffold where it explains the images at least as well. Off as published."""
 
     def __post_init__(self) -> None:
         if unknown := [name for name, weight in asdict(self).items() if not math.isfinite(weight)]:
@@ -32,4 +36,4 @@ class LossWeights:
     @property
     def needs_poses(self) -> bool:
         """Whether any term compares images, for which the camera's motion must be known."""
-        return self.colour > 0 or self.structure > 0
+        return self.colour > 0 or self.structure > 0 or self.prior > 0

@@ -25,10 +25,13 @@ class KBNetConfig:
     """K at lower resolutions. exact: by 2^-l. published: by the ratio of the first halving at every lower level."""
     scaffold: Literal["none", "linear"] = "none"
     """none: as published. linear: interpolated sparse points are a further input, and depth = scaffold * exp(r)."""
-    residual: Literal["plain", "spread"] = "plain"
-    """With a scaffold. plain: as above. spread: r * (0.05 + range of ln(scaffold) within 31 pixels) in place of r."""
-    # What lies between points of one depth can hardly be wrong, what lies between a near and a far one can.
+    residual: Literal["plain", "spread", "affine"] = "plain"
+    """plain: as above. spread: r * (0.05 + range of ln(scaffold) within 31 pixels). affine: a * scaffold + b."""
+    # spread: what lies between points of one depth can hardly be wrong, what lies between a near and a far one can.
+    # affine: as in FusionNet, a in 0.25..4, b in metres; two output channels.
 
+    resolution: Literal["full", "half"] = "full"
+    """half: with a scaffold, the network works at half the size, and its residual is enlarged."""
     outlier_rule: Literal["window", "support"] = "window"
     """window: as published, drop points behind the nearest in a window. support: those no neighbour agrees with."""
     outlier_window: int = 7
@@ -55,6 +58,8 @@ class KBNetConfig:
                 raise ValueError(f"expected {name} as ascending odd window sizes of at least 3, got {sizes}")
         if not 0 < self.min_depth < self.max_depth:
             raise ValueError(f"expected 0 < min_depth < max_depth in metres, got {self.min_depth} and {self.max_depth}")
+        if self.resolution == "half" and self.scaffold == "none":
+            raise ValueError("expected a scaffold for resolution half, got scaffold none; set scaffold to linear")
         if self.outlier_window % 2 == 0 or self.outlier_window < 1 or self.outlier_threshold <= 0:
             raise ValueError(
                 f"expected an odd outlier_window and a positive outlier_threshold, "

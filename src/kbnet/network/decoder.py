@@ -62,10 +62,17 @@ class Decoder(nn.Module):
         skip_channels: channels of each skip, highest resolution first.
         filters: channels of each level, lowest resolution first.
         normalise: put a BatchNorm into every convolution but the output.
+        outputs: channels of the output.
     """
 
     def __init__(
-        self, latent_channels: int, skip_channels: Sequence[int], filters: Sequence[int], *, normalise: bool = False
+        self,
+        latent_channels: int,
+        skip_channels: Sequence[int],
+        filters: Sequence[int],
+        *,
+        normalise: bool = False,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         inputs = [latent_channels, *filters[:-1]]
@@ -73,10 +80,10 @@ class Decoder(nn.Module):
         self.levels = nn.ModuleList(
             UpConvolution(*channels, normalise=normalise) for channels in zip(inputs, skips, filters, strict=True)
         )
-        self.output = nn.Conv2d(filters[-1], 1, 3, padding=1, bias=False)
+        self.output = nn.Conv2d(filters[-1], outputs, 3, padding=1, bias=False)
 
     def forward(self, latent: Tensor, skips: Sequence[Tensor], size: Sequence[int]) -> Tensor:
-        """Decode to one raw channel.
+        """Decode to raw values.
 
         Args:
             latent: (B, latent_channels, h, w).
@@ -84,7 +91,7 @@ class Decoder(nn.Module):
             size: (H, W) of the output.
 
         Returns:
-            Values before any activation, (B, 1, H, W).
+            Values before any activation, (B, outputs, H, W).
         """
         x = latent
         for level, skip in zip(self.levels, [*reversed(skips), None], strict=True):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from kbnet.geometry.camera import halved_intrinsics
 from kbnet.network.config import KBNetConfig
 from kbnet.network.decoder import Decoder, UpConvolution
 from kbnet.network.encoder import Encoder, RayTerms
+from kbnet.network.half_resolution import Inputs, enlarged, halved_inputs
 from kbnet.network.layers import Convolution, initialise_weights
 from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
 
@@ -18,6 +21,9 @@ SPREAD_WINDOW = 31
 
 LEAST_SPREAD = 0.05
 """Added to it, so that depth can change a little where all points agree; of ln(depth)."""
+
+LOG_LARGEST_SCALE = math.log(4)
+"""An affine residual scales the scaffold by a quarter to four (FusionNet; published system, section 10)."""
 
 
 class KBNet(nn.Module):
@@ -36,7 +42,10 @@ class KBNet(nn.Module):
         self.encoder = Encoder(self.config)
         image, depth = self.config.image_filters, self.config.depth_filters
         skips = [i + d for i, d in zip(image[1:-1], depth[1:-1], strict=True)]
-        self.decoder = Decoder(image[-1] + depth[-1], skips, self.config.decoder_filters, normalise=normalise)
+        outputs = 2 if self.config.scaffold != "none" and self.config.residual == "affine" else 1
+        self.decoder = Decoder(
+            image[-1] + depth[-1], skips, self.config.decoder_filters, normalise=normalise, outputs=outputs
+        )
         initialise_weights(self, self.config.weight_init)
         if self.config.scaffold != "none":
             # A fresh network is the interpolation itself: training can only be asked to improve on it.
@@ -62,7 +71,7 @@ class KBNet(nn.Module):
             intrinsics: K, (B, 3, 3), pixels.
             scaffold: interpolation of the kept points, (B, 1, H, W), metres; needed if and only if
                 ``config.scaffold`` is not ``none``; 0 = nothing known, read as the middle of the depth range.
-            ray_terms: ``encoder.ray_terms`` of these intrinsics; computed where not given.
+            ray_terms: those of :meth:`ray_terms` for these intrinsics; computed where not given.
 
         Returns:
             Dense depth, (B, 1, H, W), metres.
@@ -78,26 +87,57 @@ class KBNet(nn.Module):
         if scaffold is not None:
             middle = math.sqrt(self.config.min_depth * self.config.max_depth)
             scaffold = torch.where(scaffold > 0, scaffold, middle)
-        dtype = self.decoder.output.weight.dtype
-        image, sparse_depth, validity = (x.to(dtype) for x in (image, sparse_depth, validity))
-        features = self.pool(sparse_depth, validity, None if scaffold is None else scaffold.to(dtype))
-        latent, skips = self.encoder(image, features, intrinsics, ray_terms)
-        return self.depth_from_output(self.decoder(latent, skips, image.shape[-2:]), scaffold)
+        seen = Inputs(image, sparse_depth, validity, intrinsics, scaffold)
+        if self.config.resolution == "half":
+            seen = halved_inputs(seen)
+        return self.depth_from_output(self._decoded(seen, ray_terms), scaffold, seen.scaffold)
 
-    def depth_from_output(self, output: Tensor, scaffold: Tensor | None) -> Tensor:
-        """Metres from the decoder's raw output x: min / (sigmoid(x) + min / max); with a scaffold, scaffold · exp(x) or
-        scaffold · exp(x · (0.05 + its local spread)), kept within the depth range and the scaffold.
+    def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
+        """All that the network makes of the camera alone; compute it once for a fixed camera.
+
+        Args:
+            intrinsics: K, (B, 3, 3), pixels.
+            size: (H, W) of the image.
+        """
+        if self.config.resolution == "half":
+            intrinsics, size = halved_intrinsics(intrinsics), [(length + 1) // 2 for length in size]
+        return self.encoder.ray_terms(intrinsics, size)
+
+    def _decoded(self, seen: Inputs, ray_terms: RayTerms | None) -> Tensor:
+        dtype = self.decoder.output.weight.dtype
+        image, sparse_depth, validity = (x.to(dtype) for x in (seen.image, seen.sparse_depth, seen.validity))
+        features = self.pool(sparse_depth, validity, None if seen.scaffold is None else seen.scaffold.to(dtype))
+        latent, skips = self.encoder(image, features, seen.intrinsics, ray_terms)
+        decoded: Tensor = self.decoder(latent, skips, image.shape[-2:])
+        return decoded
+
+    def depth_from_output(self, output: Tensor, scaffold: Tensor | None, seen_scaffold: Tensor | None = None) -> Tensor:
+        """Metres from the decoder's raw output x: min / (sigmoid(x) + min / max); with a scaffold, scaffold · exp(x),
+        scaffold · exp(x · (0.05 + its local spread)), or scaffold · 4^tanh(x) + x' (the form and the range 0.25..4 are
+        FusionNet's, the way into that range is ours), kept within the depth range and the scaffold.
 
         Computed in float32 whatever the precision of the network: bfloat16 has steps of 4 mm at 1 m.
+
+        Args:
+            output: (B, 1, h, w), or (B, 2, h, w) for an affine residual.
+            scaffold: (B, 1, H, W), metres; or None.
+            seen_scaffold: as the network saw it, (B, 1, h, w), if not as it is.
         """
-        low, high = self.config.min_depth, self.config.max_depth
+        residual, low, high = output.float(), self.config.min_depth, self.config.max_depth
         if scaffold is None:
-            return low / (torch.sigmoid(output.float()) + low / high)
-        scaffold, residual = scaffold.float(), output.float()
+            return low / (torch.sigmoid(residual) + low / high)
+        scaffold = scaffold.float()
         if self.config.residual == "spread":
-            residual = residual * (LEAST_SPREAD + local_spread(scaffold.log()))
+            seen = scaffold if seen_scaffold is None else seen_scaffold.float()
+            residual = residual * (LEAST_SPREAD + local_spread(seen.log()))
+        if self.config.resolution == "half":
+            residual = enlarged(residual, scaffold.shape[-2:])
+        if self.config.residual == "affine":
+            depth = scaffold * torch.exp(LOG_LARGEST_SCALE * torch.tanh(residual[:, :1])) + residual[:, 1:]
+        else:
+            depth = scaffold * residual.exp()
         # Points beyond the depth range take the output along: a residual of 0 is the scaffold, whatever it is.
-        return (scaffold * residual.exp()).clamp(scaffold.clamp_max(low), scaffold.clamp_min(high))
+        return depth.clamp(scaffold.clamp_max(low), scaffold.clamp_min(high))
 
     def fold(self) -> KBNet:
         """Compute once, in place, what follows from final weights: for inference only.

@@ -16,6 +16,9 @@ from kbnet.data.scaffold import scaffold_from_points
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.network.config import KBNetConfig
 
+NetworkInput = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
+"""Arguments of the depth network: image, sparse depth, validity, intrinsics, scaffold."""
+
 
 @dataclass
 class TripletBatch:
@@ -34,6 +37,7 @@ class TripletBatch:
         has_poses: whether it is known, (B,), bool.
         ground_truth: (B, 1, H, W), metres; 0 = unmeasured, everywhere where a sequence has none.
         names: '<sequence>/<frame>' of every sample.
+        draw_seed: of what a step draws itself for every sample, (B,), int64, at least 0; None where it draws nothing.
     """
 
     image: Tensor
@@ -51,6 +55,12 @@ class TripletBatch:
     has_poses: Tensor
     ground_truth: Tensor
     names: tuple[str, ...]
+    draw_seed: Tensor | None = None
+
+    @property
+    def network_input(self) -> NetworkInput:
+        """Arguments of the depth network."""
+        return self.input_image, self.input_depth, self.input_validity, self.intrinsics, self.scaffold
 
     def to(self, device: torch.device) -> TripletBatch:
         """The same batch on another device."""
@@ -67,7 +77,7 @@ class TripletBatch:
         return replace(self, **pinned)
 
 
-def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str) -> TripletBatch:
+def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str, *, draw_seed: int = 0) -> TripletBatch:
     """A batch of one."""
     triplet, frame = augmented.triplet, augmented.triplet.frame
     sparse_depth = _map(frame.sparse_depth)
@@ -97,6 +107,7 @@ def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str) ->
         has_poses=torch.tensor([known]),
         ground_truth=torch.zeros_like(sparse_depth) if frame.ground_truth is None else _map(frame.ground_truth),
         names=(name,),
+        draw_seed=torch.tensor([draw_seed]),
     )
 
 

@@ -12,8 +12,10 @@ import tyro
 from tyro.conf import arg
 
 from kbnet.data.augment import AugmentationConfig
+from kbnet.losses.options import LossOptions
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
+from kbnet.training.augundo_config import AugUndoConfig
 
 # How --help shows lists and what need not be given.
 _Integers = Annotated[tuple[int, ...], arg(metavar="INT ...")]
@@ -103,7 +105,9 @@ class TrainingConfig:
     """Frames between neighbours: one number for all sequences, or one for each. A list of frames names its own."""
     network: KBNetConfig = field(default_factory=KBNetConfig)
     losses: LossWeights = field(default_factory=LossWeights)
+    loss_options: LossOptions = field(default_factory=LossOptions)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    augundo: AugUndoConfig = field(default_factory=AugUndoConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     initial_weights: _Weights = None
@@ -145,6 +149,11 @@ class TrainingConfig:
         if not self.sparse_depth:
             raise ValueError(
                 "expected at least one folder name in sparse_depth, got none; name one, such as sparse_depth"
+            )
+        if self.losses.prior > 0 and self.network.scaffold == "none":
+            raise ValueError(
+                "expected a network with a scaffold for losses.prior, got none; set network.scaffold to linear, "
+                "or the weight to 0"
             )
         if self.seed < 0:
             raise ValueError(f"expected a seed of at least 0, got {self.seed}")

@@ -10,11 +10,12 @@ from torch.utils.data import Dataset, Sampler
 
 from kbnet.data.augment import AugmentationConfig, augment, check_crop
 from kbnet.data.frame_source import FrameSource, open_frames
+from kbnet.frame import Triplet
 from kbnet.network.config import KBNetConfig
 from kbnet.training.batch import TripletBatch, make_sample
 from kbnet.training.config import TrainingConfig
 
-_ORDER, _AUGMENTATION = 0, 1
+_ORDER, _AUGMENTATION, _STEP = 0, 1, 2
 """Separate streams of random numbers."""
 
 
@@ -36,6 +37,7 @@ class TripletDataset(Dataset[TripletBatch]):
         augmentation: what is drawn for every sample.
         network: decides outlier removal and scaffold.
         seed: of every draw.
+        neighbours: whether any loss looks at a frame's neighbours; else it stands for them itself, unread.
 
     Raises:
         ValueError: a source has no frame with both neighbours, or its first image is smaller than the crop.
@@ -48,6 +50,8 @@ class TripletDataset(Dataset[TripletBatch]):
         augmentation: AugmentationConfig,
         network: KBNetConfig,
         seed: int,
+        *,
+        neighbours: bool = True,
     ) -> None:
         self._frames = [
             (densities, index, gap)
@@ -62,6 +66,7 @@ class TripletDataset(Dataset[TripletBatch]):
         self.augmentation = augmentation
         self.network = network
         self.seed = seed
+        self.neighbours = neighbours
 
     def __len__(self) -> int:
         """Number of frames that have both neighbours."""
@@ -72,9 +77,15 @@ class TripletDataset(Dataset[TripletBatch]):
         densities, frame_index, gap = self._frames[key.index]
         generator = np.random.default_rng([self.seed, _AUGMENTATION, key.epoch, key.index])
         source = densities[generator.integers(len(densities))]
-        triplet = source.triplet(frame_index, gap)
+        if self.neighbours:
+            triplet = source.triplet(frame_index, gap)
+        else:
+            frame = source.frame(frame_index)
+            triplet = Triplet(frame, frame.image, frame.image)
         augmented = augment(triplet, self.augmentation, generator, key.augmentation_probability)
-        return make_sample(augmented, self.network, f"{source.name}/{triplet.frame.name}")
+        draw_seed = np.random.default_rng([self.seed, _STEP, key.epoch, key.index]).integers(2**63)
+        name = f"{source.name}/{triplet.frame.name}"
+        return make_sample(augmented, self.network, name, draw_seed=int(draw_seed))
 
 
 def open_dataset(config: TrainingConfig) -> TripletDataset:
@@ -92,7 +103,8 @@ def open_dataset(config: TrainingConfig) -> TripletDataset:
                 "add the folder (or the column of a list), leave this source out, or set --losses.supervised 0"
             )
     gaps = list(config.gaps) * (len(sources) if len(config.gaps) == 1 else 1)
-    return TripletDataset(sources, gaps, config.augmentation, config.network, config.seed)
+    neighbours = config.losses.needs_poses
+    return TripletDataset(sources, gaps, config.augmentation, config.network, config.seed, neighbours=neighbours)
 
 
 class BatchPlan(Sampler[list[SampleKey]]):

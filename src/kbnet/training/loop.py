@@ -99,13 +99,7 @@ class Run:
 
         seed_everything(config.seed, verbose=False)
         network, pose_network = build_networks(config, all_poses_known=dataset.all_poses_known, read_weights=not resume)
-        step_module = TrainingStep(
-            network,
-            pose_network,
-            config.losses,
-            known_poses=config.poses == "known",
-            bfloat16=config.precision == "bfloat16",
-        )
+        step_module = TrainingStep.of(config, network, pose_network)
         if fabric.world_size > 1:
             distributed.join_normalisation(step_module)
         # Channels-last memory takes a quarter less time a step on a CPU in bfloat16.

@@ -32,6 +32,11 @@ def build_networks(
         FileNotFoundError: there are no such initial weights.
     """
     needs_pose_network = config.losses.needs_poses and not (config.poses == "known" and all_poses_known)
+    if config.losses.pose_consistency > 0 and not needs_pose_network:
+        raise ValueError(
+            "got a weight for pose_consistency, but this run trains no pose network, since the motion is known or no "
+            "loss needs it; set losses.pose_consistency to 0, or poses to network"
+        )
     if config.initial_pose_weights is not None and not needs_pose_network:
         raise ValueError(
             f"got initial_pose_weights {config.initial_pose_weights}, but this run trains no pose network, since the "

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kbnet.geometry.warp import warp
-from kbnet.losses.objective import supervised_loss, unsupervised_losses, weighted_total
+from kbnet.losses.objective import scene_losses, supervised_loss, weighted_total
+from kbnet.losses.options import LossOptions
+from kbnet.losses.pose_consistency import pose_consistency_loss
+from kbnet.losses.prior import prior_loss
+from kbnet.losses.scene import Scene
 from kbnet.losses.weights import LossWeights
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
+from kbnet.training.augundo import AugUndo
 from kbnet.training.batch import TripletBatch
+from kbnet.training.config import TrainingConfig
 
 
 @dataclass
@@ -23,8 +28,8 @@ class StepResult:
         total: weighted sum of the terms, scalar.
         terms: unweighted loss terms by name, scalars.
         depth: (B, 1, H, W), metres.
-        reconstructions: the image at t warped from t-1 and from t+1, (B, 3, H, W) each; empty where neither
-            colour nor structure has a weight.
+        reconstructions: the image at t warped from t-1 and from t+1, (B, 3, H, W) each; empty where no loss that has
+            a weight compares images.
         poses: T_previous_current and T_next_current, (B, 4, 4) each, metres; empty likewise.
     """
 
@@ -42,6 +47,8 @@ class TrainingStep(nn.Module):
         network: the depth network.
         pose_network: predicts motion where a sample does not know it; None if every sample knows it.
         weights: of the loss terms.
+        options: how the terms are taken.
+        augundo: changes what the depth network sees, and undoes it in its depth; None = the network sees the original.
         known_poses: use known camera motion where a sample has it; else always the pose network.
         bfloat16: compute the networks' convolutions in 16 bits. Geometry and losses need the digits of 32: at 2 m,
             two neighbouring values of bfloat16 are 8 mm apart.
@@ -53,6 +60,8 @@ class TrainingStep(nn.Module):
         pose_network: PoseNet | None,
         weights: LossWeights,
         *,
+        options: LossOptions | None = None,
+        augundo: AugUndo | None = None,
         known_poses: bool = False,
         bfloat16: bool = False,
     ) -> None:
@@ -60,23 +69,42 @@ class TrainingStep(nn.Module):
         self.network = network
         self.pose_network = pose_network
         self.weights = weights
+        self.options = options or LossOptions()
+        self.augundo = augundo
         self.known_poses = known_poses
         self.reduced_precision = bfloat16
 
+    @classmethod
+    def of(cls, config: TrainingConfig, network: KBNet, pose_network: PoseNet | None) -> TrainingStep:
+        """The step of a run."""
+        return cls(
+            network,
+            pose_network,
+            config.losses,
+            options=config.loss_options,
+            augundo=AugUndo(config.augundo) if config.augundo.is_on else None,
+            known_poses=config.poses == "known",
+            bfloat16=config.precision == "bfloat16",
+        )
+
     def forward(self, batch: TripletBatch) -> StepResult:
         """Predict depth and motion, reconstruct the image from both neighbours, compare."""
+        inputs, undo = (batch.network_input, None) if self.augundo is None else self.augundo(batch)
         with torch.autocast(batch.image.device.type, dtype=torch.bfloat16, enabled=self.reduced_precision):
-            depth = self.network(
-                batch.input_image, batch.input_depth, batch.input_validity, batch.intrinsics, batch.scaffold
-            )
-            poses = self._poses(batch)
-        reconstructions = tuple(
-            warp(source, depth, batch.intrinsics, pose)
-            for source, pose in zip((batch.previous_image, batch.next_image), poses, strict=False)
-        )
-        terms = unsupervised_losses(depth, batch.image, reconstructions, batch.sparse_depth, batch.validity)
+            depth = self.network(*inputs)
+            poses, poses_back = self._poses(batch), self._poses_back(batch)
+        depth, seen = (depth, None) if undo is None else undo(depth)
+        neighbours = (batch.previous_image, batch.next_image)
+        scene = Scene(batch.image, depth, batch.intrinsics, neighbours, tuple(poses), seen)
+        reconstructions = scene.reconstructions()
+        terms = scene_losses(scene, reconstructions, batch.sparse_depth, batch.validity, self.weights, self.options)
+        if self.weights.pose_consistency > 0:
+            terms["pose_consistency"] = pose_consistency_loss(poses, poses_back)
+        if self.weights.prior > 0:
+            assert batch.scaffold is not None, "the config asks for a scaffold"
+            terms["prior"] = prior_loss(scene, reconstructions, batch.scaffold)
         if self.weights.supervised > 0:
-            terms["supervised"] = supervised_loss(depth, batch.ground_truth, batch.scaffold)
+            terms["supervised"] = supervised_loss(depth, batch.ground_truth, batch.scaffold, seen)
         total = weighted_total(terms, self.weights)
         return StepResult(total, terms, depth, reconstructions, tuple(poses))
 
@@ -92,3 +120,10 @@ class TrainingStep(nn.Module):
         if not self.known_poses:
             return predicted
         return [torch.where(batch.has_poses[:, None, None], *pair) for pair in zip(known, predicted, strict=True)]
+
+    def _poses_back(self, batch: TripletBatch) -> list[Tensor]:
+        """T_current_previous and T_current_next as the pose network sees them; none where no loss needs them."""
+        if self.weights.pose_consistency == 0:
+            return []
+        assert self.pose_network is not None, "pose_consistency is of a pose network"
+        return [self.pose_network(source, batch.image) for source in (batch.previous_image, batch.next_image)]

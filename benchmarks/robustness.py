@@ -1,0 +1,168 @@
+"""``python benchmarks/robustness.py``: error against points, noise, outliers, focal length, blur and darkness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from command import start
+
+from kbnet.cli.arguments import Device, SeveralWeights
+from kbnet.cli.error_table import new_table, show_table
+from kbnet.cli.evaluate import distinct_names
+from kbnet.summary import ALL_SEQUENCES
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from kbnet.benchmark.degradation import Curve
+    from kbnet.completion import DepthCompleter
+    from kbnet.data.frame_source import FrameSource
+    from kbnet.summary import Summary
+
+CurveName = Literal["points", "range_noise", "outliers", "focal_length", "blur", "darkness"]
+BASELINES = ("nearest", "linear")
+
+Sequences = Annotated[tuple[Path, ...], tyro.conf.arg(metavar="SEQUENCE|LIST.csv ...", help_behavior_hint="(required)")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Judge weights, nearest and linear interpolation while one condition after another grows worse.
+
+    Sparse points are drawn anew from ground truth: corners of the image as it was, whatever is then done to it. A frame
+    gets the same points at every level of blur and darkness, and of several weights.
+
+    For another focal length the frame is rescaled and cropped to at most its size, K with it, and the points, as many
+    as ever, move as points. Weights trained with either intrinsics scaling stand side by side if both are named.
+    """
+
+    sequences: Sequences
+    """Sequence folders, or lists of frames, with ground truth."""
+    weights: SeveralWeights = ("indoor",)
+    """Bundled or local weights by name, or .safetensors files."""
+    frames: int = 10
+    """Frames of each sequence, at even distances."""
+    curves: tuple[CurveName, ...] = ("points", "range_noise", "outliers", "focal_length", "blur", "darkness")
+    """What grows worse."""
+    points: int = 300
+    """Sparse points where their number is not what changes."""
+    range_noise: float = 0.01
+    """Likewise: relative standard deviation of their depth."""
+    outlier_share: float = 0.03
+    """Likewise: fraction of them with a wrong depth."""
+    limits: tuple[float, float] = (0.2, 5.0)
+    """Judge where ground truth lies between these, metres."""
+    device: Device = "auto"
+    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
+    output: Path = Path("runs/robustness")
+    """Folder of robustness.json, table.txt, and one picture a curve."""
+
+    def run(self) -> None:
+        """Judge curve after curve, writing and drawing after each; print the table."""
+        from kbnet.benchmark.degradation import CURVES, Condition
+        from kbnet.benchmark.robustness import judge_curve
+        from kbnet.cli.progress import frame_progress
+        from kbnet.evaluation import baseline_methods, network_method
+        from kbnet.summary import Summary, write_summary
+
+        if not self.sequences or not self.weights:
+            raise ValueError("expected --sequences to judge by, and --weights; see --help")
+        sources, networks = self._sources(), self._networks()
+        methods = [network_method(completer, name) for name, (_, completer) in networks.items()] + baseline_methods()
+        standard = Condition(self.points, self.range_noise, self.outlier_share)
+        curves = [curve for curve in CURVES if curve.name in self.curves]
+        summary = Summary()
+        with frame_progress() as progress:
+            task = progress.add_task("judging", total=len(curves) * len(sources) * self.frames)
+            for curve in curves:
+                judge_curve(
+                    curve,
+                    sources,
+                    methods,
+                    summary,
+                    standard=standard,
+                    frames=self.frames,
+                    limits=self.limits,
+                    on_frame=lambda: progress.advance(task),
+                )
+                write_summary(self.output / "robustness.json", summary, self._settings(networks))
+                draw_curve(curve, summary, self.output / f"{curve.name}.png")
+        notes = [
+            f"MAE in mm over {self.frames} frames of each sequence; × linear: MAE over that of linear interpolation",
+            f"where not said otherwise: {self.points} points, {100 * self.range_noise:g} % range noise, "
+            f"{100 * self.outlier_share:g} % false ranges",
+        ]
+        show_table(error_table(curves, summary), notes, self.output / "table.txt")
+        pictures = ", ".join(f"{curve.name}.png" for curve in curves)
+        print(f"wrote robustness.json, table.txt and {pictures} to {self.output}")
+
+    def _sources(self) -> dict[str, FrameSource]:
+        from kbnet.data.frame_source import open_frames
+
+        named = distinct_names(self.sequences).items()
+        return {name: open_frames(path, sparse_depth=any_points(path)) for name, path in named}
+
+    def _networks(self) -> dict[str, tuple[Path, DepthCompleter]]:
+        """Files and completers by the name of the weights."""
+        import kbnet
+        from kbnet.network.weights import find_weights
+
+        names = distinct_names(tuple(map(Path, self.weights)))
+        return {
+            name: (find_weights(weights), kbnet.load(str(weights), device=self.device))
+            for name, weights in names.items()
+        }
+
+    def _settings(self, networks: dict[str, tuple[Path, DepthCompleter]]) -> dict[str, object]:
+        from kbnet.evaluation import run_settings
+
+        weights = run_settings([], networks, limits=self.limits, every=1)["weights"]
+        return {**{name: str(value) for name, value in vars(self).items()}, "weights": weights}
+
+
+def any_points(path: Path) -> str:
+    """Some kind of sparse depth of a sequence, since it is opened by one; its points are not used."""
+    kinds = sorted(folder.name for folder in path.glob("sparse_depth*") if folder.is_dir())
+    return kinds[0] if kinds else "sparse_depth"
+
+
+def error_table(curves: list[Curve], summary: Summary) -> Table:
+    """Curve × level × sequence: MAE of every method, and of networks over that of linear interpolation."""
+    mae = {(row.sparse_depth, row.sequence, row.method): row.mean.mae_mm for row in summary.rows()}
+    sequences, methods = (list(dict.fromkeys(key[part] for key in mae)) for part in (1, 2))
+    networks = [method for method in methods if method not in BASELINES]
+    table = new_table(("condition", "sequence"), (*methods, *(f"{network} × linear" for network in networks)))
+    for curve in curves:
+        for place in map(curve.place, curve.axis):
+            for sequence in sequences:
+                if (place, sequence, "linear") in mae and sequence != ALL_SEQUENCES:
+                    found = [f"{mae[place, sequence, method]:.1f}" for method in methods]
+                    yardstick = mae[place, sequence, "linear"]
+                    ratios = [f"{mae[place, sequence, network] / yardstick:.3f}" for network in networks]
+                    table.add_row(place, sequence, *found, *ratios)
+        table.add_section()
+    return table
+
+
+def draw_curve(curve: Curve, summary: Summary, path: Path) -> None:
+    """Draw MAE against the condition, one panel a sequence."""
+    from kbnet.report.curves import AxesStyle, Line, Panel, write_curves
+
+    levels = {curve.place(level): level for level in curve.axis}
+    lines: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for row in summary.rows():
+        if row.sparse_depth in levels and row.sequence != ALL_SEQUENCES:
+            point = levels[row.sparse_depth], row.mean.mae_mm
+            lines.setdefault(row.sequence, {}).setdefault(row.method, []).append(point)
+    panels = [
+        Panel(sequence, [Line(method, points, method in BASELINES) for method, points in by_method.items()])
+        for sequence, by_method in lines.items()
+    ]
+    write_curves(path, panels, AxesStyle(curve.label, "MAE, mm", x_scale=curve.scale, x_ticks=curve.axis))
+
+
+if __name__ == "__main__":
+    start(Command)

@@ -1,0 +1,249 @@
+"""Frames made worse by a known amount, with sparse points drawn from their ground truth: what robustness is judged on.
+
+Points are drawn on the image as it was, whatever is then done to it. So the same points go with every blur and every
+darkness, and a curve shows what the image is worth to the method, not to a tracker of corners.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from kbnet.data.sampling import sample_points
+from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
+
+SHOT_NOISE_LEVELS = 0.1
+"""Variance of a pixel's photon noise for each of its 255 levels: 2550 electrons at white."""
+READ_NOISE_LEVELS = 2.0
+"""Standard deviation of the sensor's own noise, levels."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Under what conditions a frame is seen; by default the image as it is, and points like those of odometry."""
+
+    points: int = 300
+    """Sparse points in view."""
+    range_noise: float = 0.01
+    """Relative standard deviation of their depth."""
+    outlier_share: float = 0.03
+    """Fraction of them with a wrong depth."""
+    focal_scale: float = 1.0
+    """The frame is rescaled by this, focal length too, and cropped to at most its size before."""
+    blur_sigma_px: float = 0.0
+    """Standard deviation of a Gaussian blur of the image, pixels."""
+    gain: float = 1.0
+    """Light that is left; the sensor's noise is not less for it."""
+
+    def __post_init__(self) -> None:
+        if self.focal_scale <= 0 or self.blur_sigma_px < 0 or not 0 < self.gain <= 1:
+            raise ValueError(
+                "expected a positive focal_scale, blur_sigma_px of at least 0 and a gain in 0..1, "
+                f"got {self.focal_scale}, {self.blur_sigma_px} and {self.gain}"
+            )
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One condition that grows worse while the others stay.
+
+    Attributes:
+        name: what files and tables call it.
+        condition: the attribute of `Condition` that changes.
+        levels: its values.
+        label: of the axis, with the unit.
+        unit: what a level is multiplied by on that axis.
+        scale: of that axis.
+    """
+
+    name: str
+    condition: str
+    levels: tuple[float, ...]
+    label: str
+    unit: float = 1.0
+    scale: Literal["linear", "log"] = "linear"
+
+    def place(self, level: float) -> str:
+        """What a level, as it stands on the axis, is called in tables.
+
+        Example:
+            >>> CURVES[0].place(150)
+            'sparse points in the frame: 150'
+        """
+        return f"{self.label}: {level:g}"
+
+    @property
+    def axis(self) -> tuple[float, ...]:
+        """The levels as they stand on the axis."""
+        return tuple(self.unit * level for level in self.levels)
+
+    def conditions(self, standard: Condition) -> dict[float, Condition]:
+        """Every level as it stands on the axis, with its condition."""
+        changes: list[dict[str, Any]] = [{self.condition: level} for level in self.levels]
+        return {level: replace(standard, **change) for level, change in zip(self.axis, changes, strict=True)}
+
+
+CURVES = (
+    Curve("points", "points", (50, 100, 200, 500, 1000, 1500), "sparse points in the frame", scale="log"),
+    Curve("range_noise", "range_noise", (0, 0.01, 0.02, 0.05, 0.1), "range noise, % of depth", 100.0),
+    Curve("outliers", "outlier_share", (0, 0.03, 0.05, 0.1, 0.2), "false ranges, % of points", 100.0),
+    Curve("focal_length", "focal_scale", (0.5, 0.7, 1, 1.4, 2), "focal length, × that of the recording", scale="log"),
+    Curve("blur", "blur_sigma_px", (0, 0.5, 1, 2, 4), "blur, standard deviation in pixels"),
+    Curve("darkness", "gain", (0.1, 0.25, 0.5, 1), "light left, × that of the recording", scale="log"),
+)
+
+
+def degrade(frame: Frame, condition: Condition, generator: np.random.Generator) -> Frame:
+    """A frame under other conditions; its own sparse points are not used.
+
+    Args:
+        frame: with ground truth.
+        condition: what is done to it.
+        generator: source of every draw; the same state draws the same points wherever their number is the same.
+
+    Raises:
+        ValueError: the frame has no ground truth in view, or is too small after rescaling.
+    """
+    truth = frame.ground_truth
+    if truth is None:
+        raise ValueError(f"expected ground truth of frame '{frame.name}' to draw points from, but there is none")
+    view = View.rescaled(frame.size, condition.focal_scale)
+    visible = view.visible(truth)
+    if not visible.any():
+        raise ValueError(f"no ground truth of frame '{frame.name}' is in view at × {condition.focal_scale:g}")
+    points = sample_points(
+        frame.image,
+        visible,
+        condition.points,
+        generator,
+        range_noise=condition.range_noise,
+        outlier_share=condition.outlier_share,
+    )
+    image = view.of_image(frame.image)
+    if condition.blur_sigma_px > 0:
+        blurred = gaussian_filter(image.astype(np.float32), (condition.blur_sigma_px, condition.blur_sigma_px, 0))
+        image = np.rint(blurred).astype(np.uint8)
+    return Frame(
+        image=darken(image, condition.gain, generator),
+        sparse_depth=view.of_points(points),
+        intrinsics=view.of_intrinsics(frame.intrinsics),
+        ground_truth=view.of_truth(truth),
+        name=frame.name,
+    )
+
+
+@dataclass(frozen=True)
+class View:
+    """The middle of a rescaled frame, no larger than the frame was.
+
+    Attributes:
+        before: height and width of the frame, pixels.
+        scaled: of all of it after rescaling, pixels.
+        after: of what is in view, pixels.
+    """
+
+    before: tuple[int, int]
+    scaled: tuple[int, int]
+    after: tuple[int, int]
+
+    @classmethod
+    def rescaled(cls, size: tuple[int, int], scale: float) -> View:
+        """The view of a frame of ``size`` (H, W) rescaled by about ``scale``: to whole pixels.
+
+        Raises:
+            ValueError: it would be smaller than 32 pixels.
+        """
+        height, width = (max(1, round(scale * side)) for side in size)
+        after = (min(height, size[0]), min(width, size[1]))
+        if min(after) < MINIMUM_SIZE:
+            raise ValueError(f"expected at least {MINIMUM_SIZE} pixels a side, got {after} at × {scale:g}")
+        return cls(size, (height, width), after)
+
+    @property
+    def _scales(self) -> tuple[float, float]:
+        """y, x."""
+        return self.scaled[0] / self.before[0], self.scaled[1] / self.before[1]
+
+    @property
+    def _offsets(self) -> tuple[int, int]:
+        """Rows and columns cut off at the top and left."""
+        return (self.scaled[0] - self.after[0]) // 2, (self.scaled[1] - self.after[1]) // 2
+
+    def of_image(self, image: ImageArray) -> ImageArray:
+        """Interpolated, and smoothed first where it shrinks."""
+        if self.scaled == self.before:
+            return image
+        resized = Image.fromarray(image).resize(self.scaled[::-1], Image.Resampling.BICUBIC)
+        return np.ascontiguousarray(np.asarray(resized)[self._window])
+
+    def of_truth(self, depth: FloatArray) -> FloatArray:
+        """The nearest pixel's depth, never one in between."""
+        rows, columns = (
+            np.rint((np.arange(count) + offset + 0.5) / scale - 0.5).clip(0, size - 1).astype(np.int64)
+            for count, offset, scale, size in zip(self.after, self._offsets, self._scales, self.before, strict=True)
+        )
+        return depth[np.ix_(rows, columns)]
+
+    def of_points(self, sparse_depth: FloatArray) -> FloatArray:
+        """Each point moved to the nearest pixel; of several there, the nearest to the camera."""
+        rows, columns, inside = self._moved(sparse_depth)
+        depth = sparse_depth[sparse_depth > 0][inside]
+        order = np.argsort(-depth, kind="stable")
+        moved = np.zeros(self.after, np.float32)
+        moved[rows[inside][order], columns[inside][order]] = depth[order]
+        return moved
+
+    def visible(self, depth: FloatArray) -> FloatArray:
+        """The depth whose pixels, moved as points, are in view; 0 elsewhere."""
+        _, _, inside = self._moved(depth)
+        shown = np.zeros_like(depth)
+        rows, columns = np.nonzero(depth)
+        shown[rows[inside], columns[inside]] = depth[rows[inside], columns[inside]]
+        return shown
+
+    def of_intrinsics(self, intrinsics: FloatArray) -> FloatArray:
+        """K of the view: pixel x is at scale · (x + ½) - ½ - offset, since pixel centres are whole numbers."""
+        (scale_y, scale_x), (top, left) = self._scales, self._offsets
+        move = np.array(
+            [[scale_x, 0, scale_x / 2 - 0.5 - left], [0, scale_y, scale_y / 2 - 0.5 - top], [0, 0, 1]], np.float64
+        )
+        return (move @ intrinsics).astype(np.float32)
+
+    @property
+    def _window(self) -> tuple[slice, slice]:
+        (top, left), (height, width) = self._offsets, self.after
+        return slice(top, top + height), slice(left, left + width)
+
+    def _moved(self, depth: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Rows and columns in view of all measured pixels, and which of them are inside."""
+        (scale_y, scale_x), (top, left) = self._scales, self._offsets
+        rows, columns = np.nonzero(depth)
+        rows = np.rint((rows + 0.5) * scale_y - 0.5).astype(np.int64) - top
+        columns = np.rint((columns + 0.5) * scale_x - 0.5).astype(np.int64) - left
+        inside = (rows >= 0) & (rows < self.after[0]) & (columns >= 0) & (columns < self.after[1])
+        return rows, columns, inside
+
+
+def darken(image: ImageArray, gain: float, generator: np.random.Generator) -> ImageArray:
+    """An image exposed to less light: less signal, and the noise of a sensor that has seen so little.
+
+    A sensor's variance is a share of the signal plus a constant. The image has its own already, which shrinks with the
+    square of the gain; what is added makes up the difference, nothing at a gain of 1. Rounded to 8 bits, as read out.
+
+    Args:
+        image: RGB, (H, W, 3), uint8, taken as proportional to light.
+        gain: light that is left, above 0, at most 1.
+        generator: source of the noise.
+    """
+    if gain == 1:
+        return image
+    signal = image.astype(np.float32)
+    variance = SHOT_NOISE_LEVELS * signal * (gain - gain**2) + READ_NOISE_LEVELS**2 * (1 - gain**2)
+    noise = np.sqrt(variance) * generator.standard_normal(image.shape, dtype=np.float32)
+    dark: ImageArray = np.rint(gain * signal + noise).clip(0, 255).astype(np.uint8)
+    return dark

@@ -1,0 +1,97 @@
+"""Recipes that get the same compute: how many steps of each fit into some seconds, and its schedule laid over those.
+
+A run that is cut off by the clock has not come to the end of its cosine, where much of the gain is made. So the seconds
+of a step are measured first, on the machine and data of the runs, and each schedule ends where its time ends.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice, pairwise
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from kbnet.benchmark.training import both_seconds, prepared_run, ready_config
+from kbnet.summary import write_json
+from kbnet.training.config import ScheduleConfig, TrainingConfig, to_table
+
+WARMUP_STEPS, TIMED_STEPS, ROUNDS = 1, 3, 2
+
+
+def known_seconds_per_step(configs: Mapping[str, TrainingConfig], file: Path) -> dict[str, float]:
+    """Seconds of a step of every recipe: what ``file`` knows, the others measured now and written to it.
+
+    Recipes that differ in rates, averaging and initial weights alone do the same work, and share one figure: between
+    them, no noise of a measurement decides who gets more steps.
+    """
+    known: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    work = {name: _work(config) for name, config in configs.items()}
+    missing: dict[str, TrainingConfig] = {}
+    for name, config in configs.items():
+        if work[name] not in [*(entry["config"] for entry in known), *(work[other] for other in missing)]:
+            missing[name] = config
+    known += [
+        {"seconds_per_step": seconds, "config": work[name]} for name, seconds in seconds_per_step(missing).items()
+    ]
+    write_json(file, known)
+    return {
+        name: next(float(entry["seconds_per_step"]) for entry in known if entry["config"] == work[name])
+        for name in configs
+    }
+
+
+def seconds_per_step(configs: Mapping[str, TrainingConfig]) -> dict[str, float]:
+    """Median seconds from one step to the next, reading included, of every recipe.
+
+    On a CPU this is processor time over the number of threads: what a step would take if nothing else ran, however
+    busy the machine is. On a GPU it is what the clock says. All recipes take their turn in each of two rounds, the
+    second in reverse, so that what slows the machine down slows all of them.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in configs}
+    for number in range(ROUNDS):
+        for name in list(configs)[:: 1 if number % 2 == 0 else -1]:
+            with TemporaryDirectory() as scratch:
+                seconds[name] += _step_seconds(configs[name], Path(scratch))
+    return {name: median(times) for name, times in seconds.items()}
+
+
+def _step_seconds(config: TrainingConfig, scratch: Path) -> list[float]:
+    config = ready_config(config, scratch, 10 * (WARMUP_STEPS + TIMED_STEPS))
+    on_gpu = config.device != "cpu" and torch.cuda.is_available()
+    # Processor time is that of one process: reading counts if it happens there.
+    with prepared_run(config if on_gpu else replace(config, workers=0)) as run:
+        if on_gpu:
+            return both_seconds(run, WARMUP_STEPS, TIMED_STEPS)
+        times = []
+        for batch in islice(run.batches, 1 + WARMUP_STEPS + TIMED_STEPS):
+            times.append(time.process_time())
+            run.one_step(batch)
+    return [(after - before) / torch.get_num_threads() for before, after in pairwise(times[WARMUP_STEPS:])]
+
+
+def _work(config: TrainingConfig) -> dict[str, Any]:
+    """What the time of a step depends on, as plain values."""
+    network = replace(config.network, weight_init="kaiming")
+    same = replace(config, network=network, schedule=ScheduleConfig(), initial_weights=None, average_decay=0.0)
+    plain: dict[str, Any] = json.loads(json.dumps(to_table(same)))
+    return plain
+
+
+def with_steps(config: TrainingConfig, steps: int) -> TrainingConfig:
+    """The recipe laid over another number of steps; warm-up keeps its share of them.
+
+    Raises:
+        ValueError: there is no step.
+    """
+    if steps < 1:
+        raise ValueError(f"expected at least 1 step, got {steps}; give more --steps or --seconds")
+    before = config.schedule
+    warmup = before.warmup_steps if before.steps is None else round(before.warmup_steps * steps / before.steps)
+    return replace(config, schedule=replace(before, steps=steps, warmup_steps=min(warmup, steps)))

@@ -1,0 +1,118 @@
+"""``kbnet adapt``: a few minutes of training on the user's own video, kept only if they help."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from kbnet.cli.arguments import SparseDepths, Weights
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from kbnet.training.adaptation import Adaptation, Plan
+    from kbnet.training.judgement import Judgement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Adapt weights to one video without labels, and keep the result only if it is better on points that were held out.
+
+    Example:  kbnet adapt SEQUENCE --output adapted.safetensors
+
+    In frames all over the video a fifth of the sparse points, patch by patch, are held out: training never sees them.
+    At these points the weights are compared before and after. Unless the error fell by more than chance explains,
+    nothing is written and the exit code is 1. Ctrl-C keeps the state; the same command goes on. Ground truth is never
+    read.
+    """
+
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SEQUENCE|LIST.csv")]
+    """Sequence folder (K.txt, image/, sparse depth, and absolute_pose/ if known), or .csv list of frames."""
+    weights: Weights = "indoor"
+    """Weights to start from: bundled or local by name (kbnet weights list), or a .safetensors file."""
+    sparse_depth: SparseDepths = ("sparse_depth",)
+    """Folder of sparse depth in the sequence, or column of the list; of several, each is trained on and judged."""
+    minutes: float = 5.0
+    """Time to train; the number of steps follows from the measured speed."""
+    gap: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """Frames to both neighbours (default: as far as the camera moves a tenth of the median depth; 1 without poses)."""
+    output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("adapted.safetensors")
+    """The weights to write; the run folder, with the state to go on from, lies beside it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train."""
+
+    def run(self) -> None:
+        """Hold out, train, judge, keep or not.
+
+        Raises:
+            SystemExit: with code 1, if the result is not better.
+        """
+        from kbnet.cli.progress import training_progress
+        from kbnet.training.adaptation import Adaptation, keep, plan, run_training
+
+        asked = Adaptation(**vars(self))
+        planned = plan(asked)
+        _say(asked, planned)
+        with training_progress() as show:
+            adapted = run_training(asked, planned, show)
+        judgement = _judge(asked, planned, adapted)
+        _show(judgement)
+        if not judgement.better:
+            print(f"not kept  nothing is written to {self.output}: this change may be chance, or for the worse")
+            raise SystemExit(1)
+        keep(asked, planned, judgement)
+        print(f"kept      {self.output}")
+
+
+def _say(asked: Adaptation, plan: Plan) -> None:
+    gap, judged = plan.gap, plan.held_out.frames
+    baseline = "" if gap is None or gap.baseline is None else f", {100 * gap.baseline:.0f} % of the median depth apart"
+    neighbours = "as listed" if gap is None else f"{gap.frames} frame{'s' if gap.frames > 1 else ''} away{baseline}"
+    print(f"start     {asked.weights}")
+    print(f"motion    {plan.motion}; neighbours {neighbours}")
+    print(f"judging   {judged} frames, in each of which training does not see a fifth of the points")
+    print(
+        f"speed     {plan.seconds_per_step:.2f} s a step: {plan.steps} steps in {asked.minutes:g} minutes", flush=True
+    )
+    if plan.motion == "network":
+        warnings.warn(
+            "there are no poses, so a pose network must learn the camera's motion from nothing, for which a few "
+            "minutes may not suffice; absolute_pose/ or more --minutes would help",
+            stacklevel=2,
+        )
+
+
+def _judge(asked: Adaptation, plan: Plan, adapted: Path) -> Judgement:
+    import kbnet
+    from kbnet.cli.progress import frame_progress
+    from kbnet.training.judgement import judge
+
+    before, after = (kbnet.load(weights, device=asked.device) for weights in (asked.weights, adapted))
+    lists = plan.held_out.judged
+    with frame_progress() as progress:
+        task = progress.add_task("judging", total=plan.held_out.frames * len(lists))
+        return judge(lists, before, after, on_frame=lambda: progress.advance(task))
+
+
+def _show(judgement: Judgement) -> None:
+    from kbnet.cli.error_table import new_table, show_table
+    from kbnet.training.judgement import STANDARD_ERRORS
+
+    table: Table = new_table(("sparse depth", "at held-out points"), ("MAE mm", "RMSE mm", "median %"))
+    last = None
+    for (kind, method), errors in judgement.errors.items():
+        if last not in (None, kind):
+            table.add_section()
+        last = kind
+        numbers = (f"{errors.mae_mm:.1f}", f"{errors.rmse_mm:.1f}", f"{errors.median_percent:.2f}")
+        table.add_row(kind, method, *numbers)
+    notes = [
+        f"mean over {judgement.frames} frames; false ranges among the points count, most of all in the RMSE",
+        f"MAE       {100 * judgement.change:+.1f} % ± {100 * judgement.standard_error:.1f} "
+        f"(standard error over frames); a gain lies below {-100 * STANDARD_ERRORS * judgement.standard_error:.1f} %",
+    ]
+    show_table(table, notes)

@@ -1,0 +1,212 @@
+"""``kbnet check``: how far to trust completed depth, by sparse points that are held out; needs no ground truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbnet.cli.arguments import (
+    Device,
+    OptionalFolder,
+    OptionalPreset,
+    OptionalSource,
+    SparseDepth,
+    Switch,
+    Weights,
+)
+from kbnet.cli.error_table import new_table, show_table
+from kbnet.inference.engine_names import EngineName, Precision
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.table import Table
+
+    from kbnet.checking import Band, Check, CheckedFrame, PointErrors
+    from kbnet.completion import DepthCompleter
+    from kbnet.data.frame_source import FrameSource
+    from kbnet.frame import FloatArray, Frame
+
+NETWORK, YARDSTICK = "kbnet", "linear"
+COLUMNS = ("points", "MAE mm", "RMSE mm", "median %", ">10 % off")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Hold out some sparse points, complete depth from the others, and report the error at the held-out ones.
+
+    Example:  kbnet check SEQUENCE --output OUT --pictures
+
+    No ground truth is needed, nor looked at. The points themselves are taken for true: false ranges among them count
+    as errors of every method, in the means most, in the median least.
+    """
+
+    sequence: OptionalSource = None
+    """Sequence folder (K.txt, image/ and sparse depth), or a .csv list of frames."""
+    sparse_depth: SparseDepth = None
+    """Folder of sparse depth in the sequence, or column of the list (default: sparse_depth)."""
+    weights: Weights = "indoor"
+    """Bundled or local weights by name (kbnet weights list), .safetensors file, published .pth (with --preset), or
+    exported .onnx or .xml (kbnet export)."""
+    preset: OptionalPreset = None
+    """Architecture of a published .pth."""
+    share: float = 0.2
+    """Share of every frame's points that is held out."""
+    every: int = 1
+    """Check every Nth frame."""
+    worst: int = 5
+    """How many of the frames that look worst to name."""
+    output: OptionalFolder = None
+    """Folder for check.json, frames.csv and table.txt."""
+    pictures: Switch = False
+    """Write OUT/picture/<name>.png of those frames too: image, points that were left, depth, error at the others."""
+    device: Device = "auto"
+    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
+    precision: Precision = "auto"
+    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
+    engine: EngineName = "auto"
+    """What computes; auto is the fastest that is installed, or that of an exported file."""
+
+    def run(self) -> None:
+        """Check, print the tables, write the files."""
+        import kbnet
+        from kbnet.checking import check
+        from kbnet.cli.progress import frame_progress
+        from kbnet.data.frame_source import open_frames
+        from kbnet.evaluation import baseline_methods, network_method
+
+        if self.sequence is None:
+            raise ValueError("expected a sequence folder or a list, got none; see kbnet check --help")
+        if self.pictures and self.output is None:
+            raise ValueError("--pictures also needs --output, the folder to write them to; see kbnet check --help")
+        if self.worst < 0:
+            raise ValueError(f"expected --worst of at least 0 frames, got {self.worst}")
+        source = open_frames(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
+        completer = kbnet.load(
+            self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
+        )
+        methods = [network_method(completer, NETWORK), *baseline_methods()]
+        with frame_progress() as progress:
+            task = progress.add_task("checking", total=len(range(0, len(source), max(1, self.every))))
+            found = check(
+                source,
+                methods,
+                partial(_expected_error, completer),
+                share=self.share,
+                every=self.every,
+                on_frame=lambda: progress.advance(task),
+            )
+        worst = found.worst(NETWORK, self.worst)
+        self._show(found, worst)
+        if self.output is not None:
+            self._write(self.output, found, worst, source)
+            if self.pictures:
+                self._draw(self.output / "picture", worst, source, completer)
+
+    def _show(self, found: Check, worst: list[CheckedFrame]) -> None:
+        overall = found.overall()
+        notes = [
+            f"kbnet: weights {self.weights}",
+            f"held out {self.share:.0%} of the points of {len(found.frames)} frames, "
+            f"{sum(frame.seen for frame in found.frames) / len(found.frames):.0f} a frame were left to complete from",
+            _verdict(overall),
+            f"over all pixels, also those far from any point, the MAE is roughly {found.all_pixels_mm():.0f} mm",
+        ]
+        if found.unchecked:
+            notes.insert(2, f"left out for want of points to hold out: {found.unchecked} frames")
+        path = self.output / "table.txt" if self.output else None
+        show_table(_table(overall, found.bands(), worst), notes, path)
+
+    def _write(self, output: Path, found: Check, worst: list[CheckedFrame], source: FrameSource) -> None:
+        import csv
+
+        from kbnet.atomic import atomic_path
+        from kbnet.inference.weights_files import weights_files
+        from kbnet.summary import file_sha256, write_json
+
+        names = list(asdict(found.frames[0].errors[NETWORK]))
+        with atomic_path(output / "frames.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(["method", "frame", "seen", *names])
+            for frame in found.frames:
+                for method, errors in frame.errors.items():
+                    rows.writerow([method, frame.name, frame.seen, *(f"{x:.6g}" for x in asdict(errors).values())])
+        settings = {
+            "source": str(source.folder),
+            "sparse_depth": self.sparse_depth or "sparse_depth",
+            "weights": {"file": self.weights, "sha256": file_sha256(*weights_files(self.weights))},
+            "share": self.share,
+            "every": self.every,
+        }
+        content = {
+            "settings": settings,
+            "frames": len(found.frames),
+            "unchecked": found.unchecked,
+            "overall": _plain(found.overall()),
+            "all_pixels_mae_mm": found.all_pixels_mm(),
+            "by_distance": [
+                {"from_m": band.low, "to_m": None if math.isinf(band.high) else band.high, **_plain(band.errors)}
+                for band in found.bands()
+            ],
+            "worst": [{"frame": frame.name, **_plain(frame.errors)} for frame in worst],
+        }
+        write_json(output / "check.json", content)
+        print(f"wrote check.json, frames.csv and table.txt to {output}")
+
+    def _draw(self, folder: Path, worst: list[CheckedFrame], source: FrameSource, completer: DepthCompleter) -> None:
+        from kbnet.data.held_out_points import hold_out_points
+        from kbnet.report.picture import write_picture
+
+        for checked in worst:
+            frame = hold_out_points(source.frame(checked.index), checked.index, share=self.share)
+            assert frame is not None
+            depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
+            write_picture(folder / f"{checked.name}.png", frame, depth)
+        print(f"drew the {len(worst)} frames that look worst to {folder}")
+
+
+def _expected_error(completer: DepthCompleter, frame: Frame, depth: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    from kbnet.confidence import believed_depth, expected_error
+
+    assert frame.ground_truth is not None
+    K = frame.intrinsics
+    believed = believed_depth(completer, frame.sparse_depth + frame.ground_truth, K) > 0
+    return expected_error(depth, believed_depth(completer, frame.sparse_depth, K), K), believed
+
+
+def _plain(errors: Mapping[str, PointErrors]) -> dict[str, dict[str, float]]:
+    return {method: asdict(one) for method, one in errors.items()}
+
+
+def _verdict(overall: Mapping[str, PointErrors]) -> str:
+    """One sentence: how far off, and whether the network is worth its time here."""
+    network, linear = overall[NETWORK], overall[YARDSTICK]
+    sentence = (
+        f"depth is {network.median_percent:.1f} % off at the median point that it did not see, "
+        f"more than 10 % off at {network.off_percent:.0f} % of them"
+    )
+    if network.mae_mm >= linear.mae_mm:
+        sentence += "; linear interpolation is no worse: these weights do not help here"
+    return sentence
+
+
+def _table(overall: Mapping[str, PointErrors], bands: list[Band], worst: list[CheckedFrame]) -> Table:
+    """All points; the same by distance; the frames that look worst."""
+    table = new_table(("points", "method"), COLUMNS)
+    groups = [("all", overall)]
+    groups += [(_between(band), band.errors) for band in bands if len(bands) > 1]
+    groups += [(f"worst: {frame.name}", frame.errors) for frame in worst]
+    for name, errors in groups:
+        for method, one in errors.items():
+            cells = (f"{one.mae_mm:.1f}", f"{one.rmse_mm:.1f}", f"{one.median_percent:.2f}", f"{one.off_percent:.1f}")
+            table.add_row(name, method, str(one.points), *cells)
+        table.add_section()
+    return table
+
+
+def _between(band: Band) -> str:
+    return f"{band.low:g} to {band.high:g} m" if math.isfinite(band.high) else f"beyond {band.low:g} m"

@@ -1,0 +1,121 @@
+"""How far completed depth may be off, pixel by pixel: an expected error in metres beside the depth.
+
+Three cues, each a relative error or an angle, weighed by what they meant on frames with ground truth:
+
+- *disagreement*: how much interpolated depth changes if a quarter of the points is taken away, each quarter in turn;
+- *spread*: how much completed depth changes around the pixel, since near an edge it may be on the wrong side;
+- *distance* to the nearest point that is believed.
+
+The network runs once. Running it anew for every quarter of the points, or on the mirrored frame, orders the pixels no
+better and takes five times as long: docs/trust.md.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
+
+from kbnet.completion import DepthCompleter
+from kbnet.data.interpolation import linear
+from kbnet.data.outliers import kept_points
+from kbnet.frame import FloatArray, ImageArray
+
+CUE_WEIGHTS = (1.28, 0.083, 0.6)
+"""Of disagreement, spread and distance; fitted by ``python benchmarks/confidence.py --fit``."""
+
+LEAST_ERROR = 0.005
+"""Relative error that depth is never expected to be below."""
+
+PARTS = 4
+"""Parts of the points, of which one at a time is taken away."""
+
+SPREAD_WINDOW_RAD = 0.06
+"""Window over which the spread is taken."""
+
+FARTHEST_RAD = 1.0
+"""Distance beyond which a point tells nothing; also that in a frame without points."""
+
+
+def complete_with_confidence(
+    completer: DepthCompleter, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Complete depth, and say how far off it may be.
+
+    Args:
+        completer: what completes.
+        image, sparse_depth, intrinsics: of one frame, as :class:`kbnet.DepthCompleter` takes them.
+
+    Returns:
+        Depth as the completer gives it, and :func:`expected_error` of it; both (H, W), float32 metres.
+
+    Raises:
+        ValueError: shapes, types or values are not as above.
+    """
+    depth = completer(image, sparse_depth, intrinsics)
+    return depth, expected_error(depth, believed_depth(completer, sparse_depth, intrinsics), intrinsics)
+
+
+def believed_depth(completer: DepthCompleter, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
+    """Sparse depth, (H, W), metres, without the points that the completer takes for outliers; 0 = unmeasured."""
+    points = torch.from_numpy(np.array(sparse_depth, np.float32))[None, None]
+    K = torch.from_numpy(np.array(intrinsics, np.float32))[None]
+    believed: FloatArray = (points * kept_points(points, K, **completer.config.outlier_removal))[0, 0].numpy()
+    return believed
+
+
+def expected_error(depth: FloatArray, believed: FloatArray, intrinsics: FloatArray) -> FloatArray:
+    """Mean absolute error to expect at each pixel.
+
+    Args:
+        depth: completed depth, (H, W), metres, positive.
+        believed: sparse depth as of :func:`believed_depth`, (H, W), metres; 0 = unmeasured.
+        intrinsics: K, (3, 3), pixels.
+
+    Returns:
+        Metres, (H, W), float32, positive; nowhere above the depth itself, and equal to it where there is no point.
+    """
+    if not believed.any():
+        return depth.astype(np.float32)
+    relative = np.tensordot(np.array(CUE_WEIGHTS, np.float32), error_cues(depth, believed, intrinsics), axes=1)
+    error: FloatArray = depth * relative.clip(LEAST_ERROR, 1)
+    return error.astype(np.float32, copy=False)
+
+
+def error_cues(depth: FloatArray, believed: FloatArray, intrinsics: FloatArray) -> FloatArray:
+    """Disagreement, spread (both of ln depth) and distance (radians), (3, H, W), of a frame with at least one point."""
+    fx_px = float(intrinsics[0, 0])
+    window = 2 * max(1, round(SPREAD_WINDOW_RAD * fx_px / 2)) + 1
+    log_depth = np.log(depth)
+    distance_px = distance_transform_edt(believed == 0)
+    return np.stack(
+        [
+            _disagreement(believed),
+            maximum_filter(log_depth, window) - minimum_filter(log_depth, window),
+            np.minimum(distance_px / fx_px, FARTHEST_RAD).astype(np.float32),
+        ]
+    )
+
+
+def _disagreement(believed: FloatArray) -> FloatArray:
+    """Mean over the parts of |ln of interpolated depth without the part - with all points|, (H, W)."""
+    points = np.flatnonzero(believed)
+    parts = min(PARTS, points.size)
+    changes = np.zeros(believed.shape, np.float32)
+    if parts < 2:
+        return changes
+    reference = linear(believed)
+    shuffled = np.random.default_rng(0).permutation(points)
+    for part in range(parts):
+        others = believed.copy()
+        others.flat[shuffled[part::parts]] = 0
+        changes += np.abs(np.log(linear(others) / reference)) / parts
+    return changes
+
+
+def most_confident(uncertainty: NDArray[np.floating], share: float) -> NDArray[np.bool_]:
+    """The pixels of least uncertainty, as many as ``share`` of them says, of the shape given."""
+    chosen = np.zeros(uncertainty.shape, np.bool_)
+    chosen.flat[np.argsort(uncertainty, axis=None, kind="stable")[: round(share * uncertainty.size)]] = True
+    return chosen

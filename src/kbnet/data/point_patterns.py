@@ -1,0 +1,123 @@
+"""Dense depth to sparse points on purpose, for experiments: at corners, anywhere, or on the rings of a lidar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from kbnet.frame import FloatArray, ImageArray, check_depth, check_intrinsics
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Pixels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SparsePattern:
+    """Where depth is measured, and how well; the same values give the same points."""
+
+    pattern: Literal["corners", "uniform", "rings"] = "corners"
+    """At the strongest corners of the image, as visual-inertial odometry measures; anywhere; or on rings, as a lidar at
+    the place of the camera measures."""
+    points: int = 500
+    """In a frame; fewer where depth is missing, or where rings leave the image."""
+    rings: int = 16
+    """Of the pattern rings: scan lines over the height of the image, evenly spaced in angle."""
+    range_noise: float = 0.0
+    """Relative standard deviation of the measured depth; 0.01 is like odometry's."""
+    outlier_share: float = 0.0
+    """Fraction of the points with a wrong depth."""
+    seed: int = 0
+    """Of what is drawn by chance."""
+
+    def check(self) -> None:
+        """Refuse what cannot be made.
+
+        Not on construction, since the command line would wrap the error into a page of help.
+
+        Raises:
+            ValueError: a value is out of range.
+        """
+        if self.points < 1 or self.rings < 1 or self.seed < 0:
+            raise ValueError(
+                f"expected at least 1 point, 1 ring and a seed of at least 0, got {self.points}, {self.rings} and "
+                f"{self.seed}"
+            )
+        if self.range_noise < 0 or not 0 <= self.outlier_share <= 1:
+            raise ValueError(
+                f"expected range_noise of at least 0 and outlier_share in 0..1, got {self.range_noise} and "
+                f"{self.outlier_share}"
+            )
+
+    def measure(self, image: ImageArray, depth: FloatArray, intrinsics: FloatArray, index: int = 0) -> FloatArray:
+        """Measure one frame.
+
+        Args:
+            image: RGB, (H, W, 3), uint8.
+            depth: true depth along z, (H, W), metres; 0 = unmeasured, never chosen.
+            intrinsics: K, (3, 3), pixels.
+            index: of the frame in its sequence; every frame has draws of its own.
+
+        Returns:
+            Sparse depth, (H, W), float32 metres; 0 = unmeasured.
+
+        Raises:
+            ValueError: a value is out of range, or image and depth do not fit.
+        """
+        # Here, since the command line reads the fields above for its help, and scipy would make that slow.
+        from kbnet.data.sampling import corner_strength, measure_points, spread_corners
+
+        self.check()
+        depth = check_depth(depth, "depth", image.shape[:2])
+        generator = np.random.default_rng((self.seed, index))
+        if self.pattern == "corners":
+            rows, columns = spread_corners(corner_strength(image), depth > 0, self.points, generator)
+        elif self.pattern == "uniform":
+            rows, columns = generator.permutation(np.argwhere(depth > 0))[: self.points].T
+        else:
+            rows, columns = ring_pixels(intrinsics, depth.shape, self.rings, self.points)
+            measured = depth[rows, columns] > 0
+            rows, columns = rows[measured], columns[measured]
+        return measure_points(
+            depth, rows, columns, generator, range_noise=self.range_noise, outlier_share=self.outlier_share
+        )
+
+
+def ring_pixels(intrinsics: FloatArray, size: tuple[int, ...], rings: int, points: int) -> tuple[Pixels, Pixels]:
+    """Pixels that a turning lidar at the place of the camera hits: steps of equal angle, on cones of equal spacing.
+
+    The lowest and the highest ring lie half a spacing inside the image's lower and upper edge, at its middle; a cone is
+    a hyperbola in the image, so the outer ones leave it towards the sides.
+
+    Args:
+        intrinsics: K, (3, 3), pixels.
+        size: (H, W), pixels.
+        rings: scan lines.
+        points: on all rings together, those outside the image included.
+
+    Returns:
+        Rows and columns of different pixels.
+    """
+    K = check_intrinsics(intrinsics).astype(np.float64)
+    height, width = size
+    steps = max(1, points // rings)
+    edges_x, edges_y = np.array([-0.5, width - 0.5]), np.array([-0.5, height - 0.5])
+    azimuth_rad = _middles(np.arctan((edges_x - K[0, 2]) / K[0, 0]), steps)
+    elevation_rad = _middles(np.arctan((edges_y - K[1, 2]) / K[1, 1]), rings)[:, None]
+    y = np.tan(elevation_rad) / np.cos(azimuth_rad)
+    x = np.broadcast_to(np.tan(azimuth_rad), y.shape)
+    columns = np.rint(K[0, 0] * x + K[0, 1] * y + K[0, 2]).astype(np.int64)
+    rows = np.rint(K[1, 1] * y + K[1, 2]).astype(np.int64)
+    seen = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    rows, columns = np.unique(np.stack([rows[seen], columns[seen]]), axis=1)
+    return rows, columns
+
+
+def _middles(ends: Floats, count: int) -> Floats:
+    """The middles of ``count`` equal parts between two ends."""
+    middles: Floats = ends[0] + (ends[1] - ends[0]) * (np.arange(count) + 0.5) / count
+    return middles

@@ -1,0 +1,46 @@
+"""Sparse depth as points and as a map: points are moved and never mixed, and on one pixel the nearest stays."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.frame import FloatArray
+
+
+def points_to_map(pixels: NDArray[np.floating], depth: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
+    """Put points on the nearest pixels of a map; where several fall on one, the nearest point stays.
+
+    Args:
+        pixels: x, y of each point, (N, 2), pixels; centres on whole numbers. NaN = no such pixel: the point is dropped.
+        depth: along z, (N,), metres; what is not positive and finite is dropped, as is what falls outside.
+        size: (H, W) of the map, pixels.
+
+    Returns:
+        Sparse depth, (H, W), float32 metres; 0 = unmeasured.
+
+    Example:
+        >>> points_to_map(np.array([[1.4, 0], [0.6, 0], [7, 0]]), np.array([3.0, 2.0, 1.0]), (1, 3))
+        array([[0., 2., 0.]], dtype=float32)
+    """
+    height, width = size
+    with np.errstate(invalid="ignore"):
+        columns, rows = np.rint(pixels).T
+        kept = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height) & (depth > 0) & np.isfinite(depth)
+    nearest = np.full(size, np.inf, np.float32)
+    np.minimum.at(nearest, (rows[kept].astype(np.intp), columns[kept].astype(np.intp)), depth[kept].astype(np.float32))
+    nearest[np.isinf(nearest)] = 0
+    return nearest
+
+
+def map_to_points(depth: FloatArray) -> tuple[NDArray[np.float64], FloatArray]:
+    """The measured pixels of a depth map as points.
+
+    Args:
+        depth: (H, W), metres; 0 = unmeasured.
+
+    Returns:
+        x, y of each point, (N, 2), pixels, and its depth, (N,), metres; row by row.
+    """
+    rows, columns = np.nonzero(depth)
+    return np.stack([columns, rows], axis=1).astype(np.float64), depth[rows, columns]

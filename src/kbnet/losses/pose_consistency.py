@@ -1,0 +1,25 @@
+"""There and back again is no motion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def pose_consistency_loss(forward: Sequence[Tensor], backward: Sequence[Tensor]) -> Tensor:
+    """Squared distance of T_current_neighbour · T_neighbour_current from the identity (VOICED, Wong et al. 2020).
+
+    Squares are summed over the entries of the matrix and over the neighbours, and averaged over the batch.
+
+    Args:
+        forward: T_neighbour_current of each neighbour, (B, 4, 4), metres.
+        backward: T_current_neighbour of each, (B, 4, 4), metres.
+
+    Returns:
+        Scalar.
+    """
+    round_trips = torch.stack([back @ there for there, back in zip(forward, backward, strict=True)])
+    identity = torch.eye(4, dtype=round_trips.dtype, device=round_trips.device)
+    return (round_trips - identity).square().sum(dim=(0, 2, 3)).mean()

@@ -1,0 +1,161 @@
+"""Where a lidar sits beside its camera: KITTI's calibration files, or K and extrinsics as text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.data.image_file import read_numbers
+from kbnet.data.rectification import Model
+from kbnet.frame import FloatArray, check_intrinsics, check_pose
+
+Transform = NDArray[np.float64]
+
+RAW_CAMERA, RAW_LIDAR = "calib_cam_to_cam.txt", "calib_velo_to_cam.txt"
+"""Of KITTI's raw recordings, in the folder of a date."""
+_DIRECTIONS = {0: ("left", "right"), 1: ("up", "down"), 2: ("backward", "forward")}
+
+
+@dataclass(frozen=True)
+class LidarCalibration:
+    """A camera and a lidar, fixed to each other.
+
+    Attributes:
+        K: of the camera, (3, 3), float32 pixels.
+        T_camera_lidar: (4, 4), float64, metres: a point x in the lidar is ``T_camera_lidar @ x`` in the camera.
+        T_camera_reference: (4, 4), float64, metres: from the camera whose poses are given to this one; KITTI gives
+            those of camera 0.
+        model, coefficients: of the lens, as `kbnet.data.rectification.Camera` has them.
+    """
+
+    K: FloatArray
+    T_camera_lidar: Transform = field(default_factory=lambda: np.eye(4))
+    T_camera_reference: Transform = field(default_factory=lambda: np.eye(4))
+    model: Model = "pinhole"
+    coefficients: tuple[float, ...] = ()
+
+    def describe(self) -> str:
+        """Where the axes of the lidar look, in words.
+
+        Example:
+            >>> forward_left_up = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+            >>> LidarCalibration(np.eye(3, dtype=np.float32), forward_left_up).describe()
+            "the lidar's x axis looks forward in the camera, y left, z up"
+        """
+        looks = []
+        for column in self.T_camera_lidar[:3, :3].T:
+            axis = int(np.abs(column).argmax())
+            looks.append(_DIRECTIONS[axis][int(column[axis] > 0)])
+        return f"the lidar's x axis looks {looks[0]} in the camera, y {looks[1]}, z {looks[2]}"
+
+
+def read_kitti_calibration(path: str | Path, camera: int = 2) -> LidarCalibration:
+    """Read the calibration of a KITTI recording for its rectified images.
+
+    ``P = K [I | t]`` maps from the rectified camera 0, so ``T_camera_lidar = [I | K⁻¹ P[:, 3]] · R · Tr``.
+
+    Args:
+        path: ``calib.txt`` of an odometry sequence (P0..P3, Tr) or of an object frame (P0..P3, R0_rect,
+            Tr_velo_to_cam); or the folder of a date of raw recordings, with ``calib_cam_to_cam.txt`` and
+            ``calib_velo_to_cam.txt``.
+        camera: 0 and 1 are grey, 2 and 3 colour, 1 and 3 on the right.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a matrix is missing or is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        values = {**_read_keys(path / RAW_CAMERA), **_read_keys(path / RAW_LIDAR)}
+        P = _matrix(values, (f"P_rect_{camera:02}",), (3, 4), path / RAW_CAMERA)
+        R = _matrix(values, ("R_rect_00",), (3, 3), path / RAW_CAMERA)
+        rotation, translation = (_matrix(values, (key,), (3, n), path / RAW_LIDAR) for key, n in (("R", 3), ("T", 1)))
+        Tr = np.hstack([rotation, translation])
+    else:
+        values = _read_keys(path)
+        P = _matrix(values, (f"P{camera}",), (3, 4), path)
+        R = _matrix(values, ("R0_rect", "R_rect"), (3, 3), path) if {"R0_rect", "R_rect"} & set(values) else np.eye(3)
+        Tr = _matrix(values, ("Tr", "Tr_velo_to_cam", "Tr_velo_cam"), (3, 4), path)
+    K = check_intrinsics(P[:, :3], where=f" of camera {camera} in {path}")
+    offset, rectification, lidar = np.eye(4), np.eye(4), np.eye(4)
+    offset[:3, 3] = np.linalg.solve(P[:, :3], P[:, 3])
+    rectification[:3, :3] = R
+    lidar[:3] = Tr
+    T_camera_lidar = offset @ rectification @ lidar
+    check_pose(T_camera_lidar, "the transform from lidar to camera", where=f" in {path}")
+    return LidarCalibration(K, T_camera_lidar, offset)
+
+
+def read_transform(path: str | Path, what: str) -> Transform:
+    """Read a rigid transform: 3x4 or 4x4 numbers row by row; ``#`` begins a comment.
+
+    Args:
+        path: the text file.
+        what: what it should hold, for the error message.
+
+    Returns:
+        (4, 4), float64.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds no rigid transform.
+    """
+    numbers = read_numbers(path, what)
+    if numbers.size not in (12, 16):
+        raise ValueError(f"expected {what} as 3x4 or 4x4 numbers, got {numbers.size} in {path}; write it row by row")
+    transform = np.eye(4)
+    transform[: numbers.size // 4] = numbers.reshape(-1, 4)
+    check_pose(transform, what, where=f" in {path}")
+    return transform
+
+
+def read_pose_lines(path: str | Path) -> list[Transform]:
+    """Read KITTI's ``poses.txt``: 12 numbers a line, the camera in the world, one line an image.
+
+    Returns:
+        ``T_world_camera`` of each, (4, 4), float64, metres.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds something else.
+    """
+    what = "poses (12 numbers a line, camera to world)"
+    numbers = read_numbers(path, what)
+    if numbers.size == 0 or numbers.size % 12:
+        raise ValueError(f"expected {what}, got {numbers.size} numbers in {path}; write a line for each image")
+    poses = []
+    for index, rows in enumerate(numbers.reshape(-1, 3, 4)):
+        pose = np.vstack([rows, [0, 0, 0, 1]])
+        check_pose(pose, f"pose {index}", where=f" in {path}")
+        poses.append(pose)
+    return poses
+
+
+def camera_of_path(folder: Path) -> int:
+    """Which of KITTI's cameras took the images of a folder, by its name (``image_2``, ``image_03/data``); else 2."""
+    named = re.findall(r"image_0?([0-3])(?!\d)", folder.as_posix())
+    return int(named[-1]) if named else 2
+
+
+def _read_keys(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise FileNotFoundError(f"expected KITTI's calibration {path}, but there is no such file; check the path")
+    lines = (line.partition(":") for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
+    return {key.strip(): value for key, colon, value in lines if colon}
+
+
+def _matrix(values: dict[str, str], keys: tuple[str, ...], shape: tuple[int, int], path: Path) -> Transform:
+    key = next((key for key in keys if key in values), None)
+    if key is None:
+        raise ValueError(
+            f"expected a line '{keys[0]}: ...' in {path}, but its lines are {', '.join(values) or 'none'}; "
+            "give K and the lidar's place as text (--intrinsics, --extrinsics) if it is no calibration of KITTI"
+        )
+    try:
+        return np.array(values[key].split(), np.float64).reshape(shape)
+    except ValueError:
+        raise ValueError(f"expected {shape[0] * shape[1]} numbers as {key} in {path}; copy the file again") from None

@@ -1,0 +1,78 @@
+"""Positions from a PLY file (G. Turk, "The PLY polygon file format", 1994), text or binary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TYPES = {
+    **dict.fromkeys(("char", "int8"), "i1"),
+    **dict.fromkeys(("uchar", "uint8"), "u1"),
+    **dict.fromkeys(("short", "int16"), "i2"),
+    **dict.fromkeys(("ushort", "uint16"), "u2"),
+    **dict.fromkeys(("int", "int32"), "i4"),
+    **dict.fromkeys(("uint", "uint32"), "u4"),
+    **dict.fromkeys(("float", "float32"), "f4"),
+    **dict.fromkeys(("double", "float64"), "f8"),
+}
+_ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
+_LONGEST_HEADER = 1 << 16
+
+
+def read_ply(path: str | Path) -> NDArray[np.float64]:
+    """Read x, y and z of the vertices, which must be the first element of the file, as they are everywhere.
+
+    Args:
+        path: a PLY file of a cloud or mesh.
+
+    Returns:
+        Points, (N, 3), float64, in the unit and the axes of the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no PLY, is truncated, or its first element is not ``vertex`` with x, y and z.
+    """
+    content = Path(path).read_bytes()
+    header, end, _ = content[:_LONGEST_HEADER].partition(b"end_header")
+    lines = header.decode("ascii", "replace").splitlines()
+    if not lines or lines[0].strip() != "ply" or not end:
+        raise ValueError(f"expected a PLY file with its header, got something else in {path}; check the file")
+    try:
+        is_text, count, vertex = _vertices(iter(lines))
+        body = content[content.index(b"\n", len(header)) + 1 :]
+        if not is_text:
+            table = np.frombuffer(body, vertex, count)
+        else:
+            table = np.loadtxt(body.decode("ascii").splitlines()[:count], vertex, ndmin=1)
+        if len(table) != count:
+            raise ValueError(f"{count} vertices announced, {len(table)} found")
+        return np.stack([table[axis].astype(np.float64) for axis in "xyz"], axis=1)
+    except (ValueError, KeyError, IndexError) as error:
+        raise ValueError(
+            f"expected a PLY cloud of vertices with x y z, but {path} is damaged ({error}); copy it again"
+        ) from None
+
+
+def _vertices(lines: Iterator[str]) -> tuple[bool, int, np.dtype[np.void]]:
+    """Whether they are text, number and type of the vertices."""
+    order, count = "", -1
+    fields: list[tuple[str, str]] = []
+    for words in map(str.split, lines):
+        if words[:1] == ["format"]:
+            order = _ORDERS[words[1]]
+        elif words[:1] == ["element"]:
+            if count >= 0:
+                break
+            if words[1] != "vertex":
+                raise ValueError(f"its first element is '{words[1]}'")
+            count = int(words[2])
+        elif words[:1] == ["property"]:
+            if words[1] == "list":
+                raise ValueError("its vertices have a list")
+            fields.append((words[2], order + _TYPES[words[1]]))
+    if not {"x", "y", "z"} <= {name for name, _ in fields}:
+        raise ValueError("its vertices have no x y z")
+    return not order, count, np.dtype(fields)

@@ -1,0 +1,89 @@
+"""A table of points, frame by frame, as visual-inertial odometry writes them."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+KEYS = {"frame": "frame", "frame_id": "frame", "time": "time", "timestamp": "time", "t": "time"}
+COLUMNS: dict[Literal["pixels", "points"], tuple[str, str, str]] = {
+    "pixels": ("u", "v", "depth"),
+    "points": ("x", "y", "z"),
+}
+
+
+@dataclass(frozen=True)
+class PointTable:
+    """Points of many frames.
+
+    Attributes:
+        path: where they are from.
+        key: what tells the frames apart: ``frame`` counts from 0, ``time`` is in seconds.
+        kind: ``pixels``: u, v and depth along z; ``points``: x, y, z in metres.
+        keys: frame or time of each group of rows, rising, (F,).
+        groups: the rows of each, (N, 3).
+    """
+
+    path: Path
+    key: Literal["frame", "time"]
+    kind: Literal["pixels", "points"]
+    keys: Floats
+    groups: tuple[Floats, ...]
+
+    def near(self, key: float, largest_difference: float) -> Floats | None:
+        """Rows whose frame or time is nearest, (N, 3); None where none is near enough."""
+        index = int(np.abs(self.keys - key).argmin())
+        return self.groups[index] if abs(self.keys[index] - key) <= largest_difference else None
+
+
+def read_point_table(path: str | Path) -> PointTable:
+    """Read a table with a header row; further columns, such as an id, are ignored.
+
+    Args:
+        path: CSV with the column ``frame`` or ``time`` (or timestamp, t), and u, v, depth or x, y, z.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: columns are missing, or a value is no number.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header = [name.strip(" #").lower() for name in next(csv.reader(file), [])]
+            key_column, kind = _columns(header, path)
+            wanted = [key_column, *(header.index(name) for name in COLUMNS[kind])]
+            rows = np.loadtxt(file, delimiter=",", usecols=wanted, ndmin=2)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"expected a table of points in {path}, but there is no such file; check the path"
+        ) from None
+    except UnicodeDecodeError:
+        raise ValueError(f"expected a table of points as CSV, but {path} is no text; check the path") from None
+    except ValueError as error:
+        if str(path) in str(error):
+            raise
+        raise ValueError(f"expected numbers in {path} ({error}, counted after the header); correct the table") from None
+    if not len(rows):
+        raise ValueError(f"expected points in {path}, got only a header; check the file")
+    keys, first = np.unique(rows[:, 0], return_inverse=True)
+    order = np.argsort(first, kind="stable")
+    groups = np.split(rows[order, 1:], np.flatnonzero(np.diff(first[order])) + 1)
+    return PointTable(path, KEYS[header[key_column]], kind, keys, tuple(groups))  # type: ignore[arg-type]
+
+
+def _columns(header: list[str], path: Path) -> tuple[int, Literal["pixels", "points"]]:
+    keys = [index for index, name in enumerate(header) if name in KEYS]
+    for kind, names in COLUMNS.items():
+        if keys and set(names) <= set(header):
+            return keys[0], kind
+    raise ValueError(
+        f"expected a header with frame or time, and u, v, depth or x, y, z in {path}, got {', '.join(header)[:80]!r}; "
+        "name the columns in the first row, separated by commas"
+    )

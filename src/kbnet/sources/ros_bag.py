@@ -1,0 +1,139 @@
+"""ROS 1 and ROS 2 bags and MCAP files without ROS: topics and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rosbags.highlevel import AnyReader
+
+IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+CLOUD, OLD_CLOUD = "sensor_msgs/msg/PointCloud2", "sensor_msgs/msg/PointCloud"
+ODOMETRY = "nav_msgs/msg/Odometry"
+TRANSFORMS = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
+
+
+class Bag:
+    """An open recording; made by :func:`open_bag`.
+
+    Attributes:
+        path: of the recording.
+        topics: message type of every topic that holds messages, by name.
+    """
+
+    def __init__(self, path: Path, reader: AnyReader) -> None:
+        """Take over an open reader."""
+        self.path = path
+        self._reader = reader
+        self.topics = {
+            name: topic.msgtype or "several types" for name, topic in sorted(reader.topics.items()) if topic.msgcount
+        }
+
+    def of_type(self, *types: str) -> list[str]:
+        """Names of the topics of these message types."""
+        return [name for name, type_ in self.topics.items() if type_ in types]
+
+    def check_topic(self, name: str, *types: str) -> str:
+        """Return the name of a topic after checking that it is there and of one of these types.
+
+        Raises:
+            ValueError: it is not; the message names those that are.
+        """
+        if self.topics.get(name) in types:
+            return name
+        kinds = " or ".join(type_.rpartition("/")[2] for type_ in types)
+        what = f"is of type {self.topics[name]}" if name in self.topics else f"is not in {self.path}"
+        others = ", ".join(self.of_type(*types)) or f"none; its topics are {self.described()}"
+        raise ValueError(f"expected a topic of {kinds}, but {name} {what}; it has {others}")
+
+    def messages(self, topics: Sequence[str]) -> Iterator[tuple[str, float, Any]]:
+        """Messages of some topics as they were recorded.
+
+        Yields:
+            Topic, time in seconds, message. The time is that of the message's header; where it has none, or 0, the time
+            of recording.
+
+        Raises:
+            ValueError: the recording is damaged.
+        """
+        # Without connections the reader would yield all topics.
+        connections = [connection for connection in self._reader.connections if connection.topic in topics]
+        if not connections:
+            return
+        with _one_line(self.path):
+            for connection, recorded_ns, raw in self._reader.messages(connections):
+                message: Any = self._reader.deserialize(raw, connection.msgtype)
+                yield connection.topic, stamp(message) or recorded_ns * 1e-9, message
+
+    def first(self, topic: str) -> Any:
+        """The first message of a topic."""
+        return next(self.messages([topic]))[2]
+
+    def described(self) -> str:
+        """Every topic with the type of its messages, for people."""
+        return ", ".join(f"{name} ({type_.rpartition('/')[2]})" for name, type_ in self.topics.items()) or "none"
+
+
+@contextmanager
+def open_bag(path: str | Path) -> Iterator[Bag]:
+    """Open a recording.
+
+    Args:
+        path: ROS 1 ``.bag``; the folder of a ROS 2 bag (with ``metadata.yaml``); or one ``.mcap`` or ``.db3`` file.
+
+    Yields:
+        The open bag.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: it is no recording, damaged, or was not closed.
+        ModuleNotFoundError: rosbags is not installed.
+    """
+    from rosbags.highlevel import AnyReader
+    from rosbags.typesys import Stores, get_typestore
+
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"expected a bag in {path}, but there is no such file or folder; check the path")
+    if not (path.suffix in (".bag", ".mcap", ".db3") if path.is_file() else (path / "metadata.yaml").is_file()):
+        raise ValueError(
+            f"expected a .bag, .mcap or .db3 file, or the folder of a ROS 2 bag with metadata.yaml, got {path}; "
+            "name one recording (ros2 bag reindex writes metadata.yaml anew)"
+        )
+    with _one_line(path):
+        # Before ROS 2 Iron, bags in SQLite held no message definitions.
+        reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+        reader.open()
+    try:
+        yield Bag(path, reader)
+    finally:
+        reader.close()
+
+
+def stamp(message: Any) -> float:
+    """Time in the header of a message, seconds; 0 where there is none."""
+    header = getattr(message, "header", None)
+    return header.stamp.sec + header.stamp.nanosec * 1e-9 if header else 0.0
+
+
+def frame_of(message: Any) -> str:
+    """Name of the coordinate frame of a message; ROS 1 allowed a slash before it."""
+    return str(message.header.frame_id).lstrip("/")
+
+
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        # Beside its own errors, a damaged file makes rosbags raise KeyError, AssertionError and those of SQLite.
+        raise ValueError(
+            f"expected a whole recording, but {path} cannot be read ({str(error) or type(error).__name__}); if the "
+            "recorder was cut off, repair it: rosbag reindex, ros2 bag reindex or mcap recover"
+        ) from error

@@ -1,0 +1,111 @@
+"""The calibration of a camera as ROS publishes it beside the images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kbnet.data.rectification import Camera, Model
+from kbnet.frame import FloatArray
+from kbnet.sources.ros_bag import CAMERA_INFO, Bag
+
+_MODELS: dict[str, Model] = {
+    "": "radial-tangential",
+    "plumb_bob": "radial-tangential",
+    "rational_polynomial": "radial-tangential",
+    "equidistant": "fisheye",
+    "fisheye": "fisheye",
+}
+_TRANSPORTS = ("/compressed", "/compressedDepth")
+
+
+def info_topic_beside(picture_topic: str) -> str:
+    """Name under which ROS publishes the calibration of a topic of pictures.
+
+    Example:
+        >>> info_topic_beside("/camera/color/image_raw/compressed")
+        '/camera/color/camera_info'
+    """
+    return f"{_without_transport(picture_topic).rpartition('/')[0]}/camera_info"
+
+
+def find_info_topic(bag: Bag, picture_topic: str) -> str:
+    """Name of the topic with the calibration of a topic of pictures.
+
+    Raises:
+        ValueError: none is beside it, and the bag does not hold exactly one; the message names those that are there.
+    """
+    beside, known = info_topic_beside(picture_topic), bag.of_type(CAMERA_INFO)
+    if beside in known or len(known) == 1:
+        return beside if beside in known else known[0]
+    raise ValueError(
+        f"expected the calibration of {picture_topic} in {beside}, but {bag.path} has {', '.join(known) or 'none'}; "
+        "name it (--camera-info TOPIC), or give a file (--intrinsics K.txt)"
+    )
+
+
+def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -> Camera:
+    """Read the calibration of a recording.
+
+    Pictures of a topic called ``image_rect...`` had their distortion taken out: of them, P is the pinhole matrix.
+
+    Args:
+        messages: every CameraInfo of a recording.
+        topic: where they are from, for the error message.
+        picture_topic: of the pictures that they calibrate.
+
+    Raises:
+        ValueError: there is none, it changes, holds no calibration, or of a lens that is not known.
+    """
+    if not messages:
+        raise ValueError(f"expected a calibration in {topic}, got none; give a file (--intrinsics K.txt)")
+    rectified = "rect" in _without_transport(picture_topic).rpartition("/")[2]
+    matrices = [_matrix(message, rectified) for message in messages]
+    for index, matrix in enumerate(matrices):
+        if not np.allclose(matrix, matrices[0], rtol=1e-4, atol=1e-2):
+            raise ValueError(
+                f"expected one K in the whole recording, but {topic} changes from {_text(matrices[0])} to "
+                f"{_text(matrix)} at its message {index + 1} (fx fy cx cy); record with fixed zoom and focus, or cut "
+                "the bag there"
+            )
+    return _camera(messages[0], topic, rectified=rectified)
+
+
+def _camera(message: Any, topic: str, *, rectified: bool) -> Camera:
+    K = _matrix(message, rectified)
+    if not K.any():
+        raise ValueError(f"{topic} holds no calibration (K is 0); calibrate the camera, or give --intrinsics K.txt")
+    if message.binning_x > 1 or message.binning_y > 1 or message.roi.width not in (0, message.width):
+        raise ValueError(f"expected whole images in {topic}, got binning or a region of interest; give --intrinsics")
+    size = (int(message.height), int(message.width))
+    coefficients = tuple(map(float, _member(message, "d")))
+    if rectified or not any(coefficients):
+        return Camera(K, size)
+    if message.distortion_model not in _MODELS:
+        raise ValueError(
+            f"expected a lens among {', '.join(filter(None, _MODELS))} in {topic}, got '{message.distortion_model}'; "
+            "rectify the images first"
+        )
+    return Camera(K, size, _MODELS[message.distortion_model], coefficients)
+
+
+def _matrix(message: Any, rectified: bool) -> FloatArray:
+    projection = np.asarray(_member(message, "p"), np.float32).reshape(3, 4)[:, :3]
+    return projection if rectified and projection.any() else np.asarray(_member(message, "k"), np.float32).reshape(3, 3)
+
+
+def _member(message: Any, name: str) -> Any:
+    """K, D and P of ROS 1 are k, d and p in ROS 2."""
+    return getattr(message, name) if hasattr(message, name) else getattr(message, name.upper())
+
+
+def _without_transport(topic: str) -> str:
+    for transport in _TRANSPORTS:
+        topic = topic.removesuffix(transport)
+    return topic
+
+
+def _text(K: FloatArray) -> str:
+    return " ".join(f"{K[index]:.1f}" for index in ((0, 0), (1, 1), (0, 2), (1, 2)))

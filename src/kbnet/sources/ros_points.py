@@ -1,0 +1,68 @@
+"""Points in ROS messages, and where they lie as a camera sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
+"""Of PointField.datatype."""
+_SIDES = (("right of it", 0, 1), ("left of it", 0, -1), ("below it", 1, 1), ("above it", 1, -1), ("behind it", 2, -1))
+
+
+def decode_points(message: Any) -> Floats:
+    """Points of a PointCloud2 or PointCloud.
+
+    Returns:
+        (N, 3), float64, in the units and the frame of the message; without those that are not finite, or 0 0 0, as
+        drivers write where nothing came back.
+
+    Raises:
+        ValueError: it has no x, y, z, or is cut off.
+    """
+    if hasattr(message, "points"):
+        points = np.array([(point.x, point.y, point.z) for point in message.points], np.float64).reshape(-1, 3)
+    else:
+        points = np.stack([_field(message, name) for name in "xyz"], axis=-1)
+    return points[np.isfinite(points).all(axis=1) & points.any(axis=1)]
+
+
+def where_they_lie(points: Floats) -> str:
+    """Say where points, (N, 3), lie as seen from a camera (x right, y down, z forward): what is wrong with extrinsics.
+
+    Example:
+        >>> where_they_lie(np.array([[5.0, 0, 0.5], [6, 1, 1], [0, 0, -3]]))
+        '67 % of the points lie right of it, 33 % behind it'
+    """
+    if not len(points):
+        return "there are no points"
+    along = np.stack([sign * points[:, axis] for _, axis, sign in _SIDES] + [points[:, 2]], axis=1)
+    share = np.bincount(along.argmax(axis=1), minlength=len(_SIDES) + 1) / len(points)
+    names = [*(name for name, _, _ in _SIDES), "ahead of it"]
+    order = [index for index in np.argsort(-share, kind="stable") if share[index] >= 0.1][:2]
+    first, *rest = [f"{share[index]:.0%}".replace("%", " %") + f" {{}}{names[index]}" for index in order]
+    return ", ".join([first.format("of the points lie "), *(text.format("") for text in rest)])
+
+
+def _field(message: Any, name: str) -> Floats:
+    for field in message.fields:
+        if field.name == name and field.datatype in _TYPES:
+            kind = np.dtype(_TYPES[field.datatype]).newbyteorder(">" if message.is_bigendian else "<")
+            break
+    else:
+        raise ValueError(
+            f"expected a point cloud with x, y, z, got {[field.name for field in message.fields]}; name another topic"
+        )
+    if message.data.size < message.row_step * message.height or message.row_step < message.width * message.point_step:
+        raise ValueError(
+            f"expected {message.height} rows of {message.width} points of {message.point_step} bytes, "
+            f"got {message.data.size} bytes, {message.row_step} a row; record it again"
+        )
+    rows = message.data[: message.row_step * message.height].reshape(message.height, message.row_step)
+    bytes_ = rows[:, : message.width * message.point_step].reshape(-1, message.point_step)
+    stored = np.ascontiguousarray(bytes_[:, field.offset : field.offset + kind.itemsize])
+    return stored.view(kind)[:, 0].astype(np.float64)

@@ -1,0 +1,223 @@
+"""What a bag holds of one camera: its calibration, its motion, and which depth belongs to which image."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.data.rectification import Camera
+from kbnet.sources.ros_bag import (
+    CAMERA_INFO,
+    CLOUD,
+    COMPRESSED_IMAGE,
+    IMAGE,
+    ODOMETRY,
+    OLD_CLOUD,
+    TRANSFORMS,
+    Bag,
+    frame_of,
+    stamp,
+)
+from kbnet.sources.ros_camera import camera_from_infos, find_info_topic, info_topic_beside
+from kbnet.sources.ros_images import is_depth
+from kbnet.sources.transform_tree import ALWAYS, TransformTree
+
+CLOUDS = (CLOUD, OLD_CLOUD)
+PICTURES = (IMAGE, COMPRESSED_IMAGE)
+LARGEST_DIFFERENCE_S = 0.02
+"""Between an image and its depth: half the time between two frames of a depth camera, and some."""
+
+
+@dataclass(frozen=True)
+class RosTopics:
+    """Which topics to read; an empty name is found by the types of messages, where only one fits.
+
+    Attributes:
+        image: Image or CompressedImage.
+        depth: depth Image or CompressedImage, PointCloud2 or PointCloud.
+        camera_info: of the images.
+        odometry: poses, beside those of TF.
+    """
+
+    image: str = ""
+    depth: str = ""
+    camera_info: str = ""
+    odometry: str = ""
+
+
+@dataclass(frozen=True)
+class RosRecording:
+    """One camera and one source of depth in a bag.
+
+    Attributes:
+        bag: open.
+        image, depth: topics.
+        camera, camera_frame: calibration of the images, and the name of their coordinate frame.
+        depth_camera, depth_frame: likewise of the depth; a point cloud has no camera.
+        tree: transforms over time.
+        pairs: times in seconds of an image and of the depth that belongs to it, rising.
+        images: how many there are, with or without depth.
+    """
+
+    bag: Bag
+    image: str
+    depth: str
+    camera: Camera
+    camera_frame: str
+    depth_camera: Camera | None
+    depth_frame: str
+    tree: TransformTree
+    pairs: tuple[tuple[float, float], ...]
+    images: int
+
+    @property
+    def is_cloud(self) -> bool:
+        """Whether depth comes as points, not as an image."""
+        return self.bag.topics[self.depth] in CLOUDS
+
+    @cached_property
+    def world(self) -> str:
+        """The uppermost frame in which most of the images have a pose, if anything on the way there moves; else ''."""
+        above = self.tree.lineage(self.camera_frame)
+        known = Counter(frame for time, _ in self.pairs for frame in self.tree.ancestors(self.camera_frame, time))
+        for index in range(len(above) - 1, 0, -1):
+            if 2 * known[above[index]] > len(self.pairs) and any(map(self.tree.moves, above[:index])):
+                return above[index]
+        return ""
+
+
+def survey(
+    bag: Bag,
+    topics: RosTopics = RosTopics(),
+    *,
+    camera: Camera | None = None,
+    largest_difference_s: float = LARGEST_DIFFERENCE_S,
+) -> RosRecording:
+    """Choose topics, read calibration, transforms and all times, and match images with depth.
+
+    Args:
+        bag: open.
+        topics: which to read.
+        camera: calibration of the images, in place of camera_info.
+        largest_difference_s: between the times of an image and of its depth.
+
+    Raises:
+        ValueError: a topic is not there, several fit, the calibration changes, or no depth is near any image in time.
+    """
+    image, depth = find_image_topic(bag, topics.image), find_depth_topic(bag, topics.depth)
+    if topics.odometry:
+        bag.check_topic(topics.odometry, ODOMETRY)
+    info = bag.check_topic(topics.camera_info, CAMERA_INFO) if topics.camera_info else ""
+    info = info or ("" if camera else find_info_topic(bag, image))
+    depth_info = info_topic_beside(depth)
+    messages: dict[str, list[Any]] = {
+        topic: [] for topic in (info, depth_info, topics.odometry, *bag.of_type(*TRANSFORMS))
+    }
+    times: dict[str, list[float]] = {image: [], depth: []}
+    for topic, time, message in bag.messages([*messages, *times]):
+        if topic in times:
+            times[topic].append(time)
+        else:
+            messages[topic].append(message)
+    depth_infos = messages[depth_info] if bag.topics.get(depth_info) == CAMERA_INFO else []
+    return RosRecording(
+        bag=bag,
+        image=image,
+        depth=depth,
+        camera=camera or camera_from_infos(messages[info], info, image),
+        camera_frame=frame_of(bag.first(image)),
+        depth_camera=camera_from_infos(depth_infos, depth_info, depth) if depth_infos else None,
+        depth_frame=frame_of(bag.first(depth)),
+        tree=_tree(bag, messages, topics.odometry),
+        pairs=_match(times[image], times[depth], largest_difference_s, f"{depth} and {image}"),
+        images=len(times[image]),
+    )
+
+
+def find_image_topic(bag: Bag, name: str = "") -> str:
+    """Name of the topic of images: the given one, or the only one.
+
+    Raises:
+        ValueError: it is not there, or several fit; the message names those that are there.
+    """
+    if name:
+        return bag.check_topic(name, *PICTURES)
+    pictures = [topic for topic in bag.of_type(*PICTURES) if not is_depth(bag.first(topic))]
+    return _only(bag, pictures, "images", "--image")
+
+
+def find_depth_topic(bag: Bag, name: str = "") -> str:
+    """Name of the topic of depth images or points: the given one, or the only one.
+
+    Raises:
+        ValueError: it is not there, or several fit; the message names those that are there.
+    """
+    if name:
+        return bag.check_topic(name, *PICTURES, *CLOUDS)
+    pictures = [topic for topic in bag.of_type(*PICTURES) if is_depth(bag.first(topic))]
+    return _only(bag, [*pictures, *bag.of_type(*CLOUDS)], "depth or points", "--depth")
+
+
+def _only(bag: Bag, topics: list[str], what: str, flag: str) -> str:
+    """The one topic; of the same pictures, raw and compressed, the raw ones."""
+    names = [name for name in topics if name.rpartition("/")[0] not in topics]
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise ValueError(
+            f"expected one topic of {what} in {bag.path}, got {', '.join(names)}; choose with {flag} TOPIC"
+        )
+    raise ValueError(f"expected a topic of {what} in {bag.path}, got none; its topics are {bag.described()}")
+
+
+def _tree(bag: Bag, messages: dict[str, list[Any]], odometry: str) -> TransformTree:
+    """All transforms; odometry counts where TF too says where its frame is, and so comes last."""
+    tree = TransformTree()
+    for topic in bag.of_type(*TRANSFORMS):
+        for message in messages[topic]:
+            for one in message.transforms:
+                motion = one.transform
+                time = ALWAYS if topic.endswith("tf_static") else stamp(one)
+                child = one.child_frame_id.lstrip("/")
+                tree.add(frame_of(one), child, _xyz(motion.translation), _xyzw(motion.rotation), time)
+    for message in messages.get(odometry, []) if odometry else []:
+        child, pose = message.child_frame_id.lstrip("/"), message.pose.pose
+        if not child:
+            raise ValueError(f"expected {odometry} to name the frame that moves, but child_frame_id is empty; use TF")
+        tree.add(frame_of(message), child, _xyz(pose.position), _xyzw(pose.orientation), stamp(message))
+    return tree
+
+
+def _match(
+    images: Iterable[float], depths: Iterable[float], largest_difference_s: float, what: str
+) -> tuple[tuple[float, float], ...]:
+    """Of every image's time, and the nearest time of depth, those that are near enough."""
+    image_times, depth_times = np.unique(list(images)), np.unique(list(depths))
+    after = np.searchsorted(depth_times, image_times).clip(max=depth_times.size - 1)
+    before = (after - 1).clip(min=0)
+    is_before = image_times - depth_times[before] < depth_times[after] - image_times
+    nearest = depth_times[np.where(is_before, before, after)]
+    difference = np.abs(nearest - image_times)
+    near = difference <= largest_difference_s
+    if near.any():
+        return tuple(zip(image_times[near].tolist(), nearest[near].tolist(), strict=True))
+    start = min(image_times[0], depth_times[0])
+    spans = [f"{times[0] - start:.3f} to {times[-1] - start:.3f} s" for times in (depth_times, image_times)]
+    raise ValueError(
+        f"no overlap in time: {what} are never within {largest_difference_s:g} s of each other (at best "
+        f"{difference.min():.3f} s; they span {' and '.join(spans)}); check their clocks, or allow --max-difference"
+    )
+
+
+def _xyz(vector: Any) -> NDArray[np.float64]:
+    return np.array([vector.x, vector.y, vector.z])
+
+
+def _xyzw(quaternion: Any) -> NDArray[np.float64]:
+    return np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w])

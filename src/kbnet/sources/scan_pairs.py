@@ -1,0 +1,111 @@
+"""Which scan belongs to which image: by their names, or by the times in their names."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.data.sequence import IMAGE_SUFFIXES
+from kbnet.sources.point_cloud_file import READERS
+
+LARGEST_DIFFERENCE_S = 0.05
+"""Between an image and its scan: half a turn of a lidar that turns ten times a second."""
+_SECONDS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
+"""Numbers this large are nanoseconds, microseconds, milliseconds since 1970."""
+
+
+def list_images(path: str | Path) -> list[Path]:
+    """Images of a folder, sorted by name; or the one image that is named.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: two share a name.
+    """
+    return _list(Path(path), IMAGE_SUFFIXES, "images")
+
+
+def list_scans(path: str | Path) -> list[Path]:
+    """Point clouds of a folder, sorted by name; or the one that is named.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: two share a name.
+    """
+    return _list(Path(path), tuple(READERS), "point clouds")
+
+
+def pair_scans(
+    images: list[Path], scans: list[Path], *, largest_difference_s: float = LARGEST_DIFFERENCE_S
+) -> list[tuple[int, Path]]:
+    """Find the scan of each image.
+
+    Where an image and a scan share a name, names pair them. Else the names must be numbers: seconds (or, if they are as
+    large as such times since 1970 are, milli-, micro- or nanoseconds), and each image takes the scan nearest in time.
+
+    Args:
+        images, scans: files, sorted by name.
+        largest_difference_s: between an image and its scan, seconds.
+
+    Returns:
+        Index of the image and the scan, for each image that has one.
+
+    Raises:
+        ValueError: none has.
+    """
+    by_name = {scan.stem: scan for scan in scans}
+    pairs = [(index, by_name[image.stem]) for index, image in enumerate(images) if image.stem in by_name]
+    if pairs:
+        return pairs
+    image_times, scan_times = _times(images), _times(scans)
+    if image_times is None or scan_times is None:
+        raise ValueError(
+            f"no image and scan share a name ({images[0].name} and {scans[0].name} come first), and not all names are "
+            "times; give an image and its scan the same name"
+        )
+    order = np.argsort(scan_times)
+    between = (scan_times[order][1:] + scan_times[order][:-1]) / 2
+    nearest = order[np.searchsorted(between, image_times)]
+    close = np.abs(image_times - scan_times[nearest]) <= largest_difference_s
+    if not close.any():
+        raise ValueError(
+            f"no image has a scan within {largest_difference_s:g} s: images span {_span(image_times)}, scans "
+            f"{_span(scan_times)}; check that both have one clock, or allow more (--max-difference)"
+        )
+    return [(int(index), scans[nearest[index]]) for index in np.flatnonzero(close)]
+
+
+def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(f"expected {what} in {path}, but there is no such folder or file; check the path")
+    files = sorted((file for file in path.glob("[!.]*") if file.suffix.lower() in suffixes), key=lambda file: file.stem)
+    if not files:
+        inside = sorted(file.name for file in path.iterdir())[:5]
+        raise FileNotFoundError(
+            f"expected {what} ({', '.join(suffixes)}) in {path}, which holds {', '.join(inside) or 'nothing'}; "
+            "name the folder they lie in"
+        )
+    for first, second in pairwise(files):
+        if first.stem == second.stem:
+            raise ValueError(
+                f"expected {what} of different names in {path}, got {first.name} and {second.name}; remove one"
+            )
+    return files
+
+
+def _times(files: list[Path]) -> NDArray[np.float64] | None:
+    """Seconds; None where a name is no number."""
+    try:
+        numbers = np.array([float(file.stem) for file in files])
+    except ValueError:
+        return None
+    unit = next((unit for least, unit in _SECONDS if numbers.max() >= least), 1.0)
+    return numbers * unit
+
+
+def _span(times: NDArray[np.float64]) -> str:
+    return f"{times.min():.3f} to {times.max():.3f} s"

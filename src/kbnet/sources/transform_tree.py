@@ -1,0 +1,110 @@
+"""Frames of a robot and how they lie to each other over time, as ROS keeps them (TF)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from kbnet.sources.trajectory import Trajectory
+
+Floats = NDArray[np.float64]
+
+ALWAYS = float("-inf")
+"""The time of a transform that does not change."""
+
+Pose = tuple[float, NDArray[np.floating], NDArray[np.floating]]
+"""Time in seconds, position (3,) in metres, quaternion x y z w."""
+
+
+class TransformTree:
+    """Every frame has at most one parent; the transform to it is fixed, or a trajectory."""
+
+    def __init__(self) -> None:
+        """Begin without frames."""
+        self._parents: dict[str, str] = {}
+        self._poses: defaultdict[str, list[Pose]] = defaultdict(list)
+        self._trajectories: dict[str, Trajectory] = {}
+
+    @property
+    def frames(self) -> list[str]:
+        """Names of all frames, sorted."""
+        return sorted({*self._parents, *self._parents.values()})
+
+    def add(
+        self,
+        parent: str,
+        child: str,
+        position: NDArray[np.floating],
+        quaternion: NDArray[np.floating],
+        time: float = ALWAYS,
+    ) -> None:
+        """Say how a frame lies in its parent; what was said of another parent of it is forgotten.
+
+        Args:
+            parent, child: names of the two frames.
+            position: of the child's origin in the parent, (3,), metres.
+            quaternion: rotation from child to parent, x y z w; one of zeros says nothing.
+            time: seconds, or `ALWAYS`.
+        """
+        if not np.linalg.norm(quaternion) > 0:
+            return
+        if self._parents.get(child) != parent:
+            self._parents[child] = parent
+            self._poses[child].clear()
+        self._poses[child].append((time, position, quaternion))
+        self._trajectories.pop(child, None)
+
+    def moves(self, child: str) -> bool:
+        """Whether the transform of a frame to its parent changes over time."""
+        return child in self._parents and self._poses[child][-1][0] != ALWAYS
+
+    def lineage(self, frame: str) -> list[str]:
+        """A frame and those above it, nearest first, at whatever time."""
+        found = [frame]
+        while found[-1] in self._parents and self._parents[found[-1]] not in found:
+            found.append(self._parents[found[-1]])
+        return found
+
+    def ancestors(self, frame: str, time: float) -> dict[str, Floats]:
+        """A frame and those above it, nearest first, as far as the transforms at that time are known.
+
+        Returns:
+            Of each, ``T_ancestor_frame``, (4, 4), metres.
+        """
+        found: dict[str, Floats] = {frame: np.eye(4)}
+        for child, parent in pairwise(self.lineage(frame)):
+            step = self._at(child, time)
+            if step is None:
+                break
+            found[parent] = step @ found[child]
+        return found
+
+    def between(self, target: str, target_time: float, source: str, source_time: float) -> Floats | None:
+        """How the source lay at its time, seen from the target at its own time.
+
+        Goes through the highest frame that both are known in, so the motion of a robot between the two times is
+        taken into account where it was measured.
+
+        Returns:
+            ``T_target_source``, (4, 4), metres; None where no frame is known in which both lie.
+        """
+        above_source, above_target = self.ancestors(source, source_time), self.ancestors(target, target_time)
+        shared = [frame for frame in above_target if frame in above_source]
+        if not shared:
+            return None
+        return np.asarray(np.linalg.solve(above_target[shared[-1]], above_source[shared[-1]]), np.float64)
+
+    def _at(self, child: str, time: float) -> Floats | None:
+        if not self.moves(child):
+            _, position, quaternion = self._poses[child][-1]
+            transform: Floats = np.eye(4)
+            transform[:3, :3], transform[:3, 3] = Rotation.from_quat(quaternion).as_matrix(), position
+            return transform
+        if child not in self._trajectories:
+            times, positions, quaternions = map(np.array, zip(*self._poses[child], strict=True))
+            self._trajectories[child] = Trajectory(times, positions, quaternions)
+        return self._trajectories[child].at(time)

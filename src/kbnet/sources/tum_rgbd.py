@@ -1,0 +1,225 @@
+"""Recordings in the format of the TUM RGB-D benchmark (J. Sturm et al., IROS 2012) to a sequence folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.data.image_file import open_picture, read_image
+from kbnet.data.rectification import Camera, Rectification
+from kbnet.data.sampling import sample_points
+from kbnet.data.sequence_writer import new_sequence
+from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.sources.depth_units import check_metres
+from kbnet.sources.trajectory import Trajectory, read_tum_trajectory
+
+DEPTH_FACTOR = 5000.0
+"""Units of the benchmark's depth images in one metre."""
+LARGEST_DIFFERENCE_S = 0.02
+"""Between an image and the depth that belongs to it: half the time between two frames of a Kinect, and some."""
+CAMERAS = {
+    "freiburg1": (517.3, 516.5, 318.6, 255.3, (0.2624, -0.9531, -0.0054, 0.0026, 1.1633)),
+    "freiburg2": (520.9, 521.0, 325.1, 249.7, (0.2312, -0.7849, -0.0033, -0.0001, 0.9172)),
+    "freiburg3": (535.4, 539.2, 320.1, 247.6, ()),
+}
+"""fx, fy, cx, cy in pixels and k1 k2 p1 p2 k3 of the colour cameras, as the benchmark's page gives them."""
+CAMERA_SIZE = (480, 640)
+
+
+@dataclass(frozen=True)
+class TumFrame:
+    """An image with the depth taken nearest to its time.
+
+    Attributes:
+        time: of the image, seconds.
+        image, depth: the files.
+    """
+
+    time: float
+    image: Path
+    depth: Path
+
+    @property
+    def name(self) -> str:
+        """Its time, with as many digits as let names sort by it."""
+        return f"{self.time:017.6f}"
+
+
+@dataclass(frozen=True)
+class TumRecording:
+    """What a folder holds.
+
+    Attributes:
+        folder: where it lies.
+        frames: in order of time.
+        images: listed in rgb.txt; those without depth at their time are left out of ``frames``.
+        trajectory: from groundtruth.txt; None if there is none.
+    """
+
+    folder: Path
+    frames: tuple[TumFrame, ...]
+    images: int
+    trajectory: Trajectory | None
+
+
+def open_tum(folder: str | Path, *, largest_difference_s: float = LARGEST_DIFFERENCE_S) -> TumRecording:
+    """List a recording: ``rgb.txt`` and ``depth.txt`` (time and file a line), and ``groundtruth.txt`` if it is there.
+
+    An image and a depth image belong together where each is the other's nearest in time.
+
+    Args:
+        folder: the recording.
+        largest_difference_s: between their times, seconds.
+
+    Raises:
+        FileNotFoundError: the folder or a list is missing.
+        ValueError: a list holds something else, or no image has depth at its time.
+    """
+    folder = Path(folder)
+    images, depths = (_read_list(folder, name) for name in ("rgb.txt", "depth.txt"))
+    image_times, depth_times = (np.array([time for time, _ in listed]) for listed in (images, depths))
+    nearest_depth = _nearest(image_times, depth_times)
+    mutual = _nearest(depth_times, image_times)[nearest_depth] == np.arange(len(images))
+    close = np.abs(depth_times[nearest_depth] - image_times) <= largest_difference_s
+    frames = [
+        TumFrame(images[index][0], images[index][1], depths[nearest_depth[index]][1])
+        for index in np.flatnonzero(mutual & close)
+    ]
+    if not frames:
+        raise ValueError(
+            f"no image in {folder} has depth within {largest_difference_s:g} s: rgb.txt goes from "
+            f"{image_times[0]:.3f} to {image_times[-1]:.3f} s, depth.txt from {depth_times[0]:.3f} to "
+            f"{depth_times[-1]:.3f} s; check that both use one clock, or allow more (--max-difference)"
+        )
+    poses = folder / "groundtruth.txt"
+    return TumRecording(folder, tuple(frames), len(images), read_tum_trajectory(poses) if poses.is_file() else None)
+
+
+def find_camera(folder: str | Path) -> Camera:
+    """The benchmark's calibration for a recording, told by "freiburg1" to 3 (or "fr1") in its path or groundtruth.txt.
+
+    Raises:
+        ValueError: neither names a camera.
+    """
+    folder = Path(folder).resolve()
+    header = folder / "groundtruth.txt"
+    first_lines = header.read_text(encoding="utf-8", errors="replace")[:500] if header.is_file() else ""
+    for text in (folder.name, first_lines):
+        for name in CAMERAS:
+            if name in text or name.replace("freiburg", "fr") in text:
+                return benchmark_camera(name)
+    raise ValueError(
+        f"cannot tell which camera recorded {folder}; name it (--camera {', '.join(CAMERAS)}), "
+        "or give its calibration (--intrinsics K.txt)"
+    )
+
+
+def benchmark_camera(name: str) -> Camera:
+    """One of `CAMERAS` with its lens."""
+    fx, fy, cx, cy, coefficients = CAMERAS[name]
+    K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float32)
+    return Camera(K, CAMERA_SIZE, "radial-tangential" if coefficients else "pinhole", coefficients)
+
+
+def read_tum_depth(path: str | Path, factor: float = DEPTH_FACTOR) -> FloatArray:
+    """Read a depth image.
+
+    Args:
+        path: 16-bit greyscale PNG; 0 = unmeasured.
+        factor: its units in one metre: 5000 in the benchmark, 1000 if it holds millimetres.
+
+    Returns:
+        Depth along z, (H, W), float32 metres; 0 = unmeasured.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no such PNG, or its values cannot be metres times the factor.
+    """
+    picture = open_picture(path, "a depth image")
+    if not picture.mode.startswith("I"):
+        raise ValueError(
+            f"expected a 16-bit greyscale PNG as depth, got mode '{picture.mode}' in {path}; check depth.txt"
+        )
+    depth = np.asarray(picture).astype(np.float32) / np.float32(factor)
+    check_metres(depth, where=str(path), remedy="give the units in one metre (--depth-factor 1000)")
+    return depth
+
+
+def write_tum_sequence(
+    recording: TumRecording,
+    camera: Camera,
+    folder: str | Path,
+    *,
+    points: int = 500,
+    depth_factor: float = DEPTH_FACTOR,
+    overwrite: bool = False,
+    on_frame: Callable[[], None] = lambda: None,
+) -> int:
+    """Write a sequence: rectified images, their depth as ground truth, and sparse points at its corners.
+
+    Args:
+        recording: from :func:`open_tum`.
+        camera: of the images; depth must be aligned to them, as the benchmark's is.
+        folder: the sequence folder to appear.
+        points: sparse points a frame: depth at the strongest corners, as a tracker of corners would measure.
+        depth_factor: as :func:`read_tum_depth`.
+        overwrite: replace a sequence that is there.
+        on_frame: called after each frame.
+
+    Returns:
+        Number of frames with a pose.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file does not fit the camera or the format, or ``folder`` holds something.
+    """
+    rectification = Rectification(camera)
+    posed = 0
+    with new_sequence(folder, rectification.target.K, overwrite=overwrite) as sequence:
+        for index, tum in enumerate(recording.frames):
+            image, depth = read_image(tum.image), read_tum_depth(tum.depth, depth_factor)
+            _check_aligned(image, depth, tum)
+            image, depth = rectification.image(image), rectification.dense_depth(depth)
+            if not depth.any():
+                raise ValueError(f"{tum.depth} holds no depth; take its line out of depth.txt")
+            sparse = sample_points(image, depth, points, np.random.default_rng(index), range_noise=0)
+            pose = None if recording.trajectory is None else recording.trajectory.at(tum.time)
+            posed += pose is not None
+            sequence.add(Frame(image, sparse, rectification.target.K, depth, tum.name), pose)
+            on_frame()
+    return posed
+
+
+def _read_list(folder: Path, name: str) -> list[tuple[float, Path]]:
+    path = folder / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected a recording in TUM's format with rgb.txt and depth.txt, but there is no {path}; name its folder"
+        )
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    try:
+        listed = sorted((float(words[0]), folder / words[1]) for words in lines if words and words[0][0] != "#")
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"expected lines of time and file name in {path} ({error}); check the file") from None
+    if not listed:
+        raise ValueError(f"expected lines of time and file name, got none in {path}; check the file")
+    return listed
+
+
+def _nearest(times: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Index of the nearest of the others for each time."""
+    after = np.searchsorted(others, times).clip(max=len(others) - 1)
+    before = np.maximum(after - 1, 0)
+    return np.where(times - others[before] <= others[after] - times, before, after)
+
+
+def _check_aligned(image: ImageArray, depth: FloatArray, frame: TumFrame) -> None:
+    if image.shape[:2] != depth.shape:
+        raise ValueError(
+            f"{frame.image} has {image.shape[1]}x{image.shape[0]} pixels but {frame.depth} has "
+            f"{depth.shape[1]}x{depth.shape[0]}; depth must be aligned to the colour image, pixel by pixel"
+        )

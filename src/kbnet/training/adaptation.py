@@ -1,0 +1,285 @@
+"""A few minutes of unsupervised training on one video, of which some points are held out to judge by."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import numpy as np
+import tomlkit
+
+from kbnet.data.augment import AugmentationConfig
+from kbnet.data.frame_source import FrameSource, open_frames
+from kbnet.data.sequence import Sequence
+from kbnet.losses.weights import LossWeights
+from kbnet.network.config import KBNetConfig
+from kbnet.network.named_weights import find_weights
+from kbnet.network.weights import load_network, save_network
+from kbnet.summary import file_sha256, write_json
+from kbnet.training.checkpoint import STATE_FILE, load_state
+from kbnet.training.config import ScheduleConfig, TrainingConfig, to_table
+from kbnet.training.held_out import HeldOut, hold_out
+from kbnet.training.interruption import Interrupted
+from kbnet.training.judgement import Judgement
+from kbnet.training.loop import LAST_WEIGHTS, train
+from kbnet.training.monitor import Report
+from kbnet.training.neighbour_gap import Gap, choose_gap
+
+RECORD = "adaptation.json"
+"""In the run folder: what was asked for and what follows from it, so that a run can go on."""
+
+CROP = (240, 320)
+"""Largest height and width to train on, pixels."""
+
+FAR = 50.0
+"""Depth in metres; a network that reaches beyond it takes the losses of the published preset for cars."""
+
+PILOT_STEPS = 8
+"""Steps that are timed, but for the first two, before the number of steps is fixed."""
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What is asked for.
+
+    Attributes:
+        source: sequence folder or list of frames.
+        output: the weights to write, a ``.safetensors`` file.
+        weights: name or file of the weights to start from.
+        sparse_depth: folders in the sequence, or columns of the list.
+        minutes: of training.
+        gap: frames from a frame to each neighbour; None: chosen by where the camera was.
+        device: where to train and to judge.
+    """
+
+    source: Path
+    output: Path
+    weights: str = "indoor"
+    sparse_depth: tuple[str, ...] = ("sparse_depth",)
+    minutes: float = 5.0
+    gap: int | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.output.suffix != ".safetensors":
+            raise ValueError(f"expected a .safetensors file as --output, got {self.output}; add the suffix")
+        if not 0 < self.minutes < float("inf"):
+            raise ValueError(f"expected a positive number of --minutes, got {self.minutes:g}")
+        if self.gap is not None and self.gap < 1:
+            raise ValueError(f"expected a --gap of at least 1 frame, got {self.gap}")
+        if not self.sparse_depth or len(set(self.sparse_depth)) < len(self.sparse_depth):
+            raise ValueError(f"expected one or more names of sparse depth, each once, got {self.sparse_depth}")
+        if Path(self.weights).suffix == ".pth":
+            raise ValueError(
+                f"expected weights that carry their config, got {self.weights}; import it: kbnet weights import"
+            )
+
+    @property
+    def folder(self) -> Path:
+        """The run folder: lists, held-out points, state, log."""
+        return self.output.with_name(f"{self.output.stem}_run")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What follows from what is asked for and from the video; ``adaptation.json`` holds it.
+
+    Attributes:
+        held_out: which frames are judged, and by which points.
+        motion: ``known`` from poses, or learnt by a ``network``.
+        gap: to the neighbours; None for a list, which names its own.
+        seconds_per_step: as measured.
+        steps: as many as there is time for.
+    """
+
+    held_out: HeldOut
+    motion: Literal["known", "network"]
+    gap: Gap | None
+    seconds_per_step: float
+    steps: int
+
+
+def plan(asked: Adaptation) -> Plan:
+    """Hold points out, measure how fast training is, and record both; or read what was recorded before.
+
+    Raises:
+        ValueError: the video or the weights do not fit, or the run folder holds another adaptation.
+        FileNotFoundError: something is missing.
+    """
+    network = load_network(asked.weights).config
+    wanted = _wanted(asked)
+    path = asked.folder / RECORD
+    if path.is_file():
+        return _recorded(path, wanted)
+    sources = {kind: open_frames(asked.source, sparse_depth=kind) for kind in asked.sparse_depth}
+    first = next(iter(sources.values()))
+    gap = _gap(first, asked.gap)
+    held_out = hold_out(sources, asked.folder, gap=gap.frames if gap else 1)
+    motion: Literal["known", "network"] = "known" if open_frames(held_out.training).has_poses else "network"
+    draft = Plan(held_out, motion, gap, 0.0, PILOT_STEPS)
+    seconds = _seconds_per_step(training_config(asked, draft, network))
+    decided = replace(draft, seconds_per_step=seconds, steps=max(1, round(60 * asked.minutes / seconds)))
+    write_json(path, {"asked": wanted, "plan": _plain(decided)})
+    return decided
+
+
+def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> TrainingConfig:
+    """The run: losses of ``recipes/indoor_unsupervised.toml``, with the network of the weights.
+
+    Raises:
+        FileNotFoundError, ValueError: the first image cannot be read.
+    """
+    height, width = open_frames(plan.held_out.training).image(0).shape[:2]
+    indoor = network.max_depth < FAR
+    return TrainingConfig(
+        sequences=(plan.held_out.training,),
+        output=asked.folder,
+        sparse_depth=plan.held_out.columns,
+        network=network,
+        losses=replace(LossWeights(), smoothness=0.3) if indoor else TrainingConfig.preset("kitti").losses,
+        augmentation=AugmentationConfig(
+            crop=(min(CROP[0], height), min(CROP[1], width)),
+            crop_horizontal="random",
+            crop_vertical="random",
+            flip_horizontal=0.5,
+            point_removal=(0.3, 0.6),
+            point_removal_probability=1.0,
+            colour_jitter=0.4,
+        ),
+        schedule=ScheduleConfig(
+            learning_rates=(1e-3,),
+            learning_rate_epochs=(1_000_000,),
+            augmentation_epochs=(1_000_000,),
+            steps=plan.steps,
+            warmup_steps=min(10, plan.steps),
+            decay="cosine",
+        ),
+        initial_weights=str(find_weights(asked.weights).absolute()),
+        poses="known",
+        batch_size=min(2, plan.held_out.triplets),
+        gradient_clip=1.0,
+        device=asked.device,
+        precision="bfloat16",
+        workers=min(4, os.cpu_count() or 1) if asked.device != "cpu" else 1,
+        log_steps=5,
+        checkpoint_steps=50,
+    )
+
+
+def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[Report], None] | None = None) -> Path:
+    """Train by the plan, from where an earlier call stopped.
+
+    Returns:
+        The adapted weights, in the run folder.
+
+    Raises:
+        Interrupted: Ctrl-C; the state is saved.
+        Whatever :func:`kbnet.training.loop.train` raises.
+    """
+    state = asked.folder / STATE_FILE
+    done = load_state(asked.folder)["step"] if state.is_file() else 0
+    if done < plan.steps:
+        config = training_config(asked, plan, load_network(asked.weights).config)
+        try:
+            train(config, resume=state.is_file(), on_report=on_report)
+        except Interrupted as stopped:
+            text = str(stopped).partition("; go on with")[0]
+            raise Interrupted(f"{text}; run the same command again to go on") from stopped
+    return asked.folder / LAST_WEIGHTS
+
+
+def keep(asked: Adaptation, plan: Plan, judgement: Judgement) -> None:
+    """Write the adapted weights to where they are wanted, with notes of what they are adapted from and on."""
+    frames = len(open_frames(plan.held_out.training))
+    config = training_config(asked, plan, load_network(asked.weights).config)
+    before, after = (
+        "; ".join(
+            f"{kind} {errors.mae_mm:.1f} mm" for (kind, method), errors in judgement.errors.items() if method == which
+        )
+        for which in ("before", "after")
+    )
+    weights = find_weights(asked.weights)
+    notes = {
+        "origin": f"kbnet adapt, {weights.stem} on {asked.source.resolve().name}",
+        "adapted_from": f"{weights.name} (sha256 {file_sha256(weights)})",
+        "adapted_on": f"{frames} frames of {asked.source.resolve().name}",
+        "held_out_mae_before": before,
+        "held_out_mae_after": after,
+        "steps": str(plan.steps),
+        "recipe": tomlkit.dumps(to_table(config.without_folders())),
+    }
+    save_network(load_network(asked.folder / LAST_WEIGHTS), asked.output, notes=notes)
+
+
+def _seconds_per_step(config: TrainingConfig) -> float:
+    """Time a few steps of the run, whose result is thrown away."""
+    times: list[float] = []
+    with TemporaryDirectory(prefix="kbnet-adapt-") as folder:
+        pilot = replace(config, output=Path(folder), log_steps=1, schedule=replace(config.schedule, steps=PILOT_STEPS))
+        try:
+            train(pilot, on_report=lambda report: times.append(time.perf_counter()))
+        except Interrupted as stopped:
+            raise Interrupted("interrupted before the first step; run the same command again") from stopped
+    # The first steps wait for readers to start, and for memory.
+    return float(np.mean(np.diff(times)[1:]))
+
+
+def _gap(first: FrameSource, asked: int | None) -> Gap | None:
+    if not isinstance(first, Sequence):
+        if asked is not None:
+            raise ValueError(f"got --gap {asked}, but {first.folder} is a list, which names neighbours; leave it out")
+        return None
+    return choose_gap(first, asked)
+
+
+def _wanted(asked: Adaptation) -> dict[str, Any]:
+    """What two runs of one adaptation must agree on, as plain values."""
+    return {
+        "source": str(asked.source.resolve()),
+        "weights": asked.weights,
+        "weights_sha256": file_sha256(find_weights(asked.weights)),
+        "sparse_depth": list(asked.sparse_depth),
+        "minutes": asked.minutes,
+        "gap": asked.gap,
+    }
+
+
+def _plain(plan: Plan) -> dict[str, Any]:
+    held_out = plan.held_out
+    return {
+        **asdict(plan),
+        "held_out": {
+            **asdict(held_out),
+            "training": held_out.training.name,
+            "judged": {kind: path.name for kind, path in held_out.judged.items()},
+        },
+    }
+
+
+def _recorded(path: Path, wanted: dict[str, Any]) -> Plan:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        asked, values = record["asked"], record["plan"]
+        held_out, gap = values["held_out"], values["gap"]
+        held = HeldOut(
+            path.parent / held_out["training"],
+            tuple(held_out["columns"]),
+            {kind: path.parent / name for kind, name in held_out["judged"].items()},
+            held_out["frames"],
+            held_out["triplets"],
+        )
+        plan = Plan(held, values["motion"], gap and Gap(**gap), values["seconds_per_step"], values["steps"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); remove {path.parent} to begin anew") from error
+    if different := [name for name, value in wanted.items() if asked.get(name) != value]:
+        raise ValueError(
+            f"{path.parent} holds another adaptation (of another {', '.join(different)}); choose another --output, "
+            "or remove that folder"
+        )
+    return plan

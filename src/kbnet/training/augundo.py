@@ -1,0 +1,205 @@
+"""AugUndo (ECCV 2024): the depth network sees a changed frame, its depth is changed back, losses see the original.
+
+A loss that compares images cannot take rotated, resized or recoloured ones: what is lost at the borders, in resampling
+and in the colours would be taken for wrong depth. So only the input of the depth network is changed, and its depth is
+warped back (published system, section 10). Written from the paper's facts; where those are silent, the choice is ours:
+colours change in the order of the config, erased patches are black, crop-and-pad puts a window of the frame elsewhere
+in it, the resizes are about a random point of the frame.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kbnet.geometry.plane_map import look_up, mapped_intrinsics, mapped_pixels, move_points
+from kbnet.training.augundo_config import AugUndoConfig
+from kbnet.training.batch import NetworkInput, TripletBatch
+from kbnet.training.colours import change_colours, erase
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What was drawn for one sample, on the CPU.
+
+    Attributes:
+        brightness, contrast, saturation: factors; 1 = unchanged.
+        hue_turns: turn of the hue, whole turns; 0 = unchanged.
+        patches: row and column of the middle of every erased patch, (P, 2), int64.
+        window: what of the frame is kept: first and last column, first and last row.
+        matrix: A, (3, 3), float64, pixels: what was at pixel p is at A p.
+    """
+
+    brightness: float
+    contrast: float
+    saturation: float
+    hue_turns: float
+    patches: Tensor
+    window: tuple[int, int, int, int]
+    matrix: Tensor
+
+
+@dataclass(frozen=True)
+class Undo:
+    """The way back from the changed frame.
+
+    Attributes:
+        pixels: where every pixel of the original frame is in the changed one, x and y, (B, 2, H, W).
+        seen: 1 where the network saw that pixel, 0 where it was cropped or turned out of the frame, (B, 1, H, W).
+    """
+
+    pixels: Tensor
+    seen: Tensor
+
+    def __call__(self, depth: Tensor) -> tuple[Tensor, Tensor]:
+        """Depth of the changed frame, (B, 1, H, W), metres, to depth of the original, and ``seen``.
+
+        Where it was not seen, depth is what lies nearest in the changed frame: no loss may be taken there.
+        """
+        return look_up(depth, self.pixels), self.seen
+
+
+class AugUndo:
+    """Changes what the depth network sees of a batch, on the batch's device.
+
+    Args:
+        config: what to draw.
+    """
+
+    def __init__(self, config: AugUndoConfig) -> None:
+        self.config = config
+
+    def __call__(self, batch: TripletBatch) -> tuple[NetworkInput, Undo]:
+        """The depth network's changed input, and the way back. The draws depend on ``batch.draw_seed`` alone.
+
+        The image and the scaffold are resampled, and continued by their edge; points are moved to the nearest pixel,
+        validity with them; K follows (:func:`kbnet.geometry.plane_map.mapped_intrinsics`).
+        """
+        assert batch.draw_seed is not None, "AugUndo needs the draw_seed of a TripletDataset"
+        height, width = batch.image.shape[-2:]
+        device = batch.image.device
+        draws = [draw(self.config, seed, height, width) for seed in batch.draw_seed.tolist()]
+        forth = torch.stack([one.matrix for one in draws])
+        back = torch.linalg.inv(forth).float().to(device)
+        forth = forth.float().to(device)
+        windows = torch.tensor([one.window for one in draws], device=device)[:, :, None, None]
+
+        kept = _inside(mapped_pixels(torch.eye(3, device=device)[None], height, width), windows)
+        source = _clamped(mapped_pixels(back, height, width), windows)
+        depth, validity = move_points(batch.input_depth * kept, batch.input_validity * kept, forth)
+        inputs = (
+            look_up(self._recoloured(batch.input_image, draws), source),
+            depth,
+            validity,
+            mapped_intrinsics(batch.intrinsics, forth),
+            None if batch.scaffold is None else look_up(batch.scaffold, source),
+        )
+        pixels = mapped_pixels(forth, height, width)
+        frame = torch.tensor([0, width - 1, 0, height - 1], device=device)[:, None, None]
+        return inputs, Undo(pixels, kept * _inside(pixels, frame.expand(len(draws), 4, 1, 1)))
+
+    def _recoloured(self, image: Tensor, draws: list[Draw]) -> Tensor:
+        factors = [[one.brightness, one.contrast, one.saturation, one.hue_turns] for one in draws]
+        patches = [[sample, *place] for sample, one in enumerate(draws) for place in one.patches.tolist()]
+        image = change_colours(image, *image.new_tensor(factors).unbind(dim=1))
+        centres = torch.tensor(patches, dtype=torch.int64, device=image.device).view(-1, 3)
+        return erase(image, centres, self.config.erase_patch)
+
+
+def draw(config: AugUndoConfig, seed: int, height: int, width: int) -> Draw:
+    """Draw for one sample of a given size, pixels.
+
+    Every change takes its numbers whether it happens or not, so switching one on leaves the draws of the others alone.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(low: float = 0.0, high: float = 1.0) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator, dtype=torch.float64))
+
+    def value(limits: tuple[float, float], probability: float, otherwise: float) -> float:
+        happens, drawn = uniform() < probability, uniform(*limits)
+        return drawn if happens else otherwise
+
+    brightness = value(config.brightness, config.brightness_probability, 1.0)
+    contrast = value(config.contrast, config.contrast_probability, 1.0)
+    saturation = value(config.saturation, config.saturation_probability, 1.0)
+    hue_turns = value(config.hue, config.hue_probability, 0.0)
+    erased_share = value(config.erase, config.erase_probability, 0.0)
+
+    mirrored_x, mirrored_y = uniform() < config.flip_horizontal, uniform() < config.flip_vertical
+    kept_share = value(config.crop_and_pad, config.crop_and_pad_probability, 1.0)
+    columns, shift_x = _crop_and_pad(width, kept_share, uniform(), uniform())
+    rows, shift_y = _crop_and_pad(height, kept_share, uniform(), uniform())
+    shrink = value(config.resize_and_pad, config.resize_and_pad_probability, 1.0)
+    shrunk = _scale_about(shrink, uniform(-0.5, width - 0.5), uniform(-0.5, height - 0.5))
+    growth = value(config.resize_and_crop, config.resize_and_crop_probability, 1.0)
+    grown = _scale_about(growth, uniform(-0.5, width - 0.5), uniform(-0.5, height - 0.5))
+    angle_rad = math.radians(value(config.rotation_degrees, config.rotation_probability, 0.0))
+    matrix = (
+        _turn(angle_rad, (width - 1) / 2, (height - 1) / 2)
+        @ grown
+        @ shrunk
+        @ _flip(mirrored_x, mirrored_y, height, width)
+        @ _affine(1, 0, 0, 1, shift_x, shift_y)
+    )
+    patches = _patches(erased_share, config.erase_patch, height, width, generator)
+    return Draw(brightness, contrast, saturation, hue_turns, patches, (*columns, *rows), matrix)
+
+
+def _crop_and_pad(size: int, share: float, at: float, to: float) -> tuple[tuple[int, int], int]:
+    """First and last pixel of the kept window along one axis, and its shift, in whole pixels."""
+    room = size - max(1, round(share * size))
+    first, then = round(at * room), round(to * room)
+    return (first, first + size - room - 1), then - first
+
+
+def _patches(share: float, size_px: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+    """Middles of as many patches as make the share of the frame, each inside it where it fits, (P, 2)."""
+    count = round(share * height * width / size_px**2)
+    places = [
+        torch.randint(*_inner(size, size_px), (count,), generator=generator, dtype=torch.int64)
+        for size in (height, width)
+    ]
+    return torch.stack(places, dim=1)
+
+
+def _inner(size: int, patch: int) -> tuple[int, int]:
+    """First place of a patch's middle at which it lies inside, and the one after the last."""
+    margin = min(patch, size - 1) // 2
+    return margin, size - margin
+
+
+def _affine(a: float, b: float, c: float, d: float, offset_x: float, offset_y: float) -> Tensor:
+    """[a b; c d] and an offset, (3, 3)."""
+    return torch.tensor([[a, b, offset_x], [c, d, offset_y], [0, 0, 1]], dtype=torch.float64)
+
+
+def _flip(mirrored_x: bool, mirrored_y: bool, height: int, width: int) -> Tensor:
+    x, y = (-1 if mirrored else 1 for mirrored in (mirrored_x, mirrored_y))
+    return _affine(x, 0, 0, y, width - 1 if mirrored_x else 0, height - 1 if mirrored_y else 0)
+
+
+def _scale_about(factor: float, x: float, y: float) -> Tensor:
+    return _affine(factor, 0, 0, factor, (1 - factor) * x, (1 - factor) * y)
+
+
+def _turn(angle_rad: float, x: float, y: float) -> Tensor:
+    """By an angle about a pixel; clockwise, since y points down."""
+    cosine, sine = math.cos(angle_rad), math.sin(angle_rad)
+    return _affine(cosine, -sine, sine, cosine, x - cosine * x + sine * y, y - sine * x - cosine * y)
+
+
+def _inside(pixels: Tensor, limits: Tensor) -> Tensor:
+    """1 where pixels (B or 1, 2, H, W) are within first and last column and row (B, 4, 1, 1), (B, 1, H, W)."""
+    x, y = pixels.unbind(dim=1)
+    first_x, last_x, first_y, last_y = limits.unbind(dim=1)
+    inside = (x >= first_x) & (x <= last_x) & (y >= first_y) & (y <= last_y)
+    return inside[:, None].to(pixels.dtype)
+
+
+def _clamped(pixels: Tensor, limits: Tensor) -> Tensor:
+    first, last = limits[:, 0::2], limits[:, 1::2]
+    return pixels.maximum(first.to(pixels.dtype)).minimum(last.to(pixels.dtype))

@@ -1,0 +1,99 @@
+"""What AugUndo draws for every sample, as keys of a recipe; see :mod:`kbnet.training.augundo` for what it does."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AugUndoConfig:
+    """Changes of the depth network's input that are undone in its depth; by default none. The ranges are published.
+
+    Each happens with its own probability, whatever the schedule of the other augmentation.
+    """
+
+    brightness: tuple[float, float] = (0.5, 1.5)
+    """Range of the factor of all colours."""
+    brightness_probability: float = 0.0
+    """Probability of changing brightness."""
+    contrast: tuple[float, float] = (0.5, 1.5)
+    """Range of the factor of the distance to the image's mean grey."""
+    contrast_probability: float = 0.0
+    """Probability of changing contrast."""
+    saturation: tuple[float, float] = (0.5, 1.5)
+    """Range of the factor of the distance to each pixel's own grey."""
+    saturation_probability: float = 0.0
+    """Probability of changing saturation."""
+    hue: tuple[float, float] = (-0.1, 0.1)
+    """Range of the turn of the hue, whole turns of the colour wheel."""
+    hue_probability: float = 0.0
+    """Probability of changing the hue."""
+    erase: tuple[float, float] = (0.001, 0.005)
+    """Range of the share of the image that is made black, in square patches that may overlap."""
+    erase_probability: float = 0.0
+    """Probability of erasing."""
+    erase_patch: int = 5
+    """Side of an erased patch, odd, pixels."""
+    flip_horizontal: float = 0.0
+    """Probability of mirroring left and right."""
+    flip_vertical: float = 0.0
+    """Probability of mirroring top and bottom."""
+    rotation_degrees: tuple[float, float] = (-25.0, 25.0)
+    """Range of the angle of a turn about the middle of the frame; positive is clockwise."""
+    rotation_probability: float = 0.0
+    """Probability of rotating."""
+    crop_and_pad: tuple[float, float] = (0.9, 1.0)
+    """Range of the share of width and height that is kept, and put elsewhere in the frame."""
+    crop_and_pad_probability: float = 0.0
+    """Probability of cropping and padding."""
+    resize_and_pad: tuple[float, float] = (0.6, 1.0)
+    """Range of the factor by which the frame shrinks, to lie anywhere within its former self."""
+    resize_and_pad_probability: float = 0.0
+    """Probability of shrinking and padding."""
+    resize_and_crop: tuple[float, float] = (1.0, 1.1)
+    """Range of the factor by which the frame grows, to be cut anywhere to its former size."""
+    resize_and_crop_probability: float = 0.0
+    """Probability of growing and cropping."""
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in _BOUNDS.items():
+            values = tuple(getattr(self, name))
+            object.__setattr__(self, name, values)
+            if len(values) != 2 or not least <= values[0] <= values[1] <= most:
+                raise ValueError(
+                    f"expected augundo.{name} as two ascending numbers in {least:g}..{most:g}, got {values}"
+                )
+        for name, probability in self.probabilities.items():
+            if not 0 <= probability <= 1:
+                raise ValueError(f"expected augundo.{name} as a probability in 0..1, got {probability}")
+        if self.erase_patch < 1 or self.erase_patch % 2 == 0:
+            raise ValueError(f"expected augundo.erase_patch as an odd number of pixels, got {self.erase_patch}")
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """The probability of every change, by key."""
+        return {
+            name: probability
+            for name, probability in dataclasses.asdict(self).items()
+            if name.startswith("flip_") or name.endswith("_probability")
+        }
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything can happen."""
+        return any(self.probabilities.values())
+
+
+_BOUNDS = {
+    "brightness": (0.0, 10.0),
+    "contrast": (0.0, 10.0),
+    "saturation": (0.0, 10.0),
+    "hue": (-0.5, 0.5),
+    "erase": (0.0, 0.5),
+    "rotation_degrees": (-180.0, 180.0),
+    "crop_and_pad": (0.1, 1.0),
+    "resize_and_pad": (0.1, 1.0),
+    "resize_and_crop": (1.0, 10.0),
+}
+"""Bounds of every range."""

@@ -1,0 +1,58 @@
+"""Points put aside: none is seen and judged, none is lost, and the draw is the same every time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kbnet.data.held_out_points import hold_out_points
+from kbnet.frame import FloatArray, Frame
+
+K = np.array([[50, 0, 30], [0, 50, 20], [0, 0, 1]], np.float32)
+
+
+def _frame(sparse_depth: FloatArray, truth: FloatArray | None = None) -> Frame:
+    return Frame(np.zeros((*sparse_depth.shape, 3), np.uint8), sparse_depth, K, truth, name="a")
+
+
+def _points(seed: int = 0, share: float = 0.3) -> FloatArray:
+    generator = np.random.default_rng(seed)
+    depth = generator.uniform(1, 4, (40, 60)).astype(np.float32)
+    return np.where(generator.random(depth.shape) < share, depth, np.float32(0))
+
+
+def test_hold_out_points_parts_them_without_rest() -> None:
+    sparse_depth = _points()
+    frame = hold_out_points(_frame(sparse_depth, truth=np.ones_like(sparse_depth)), 3, share=0.2)
+    assert frame is not None
+    assert frame.ground_truth is not None
+    np.testing.assert_array_equal(frame.sparse_depth + frame.ground_truth, sparse_depth)
+    assert not (frame.sparse_depth * frame.ground_truth).any()
+    assert 0.15 < np.count_nonzero(frame.ground_truth) / np.count_nonzero(sparse_depth) < 0.25
+
+
+def test_hold_out_points_draws_pixels_from_seed_and_index_alone() -> None:
+    def withheld(sparse_depth: FloatArray, index: int, seed: int = 0) -> FloatArray:
+        frame = hold_out_points(_frame(sparse_depth), index, seed=seed)
+        assert frame is not None
+        assert frame.ground_truth is not None
+        return frame.ground_truth
+
+    many, few = _points(share=0.5), _points()
+    both = (many > 0) & (few > 0)
+    np.testing.assert_array_equal(withheld(many, 1)[both] > 0, withheld(few, 1)[both] > 0)
+    assert (withheld(many, 1) != withheld(many, 2)).any()
+    assert (withheld(many, 1) != withheld(many, 1, seed=1)).any()
+
+
+@pytest.mark.parametrize("points", [0, 1])
+def test_hold_out_points_gives_nothing_where_a_part_would_be_empty(points: int) -> None:
+    sparse_depth = np.zeros((40, 60), np.float32)
+    sparse_depth.flat[:points] = 1
+    assert hold_out_points(_frame(sparse_depth), 0) is None
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, 20.0])
+def test_hold_out_points_refuses_a_share_that_leaves_a_part_empty(share: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        hold_out_points(_frame(_points()), 0, share=share)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import torch
+
+from kbnet.geometry.camera import viewing_rays
+from kbnet.network.half_resolution import Inputs, enlarged, halved_inputs
+
+
+def inputs(points: torch.Tensor, validity: torch.Tensor) -> Inputs:
+    K = torch.tensor([[[60.0, 0.0, 2.3], [0.0, 50.0, 1.9], [0.0, 0.0, 1.0]]])
+    return Inputs(points.expand(-1, 3, -1, -1), points, validity, K, points)
+
+
+def test_the_nearest_kept_point_stays_and_a_dropped_one_only_where_it_is_alone() -> None:
+    points = torch.tensor([[5.0, 3.0, 0.0, 0.0, 2.0], [4.0, 0.0, 0.0, 1.0, 0.0]])[None, None]
+    validity = torch.tensor([[1.0, 0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0, 0.0]])[None, None]
+    halved = halved_inputs(inputs(points, validity))
+    assert halved.sparse_depth.tolist() == [[[[4.0, 1.0, 2.0]]]]
+    assert halved.validity.tolist() == [[[[1.0, 0.0, 1.0]]]]
+
+
+def test_rays_of_the_half_are_means_of_the_rays_it_stands_for() -> None:
+    points = torch.rand(1, 1, 6, 8)
+    halved = halved_inputs(inputs(points, torch.ones_like(points)))
+    rays = viewing_rays(inputs(points, points).intrinsics, 6, 8)
+    means = torch.nn.functional.avg_pool2d(rays, 2)
+    torch.testing.assert_close(viewing_rays(halved.intrinsics, 3, 4), means)
+
+
+def test_a_last_odd_row_and_column_is_not_mixed_with_a_border() -> None:
+    points = torch.full((1, 1, 5, 7), 2.0)
+    halved = halved_inputs(inputs(points, torch.ones_like(points)))
+    assert halved.scaffold is not None
+    assert halved.scaffold.shape == (1, 1, 3, 4)
+    assert (halved.scaffold == 2).all()
+
+
+def test_what_is_enlarged_lies_where_it_came_from() -> None:
+    """A slope stays the same slope, away from the border."""
+    slope = torch.arange(8.0).repeat(1, 1, 6, 1)
+    large = enlarged(torch.nn.functional.avg_pool2d(slope, 2), (6, 7))
+    assert large.shape == (1, 1, 6, 7)
+    torch.testing.assert_close(large[..., 1:-1], slope[..., 1:6])

@@ -1,0 +1,127 @@
+"""COLMAP models of a known scene: points where a pinhole sees them, depth along z, poses, and clear refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kbnet.data.sequence import Sequence
+from kbnet.sources.colmap import ColmapModel, PointFilter, write_colmap_sequence
+
+pytest.importorskip("pycolmap")
+
+WriteWorkspace = Callable[..., Path]
+
+
+def write(workspace: Path, **options: object) -> Sequence:
+    write_colmap_sequence(ColmapModel(workspace, **options), workspace / "sequence")  # type: ignore[arg-type]
+    return Sequence(workspace / "sequence")
+
+
+def expected_depth(points: np.ndarray, sequence: Sequence, index: int) -> np.ndarray:
+    """What a pinhole with the sequence's K sees of the scene from x = 0.1 index metres."""
+    in_camera = points - [0.1 * index, 0, 0]
+    pixels = in_camera @ sequence.intrinsics.astype(float).T
+    columns, rows = np.rint(pixels[:, :2] / pixels[:, 2:]).astype(int).T
+    inside = (columns >= 0) & (columns < 64) & (rows >= 0) & (rows < 50)
+    depth = np.full((50, 64), np.inf)
+    np.minimum.at(depth, (rows[inside], columns[inside]), in_camera[inside, 2])
+    return np.where(np.isfinite(depth), depth, 0)
+
+
+@pytest.mark.parametrize("model", ["PINHOLE", "SIMPLE_RADIAL", "OPENCV", "OPENCV_FISHEYE"])
+@pytest.mark.parametrize("text", [True, False])
+def test_points_lie_where_a_pinhole_sees_the_scene(
+    write_workspace: WriteWorkspace, colmap_scene: np.ndarray, model: str, text: bool
+) -> None:
+    sequence = write(write_workspace(model=model, text=text))
+    assert sequence.names == ("left_001", "left_002", "left_003", "left_004")
+    # Of those that all four images see; at the border a point is in fewer.
+    inner = np.s_[4:-4, 8:-8]
+    for index in range(4):
+        found, expected = sequence.sparse_depth(index)[inner], expected_depth(colmap_scene, sequence, index)[inner]
+        np.testing.assert_array_equal(found, expected)
+        assert set(np.unique(expected)) == {0, 2, 4}
+
+
+def test_pixels_count_from_the_first_centre(write_workspace: WriteWorkspace) -> None:
+    np.testing.assert_allclose(write(write_workspace(model="PINHOLE")).intrinsics[:2, 2], [32, 24.5])
+
+
+def test_poses_are_camera_to_world_and_scaled_with_the_depth(write_workspace: WriteWorkspace) -> None:
+    sequence = write(write_workspace(metres_a_unit=0.25), scale=0.25)
+    np.testing.assert_allclose(sequence.pose(3)[:3, 3], [0.3, 0, 0], atol=1e-6)
+    assert set(np.unique(sequence.sparse_depth(0))) == {0, 2, 4}
+
+
+def test_a_unit_that_is_no_metre_is_recognised(write_workspace: WriteWorkspace) -> None:
+    with pytest.raises(ValueError, match=r"median depth of 4000 m, which is hardly metres: .*\(--scale, now 1\)"):
+        ColmapModel(write_workspace(metres_a_unit=0.001))
+    with pytest.raises(ValueError, match=r"median depth of 0.04 m"):
+        ColmapModel(write_workspace("small"), scale=0.01)
+
+
+def test_points_of_short_tracks_are_left_out(write_workspace: WriteWorkspace) -> None:
+    workspace = write_workspace(track=2)
+    with pytest.raises(ValueError, match=r"no image of camera 1 .* sees a point that is good enough; loosen --min-tr"):
+        ColmapModel(workspace)
+    assert ColmapModel(workspace, points=PointFilter(min_track=2)).names == ("left_001", "left_002")
+
+
+def test_several_cameras_need_a_choice(write_workspace: WriteWorkspace) -> None:
+    workspace = write_workspace(cameras=2)
+    with pytest.raises(
+        ValueError, match=r"expected one camera, since a sequence has one K, got 2 .*2: OPENCV 64x50, 3"
+    ):
+        ColmapModel(workspace)
+    assert len(ColmapModel(workspace, camera_id=2)) == 3
+    with pytest.raises(ValueError, match="camera 7 has no image"):
+        ColmapModel(workspace, camera_id=7)
+
+
+def test_a_lens_that_is_not_known_names_the_way_out(write_workspace: WriteWorkspace) -> None:
+    with pytest.raises(ValueError, match=r"got FOV; let COLMAP undistort first \(colmap image_undistorter\)"):
+        ColmapModel(write_workspace(model="FOV"))
+
+
+def test_the_model_is_found_in_the_workspace_or_named(write_workspace: WriteWorkspace, tmp_path: Path) -> None:
+    workspace = write_workspace()
+    for path in (workspace, workspace / "sparse" / "0"):
+        assert ColmapModel(path).images == workspace / "images"
+    flat = write_workspace("flat", folder="sparse")
+    assert ColmapModel(flat).folder == flat / "sparse"
+    with pytest.raises(FileNotFoundError, match="expected a COLMAP model"):
+        ColmapModel(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no such folder; name it \(--images\)"):
+        ColmapModel(workspace, images=tmp_path / "none")
+    (workspace / "sparse" / "0").rename(workspace / "sparse" / "1")
+    flat.joinpath("sparse").rename(workspace / "sparse" / "0")
+    with pytest.raises(ValueError, match=r"holds 2 models that COLMAP could not join \(0, 1\)"):
+        ColmapModel(workspace)
+
+
+def test_a_damaged_model_and_missing_images_are_said(write_workspace: WriteWorkspace) -> None:
+    workspace = write_workspace()
+    (workspace / "images" / "left" / "002.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"002.png, but there is no such file"):
+        write(workspace)
+    assert not (workspace / "sequence").exists()
+    cameras = workspace / "sparse" / "0" / "cameras.bin"
+    cameras.write_bytes(cameras.read_bytes()[:20])
+    with pytest.raises(ValueError, match=r"camera 1 in .*0: expected invertible pinhole intrinsics"):
+        ColmapModel(workspace)
+    cameras.write_bytes(b"\x01" + 15 * b"\0" + b"\xff")
+    with pytest.raises(ValueError, match="cannot read the COLMAP model in"):
+        ColmapModel(workspace)
+
+
+def test_large_images_are_shrunk_with_their_points(write_workspace: WriteWorkspace) -> None:
+    model = ColmapModel(write_workspace())
+    frames = [frame for frame, _ in model.frames(longest_side=48)]
+    assert {frame.size for frame in frames} == {(38, 48)}
+    full = next(model.frames())[0]
+    np.testing.assert_allclose(frames[0].intrinsics[0, 0] / full.intrinsics[0, 0], 0.75)
+    assert (frames[0].sparse_depth > 0).sum() > 20

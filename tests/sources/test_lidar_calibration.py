@@ -1,0 +1,93 @@
+"""Calibrations: KITTI's three kinds of files give one transform, and text files are checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kbnet.sources.lidar_calibration import (
+    LidarCalibration,
+    camera_of_path,
+    read_kitti_calibration,
+    read_pose_lines,
+    read_transform,
+)
+
+P2 = np.array([[700, 0, 600, 45], [0, 700, 180, -0.1], [0, 0, 1, 0.004]])
+R = np.array([[np.cos(0.01), -np.sin(0.01), 0], [np.sin(0.01), np.cos(0.01), 0], [0, 0, 1]])
+TR = np.array([[0, -1, 0, 0.02], [0, 0, -1, -0.06], [1, 0, 0, -0.3]])
+
+
+def row(values: np.ndarray) -> str:
+    return " ".join(f"{value:.12e}" for value in values.ravel())
+
+
+def test_kitti_odometry_and_object_and_raw_calibrations_agree(tmp_path: Path) -> None:
+    (tmp_path / "odometry.txt").write_text(f"P2: {row(P2)}\nTr: {row(np.vstack([R @ TR]))}\n")
+    (tmp_path / "object.txt").write_text(f"P2: {row(P2)}\nR0_rect: {row(R)}\nTr_velo_to_cam: {row(TR)}\n\n")
+    (tmp_path / "calib_cam_to_cam.txt").write_text(
+        f"calib_time: 09-Jan-2012 13:57:47\nP_rect_02: {row(P2)}\nR_rect_00: {row(R)}\n"
+    )
+    (tmp_path / "calib_velo_to_cam.txt").write_text(f"calib_time: x\nR: {row(TR[:, :3])}\nT: {row(TR[:, 3])}\n")
+    read = [read_kitti_calibration(tmp_path / name) for name in ("odometry.txt", "object.txt", "")]
+    point = np.array([12.0, 3, -1, 1])
+    for calibration in read:
+        in_camera = calibration.T_camera_lidar @ point
+        expected = P2 @ np.append(R @ TR @ point, 1)
+        np.testing.assert_allclose(calibration.K @ in_camera[:3], expected, rtol=1e-6)
+        np.testing.assert_allclose(calibration.T_camera_reference[:3, 3], np.linalg.solve(P2[:, :3], P2[:, 3]))
+        assert calibration.describe() == "the lidar's x axis looks forward in the camera, y left, z up"
+
+
+def test_a_calibration_without_the_camera_names_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "calib.txt"
+    path.write_text(f"P0: {row(P2)}\nTr: {row(TR)}\n")
+    with pytest.raises(ValueError, match=r"expected a line 'P2: \.\.\.' .* its lines are P0, Tr; .*--extrinsics"):
+        read_kitti_calibration(path)
+    path.write_text(f"P2: {row(P2[:2])}\nTr: {row(TR)}\n")
+    with pytest.raises(ValueError, match="expected 12 numbers as P2"):
+        read_kitti_calibration(path)
+    with pytest.raises(FileNotFoundError, match=r"calib_cam_to_cam\.txt, but there is no such file"):
+        read_kitti_calibration(tmp_path)
+
+
+def test_the_camera_is_told_by_the_folder() -> None:
+    for folder, camera in {
+        "00/image_3": 3,
+        "d_sync/image_02/data": 2,
+        "image_0": 0,
+        "frames": 2,
+        "image_20": 2,
+    }.items():
+        assert camera_of_path(Path(folder)) == camera
+
+
+def test_transforms_and_poses_are_read_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "T.txt"
+    for rows in (TR, np.vstack([TR, [0, 0, 0, 1]])):
+        np.savetxt(path, rows)
+        np.testing.assert_allclose(read_transform(path, "the extrinsics")[:3], TR)
+    np.savetxt(path, TR[:2])
+    with pytest.raises(ValueError, match="expected the extrinsics as 3x4 or 4x4 numbers, got 8"):
+        read_transform(path, "the extrinsics")
+    np.savetxt(path, 2 * TR)
+    with pytest.raises(ValueError, match="the extrinsics is not a rigid transform"):
+        read_transform(path, "the extrinsics")
+    path.write_text(f"{row(TR)}\n{row(np.eye(4)[:3])}\n")
+    first, second = read_pose_lines(path)
+    np.testing.assert_allclose(first[:3], TR)
+    np.testing.assert_array_equal(second, np.eye(4))
+    path.write_text("1 2 3\n")
+    with pytest.raises(ValueError, match="12 numbers a line"):
+        read_pose_lines(path)
+
+
+def test_describe_names_each_axis() -> None:
+    backwards = np.diag([-1.0, 1, -1, 1])
+    assert (
+        LidarCalibration(np.eye(3, dtype=np.float32), backwards)
+        .describe()
+        .endswith("x axis looks left in the camera, y down, z backward")
+    )

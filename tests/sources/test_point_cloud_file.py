@@ -1,0 +1,158 @@
+"""Point clouds: whatever the format, the positions that were written come back; a damaged file is said to be one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kbnet.cli.main import one_line
+from kbnet.sources.pcd import decompress_lzf
+from kbnet.sources.point_cloud_file import read_points
+
+POINTS = np.random.default_rng(0).normal(scale=20, size=(37, 3)).astype(np.float32)
+
+
+def write_bin(path: Path, points: np.ndarray) -> None:
+    np.hstack([points, np.ones((len(points), 1), np.float32)]).astype("<f4").tofile(path)
+
+
+def write_ply(path: Path, points: np.ndarray, kind: str) -> None:
+    header = (
+        f"ply\nformat {kind} 1.0\ncomment made for a test\nelement vertex {len(points)}\n"
+        "property uchar red\nproperty float x\nproperty float y\nproperty double z\nelement face 1\n"
+        "property list uchar int vertex_indices\nend_header\n"
+    )
+    order = ">" if kind == "binary_big_endian" else "<"
+    table = np.zeros(len(points), [("red", "u1"), ("x", f"{order}f4"), ("y", f"{order}f4"), ("z", f"{order}f8")])
+    table["red"] = 10  # a byte that is a line end
+    for axis, values in zip("xyz", points.T, strict=True):
+        table[axis] = values
+    rows = "".join(f"10 {x!s} {y!s} {z!s}\n" for x, y, z in points.tolist())
+    body = f"{rows}3 0 1 2\n".encode() if kind == "ascii" else table.tobytes() + b"\3" + b"\0" * 12
+    path.write_bytes(header.encode() + body)
+
+
+def write_pcd(path: Path, points: np.ndarray, kind: str) -> None:
+    header = (
+        "# .PCD v0.7 - Point Cloud Data file format\nVERSION 0.7\nFIELDS ring _ x y z\nSIZE 2 1 4 4 4\nTYPE U U F F F\n"
+        f"COUNT 1 2 1 1 1\nWIDTH {len(points)}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {len(points)}\nDATA {kind}\n"
+    )
+    table = np.zeros(len(points), [("ring", "<u2"), ("_", "u1", 2), ("x", "<f4"), ("y", "<f4"), ("z", "<f4")])
+    for axis, values in zip("xyz", points.T, strict=True):
+        table[axis] = values
+    if kind == "ascii":
+        body = "".join(f"3 0 0 {x!s} {y!s} {z!s}\n" for x, y, z in points.tolist()).encode()
+    elif kind == "binary":
+        body = table.tobytes()
+    else:
+        plain = b"".join(np.ascontiguousarray(table[name]).tobytes() for name in table.dtype.names or ())
+        runs = [plain[begin : begin + 32] for begin in range(0, len(plain), 32)]
+        packed = b"".join(bytes([len(run) - 1]) + run for run in runs)
+        body = np.array([len(packed), len(plain)], "<u4").tobytes() + packed
+    path.write_bytes(header.encode() + body)
+
+
+def write_las(path: Path, points: np.ndarray) -> None:
+    laspy = pytest.importorskip("laspy")
+    header = laspy.LasHeader(point_format=3, version="1.2")
+    header.scales, header.offsets = [0.001] * 3, np.floor(points.mean(axis=0))
+    cloud = laspy.LasData(header)
+    cloud.x, cloud.y, cloud.z = points.astype(np.float64).T
+    cloud.write(str(path))
+
+
+WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {
+    "scan.bin": write_bin,
+    **{
+        f"{kind}.ply": lambda path, points, kind=kind: write_ply(path, points, kind)
+        for kind in ("ascii", "binary_little_endian", "binary_big_endian")
+    },
+    **{
+        f"{kind}.pcd": lambda path, points, kind=kind: write_pcd(path, points, kind)
+        for kind in ("ascii", "binary", "binary_compressed")
+    },
+    "survey.las": write_las,
+    "survey.laz": write_las,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_points_come_back_as_written(name: str, tmp_path: Path) -> None:
+    WRITERS[name](tmp_path / name, POINTS)
+    points = read_points(tmp_path / name)
+    assert points.dtype == np.float64
+    np.testing.assert_allclose(points, POINTS, atol=6e-4 if "survey" in name else 1e-6)
+
+
+def test_large_coordinates_of_a_survey_keep_their_millimetres(tmp_path: Path) -> None:
+    survey = POINTS.astype(np.float64) + np.array([412_345.678, 5_432_109.876, 321.0])
+    write_las(tmp_path / "survey.laz", survey)
+    np.testing.assert_allclose(read_points(tmp_path / "survey.laz"), survey, atol=6e-4, rtol=0)
+
+
+def test_points_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
+    write_pcd(tmp_path / "scan.pcd", np.vstack([POINTS, [[np.nan] * 3]]), "binary")
+    assert len(read_points(tmp_path / "scan.pcd")) == len(POINTS)
+    write_pcd(tmp_path / "scan.pcd", np.full((2, 3), np.nan), "ascii")
+    with pytest.raises(ValueError, match="none that are finite"):
+        read_points(tmp_path / "scan.pcd")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_truncated_file_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    WRITERS[name](path, POINTS)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 3 // 5 + 1])
+    with pytest.raises(ValueError, match=r"expected .*copy (it|the file) again") as caught:
+        read_points(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["scan.ply", "scan.pcd", "scan.las"])
+def test_something_else_is_refused(name: str, tmp_path: Path) -> None:
+    if name.endswith("las"):
+        pytest.importorskip("laspy")
+    (tmp_path / name).write_text("no cloud at all\n")
+    with pytest.raises(ValueError, match=f"{name[-3:].upper()}.*{name}"):
+        read_points(tmp_path / name)
+
+
+def test_other_suffixes_and_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"\.bin, \.ply, \.pcd, \.las, \.laz, got .*scan\.e57"):
+        read_points(tmp_path / "scan.e57")
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read_points(tmp_path / "scan.ply")
+
+
+def test_clouds_without_positions_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.ply").write_text("ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nend_header\n1\n")
+    with pytest.raises(ValueError, match="no x y z"):
+        read_points(tmp_path / "a.ply")
+    (tmp_path / "a.ply").write_text("ply\nformat ascii 1.0\nelement face 1\nproperty float x\nend_header\n1\n")
+    with pytest.raises(ValueError, match="first element is 'face'"):
+        read_points(tmp_path / "a.ply")
+    (tmp_path / "a.pcd").write_text("FIELDS a b\nSIZE 4 4\nTYPE F F\nPOINTS 1\nDATA ascii\n1 2\n")
+    with pytest.raises(ValueError, match="its fields are a b"):
+        read_points(tmp_path / "a.pcd")
+
+
+def test_lzf_references_repeat_what_came_before() -> None:
+    assert decompress_lzf(b"\x02abc\x80\x02", 9) == b"abcabcabc"
+    assert decompress_lzf(b"\x00a\xe0\x0b\x00\x00b", 22) == b"a" * 21 + b"b"
+    assert decompress_lzf(b"\x03abcd\x20\x02", 7) == b"abcdbcd"
+    for damaged in (b"\x02ab", b"\x00a\xe0", b"\x00a\x20\x05", b""):
+        with pytest.raises(ValueError, match="announced"):
+            decompress_lzf(damaged, 9)
+
+
+def test_a_missing_laspy_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "survey.las").write_bytes(b"LASF")
+    monkeypatch.setitem(sys.modules, "laspy", None)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        read_points(tmp_path / "survey.las")
+    assert one_line(caught.value) == "laspy is needed: pip install 'kbnet[lidar]'"

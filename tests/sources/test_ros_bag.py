@@ -1,0 +1,50 @@
+"""Opening recordings: what is no bag, damaged or missing is one clear line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kbnet.sources.ros_bag import open_bag
+
+pytest.importorskip("rosbags")
+
+
+@pytest.mark.parametrize("kind", ["ros1", "sqlite3", "mcap"])
+def test_bag_lists_topics_and_reads_messages_in_order(kind: str, depth_bag: Callable[..., Any], tmp_path: Path) -> None:
+    with open_bag(depth_bag(kind).write(tmp_path)) as bag:
+        assert list(bag.topics) == [
+            "/camera/aligned_depth/image_raw",
+            "/camera/color/camera_info",
+            "/camera/color/image_raw",
+        ]
+        times = [time for _, time, _ in bag.messages(["/camera/color/image_raw"])]
+        assert times == pytest.approx([1000, 1000.1, 1000.2], abs=1e-6)
+        assert list(bag.messages(["/none"])) == []
+
+
+def test_what_is_no_bag_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no such file or folder"), open_bag(tmp_path / "none.bag"):
+        pass
+    with pytest.raises(ValueError, match=r"expected a \.bag, \.mcap or \.db3 file"), open_bag(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["ros1", "mcap"])
+def test_a_recording_cut_off_names_the_repair(kind: str, depth_bag: Callable[..., Any], tmp_path: Path) -> None:
+    path = depth_bag(kind).write(tmp_path)
+    content = path.read_bytes()
+    for length in (0, len(content) // 2):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"cannot be read .*mcap recover"), open_bag(path) as bag:
+            list(bag.messages(list(bag.topics)))
+
+
+def test_a_folder_whose_metadata_is_damaged_is_refused(depth_bag: Callable[..., Any], tmp_path: Path) -> None:
+    path = depth_bag("sqlite3").write(tmp_path)
+    (path / "metadata.yaml").write_text("rosbag2_bagfile_information: {version: 9}")
+    with pytest.raises(ValueError, match="cannot be read"), open_bag(path):
+        pass

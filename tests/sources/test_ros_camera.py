@@ -1,0 +1,57 @@
+"""Calibration as ROS publishes it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kbnet.sources.ros_camera import camera_from_infos
+
+K = np.array([50.0, 0, 32, 0, 50, 24, 0, 0, 1])
+P = np.array([40.0, 0, 31, 0, 0, 40, 23, 0, 0, 0, 1, 0])
+BROWN = np.array([-0.2, 0.1, 0.0, 0.0, 0.0])
+
+
+def info(d: np.ndarray = BROWN, model: str = "plumb_bob", **changes: Any) -> SimpleNamespace:
+    roi = SimpleNamespace(width=0)
+    values = dict(height=48, width=64, distortion_model=model, k=K, d=d, p=P, binning_x=0, binning_y=0, roi=roi)
+    return SimpleNamespace(**{**values, **changes})
+
+
+def test_calibration_of_raw_images_is_k_and_the_lens() -> None:
+    camera = camera_from_infos([info()], "/info", "/camera/image_raw/compressed")
+    np.testing.assert_array_equal(camera.K, K.reshape(3, 3))
+    assert (camera.size, camera.model, camera.coefficients) == ((48, 64), "radial-tangential", tuple(BROWN))
+    assert camera_from_infos([info(BROWN[:4], "equidistant")], "/info", "/image_raw").model == "fisheye"
+    assert camera_from_infos([info(np.zeros(5), "thin_prism")], "/info", "/image_raw").is_pinhole
+
+
+def test_calibration_of_rectified_images_is_p() -> None:
+    camera = camera_from_infos([info()], "/info", "/camera/image_rect_color/compressed")
+    np.testing.assert_array_equal(camera.K, P.reshape(3, 4)[:, :3])
+    assert camera.is_pinhole
+
+
+def test_calibration_of_ros_1_has_capitals() -> None:
+    message = info()
+    message.K, message.D, message.P = message.k, message.d, message.p
+    del message.k, message.d, message.p
+    assert camera_from_infos([message], "/info", "/image_raw").coefficients == tuple(BROWN)
+
+
+@pytest.mark.parametrize(
+    ("messages", "message"),
+    [
+        ([], "got none"),
+        ([info(k=np.zeros(9))], r"no calibration \(K is 0\)"),
+        ([info(binning_x=2)], "got binning"),
+        ([info(model="thin_prism")], "got 'thin_prism'"),
+        ([info(), info(k=K * 1.5)], r"changes from 50\.0 .* at its message 2"),
+    ],
+)
+def test_calibrations_that_are_none_are_refused(messages: list[Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        camera_from_infos(messages, "/info", "/image_raw")

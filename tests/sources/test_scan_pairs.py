@@ -1,0 +1,59 @@
+"""Which scan belongs to which image: names first, then times, and what is missing is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kbnet.sources.scan_pairs import list_images, list_scans, pair_scans
+
+
+def paths(suffix: str, *stems: str) -> list[Path]:
+    return [Path(f"{stem}{suffix}") for stem in stems]
+
+
+def paired(images: list[Path], scans: list[Path], **options: float) -> list[tuple[str, str]]:
+    return [(images[index].stem, scan.stem) for index, scan in pair_scans(images, scans, **options)]
+
+
+def test_the_same_names_pair_and_images_without_a_scan_are_left_out() -> None:
+    images, scans = paths(".png", "000", "001", "002"), paths(".bin", "000", "002", "003")
+    assert paired(images, scans) == [("000", "000"), ("002", "002")]
+
+
+def test_times_pair_the_nearest_in_any_unit() -> None:
+    images = paths(".png", "1305031236.100", "1305031236.200", "1305031236.300")
+    for scans in (
+        paths(".pcd", "1305031236.190", "1305031236.310", "1305031299.0"),
+        paths(".pcd", "1305031236190000000", "1305031236310000000", "1305031299000000000"),
+        paths(".pcd", "1305031236190", "1305031236310", "1305031299000"),
+    ):
+        assert paired(images, scans) == [(images[1].stem, scans[0].stem), (images[2].stem, scans[1].stem)]
+    assert len(paired(images, scans, largest_difference_s=0.1)) == 3
+
+
+def test_numbers_of_other_width_pair() -> None:
+    assert paired(paths(".png", "000003", "000004"), paths(".bin", "0000000004")) == [("000004", "0000000004")]
+
+
+def test_no_overlap_is_said_with_both_spans() -> None:
+    images, scans = paths(".png", "10.0", "12.5"), paths(".bin", "100.25", "101")
+    with pytest.raises(ValueError, match=r"within 0\.05 s: images span 10\.000 to 12\.500 s, scans 100\.250 to 101"):
+        pair_scans(images, scans)
+    with pytest.raises(ValueError, match=r"share a name \(left\.png and scan\.bin come first\)"):
+        pair_scans(paths(".png", "left"), paths(".bin", "scan"))
+
+
+def test_listing_names_what_is_there_instead(tmp_path: Path) -> None:
+    for name in ("b.PNG", "a.jpg", ".hidden.png", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in list_images(tmp_path)] == ["a.jpg", "b.PNG"]
+    assert list_images(tmp_path / "a.jpg") == [tmp_path / "a.jpg"]
+    with pytest.raises(FileNotFoundError, match=r"point clouds \(\.bin, .*\) in .* which holds \.hidden\.png, a\.jpg"):
+        list_scans(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such folder or file"):
+        list_scans(tmp_path / "scans")
+    (tmp_path / "a.png").touch()
+    with pytest.raises(ValueError, match=r"different names .* got a\.jpg and a\.png|got a\.png and a\.jpg"):
+        list_images(tmp_path)

@@ -1,0 +1,43 @@
+"""Poses between measured times, and none where nothing is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from kbnet.sources.trajectory import LONGEST_GAP_S, Trajectory, read_tum_trajectory
+
+
+def test_a_pose_between_two_is_on_the_line_and_on_the_arc() -> None:
+    quaternions = Rotation.from_rotvec([[0, 0, 0], [0, 0, np.pi / 2]]).as_quat()
+    pose = Trajectory(np.array([10.0, 10.1]), np.array([[0.0, 0, 0], [1, 2, 0]]), quaternions).at(10.025)
+    assert pose is not None
+    np.testing.assert_allclose(pose[:3, 3], [0.25, 0.5, 0])
+    np.testing.assert_allclose(pose[:3, :3], Rotation.from_rotvec([0, 0, np.pi / 8]).as_matrix(), atol=1e-12)
+    np.testing.assert_array_equal(pose[3], [0, 0, 0, 1])
+
+
+def test_poses_need_no_order_and_are_exact_at_their_times() -> None:
+    trajectory = Trajectory(np.array([2.0, 1, 2]), np.array([[2.0, 0, 0], [1, 0, 0], [9, 9, 9]]), np.eye(4)[[3, 3, 3]])
+    for time in (1.0, 2.0):
+        pose = trajectory.at(time)
+        assert pose is not None
+        assert pose[0, 3] == time
+
+
+def test_there_is_no_pose_outside_or_in_a_gap() -> None:
+    times = np.array([0.0, 0.1, 0.2 + LONGEST_GAP_S])
+    trajectory = Trajectory(times, np.zeros((3, 3)), np.eye(4)[[3, 3, 3]])
+    assert [trajectory.at(time) is None for time in (-0.1, 0.05, 0.2, 1.0)] == [True, False, True, True]
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "poses.txt").write_text("# time tx ty tz\n1 2 3 4\n")
+    with pytest.raises(ValueError, match=r"expected lines of 8 numbers .* got 4 numbers in .*poses.txt"):
+        read_tum_trajectory(tmp_path / "poses.txt")
+    (tmp_path / "poses.txt").write_text("1 0 0 0 0 0 0 0\n")
+    with pytest.raises(ValueError, match=r"poses.txt: "):
+        read_tum_trajectory(tmp_path / "poses.txt")

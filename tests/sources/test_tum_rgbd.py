@@ -1,0 +1,97 @@
+"""TUM recordings: matched by time, rectified, depth as ground truth, and clear words where something is off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kbnet.data.rectification import Camera
+from kbnet.data.sequence import Sequence
+from kbnet.sources.tum_rgbd import CAMERAS, find_camera, open_tum, read_tum_depth, write_tum_sequence
+
+WriteRecording = Callable[..., Path]
+CAMERA = Camera(np.array([[50, 0, 23.5], [0, 50, 19.5], [0, 0, 1]], np.float32), (40, 48))
+
+
+def test_a_recording_becomes_a_sequence(write_recording: WriteRecording, tmp_path: Path) -> None:
+    recording = open_tum(write_recording())
+    seen: list[int] = []
+    posed = write_tum_sequence(recording, CAMERA, tmp_path / "room", points=30, on_frame=lambda: seen.append(1))
+    sequence = Sequence(tmp_path / "room")
+    assert sequence.names == ("0000000100.000000", "0000000100.033333", "0000000100.066667")
+    assert (posed, len(seen), sequence.has_poses) == (2, 3, False)
+    np.testing.assert_allclose(sequence.pose(1)[:3, 3], [0.66666, 0, 0], atol=1e-5)
+    frame = sequence.frame(0)
+    assert frame.ground_truth is not None
+    np.testing.assert_allclose(frame.ground_truth[:, 0], np.linspace(1.5, 2.5, 40), atol=1 / 256)
+    measured = frame.sparse_depth > 0
+    assert measured.sum() == 30
+    np.testing.assert_array_equal(frame.sparse_depth[measured], frame.ground_truth[measured])
+
+
+def test_images_and_depth_pair_up_as_nearest_to_each_other(write_recording: WriteRecording) -> None:
+    folder = write_recording()
+    lines = (folder / "depth.txt").read_text().splitlines()
+    (folder / "depth.txt").write_text("\n".join([lines[3], lines[1]]))
+    recording = open_tum(folder)
+    assert recording.images == 3
+    assert [(round(frame.time, 3), frame.depth.name) for frame in recording.frames] == [
+        (100.0, "100.010000.png"),
+        (100.067, "100.076667.png"),
+    ]
+
+
+def test_no_overlap_in_time_is_said_with_both_spans(write_recording: WriteRecording) -> None:
+    with pytest.raises(ValueError, match=r"within 0.02 s: rgb.txt goes from 100.000 to 100.067 s, depth.txt from 160"):
+        open_tum(write_recording(late=60))
+
+
+def test_millimetres_read_as_metres_are_recognised(write_recording: WriteRecording) -> None:
+    frame = open_tum(write_recording(units=1000)).frames[0]
+    with pytest.raises(ValueError, match=r"median of 2000 m, which looks like millimetres read as metres; .*1000"):
+        read_tum_depth(frame.depth, factor=1)
+    np.testing.assert_allclose(np.median(read_tum_depth(frame.depth, factor=1000)), 2, atol=0.03)
+
+
+def test_what_is_missing_or_misshapen_is_named(write_recording: WriteRecording, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"rgb.txt and depth.txt, but there is no .*rgb.txt"):
+        open_tum(tmp_path)
+    folder = write_recording()
+    recording = open_tum(folder)
+    Image.fromarray(np.full((20, 24), 9000, np.uint16)).save(recording.frames[1].depth)
+    with pytest.raises(ValueError, match=r"has 48x40 pixels but .* has 24x20; depth must be aligned"):
+        write_tum_sequence(recording, CAMERA, tmp_path / "room")
+    assert not (tmp_path / "room").exists()
+    (folder / "depth.txt").write_text("100.0\n")
+    with pytest.raises(ValueError, match=r"expected lines of time and file name in .*depth.txt"):
+        open_tum(folder)
+    Image.fromarray(np.zeros((20, 24), np.uint8)).save(tmp_path / "grey.png")
+    with pytest.raises(ValueError, match="expected a 16-bit greyscale PNG as depth, got mode 'L'"):
+        read_tum_depth(tmp_path / "grey.png")
+
+
+def test_the_camera_is_told_by_the_name_or_the_trajectory(write_recording: WriteRecording) -> None:
+    folder = write_recording("rgbd_dataset_freiburg2_desk")
+    assert find_camera(folder).coefficients == CAMERAS["freiburg2"][4]
+    assert find_camera(write_recording("fr3_office")).is_pinhole
+    folder = write_recording("mine")
+    with pytest.raises(ValueError, match=r"cannot tell which camera recorded .*--camera .*--intrinsics"):
+        find_camera(folder)
+    (folder / "groundtruth.txt").write_text("# file: 'rgbd_dataset_freiburg1_rpy.bag'\n1 0 0 0 0 0 0 1\n")
+    assert find_camera(folder).coefficients == CAMERAS["freiburg1"][4]
+
+
+def test_a_real_recording_is_matched_and_posed(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "data" / "formats" / "tum"
+    recording = open_tum(folder)
+    assert [abs(frame.time - float(frame.depth.stem)) < 0.02 for frame in recording.frames] == [True] * 6
+    first = type(recording)(recording.folder, recording.frames[:1], 1, recording.trajectory)
+    assert write_tum_sequence(first, find_camera(folder), tmp_path / "desk", points=200) == 1
+    frame = Sequence(tmp_path / "desk").frame(0)
+    assert frame.ground_truth is not None
+    assert (frame.ground_truth > 0).mean() > 0.8
+    assert 0.5 < np.median(frame.sparse_depth[frame.sparse_depth > 0]) < 2

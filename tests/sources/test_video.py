@@ -1,0 +1,117 @@
+"""Videos with points: frames matched by number or time, points in pixels, camera and world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kbnet.data.rectification import Camera
+from kbnet.data.sequence import Sequence
+from kbnet.sources.point_table import read_point_table
+from kbnet.sources.trajectory import Trajectory
+from kbnet.sources.video import Motion, VideoFrames, open_video, write_video_sequence
+
+pytest.importorskip("av")
+
+K = np.array([[50, 0, 32], [0, 50, 24], [0, 0, 1]], np.float32)
+CAMERA = Camera(K, (48, 64))
+Prepare = Callable[..., VideoFrames]
+
+
+@pytest.fixture
+def prepare(write_video: Callable[[], Path], tmp_path: Path) -> Prepare:
+    """Write the video and a table, and prepare ``tmp_path / "sequence"``."""
+
+    def run(rows: str, camera: Camera = CAMERA, **options: Any) -> VideoFrames:
+        table = tmp_path / "points.csv"
+        table.write_text(rows)
+        return write_video_sequence(
+            open_video(write_video()), camera, read_point_table(table), tmp_path / "sequence", **options
+        )
+
+    return run
+
+
+def test_frames_are_matched_by_number(prepare: Prepare, tmp_path: Path) -> None:
+    done = prepare("frame,u,v,depth\n1,10.4,20,1.5\n3,11,21,2.5\n3,11.2,21,2.0\n")
+    sequence = Sequence(tmp_path / "sequence")
+    assert sequence.names == ("000001", "000003")
+    assert (done.read, done.written, dict(done.left_out)) == (5, 2, {"no points at their time": 3})
+    np.testing.assert_array_equal(sequence.image(1)[0, 0], [120, 10, 100])
+    assert sequence.sparse_depth(0)[20, 10] == 1.5
+    assert sequence.sparse_depth(1)[21, 11] == 2.0
+    assert np.count_nonzero(sequence.sparse_depth(1)) == 1
+    assert not sequence.has_poses
+
+
+def test_frames_are_matched_by_time_from_the_offset(prepare: Prepare, tmp_path: Path) -> None:
+    prepare("time,x,y,z\n1000.21,0.2,0,2\n", time_offset_s=1000.0)
+    sequence = Sequence(tmp_path / "sequence")
+    assert sequence.names == ("000002",)
+    assert sequence.sparse_depth(0)[24, 32 + 5] == 2
+
+
+def test_points_in_the_world_are_seen_from_where_the_camera_was(prepare: Prepare, tmp_path: Path) -> None:
+    """The body moves 1 m a second along z of the world; the camera sits 0.5 m behind it."""
+    times = np.array([0.0, 0.2, 0.4])
+    positions, quaternions = np.outer(times, [0, 0, 1]), np.tile([0.0, 0, 0, 1], (3, 1))
+    T_body_camera = np.eye(4)
+    T_body_camera[2, 3] = -0.5
+    motion = Motion(Trajectory(times, positions, quaternions), T_body_camera, points_in_world=True)
+    done = prepare("frame,x,y,z\n0,0,0,2\n3,0,0,2\n", motion=motion)
+    sequence = Sequence(tmp_path / "sequence")
+    assert done.posed == 2
+    assert sequence.sparse_depth(0)[24, 32] == 2.5
+    assert sequence.sparse_depth(1)[24, 32] == pytest.approx(2.2, abs=1 / 256)
+    np.testing.assert_allclose(sequence.pose(1)[:3, 3], [0, 0, -0.2], atol=1e-6)
+
+
+def test_points_move_with_the_lens(prepare: Prepare, tmp_path: Path) -> None:
+    """The wall's points are tracked in the distorted frame; in the rectified one they lie where a pinhole has them."""
+    camera = Camera(K, (48, 64), "radial-tangential", (-0.2, 0.0, 0.0, 0.0))
+    u, v = camera.to_pixels(np.array([0.3, -0.2]))
+    prepare(f"frame,u,v,depth\n0,{u},{v},2\n", camera)
+    frame = Sequence(tmp_path / "sequence").frame(0)
+    rows, columns = np.nonzero(frame.sparse_depth)
+    expected = frame.intrinsics @ np.array([0.3, -0.2, 1])
+    np.testing.assert_allclose([columns[0], rows[0]], expected[:2], atol=0.5)
+
+
+def test_no_overlap_names_both_spans(prepare: Prepare) -> None:
+    with pytest.raises(
+        ValueError, match=r"spans 0\.000 to 0\.400 s, .*points\.csv 1000 to 1001 s; say .*--time-offset"
+    ):
+        prepare("time,u,v,depth\n1000,1,1,1\n1001,1,1,1\n")
+    with pytest.raises(ValueError, match=r"spans frames 0 to 4, .* 9 to 9;"):
+        prepare("frame,u,v,depth\n9,1,1,1\n")
+
+
+def test_points_outside_the_image_say_where_they_are(prepare: Prepare) -> None:
+    with pytest.raises(ValueError, match=r"of 64x48 pixels .*: u is 640 to 640, v 480 .* at another resolution\?"):
+        prepare("frame,u,v,depth\n0,640,480,2\n")
+    with pytest.raises(ValueError, match=r"100 % of the points lie right of it; x must be right"):
+        prepare("frame,x,y,z\n0,5,0,0\n")
+
+
+def test_millimetres_are_recognised(prepare: Prepare) -> None:
+    with pytest.raises(ValueError, match=r"median of 1500 m, .* write metres into the table"):
+        prepare("frame,u,v,depth\n0,1,1,1500\n")
+
+
+def test_k_of_another_resolution_is_warned_of(prepare: Prepare) -> None:
+    large = K.copy()
+    large[:2] *= 2
+    with pytest.warns(UserWarning, match=r"centre at \(64, 48\), far from the middle of 64x48 .* Scale K"):
+        prepare("frame,u,v,depth\n0,1,1,1\n", Camera(large, (48, 64)))
+
+
+def test_what_is_no_video_is_refused(tmp_path: Path, write_video: Callable[[], Path]) -> None:
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        open_video(tmp_path / "none.mp4")
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(ValueError, match=r"expected a whole video, but .*text\.mp4 cannot be read"):
+        open_video(tmp_path / "text.mp4")
