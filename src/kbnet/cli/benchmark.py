@@ -54,8 +54,8 @@ class Command:
     """Frame sizes, pixels."""
     batch_sizes: Integers = ()
     """Frames at once; 1 and 4 by default, and 1, 8 and 32 on a GPU."""
-    engines: tuple[Engine, ...] = ("torch", "compiled", "onnxruntime", "openvino")
-    """Engines to time; those that are not installed are named and left out."""
+    engines: tuple[Engine, ...] = ("torch", "onnxruntime", "openvino")
+    """Engines to time; those that are not installed are named and left out. compiled takes minutes for every size."""
     precisions: Precisions = ()
     """Precisions to time; by default all that an engine has."""
     rounds: int = 20
