@@ -49,8 +49,8 @@ def words(room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
 
 
 def judged(change: float) -> Callable[..., Judgement]:
-    errors = {("sparse_depth", method): PointErrors(100.0, 200.0, 3.0) for method in ("linear", "before", "after")}
-    return lambda *arguments, **options: Judgement(errors, 8, change, 0.02)
+    errors = {("sparse_depth", method): PointErrors(100.0, 200.0, 5.0, 3.0) for method in ("linear", "before", "after")}
+    return lambda *arguments, **options: Judgement(errors, 8, change, 0.02, change / 2)
 
 
 def test_a_better_result_is_kept(
@@ -62,7 +62,7 @@ def test_a_better_result_is_kept(
     assert "motion    known; neighbours 2 frames away, 10 % of the median depth apart" in said
     assert "judging   8 frames" in said
     assert "speed     20.00 s a step: 3 steps in 1 minutes" in said
-    assert "MAE       -5.0 % ± 2.0" in said
+    assert "change    -5.0 % ± 2.0 of the mean in %" in said
     assert f"kept      {tmp_path / 'adapted.safetensors'}" in said
     assert load_network(tmp_path / "adapted.safetensors").config == KBNetConfig(**FILTERS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from kbnet.data.augment import (
     crop,
     flip,
     jitter_colour,
+    remove_patches,
     remove_points,
     scale_depth,
 )
@@ -228,6 +230,33 @@ def test_removed_points_stay_in_what_the_losses_see() -> None:
     assert np.count_nonzero(augmented.input_depth) < np.count_nonzero(triplet.frame.sparse_depth)
 
 
+def test_patches_of_points_are_removed_whole() -> None:
+    """With a point on every pixel, what is gone is a union of squares; about the drawn share of it all."""
+    every = make_triplet()
+    full = replace(every, frame=replace(every.frame, sparse_depth=np.ones_like(every.frame.sparse_depth)))
+    config = AugmentationConfig(point_removal_probability=1.0, point_removal_patch=8, **KEPT_WHOLE)
+    generator = np.random.default_rng(0)
+    shares = []
+    for _ in range(200):
+        gone = augment(full, config, generator).input_depth == 0
+        shares.append(gone.mean())
+        rows, columns = (
+            np.flatnonzero((np.diff(gone.astype(int), axis=axis) != 0).any(axis=1 - axis)) for axis in (0, 1)
+        )
+        assert len(set(rows % 8)) <= 1
+        assert len(set(columns % 8)) <= 1
+    assert 0.25 < min(shares) < 0.4
+    assert 0.5 < max(shares) < 0.65
+    assert np.mean(shares) == pytest.approx(0.45, abs=0.03)
+
+
+def test_the_last_points_are_not_removed() -> None:
+    points = np.zeros((32, 32), np.float32)
+    points[3, 4] = 1.5
+    generator = np.random.default_rng(0)
+    assert all(remove_patches(points, 0.9, 8, generator).any() for _ in range(20))
+
+
 def test_depth_scale_stays_within_its_factor_either_way() -> None:
     config = AugmentationConfig(depth_scale=2.0, point_removal_probability=0.0, **KEPT_WHOLE)
     triplet, generator = make_triplet(), np.random.default_rng(0)
@@ -258,6 +287,7 @@ def test_the_same_generator_gives_the_same_sample() -> None:
         ({"flip_vertical": 1.5}, "flip_vertical as a probability"),
         ({"colour_jitter": 1.0}, "colour_jitter in 0..1"),
         ({"depth_scale": 0.5}, "depth_scale of at least 1"),
+        ({"point_removal_patch": -8}, "point_removal_patch of at least 0 pixels, got -8"),
         ({"noise_spread": -0.1}, "noise_spread of at least 0 m"),
     ],
 )

@@ -87,6 +87,7 @@ def test_presets_have_nothing_that_was_not_published(preset: str) -> None:
     assert config.loss_options == LossOptions("sum", "keep", "keep", 1, 0.0, "none")
     assert (config.poses, config.pose_encoder, config.precision) == ("network", "resnet18", "float32")
     assert (config.gradient_clip, config.average_decay) == (0, 0)
+    assert config.normalisation_statistics == "batch"
     assert (config.initial_weights, config.initial_pose_weights) == (None, None)
     assert (config.schedule.steps, config.schedule.warmup_steps, config.schedule.decay) == (None, 0, "steps")
     assert replace(
@@ -95,7 +96,13 @@ def test_presets_have_nothing_that_was_not_published(preset: str) -> None:
         crop_vertical=plain.augmentation.crop_vertical,
         point_removal=plain.augmentation.point_removal,
     ) == AugmentationConfig(
-        flip_horizontal=0, flip_vertical=0, noise="none", noise_spread=0, colour_jitter=0, depth_scale=1
+        flip_horizontal=0,
+        flip_vertical=0,
+        point_removal_patch=0,
+        noise="none",
+        noise_spread=0,
+        colour_jitter=0,
+        depth_scale=1,
     )
 
 
@@ -209,6 +216,7 @@ def test_unknown_keys_and_wrong_kinds_are_named_in_one_line(table: dict[str, Any
             {"losses": LossWeights(prior=0.1)},
             "a network with a scaffold for losses.prior, got none; set network.scaffold",
         ),
+        ({"normalisation_statistics": "frozen"}, "initial weights whose statistics can be frozen, got none"),
         ({"seed": -1}, "a seed of at least 0, got -1"),
     ],
 )

@@ -44,10 +44,14 @@ def compare(held_out: HeldOut, before: Network, after: Network, **options: Any) 
 def test_errors_are_those_at_the_held_out_points(held_out: HeldOut) -> None:
     judgement = compare(held_out, Network(0.2), Network(-0.1))
     before, after = judgement.errors["sparse_depth", "before"], judgement.errors["sparse_depth", "after"]
-    assert (before.mae_mm, before.rmse_mm, before.median_percent) == pytest.approx((200, 200, 10), rel=1e-4)
-    assert (after.mae_mm, after.rmse_mm, after.median_percent) == pytest.approx((100, 100, 5), rel=1e-4)
+    assert (before.mae_mm, before.rmse_mm, before.mean_percent, before.median_percent) == pytest.approx(
+        (200, 200, 10, 10), rel=1e-4
+    )
+    assert (after.mae_mm, after.rmse_mm, after.mean_percent, after.median_percent) == pytest.approx(
+        (100, 100, 5, 5), rel=1e-4
+    )
     assert judgement.errors["sparse_depth", "linear"].mae_mm == pytest.approx(0, abs=1e-3)
-    assert judgement.change == pytest.approx(-0.5, abs=1e-4)
+    assert (judgement.change, judgement.mae_change) == pytest.approx((-0.5, -0.5), abs=1e-4)
     assert judgement.frames == 10
     assert judgement.better
 
@@ -60,6 +64,16 @@ def test_the_same_network_is_not_better_than_itself(held_out: HeldOut) -> None:
     judgement = compare(held_out, Network(0.1), Network(0.1))
     assert (judgement.change, judgement.standard_error) == (0, 0)
     assert not judgement.better
+
+
+@pytest.mark.parametrize(
+    ("change", "standard_error", "mae_change", "better"),
+    [(-0.05, 0.02, -0.01, True), (-0.05, 0.03, -0.01, False), (-0.05, 0.02, 0.01, False), (0.05, 0.02, -0.01, False)],
+)
+def test_a_gain_is_beyond_chance_and_not_at_the_cost_of_what_is_far(
+    change: float, standard_error: float, mae_change: float, better: bool
+) -> None:
+    assert Judgement({}, 30, change, standard_error, mae_change).better == better
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -226,3 +226,20 @@ def test_an_affine_residual_trains() -> None:
     step = make_step(network=network, pose_network=PoseNet())
     step(batch).total.backward()
     assert network.decoder.output.weight.grad.abs().flatten(1).amax(dim=1).min() > 0
+
+
+def test_frozen_statistics_stay_and_are_what_training_normalises_by() -> None:
+    torch.manual_seed(0)
+    network = KBNet(KBNetConfig(normalisation="batch", **FILTERS))
+    batch = make_batch()
+    expected = network.eval()(*batch.network_input)
+    step = make_step(network=network, weights=NO_PHOTOMETRY, frozen_statistics=True).train()
+    statistics = {name: tensor.clone() for name, tensor in network.named_buffers()}
+    result = step(batch)
+    torch.testing.assert_close(result.depth, expected)
+    result.total.backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    assert all(torch.equal(tensor, statistics[name]) for name, tensor in network.named_buffers())
+    moving = make_step(network=network, weights=NO_PHOTOMETRY).train()
+    moving(batch)
+    assert any(not torch.equal(tensor, statistics[name]) for name, tensor in network.named_buffers())

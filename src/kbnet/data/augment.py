@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray, Triplet
 
@@ -32,6 +33,8 @@ class AugmentationConfig:
     """Range of the fraction of points removed from the network's input; the losses keep them all."""
     point_removal_probability: float = 0.5
     """Probability of removing points from a sample."""
+    point_removal_patch: int = 0
+    """Remove all points within square patches of this side, pixels, instead of one by one. 0 = off, as published."""
     noise: Literal["none", "gaussian", "uniform"] = "none"
     """Distribution of the noise added to the depth of the points in the network's input."""
     noise_spread: float = 0.0
@@ -59,6 +62,8 @@ class AugmentationConfig:
                 f"expected colour_jitter in 0..1 and depth_scale of at least 1, "
                 f"got {self.colour_jitter} and {self.depth_scale}"
             )
+        if self.point_removal_patch < 0:
+            raise ValueError(f"expected point_removal_patch of at least 0 pixels, got {self.point_removal_patch}")
         if self.noise_spread < 0:
             raise ValueError(f"expected noise_spread of at least 0 m, got {self.noise_spread}")
 
@@ -102,7 +107,11 @@ def augment(
         triplet = scale_depth(triplet, config.depth_scale ** generator.uniform(-1, 1))
     sparse_depth, image = triplet.frame.sparse_depth, triplet.frame.image
     if generator.random() < config.point_removal_probability * probability:
-        sparse_depth = remove_points(sparse_depth, generator.uniform(*config.point_removal), generator)
+        share = generator.uniform(*config.point_removal)
+        if config.point_removal_patch:
+            sparse_depth = remove_patches(sparse_depth, share, config.point_removal_patch, generator)
+        else:
+            sparse_depth = remove_points(sparse_depth, share, generator)
     if config.noise != "none" and generator.random() < probability:
         sparse_depth = add_noise(sparse_depth, config.noise, config.noise_spread, generator)
     if config.colour_jitter > 0 and generator.random() < probability:
@@ -161,6 +170,30 @@ def remove_points(sparse_depth: FloatArray, fraction: float, generator: np.rando
     thinned = sparse_depth.copy()
     thinned.flat[removed] = 0
     return thinned
+
+
+def remove_patches(sparse_depth: FloatArray, share: float, side_px: int, generator: np.random.Generator) -> FloatArray:
+    """Set all points within a random ``share`` of square patches to 0; leave them all if none would remain.
+
+    A point removed alone is told from its neighbours, and teaches to interpolate; a hole must be filled by what the
+    image shows.
+    """
+    thinned = np.where(random_patches(sparse_depth.shape, share, side_px, generator), np.float32(0), sparse_depth)
+    return thinned if thinned.any() else sparse_depth
+
+
+def random_patches(
+    shape: tuple[int, ...], share: float, side_px: int, generator: np.random.Generator
+) -> NDArray[np.bool_]:
+    """A random ``share``, but at least one, of the square patches of a grid that begins anywhere, (H, W)."""
+    rows, columns = (
+        (np.arange(length) + offset) // side_px
+        for length, offset in zip(shape, generator.integers(side_px, size=2), strict=True)
+    )
+    count = (rows[-1] + 1) * (columns[-1] + 1)
+    chosen = generator.permutation(count) < max(1, round(share * count))
+    patches: NDArray[np.bool_] = chosen.reshape(rows[-1] + 1, -1)[rows[:, None], columns]
+    return patches
 
 
 def add_noise(

@@ -17,6 +17,7 @@ import tomlkit
 from kbnet.data.augment import AugmentationConfig
 from kbnet.data.frame_source import FrameSource, open_frames
 from kbnet.data.sequence import Sequence
+from kbnet.losses.options import LossOptions
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.named_weights import find_weights
@@ -24,7 +25,7 @@ from kbnet.network.weights import load_network, save_network
 from kbnet.summary import file_sha256, write_json
 from kbnet.training.checkpoint import STATE_FILE, load_state
 from kbnet.training.config import ScheduleConfig, TrainingConfig, to_table
-from kbnet.training.held_out import HeldOut, hold_out
+from kbnet.training.held_out import PATCHES, HeldOut, hold_out
 from kbnet.training.interruption import Interrupted
 from kbnet.training.judgement import Judgement
 from kbnet.training.loop import LAST_WEIGHTS, train
@@ -143,6 +144,7 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
         sparse_depth=plan.held_out.columns,
         network=network,
         losses=replace(LossWeights(), smoothness=0.3) if indoor else TrainingConfig.preset("kitti").losses,
+        loss_options=LossOptions(out_of_view="drop"),
         augmentation=AugmentationConfig(
             crop=(min(CROP[0], height), min(CROP[1], width)),
             crop_horizontal="random",
@@ -150,6 +152,7 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
             flip_horizontal=0.5,
             point_removal=(0.3, 0.6),
             point_removal_probability=1.0,
+            point_removal_patch=max(1, min(height, width) // PATCHES),
             colour_jitter=0.4,
         ),
         schedule=ScheduleConfig(
@@ -161,6 +164,7 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
             decay="cosine",
         ),
         initial_weights=str(find_weights(asked.weights).absolute()),
+        normalisation_statistics="frozen",
         poses="known",
         batch_size=min(2, plan.held_out.triplets),
         gradient_clip=1.0,

@@ -124,6 +124,8 @@ class TrainingConfig:
     """Scale the gradient down to this norm; 0 = never, as published."""
     average_decay: float = 0.0
     """Decay of the running average of the weights, which then is what is judged and saved; 0 = none, as published."""
+    normalisation_statistics: Literal["batch", "frozen"] = "batch"
+    """batch: a BatchNorm normalises by its batch. frozen: in the depth network, as the initial weights would."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train."""
     processes: int = 1
@@ -154,6 +156,11 @@ class TrainingConfig:
             raise ValueError(
                 "expected a network with a scaffold for losses.prior, got none; set network.scaffold to linear, "
                 "or the weight to 0"
+            )
+        if self.normalisation_statistics == "frozen" and self.initial_weights is None:
+            raise ValueError(
+                "expected initial weights whose statistics can be frozen, got none; name initial_weights, or set "
+                "normalisation_statistics to batch"
             )
         if self.seed < 0:
             raise ValueError(f"expected a seed of at least 0, got {self.seed}")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kbnet.data.augment import random_patches
 from kbnet.data.depth_png import read_depth_png, write_depth_png
 from kbnet.data.frame_files import PATHS, FrameFiles, write_frame_list
 from kbnet.data.frame_list import FrameList
@@ -119,7 +119,8 @@ def _part(
 ) -> dict[str, FrameFiles]:
     """Write the points of one frame in two parts; return its lines for judging, none if a part would be empty."""
     maps = {kind: read_depth_png(one.sparse_depth) for kind, one in files.items()}
-    withheld = _patches(next(iter(maps.values())).shape, share, generator)
+    shape = next(iter(maps.values())).shape
+    withheld = random_patches(shape, share, max(1, min(shape) // PATCHES), generator)
     if any(not (depth * withheld).any() or not (depth * ~withheld).any() for depth in maps.values()):
         return {}
     parted = {}
@@ -129,19 +130,6 @@ def _part(
         write_depth_png(unseen, np.where(withheld, maps[kind], np.float32(0)))
         parted[kind] = replace(one, sparse_depth=str(seen.absolute()), ground_truth=str(unseen.absolute()))
     return parted
-
-
-def _patches(shape: tuple[int, ...], share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """A random share of the square patches of a grid that begins anywhere, (H, W)."""
-    side = max(1, min(shape) // PATCHES)
-    rows, columns = (
-        (np.arange(length) + offset) // side
-        for length, offset in zip(shape, generator.integers(side, size=2), strict=True)
-    )
-    count = (rows[-1] + 1) * (columns[-1] + 1)
-    chosen = generator.permutation(count) < max(1, round(share * count))
-    withheld: NDArray[np.bool_] = chosen.reshape(rows[-1] + 1, -1)[rows[:, None], columns]
-    return withheld
 
 
 def _files(source: FrameSource, index: int, gap: int | None) -> FrameFiles:

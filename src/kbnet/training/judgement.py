@@ -27,11 +27,13 @@ class PointErrors:
 
     Attributes:
         mae_mm, rmse_mm: of a frame's points, millimetres. False ranges among the points count in full.
-        median_percent: median of a frame's errors relative to the measured depth, which false ranges hardly move.
+        mean_percent: mean of a frame's absolute errors relative to the measured depth.
+        median_percent: the median of these, which false ranges hardly move.
     """
 
     mae_mm: float
     rmse_mm: float
+    mean_percent: float
     median_percent: float
 
 
@@ -42,23 +44,26 @@ class Judgement:
     Attributes:
         errors: by kind of sparse depth and method: ``linear``, ``before``, ``after``.
         frames: how many frames were judged.
-        change: of the MAE, relative to that before; mean over the kinds of sparse depth.
+        change: of the mean relative error, as a share of that before; mean over the kinds of sparse depth.
         standard_error: of that change, over frames.
+        mae_change: the same change of the MAE.
     """
 
     errors: Mapping[tuple[str, str], PointErrors]
     frames: int
     change: float
     standard_error: float
+    mae_change: float
 
     @property
     def better(self) -> bool:
-        """Whether the error fell by more than chance explains.
+        """Whether the relative error fell by more than chance explains, and the absolute one did not rise.
 
+        Relative, since the noise of measured depth grows with it, and the far points alone would decide on the MAE.
         The two networks are compared point by point: a false range is as far from one as from the other, give or take
         by how much the two differ there, so it hardly counts.
         """
-        return self.change + STANDARD_ERRORS * self.standard_error < 0
+        return self.change + STANDARD_ERRORS * self.standard_error < 0 and self.mae_change <= 0
 
 
 def judge(
@@ -86,7 +91,7 @@ def judge(
     errors: dict[tuple[str, str], Float64Array] = {}
     for kind, path in lists.items():
         source = FrameList(path)
-        table = np.full((len(methods), len(source), 3), np.nan)
+        table = np.full((len(methods), len(source), 4), np.nan)
         for index in range(len(source)):
             frame = source.frame(index)
             assert frame.ground_truth is not None
@@ -104,26 +109,29 @@ def judge(
             f"{frames}; check that sparse depth is in metres, or choose weights made for such depth"
         )
     errors = {key: values[judged] for key, values in errors.items()}
-    changes = np.mean([_relative_change(errors[kind, "before"], errors[kind, "after"]) for kind in lists], axis=0)
+    changes = np.mean([_changes(errors[kind, "before"], errors[kind, "after"]) for kind in lists], axis=0)
+    mae_change, _, change, _ = changes.mean(axis=0).tolist()
     return Judgement(
         {key: PointErrors(*values.mean(axis=0).tolist()) for key, values in errors.items()},
         frames,
-        float(changes.mean()),
-        float(changes.std(ddof=1)) / math.sqrt(frames),
+        change,
+        float(changes[:, 2].std(ddof=1)) / math.sqrt(frames),
+        mae_change,
     )
 
 
-def _errors(depth: FloatArray, measured: FloatArray) -> tuple[float, float, float]:
+def _errors(depth: FloatArray, measured: FloatArray) -> tuple[float, float, float, float]:
     """The numbers of :class:`PointErrors` for one frame."""
     difference = np.abs(depth.astype(np.float64) - measured)
     return (
         1000 * float(difference.mean()),
         1000 * float(np.sqrt(np.square(difference).mean())),
+        100 * float((difference / measured).mean()),
         100 * float(np.median(difference / measured)),
     )
 
 
-def _relative_change(before: Float64Array, after: Float64Array) -> Float64Array:
-    """Change of every frame's MAE as a share of the mean MAE before, (frames,)."""
-    change: Float64Array = (after[:, 0] - before[:, 0]) / before[:, 0].mean()
-    return change
+def _changes(before: Float64Array, after: Float64Array) -> Float64Array:
+    """Change of every frame's errors as shares of the mean errors before, (frames, errors)."""
+    changes: Float64Array = (after - before) / before.mean(axis=0)
+    return changes

@@ -48,7 +48,7 @@ def build_networks(
     pose_network = PoseNet(config.pose_encoder) if needs_pose_network else None
     if pose_network is not None and config.initial_pose_weights is not None and read_weights:
         _start_pose_from(pose_network, config.initial_pose_weights)
-    if config.network.normalisation == "batch":
+    if config.network.normalisation == "batch" and config.normalisation_statistics == "batch":
         _check_batch(config, DEPTH_REDUCTION, "depth network")
     if pose_network is not None:
         _check_batch(config, pose_network.reduction, f"pose network ({config.pose_encoder})")

@@ -19,6 +19,10 @@ from kbnet.training.augundo import AugUndo
 from kbnet.training.batch import TripletBatch
 from kbnet.training.config import TrainingConfig
 
+NARROW_PX = 64
+"""Up to this width or height of the crop the pose network stays in 32 bits: its last features are one pixel wide there,
+and the 16-bit weight gradient of a strided convolution over them holds whatever lay in memory (torch 2.13, CPU)."""
+
 
 @dataclass
 class StepResult:
@@ -50,6 +54,7 @@ class TrainingStep(nn.Module):
         options: how the terms are taken.
         augundo: changes what the depth network sees, and undoes it in its depth; None = the network sees the original.
         known_poses: use known camera motion where a sample has it; else always the pose network.
+        frozen_statistics: let every BatchNorm of the depth network normalise by the statistics it has, in training too.
         bfloat16: compute the networks' convolutions in 16 bits. Geometry and losses need the digits of 32: at 2 m,
             two neighbouring values of bfloat16 are 8 mm apart.
     """
@@ -63,6 +68,7 @@ class TrainingStep(nn.Module):
         options: LossOptions | None = None,
         augundo: AugUndo | None = None,
         known_poses: bool = False,
+        frozen_statistics: bool = False,
         bfloat16: bool = False,
     ) -> None:
         super().__init__()
@@ -72,6 +78,7 @@ class TrainingStep(nn.Module):
         self.options = options or LossOptions()
         self.augundo = augundo
         self.known_poses = known_poses
+        self.frozen_statistics = frozen_statistics
         self.reduced_precision = bfloat16
 
     @classmethod
@@ -84,14 +91,26 @@ class TrainingStep(nn.Module):
             options=config.loss_options,
             augundo=AugUndo(config.augundo) if config.augundo.is_on else None,
             known_poses=config.poses == "known",
+            frozen_statistics=config.normalisation_statistics == "frozen",
             bfloat16=config.precision == "bfloat16",
         )
+
+    def train(self, mode: bool = True) -> TrainingStep:
+        """To training mode and back, apart from statistics that are frozen."""
+        super().train(mode)
+        if self.frozen_statistics:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
     def forward(self, batch: TripletBatch) -> StepResult:
         """Predict depth and motion, reconstruct the image from both neighbours, compare."""
         inputs, undo = (batch.network_input, None) if self.augundo is None else self.augundo(batch)
         with torch.autocast(batch.image.device.type, dtype=torch.bfloat16, enabled=self.reduced_precision):
             depth = self.network(*inputs)
+        wide = min(batch.image.shape[-2:]) > NARROW_PX
+        with torch.autocast(batch.image.device.type, torch.bfloat16, enabled=self.reduced_precision and wide):
             poses, poses_back = self._poses(batch), self._poses_back(batch)
         depth, seen = (depth, None) if undo is None else undo(depth)
         neighbours = (batch.previous_image, batch.next_image)
