@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test check docs format clean
 
 help:
 	@echo "make demo     complete a real scene and show the error beside interpolation (under a minute after the install)"
 	@echo "make test     check, then all tests on $(WORKERS) processes (WORKERS=n)"
 	@echo "make check    ruff, formatting, mypy"
+	@echo "make docs     build the documentation as a site, strictly and offline: open site/index.html"
 	@echo "make format   let ruff repair what it can"
 	@echo "make clean    remove .venv, caches and what the demo wrote"
 
@@ -25,12 +26,15 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo dist site .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch first and alone: once its pinned build is in place no later step can replace it by one that brings CUDA along.

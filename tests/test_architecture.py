@@ -35,7 +35,7 @@ EVERYTHING = {
         "metrics",
     ),
     *("benchmark", "bulk", "export", "inference", "network", "point_cloud", "report", "reproduction", "summary"),
-    *("sources", "training"),
+    *("fusion", "sources", "training", "viewer"),
 }
 
 MAY_IMPORT = {
@@ -50,7 +50,10 @@ MAY_IMPORT = {
     "datasets": {"atomic", "data", "frame", "geometry"},
     "sources": {"atomic", "data", "frame", "geometry"},
     "point_cloud": {"atomic", "frame", "geometry"},
-    "report": {"atomic", "frame", "geometry", "metrics", "point_cloud"},
+    "report": {
+        *("atomic", "checking", "completion", "confidence", "data", "evaluation", "frame", "geometry", "metrics"),
+        "point_cloud",
+    },
     "inference": {"atomic", "export", "network"},
     "export": {"atomic", "data", "frame", "geometry", "network"},
     "completion": {"data", "frame", "geometry", "inference", "network"},
@@ -64,6 +67,8 @@ MAY_IMPORT = {
     "depth_origin": {"frame", "inference", "summary"},
     "confidence": {"completion", "data", "frame"},
     "checking": {"data", "evaluation", "frame"},
+    "fusion": {"confidence", "data", "frame", "point_cloud"},
+    "viewer": {"data", "frame", "fusion", "point_cloud", "report"},
     "reproduction": {"atomic", "completion", "data", "evaluation", "frame", "metrics", "network", "summary"},
     # completion too: validation judges a network as it will be used.
     "training": EVERYTHING - {"cli"},
@@ -72,7 +77,13 @@ MAY_IMPORT = {
 }
 """What each part may import besides itself; a part is a module or a folder directly under ``kbnet``."""
 
-DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn", "mpl_toolkits": "matplotlib"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "mpl_toolkits": "matplotlib",
+    "open3d": "open3d-cpu",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+}
 """Where the name to import is not the name to install."""
 
 

@@ -28,7 +28,7 @@ from kbnet.network.weights import load_network, save_network
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(BENCHMARKS.glob("*.sh"))
-COMMANDS = ("accuracy", "bulk_cost", "bundle_weights", "confidence", "pack_data", "robustness")
+COMMANDS = ("accuracy", "bulk_cost", "bundle_weights", "confidence", "fusion", "pack_data", "robustness")
 SMALL: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
 
 Load = Callable[[str], Any]
@@ -183,6 +183,24 @@ def test_confidence_measures_what_the_most_confident_pixels_are_worth(
     assert row[1:3] == ["sparse_depth_150", "2"]
     assert len(row) == 9
     assert plot.stat().st_size > 0
+
+
+@pytest.mark.parametrize("kind", ["cloud", "mesh"])
+def test_fusion_measures_how_far_fused_places_lie_from_the_truth(
+    load: Load, room: Path, weights: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if kind == "mesh":
+        pytest.importorskip("open3d")
+    command = load("fusion").Command(
+        sources=(room,), sparse_depth=("sparse_depth_150",), weights=str(weights), every=2, voxel=0.05, kind=kind
+    )
+    command.run()
+    rows = [line.split("  ") for line in capsys.readouterr().out.splitlines() if line.strip().startswith("room")]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    assert [row[2] for row in cells] == ["linear", "linear, best 80%", "kbnet", "kbnet, best 80%"]
+    linear = cells[0]
+    assert float(linear[5]) < 1, "interpolating the points of a wall gives the wall"
+    assert linear[6] == "100.0 %"
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

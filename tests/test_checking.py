@@ -56,6 +56,28 @@ def test_point_errors_by_hand() -> None:
     assert errors.rmse_mm == pytest.approx(1000 * ((0.125**2 + 1) / 4) ** 0.5)
     assert errors.median_percent == pytest.approx(3.125)
     assert errors.off_percent == pytest.approx(25)
+    assert errors.mean_percent == pytest.approx(100 * (0.125 / 2 + 1 / 5) / 4)
+
+
+def test_point_errors_of_frames_count_the_same_however_many_points_they_have() -> None:
+    one = PointErrors.of(np.array([1.5], np.float32), np.array([1.0], np.float32))
+    other = PointErrors.of(np.full(9, 2.0, np.float32), np.full(9, 2.0, np.float32))
+    mean = PointErrors.mean([one, other])
+    assert (mean.points, mean.mae_mm, mean.median_percent, mean.off_percent) == (10, 250, 25, 50)
+
+
+def test_check_by_patches_holds_out_neighbours_together() -> None:
+    kept: dict[str, float] = {}
+    for by in ("points", "patches"):
+
+        def predict(frame: Frame, by: str = by) -> FloatArray:
+            assert frame.ground_truth is not None
+            seen, unseen = ((depth > 0)[::2, ::2] for depth in (frame.sparse_depth, frame.ground_truth))
+            kept[by] = float((seen[:, 1:] & unseen[:, :-1]).sum() / unseen.sum())
+            return np.full(frame.size, 2.0, np.float32)
+
+        check(_source(2.0), [Method("kbnet", predict)], _expect, by=cast(Any, by))
+    assert kept["patches"] < 0.5 * kept["points"]
 
 
 def test_check_judges_only_at_points_that_were_taken_away() -> None:
@@ -142,3 +164,21 @@ def test_checked_frame_keeps_points_alone() -> None:
     frame: CheckedFrame = found.frames[0]
     assert frame.measured.ndim == 1
     assert frame.depths["kbnet"].shape == frame.measured.shape
+
+
+def test_check_says_how_near_to_others_held_out_points_are() -> None:
+    """On scan lines ten rows apart a held-out point has a neighbour beside it; half of the pixels are 3 rows away."""
+
+    class Lidar(Room):
+        def frame(self, index: int) -> Frame:
+            points = np.zeros((40, 48), np.float32)
+            points[5::10] = self.depths[index]
+            return Frame(np.zeros((40, 48, 3), np.uint8), points, K, name=f"{index:04}")
+
+    lidar = cast(FrameSource, Lidar((2.0, 3.0)))
+    at_points, at_pixels = check(lidar, [_constant(2.0)], _expect).distance_px()
+    assert at_points == 1
+    assert 2 < at_pixels < 4
+    at_points, at_pixels = check(_source(2.0), [_constant(2.0)], _expect).distance_px()
+    assert at_points == 2
+    assert at_pixels == 1

@@ -66,6 +66,24 @@ def test_write_ply_is_read_back_exactly(tmp_path: Path, empty: bool) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["a.ply"]
 
 
+def test_write_ply_writes_the_triangles_of_a_mesh(tmp_path: Path) -> None:
+    points = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], np.float32)
+    triangles = np.array([[0, 1, 2], [2, 1, 3]], np.int32)
+    write_ply(tmp_path / "a.ply", points, np.zeros((4, 3), np.uint8), triangles, axes="of the world")
+    head, body = (tmp_path / "a.ply").read_bytes().split(b"end_header\n", 1)
+    assert head.decode().splitlines()[2:] == [
+        "comment metres; of the world",
+        "element vertex 4",
+        *(f"property float {axis}" for axis in "xyz"),
+        *(f"property uchar {channel}" for channel in ("red", "green", "blue")),
+        "element face 2",
+        "property list uchar int vertex_indices",
+    ]
+    faces = np.frombuffer(body[4 * 15 :], [("count", "u1"), ("corners", "<i4", 3)])
+    assert faces["count"].tolist() == [3, 3]
+    np.testing.assert_array_equal(faces["corners"], triangles)
+
+
 def test_write_ply_refuses_colours_that_do_not_fit_and_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"got \(5, 3\) and uint8 \(4, 3\)"):
         write_ply(tmp_path / "a.ply", np.zeros((5, 3), np.float32), np.zeros((4, 3), np.uint8))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from kbnet.data.frame_source import FrameSource
-from kbnet.data.held_out_points import SHARE, hold_out_points
+from kbnet.data.held_out_points import SHARE, HoldOut, hold_out_points
 from kbnet.evaluation import Method
 from kbnet.frame import FloatArray, Frame
 
@@ -37,6 +38,7 @@ class PointErrors:
         mae_mm, rmse_mm: millimetres. False ranges among the points count in full.
         median_percent: median error relative to the measured depth, which false ranges hardly move.
         off_percent: share of the points where the depth is more than ``FAR_OFF`` of the measured one off.
+        mean_percent: mean error relative to the measured depth; false ranges count.
     """
 
     points: int
@@ -44,6 +46,7 @@ class PointErrors:
     rmse_mm: float
     median_percent: float
     off_percent: float
+    mean_percent: float
 
     @classmethod
     def of(cls, depth: FloatArray, measured: FloatArray) -> PointErrors:
@@ -55,7 +58,14 @@ class PointErrors:
             rmse_mm=1000 * float(np.sqrt(np.square(error).mean())),
             median_percent=100 * float(np.median(error / measured)),
             off_percent=100 * float((error > FAR_OFF * measured).mean()),
+            mean_percent=100 * float((error / measured).mean()),
         )
+
+    @classmethod
+    def mean(cls, frames: Sequence[PointErrors]) -> PointErrors:
+        """The mean of the errors of several frames, every frame counting the same, and how many points they have."""
+        _, *errors = np.array([astuple(frame) for frame in frames], np.float64).mean(axis=0).tolist()
+        return cls(sum(frame.points for frame in frames), *errors)
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,8 @@ class CheckedFrame:
         errors: of each method.
         scale_mm: mean error of the first method at those held-out points that are believed; its mean expected error
             there, and at all pixels.
+        distance_px: how far the nearest point is that the methods had, in the image, from the held-out points and from
+            all pixels, medians.
     """
 
     name: str
@@ -79,6 +91,7 @@ class CheckedFrame:
     depths: Mapping[str, FloatArray]
     errors: Mapping[str, PointErrors]
     scale_mm: tuple[float, float, float]
+    distance_px: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -136,6 +149,14 @@ class Check:
         found, at_points, at_pixels = np.array([frame.scale_mm for frame in self.frames]).mean(axis=0)
         return float(at_pixels * found / at_points)
 
+    def distance_px(self) -> tuple[float, float]:
+        """How far from the nearest point held-out points and all pixels are, in the image; means over frames.
+
+        Where held-out points are nearer than pixels, pixels are worse; where they are farther, pixels are better.
+        """
+        at_points, at_pixels = np.array([frame.distance_px for frame in self.frames]).mean(axis=0).tolist()
+        return at_points, at_pixels
+
     def _all(self) -> tuple[FloatArray, dict[str, FloatArray]]:
         measured = np.concatenate([frame.measured for frame in self.frames])
         methods = self.frames[0].depths
@@ -148,6 +169,7 @@ def check(
     expect: Expect,
     *,
     share: float = SHARE,
+    by: HoldOut = "points",
     every: int = 1,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Check:
@@ -172,7 +194,7 @@ def check(
     methods, indices = list(methods), range(0, len(source), every)
     frames = []
     for index in indices:
-        frame = hold_out_points(source.frame(index), index, share=share)
+        frame = hold_out_points(source.frame(index), index, share=share, by=by)
         if frame is not None:
             frames.append(_checked(frame, index, methods, expect))
         on_frame()
@@ -194,6 +216,7 @@ def _checked(frame: Frame, index: int, methods: list[Method], expect: Expect) ->
     judged = points & believed if (points & believed).any() else points
     error = np.abs(first[judged] - frame.ground_truth[judged])
     depths = {name: depth[points] for name, depth in completed.items()}
+    distance = distance_transform_edt(frame.sparse_depth == 0)
     return CheckedFrame(
         frame.name,
         index,
@@ -202,4 +225,5 @@ def _checked(frame: Frame, index: int, methods: list[Method], expect: Expect) ->
         depths,
         {name: PointErrors.of(depth, measured) for name, depth in depths.items()},
         (1000 * float(error.mean()), 1000 * float(expected[judged].mean()), 1000 * float(expected.mean())),
+        (float(np.median(distance[points])), float(np.median(distance))),
     )

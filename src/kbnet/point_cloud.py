@@ -1,16 +1,20 @@
-"""Depth maps to coloured point clouds, and those to binary PLY files."""
+"""Depth maps to coloured point clouds, and clouds and meshes to binary PLY files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kbnet.atomic import atomic_path
 from kbnet.frame import FloatArray, ImageArray, check_depth, check_image, check_intrinsics
 
 _VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
+_TRIANGLE = np.dtype([("count", "u1"), ("corners", "<i4", (3,))])
 _PLY_TYPES = {"<f4": "float", "|u1": "uchar"}
+
+CAMERA_AXES, WORLD_AXES = "x right, y down, z forward", "axes of the world that the poses are in"
 
 
 def point_cloud(depth: FloatArray, intrinsics: FloatArray, image: ImageArray) -> tuple[FloatArray, ImageArray]:
@@ -39,13 +43,22 @@ def point_cloud(depth: FloatArray, intrinsics: FloatArray, image: ImageArray) ->
     return np.stack([x_over_z * z, y_over_z * z, z], axis=1), image[rows, columns]
 
 
-def write_ply(path: str | Path, points: FloatArray, colours: ImageArray) -> None:
-    """Write a coloured point cloud as binary little-endian PLY; the file appears whole or not at all.
+def write_ply(
+    path: str | Path,
+    points: FloatArray,
+    colours: ImageArray,
+    triangles: NDArray[np.int32] | None = None,
+    *,
+    axes: str = CAMERA_AXES,
+) -> None:
+    """Write a coloured cloud or mesh as binary little-endian PLY; the file appears whole or not at all.
 
     Args:
         path: the file to write; missing folders are made.
         points: (N, 3), metres.
         colours: RGB, (N, 3), uint8.
+        triangles: the three corners of each, (M, 3), counted from 0; None for a cloud.
+        axes: what the file says of its axes.
 
     Raises:
         ValueError: points and colours are not as above.
@@ -60,21 +73,28 @@ def write_ply(path: str | Path, points: FloatArray, colours: ImageArray) -> None
         vertices[axis] = points[:, index]
     for index, channel in enumerate(("red", "green", "blue")):
         vertices[channel] = colours[:, index]
+    faces = np.empty(0 if triangles is None else len(triangles), dtype=_TRIANGLE)
+    faces["count"] = 3
+    if triangles is not None:
+        faces["corners"] = triangles
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(_header(len(points)).encode("ascii"))
+        file.write(_header(len(points), None if triangles is None else len(faces), axes).encode("ascii"))
         file.write(vertices.tobytes())
+        file.write(faces.tobytes())
 
 
-def _header(count: int) -> str:
+def _header(points: int, triangles: int | None, axes: str) -> str:
     assert _VERTEX.fields is not None
     properties = [f"property {_PLY_TYPES[kind.str]} {name}" for name, (kind, *_) in _VERTEX.fields.items()]
+    faces = [f"element face {triangles}", "property list uchar int vertex_indices"]
     return "\n".join(
         [
             "ply",
             "format binary_little_endian 1.0",
-            "comment metres; x right, y down, z forward",
-            f"element vertex {count}",
+            f"comment metres; {axes}",
+            f"element vertex {points}",
             *properties,
+            *(faces if triangles is not None else []),
             "end_header\n",
         ]
     )

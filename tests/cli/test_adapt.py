@@ -11,6 +11,7 @@ import pytest
 
 import kbnet.training.adaptation as adaptation
 import kbnet.training.judgement as judgement
+from kbnet.checking import PointErrors
 from kbnet.cli.main import main
 from kbnet.data.depth_png import write_depth_png
 from kbnet.data.frame_list import write_frame_list
@@ -20,7 +21,7 @@ from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.network.pose_weights import save_pose_network
 from kbnet.network.weights import load_network, save_network
-from kbnet.training.judgement import Judgement, PointErrors
+from kbnet.training.judgement import Judgement
 
 WriteSequence = Callable[..., Path]
 FILTERS: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
@@ -49,7 +50,10 @@ def words(room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
 
 
 def judged(change: float) -> Callable[..., Judgement]:
-    errors = {("sparse_depth", method): PointErrors(100.0, 200.0, 5.0, 3.0) for method in ("linear", "before", "after")}
+    errors = {
+        ("sparse_depth", method): PointErrors(9, 100.0, 200.0, 3.0, 0.0, 5.0)
+        for method in ("linear", "before", "after")
+    }
     return lambda *arguments, **options: Judgement(errors, 8, change, 0.02, change / 2)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,11 @@ def test_check_needs_no_ground_truth_and_stands_beside_the_interpolations(
     by_method = {row[1]: float(row[3]) for row in rows[:3]}
     assert by_method["linear"] < by_method["nearest"] < by_method["kbnet"], "the stand-in knows the mean depth alone"
     assert "held out 20% of the points of 3 frames" in output
+    assert main(["check", str(write_sequence("again")), "--hold-out", "patches"]) == 0
+    assert "held out 20% of the area of 3 frames" in capsys.readouterr().out
     assert "linear interpolation is no worse: these weights do not help here" in output
     assert "over all pixels" in output
+    assert re.search(r"the nearest of these is \d pixels from a held-out point, \d from any pixel \(medians\)", output)
 
 
 def test_check_does_not_look_at_ground_truth(

@@ -16,6 +16,7 @@ from kbnet.cli.main import main
 from kbnet.data.depth_png import read_depth_png, write_depth_png
 from kbnet.data.frame_list import FrameFiles, write_frame_list
 from kbnet.network.config import KBNetConfig
+from kbnet.report.turntable import Turn
 
 
 def _files(folder: Path) -> set[str]:
@@ -68,6 +69,33 @@ def test_complete_writes_how_far_off_depth_may_be(
     expected, depth = (read_depth_png(out / kind / "0001.png") for kind in ("confidence", "depth"))
     assert (expected > 0).all()
     assert (expected <= depth).all()
+
+
+def test_complete_writes_the_swaying_cloud_of_the_frame_in_the_middle(
+    write_sequence: Callable[..., Path],
+    stand_in: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kbnet.report.turntable.SWAY", Turn(pictures=4, width=64))
+    film = tmp_path / "film.gif"
+    arguments = ["complete", str(write_sequence()), "--output", str(tmp_path / "out"), "--turntable", str(film)]
+    for _ in range(2):  # the second time all frames are done
+        assert main(arguments) == 0
+        assert f"wrote {film}, of frame 0001" in capsys.readouterr().out
+        with Image.open(film) as pictures:
+            assert pictures.n_frames == 4
+        film.unlink()
+
+
+def test_complete_refuses_a_film_of_another_kind_before_it_begins(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["complete", str(write_sequence()), "--output", str(out), "--turntable", "a.avi"]) == 2
+    assert "expected a film to end in .gif or .mp4, got a.avi" in one_line_error()
+    assert not out.exists()
 
 
 def test_complete_takes_one_frame_from_files(

@@ -10,6 +10,7 @@ import pytest
 
 from kbnet.cli.main import main
 from kbnet.data.depth_png import read_depth_png
+from kbnet.network.config import KBNetConfig
 
 pytest.importorskip("skimage")
 pytest.importorskip("matplotlib")
@@ -18,6 +19,7 @@ pytest.importorskip("matplotlib")
 def test_demo_prints_errors_beside_interpolation_and_writes_files(
     tmp_path: Path, stand_in: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    stand_in.config = KBNetConfig()
     assert main(["demo", "--output", str(tmp_path / "out"), "--weights", "mine", "--points", "400"]) == 0
     out = capsys.readouterr().out
     assert stand_in.loads == [{"source": "mine", "device": "auto"}]
@@ -25,7 +27,7 @@ def test_demo_prints_errors_beside_interpolation_and_writes_files(
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
     assert float(rows["linear"][0]) < float(rows["nearest"][0]) < float(rows["kbnet"][0])
     assert {len(rows[name]) for name in ("kbnet", "nearest", "linear")} == {5}
-    names = {"motorcycle_depth.png", "motorcycle.ply", "motorcycle.png"}
+    names = {"motorcycle_depth.png", "motorcycle.ply", "motorcycle.png", "motorcycle.html"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert all(str(tmp_path / "out" / name) in out.replace("\n", "") for name in names)
     assert len(np.unique(read_depth_png(tmp_path / "out" / "motorcycle_depth.png"))) == 1

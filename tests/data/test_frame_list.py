@@ -133,6 +133,16 @@ def test_list_does_without_ground_truth_neighbours_and_poses(frame_at: FrameAt, 
         listed.triplet(0, 1)
 
 
+def test_list_gives_the_pose_of_a_frame_that_has_one(room: Path, frame_at: FrameAt, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    write_frame_list(path, [frame_at(0), frame_at(1)])
+    source = open_frames(path)
+    assert [source.has_pose(index) for index in (0, 1)] == [False, True]
+    np.testing.assert_array_equal(source.pose(1), Sequence(room).pose(1))
+    with pytest.raises(FileNotFoundError, match=r"expected a pose of frame '0' in .*list\.csv, got none"):
+        source.pose(0)
+
+
 def test_one_missing_pose_leaves_the_motion_of_a_list_unknown(frame_at: FrameAt, tmp_path: Path) -> None:
     write_frame_list(tmp_path / "a.csv", [frame_at(1), replace(frame_at(2), next_pose="")])
     listed = FrameList(tmp_path / "a.csv")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import minimum_filter
 
-from kbnet.data.held_out_points import hold_out_points
+from kbnet.data.held_out_points import draw_pixels, hold_out_points
 from kbnet.frame import FloatArray, Frame
 
 K = np.array([[50, 0, 30], [0, 50, 20], [0, 0, 1]], np.float32)
@@ -56,3 +57,20 @@ def test_hold_out_points_gives_nothing_where_a_part_would_be_empty(points: int) 
 def test_hold_out_points_refuses_a_share_that_leaves_a_part_empty(share: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         hold_out_points(_frame(_points()), 0, share=share)
+
+
+def test_hold_out_points_by_patches_leaves_no_neighbour_of_most_points() -> None:
+    """Every pixel is measured: of a patch's points, those inside have all eight neighbours held out with them."""
+    frame = hold_out_points(_frame(np.ones((60, 90), np.float32)), 2, by="patches")
+    assert frame is not None
+    assert frame.ground_truth is not None
+    unseen = frame.ground_truth > 0
+    assert 0.1 < unseen.mean() < 0.3
+    around = minimum_filter(unseen, 3)
+    assert around.sum() > 0.5 * unseen.sum()
+
+
+def test_draw_pixels_is_the_same_for_every_kind_of_sparse_depth() -> None:
+    one, same, other = (draw_pixels((40, 60), index, by="patches") for index in (3, 3, 4))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()

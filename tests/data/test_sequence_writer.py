@@ -109,3 +109,16 @@ def test_a_changing_k_is_refused(tmp_path: Path) -> None:
         writer.add(make_frame("a"))
         with pytest.raises(ValueError, match=r"one K for the whole sequence, but .* 100.00, .* in frame 'b' and 50.00"):
             writer.add(zoomed)
+
+
+@pytest.mark.parametrize("name", ["room", "room/image", "room/scans/0.bin"])
+def test_what_a_sequence_is_made_of_is_not_overwritten(name: str, tmp_path: Path) -> None:
+    write(tmp_path / "room")
+    with (
+        pytest.raises(ValueError, match=r"lies in .*room, which --overwrite would remove"),
+        new_sequence(tmp_path / "room", K, overwrite=True, inputs=[tmp_path / name]),
+    ):
+        pytest.fail("a sequence was begun")
+    assert len(Sequence(tmp_path / "room")) == 1
+    with new_sequence(tmp_path / "room", K, overwrite=True, inputs=[tmp_path / "room2" / "image"]) as sequence:
+        sequence.add(make_frame())

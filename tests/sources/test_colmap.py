@@ -91,7 +91,7 @@ def test_the_model_is_found_in_the_workspace_or_named(write_workspace: WriteWork
     workspace = write_workspace()
     for path in (workspace, workspace / "sparse" / "0"):
         assert ColmapModel(path).images == workspace / "images"
-    flat = write_workspace("flat", folder="sparse")
+    flat = write_workspace("flat", folder="sparse", images=3)
     assert ColmapModel(flat).folder == flat / "sparse"
     with pytest.raises(FileNotFoundError, match="expected a COLMAP model"):
         ColmapModel(tmp_path)
@@ -99,7 +99,8 @@ def test_the_model_is_found_in_the_workspace_or_named(write_workspace: WriteWork
         ColmapModel(workspace, images=tmp_path / "none")
     (workspace / "sparse" / "0").rename(workspace / "sparse" / "1")
     flat.joinpath("sparse").rename(workspace / "sparse" / "0")
-    with pytest.raises(ValueError, match=r"holds 2 models that COLMAP could not join \(0, 1\)"):
+    models = r"holds 2 models that COLMAP could not join \(0: 3 images, 1: 4 images\); .* such as .*sparse/1$"
+    with pytest.raises(ValueError, match=models):
         ColmapModel(workspace)
 
 

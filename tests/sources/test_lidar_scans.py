@@ -11,7 +11,8 @@ from PIL import Image
 from kbnet.data.rectification import Camera
 from kbnet.data.sequence import Sequence
 from kbnet.sources.lidar_calibration import LidarCalibration
-from kbnet.sources.lidar_scans import FORWARD_LEFT_UP, LidarCounts, open_lidar, write_lidar_sequence
+from kbnet.sources.lidar_scans import LidarCounts, open_lidar, write_lidar_sequence
+from kbnet.sources.misplaced_points import FORWARD_LEFT_UP
 
 K = np.array([[60, 0, 39.5], [0, 60, 29.5], [0, 0, 1]], np.float32)
 SIZE = (60, 80)
@@ -101,6 +102,17 @@ def test_one_cloud_of_the_place_is_seen_from_each_pose(tmp_path: Path) -> None:
         open_lidar(images, tmp_path / "place.bin", calibration)
 
 
+def test_a_camera_may_come_from_outside_into_the_place(tmp_path: Path) -> None:
+    images, _ = write_recording(tmp_path, frames=8)
+    write_scan(tmp_path / "place.bin", wall_and_post(), np.eye(4))
+    poses = [np.eye(4) for _ in range(8)]
+    for pose in poses[:6]:
+        pose[2, 3] = 100.0  # beyond the wall
+    calibration = LidarCalibration(K)
+    counts = convert(tmp_path / "room", images, tmp_path / "place.bin", calibration, poses=poses)
+    assert (counts.frames, counts.empty) == (2, 6)
+
+
 def test_the_lens_is_taken_out_of_the_image_and_points_are_where_the_pinhole_sees_them(tmp_path: Path) -> None:
     images, scans = write_recording(tmp_path, frames=1)
     calibration = LidarCalibration(K, T_CAMERA_LIDAR, model="radial-tangential", coefficients=(-0.1, 0.01, 0, 0))
@@ -129,7 +141,9 @@ def test_a_lidar_that_looks_elsewhere_says_where_and_what_would_help(tmp_path: P
         (np.eye(4), "right in the camera, y down, z forward", turned),
         (np.linalg.inv(T_CAMERA_LIDAR), "up in the camera, y backward, z right", "their inverse would put 500"),
     ):
-        expected = rf"the lidar looks elsewhere: of 500 points in .*\.bin .* lidar's x axis looks {looks}; .*{hint}"
+        expected = (
+            rf"the lidar looks elsewhere: of 500 points in .*\.bin .* {hint}.*; .* lidar's x axis looks {looks}; "
+        )
         with pytest.raises(ValueError, match=expected) as caught:
             convert(tmp_path / "room", images, scans, LidarCalibration(K, T))
         assert "\n" not in str(caught.value)
@@ -164,3 +178,19 @@ def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((40, 64, 3), np.uint8)).save(images / "000002.png")
     with pytest.raises(ValueError, match=r"64x40 .* 80x60"):
         convert(tmp_path / "room", images, scans)
+
+
+def test_names_that_are_numbers_sort_by_value_so_that_poses_meet_their_images(tmp_path: Path) -> None:
+    images, scans = write_recording(tmp_path, frames=11)
+    for folder in (images, scans):
+        for file in folder.iterdir():
+            file.rename(file.with_stem(str(int(file.stem))))
+    poses = [np.eye(4) for _ in range(11)]
+    for index, pose in enumerate(poses):
+        pose[2, 3] = index
+    convert(tmp_path / "room", images, scans, poses=poses)
+    sequence = Sequence(tmp_path / "room")
+    assert sequence.names == tuple(f"{index:02}" for index in range(11))
+    for index in (2, 10):
+        assert sequence.pose(index)[2, 3] == index
+        np.testing.assert_array_equal(sequence.image(index), np.asarray(Image.open(images / f"{index}.png")))

@@ -156,3 +156,8 @@ def test_a_missing_laspy_names_the_extra(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(ModuleNotFoundError) as caught:
         read_points(tmp_path / "survey.las")
     assert one_line(caught.value) == "laspy is needed: pip install 'kbnet[lidar]'"
+
+
+def test_what_nothing_came_back_from_is_left_out(tmp_path: Path) -> None:
+    write_bin(tmp_path / "scan.bin", np.vstack([POINTS, np.zeros((5, 3)), [[np.nan, 1, 1]]]).astype(np.float32))
+    np.testing.assert_array_equal(read_points(tmp_path / "scan.bin"), POINTS)

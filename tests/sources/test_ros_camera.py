@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kbnet.sources.ros_camera import camera_from_infos
+from kbnet.sources.ros_camera import camera_from_infos, remember_info
 
 K = np.array([50.0, 0, 32, 0, 50, 24, 0, 0, 1])
 P = np.array([40.0, 0, 31, 0, 0, 40, 23, 0, 0, 0, 1, 0])
@@ -35,6 +35,14 @@ def test_calibration_of_rectified_images_is_p() -> None:
     assert camera.is_pinhole
 
 
+def test_the_right_camera_of_a_stereo_pair_is_refused() -> None:
+    """Its points would be off by the baseline: 12 cm to the left."""
+    right = np.where(np.arange(12) == 3, -40 * 0.12, P)
+    with pytest.raises(ValueError, match=r"an offset of -0\.120 m, as of the right camera"):
+        camera_from_infos([info(p=right)], "/info", "/right/image_rect")
+    assert not camera_from_infos([info(p=right)], "/info", "/right/image_raw").is_pinhole
+
+
 def test_calibration_of_ros_1_has_capitals() -> None:
     message = info()
     message.K, message.D, message.P = message.k, message.d, message.p
@@ -49,9 +57,16 @@ def test_calibration_of_ros_1_has_capitals() -> None:
         ([info(k=np.zeros(9))], r"no calibration \(K is 0\)"),
         ([info(binning_x=2)], "got binning"),
         ([info(model="thin_prism")], "got 'thin_prism'"),
-        ([info(), info(k=K * 1.5)], r"changes from 50\.0 .* at its message 2"),
+        ([info(), info(k=K * 1.5)], r"changes from 50\.0 .* at 0\.000 s"),
     ],
 )
 def test_calibrations_that_are_none_are_refused(messages: list[Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         camera_from_infos(messages, "/info", "/image_raw")
+
+
+def test_of_thousands_of_calibrations_only_those_that_say_something_new_are_kept() -> None:
+    kept: list[Any] = []
+    for message in [info(), info(), info(k=K * 1.5), info(k=K * 1.5), info(width=32), info(d=BROWN * 2)]:
+        remember_info(kept, message)
+    assert len(kept) == 4

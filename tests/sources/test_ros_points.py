@@ -1,4 +1,4 @@
-"""Point clouds of messages, and where they lie."""
+"""Point clouds of messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kbnet.sources.ros_points import decode_points, where_they_lie
+from kbnet.sources.ros_points import decode_points
 
 FIELD = SimpleNamespace
 
@@ -49,10 +49,3 @@ def test_clouds_without_coordinates_or_cut_off_are_refused() -> None:
     cut.data = cut.data[:-1]
     with pytest.raises(ValueError, match="record it again"):
         decode_points(cut)
-
-
-def test_where_they_lie_names_the_two_largest_sides() -> None:
-    assert where_they_lie(np.array([[0, 0, 1.0]] * 3 + [[0, -5, 1]])) == (
-        "75 % of the points lie ahead of it, 25 % above it"
-    )
-    assert where_they_lie(np.zeros((0, 3))) == "there are no points"

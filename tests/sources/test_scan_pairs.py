@@ -33,6 +33,12 @@ def test_times_pair_the_nearest_in_any_unit() -> None:
     assert len(paired(images, scans, largest_difference_s=0.1)) == 3
 
 
+def test_one_time_that_is_the_same_by_chance_does_not_part_the_others() -> None:
+    images = paths(".png", "1305031236.1", "1305031236.2", "1305031236.3")
+    scans = paths(".pcd", "1305031236.11", "1305031236.2", "1305031236.31")
+    assert [scan for _, scan in paired(images, scans)] == ["1305031236.11", "1305031236.2", "1305031236.31"]
+
+
 def test_numbers_of_other_width_pair() -> None:
     assert paired(paths(".png", "000003", "000004"), paths(".bin", "0000000004")) == [("000004", "0000000004")]
 

@@ -41,3 +41,52 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "poses.txt").write_text("1 0 0 0 0 0 0 0\n")
     with pytest.raises(ValueError, match=r"poses.txt: "):
         read_tum_trajectory(tmp_path / "poses.txt")
+
+
+POSE = Rotation.from_rotvec([0.1, -0.2, 0.3])
+X, Y, Z, W = POSE.as_quat()
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("# timestamp(s) tx ty tz qx qy qz qw Pr11 Pr12 Pr13", f"5.5 1 2 3 {X} {Y} {Z} {W} 0.1 0.2 0.3"),
+        ("# timestamp(s) q p v bg ba cam_imu_dt num_cam", f"5.5 {X} {Y} {Z} {W} 1 2 3 7 7 7 8 8 8 9 9 9 0 1"),
+        (
+            "#timestamp [ns], p_RS_R_x [m], p_RS_R_y [m], p_RS_R_z [m], q_RS_w [], q_RS_x [], q_RS_y [], q_RS_z [], "
+            "v_RS_R_x [m s^-1]",
+            f"5.5,1,2,3,{W},{X},{Y},{Z},7",
+        ),
+        ("# time px py pz qw qx qy qz", f"5.5 1 2 3 {W} {X} {Y} {Z}"),
+        ("# ground truth trajectory\n# timestamp tx ty tz qx qy qz qw", f"5.5 1 2 3 {X} {Y} {Z} {W}"),
+    ],
+)
+def test_columns_are_where_a_comment_says(header: str, line: str, tmp_path: Path) -> None:
+    (tmp_path / "poses.txt").write_text(f"{header}\n{line}\n{line.replace('5.5', '6.5')}\n")
+    trajectory = read_tum_trajectory(tmp_path / "poses.txt")
+    assert trajectory.times.tolist() == [5.5, 6.5]
+    pose = trajectory.at(5.5)
+    assert pose is not None
+    np.testing.assert_allclose(pose[:3, 3], [1, 2, 3])
+    np.testing.assert_allclose(pose[:3, :3], POSE.as_matrix(), atol=1e-9)
+
+
+def test_nanoseconds_become_seconds(tmp_path: Path) -> None:
+    (tmp_path / "poses.txt").write_text("1403636579763555584 0 0 0 0 0 0 1\n")
+    assert read_tum_trajectory(tmp_path / "poses.txt").times[0] == pytest.approx(1403636579.763555584, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 0 0 0 0 0 0 1 0.5 0.5 0.5\n",
+        "# timestamp(s) tx ty tz qx qy qz qw Pr11\n1 0 0 0 0 0 0 1 0.5\n2 0 0 0 0 0 0 1\n",
+        "# timestamp(s) tx ty tz qx qy qz qw Pr11\n1 0 0 0 0 0\n",
+    ],
+)
+def test_further_columns_without_a_name_and_lines_of_other_length_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "poses.txt").write_text(text)
+    with pytest.raises(
+        ValueError, match=r"expected lines of 8 numbers .* name further columns in a first line '# time"
+    ):
+        read_tum_trajectory(tmp_path / "poses.txt")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 
 from kbnet.sources.transform_tree import ALWAYS, TransformTree
@@ -60,3 +62,35 @@ def test_a_loop_of_frames_ends() -> None:
     add(tree, "a", "b", 1)
     add(tree, "b", "a", 1)
     assert list(tree.ancestors("a", 0.0)) == ["a", "b"]
+
+
+def test_what_is_said_again_and_again_holds_between_and_beyond() -> None:
+    """Static transforms that a publisher of old repeats each second on /tf."""
+    tree = robot()
+    for time in (0.0, 1.0):
+        add(tree, "lidar", "imu", 2, time)
+    np.testing.assert_allclose(tree.between("camera", 0.3, "imu", 0.3), shift(4))
+    np.testing.assert_allclose(tree.between("camera", 5.0, "imu", 5.0), shift(4))
+
+
+def test_another_tree_adds_to_the_same_parent_and_replaces_another() -> None:
+    tree, other = robot(), TransformTree()
+    add(other, "odom", "base", 8, 0.8)
+    np.testing.assert_allclose(tree.ancestors("base", 0.6)["odom"], shift(6))
+    assert "odom" not in tree.ancestors("base", 0.7)
+    tree.update(other)
+    np.testing.assert_allclose(tree.ancestors("base", 0.7)["odom"], shift(7))
+    other = TransformTree()
+    add(other, "map", "base", 1, 0.7)
+    tree.update(other)
+    assert list(tree.ancestors("base", 0.7)) == ["base", "map"]
+
+
+def test_hours_of_transforms_fit_in_memory() -> None:
+    tree = TransformTree()
+    tracemalloc.start()
+    for index in range(10_000):
+        tree.add("odom", "base", np.zeros(3), np.array([0, 0, 0, 1.0]), index / 100)
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used < 100 * 10_000

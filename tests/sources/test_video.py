@@ -90,6 +90,14 @@ def test_no_overlap_names_both_spans(prepare: Prepare) -> None:
         prepare("frame,u,v,depth\n9,1,1,1\n")
 
 
+def test_poses_too_far_apart_are_told_from_another_clock(prepare: Prepare) -> None:
+    motion = Motion(Trajectory(np.array([-0.1, 0.5]), np.zeros((2, 3)), np.tile([0.0, 0, 0, 1], (2, 1))))
+    with pytest.raises(
+        ValueError, match=r"those from -0\.100 to 0\.500 s are up to 0\.60 s apart, and beyond 0\.25 s none"
+    ):
+        prepare("frame,u,v,depth\n0,1,1,1\n", motion=motion)
+
+
 def test_points_outside_the_image_say_where_they_are(prepare: Prepare) -> None:
     with pytest.raises(ValueError, match=r"of 64x48 pixels .*: u is 640 to 640, v 480 .* at another resolution\?"):
         prepare("frame,u,v,depth\n0,640,480,2\n")
@@ -100,6 +108,13 @@ def test_points_outside_the_image_say_where_they_are(prepare: Prepare) -> None:
 def test_millimetres_are_recognised(prepare: Prepare) -> None:
     with pytest.raises(ValueError, match=r"median of 1500 m, .* write metres into the table"):
         prepare("frame,u,v,depth\n0,1,1,1500\n")
+
+
+def test_far_points_are_no_millimetres(prepare: Prepare, tmp_path: Path) -> None:
+    """A frame that shows nothing but hills, among those of a street."""
+    rows = "".join(f"{frame},{u},9,{depth}\n" for frame, depth in ((0, 180), (1, 8), (2, 12)) for u in (1, 2, 3))
+    assert prepare(f"frame,u,v,depth\n{rows}").written == 3
+    assert Sequence(tmp_path / "sequence").sparse_depth(0)[9, 1] == 180
 
 
 def test_k_of_another_resolution_is_warned_of(prepare: Prepare) -> None:

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 import kbnet.training.adaptation as adaptation
+from kbnet.checking import PointErrors
 from kbnet.data.depth_png import read_depth_png, write_depth_png
 from kbnet.data.frame_list import FrameList
 from kbnet.network.config import KBNetConfig
@@ -25,7 +26,7 @@ from kbnet.network.weights import load_network, save_network
 from kbnet.training.adaptation import Adaptation, keep, plan, run_training
 from kbnet.training.batch import TripletBatch
 from kbnet.training.interruption import Interrupted
-from kbnet.training.judgement import Judgement, PointErrors
+from kbnet.training.judgement import Judgement
 from kbnet.training.monitor import Report
 from kbnet.training.step import StepResult, TrainingStep
 
@@ -188,8 +189,8 @@ def test_kept_weights_say_what_they_are_adapted_from_and_on(asked: Asked) -> Non
     planned = plan(adapting)
     adapted = run_training(adapting, planned)
     errors = {
-        ("sparse_depth", "before"): PointErrors(50.0, 60, 2, 1),
-        ("sparse_depth", "after"): PointErrors(40.0, 50, 2, 1),
+        ("sparse_depth", "before"): PointErrors(9, 50.0, 60.0, 1.0, 0.0, 2.0),
+        ("sparse_depth", "after"): PointErrors(9, 40.0, 50.0, 1.0, 0.0, 2.0),
     }
     keep(adapting, planned, Judgement(errors, 8, -0.2, 0.01, -0.2))
     notes = read_metadata(adapting.output)

@@ -14,6 +14,8 @@ Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
 
+OptionalMetres = Annotated[float | None, tyro.conf.arg(metavar="METRES", help_behavior_hint="")]
+
 Weights = Annotated[str, tyro.conf.arg(metavar="NAME|FILE")]
 """What `kbnet.load` takes."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from kbnet.cli.arguments import (
     Device,
@@ -56,6 +56,9 @@ class Command:
     """Architecture of a published .pth."""
     share: float = 0.2
     """Share of every frame's points that is held out."""
+    hold_out: Literal["points", "patches"] = "points"
+    """Points one by one, each with its neighbours left, or all those of patches of a sixth of the shorter side, which
+    are farther from the others than most pixels: the error is mostly between the two."""
     every: int = 1
     """Check every Nth frame."""
     worst: int = 5
@@ -97,6 +100,7 @@ class Command:
                 methods,
                 partial(_expected_error, completer),
                 share=self.share,
+                by=self.hold_out,
                 every=self.every,
                 on_frame=lambda: progress.advance(task),
             )
@@ -111,8 +115,12 @@ class Command:
         overall = found.overall()
         notes = [
             f"kbnet: weights {self.weights}",
-            f"held out {self.share:.0%} of the points of {len(found.frames)} frames, "
+            f"held out {self.share:.0%} of the {'points' if self.hold_out == 'points' else 'area'} of "
+            f"{len(found.frames)} frames, "
             f"{sum(frame.seen for frame in found.frames) / len(found.frames):.0f} a frame were left to complete from",
+            "the nearest of these is {:.0f} pixels from a held-out point, {:.0f} from any pixel (medians)".format(
+                *found.distance_px()
+            ),
             _verdict(overall),
             f"over all pixels, also those far from any point, the MAE is roughly {found.all_pixels_mm():.0f} mm",
         ]
@@ -140,6 +148,7 @@ class Command:
             "sparse_depth": self.sparse_depth or "sparse_depth",
             "weights": {"file": self.weights, "sha256": file_sha256(*weights_files(self.weights))},
             "share": self.share,
+            "hold_out": self.hold_out,
             "every": self.every,
         }
         content = {
@@ -148,6 +157,7 @@ class Command:
             "unchecked": found.unchecked,
             "overall": _plain(found.overall()),
             "all_pixels_mae_mm": found.all_pixels_mm(),
+            "distance_px": dict(zip(("held_out_points", "all_pixels"), found.distance_px(), strict=True)),
             "by_distance": [
                 {"from_m": band.low, "to_m": None if math.isinf(band.high) else band.high, **_plain(band.errors)}
                 for band in found.bands()
@@ -162,7 +172,7 @@ class Command:
         from kbnet.report.picture import write_picture
 
         for checked in worst:
-            frame = hold_out_points(source.frame(checked.index), checked.index, share=self.share)
+            frame = hold_out_points(source.frame(checked.index), checked.index, share=self.share, by=self.hold_out)
             assert frame is not None
             depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
             write_picture(folder / f"{checked.name}.png", frame, depth)

@@ -22,6 +22,7 @@ from kbnet.cli.arguments import (
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
+    from kbnet.completion import DepthCompleter
     from kbnet.frame import FloatArray, Frame
 
     Frames = dict[str, Callable[[], Frame]]
@@ -63,6 +64,8 @@ class Command:
     """Write OUT/cloud/<name>.ply too: a coloured point cloud in the camera's axes, metres."""
     picture: Switch = False
     """Write OUT/picture/<name>.png too: image, sparse points, depth, and the error if there is ground truth."""
+    turntable: OptionalFile = None
+    """Write this .gif or .mp4 too: the point cloud of the frame in the middle of the sequence, swaying."""
     confidence: Switch = False
     """Write OUT/confidence/<name>.png too: how far off depth is expected to be, 16 bits, metres x 256."""
     zip: Switch = False
@@ -78,6 +81,10 @@ class Command:
 
     def run(self) -> None:
         """Complete what is not done yet."""
+        from kbnet.report.film import check_film_name
+
+        if self.turntable is not None:
+            check_film_name(self.turntable)
         source, frames = self._source()
         if self.zip:
             _check_names_for_zip(frames)
@@ -96,6 +103,8 @@ class Command:
         print(counted + (f"; skipped {skipped} that were done (--overwrite does them again)" if skipped else ""))
         if self.zip:
             self._write_zip(source, frames)
+        if self.turntable is not None:
+            self._write_turntable(self.turntable, list(frames.values()))
 
     def misfit(self) -> str:
         """In what depth in the folder of results is not what this command makes; empty: it is, or there is none."""
@@ -112,14 +121,11 @@ class Command:
         return bool(set((self.output / "depth").rglob("*.png")) - {self._files(name)["depth"] for name in frames})
 
     def _complete(self, pending: Frames, origin: dict[str, str | None]) -> None:
-        import kbnet
         from kbnet.cli.progress import frame_progress
         from kbnet.confidence import complete_with_confidence
         from kbnet.depth_origin import record_origin, recorded_origin
 
-        completer = kbnet.load(
-            self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
-        )
+        completer = self._load()
         if origin != recorded_origin(self.output):
             for name in pending:
                 self._files(name)["depth"].unlink(missing_ok=True)
@@ -139,6 +145,13 @@ class Command:
         if empty:
             what = f"sparse_depth holds no measured point in {len(empty)} of {len(pending)} frames, first {empty[0]}"
             warnings.warn(f"{what}; their completed depth has no metric scale to go by", stacklevel=2)
+
+    def _load(self) -> DepthCompleter:
+        import kbnet
+
+        return kbnet.load(
+            self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
+        )
 
     def _source(self) -> tuple[str, Frames]:
         """What the source is called, and how to read each of its frames, by name."""
@@ -208,6 +221,14 @@ class Command:
             # Never 0, which means unmeasured in a depth map.
             write_depth_png(files["confidence"], np.maximum(expected_error, np.float32(1 / UNITS_PER_METRE)))
         write_depth_png(files["depth"], depth)
+
+    def _write_turntable(self, path: Path, frames: list[Callable[[], Frame]]) -> None:
+        """Of depth made anew: that of a depth map is rounded to 4 mm, which shows on what is near."""
+        from kbnet.report.turntable import write_turntable
+
+        frame = frames[len(frames) // 2]()
+        write_turntable(path, frame, self._load()(frame.image, frame.sparse_depth, frame.intrinsics))
+        print(f"wrote {path}, of frame {frame.name}")
 
     def _write_zip(self, source: str, names: Iterable[str]) -> None:
         from zipfile import ZipFile

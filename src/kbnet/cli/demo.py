@@ -26,7 +26,7 @@ class Command:
     """
 
     output: Folder = Path("demo")
-    """Folder for the depth map, the point cloud and the picture."""
+    """Folder for the depth map, the point cloud, the picture and the page."""
     weights: Weights = "indoor"
     """Bundled or local weights by name (kbnet weights list), or a .safetensors file."""
     points: int = 1500
@@ -39,9 +39,12 @@ class Command:
         import kbnet
         from kbnet.data.motorcycle import load_motorcycle
         from kbnet.evaluation import EVALUATION_LIMITS, baseline_methods, network_method
+        from kbnet.report.page import write_page
+        from kbnet.report.survey import Judging, look_at
 
         frame = load_motorcycle(self.points)
-        methods = [network_method(kbnet.load(self.weights, device=self.device)), *baseline_methods()]
+        completer = kbnet.load(self.weights, device=self.device)
+        methods = [network_method(completer), *baseline_methods()]
         limits = EVALUATION_LIMITS["void"]
         completed = {method.name: complete(method, frame, limits) for method in methods}
 
@@ -51,6 +54,11 @@ class Command:
         print(f"over ground truth between {limits[0]:g} and {limits[1]:g} m")
         for what, path in write_results(self.output, frame, completed[methods[0].name][0]).items():
             print(f"{what:<14}{path}")
+        page = self.output / f"{frame.name}.html"
+        judging = Judging(limits)
+        shown = look_at(frame, 0, completer, judging)
+        write_page(page, [shown], judging, title=f"{frame.name}: completed depth", about=[f"weights: {self.weights}"])
+        print(f"{'page':<14}{page} (open it in a browser)")
 
 
 def complete(method: Method, frame: Frame, limits: tuple[float, float]) -> tuple[FloatArray, DepthErrors, float]:

@@ -57,6 +57,7 @@ EXTRAS = {
     "onnx": "export",
     "onnxruntime": "export",
     "onnxscript": "export",
+    "open3d": "fuse",
     "openvino": "export",
     "pooch": "datasets",
     "pycolmap": "colmap",
@@ -65,6 +66,7 @@ EXTRAS = {
     "rosbags": "ros",
     "skimage": "demo",
     "sklearn": "datasets",
+    "viser": "view",
 }
 """Which extra of kbnet brings an optional package."""
 

@@ -1,4 +1,4 @@
-"""What the commands that prepare data sets show on the terminal: bytes on their way, and the frames of each split."""
+"""What the commands that prepare data show on the terminal: bytes on their way, frames, points."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ FromPaths = Annotated[tuple[Path, ...], tyro.conf.arg(name="from", metavar="PATH
 
 PIPED_WIDTH = 200
 """Columns the table may take where stdout is no terminal, so that no path is cut off in a file."""
+
+LOOKED_AT = 20
+"""Frames of a new sequence that are looked at, evenly spread."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,20 @@ def print_splits(rows: list[SplitCount]) -> None:
         table.add_row(row.split, f"{row.frames:,}", published, escape(str(row.path)), *([row.note] if row.note else []))
     console = Console()
     (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table)
+
+
+def print_points(folder: Path) -> None:
+    """Say how many points the frames of a new sequence have and how far away they are, which shows a wrong unit."""
+    import numpy as np
+
+    from kbnet.data.sequence import Sequence
+
+    sequence = Sequence(folder)
+    indices = sorted({round(index) for index in np.linspace(0, len(sequence) - 1, LOOKED_AT)})
+    depths = [depth[depth > 0] for depth in map(sequence.sparse_depth, indices)]
+    low, middle, high = np.percentile(np.concatenate(depths), [5, 50, 95])
+    points = np.median([depth.size for depth in depths])
+    print(f"{points:,.0f} points a frame, {middle:.2f} m away ({low:.2f} to {high:.2f} m)")
 
 
 @contextmanager

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kbnet.data.augment import crop
 from kbnet.data.depth_png import read_depth_png
 from kbnet.data.frame_files import COLUMNS, PATHS, FrameFiles, read_frame_list, window_numbers, write_frame_list
 from kbnet.data.image_file import read_image, read_intrinsics
 from kbnet.data.present_files import PresentFiles
-from kbnet.data.sequence import relative_poses
+from kbnet.data.sequence import read_pose, relative_poses
 from kbnet.frame import Frame, ImageArray, Triplet
 
 __all__ = ["FrameFiles", "FrameList", "write_frame_list"]
@@ -106,6 +107,22 @@ class FrameList:
         image = self._images(files)[1]
         # With itself for neighbours, so that there is one way to cut a window out.
         return crop(Triplet(self._frame(files, image), image, image), *self._window(files, image)).frame
+
+    def has_pose(self, index: int) -> bool:
+        """Whether the list names a file of where the camera was."""
+        return bool(self.files(index).pose)
+
+    def pose(self, index: int) -> NDArray[np.float64]:
+        """Read where the camera was: ``T_world_camera``, (4, 4), metres, as :func:`kbnet.data.sequence.read_pose`.
+
+        Raises:
+            FileNotFoundError: the list names no such file.
+            ValueError: the file is not a rigid 3x4 or 4x4 transform.
+        """
+        files = self.files(index)
+        if not files.pose:
+            raise FileNotFoundError(f"expected a pose of frame '{files.name}' in {self.folder}, got none; add it")
+        return read_pose(self._path(files.pose))
 
     def triplet(self, index: int, gap: int) -> Triplet:
         """Read a frame with the neighbours that the list names, whatever ``gap`` is.

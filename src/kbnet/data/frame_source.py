@@ -6,6 +6,9 @@ from collections.abc import Sequence as Indices
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kbnet.data.frame_list import FrameList
 from kbnet.data.sequence import Sequence
 from kbnet.frame import Frame, ImageArray, Triplet
@@ -38,6 +41,14 @@ class FrameSource(Protocol):
 
     def frame(self, index: int) -> Frame:
         """Read one frame, with its ground truth if there is a file of it."""
+        ...
+
+    def has_pose(self, index: int) -> bool:
+        """Whether it is known where the camera was at one frame."""
+        ...
+
+    def pose(self, index: int) -> NDArray[np.float64]:
+        """Where the camera was: ``T_world_camera``, (4, 4), metres."""
         ...
 
     def triplet(self, index: int, gap: int) -> Triplet:

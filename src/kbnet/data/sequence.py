@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.data.camera_centre import warn_of_far_centre
 from kbnet.data.depth_png import read_depth_png
 from kbnet.data.frame_files import FrameFiles
 from kbnet.data.image_file import read_image, read_intrinsics, read_numbers
@@ -77,19 +78,21 @@ class Sequence:
         return read_depth_png(self._sparse_depth / f"{self.names[index]}.png")
 
     def frame(self, index: int) -> Frame:
-        """Read one frame, with its ground truth if there is a file of it.
+        """Read one frame, with its ground truth if there is a file of it; a K that is not of its size is warned of.
 
         Raises:
             FileNotFoundError, ValueError: a file is missing, unreadable, or does not fit the others.
         """
         ground_truth = self.folder / "ground_truth" / f"{self.names[index]}.png"
-        return Frame(
+        frame = Frame(
             image=self.image(index),
             sparse_depth=self.sparse_depth(index),
             intrinsics=self.intrinsics,
             ground_truth=read_depth_png(ground_truth) if ground_truth.is_file() else None,
             name=self.names[index],
         )
+        warn_of_far_centre(frame.intrinsics, frame.size, of=str(self.folder / "K.txt"))
+        return frame
 
     def pose(self, index: int) -> NDArray[np.float64]:
         """Read where the camera was.

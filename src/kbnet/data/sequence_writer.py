@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,7 +64,9 @@ def _pinhole_text(intrinsics: FloatArray) -> str:
 
 
 @contextmanager
-def new_sequence(folder: str | Path, intrinsics: FloatArray, *, overwrite: bool = False) -> Iterator[SequenceWriter]:
+def new_sequence(
+    folder: str | Path, intrinsics: FloatArray, *, overwrite: bool = False, inputs: Iterable[Path] = ()
+) -> Iterator[SequenceWriter]:
     """Collect frames in a hidden folder beside ``folder``; rename it when the block ends without an error.
 
     On any error, Ctrl-C too, the hidden folder goes, and what stood at ``folder`` stays as it was.
@@ -73,22 +75,23 @@ def new_sequence(folder: str | Path, intrinsics: FloatArray, *, overwrite: bool 
         folder: the sequence folder to appear.
         intrinsics: K of all its frames, (3, 3), pixels.
         overwrite: replace a sequence folder that is there, with everything in it.
+        inputs: files and folders that the frames are made of, which are not to be lost.
 
     Yields:
         What takes the frames.
 
     Raises:
         ValueError: ``folder`` is a file, or holds something and ``overwrite`` is not given, or holds something
-            that is no sequence.
+            that is no sequence, or an input.
     """
-    folder = Path(folder).resolve()
-    _check_free(folder, overwrite)
+    folder, inputs = Path(folder).resolve(), tuple(inputs)
+    _check_free(folder, overwrite, inputs)
     with atomic_folder(folder) as partial:
         yield SequenceWriter(partial, intrinsics)
-        _check_free(folder, overwrite)
+        _check_free(folder, overwrite, inputs)
 
 
-def _check_free(folder: Path, overwrite: bool) -> None:
+def _check_free(folder: Path, overwrite: bool, inputs: tuple[Path, ...]) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -103,3 +106,8 @@ def _check_free(folder: Path, overwrite: bool) -> None:
         raise ValueError(
             f"expected a sequence (K.txt and image/) to replace, but {folder} holds something else; choose another"
         )
+    for path in inputs:
+        if path.resolve().is_relative_to(folder):
+            raise ValueError(
+                f"{path} lies in {folder}, which --overwrite would remove with everything in it; choose another"
+            )

@@ -1,4 +1,7 @@
-"""Depth to colour without matplotlib: the map viridis (CC0, van der Walt and Smith), near yellow, far purple."""
+"""Depth and errors to colour without matplotlib: the maps viridis and inferno (CC0, van der Walt and Smith).
+
+Depth is near yellow, far purple; errors are none black, large yellow.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,17 @@ from kbnet.frame import ImageArray
 COLOUR_MAP = "viridis_r"
 """The same map by matplotlib's name: perceptually uniform, readable in grey and with any colour vision."""
 
-# 24 evenly spaced colours, near to far; linear between them they stay within 3 of 255 levels of the full map.
-_ANCHORS = (
+# 24 evenly spaced colours each; linear between them they stay within 3 of 255 levels of the full map.
+DEPTH_COLOURS = (
     "fde725 e2e418 c5e022 a7db34 8ad647 6fcf58 57c766 41be72 30b47c 24aa83 1fa088 1f958b "
     "228b8d 26808e 2b768e 2f6b8e 34608d 39558c 3f4989 433c84 472e7c 482072 471164 440154"
 )
+"""Near to far."""
+ERROR_COLOURS = (
+    "000004 060419 120a32 230c4d 360961 490b6a 5b116e 6d186e 7e1e6c 902468 a12b62 b3325a "
+    "c33b4f d24644 df5437 ea632a f2751c f8880d fb9c06 fcb116 f9c72f f5dd4f f1f079 fcffa4"
+)
+"""The map inferno, none to large."""
 
 
 def colourise(depth: NDArray[np.floating], min_depth: float, max_depth: float) -> ImageArray:
@@ -42,7 +51,7 @@ def colourise(depth: NDArray[np.floating], min_depth: float, max_depth: float) -
 
 
 def _table() -> ImageArray:
-    anchors = np.array([list(bytes.fromhex(colour)) for colour in _ANCHORS.split()], dtype=np.float64)
+    anchors = np.array([list(bytes.fromhex(colour)) for colour in DEPTH_COLOURS.split()], dtype=np.float64)
     steps, at = np.arange(256), np.linspace(0, 255, len(anchors))
     return np.stack([np.rint(np.interp(steps, at, channel)) for channel in anchors.T], axis=1).astype(np.uint8)
 

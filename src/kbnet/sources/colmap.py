@@ -83,10 +83,14 @@ class ColmapModel:
 
         Raises:
             FileNotFoundError: there is no model or no folder of images.
-            ValueError: the model cannot be read, has several cameras or one whose lens is not known, no image sees a
-                point, or the depth cannot be in metres.
+            ValueError: the scale is not positive, the model cannot be read, has several cameras or one whose lens is
+                not known, no image sees a point, or the depth cannot be in metres.
             ModuleNotFoundError: pycolmap is not installed.
         """
+        if not scale > 0:
+            raise ValueError(
+                f"expected metres in one unit of the model above 0, got {scale:g}; measure a length (--scale)"
+            )
         self.folder = _find_model(Path(path))
         self.images = _find_images(Path(path), images)
         self._scale = scale
@@ -177,7 +181,9 @@ def write_colmap_sequence(
     """
     frames = model.frames(longest_side=longest_side)
     first = next(frames)
-    with new_sequence(folder, first[0].intrinsics, overwrite=overwrite) as sequence:
+    with new_sequence(
+        folder, first[0].intrinsics, overwrite=overwrite, inputs=(model.folder, model.images)
+    ) as sequence:
         for frame, T_world_camera in chain([first], frames):
             sequence.add(frame, T_world_camera)
             on_frame(frame)
@@ -188,9 +194,11 @@ def _find_model(path: Path) -> Path:
         return path
     numbered = sorted(folder for folder in (path / "sparse").glob("*") if _holds_model(folder))
     if len(numbered) > 1:
+        images = {folder: _read_model(folder).num_reg_images() for folder in numbered}
+        listed = ", ".join(f"{folder.name}: {count} images" for folder, count in images.items())
         raise ValueError(
-            f"{path / 'sparse'} holds {len(numbered)} models that COLMAP could not join "
-            f"({', '.join(folder.name for folder in numbered)}); name one of them, such as {numbered[0]}"
+            f"{path / 'sparse'} holds {len(numbered)} models that COLMAP could not join ({listed}); name one of them, "
+            f"such as {max(images, key=lambda folder: images[folder])}"
         )
     found = [folder for folder in (*numbered, path / "sparse") if _holds_model(folder)]
     if not found:

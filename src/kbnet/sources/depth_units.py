@@ -8,8 +8,8 @@ import numpy as np
 
 from kbnet.frame import FloatArray
 
-IMPLAUSIBLE_MEDIAN_M = 100.0
-"""Depth with a larger median is taken for millimetres: no lidar, depth camera or odometry sees that far on average."""
+IMPLAUSIBLE_M = 100.0
+"""Depth of which the nearest tenth too is farther is taken for millimetres; a half may be that far off outdoors."""
 
 
 def check_metres(depth: FloatArray | Iterable[float], *, where: str, remedy: str) -> None:
@@ -21,7 +21,7 @@ def check_metres(depth: FloatArray | Iterable[float], *, where: str, remedy: str
         remedy: what to do, for the error message.
 
     Raises:
-        ValueError: the median of what is measured is more than `IMPLAUSIBLE_MEDIAN_M`.
+        ValueError: nine tenths of what is measured are more than `IMPLAUSIBLE_M`.
 
     Example:
         >>> check_metres([0, 1200, 1500, 1900], where="depth/0001.png", remedy="divide by 1000")
@@ -30,7 +30,8 @@ def check_metres(depth: FloatArray | Iterable[float], *, where: str, remedy: str
     """
     values = np.asarray(depth)
     measured = values[values > 0]
-    if measured.size and (median := float(np.median(measured))) > IMPLAUSIBLE_MEDIAN_M:
+    if measured.size and np.percentile(measured, 10) > IMPLAUSIBLE_M:
+        median = float(np.median(measured))
         raise ValueError(
             f"{where}: depth has a median of {median:.0f} m, which looks like millimetres read as metres; {remedy}"
         )

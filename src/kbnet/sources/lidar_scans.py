@@ -18,15 +18,14 @@ from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.lidar_calibration import LidarCalibration, Transform
+from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.point_cloud_file import Points, read_points
-from kbnet.sources.scan_pairs import LARGEST_DIFFERENCE_S, list_images, list_scans, pair_scans
+from kbnet.sources.scan_pairs import LARGEST_DIFFERENCE_S, list_images, list_scans, pair_scans, widest_number
 
 FEWEST_POINTS = 10
 """A frame with fewer is left out."""
 PATIENCE = 5
 """Frames to try before it is said that the lidar looks elsewhere."""
-FORWARD_LEFT_UP = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
-"""From x forward, y left, z up, as lidars and robots have it, to a camera's x right, y down, z forward."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,13 @@ class LidarFrame:
     """An image and the points to project into it.
 
     Attributes:
+        name: of the frame, by which it sorts among the others.
         image, scan: the files.
         T_world_camera: where the camera was, (4, 4), metres; None = not known.
         T_camera_points: from the axes of the points to the camera, (4, 4), metres.
     """
 
+    name: str
     image: Path
     scan: Path
     T_world_camera: Transform | None
@@ -114,14 +115,15 @@ def open_lidar(
         pairs = [(index, clouds[0]) for index in range(len(pictures))]
     else:
         pairs = pair_scans(pictures, clouds, largest_difference_s=largest_difference_s)
-    frames = []
+    frames, width = [], widest_number(pictures)
     for index, scan in pairs:
         T_world_camera = None
         if poses is not None:
             T_world_camera = poses[index] @ np.linalg.inv(calibration.T_camera_reference)
         seen_from = np.linalg.inv(T_world_camera) if whole_place and T_world_camera is not None else None
         T_camera_points = calibration.T_camera_lidar if seen_from is None else seen_from
-        frames.append(LidarFrame(pictures[index], scan, T_world_camera, T_camera_points))
+        name = pictures[index].stem.zfill(width)
+        frames.append(LidarFrame(name, pictures[index], scan, T_world_camera, T_camera_points))
     return LidarRecording(tuple(frames), len(pictures))
 
 
@@ -155,13 +157,20 @@ def write_lidar_sequence(
     camera = Camera(calibration.K, first.shape[:2], calibration.model, calibration.coefficients)
     rectification = Rectification(camera)
     K, size = rectification.target.K, camera.size
-    read = lru_cache(maxsize=1)(read_points)
+
+    @lru_cache(maxsize=1)
+    def read(scan: Path) -> Points:
+        return read_points(scan) * (unit_m or 1.0)
+
+    # A camera may have come from outside into the place that one cloud shows.
+    patience = PATIENCE if len({frame.scan for frame in recording.frames}) > 1 else len(recording.frames)
     points: list[int] = []
     projected = empty = 0
-    with new_sequence(folder, K, overwrite=overwrite) as sequence:
+    inputs = (recording.frames[0].image, recording.frames[0].scan)
+    with new_sequence(folder, K, overwrite=overwrite, inputs=inputs) as sequence:
         for number, frame in enumerate(recording.frames, start=1):
             image = rectification.image(read_image(frame.image))
-            cloud = read(frame.scan) * (unit_m or 1.0)
+            cloud = read(frame.scan)
             depth = project_points(cloud, K, frame.T_camera_points, size)
             if unit_m is None:
                 check_metres(depth, where=str(frame.scan), remedy="name the unit (--unit mm; --unit m if it is right)")
@@ -170,10 +179,10 @@ def write_lidar_sequence(
             count = int(np.count_nonzero(sparse_depth))
             if count < FEWEST_POINTS:
                 empty += 1
-                if not points and number in (PATIENCE, len(recording.frames)):
+                if not points and number in (patience, len(recording.frames)):
                     raise ValueError(_explain(frame, cloud, K, size))
             else:
-                sequence.add(Frame(image, sparse_depth, K, name=frame.image.stem), frame.T_world_camera)
+                sequence.add(Frame(image, sparse_depth, K, name=frame.name), frame.T_world_camera)
                 points.append(count)
                 projected += int(np.count_nonzero(depth))
             on_frame()
@@ -181,18 +190,9 @@ def write_lidar_sequence(
 
 
 def _explain(frame: LidarFrame, cloud: Points, K: FloatArray, size: tuple[int, int]) -> str:
-    """Why there are no points in an image: which way the lidar looks, and what would turn it to the camera."""
-    ahead = int((cloud @ frame.T_camera_points[2, :3] + frame.T_camera_points[2, 3] > 0).sum())
-    found = {
-        "their inverse": np.linalg.inv(frame.T_camera_points),
-        "turning x forward, y left, z up to the camera's axes after them": FORWARD_LEFT_UP @ frame.T_camera_points,
-        "turning x forward, y left, z up to the camera's axes before them": frame.T_camera_points @ FORWARD_LEFT_UP,
-    }
-    counts = {what: int(np.count_nonzero(project_points(cloud, K, T, size))) for what, T in found.items()}
-    best = max(counts, key=lambda what: counts[what])
-    remedy = f"; {best} would put {counts[best]:,} into it" if counts[best] >= FEWEST_POINTS else ""
+    """Why there are no points in an image."""
     return (
         f"the lidar looks elsewhere: of {len(cloud):,} points in {frame.scan} fewer than {FEWEST_POINTS} fall into "
-        f"{frame.image.name}, {ahead:,} lie in front of the camera; with these extrinsics "
-        f"{LidarCalibration(K, frame.T_camera_points).describe()}{remedy}; check that they map lidar to camera"
+        f"{frame.image.name}; as the camera sees them, {explain_misses(cloud, frame.T_camera_points, K, size)}; with "
+        f"these extrinsics {LidarCalibration(K, frame.T_camera_points).describe()}; check that they map lidar to camera"
     )

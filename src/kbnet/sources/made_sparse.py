@@ -94,7 +94,7 @@ def copy_made_sparse(
         ValueError: the folder is taken, a frame has no depth, or the pattern is out of range.
     """
     points = 0
-    with new_sequence(folder, sequence.intrinsics, overwrite=overwrite) as writer:
+    with new_sequence(folder, sequence.intrinsics, overwrite=overwrite, inputs=(sequence.folder,)) as writer:
         for index, frame in enumerate(_measured(sequence, pattern)):
             writer.add(frame, sequence.pose(index) if sequence.has_poses else None)
             points += int((frame.sparse_depth > 0).sum())

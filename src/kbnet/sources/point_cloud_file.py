@@ -22,8 +22,8 @@ def read_points(path: str | Path) -> Points:
         path: ``.bin``, ``.ply``, ``.pcd``, ``.las`` or ``.laz``.
 
     Returns:
-        Points, (N, 3), float64, in the unit and the axes of the file; those that are not finite are left out. Float64,
-        since the coordinates of a survey are large.
+        Points, (N, 3), float64, in the unit and the axes of the file; without those that are not finite, or 0 0 0, as
+        drivers write where nothing came back. Float64, since the coordinates of a survey are large.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -37,9 +37,9 @@ def read_points(path: str | Path) -> Points:
     if not path.is_file():
         raise FileNotFoundError(f"expected a point cloud in {path}, but there is no such file; check the path")
     points = reader(path)
-    points = points[np.isfinite(points).all(axis=1)]
+    points = points[np.isfinite(points).all(axis=1) & points.any(axis=1)]
     if not len(points):
-        raise ValueError(f"expected points in {path}, got none that are finite; check how it was written")
+        raise ValueError(f"expected points in {path}, got none that are finite and not 0 0 0; check how it was written")
     return points
 
 

@@ -10,9 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.sources.clock import ROUNDING_S, to_seconds
+
 Floats = NDArray[np.float64]
 
-KEYS = {"frame": "frame", "frame_id": "frame", "time": "time", "timestamp": "time", "t": "time"}
+FRAMES, TIMES = ("frame", "frame_id"), ("time", "timestamp", "t")
 COLUMNS: dict[Literal["pixels", "points"], tuple[str, str, str]] = {
     "pixels": ("u", "v", "depth"),
     "points": ("x", "y", "z"),
@@ -40,14 +42,15 @@ class PointTable:
     def near(self, key: float, largest_difference: float) -> Floats | None:
         """Rows whose frame or time is nearest, (N, 3); None where none is near enough."""
         index = int(np.abs(self.keys - key).argmin())
-        return self.groups[index] if abs(self.keys[index] - key) <= largest_difference else None
+        return self.groups[index] if abs(self.keys[index] - key) <= largest_difference + ROUNDING_S else None
 
 
 def read_point_table(path: str | Path) -> PointTable:
     """Read a table with a header row; further columns, such as an id, are ignored.
 
     Args:
-        path: CSV with the column ``frame`` or ``time`` (or timestamp, t), and u, v, depth or x, y, z.
+        path: CSV with the column ``frame`` or ``time`` (or timestamp, t; seconds, or nanoseconds since 1970), and u, v,
+            depth or x, y, z.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -75,11 +78,12 @@ def read_point_table(path: str | Path) -> PointTable:
     keys, first = np.unique(rows[:, 0], return_inverse=True)
     order = np.argsort(first, kind="stable")
     groups = np.split(rows[order, 1:], np.flatnonzero(np.diff(first[order])) + 1)
-    return PointTable(path, KEYS[header[key_column]], kind, keys, tuple(groups))  # type: ignore[arg-type]
+    key: Literal["frame", "time"] = "frame" if header[key_column] in FRAMES else "time"
+    return PointTable(path, key, kind, keys if key == "frame" else to_seconds(keys), tuple(groups))
 
 
 def _columns(header: list[str], path: Path) -> tuple[int, Literal["pixels", "points"]]:
-    keys = [index for index, name in enumerate(header) if name in KEYS]
+    keys = [index for index, name in enumerate(header) if name in FRAMES + TIMES]
     for kind, names in COLUMNS.items():
         if keys and set(names) <= set(header):
             return keys[0], kind

@@ -13,20 +13,23 @@ from numpy.typing import NDArray
 
 from kbnet.data.depth_png import MAXIMUM_DEPTH
 from kbnet.data.lidar import drop_hidden_points, project_points
-from kbnet.data.rectification import Rectification
+from kbnet.data.rectification import Camera, Rectification
 from kbnet.data.sampling import sample_points
 from kbnet.data.sequence_writer import new_sequence
 from kbnet.data.sparse_points import map_to_points
 from kbnet.frame import FloatArray, Frame
 from kbnet.sources.depth_units import check_metres
+from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.ros_images import decode_depth, decode_image
-from kbnet.sources.ros_points import decode_points, where_they_lie
+from kbnet.sources.ros_points import decode_points
 from kbnet.sources.ros_recording import RosRecording
 
 Floats = NDArray[np.float64]
 
 DENSE_SHARE = 0.1
 """Of the pixels: a depth image with fewer is sparse already, and taken as it is."""
+ALIGNED_PX = 1.0
+"""Farther apart, pixels of two calibrations of the same frame do not lie on each other."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class RosOptions:
 
     Attributes:
         points: sparse points a frame, at the strongest corners, where depth comes as images; clouds are taken whole.
-        metres_per_unit: of depth images and clouds; None = as ROS has it: metres, and millimetres in 16-bit images.
+        metres_per_unit: of depth images and clouds; None = as ROS has it: metres, and millimetres in 16-bit images, and
+            whether that can be is looked at.
         aligned: depth images lie on the images pixel by pixel, whatever their frame is called.
         T_camera_depth: (4, 4), metres, from the frame of the depth to that of the camera; None = by TF.
         world: frame of the poses; '' = the uppermost above the camera, if anything on the way there moves.
@@ -91,7 +95,9 @@ def write_ros_sequence(
             a message is not as it should be, or ``folder`` holds something.
     """
     maker = _FrameMaker(recording, options)
-    with new_sequence(folder, maker.rectification.target.K, overwrite=overwrite) as sequence:
+    with new_sequence(
+        folder, maker.rectification.target.K, overwrite=overwrite, inputs=(recording.bag.path,)
+    ) as sequence:
         for time, image, depth_time, depth in _matched_messages(recording, every):
             frame = maker.make(time, image, depth_time, depth)
             if frame is not None:
@@ -125,7 +131,7 @@ class _FrameMaker:
             or (
                 options.T_camera_depth is None
                 and recording.depth_frame == recording.camera_frame
-                and (recording.depth_camera is None or recording.depth_camera.size == recording.camera.size)
+                and (recording.depth_camera is None or _show_the_same(recording.depth_camera, recording.camera))
             )
         )
         if not self._aligned:
@@ -178,7 +184,7 @@ class _FrameMaker:
         depth = project_points(points, target.K, T_camera_depth, target.size)
         depth[depth > MAXIMUM_DEPTH] = 0
         if not depth.any():
-            self._outside = where_they_lie(points @ T_camera_depth[:3, :3].T + T_camera_depth[:3, 3])
+            self._outside = explain_misses(points, T_camera_depth, target.K, target.size)
         return depth if self.options.keep_hidden else drop_hidden_points(depth)
 
     def _points(self, message: Any) -> Floats:
@@ -211,7 +217,11 @@ class _FrameMaker:
         return depth
 
     def _check_units(self, depth: FloatArray) -> None:
-        check_metres(depth, where=self.recording.depth, remedy="give the unit (--metres-per-unit 0.001)")
+        if self.options.metres_per_unit is not None:
+            return
+        check_metres(
+            depth, where=self.recording.depth, remedy="give the unit (--metres-per-unit 0.001; 1 if it is right)"
+        )
 
     def _check_connected(self) -> None:
         recording, tree = self.recording, self.recording.tree
@@ -227,6 +237,16 @@ class _FrameMaker:
                 f"({recording.image}), but TF knows {', '.join(tree.frames) or 'no frames'}; "
                 "give it (--extrinsics FILE, 4x4)"
             )
+
+
+def _show_the_same(camera: Camera, other: Camera) -> bool:
+    """Whether two cameras at one place show the same at every pixel: at the corners, and in the middle, within one."""
+    if camera.size != other.size:
+        return False
+    height, width = camera.size
+    pixels = np.array([[x, y] for x in (0, width / 2, width - 1) for y in (0, height / 2, height - 1)], np.float64)
+    apart = np.abs(other.to_pixels(camera.to_rays(pixels)) - pixels)
+    return bool(np.nanmax(apart, initial=0) <= ALIGNED_PX)
 
 
 def _matched_messages(recording: RosRecording, every: int) -> Iterator[tuple[float, Any, float, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from kbnet.data.rectification import Camera, Model
 from kbnet.frame import FloatArray
-from kbnet.sources.ros_bag import CAMERA_INFO, Bag
+from kbnet.sources.ros_bag import CAMERA_INFO, Bag, stamp
 
 _MODELS: dict[str, Model] = {
     "": "radial-tangential",
@@ -18,6 +18,8 @@ _MODELS: dict[str, Model] = {
     "equidistant": "fisheye",
     "fisheye": "fisheye",
 }
+LARGEST_OFFSET_M = 1e-3
+"""A camera farther from the origin of its frame is the right one of a stereo pair."""
 _TRANSPORTS = ("/compressed", "/compressedDepth")
 
 
@@ -31,19 +33,31 @@ def info_topic_beside(picture_topic: str) -> str:
     return f"{_without_transport(picture_topic).rpartition('/')[0]}/camera_info"
 
 
-def find_info_topic(bag: Bag, picture_topic: str) -> str:
-    """Name of the topic with the calibration of a topic of pictures.
+def find_info_topic(bag: Bag, picture_topic: str, depth_topic: str) -> str:
+    """Name of the topic with the calibration of a topic of pictures: beside it, or the only one but that of the depth.
 
     Raises:
-        ValueError: none is beside it, and the bag does not hold exactly one; the message names those that are there.
+        ValueError: there is none such; the message names those that are there.
     """
     beside, known = info_topic_beside(picture_topic), bag.of_type(CAMERA_INFO)
-    if beside in known or len(known) == 1:
-        return beside if beside in known else known[0]
+    if beside in known:
+        return beside
+    others = [topic for topic in known if topic != info_topic_beside(depth_topic)]
+    if len(others) == 1:
+        return others[0]
     raise ValueError(
         f"expected the calibration of {picture_topic} in {beside}, but {bag.path} has {', '.join(known) or 'none'}; "
         "name it (--camera-info TOPIC), or give a file (--intrinsics K.txt)"
     )
+
+
+def remember_info(infos: list[Any], message: Any) -> None:
+    """Add a CameraInfo to those of its topic, if it says something new: most say the same thousands of times."""
+    if not infos or any(
+        not np.array_equal(_member(message, name), _member(infos[-1], name))
+        for name in ("k", "d", "p", "width", "height")
+    ):
+        infos.append(message)
 
 
 def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -> Camera:
@@ -52,7 +66,7 @@ def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -
     Pictures of a topic called ``image_rect...`` had their distortion taken out: of them, P is the pinhole matrix.
 
     Args:
-        messages: every CameraInfo of a recording.
+        messages: every CameraInfo of a recording that differs from the one before.
         topic: where they are from, for the error message.
         picture_topic: of the pictures that they calibrate.
 
@@ -63,11 +77,11 @@ def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -
         raise ValueError(f"expected a calibration in {topic}, got none; give a file (--intrinsics K.txt)")
     rectified = "rect" in _without_transport(picture_topic).rpartition("/")[2]
     matrices = [_matrix(message, rectified) for message in messages]
-    for index, matrix in enumerate(matrices):
+    for message, matrix in zip(messages, matrices, strict=True):
         if not np.allclose(matrix, matrices[0], rtol=1e-4, atol=1e-2):
             raise ValueError(
                 f"expected one K in the whole recording, but {topic} changes from {_text(matrices[0])} to "
-                f"{_text(matrix)} at its message {index + 1} (fx fy cx cy); record with fixed zoom and focus, or cut "
+                f"{_text(matrix)} (fx fy cx cy) at {stamp(message):.3f} s; record with fixed zoom and focus, or cut "
                 "the bag there"
             )
     return _camera(messages[0], topic, rectified=rectified)
@@ -80,6 +94,12 @@ def _camera(message: Any, topic: str, *, rectified: bool) -> Camera:
     if message.binning_x > 1 or message.binning_y > 1 or message.roi.width not in (0, message.width):
         raise ValueError(f"expected whole images in {topic}, got binning or a region of interest; give --intrinsics")
     size = (int(message.height), int(message.width))
+    offset_m = float(_member(message, "p")[3]) / max(float(K[0, 0]), 1.0)
+    if rectified and abs(offset_m) > LARGEST_OFFSET_M:
+        raise ValueError(
+            f"P of {topic} has an offset of {offset_m:.3f} m, as of the right camera of a stereo pair, whose frame is "
+            "that of the left one; take the left images, or give --intrinsics, and --extrinsics with the offset"
+        )
     coefficients = tuple(map(float, _member(message, "d")))
     if rectified or not any(coefficients):
         return Camera(K, size)

@@ -1,4 +1,4 @@
-"""Points in ROS messages, and where they lie as a camera sees it."""
+"""Points in ROS messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ Floats = NDArray[np.float64]
 
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 """Of PointField.datatype."""
-_SIDES = (("right of it", 0, 1), ("left of it", 0, -1), ("below it", 1, 1), ("above it", 1, -1), ("behind it", 2, -1))
 
 
 def decode_points(message: Any) -> Floats:
@@ -29,23 +28,6 @@ def decode_points(message: Any) -> Floats:
     else:
         points = np.stack([_field(message, name) for name in "xyz"], axis=-1)
     return points[np.isfinite(points).all(axis=1) & points.any(axis=1)]
-
-
-def where_they_lie(points: Floats) -> str:
-    """Say where points, (N, 3), lie as seen from a camera (x right, y down, z forward): what is wrong with extrinsics.
-
-    Example:
-        >>> where_they_lie(np.array([[5.0, 0, 0.5], [6, 1, 1], [0, 0, -3]]))
-        '67 % of the points lie right of it, 33 % behind it'
-    """
-    if not len(points):
-        return "there are no points"
-    along = np.stack([sign * points[:, axis] for _, axis, sign in _SIDES] + [points[:, 2]], axis=1)
-    share = np.bincount(along.argmax(axis=1), minlength=len(_SIDES) + 1) / len(points)
-    names = [*(name for name, _, _ in _SIDES), "ahead of it"]
-    order = [index for index in np.argsort(-share, kind="stable") if share[index] >= 0.1][:2]
-    first, *rest = [f"{share[index]:.0%}".replace("%", " %") + f" {{}}{names[index]}" for index in order]
-    return ", ".join([first.format("of the points lie "), *(text.format("") for text in rest)])
 
 
 def _field(message: Any, name: str) -> Floats:

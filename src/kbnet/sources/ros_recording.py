@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.data.rectification import Camera
+from kbnet.sources.clock import nearest_in_time
 from kbnet.sources.ros_bag import (
     CAMERA_INFO,
     CLOUD,
@@ -24,7 +25,7 @@ from kbnet.sources.ros_bag import (
     frame_of,
     stamp,
 )
-from kbnet.sources.ros_camera import camera_from_infos, find_info_topic, info_topic_beside
+from kbnet.sources.ros_camera import camera_from_infos, find_info_topic, info_topic_beside, remember_info
 from kbnet.sources.ros_images import is_depth
 from kbnet.sources.transform_tree import ALWAYS, TransformTree
 
@@ -114,27 +115,33 @@ def survey(
     if topics.odometry:
         bag.check_topic(topics.odometry, ODOMETRY)
     info = bag.check_topic(topics.camera_info, CAMERA_INFO) if topics.camera_info else ""
-    info = info or ("" if camera else find_info_topic(bag, image))
+    info = info or ("" if camera else find_info_topic(bag, image, depth))
     depth_info = info_topic_beside(depth)
-    messages: dict[str, list[Any]] = {
-        topic: [] for topic in (info, depth_info, topics.odometry, *bag.of_type(*TRANSFORMS))
-    }
+    infos: dict[str, list[Any]] = {name: [] for name in (info, depth_info) if bag.topics.get(name) == CAMERA_INFO}
     times: dict[str, list[float]] = {image: [], depth: []}
-    for topic, time, message in bag.messages([*messages, *times]):
+    camera_frame = frame_of(bag.first(image))
+    tree, odometry = TransformTree(), TransformTree()
+    for topic, time, message in bag.messages([*infos, *times, topics.odometry, *bag.of_type(*TRANSFORMS)]):
         if topic in times:
             times[topic].append(time)
+        elif topic in infos:
+            remember_info(infos[topic], message)
+        elif topic == topics.odometry:
+            _add_odometry(odometry, message, topic)
         else:
-            messages[topic].append(message)
-    depth_infos = messages[depth_info] if bag.topics.get(depth_info) == CAMERA_INFO else []
+            _add_transforms(tree, message, fixed=topic.endswith("tf_static"))
+    tree.update(odometry)
+    _check_odometry(tree, odometry, camera_frame, topics.odometry)
+    depth_infos = infos.get(depth_info)
     return RosRecording(
         bag=bag,
         image=image,
         depth=depth,
-        camera=camera or camera_from_infos(messages[info], info, image),
-        camera_frame=frame_of(bag.first(image)),
+        camera=camera or camera_from_infos(infos[info], info, image),
+        camera_frame=camera_frame,
         depth_camera=camera_from_infos(depth_infos, depth_info, depth) if depth_infos else None,
         depth_frame=frame_of(bag.first(depth)),
-        tree=_tree(bag, messages, topics.odometry),
+        tree=tree,
         pairs=_match(times[image], times[depth], largest_difference_s, f"{depth} and {image}"),
         images=len(times[image]),
     )
@@ -176,22 +183,28 @@ def _only(bag: Bag, topics: list[str], what: str, flag: str) -> str:
     raise ValueError(f"expected a topic of {what} in {bag.path}, got none; its topics are {bag.described()}")
 
 
-def _tree(bag: Bag, messages: dict[str, list[Any]], odometry: str) -> TransformTree:
-    """All transforms; odometry counts where TF too says where its frame is, and so comes last."""
-    tree = TransformTree()
-    for topic in bag.of_type(*TRANSFORMS):
-        for message in messages[topic]:
-            for one in message.transforms:
-                motion = one.transform
-                time = ALWAYS if topic.endswith("tf_static") else stamp(one)
-                child = one.child_frame_id.lstrip("/")
-                tree.add(frame_of(one), child, _xyz(motion.translation), _xyzw(motion.rotation), time)
-    for message in messages.get(odometry, []) if odometry else []:
-        child, pose = message.child_frame_id.lstrip("/"), message.pose.pose
-        if not child:
-            raise ValueError(f"expected {odometry} to name the frame that moves, but child_frame_id is empty; use TF")
-        tree.add(frame_of(message), child, _xyz(pose.position), _xyzw(pose.orientation), stamp(message))
-    return tree
+def _add_transforms(tree: TransformTree, message: Any, *, fixed: bool) -> None:
+    for one in message.transforms:
+        motion, child = one.transform, one.child_frame_id.lstrip("/")
+        time = ALWAYS if fixed else stamp(one)
+        tree.add(frame_of(one), child, _xyz(motion.translation), _xyzw(motion.rotation), time)
+
+
+def _add_odometry(tree: TransformTree, message: Any, topic: str) -> None:
+    child, pose = message.child_frame_id.lstrip("/"), message.pose.pose
+    if not child:
+        raise ValueError(f"expected {topic} to name the frame that moves, but child_frame_id is empty; use TF")
+    tree.add(frame_of(message), child, _xyz(pose.position), _xyzw(pose.orientation), stamp(message))
+
+
+def _check_odometry(tree: TransformTree, odometry: TransformTree, camera_frame: str, topic: str) -> None:
+    above = tree.lineage(camera_frame)
+    if topic and not any(map(odometry.moves, above)):
+        raise ValueError(
+            f"expected {topic} to say where one of {', '.join(above)} is, but it does of "
+            f"{', '.join(filter(odometry.moves, odometry.frames)) or 'none'}, and TF does not connect them; leave out "
+            "--odometry, or record TF"
+        )
 
 
 def _match(
@@ -199,19 +212,16 @@ def _match(
 ) -> tuple[tuple[float, float], ...]:
     """Of every image's time, and the nearest time of depth, those that are near enough."""
     image_times, depth_times = np.unique(list(images)), np.unique(list(depths))
-    after = np.searchsorted(depth_times, image_times).clip(max=depth_times.size - 1)
-    before = (after - 1).clip(min=0)
-    is_before = image_times - depth_times[before] < depth_times[after] - image_times
-    nearest = depth_times[np.where(is_before, before, after)]
-    difference = np.abs(nearest - image_times)
-    near = difference <= largest_difference_s
+    index, near = nearest_in_time(image_times, depth_times, largest_difference_s)
+    nearest = depth_times[index]
     if near.any():
         return tuple(zip(image_times[near].tolist(), nearest[near].tolist(), strict=True))
     start = min(image_times[0], depth_times[0])
     spans = [f"{times[0] - start:.3f} to {times[-1] - start:.3f} s" for times in (depth_times, image_times)]
     raise ValueError(
         f"no overlap in time: {what} are never within {largest_difference_s:g} s of each other (at best "
-        f"{difference.min():.3f} s; they span {' and '.join(spans)}); check their clocks, or allow --max-difference"
+        f"{np.abs(nearest - image_times).min():.3f} s; they span "
+        f"{' and '.join(spans)}); check their clocks, or allow --max-difference"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.data.sequence import IMAGE_SUFFIXES
+from kbnet.sources.clock import nearest_in_time, to_seconds
 from kbnet.sources.point_cloud_file import READERS
 
 LARGEST_DIFFERENCE_S = 0.05
 """Between an image and its scan: half a turn of a lidar that turns ten times a second."""
-_SECONDS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
-"""Numbers this large are nanoseconds, microseconds, milliseconds since 1970."""
+LARGEST_COUNT = 1e8
+"""Larger numbers as names are times, not counted frames."""
 
 
 def list_images(path: str | Path) -> list[Path]:
-    """Images of a folder, sorted by name; or the one image that is named.
+    """Images of a folder, sorted by name, by value where all names are whole numbers; or the one image that is named.
 
     Raises:
         FileNotFoundError: there is none.
@@ -42,8 +44,9 @@ def pair_scans(
 ) -> list[tuple[int, Path]]:
     """Find the scan of each image.
 
-    Where an image and a scan share a name, names pair them. Else the names must be numbers: seconds (or, if they are as
-    large as such times since 1970 are, milli-, micro- or nanoseconds), and each image takes the scan nearest in time.
+    Where an image and a scan share a name, names pair them, unless they are times, which are the same by chance. Else
+    the names must be numbers: seconds (or, if they are as large as such times since 1970 are, milli-, micro- or
+    nanoseconds), and each image takes the scan nearest in time.
 
     Args:
         images, scans: files, sorted by name.
@@ -57,18 +60,16 @@ def pair_scans(
     """
     by_name = {scan.stem: scan for scan in scans}
     pairs = [(index, by_name[image.stem]) for index, image in enumerate(images) if image.stem in by_name]
-    if pairs:
-        return pairs
     image_times, scan_times = _times(images), _times(scans)
+    by_chance = len(pairs) < len(images) and image_times is not None and image_times.max() > LARGEST_COUNT
+    if pairs and not by_chance:
+        return pairs
     if image_times is None or scan_times is None:
         raise ValueError(
             f"no image and scan share a name ({images[0].name} and {scans[0].name} come first), and not all names are "
             "times; give an image and its scan the same name"
         )
-    order = np.argsort(scan_times)
-    between = (scan_times[order][1:] + scan_times[order][:-1]) / 2
-    nearest = order[np.searchsorted(between, image_times)]
-    close = np.abs(image_times - scan_times[nearest]) <= largest_difference_s
+    nearest, close = nearest_in_time(image_times, scan_times, largest_difference_s)
     if not close.any():
         raise ValueError(
             f"no image has a scan within {largest_difference_s:g} s: images span {_span(image_times)}, scans "
@@ -77,12 +78,20 @@ def pair_scans(
     return [(int(index), scans[nearest[index]]) for index in np.flatnonzero(close)]
 
 
+def widest_number(files: Iterable[Path]) -> int:
+    """Digits that make names that are whole numbers sort by value, such as 9 and 10; 0 if not all are such."""
+    stems = [file.stem for file in files]
+    return max(map(len, stems), default=0) if all(map(str.isdecimal, stems)) else 0
+
+
 def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"expected {what} in {path}, but there is no such folder or file; check the path")
-    files = sorted((file for file in path.glob("[!.]*") if file.suffix.lower() in suffixes), key=lambda file: file.stem)
+    files = [file for file in path.glob("[!.]*") if file.suffix.lower() in suffixes]
+    width = widest_number(files)
+    files.sort(key=lambda file: file.stem.zfill(width))
     if not files:
         inside = sorted(file.name for file in path.iterdir())[:5]
         raise FileNotFoundError(
@@ -100,11 +109,9 @@ def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
 def _times(files: list[Path]) -> NDArray[np.float64] | None:
     """Seconds; None where a name is no number."""
     try:
-        numbers = np.array([float(file.stem) for file in files])
+        return to_seconds(np.array([float(file.stem) for file in files]))
     except ValueError:
         return None
-    unit = next((unit for least, unit in _SECONDS if numbers.max() >= least), 1.0)
-    return numbers * unit
 
 
 def _span(times: NDArray[np.float64]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,14 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from kbnet.data.image_file import read_numbers
+from kbnet.sources.clock import to_seconds
 
 Floats = NDArray[np.float64]
 
 LONGEST_GAP_S = 0.25
 """Between two poses farther apart none is interpolated: a motion capture that lost the camera leaves such gaps."""
+_POSITIONS, _QUATERNIONS = ("t{}", "p{}", "{}", "p_RS_R_{}"), ("q{}", "q_{}", "q_RS_{}")
+"""What files call x, y, z of a position, and x, y, z, w of a quaternion."""
 
 
 class Trajectory:
@@ -63,17 +67,44 @@ class Trajectory:
 def read_tum_trajectory(path: str | Path) -> Trajectory:
     """Read poses as TUM RGB-D and most odometries write them: ``time tx ty tz qx qy qz qw`` a line, ``#`` comments.
 
+    Where a comment names the columns, they may be in another order and may be followed by others, which are ignored:
+
+    - OpenVINS, recorded from a topic: ``time tx ty tz qx qy qz qw Pr11 Pr12 ...``, the covariances;
+    - OpenVINS, its whole state: ``time q p v ...``, that is qx qy qz qw tx ty tz. Its q is JPL's from world to body,
+      whose numbers are those of Hamilton's from body to world;
+    - EuRoC and TUM-VI: ``timestamp [ns], p_RS_R_x [m], ..., q_RS_w [], q_RS_x [], ...``, qw before qx.
+
+    Times may be in nanoseconds.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it holds something else, or no pose.
     """
     numbers = read_numbers(path, "a trajectory")
-    if numbers.size == 0 or numbers.size % 8:
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    columns = next(filter(None, map(_named_columns, lines)), None)
+    widths = {len(words) for line in lines if (words := line.partition("#")[0].replace(",", " ").split())}
+    width = widths.pop() if columns and len(widths) == 1 else 8
+    if numbers.size == 0 or numbers.size % width or width <= max(columns or (0,)):
         raise ValueError(
-            f"expected lines of 8 numbers (time tx ty tz qx qy qz qw), got {numbers.size} numbers in {path}; check it"
+            f"expected lines of 8 numbers (time tx ty tz qx qy qz qw), got {numbers.size} numbers in {path}; check it, "
+            "or name further columns in a first line '# time tx ty tz qx qy qz qw ...'"
         )
-    rows = numbers.reshape(-1, 8)
+    rows = numbers.reshape(-1, width)[:, columns or range(8)]
     try:
-        return Trajectory(rows[:, 0], rows[:, 1:4], rows[:, 4:])
+        return Trajectory(to_seconds(rows[:, 0]), rows[:, 1:4], rows[:, 4:])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _named_columns(line: str) -> list[int] | None:
+    """Where a comment says that time, tx ty tz and qx qy qz qw are; None if it does not."""
+    if not line.lstrip().startswith("#"):
+        return None
+    names = re.sub(r"\[.*?\]|\(.*?\)", "", line.strip(" #\t")).replace(",", " ").split()
+    if names[1:3] == ["q", "p"]:
+        return [0, 5, 6, 7, 1, 2, 3, 4]
+    wanted = [{name.format(axis) for name in _POSITIONS} for axis in "xyz"]
+    wanted += [{name.format(axis) for name in _QUATERNIONS} for axis in "xyzw"]
+    found = [next((index for index, name in enumerate(names) if name in one), 0) for one in wanted]
+    return [0, *found] if all(found) else None

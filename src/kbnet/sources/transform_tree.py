@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from itertools import pairwise
 
@@ -15,9 +16,8 @@ Floats = NDArray[np.float64]
 
 ALWAYS = float("-inf")
 """The time of a transform that does not change."""
-
-Pose = tuple[float, NDArray[np.floating], NDArray[np.floating]]
-"""Time in seconds, position (3,) in metres, quaternion x y z w."""
+_POSE = 8
+"""Numbers in a pose: time, position, quaternion."""
 
 
 class TransformTree:
@@ -26,8 +26,9 @@ class TransformTree:
     def __init__(self) -> None:
         """Begin without frames."""
         self._parents: dict[str, str] = {}
-        self._poses: defaultdict[str, list[Pose]] = defaultdict(list)
-        self._trajectories: dict[str, Trajectory] = {}
+        # Time, position, quaternion, as plain numbers: hours of a robot are millions of poses.
+        self._poses: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
+        self._motions: dict[str, Trajectory | Floats] = {}
 
     @property
     def frames(self) -> list[str]:
@@ -54,13 +55,22 @@ class TransformTree:
             return
         if self._parents.get(child) != parent:
             self._parents[child] = parent
-            self._poses[child].clear()
-        self._poses[child].append((time, position, quaternion))
-        self._trajectories.pop(child, None)
+            self._poses[child] = array("d")
+        self._poses[child].extend((time, *position, *quaternion))
+        self._motions.pop(child, None)
+
+    def update(self, other: TransformTree) -> None:
+        """Add what another tree says; of a frame that has another parent there, that parent counts."""
+        for child, parent in other._parents.items():
+            if self._parents.get(child) != parent:
+                self._parents[child] = parent
+                self._poses[child] = array("d")
+            self._poses[child].extend(other._poses[child])
+            self._motions.pop(child, None)
 
     def moves(self, child: str) -> bool:
-        """Whether the transform of a frame to its parent changes over time."""
-        return child in self._parents and self._poses[child][-1][0] != ALWAYS
+        """Whether the transform of a frame to its parent was given for times, not for good."""
+        return child in self._parents and self._poses[child][-_POSE] != ALWAYS
 
     def lineage(self, frame: str) -> list[str]:
         """A frame and those above it, nearest first, at whatever time."""
@@ -99,12 +109,16 @@ class TransformTree:
         return np.asarray(np.linalg.solve(above_target[shared[-1]], above_source[shared[-1]]), np.float64)
 
     def _at(self, child: str, time: float) -> Floats | None:
-        if not self.moves(child):
-            _, position, quaternion = self._poses[child][-1]
-            transform: Floats = np.eye(4)
-            transform[:3, :3], transform[:3, 3] = Rotation.from_quat(quaternion).as_matrix(), position
-            return transform
-        if child not in self._trajectories:
-            times, positions, quaternions = map(np.array, zip(*self._poses[child], strict=True))
-            self._trajectories[child] = Trajectory(times, positions, quaternions)
-        return self._trajectories[child].at(time)
+        if child not in self._motions:
+            self._motions[child] = self._motion(child)
+        motion = self._motions[child]
+        return motion.at(time) if isinstance(motion, Trajectory) else motion
+
+    def _motion(self, child: str) -> Trajectory | Floats:
+        """How a frame moves in its parent; what says the same at all times holds between and beyond them too."""
+        poses = np.array(self._poses[child]).reshape(-1, _POSE)
+        if self.moves(child) and np.ptp(poses[:, 1:], axis=0).any():
+            return Trajectory(poses[:, 0], poses[:, 1:4], poses[:, 4:])
+        transform: Floats = np.eye(4)
+        transform[:3, :3], transform[:3, 3] = Rotation.from_quat(poses[-1, 4:]).as_matrix(), poses[-1, 1:4]
+        return transform

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.data.image_file import open_picture, read_image
 from kbnet.data.rectification import Camera, Rectification
 from kbnet.data.sampling import sample_points
 from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.sources.clock import nearest_in_time
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.trajectory import Trajectory, read_tum_trajectory
 
@@ -82,9 +82,9 @@ def open_tum(folder: str | Path, *, largest_difference_s: float = LARGEST_DIFFER
     folder = Path(folder)
     images, depths = (_read_list(folder, name) for name in ("rgb.txt", "depth.txt"))
     image_times, depth_times = (np.array([time for time, _ in listed]) for listed in (images, depths))
-    nearest_depth = _nearest(image_times, depth_times)
-    mutual = _nearest(depth_times, image_times)[nearest_depth] == np.arange(len(images))
-    close = np.abs(depth_times[nearest_depth] - image_times) <= largest_difference_s
+    nearest_depth, close = nearest_in_time(image_times, depth_times, largest_difference_s)
+    nearest_image, _ = nearest_in_time(depth_times, image_times, largest_difference_s)
+    mutual = nearest_image[nearest_depth] == np.arange(len(images))
     frames = [
         TumFrame(images[index][0], images[index][1], depths[nearest_depth[index]][1])
         for index in np.flatnonzero(mutual & close)
@@ -179,7 +179,7 @@ def write_tum_sequence(
     """
     rectification = Rectification(camera)
     posed = 0
-    with new_sequence(folder, rectification.target.K, overwrite=overwrite) as sequence:
+    with new_sequence(folder, rectification.target.K, overwrite=overwrite, inputs=(recording.folder,)) as sequence:
         for index, tum in enumerate(recording.frames):
             image, depth = read_image(tum.image), read_tum_depth(tum.depth, depth_factor)
             _check_aligned(image, depth, tum)
@@ -208,13 +208,6 @@ def _read_list(folder: Path, name: str) -> list[tuple[float, Path]]:
     if not listed:
         raise ValueError(f"expected lines of time and file name, got none in {path}; check the file")
     return listed
-
-
-def _nearest(times: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Index of the nearest of the others for each time."""
-    after = np.searchsorted(others, times).clip(max=len(others) - 1)
-    before = np.maximum(after - 1, 0)
-    return np.where(times - others[before] <= others[after] - times, before, after)
 
 
 def _check_aligned(image: ImageArray, depth: FloatArray, frame: TumFrame) -> None:

@@ -12,19 +12,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.data.camera_centre import warn_of_far_centre
 from kbnet.data.depth_png import MAXIMUM_DEPTH
 from kbnet.data.lidar import project_points
 from kbnet.data.rectification import Camera, Rectification
 from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.sources.depth_units import check_metres
+from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.point_table import PointTable
-from kbnet.sources.ros_points import where_they_lie
-from kbnet.sources.trajectory import Trajectory
+from kbnet.sources.trajectory import LONGEST_GAP_S, Trajectory
 
 Floats = NDArray[np.float64]
 
 LARGEST_DIFFERENCE_S = 0.02
+NO_POSE = "no pose at their time"
+JUDGED_FRAMES = 5
+"""Frames whose points together say what unit they are in: those of one may all be far away."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +163,9 @@ def write_video_sequence(
             damaged, or ``folder`` holds something.
     """
     rectification = Rectification(camera)
-    _check_centre(camera)
-    done, outside, last_time = VideoFrames(), "", 0.0
-    with new_sequence(folder, rectification.target.K, overwrite=overwrite) as sequence:
+    warn_of_far_centre(camera.K, camera.size)
+    done, outside, last_time, depths = VideoFrames(), "", 0.0, list[Floats]()
+    with new_sequence(folder, rectification.target.K, overwrite=overwrite, inputs=(video.path, table.path)) as sequence:
         for index, (time, image) in enumerate(read_frames(video.path)):
             done.read, last_time = index + 1, time
             on_frame()
@@ -171,26 +175,34 @@ def write_video_sequence(
             rows = table.near(index, 0) if table.key == "frame" else table.near(time, largest_difference_s)
             pose = motion.at(time) if motion else None
             if rows is None or (motion and pose is None):
-                done.left_out["no points at their time" if rows is None else "no pose at their time"] += 1
+                done.left_out["no points at their time" if rows is None else NO_POSE] += 1
                 continue
             if motion and motion.points_in_world and pose is not None:
                 rows = (rows - pose[:3, 3]) @ pose[:3, :3]
+            if len(depths) < JUDGED_FRAMES:
+                depths.append(rows[:, 2])
+                _check_units(depths, table, at_least=JUDGED_FRAMES)
             sparse = _sparse_depth(rows, table, rectification)
             if not sparse.any():
                 done.left_out["no point in the image"] += 1
-                outside = outside or _where(rows, table.kind, camera.size)
+                outside = outside or _where(rows, table.kind, rectification.target)
                 continue
             frame = Frame(rectification.image(image), sparse, rectification.target.K, name=f"{index:06d}")
             sequence.add(frame, pose)
             done.written += 1
             done.posed += pose is not None
+        _check_units(depths, table)
         if not done.written:
-            raise ValueError(outside or _no_overlap(table, motion, done.read, time_offset_s, last_time))
+            raise ValueError(outside or _no_overlap(table, motion, done, time_offset_s, last_time))
     return done
 
 
+def _check_units(depths: list[Floats], table: PointTable, *, at_least: int = 1) -> None:
+    if len(depths) >= at_least:
+        check_metres(np.concatenate(depths), where=str(table.path), remedy="write metres into the table")
+
+
 def _sparse_depth(rows: Floats, table: PointTable, rectification: Rectification) -> FloatArray:
-    check_metres(rows[:, 2], where=str(table.path), remedy="write metres into the table")
     if table.kind == "points":
         sparse = project_points(rows, rectification.target.K, np.eye(4), rectification.target.size)
     else:
@@ -198,11 +210,13 @@ def _sparse_depth(rows: Floats, table: PointTable, rectification: Rectification)
     return np.where(sparse > MAXIMUM_DEPTH, np.float32(0), sparse)
 
 
-def _where(rows: Floats, kind: str, size: tuple[int, int]) -> str:
+def _where(rows: Floats, kind: str, camera: Camera) -> str:
+    size = camera.size
     if kind == "points":
+        why = explain_misses(rows, np.eye(4), camera.K, size)
         return (
-            f"no point falls into the image: as the camera sees them, {where_they_lie(rows)}; x must be right, y down, "
-            "z forward in the camera, or give points in the world with --points-in world and --poses"
+            f"no point falls into the image: as the camera sees them, {why}; x must be right, y down, z forward in the "
+            "camera, or give points in the world with --points-in world and --poses"
         )
     low, high = rows.min(axis=0), rows.max(axis=0)
     return (
@@ -212,28 +226,23 @@ def _where(rows: Floats, kind: str, size: tuple[int, int]) -> str:
     )
 
 
-def _no_overlap(table: PointTable, motion: Motion | None, frames: int, start: float, duration: float) -> str:
+def _no_overlap(table: PointTable, motion: Motion | None, done: VideoFrames, start: float, duration: float) -> str:
     seconds = f"{start:.3f} to {start + duration:.3f} s"
-    video = f"frames 0 to {frames - 1}" if table.key == "frame" else seconds
+    video = f"frames 0 to {done.read - 1}" if table.key == "frame" else seconds
     unit = " s" if table.key == "time" else ""
     text = (
         f"no overlap in time: the video spans {video}, {table.path} {table.keys[0]:.12g} to {table.keys[-1]:.12g}{unit}"
     )
     if motion:
         times = motion.trajectory.times
+        if done.left_out[NO_POSE] and times[0] <= start + duration and times[-1] >= start:
+            return (
+                f"no frame has a pose: those from {times[0]:.3f} to {times[-1]:.3f} s are up to "
+                f"{np.diff(times).max(initial=0):.2f} s apart, and beyond {LONGEST_GAP_S:g} s none is taken from both "
+                "sides; write poses more often"
+            )
         text += f", the poses {times[0]:.3f} to {times[-1]:.3f} s (the video {seconds})"
     return f"{text}; say when the first frame was taken on their clock (--time-offset)"
-
-
-def _check_centre(camera: Camera) -> None:
-    height, width = camera.size
-    x, y = camera.K[:2, 2]
-    if abs(x / width - 0.5) > 0.25 or abs(y / height - 0.5) > 0.25:
-        warnings.warn(
-            f"K has its centre at ({x:.0f}, {y:.0f}), far from the middle of {width}x{height} pixels (width x height): "
-            "is it of another resolution? Scale K with the images",
-            stacklevel=2,
-        )
 
 
 @contextmanager

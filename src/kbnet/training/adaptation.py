@@ -16,6 +16,7 @@ import tomlkit
 
 from kbnet.data.augment import AugmentationConfig
 from kbnet.data.frame_source import FrameSource, open_frames
+from kbnet.data.held_out_points import PATCHES
 from kbnet.data.sequence import Sequence
 from kbnet.losses.options import LossOptions
 from kbnet.losses.weights import LossWeights
@@ -25,7 +26,7 @@ from kbnet.network.weights import load_network, save_network
 from kbnet.summary import file_sha256, write_json
 from kbnet.training.checkpoint import STATE_FILE, load_state
 from kbnet.training.config import ScheduleConfig, TrainingConfig, to_table
-from kbnet.training.held_out import PATCHES, HeldOut, hold_out
+from kbnet.training.held_out import HeldOut, hold_out
 from kbnet.training.interruption import Interrupted
 from kbnet.training.judgement import Judgement
 from kbnet.training.loop import LAST_WEIGHTS, train
@@ -184,7 +185,7 @@ def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[Report], No
 
     Raises:
         Interrupted: Ctrl-C; the state is saved.
-        Whatever :func:`kbnet.training.loop.train` raises.
+        ValueError: as :func:`kbnet.training.loop.train` raises it.
     """
     state = asked.folder / STATE_FILE
     done = load_state(asked.folder)["step"] if state.is_file() else 0

@@ -8,20 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from kbnet.data.augment import random_patches
 from kbnet.data.depth_png import read_depth_png, write_depth_png
 from kbnet.data.frame_files import PATHS, FrameFiles, write_frame_list
 from kbnet.data.frame_list import FrameList
 from kbnet.data.frame_source import FrameSource
+from kbnet.data.held_out_points import SHARE, draw_pixels, part_depth
 from kbnet.data.sequence import Sequence
-
-SHARE = 0.2
-"""Share of a judged frame's area of which the points are held out."""
-
-PATCHES = 6
-"""Patches along the shorter side of a frame."""
 
 JUDGED_FRAMES = 30
 """About how many frames are judged, evenly spread over the video."""
@@ -55,9 +47,9 @@ def hold_out(
 ) -> HeldOut:
     """Hold out some points of every n-th frame, for good: they are in no file that training reads.
 
-    They are held out by patches: one point among its neighbours is easily told from them, but most of a depth map lies
-    far from any point. The patches are the same for every kind of sparse depth, so that what is held out of one is not
-    seen in another. A frame in which too few points are measured for that is trained on whole.
+    They are held out by patches, as `kbnet.data.held_out_points` draws them, the same for every kind of sparse depth,
+    so that what is held out of one is not seen in another. A frame in which too few points are measured for that is
+    trained on whole.
 
     Args:
         sources: the same frames with each kind of sparse depth, by the name of the kind.
@@ -79,7 +71,7 @@ def hold_out(
     for index in range(len(first)):
         files = {kind: _files(source, index, gap if index in trained else None) for kind, source in sources.items()}
         if index % every == 0:
-            parted = _part(files, folder, np.random.default_rng([seed, index]), share)
+            parted = _part(files, folder, index, share=share, seed=seed)
             for kind, one in parted.items():
                 judged[kind].append(one)
                 files[kind] = replace(files[kind], sparse_depth=one.sparse_depth)
@@ -115,19 +107,19 @@ def _with_motion(frames: list[FrameFiles]) -> list[FrameFiles]:
 
 
 def _part(
-    files: Mapping[str, FrameFiles], folder: Path, generator: np.random.Generator, share: float
+    files: Mapping[str, FrameFiles], folder: Path, index: int, *, share: float, seed: int
 ) -> dict[str, FrameFiles]:
     """Write the points of one frame in two parts; return its lines for judging, none if a part would be empty."""
     maps = {kind: read_depth_png(one.sparse_depth) for kind, one in files.items()}
-    shape = next(iter(maps.values())).shape
-    withheld = random_patches(shape, share, max(1, min(shape) // PATCHES), generator)
-    if any(not (depth * withheld).any() or not (depth * ~withheld).any() for depth in maps.values()):
+    withheld = draw_pixels(next(iter(maps.values())).shape, index, share=share, seed=seed, by="patches")
+    parts = {kind: part_depth(depth, withheld) for kind, depth in maps.items()}
+    if not all(part.any() for pair in parts.values() for part in pair):
         return {}
     parted = {}
     for number, (kind, one) in enumerate(files.items()):
         seen, unseen = (folder / what / str(number) / f"{one.name}.png" for what in ("points", "held_out"))
-        write_depth_png(seen, np.where(withheld, np.float32(0), maps[kind]))
-        write_depth_png(unseen, np.where(withheld, maps[kind], np.float32(0)))
+        for path, depth in zip((seen, unseen), parts[kind], strict=True):
+            write_depth_png(path, depth)
         parted[kind] = replace(one, sparse_depth=str(seen.absolute()), ground_truth=str(unseen.absolute()))
     return parted
 

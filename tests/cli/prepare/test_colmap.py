@@ -36,3 +36,9 @@ def test_prepare_colmap_says_what_is_wrong_in_one_line(
     assert "expected a COLMAP model" in one_line_error()
     assert main(["prepare", "colmap", str(write_workspace(metres_a_unit=0.001)), str(tmp_path / "room")]) == 2
     assert "--scale" in one_line_error()
+    command = ["prepare", "colmap", str(write_workspace("other")), str(tmp_path / "room")]
+    for flags in (["--scale", "0"], ["--longest-side", "0"]):
+        assert main([*command, *flags]) == 2
+        error = one_line_error()
+        assert flags[0] in error
+        assert "got 0" in error

@@ -23,6 +23,7 @@ def test_prepare_ros_writes_a_sequence_and_says_what_it_took(
     assert capsys.readouterr().out.splitlines() == [
         "images /camera/image_raw, depth /points: 3 of 3 images",
         f"wrote 2 frames of 64x48 pixels to {folder}: 2 with a pose in odom, no distortion",
+        "81 points a frame, 9.70 m away (9.60 to 9.80 m)",
     ]
     assert main(command) == 2
     assert "--overwrite" in capsys.readouterr().err
@@ -54,6 +55,7 @@ def test_prepare_ros_refuses_bad_input_in_one_line(
         (["--image", "/cam"], "/cam is not in"),
         (["--every", "0"], "--every"),
         (["--lens", "fisheye"], "go with --intrinsics"),
+        (["--metres-per-unit", "0"], "--metres-per-unit above 0, got 0"),
     ):
         assert main(["prepare", "ros", bag, str(tmp_path / "sequence"), *flags]) == 2
         assert message in one_line_error()

@@ -21,6 +21,7 @@ def test_prepare_tum_writes_a_sequence(
     assert main(command) == 0
     assert capsys.readouterr().out == (
         f"wrote 3 frames of 48x40 pixels to {room}: 3 images, 2 with a pose, no distortion\n"
+        "30 points a frame, 2.01 m away (1.55 to 2.50 m)\n"
     )
     assert Sequence(room).frame(2).size == (40, 48)
     assert main([*command, "--overwrite", "--distortion", "-0.1", "0.01", "0", "0"]) == 0
@@ -37,6 +38,8 @@ def test_prepare_tum_refuses_contradictions(
     assert "cannot tell which camera" in one_line_error()
     assert main([*command, "--distortion", "0.1"]) == 2
     assert "--distortion goes with --intrinsics" in one_line_error()
+    assert main([*command, "--depth-factor", "0"]) == 2
+    assert "--depth-factor above 0, got 0" in one_line_error()
     assert main([*command, "--camera", "freiburg1", "--intrinsics", str(recording / "K.txt")]) == 2
     assert "not both" in one_line_error()
     assert main([*command, "--camera", "freiburg1"]) == 2

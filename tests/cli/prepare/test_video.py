@@ -29,6 +29,7 @@ def test_prepare_video_writes_a_sequence_and_says_what_it_took(
     assert capsys.readouterr().out.splitlines() == [
         "left out: 3 of 5 frames with no points at their time",
         f"wrote 2 frames of 64x48 pixels to {tmp_path / 'sequence'}: no poses, no distortion",
+        "1 points a frame, 2.00 m away (2.00 to 2.00 m)",
     ]
     assert main(command) == 2
     assert "--overwrite" in capsys.readouterr().err

@@ -49,6 +49,8 @@ class Command:
         from kbnet.cli.progress import frame_progress
         from kbnet.sources.colmap import ColmapModel, PointFilter, write_colmap_sequence
 
+        if self.longest_side is not None and self.longest_side < 32:
+            raise ValueError(f"expected --longest-side of at least 32 pixels, got {self.longest_side}")
         model = ColmapModel(
             self.model,
             images=self.images,

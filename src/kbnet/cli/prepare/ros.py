@@ -71,6 +71,7 @@ class Command:
 
     def run(self) -> None:
         """Match, project, rectify and write."""
+        from kbnet.cli.preparation import print_points
         from kbnet.cli.progress import frame_progress
         from kbnet.sources.lidar_calibration import read_transform
         from kbnet.sources.ros import RosOptions, write_ros_sequence
@@ -79,6 +80,8 @@ class Command:
 
         if self.every < 1 or self.points < 1:
             raise ValueError(f"expected --every and --points of at least 1, got {self.every} and {self.points}")
+        if self.metres_per_unit is not None and not self.metres_per_unit > 0:
+            raise ValueError(f"expected --metres-per-unit above 0, got {self.metres_per_unit:g}; 0.001 for millimetres")
         options = RosOptions(
             points=self.points,
             metres_per_unit=self.metres_per_unit,
@@ -103,6 +106,7 @@ class Command:
                 on_frame=lambda: progress.advance(task),
             )
             self._say(recording, done)
+        print_points(self.folder)
 
     def _say(self, recording: RosRecording, done: RosFrames) -> None:
         camera = recording.camera

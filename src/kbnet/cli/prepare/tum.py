@@ -48,9 +48,14 @@ class Command:
 
     def run(self) -> None:
         """Match, rectify and write."""
+        from kbnet.cli.preparation import print_points
         from kbnet.cli.progress import frame_progress
         from kbnet.sources.tum_rgbd import open_tum, write_tum_sequence
 
+        if not self.depth_factor > 0:
+            raise ValueError(
+                f"expected --depth-factor above 0, got {self.depth_factor:g}; 1000 if depth is in millimetres"
+            )
         recording = open_tum(self.recording, largest_difference_s=self.max_difference)
         camera = self._camera(recording)
         with frame_progress() as progress:
@@ -69,6 +74,7 @@ class Command:
             f"wrote {len(recording.frames)} frames of {camera.size[1]}x{camera.size[0]} pixels to {self.folder}: "
             f"{recording.images} images, {posed} with a pose, {lens}"
         )
+        print_points(self.folder)
 
     def _camera(self, recording: TumRecording) -> Camera:
         from kbnet.data.image_file import read_image, read_intrinsics

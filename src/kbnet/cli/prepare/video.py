@@ -55,6 +55,7 @@ class Command:
 
     def run(self) -> None:
         """Decode, match, rectify and write."""
+        from kbnet.cli.preparation import print_points
         from kbnet.cli.progress import frame_progress
         from kbnet.data.image_file import read_intrinsics
         from kbnet.data.rectification import Camera
@@ -89,6 +90,7 @@ class Command:
         print(
             f"wrote {done.written} frames of {video.size[1]}x{video.size[0]} pixels to {self.folder}: {poses}, {lens}"
         )
+        print_points(self.folder)
 
     def _motion(self) -> Motion | None:
         from kbnet.sources.lidar_calibration import read_transform

@@ -1,0 +1,155 @@
+"""``kbnet fuse``: the depth of a whole sequence as one cloud or mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from kbnet.cli.arguments import (
+    Device,
+    OptionalFile,
+    OptionalMetres,
+    OptionalPreset,
+    OptionalSource,
+    SparseDepth,
+    Switch,
+    Weights,
+)
+from kbnet.inference.engine_names import EngineName, Precision
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kbnet.data.frame_source import FrameSource
+    from kbnet.frame import FloatArray, Frame, ImageArray
+    from kbnet.fusion.view import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Put the depth of all frames of a sequence together, by its poses: one cloud, or one mesh.
+
+    Of a cloud:  kbnet fuse SEQUENCE --output room.ply
+
+    Of a mesh:   kbnet fuse SEQUENCE --output room.ply --mesh
+
+    Frames need a pose, camera to world. What depth is not to be trusted is left out: pixels of little confidence, and
+    places that only one frame saw. The file is a binary PLY in metres, in the axes of the world.
+    """
+
+    sequence: OptionalSource = None
+    """Sequence folder with absolute_pose/, or a .csv list of frames with the column pose."""
+    output: OptionalFile = None
+    """The .ply file to write."""
+    mesh: Switch = False
+    """Triangles of the surface the frames agree on, in place of points (needs Open3D: the extra fuse)."""
+    turntable: OptionalFile = None
+    """Write this .gif or .mp4 too: the cloud, or the corners of the mesh, turning."""
+    voxel: OptionalMetres = None
+    """Size of the smallest detail, metres; default: about 1.5 % of the median depth."""
+    keep: float = 0.8
+    """Share of each frame's pixels to keep: those of the least expected error relative to their depth."""
+    seen: int = 2
+    """Leave out places that fewer frames saw."""
+    farthest: float = float("inf")
+    """Leave out depth from here on, metres."""
+    every: int = 1
+    """Fuse every Nth frame."""
+    sparse_depth: SparseDepth = None
+    """Folder of sparse depth in the sequence, or column of the list (default: sparse_depth)."""
+    weights: Weights = "indoor"
+    """Bundled or local weights by name (kbnet weights list), .safetensors file, published .pth (with --preset), or
+    exported .onnx or .xml (kbnet export)."""
+    preset: OptionalPreset = None
+    """Architecture of a published .pth."""
+    device: Device = "auto"
+    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
+    precision: Precision = "auto"
+    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
+    engine: EngineName = "auto"
+    """What computes; auto is the fastest that is installed, or that of an exported file."""
+
+    def run(self) -> None:
+        """Fuse, and write the file."""
+        from kbnet.data.frame_source import open_frames
+        from kbnet.fusion.view import posed_frames
+        from kbnet.point_cloud import WORLD_AXES, write_ply
+
+        output = self._checked()
+        assert self.sequence is not None
+        source = open_frames(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
+        indices = posed_frames(source, self.every)
+        seen = min(self.seen, len(indices))
+        points, colours, triangles, voxel = self._fuse(self._views(source, indices), seen)
+        if not len(points):
+            raise ValueError(
+                f"nothing is left of {len(indices)} frames: no place was seen by {seen} of them, with --keep "
+                f"{self.keep:g} nearer than {self.farthest:g} m; choose a smaller --seen or a larger --keep or --voxel"
+            )
+        write_ply(output, points, colours, triangles, axes=WORLD_AXES)
+        what = f"{len(points)} points" if triangles is None else f"{len(triangles)} triangles"
+        print(f"fused {len(indices)} of {len(source)} frames: {what}, voxels of {voxel:g} m, in {output}")
+        if self.turntable is not None:
+            from kbnet.report.turntable import write_fused_turntable
+
+            index = indices[len(indices) // 2]
+            write_fused_turntable(self.turntable, points, colours, voxel, source.pose(index))
+            print(f"wrote {self.turntable}")
+
+    def _checked(self) -> Path:
+        """Refuse what cannot be meant, before anything is read."""
+        from kbnet.report.film import check_film_name
+
+        if self.turntable is not None:
+            check_film_name(self.turntable)
+        if self.sequence is None or self.output is None:
+            missing = "a sequence folder or a list" if self.sequence is None else "--output FILE.ply"
+            raise ValueError(f"expected {missing}, got none; see kbnet fuse --help")
+        if self.output.suffix.lower() != ".ply":
+            raise ValueError(f"expected a .ply file to write, got {self.output}; clouds and meshes are both PLY")
+        if not 0 < self.keep <= 1:
+            raise ValueError(f"expected --keep between 0 and 1, a share of the pixels, got {self.keep:g}; 1 keeps all")
+        if self.seen < 1:
+            raise ValueError(f"expected --seen of at least 1 frame, got {self.seen}; 1 keeps all that was seen")
+        if not (self.voxel is None or self.voxel > 0) or not self.farthest > 0:
+            name, value = (
+                ("--farthest", self.farthest) if self.voxel is None or self.voxel > 0 else ("--voxel", self.voxel)
+            )
+            raise ValueError(f"expected {name} of more than 0 m, got {value:g}; it is in metres")
+        return self.output
+
+    def _views(self, source: FrameSource, indices: list[int]) -> Iterator[View]:
+        import kbnet
+        from kbnet.cli.progress import frame_progress
+        from kbnet.confidence import complete_with_confidence
+        from kbnet.fusion.view import views
+
+        completer = kbnet.load(
+            self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
+        )
+
+        def complete(frame: Frame) -> tuple[FloatArray, FloatArray]:
+            return complete_with_confidence(completer, frame.image, frame.sparse_depth, frame.intrinsics)
+
+        found = views(source, indices, complete, keep=self.keep, farthest=self.farthest)
+        with frame_progress() as progress:
+            yield from progress.track(found, total=len(indices), description="fusing")
+
+    def _fuse(self, found: Iterator[View], seen: int) -> tuple[FloatArray, ImageArray, NDArray[np.int32] | None, float]:
+        """Points or corners, their colours, triangles of a mesh, and the size of voxels, metres."""
+        from kbnet.fusion.surface import Surface
+        from kbnet.fusion.voxel_cloud import VoxelCloud, fitting_voxel
+
+        first = next(found)
+        voxel = self.voxel or fitting_voxel(first.depth)
+        cloud = Surface(voxel) if self.mesh else VoxelCloud(voxel)
+        for view in chain([first], found):
+            cloud.add(view)
+        if isinstance(cloud, Surface):
+            return *cloud.mesh(seen), voxel
+        return *cloud.points(seen), None, voxel

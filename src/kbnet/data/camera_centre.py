@@ -1,0 +1,29 @@
+"""Whether K can belong to images of a size: the mistake of resizing images and leaving K as it was."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from numpy.typing import NDArray
+
+FAR_FROM_MIDDLE = 0.2
+"""Of width or height. K of images twice or half as large has its centre half or a quarter away from the middle."""
+
+
+def warn_of_far_centre(intrinsics: NDArray[Any], size: tuple[int, int], *, of: str = "K") -> None:
+    """Warn if the principal point is far from the middle of the image, as that of a lens hardly ever is.
+
+    Args:
+        intrinsics: K, (3, 3), pixels.
+        size: (H, W) of the image, pixels.
+        of: what to call K, for the message.
+    """
+    height, width = size
+    x, y = intrinsics[:2, 2]
+    if abs(x / width - 0.5) > FAR_FROM_MIDDLE or abs(y / height - 0.5) > FAR_FROM_MIDDLE:
+        warnings.warn(
+            f"{of} has its centre at ({x:.0f}, {y:.0f}), far from the middle of {width}x{height} pixels (width x "
+            "height): is it of another resolution? Scale K with the images",
+            stacklevel=3,
+        )

@@ -1,0 +1,72 @@
+"""Pictures one after another as a file that plays: GIF by pillow, MP4 by PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from kbnet.atomic import atomic_path
+from kbnet.frame import ImageArray
+
+SUFFIXES = (".gif", ".mp4")
+CODECS = ("libx264", "mpeg4")
+"""For MP4, the first one that PyAV was built with."""
+COLOURS_FROM = 8
+"""How many of the pictures the 256 colours of a GIF are chosen from."""
+
+
+def check_film_name(path: str | Path) -> None:
+    """Refuse a file name that is neither a GIF's nor an MP4's.
+
+    Raises:
+        ValueError: it has another suffix.
+    """
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise ValueError(f"expected a film to end in {' or '.join(SUFFIXES)}, got {path}; choose one of them")
+
+
+def write_film(path: str | Path, pictures: Iterable[ImageArray], fps: int) -> None:
+    """Write pictures as a film, which starts again when it is over; the file appears whole or not at all.
+
+    Args:
+        path: ``.gif`` or ``.mp4``.
+        pictures: RGB, (H, W, 3), uint8, all of one size, which is even for MP4; at least one.
+        fps: pictures a second.
+
+    Raises:
+        ValueError: the suffix is another.
+        ModuleNotFoundError: PyAV is not installed, for MP4.
+    """
+    check_film_name(path)
+    write = _write_gif if Path(path).suffix.lower() == ".gif" else _write_mp4
+    with atomic_path(path) as temporary:
+        write(temporary, pictures, fps)
+
+
+def _write_gif(path: Path, pictures: Iterable[ImageArray], fps: int) -> None:
+    frames = list(pictures)
+    some = frames[:: -(-len(frames) // COLOURS_FROM)]
+    palette = Image.fromarray(np.concatenate(some)).quantize(256)
+    # Without dithering: noise that differs from picture to picture flickers and does not compress.
+    first, *others = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+    first.save(path, save_all=True, append_images=others, duration=round(1000 / fps), loop=0, optimize=False)
+
+
+def _write_mp4(path: Path, pictures: Iterable[ImageArray], fps: int) -> None:
+    import av
+
+    remaining = iter(pictures)
+    first = next(remaining)
+    with av.open(str(path), "w") as film:
+        codec = next(name for name in CODECS if name in av.codecs_available)
+        stream: Any = film.add_stream(codec, rate=fps, options={"crf": "20"} if codec == "libx264" else {"qscale": "3"})
+        stream.height, stream.width = first.shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for picture in chain([first], remaining):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+        film.mux(stream.encode())

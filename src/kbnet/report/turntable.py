@@ -1,0 +1,216 @@
+"""A point cloud that sways, or turns, before a camera: pictures for a film, drawn without a display."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import uniform_filter
+
+from kbnet.frame import FloatArray, Frame, ImageArray, check_depth
+from kbnet.point_cloud import point_cloud
+from kbnet.report.film import write_film
+from kbnet.report.splatting import splat
+
+FPS = 20
+INK = (34, 34, 34)
+STEEPEST = 6.0
+"""Steepness from which a pixel belongs to no surface: one seen at 80° from its normal ..."""
+LEVEL, STEEPEST_FLOOR = 0.5, 25.0
+"""... but where depth changes less than this across the image it may be a floor or road, seen at up to 88° far away."""
+LONGEST = 4.0
+"""How much larger than from the front the square of a slanted point may be."""
+STEP_BACK = 0.12
+"""How far behind the frame's camera the sway begins, as a share of the median depth."""
+BAR_SHARE = 0.25
+"""Length that the scale bar may have, as a share of the picture's width."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Points to draw, in the axes of a camera: x right, y down, z forward.
+
+    Attributes:
+        points: (N, 3), metres, N > 0.
+        colours: RGB, (N, 3), uint8.
+        spacing: how far neighbouring points are apart, metres, (N,) or one for all.
+    """
+
+    points: NDArray[np.floating]
+    colours: ImageArray
+    spacing: NDArray[np.floating] | float
+
+    @classmethod
+    def of_frame(cls, frame: Frame, depth: FloatArray) -> Cloud:
+        """The cloud of one depth map, (H, W), metres; pixels of 0, and those that bridge a jump, give no point.
+
+        Raises:
+            ValueError: the depth does not fit the frame, or is 0 everywhere.
+        """
+        depth = check_depth(depth, "depth", frame.size, where=f" (frame '{frame.name}')")
+        down, across = (_steepness(depth, axis, float(frame.intrinsics[1 - axis, 1 - axis])) for axis in (0, 1))
+        steepest_down = np.where(across < LEVEL, STEEPEST_FLOOR, STEEPEST)
+        hanging = (depth > 0) & ((down > steepest_down) | (across > STEEPEST))
+        shown = np.where(hanging | (uniform_filter(hanging.astype(np.float32), 3) > 0.5), np.float32(0), depth)
+        points, colours = point_cloud(shown, frame.intrinsics, frame.image)
+        if not len(points):
+            raise ValueError(f"expected depth at some pixels, got none (frame '{frame.name}'); choose another frame")
+        slant = np.minimum(np.hypot(1, np.fmax(down, across)[shown > 0]), LONGEST)
+        return cls(points, colours, slant * points[:, 2] / frame.intrinsics[0, 0])
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How the camera goes round the cloud; the last picture leads back to the first.
+
+    Attributes:
+        pictures: how many.
+        yaw_deg: how far it goes to either side; from 180 on it goes all the way round.
+        pitch_deg: how far it goes up.
+        width: of a picture, pixels; made even, as films need it.
+    """
+
+    pictures: int = 60
+    yaw_deg: float = 30.0
+    pitch_deg: float = 14.0
+    width: int = 480
+
+    def angles(self, number: int) -> tuple[float, float]:
+        """Yaw and pitch of one picture, radians."""
+        phase = 2 * math.pi * number / self.pictures
+        if self.yaw_deg >= 180:
+            return phase, math.radians(self.pitch_deg)
+        return math.radians(self.yaw_deg) * math.sin(phase), math.radians(self.pitch_deg) * (1 - math.cos(phase)) / 2
+
+
+def _steepness(depth: FloatArray, axis: int, f_px: float) -> FloatArray:
+    """How much depth changes along an axis from pixel to pixel, in units of the pixels' distance; 0 = nothing beside.
+
+    Of two neighbours the better one counts: on a surface that ends at a jump this is its own slope, and only pixels
+    that hang between the two sides are steep.
+    """
+    padded = np.pad(np.where(depth > 0, depth, np.nan), 1, constant_values=np.nan)
+    before, after = (np.abs(np.roll(padded, step, axis)[1:-1, 1:-1] - depth) for step in (1, -1))
+    return np.nan_to_num(np.fmin(before, after) * f_px / np.maximum(depth, 1e-6)).astype(np.float32)
+
+
+SWAY = Turn()
+ALL_ROUND = Turn(pictures=90, yaw_deg=180.0, pitch_deg=28.0)
+ALL_ROUND_K = np.diag([4.0, 4.0, 1.0]).astype(np.float32)
+"""Of a picture of 4 x 3: a field of view of 53° across."""
+
+
+def write_turntable(path: str | Path, frame: Frame, depth: FloatArray, turn: Turn | None = None) -> None:
+    """Write the swaying cloud of a frame as a film; the file appears whole or not at all.
+
+    Args:
+        path: ``.gif`` or ``.mp4``.
+        frame: the frame.
+        depth: completed depth, (H, W), metres; pixels of 0 are left out.
+        turn: how the camera goes.
+
+    Raises:
+        ValueError: the depth does not fit the frame, or the suffix is another.
+        ModuleNotFoundError: PyAV is not installed, for MP4.
+    """
+    size = frame.size
+    write_film(path, turntable(Cloud.of_frame(frame, depth), frame.intrinsics, size, turn or SWAY), FPS)
+
+
+def write_fused_turntable(
+    path: str | Path, points: FloatArray, colours: ImageArray, spacing: float, T_world_camera: NDArray[np.float64]
+) -> None:
+    """Write a cloud of many frames as a film, seen from all around, a little from above.
+
+    Args:
+        path: ``.gif`` or ``.mp4``.
+        points: (N, 3), metres, in the world.
+        colours: RGB, (N, 3), uint8.
+        spacing: how far neighbouring points are apart, metres.
+        T_world_camera: (4, 4), metres, of one of the cameras; it says what is up.
+
+    Raises:
+        ValueError: the suffix is another.
+        ModuleNotFoundError: PyAV is not installed, for MP4.
+    """
+    T_camera_world = np.linalg.inv(T_world_camera)
+    seen = points @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
+    # Points lie anywhere in their cubes, so that larger squares are needed to close a surface.
+    cloud = Cloud(seen.astype(np.float32), colours, 1.5 * spacing)
+    write_film(path, turntable(cloud, ALL_ROUND_K, (3, 4), ALL_ROUND), FPS)
+
+
+def turntable(cloud: Cloud, K: FloatArray, size: tuple[int, int], turn: Turn) -> Iterator[ImageArray]:
+    """Draw a cloud from all sides, with a bar that says how long a metre is in its middle.
+
+    Args:
+        cloud: what to draw.
+        K: pinhole matrix of the camera that the sway begins and ends at, (3, 3), pixels.
+        size: (H, W) of its image, pixels.
+        turn: how the camera goes.
+
+    Yields:
+        RGB pictures, (h, w, 3), uint8, all of one size, in the proportions of the image.
+    """
+    width = turn.width - turn.width % 2
+    scale = width / size[1]
+    height = 2 * round(scale * size[0] / 2)
+    small = np.array([[scale * K[0, 0], 0, (width - 1) / 2], [0, scale * K[1, 1], (height - 1) / 2], [0, 0, 1]])
+    pivot, distance = _stand(cloud.points, small, (height, width), all_round=turn.yaw_deg >= 180)
+    for number in range(turn.pictures):
+        T_camera_world = _looking_at(pivot, distance, *turn.angles(number))
+        picture = splat(cloud.points, cloud.colours, cloud.spacing, small, T_camera_world, (height, width))
+        yield _with_bar(picture, small[0, 0] / distance)
+
+
+def _stand(
+    points: NDArray[np.floating], K: NDArray[np.float64], size: tuple[int, int], *, all_round: bool
+) -> tuple[NDArray[np.float64], float]:
+    """What the camera turns about, and how far from it: a little behind where it was, or far enough to see all."""
+    if not all_round:
+        depth = float(np.median(points[:, 2]))
+        return np.array([0.0, 0.0, depth]), (1 + STEP_BACK) * depth
+    low, high = np.percentile(points, (1, 99), axis=0)
+    pivot = np.asarray((low + high) / 2, np.float64)
+    radius = float(np.percentile(np.linalg.norm(points - pivot, axis=1), 90))
+    return pivot, radius * max(2 * K[0, 0] / size[1], 2 * K[1, 1] / size[0])
+
+
+def _looking_at(pivot: NDArray[np.float64], distance: float, yaw_rad: float, pitch_rad: float) -> NDArray[np.float64]:
+    """``T_camera_world`` of a camera at a distance from the pivot, turned about its y axis, then raised above it."""
+    c, s = math.cos(yaw_rad), math.sin(yaw_rad)
+    about_y = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    c, s = math.cos(pitch_rad), math.sin(pitch_rad)
+    about_x = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+    rotation = about_x @ about_y
+    T_camera_world = np.eye(4)
+    T_camera_world[:3, :3] = rotation
+    T_camera_world[:3, 3] = np.array([0, 0, distance]) - rotation @ pivot
+    return T_camera_world
+
+
+def _with_bar(picture: ImageArray, px_per_metre: float) -> ImageArray:
+    """Draw a bar whose length in metres is a round number, as it would be in the middle of the cloud."""
+    height, width = picture.shape[:2]
+    longest = BAR_SHARE * width / px_per_metre
+    power = math.floor(math.log10(longest))
+    metres = max(float(f"{digit}e{power}") for digit in (1, 2, 5) if float(f"{digit}e{power}") <= longest)
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(max(11, width // 32))
+    thick, margin = max(2, width // 240), width / 40
+    left, bottom = 2 * margin, height - 2 * margin
+    right, text = left + metres * px_per_metre, f"{metres:g} m"
+    middle = ((left + right) / 2, bottom - 2 * thick)
+    above = draw.textbbox(middle, text, font, anchor="mb")[1]
+    draw.rectangle((left - margin, above - margin / 2, right + margin, bottom + margin), "white")
+    draw.line([(left, bottom), (right, bottom)], INK, thick)
+    for x in (left, right):
+        draw.line([(x, bottom - 2 * thick), (x, bottom + 2 * thick)], INK, thick)
+    draw.text(middle, text, INK, font, anchor="mb")
+    return np.asarray(image)

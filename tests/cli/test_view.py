@@ -1,0 +1,56 @@
+"""`kbnet view`: it says where to look, serves until it is interrupted, and refuses in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kbnet.cli import view
+from kbnet.cli.main import main
+from kbnet.network.config import KBNetConfig
+
+pytest.importorskip("viser")
+
+
+def test_view_says_where_to_look_and_ends_with_ctrl_c(
+    write_sequence: Callable[..., Path],
+    stand_in: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stand_in.config = KBNetConfig()
+    slept = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(view, "sleep", sleep)
+    assert main(["view", str(write_sequence()), "--port", "18080", "--fps", "8"]) == 0
+    assert slept == [0.125] * 3
+    assert capsys.readouterr().out.startswith("http://localhost:18")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected a sequence folder or a list, got none"),
+        (["nowhere"], "nowhere"),
+        (["{room}", "--fps", "0"], "--points and --fps above 0"),
+        (["{room}", "--points", "0"], "--points and --fps above 0"),
+    ],
+)
+def test_view_refuses_in_one_line(
+    write_sequence: Callable[..., Path],
+    stand_in: Any,
+    one_line_error: Callable[[], str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    room = str(write_sequence())
+    assert main(["view", *(word.replace("{room}", room) for word in arguments)]) == 2
+    assert message in one_line_error()

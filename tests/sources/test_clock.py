@@ -1,0 +1,34 @@
+"""Times: their unit, and what is nearest, to the very limit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kbnet.sources.clock import nearest_in_time, to_seconds
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e3, 1e6, 1e9])
+def test_times_since_1970_come_out_in_seconds_whatever_their_unit(unit: float) -> None:
+    np.testing.assert_allclose(
+        to_seconds(np.array([1305031236.25, 1305031236.5]) * unit), [1305031236.25, 1305031236.5]
+    )
+
+
+def test_times_from_the_start_stay_seconds() -> None:
+    assert to_seconds(np.array([0.0, 5400.5])).tolist() == [0, 5400.5]
+    assert to_seconds(np.array([])).tolist() == []
+
+
+def test_what_is_as_far_apart_as_allowed_is_near_since_1970_too() -> None:
+    """Doubles at 1.7e9 s are 2.4e-7 s apart, so that 20 ms come out as a little more."""
+    times = 1700000000 + np.arange(30) / 10
+    _, near = nearest_in_time(times, times + 0.02, 0.02)
+    assert near.all()
+    _, near = nearest_in_time(times, times + 0.0201, 0.02)
+    assert not near.any()
+
+
+def test_of_two_as_near_the_earlier_one_is_taken() -> None:
+    index, _ = nearest_in_time(np.array([1.0, 9.0]), np.array([1.5, 0.5]), 1)
+    assert index.tolist() == [1, 0]

@@ -1,0 +1,79 @@
+"""What stands in docs/ under ``<!-- runs -->`` runs, and prints what stands under ``<!-- printed -->``."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kbnet.cli.main import main
+
+REPOSITORY = Path(__file__).parents[1]
+BLOCK = re.compile(r"<!-- (runs|printed) -->\n```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+BLOCKS = {
+    page.relative_to(REPOSITORY / "docs").as_posix(): found
+    for page in sorted((REPOSITORY / "docs").rglob("*.md"))
+    if (found := BLOCK.findall(page.read_text(encoding="utf-8")))
+}
+
+
+@pytest.fixture(scope="module")
+def write_recording_of_docs() -> Iterator[Callable[[list[str]], None]]:
+    """`python examples/recordings.py`, with its room rendered once."""
+    path = REPOSITORY / "examples" / "recordings.py"
+    specification = importlib.util.spec_from_file_location("recordings", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "recordings", module)
+        specification.loader.exec_module(module)
+        frames = module.synthetic_frames
+        patch.setattr(module, "synthetic_frames", cache(lambda config: list(frames(config))))
+
+        def run(arguments: list[str]) -> None:
+            patch.setattr(sys, "argv", ["recordings.py", *arguments])
+            module.main()
+
+        yield run
+
+
+def test_pages_on_recordings_have_examples_that_run() -> None:
+    kinds = {path.stem for path in (REPOSITORY / "docs" / "inputs").glob("*.md")} - {"index"}
+    assert {name.removeprefix("inputs/").removesuffix(".md") for name in BLOCKS} >= kinds | {"tutorial"}
+
+
+@pytest.mark.parametrize("page", BLOCKS)
+def test_documented_run_prints_what_the_page_says(
+    page: str,
+    write_recording_of_docs: Callable[[list[str]], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # Pictures and engines have tests of their own, and would take longer than all the rest.
+    monkeypatch.setattr("kbnet.report.picture.write_picture", lambda *_: None)
+    monkeypatch.setattr("kbnet.inference.engine.pick", lambda *_: "torch")
+    printed, names = "", dict[str, Any]()
+    for what, language, text in BLOCKS[page]:
+        if what == "printed":
+            for line in text.splitlines():
+                assert re.search(re.escape(line).replace("…", ".*"), printed), f"{line}\nis not in\n{printed}"
+        elif language == "python":
+            exec(text, names)
+        else:
+            for words in (shlex.split(line, comments=True) for line in text.replace("\\\n", " ").splitlines()):
+                if words[:1] == ["kbnet"]:
+                    assert main(words[1:]) == 0, capsys.readouterr().err
+                elif words:
+                    assert words[:2] == ["python", "examples/recordings.py"]
+                    write_recording_of_docs(words[2:])
+                printed += capsys.readouterr().out
