@@ -9,15 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kbnet.data.continuation import continued_to_border
 from kbnet.data.interpolation import linear
 
 
-def scaffold_from_points(points: Tensor, kind: Literal["none", "linear"], step: int = 1) -> Tensor | None:
+def scaffold_from_points(points: Tensor, kind: Literal["none", "linear", "continued"], step: int = 1) -> Tensor | None:
     """Interpolate sparse points, sample by sample, on the CPU.
 
     Args:
         points: depth of the kept points, (B, 1, H, W), metres; 0 = none.
-        kind: ``linear`` for Delaunay interpolation with the nearest point outside the hull; ``none`` for no scaffold.
+        kind: ``linear`` for Delaunay interpolation with the nearest point outside the hull; ``continued`` for the same
+            after :func:`kbnet.data.continuation.continued_to_border`; ``none`` for no scaffold.
         step: of every so many rows and columns one is interpolated from points, those between from these.
 
     Returns:
@@ -25,7 +27,10 @@ def scaffold_from_points(points: Tensor, kind: Literal["none", "linear"], step: 
     """
     if kind == "none":
         return None
-    dense = np.stack([linear(sample, step) for sample in points[:, 0].float().cpu().numpy()])
+    samples = points[:, 0].float().cpu().numpy()
+    if kind == "continued":
+        samples = [continued_to_border(sample) for sample in samples]
+    dense = np.stack([linear(sample, step) for sample in samples])
     scaffold = torch.from_numpy(dense)[:, None].to(points.device, points.dtype)
     if step == 1:
         return scaffold
