@@ -172,7 +172,7 @@ class DepthCompleter:
         image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
         image = image.float() / 255 if image.dtype == torch.uint8 else image.float()
         validity = kept_points(sparse_depth, intrinsics, **self.config.outlier_removal)
-        scaffold = scaffold_from_points(sparse_depth * validity, self.config.scaffold)
+        scaffold = scaffold_from_points(sparse_depth * validity, **self.config.scaffold_making)
         return self.run_network(image, sparse_depth, validity, intrinsics, scaffold)
 
 

@@ -90,6 +90,8 @@ def test_known_seconds_are_those_of_the_file_until_the_work_changes(config: Trai
     first = known_seconds_per_step({"tiny": config, "faster": faster}, file)
     assert 0 < first["tiny"] == first["faster"] < 10
     assert known_seconds_per_step({"faster": faster, "tiny": config}, file) == first
+    tuned = replace(config, initial_weights="indoor", normalisation_statistics="frozen")
+    assert known_seconds_per_step({"tuned": tuned}, file)["tuned"] == first["tiny"]
     changed = replace(config, augmentation=replace(config.augmentation, crop=(32, 32)))
     assert known_seconds_per_step({"tiny": changed}, file) != first
     assert len(json.loads(file.read_text(encoding="utf-8"))) == 2

@@ -93,7 +93,9 @@ def test_published_rungs_hold_the_published_network_and_recipe(convergence: Path
 
 
 def test_the_ladder_ends_at_the_recipe_that_the_others_vary(convergence: Path, repository: Path) -> None:
-    last = read_recipe(convergence / "support.toml", {})
+    last = read_recipe(convergence / "continued.toml", {})
+    halved = read_recipe(convergence / "full_resolution.toml", {})
+    filters = {name: getattr(halved.network, name) for name in ("image_filters", "depth_filters", "decoder_filters")}
+    assert replace(last, network=replace(last.network, **filters)) == halved
     reference = read_recipe(repository / "recipes" / "unsupervised.toml", {})
-    filters = {name: getattr(reference.network, name) for name in ("image_filters", "depth_filters", "decoder_filters")}
-    assert replace(last, network=replace(last.network, **filters)) == reference
+    assert replace(halved, network=replace(halved.network, resolution="half")) == reference

@@ -57,6 +57,20 @@ def test_linear_agrees_with_scipy_inside_the_hull_and_is_nearest_outside(seed: i
     np.testing.assert_array_equal(depth[~inside], nearest(sparse_depth)[~inside])
 
 
+@pytest.mark.parametrize("step", [2, 3, 4])
+@pytest.mark.parametrize("count", [3, 12, 100, 900])
+def test_linear_of_some_pixels_has_their_values(step: int, count: int) -> None:
+    sparse_depth = scatter(count, count)
+    inside = np.isfinite(interpolate_point_by_point(sparse_depth))[::step, ::step]
+    grid = linear(sparse_depth, step)
+    assert grid.shape == (-(-(HEIGHT - 1) // step) + 1, -(-(WIDTH - 1) // step) + 1)
+    rows, columns = inside.shape
+    np.testing.assert_allclose(
+        grid[:rows, :columns][inside], linear(sparse_depth)[::step, ::step][inside], rtol=1e-5, atol=1e-5
+    )
+    assert np.isin(grid[:rows, :columns][~inside], sparse_depth).all()
+
+
 def test_linear_does_not_depend_on_how_many_triangles_are_drawn_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     sparse_depth = scatter(0, 400)
     at_once = linear(sparse_depth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from kbnet.data.interpolation import linear
@@ -30,3 +31,23 @@ def test_scaffold_of_a_sample_without_points_is_zero_and_the_type_stays() -> Non
 
 def test_no_scaffold_is_none() -> None:
     assert scaffold_from_points(torch.ones(1, 1, 8, 8), "none") is None
+
+
+@pytest.mark.parametrize("size", [(33, 41), (32, 40), (30, 43)])
+@pytest.mark.parametrize("step", [2, 4])
+def test_a_coarse_scaffold_is_the_interpolation_on_its_grid_and_linear_between(
+    step: int, size: tuple[int, int]
+) -> None:
+    points = torch.zeros(1, 1, *size)
+    points[0, 0, [0, 0, size[0] - 1, size[0] - 1], [0, size[1] - 1, 0, size[1] - 1]] = torch.tensor(
+        [1.0, 2.0, 3.0, 4.0]
+    )
+    dense, coarse = scaffold_from_points(points, "linear"), scaffold_from_points(points, "linear", step)
+    assert dense is not None
+    assert coarse is not None
+    assert coarse.shape == points.shape
+    torch.testing.assert_close(coarse[..., ::step, ::step], dense[..., ::step, ::step])
+    on_planes = (
+        coarse - dense
+    ).abs() < 1e-5  # all but the pixels around the diagonal, and beyond the last row on the grid
+    assert on_planes[..., : size[0] - step, : size[1] - step].float().mean() > 0.8

@@ -46,7 +46,9 @@ def test_model_gives_the_networks_depth_at_any_size_and_batch(
         np.testing.assert_allclose(run(onnx_model(network, sizes="multiples-of-32"), inputs), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [{"residual": "affine"}, {"residual": "spread", "resolution": "half"}])
+@pytest.mark.parametrize(
+    "kind", [{"residual": "affine"}, *({"residual": "spread", "resolution": size} for size in ("half", "quarter"))]
+)
 @pytest.mark.parametrize(("height", "width"), [(33, 47), (75, 102), (96, 64), (128, 160)])
 def test_model_of_a_variant_gives_the_networks_depth(kind: dict[str, Any], height: int, width: int) -> None:
     filters: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}

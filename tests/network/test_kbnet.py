@@ -63,7 +63,7 @@ def test_every_weight_gets_a_finite_gradient(normalisation: Any, scaffold: Any) 
 
 @pytest.mark.parametrize("normalisation", ["none", "batch"])
 @pytest.mark.parametrize("residual", ["plain", "spread", "affine"])
-@pytest.mark.parametrize("resolution", ["full", "half"])
+@pytest.mark.parametrize("resolution", ["full", "half", "quarter"])
 def test_a_fresh_scaffold_network_is_the_interpolation(normalisation: Any, residual: Any, resolution: Any) -> None:
     kind = {"normalisation": normalisation, "residual": residual, "resolution": resolution}
     network = KBNet(KBNetConfig(scaffold="linear", **kind, **TINY))

@@ -48,7 +48,7 @@ def prepared(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Sparse depth, validity, K and scaffold, as a network takes them after the image."""
     validity = kept_points(sparse_depth, intrinsics, **config.outlier_removal)
-    return sparse_depth, validity, intrinsics, scaffold_from_points(sparse_depth * validity, config.scaffold)
+    return sparse_depth, validity, intrinsics, scaffold_from_points(sparse_depth * validity, **config.scaffold_making)
 
 
 def contender(network: KBNet, engine: EngineName, precision: Precision, device: torch.device) -> Contender:

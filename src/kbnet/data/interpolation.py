@@ -34,18 +34,22 @@ def nearest(sparse_depth: FloatArray) -> FloatArray:
     return depth
 
 
-def linear(sparse_depth: FloatArray) -> FloatArray:
+def linear(sparse_depth: FloatArray, step: int = 1) -> FloatArray:
     """Interpolate linearly in the triangles of a Delaunay triangulation; nearest point outside their hull.
 
     Args:
         sparse_depth: depth along z at a few pixels, (H, W), metres; 0 = unmeasured.
+        step: only every so many rows and columns are computed, from the first on, and one beyond the last if that is
+            not among them.
 
     Returns:
-        Depth, (H, W), float32 metres, equal to the sparse depth where that is measured. With fewer than three points,
-        or points on one line, the same as ``nearest``; all 0 where nothing is measured.
+        Depth at the pixels (step · i, step · j), (⌈(H - 1) / step⌉ + 1, ⌈(W - 1) / step⌉ + 1), which is (H, W) for a
+        step of 1; float32 metres, equal to the sparse depth where that is measured. With fewer than three points, or
+        points on one line, each has the depth of a nearest point; all 0 where nothing is measured. For a step above 1
+        the nearest is that of points moved to the grid.
     """
-    depth = nearest(sparse_depth)
     rows, columns = np.nonzero(sparse_depth > 0)
+    depth = nearest(sparse_depth if step == 1 else _on_grid(sparse_depth, rows, columns, step))
     if rows.size < 3:
         return depth
     try:
@@ -57,42 +61,58 @@ def linear(sparse_depth: FloatArray) -> FloatArray:
     x, y, z = x[~flat], y[~flat], z[~flat]
     for begin in range(0, len(x), _BLOCK):
         block = slice(begin, begin + _BLOCK)
-        _rasterise(depth, x[block], y[block], z[block])
-    depth[rows, columns] = sparse_depth[rows, columns]
+        _rasterise(depth, x[block], y[block], z[block], step)
+    if step == 1:  # elsewhere the planes' rounding matters to nobody
+        depth[rows, columns] = sparse_depth[rows, columns]
     return depth
 
 
-def _rasterise(depth: FloatArray, x: IntArray, y: IntArray, z: Float64Array) -> None:
+def _on_grid(sparse_depth: FloatArray, rows: IntArray, columns: IntArray, step: int) -> FloatArray:
+    height, width = (-(-(length - 1) // step) + 1 for length in sparse_depth.shape)
+    grid = np.zeros((height, width), np.float32)
+    grid[(rows + step // 2) // step, (columns + step // 2) // step] = sparse_depth[rows, columns]
+    return grid
+
+
+def _rasterise(depth: FloatArray, x: IntArray, y: IntArray, z: Float64Array, step: int) -> None:
     """Overwrite ``depth`` in triangles with corners at whole pixels ``x``, ``y`` and depth ``z``, each (N, 3).
 
-    On every row that a triangle crosses, its long side (top to bottom corner) and one of its two short sides bound a
-    span of pixels, on which its plane is evaluated.
+    On every row of the grid that a triangle crosses, its long side (top to bottom corner) and one of its two short
+    sides bound a span, on which its plane is evaluated.
     """
     order = np.argsort(y, axis=1)
     x, y = np.take_along_axis(x, order, axis=1), np.take_along_axis(y, order, axis=1)
     z = np.take_along_axis(z, order, axis=1)
-    run, rise = np.diff(x, axis=1), np.diff(y, axis=1)
-    rows = y[:, 2] - y[:, 0] + 1
-    long_side = _columns(x[:, 0], run.sum(axis=1), rise.sum(axis=1), rows)
-    short_sides = _columns(x[:, :2].ravel(), run.ravel(), rise.ravel(), (rise + np.array([0, 1])).ravel())
-    first = np.ceil(np.minimum(long_side, short_sides)).astype(np.int64)
-    last = np.floor(np.maximum(long_side, short_sides)).astype(np.int64)
+    # Rows of the grid: the first at or below each corner, and the first that lies below the lowest.
+    begin = -(-y // step)
+    end = y[:, 2] // step + 1
+    rows = end - begin[:, 0]
+    long_side = _columns(x[:, 0], y[:, 0], x[:, 2] - x[:, 0], y[:, 2] - y[:, 0], begin[:, 0], rows, step)
+    short_rows = np.stack([begin[:, 1] - begin[:, 0], end - begin[:, 1]], axis=1)
+    sides = (x[:, :2], y[:, :2], np.diff(x, axis=1), np.diff(y, axis=1), begin[:, :2], short_rows)
+    short_sides = _columns(*(side.ravel() for side in sides), step)
+    first = np.ceil(np.minimum(long_side, short_sides) / step).astype(np.int64)
+    last = np.floor(np.maximum(long_side, short_sides) / step).astype(np.int64)
 
-    triangle, step = _expand(rows)
-    row = y[triangle, 0] + step
+    triangle, down = _expand(rows)
+    row = begin[triangle, 0] + down
     along_x, along_y, constant = (coefficient[triangle] for coefficient in _planes(x, y, z))
-    start = along_x * first + along_y * row + constant
-    _fill_spans(depth.reshape(-1), row * depth.shape[1] + first, np.maximum(last - first + 1, 0), start, along_x)
+    start = along_x * (first * step) + along_y * (row * step) + constant
+    lengths = np.maximum(last - first + 1, 0)
+    _fill_spans(depth.reshape(-1), row * depth.shape[1] + first, lengths, start, along_x * step)
 
 
-def _columns(x: IntArray, run: IntArray, rise: IntArray, rows: IntArray) -> Float64Array:
-    """x of line segments on their first ``rows`` rows, one after another; a level segment stays at its beginning.
+def _columns(
+    x: IntArray, y: IntArray, run: IntArray, rise: IntArray, begin: IntArray, rows: IntArray, step: int
+) -> Float64Array:
+    """x of line segments on ``rows`` rows of the grid from ``begin`` on, one segment after another.
 
-    A quotient of whole numbers comes out exact where it is whole and is at least 1 / rise from a whole number
-    elsewhere, so rounding it up or down afterwards makes no mistake.
+    Segments start at (x, y); a level one stays at its beginning. A quotient of whole numbers comes out exact where it
+    is whole and is at least 1 / rise from a whole number elsewhere, so rounding it up or down makes no mistake.
     """
-    segment, step = _expand(rows)
-    return x[segment] + run[segment] * step / np.maximum(rise, 1)[segment]
+    segment, down = _expand(rows)
+    below = (begin[segment] + down) * step - y[segment]
+    return x[segment] + run[segment] * below / np.maximum(rise, 1)[segment]
 
 
 def _planes(x: IntArray, y: IntArray, z: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:

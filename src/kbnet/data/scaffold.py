@@ -6,22 +6,34 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from kbnet.data.continuation import continued_to_border
 from kbnet.data.interpolation import linear
 
 
-def scaffold_from_points(points: Tensor, kind: Literal["none", "linear"]) -> Tensor | None:
+def scaffold_from_points(points: Tensor, kind: Literal["none", "linear", "continued"], step: int = 1) -> Tensor | None:
     """Interpolate sparse points, sample by sample, on the CPU.
 
     Args:
         points: depth of the kept points, (B, 1, H, W), metres; 0 = none.
-        kind: ``linear`` for Delaunay interpolation with the nearest point outside the hull; ``none`` for no scaffold.
+        kind: ``linear`` for Delaunay interpolation with the nearest point outside the hull; ``continued`` for the same
+            after :func:`kbnet.data.continuation.continued_to_border`; ``none`` for no scaffold.
+        step: of every so many rows and columns one is interpolated from points, those between from these.
 
     Returns:
         Dense depth, (B, 1, H, W), metres, on the device of ``points``; 0 in a sample without points; None for ``none``.
     """
     if kind == "none":
         return None
-    dense = [linear(sample) for sample in points[:, 0].float().cpu().numpy()]
-    return torch.from_numpy(np.stack(dense))[:, None].to(points.device, points.dtype)
+    samples = points[:, 0].float().cpu().numpy()
+    if kind == "continued":
+        samples = [continued_to_border(sample) for sample in samples]
+    dense = np.stack([linear(sample, step) for sample in samples])
+    scaffold = torch.from_numpy(dense)[:, None].to(points.device, points.dtype)
+    if step == 1:
+        return scaffold
+    size = [(length - 1) * step + 1 for length in dense.shape[-2:]]
+    height, width = points.shape[-2:]
+    return F.interpolate(scaffold, size=size, mode="bilinear", align_corners=True)[..., :height, :width]

@@ -79,7 +79,7 @@ def network_inputs(frame: Frame, config: KBNetConfig) -> tuple[Tensor, ...]:
     sparse_depth = torch.from_numpy(np.array(frame.sparse_depth))[None, None]
     intrinsics = torch.from_numpy(np.array(frame.intrinsics))[None]
     validity = kept_points(sparse_depth, intrinsics, **config.outlier_removal)
-    scaffold = scaffold_from_points(sparse_depth * validity, config.scaffold)
+    scaffold = scaffold_from_points(sparse_depth * validity, **config.scaffold_making)
     known = (image, sparse_depth, validity, intrinsics)
     return known if scaffold is None else (*known, scaffold)
 

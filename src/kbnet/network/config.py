@@ -23,15 +23,16 @@ class KBNetConfig:
     """Farthest depth the network can express, metres."""
     intrinsics_scaling: Literal["exact", "published"] = "exact"
     """K at lower resolutions. exact: by 2^-l. published: by the ratio of the first halving at every lower level."""
-    scaffold: Literal["none", "linear"] = "none"
-    """none: as published. linear: interpolated sparse points are a further input, and depth = scaffold * exp(r)."""
+    scaffold: Literal["none", "linear", "continued"] = "none"
+    """none: as published. linear: interpolated sparse points are a further input, and depth = scaffold * exp(r).
+    continued: the same, with planes through the outermost points on to the border in place of the nearest point."""
     residual: Literal["plain", "spread", "affine"] = "plain"
     """plain: as above. spread: r * (0.05 + range of ln(scaffold) within 31 pixels). affine: a * scaffold + b."""
     # spread: what lies between points of one depth can hardly be wrong, what lies between a near and a far one can.
     # affine: as in FusionNet, a in 0.25..4, b in metres; two output channels.
 
-    resolution: Literal["full", "half"] = "full"
-    """half: with a scaffold, the network works at half the size, and its residual is enlarged."""
+    resolution: Literal["full", "half", "quarter"] = "full"
+    """half, quarter: with a scaffold, the network works at that share of width and height; its residual is enlarged."""
     outlier_rule: Literal["window", "support"] = "window"
     """window: as published, drop points behind the nearest in a window. support: those no neighbour agrees with."""
     outlier_window: int = 7
@@ -58,8 +59,10 @@ class KBNetConfig:
                 raise ValueError(f"expected {name} as ascending odd window sizes of at least 3, got {sizes}")
         if not 0 < self.min_depth < self.max_depth:
             raise ValueError(f"expected 0 < min_depth < max_depth in metres, got {self.min_depth} and {self.max_depth}")
-        if self.resolution == "half" and self.scaffold == "none":
-            raise ValueError("expected a scaffold for resolution half, got scaffold none; set scaffold to linear")
+        if self.halvings and self.scaffold == "none":
+            raise ValueError(
+                f"expected a scaffold for resolution {self.resolution}, got scaffold none; set scaffold to linear"
+            )
         if self.outlier_window % 2 == 0 or self.outlier_window < 1 or self.outlier_threshold <= 0:
             raise ValueError(
                 f"expected an odd outlier_window and a positive outlier_threshold, "
@@ -71,9 +74,19 @@ class KBNetConfig:
                 raise ValueError(f"expected {count} positive channel counts in {name}, got {filters}")
 
     @property
+    def halvings(self) -> int:
+        """How many times the input is halved before the network sees it."""
+        return {"full": 0, "half": 1, "quarter": 2}[self.resolution]
+
+    @property
     def outlier_removal(self) -> dict[str, Any]:
         """Arguments of :func:`kbnet.data.outliers.kept_points`: training and inference must drop the same points."""
         return {"rule": self.outlier_rule, "window": self.outlier_window, "threshold": self.outlier_threshold}
+
+    @property
+    def scaffold_making(self) -> dict[str, Any]:
+        """Arguments of :func:`kbnet.data.scaffold.scaffold_from_points`: no finer than the network can see."""
+        return {"kind": self.scaffold, "step": 2**self.halvings}
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> KBNetConfig:

@@ -12,8 +12,8 @@ from kbnet.geometry.camera import halved_intrinsics
 from kbnet.network.config import KBNetConfig
 from kbnet.network.decoder import Decoder, UpConvolution
 from kbnet.network.encoder import Encoder, RayTerms
-from kbnet.network.half_resolution import Inputs, enlarged, halved_inputs
 from kbnet.network.layers import Convolution, initialise_weights
+from kbnet.network.reduced_resolution import Inputs, enlarged, halved_inputs
 from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
 
 SPREAD_WINDOW = 31
@@ -88,7 +88,7 @@ class KBNet(nn.Module):
             middle = math.sqrt(self.config.min_depth * self.config.max_depth)
             scaffold = torch.where(scaffold > 0, scaffold, middle)
         seen = Inputs(image, sparse_depth, validity, intrinsics, scaffold)
-        if self.config.resolution == "half":
+        for _ in range(self.config.halvings):
             seen = halved_inputs(seen)
         return self.depth_from_output(self._decoded(seen, ray_terms), scaffold, seen.scaffold)
 
@@ -99,7 +99,7 @@ class KBNet(nn.Module):
             intrinsics: K, (B, 3, 3), pixels.
             size: (H, W) of the image.
         """
-        if self.config.resolution == "half":
+        for _ in range(self.config.halvings):
             intrinsics, size = halved_intrinsics(intrinsics), [(length + 1) // 2 for length in size]
         return self.encoder.ray_terms(intrinsics, size)
 
@@ -130,8 +130,8 @@ class KBNet(nn.Module):
         if self.config.residual == "spread":
             seen = scaffold if seen_scaffold is None else seen_scaffold.float()
             residual = residual * (LEAST_SPREAD + local_spread(seen.log()))
-        if self.config.resolution == "half":
-            residual = enlarged(residual, scaffold.shape[-2:])
+        if self.config.halvings:
+            residual = enlarged(residual, 2**self.config.halvings, scaffold.shape[-2:])
         if self.config.residual == "affine":
             depth = scaffold * torch.exp(LOG_LARGEST_SCALE * torch.tanh(residual[:, :1])) + residual[:, 1:]
         else:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from kbnet.geometry.camera import viewing_rays
-from kbnet.network.half_resolution import Inputs, enlarged, halved_inputs
+from kbnet.network.reduced_resolution import Inputs, enlarged, halved_inputs
 
 
 def inputs(points: torch.Tensor, validity: torch.Tensor) -> Inputs:
@@ -35,9 +36,11 @@ def test_a_last_odd_row_and_column_is_not_mixed_with_a_border() -> None:
     assert (halved.scaffold == 2).all()
 
 
-def test_what_is_enlarged_lies_where_it_came_from() -> None:
+@pytest.mark.parametrize("scale", [2, 4])
+def test_what_is_enlarged_lies_where_it_came_from(scale: int) -> None:
     """A slope stays the same slope, away from the border."""
-    slope = torch.arange(8.0).repeat(1, 1, 6, 1)
-    large = enlarged(torch.nn.functional.avg_pool2d(slope, 2), (6, 7))
-    assert large.shape == (1, 1, 6, 7)
-    torch.testing.assert_close(large[..., 1:-1], slope[..., 1:6])
+    slope = torch.arange(16.0).repeat(1, 1, 8, 1)
+    large = enlarged(torch.nn.functional.avg_pool2d(slope, scale), scale, (7, 15))
+    assert large.shape == (1, 1, 7, 15)
+    inner = slice(scale // 2, 16 - scale)
+    torch.testing.assert_close(large[..., inner], slope[..., :7, inner])
