@@ -88,9 +88,9 @@ def _rasterise(depth: FloatArray, x: IntArray, y: IntArray, z: Float64Array, ste
     end = y[:, 2] // step + 1
     rows = end - begin[:, 0]
     long_side = _columns(x[:, 0], y[:, 0], x[:, 2] - x[:, 0], y[:, 2] - y[:, 0], begin[:, 0], rows, step)
-    short_rows = np.stack([begin[:, 1] - begin[:, 0], end - begin[:, 1]], axis=1)
-    sides = (x[:, :2], y[:, :2], np.diff(x, axis=1), np.diff(y, axis=1), begin[:, :2], short_rows)
-    short_sides = _columns(*(side.ravel() for side in sides), step)
+    run, rise = np.diff(x, axis=1).ravel(), np.diff(y, axis=1).ravel()
+    short_rows = np.stack([begin[:, 1] - begin[:, 0], end - begin[:, 1]], axis=1).ravel()
+    short_sides = _columns(x[:, :2].ravel(), y[:, :2].ravel(), run, rise, begin[:, :2].ravel(), short_rows, step)
     first = np.ceil(np.minimum(long_side, short_sides) / step).astype(np.int64)
     last = np.floor(np.maximum(long_side, short_sides) / step).astype(np.int64)
 
