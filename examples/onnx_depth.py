@@ -3,7 +3,7 @@
     python onnx_depth.py network.onnx image.png sparse_depth.png K.txt depth.png
 
 sparse_depth.png and depth.png are 16-bit, metres times 256, 0 = unmeasured; K.txt holds the nine numbers of the camera
-matrix. What the network expects is read from its file. The outlier rule "support" and the scaffold "linear" triangulate
+matrix. What the network expects is read from its file. The outlier rule "support" and any scaffold triangulate
 the points, for which scipy is imported; a network without both (as published) needs no scipy.
 """
 
@@ -51,8 +51,11 @@ def prepare(image, sparse_depth, K, expected):
         "validity": validity[None, None].astype(np.float32),
         "intrinsics": K[None],
     }
-    if expected["scaffold"] == "linear":
-        inputs["scaffold"] = interpolated(sparse_depth * validity)[None, None]
+    if expected["scaffold"] != "none":
+        points = sparse_depth * validity
+        if expected["scaffold"] == "continued":
+            points = continued_to_border(points)
+        inputs["scaffold"] = interpolated(points, expected.get("scaffold_step", 1))[None, None]
     return inputs
 
 
@@ -92,8 +95,43 @@ def supported_points(depth, fx, expected):
     return kept
 
 
-def interpolated(points):
-    """Linear within the triangles of the points, the nearest point outside of their hull: (H, W), metres."""
+def continued_to_border(points):
+    """Points, and more of them on the border: on the plane of the twelve nearest, or as far away as the nearest."""
+    from scipy.spatial import cKDTree
+
+    rows, columns = np.nonzero(points > 0)
+    if rows.size < 4:
+        return points
+    height, width = points.shape
+    x, y = (np.linspace(0, length - 1, 1 + -(-length // 60)).round().astype(int) for length in (width, height))
+    border = [(column, row) for column in x for row in (0, height - 1)]
+    border += [(column, row) for row in y for column in (0, width - 1)]
+    border, count, scale = np.unique(border, axis=0), min(12, rows.size), max(height, width)
+    distance, nearest = cKDTree(np.stack([columns, rows], axis=1)).query(border, k=count)
+    offset = (np.stack([columns, rows], axis=1)[nearest] - border[:, None]) / scale
+    inverse = 1 / points[rows, columns].astype(np.float64)[nearest]
+    mean = inverse.mean(axis=1, keepdims=True)
+    weight = 1 / (distance / scale + 0.02)
+    weight /= weight.sum(axis=1, keepdims=True)
+    away = offset - (weight[..., None] * offset).sum(axis=1, keepdims=True)
+    relative = inverse / mean - (weight * inverse / mean).sum(axis=1, keepdims=True)
+    scatter = np.einsum("nk,nki,nkj->nij", weight, away, away)
+    along = np.einsum("nk,nki,nk->ni", weight, away, relative)[..., None]
+    left = relative - (away @ np.linalg.solve(scatter + 1e-6 * np.eye(2), along))[..., 0]
+    noise = (weight * left**2).sum(axis=1) * count / max(count - 3, 1) + 0.01**2
+    slope = np.linalg.solve(scatter + (noise / 0.3**2 / count)[:, None, None] * np.eye(2), along)[..., 0]
+    there = np.clip(inverse[:, 0] / mean[:, 0] - (slope * offset[:, 0]).sum(axis=1), 0.4, 2.0)
+    continued = points.astype(np.float32)
+    x, y = border.T
+    continued[y, x] = np.where(points[y, x] > 0, points[y, x], 1 / (mean[:, 0] * there))
+    return continued
+
+
+def interpolated(points, step):
+    """Linear within the triangles of the points, the nearest point outside of their hull: (H, W), metres.
+
+    Only every so many rows and columns are computed so; those between are linear between these.
+    """
     from scipy.interpolate import LinearNDInterpolator
     from scipy.ndimage import distance_transform_edt
     from scipy.spatial import QhullError
@@ -101,15 +139,25 @@ def interpolated(points):
     rows, columns = np.nonzero(points > 0)
     if rows.size == 0:
         return points
-    nearest_row, nearest_column = distance_transform_edt(points == 0, return_distances=False, return_indices=True)
-    nearest = points[nearest_row, nearest_column]
+    moved = np.zeros([-(-(length - 1) // step) + 1 for length in points.shape], np.float32)
+    moved[(rows + step // 2) // step, (columns + step // 2) // step] = points[rows, columns]
+    nearest_row, nearest_column = distance_transform_edt(moved == 0, return_distances=False, return_indices=True)
+    grid = moved[nearest_row, nearest_column]
     try:
         at = LinearNDInterpolator(np.stack([columns, rows], axis=1), points[rows, columns].astype(np.float64))
+        y, x = np.mgrid[: grid.shape[0], : grid.shape[1]] * step
+        linear = at(x, y)
+        grid = np.where(np.isnan(linear), grid, linear)
     except (QhullError, ValueError):  # fewer than three points, or all on one line
-        return nearest
-    y, x = np.mgrid[: points.shape[0], : points.shape[1]]
-    linear = at(x, y)
-    return np.where(np.isnan(linear), nearest, linear).astype(np.float32)
+        pass
+    height, width = points.shape
+    return between(between(grid, step, height).T, step, width).T.astype(np.float32)
+
+
+def between(grid, step, length):
+    """As many rows, of which every so many are those of the grid and the others linear between them."""
+    row, share = np.arange(length) // step, (np.arange(length) % step / step)[:, None]
+    return grid[row] * (1 - share) + grid[np.minimum(row + 1, len(grid) - 1)] * share
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,12 +28,18 @@ runpy.run_path(script, run_name="__main__")
 """
 
 
-@pytest.fixture(params=["published", "ours"])
+KINDS: dict[str, dict[str, Any]] = {
+    "published": {},
+    "ours": {"scaffold": "linear", "outlier_rule": "support"},
+    "half": {"scaffold": "continued", "outlier_rule": "support", "resolution": "half"},
+}
+
+
+@pytest.fixture(params=list(KINDS))
 def weights(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    ours = {"scaffold": "linear", "outlier_rule": "support"} if request.param == "ours" else {}
-    small = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
-    network = KBNet(KBNetConfig(**small, **ours))  # type: ignore[arg-type]
+    small: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
+    network = KBNet(KBNetConfig(**small, **KINDS[request.param]))
     torch.nn.init.normal_(network.decoder.output.weight, std=0.1)
     path = tmp_path / f"{request.param}.safetensors"
     save_network(network, path, notes={"steps": "7"})

@@ -65,6 +65,7 @@ def describe(
         "outlier_support_slope_per_rad": SUPPORT_SLOPE_PER_RAD,
         "intrinsics": "K, (B, 3, 3), pixels; pixel centres on whole numbers",
         "scaffold": config.scaffold,
+        "scaffold_step": config.scaffold_making["step"],
     }
     return {
         "format": FORMAT,
