@@ -27,7 +27,7 @@ def scaffold_from_points(points: Tensor, kind: Literal["none", "linear", "contin
     """
     if kind == "none":
         return None
-    samples = points[:, 0].float().cpu().numpy()
+    samples = list(points[:, 0].float().cpu().numpy())
     if kind == "continued":
         samples = [continued_to_border(sample) for sample in samples]
     dense = np.stack([linear(sample, step) for sample in samples])
