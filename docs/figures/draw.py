@@ -106,10 +106,11 @@ def draw_backprojection(frame: Frame) -> None:
 
 def draw_refinement(frame: Frame) -> None:
     """What the weights indoor do: interpolation, what it is multiplied by, depth."""
-    depth = kbnet.load("indoor")(frame.image, frame.sparse_depth, frame.intrinsics)
+    completer = kbnet.load("indoor")
+    depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
     points = batch(frame.sparse_depth)
     points = points * supported_points(points, torch.from_numpy(frame.intrinsics)[None])
-    scaffold = scaffold_from_points(points, "linear")
+    scaffold = scaffold_from_points(points, **completer.config.scaffold_making)
     assert scaffold is not None
     interpolated = scaffold[0, 0].numpy()
     figure, axes = panels(3)
