@@ -57,6 +57,8 @@ def make_batch() -> TripletBatch:
 class Wall(nn.Module):
     """Knows the depth."""
 
+    config = KBNetConfig()
+
     def forward(self, image: Tensor, *_: Tensor | None) -> Tensor:
         return torch.full_like(image[:, :1], DEPTH)
 
@@ -160,6 +162,13 @@ def test_bfloat16_rounds_the_networks_and_not_the_geometry() -> None:
     # With the truth for depth and motion nothing is left to round.
     exact, same = (make_step(bfloat16=bfloat16)(make_batch()).total for bfloat16 in (False, True))
     assert torch.equal(exact, same)
+
+
+@pytest.mark.parametrize(("resolution", "narrow"), [("half", False), ("quarter", True)])
+def test_a_depth_network_that_sees_less_than_17_pixels_stays_in_32_bits(resolution: str, narrow: bool) -> None:
+    network, batch = with_scaffold(resolution=resolution)
+    exact, rough = (make_step(network=network, bfloat16=bfloat16)(batch).depth for bfloat16 in (False, True))
+    assert torch.equal(exact, rough) == narrow
 
 
 def test_unknown_motion_without_a_pose_network_is_no_step() -> None:

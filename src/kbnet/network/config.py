@@ -24,8 +24,9 @@ class KBNetConfig:
     intrinsics_scaling: Literal["exact", "published"] = "exact"
     """K at lower resolutions. exact: by 2^-l. published: by the ratio of the first halving at every lower level."""
     scaffold: Literal["none", "linear", "continued"] = "none"
-    """none: as published. linear: interpolated sparse points are a further input, and depth = scaffold * exp(r).
-    continued: the same, with planes through the outermost points on to the border in place of the nearest point."""
+    """none: as published. linear: interpolated points go in, depth = scaffold * exp(r). continued: on to the border."""
+    # continued: outside the hull of the points planes through the outermost ones, where linear has the nearest point.
+
     residual: Literal["plain", "spread", "affine"] = "plain"
     """plain: as above. spread: r * (0.05 + range of ln(scaffold) within 31 pixels). affine: a * scaffold + b."""
     # spread: what lies between points of one depth can hardly be wrong, what lies between a near and a far one can.

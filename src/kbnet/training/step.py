@@ -22,6 +22,8 @@ from kbnet.training.config import TrainingConfig
 NARROW_PX = 64
 """Up to this width or height of the crop the pose network stays in 32 bits: its last features are one pixel wide there,
 and the 16-bit weight gradient of a strided convolution over them holds whatever lay in memory (torch 2.13, CPU)."""
+NARROW_SEEN_PX = 16
+"""Likewise the depth network, in pixels of the resolution that it works at."""
 
 
 @dataclass
@@ -107,10 +109,11 @@ class TrainingStep(nn.Module):
     def forward(self, batch: TripletBatch) -> StepResult:
         """Predict depth and motion, reconstruct the image from both neighbours, compare."""
         inputs, undo = (batch.network_input, None) if self.augundo is None else self.augundo(batch)
-        with torch.autocast(batch.image.device.type, dtype=torch.bfloat16, enabled=self.reduced_precision):
+        device, width = batch.image.device.type, min(batch.image.shape[-2:])
+        reduced = self.reduced_precision and width > NARROW_SEEN_PX * 2**self.network.config.halvings
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=reduced):
             depth = self.network(*inputs)
-        wide = min(batch.image.shape[-2:]) > NARROW_PX
-        with torch.autocast(batch.image.device.type, torch.bfloat16, enabled=self.reduced_precision and wide):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.reduced_precision and width > NARROW_PX):
             poses, poses_back = self._poses(batch), self._poses_back(batch)
         depth, seen = (depth, None) if undo is None else undo(depth)
         neighbours = (batch.previous_image, batch.next_image)
