@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import kbnet
+from kbnet.cli.main import main
 from kbnet.data.depth_png import write_depth_png
 from kbnet.frame import FloatArray, ImageArray
 
@@ -126,3 +127,17 @@ def one_line_error(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
         return written
 
     return read
+
+
+@pytest.fixture
+def refusal(
+    write_sequence: WriteSequence, stand_in: StandIn, one_line_error: Callable[[], str]
+) -> Callable[[str, list[str]], str]:
+    """The line with which a command refuses arguments, where ``{room}`` stands for a sequence."""
+
+    def refuse(command: str, arguments: list[str]) -> str:
+        room = str(write_sequence())
+        assert main([command, *(word.replace("{room}", room) for word in arguments)]) == 2
+        return one_line_error()
+
+    return refuse

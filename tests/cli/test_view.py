@@ -44,13 +44,5 @@ def test_view_says_where_to_look_and_ends_with_ctrl_c(
         (["{room}", "--points", "0"], "--points and --fps above 0"),
     ],
 )
-def test_view_refuses_in_one_line(
-    write_sequence: Callable[..., Path],
-    stand_in: Any,
-    one_line_error: Callable[[], str],
-    arguments: list[str],
-    message: str,
-) -> None:
-    room = str(write_sequence())
-    assert main(["view", *(word.replace("{room}", room) for word in arguments)]) == 2
-    assert message in one_line_error()
+def test_view_refuses_in_one_line(refusal: Callable[[str, list[str]], str], arguments: list[str], message: str) -> None:
+    assert message in refusal("view", arguments)

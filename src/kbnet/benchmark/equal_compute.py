@@ -79,7 +79,7 @@ def _step_seconds(config: TrainingConfig, scratch: Path) -> list[float]:
 def _work(config: TrainingConfig) -> dict[str, Any]:
     """What the time of a step depends on, as plain values."""
     network = replace(config.network, weight_init="kaiming")
-    # Frozen statistics need weights to come from; what they save of a step is nothing beside its convolutions.
+    # Frozen statistics need weights to come from: a step is timed with those of the batch.
     start: dict[str, Any] = {"initial_weights": None, "normalisation_statistics": "batch"}
     same = replace(config, network=network, schedule=ScheduleConfig(), average_decay=0.0, **start)
     plain: dict[str, Any] = json.loads(json.dumps(to_table(same)))

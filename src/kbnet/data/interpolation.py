@@ -44,9 +44,9 @@ def linear(sparse_depth: FloatArray, step: int = 1) -> FloatArray:
 
     Returns:
         Depth at the pixels (step · i, step · j), (⌈(H - 1) / step⌉ + 1, ⌈(W - 1) / step⌉ + 1), which is (H, W) for a
-        step of 1; float32 metres, equal to the sparse depth where that is measured. With fewer than three points, or
-        points on one line, each has the depth of a nearest point; all 0 where nothing is measured. For a step above 1
-        the nearest is that of points moved to the grid.
+        step of 1; float32 metres, and then equal to the sparse depth where that is measured. With fewer than three
+        points, or points on one line, each has the depth of a nearest point; all 0 where nothing is measured.
+        For a step above 1 the nearest is that of points moved to the grid.
     """
     rows, columns = np.nonzero(sparse_depth > 0)
     depth = nearest(sparse_depth if step == 1 else _on_grid(sparse_depth, rows, columns, step))
