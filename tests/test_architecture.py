@@ -67,7 +67,7 @@ MAY_IMPORT = {
     "depth_origin": {"frame", "inference", "summary"},
     "confidence": {"completion", "data", "frame"},
     "checking": {"data", "evaluation", "frame"},
-    "fusion": {"confidence", "data", "frame", "point_cloud"},
+    "fusion": {"atomic", "confidence", "data", "frame", "point_cloud"},
     "viewer": {"data", "frame", "fusion", "point_cloud", "report"},
     "reproduction": {"atomic", "completion", "data", "evaluation", "frame", "metrics", "network", "summary"},
     # completion too: validation judges a network as it will be used.

@@ -74,6 +74,18 @@ class StandIn:
 
 
 @pytest.fixture
+def posed_room(write_sequence: WriteSequence) -> Path:
+    """Eight frames of a camera that moves sideways, with poses and without ground truth."""
+    folder = write_sequence(frames=8, truth=False)
+    (folder / "absolute_pose").mkdir()
+    for index in range(8):
+        pose = np.eye(4)
+        pose[0, 3] = 0.1 * index
+        np.savetxt(folder / "absolute_pose" / f"{index:04}.txt", pose)
+    return folder
+
+
+@pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """Let commands load a stand-in, so that they are tried apart from the network and its weights."""
     network = StandIn()

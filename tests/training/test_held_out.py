@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kbnet.data.frame_files import FrameFiles, write_frame_list
+from kbnet.data.frame_files import write_frame_list
 from kbnet.data.frame_list import FrameList
 from kbnet.data.frame_source import open_frames
+from kbnet.data.held_out_points import draw_pixels
 from kbnet.data.sequence import Sequence
 from kbnet.training.held_out import JUDGED_FRAMES, HeldOut, hold_out
 
@@ -62,16 +64,32 @@ def test_patches_not_single_points_are_held_out(held_out: HeldOut) -> None:
     assert together > 5 * apart
 
 
-def test_training_has_neighbours_and_motion_but_no_ground_truth(held_out: HeldOut) -> None:
+def test_training_learns_from_points_of_neighbours_but_in_no_patch_that_is_held_out(held_out: HeldOut) -> None:
+    """On a wall 2 m ahead all points agree, and each of the neighbours 2 frames on moved by 4 of 44 pixels."""
     trained = FrameList(held_out.training)
-    assert held_out.triplets == len(trained.triplet_indices(1)) == 4
-    assert trained.has_poses
-    assert not trained.has_ground_truth
-    triplet = trained.triplet(2, 1)
-    np.testing.assert_array_equal(triplet.previous_image, trained.image(0))
-    np.testing.assert_array_equal(triplet.next_image, trained.image(4))
-    assert triplet.T_next_current is not None
-    assert triplet.T_next_current[0, 3] == pytest.approx(-0.2)
+    assert held_out.trained == len(trained) == 8
+    for index in range(len(trained)):
+        frame = trained.frame(index)
+        assert frame.ground_truth is not None
+        learnt = frame.ground_truth > 0
+        assert not (learnt & draw_pixels(frame.size, index, by="patches")).any()
+        assert learnt.sum() > 2 * (frame.sparse_depth > 0).sum()
+        np.testing.assert_allclose(frame.ground_truth[learnt], 2, atol=1 / 256)
+
+
+def test_without_a_gap_nothing_is_learnt_from_neighbours(write_sequence: WriteSequence, tmp_path: Path) -> None:
+    held = hold_out({"sparse_depth": Sequence(write_sequence(frames=6))}, tmp_path / "run", gap=None)
+    assert not FrameList(held.training).has_ground_truth  # of the sequence, which has it
+
+
+def test_some_three_hundred_frames_of_a_long_video_are_trained_on(
+    write_sequence: WriteSequence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kbnet.training.held_out.TRAINED_FRAMES", 10)
+    held = hold_out({"sparse_depth": Sequence(write_sequence(frames=25))}, tmp_path / "run", gap=1)
+    assert [int(name) for name in FrameList(held.training).names] == list(range(0, 25, 3))
+    assert held.trained == 9
+    assert held.frames == 25
 
 
 def test_about_thirty_frames_of_a_long_video_are_judged(write_sequence: WriteSequence, tmp_path: Path) -> None:
@@ -88,28 +106,14 @@ def test_the_same_points_are_held_out_again(write_sequence: WriteSequence, tmp_p
     np.testing.assert_array_equal(*(frame.ground_truth for frame in frames))
 
 
-def test_frames_without_known_motion_are_left_out_where_most_know_it(
-    write_sequence: WriteSequence, tmp_path: Path
-) -> None:
-    folder = write_sequence(frames=10)
-    (folder / "absolute_pose" / "0003.txt").unlink()
-    held = hold_out({"sparse_depth": Sequence(folder)}, tmp_path / "run", gap=1)
-    trained = FrameList(held.training)
-    assert trained.has_poses
-    assert [trained.names[index] for index in trained.triplet_indices(1)] == ["0001", "0005", "0006", "0007", "0008"]
-    assert held.triplets == 5
-
-
-def test_a_list_keeps_its_neighbours_and_windows(write_sequence: WriteSequence, tmp_path: Path) -> None:
+def test_a_list_keeps_its_windows(write_sequence: WriteSequence, tmp_path: Path) -> None:
     sequence = Sequence(write_sequence(frames=6))
-    lines = [sequence.files(index, 1) for index in range(1, 5)]
-    lines = [FrameFiles(**{**vars(files), "window": "2 4 32 36"}) for files in lines]
-    lines += [FrameFiles(**{**vars(sequence.files(index)), "window": "2 4 32 36"}) for index in (0, 5)]
+    lines = [replace(sequence.files(index), window="2 4 32 36") for index in range(6)]
     write_frame_list(tmp_path / "video.csv", lines)
-    held = hold_out({"sparse_depth": FrameList(tmp_path / "video.csv")}, tmp_path / "run", gap=1)
+    held = hold_out({"sparse_depth": FrameList(tmp_path / "video.csv")}, tmp_path / "run", gap=None)
     trained, judged = FrameList(held.training), FrameList(held.judged["sparse_depth"])
     assert trained.frame(0).size == judged.frame(0).size == (32, 36)
-    assert held.triplets == 4
+    assert held.trained == 6
 
 
 def test_too_few_frames_with_points_are_refused(write_sequence: WriteSequence, tmp_path: Path) -> None:

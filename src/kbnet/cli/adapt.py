@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -24,10 +23,10 @@ class Command:
 
     Example:  kbnet adapt SEQUENCE --output adapted.safetensors
 
-    In frames all over the video a fifth of the sparse points, patch by patch, are held out: training never sees them.
-    At these points the weights are compared before and after. Unless the error fell by more than chance explains,
-    nothing is written and the exit code is 1. Ctrl-C keeps the state; the same command goes on. Ground truth is never
-    read.
+    The network learns to tell sparse points that it is not given: of the frame, and, where there are poses, of frames
+    around it. In frames all over the video a fifth of the points, patch by patch, is held out of training. At these the
+    weights are compared before and after. Unless the error fell by more than chance explains, nothing is written and
+    the exit code is 1. Ctrl-C keeps the state; the same command goes on. Ground truth is never read.
     """
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SEQUENCE|LIST.csv")]
@@ -39,7 +38,8 @@ class Command:
     minutes: float = 5.0
     """Time to train; the number of steps follows from the measured speed."""
     gap: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
-    """Frames to both neighbours (default: as far as the camera moves a tenth of the median depth; 1 without poses)."""
+    """Frames to the neighbours whose points are put together (default: as far as the camera moves a tenth of the median
+    depth)."""
     output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("adapted.safetensors")
     """The weights to write; the run folder, with the state to go on from, lies beside it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -69,21 +69,19 @@ class Command:
 
 
 def _say(asked: Adaptation, plan: Plan) -> None:
+    from kbnet.fusion.accumulation import REACH
+
     gap, judged = plan.gap, plan.held_out.frames
-    baseline = "" if gap is None or gap.baseline is None else f", {100 * gap.baseline:.0f} % of the median depth apart"
-    neighbours = "as listed" if gap is None else f"{gap.frames} frame{'s' if gap.frames > 1 else ''} away{baseline}"
+    learnt = "points of each frame that the network is not given"
+    if gap is not None and gap.baseline is not None:
+        frames = f"{gap.frames} frame{'s' if gap.frames > 1 else ''}"
+        learnt += f", and of {2 * REACH} around it, {frames} or {100 * gap.baseline:.0f} % of the median depth apart"
     print(f"start     {asked.weights}")
-    print(f"motion    {plan.motion}; neighbours {neighbours}")
+    print(f"learns    {learnt}")
     print(f"judging   {judged} frames, in each of which training does not see a fifth of the points")
     print(
         f"speed     {plan.seconds_per_step:.2f} s a step: {plan.steps} steps in {asked.minutes:g} minutes", flush=True
     )
-    if plan.motion == "network":
-        warnings.warn(
-            "there are no poses, so a pose network must learn the camera's motion from nothing, for which a few "
-            "minutes may not suffice; absolute_pose/ or more --minutes would help",
-            stacklevel=2,
-        )
 
 
 def _judge(asked: Adaptation, plan: Plan, adapted: Path) -> Judgement:

@@ -6,7 +6,7 @@ import csv
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,25 @@ def write_frame_list(path: str | Path, frames: Iterable[FrameFiles]) -> int:
         writer.writeheader()
         writer.writerows(rows)
     return len(rows)
+
+
+def with_kinds(files: Mapping[str, FrameFiles]) -> FrameFiles:
+    """One line of a list for a frame that has several kinds of sparse depth.
+
+    Args:
+        files: the frame with each kind as its ``sparse_depth``, by the name of the kind.
+
+    Returns:
+        The first, with a column for each kind besides ``sparse_depth``, named by :func:`column_of`.
+    """
+    columns = {column_of(kind): one.sparse_depth for kind, one in files.items()}
+    columns.pop("sparse_depth", None)
+    return replace(next(iter(files.values())), other_sparse_depth=columns)
+
+
+def column_of(kind: str) -> str:
+    """The column of a kind of sparse depth: its name, which must begin with ``sparse_depth``."""
+    return kind if kind.startswith("sparse_depth") else f"sparse_depth_{kind}"
 
 
 def _places(header: list[str], sparse_depth: str, path: Path) -> dict[str, int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Indices
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.data.frame_files import PATHS, FrameFiles
 from kbnet.data.frame_list import FrameList
 from kbnet.data.sequence import Sequence
 from kbnet.frame import Frame, ImageArray, Triplet
@@ -75,3 +77,14 @@ def open_frames(path: str | Path, *, sparse_depth: str = "sparse_depth") -> Fram
     if path.suffix == ".csv":
         return FrameList(path, sparse_depth=sparse_depth)
     return Sequence(path, sparse_depth=sparse_depth)
+
+
+def absolute_files(source: FrameSource, index: int) -> FrameFiles:
+    """Where the files of a frame lie, absolute, without ground truth; a sequence names no neighbours here."""
+    if isinstance(source, FrameList):
+        files = source.files(index)
+        here = source.folder.absolute().parent
+        absolute: dict[str, Any] = {name: getattr(files, name) and str(here / getattr(files, name)) for name in PATHS}
+        return replace(files, **absolute | {"ground_truth": ""})
+    assert isinstance(source, Sequence)
+    return source.files(index)

@@ -135,14 +135,14 @@ class Sequence:
 
         Args:
             index: of the frame.
-            gap: name the neighbours this many frames away too, and the three poses if there is a file of each.
+            gap: name the neighbours this many frames away too, and their poses if there is a file of all three.
         """
         around = [index] if gap is None else [index, index - gap, index + gap]
         found: dict[str, Path] = dict(
             zip(("image", "previous", "next"), (self._images[i] for i in around), strict=False)
         )
-        if gap is not None and all(map(self.has_pose, around)):
-            found |= dict(zip(("pose", "previous_pose", "next_pose"), map(self._pose_path, around), strict=True))
+        if all(map(self.has_pose, around)):
+            found |= dict(zip(("pose", "previous_pose", "next_pose"), map(self._pose_path, around), strict=False))
         sparse_depth = self._sparse_depth / f"{self.names[index]}.png"
         found |= {"intrinsics": self.folder / "K.txt", "sparse_depth": sparse_depth}
         columns: dict[str, Any] = {column: str(path.absolute()) for column, path in found.items()}

@@ -1,4 +1,4 @@
-"""A few minutes of unsupervised training on one video, of which some points are held out to judge by."""
+"""A few minutes of training on one video without labels, of which some points are held out to judge by."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import tomlkit
 from kbnet.data.augment import AugmentationConfig
 from kbnet.data.frame_source import FrameSource, open_frames
 from kbnet.data.held_out_points import PATCHES
+from kbnet.data.neighbour_gap import Gap, choose_gap
 from kbnet.data.sequence import Sequence
-from kbnet.losses.options import LossOptions
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.named_weights import find_weights
@@ -31,7 +31,6 @@ from kbnet.training.interruption import Interrupted
 from kbnet.training.judgement import Judgement
 from kbnet.training.loop import LAST_WEIGHTS, train
 from kbnet.training.monitor import Report
-from kbnet.training.neighbour_gap import Gap, choose_gap
 
 RECORD = "adaptation.json"
 """In the run folder: what was asked for and what follows from it, so that a run can go on."""
@@ -39,8 +38,11 @@ RECORD = "adaptation.json"
 CROP = (240, 320)
 """Largest height and width to train on, pixels."""
 
-FAR = 50.0
-"""Depth in metres; a network that reaches beyond it takes the losses of the published preset for cars."""
+OWN_POINTS, ACCUMULATED_POINTS = 2.0, 0.2
+"""Weights of the error at a frame's points, in metres, and at those of its neighbours too, relative to the scaffold."""
+
+NEAR = 8.0
+"""Depth in metres up to which networks for rooms reach: metres of one that reaches farther count for less."""
 
 PILOT_STEPS = 8
 """Steps that are timed, but for the first two, before the number of steps is fixed."""
@@ -56,7 +58,7 @@ class Adaptation:
         weights: name or file of the weights to start from.
         sparse_depth: folders in the sequence, or columns of the list.
         minutes: of training.
-        gap: frames from a frame to each neighbour; None: chosen by where the camera was.
+        gap: frames to the neighbours whose points are accumulated; None: chosen by where the camera was.
         device: where to train and to judge.
     """
 
@@ -94,14 +96,13 @@ class Plan:
 
     Attributes:
         held_out: which frames are judged, and by which points.
-        motion: ``known`` from poses, or learnt by a ``network``.
-        gap: to the neighbours; None for a list, which names its own.
+        gap: to the neighbours whose points are accumulated; None where none are, for want of poses, or of a list, which
+            may join several videos.
         seconds_per_step: as measured.
         steps: as many as there is time for.
     """
 
     held_out: HeldOut
-    motion: Literal["known", "network"]
     gap: Gap | None
     seconds_per_step: float
     steps: int
@@ -122,9 +123,7 @@ def plan(asked: Adaptation) -> Plan:
     sources = {kind: open_frames(asked.source, sparse_depth=kind) for kind in asked.sparse_depth}
     first = next(iter(sources.values()))
     gap = _gap(first, asked.gap)
-    held_out = hold_out(sources, asked.folder, gap=gap.frames if gap else 1)
-    motion: Literal["known", "network"] = "known" if open_frames(held_out.training).has_poses else "network"
-    draft = Plan(held_out, motion, gap, 0.0, PILOT_STEPS)
+    draft = Plan(hold_out(sources, asked.folder, gap=gap.frames if gap else None), gap, 0.0, PILOT_STEPS)
     seconds = _seconds_per_step(training_config(asked, draft, network))
     decided = replace(draft, seconds_per_step=seconds, steps=max(1, round(60 * asked.minutes / seconds)))
     write_json(path, {"asked": wanted, "plan": _plain(decided)})
@@ -132,20 +131,26 @@ def plan(asked: Adaptation) -> Plan:
 
 
 def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> TrainingConfig:
-    """The run: losses of ``recipes/indoor_unsupervised.toml``, with the network of the weights.
+    """The run: points that the network is not given, of the frame and of its neighbours, teach it.
+
+    Images are not compared: that learns less in the same time (``docs/accuracy.md``).
 
     Raises:
         FileNotFoundError, ValueError: the first image cannot be read.
     """
     height, width = open_frames(plan.held_out.training).image(0).shape[:2]
-    indoor = network.max_depth < FAR
     return TrainingConfig(
         sequences=(plan.held_out.training,),
         output=asked.folder,
         sparse_depth=plan.held_out.columns,
         network=network,
-        losses=replace(LossWeights(), smoothness=0.3) if indoor else TrainingConfig.preset("kitti").losses,
-        loss_options=LossOptions(out_of_view="drop"),
+        losses=LossWeights(
+            colour=0.0,
+            structure=0.0,
+            smoothness=0.0,
+            sparse_depth=OWN_POINTS * min(1.0, NEAR / network.max_depth),
+            supervised=ACCUMULATED_POINTS if plan.gap else 0.0,
+        ),
         augmentation=AugmentationConfig(
             crop=(min(CROP[0], height), min(CROP[1], width)),
             crop_horizontal="random",
@@ -166,8 +171,7 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
         ),
         initial_weights=str(find_weights(asked.weights).absolute()),
         normalisation_statistics="frozen",
-        poses="known",
-        batch_size=min(2, plan.held_out.triplets),
+        batch_size=min(4, plan.held_out.trained),
         gradient_clip=1.0,
         device=asked.device,
         precision="bfloat16",
@@ -238,9 +242,13 @@ def _seconds_per_step(config: TrainingConfig) -> float:
 def _gap(first: FrameSource, asked: int | None) -> Gap | None:
     if not isinstance(first, Sequence):
         if asked is not None:
-            raise ValueError(f"got --gap {asked}, but {first.folder} is a list, which names neighbours; leave it out")
+            raise ValueError(
+                f"got --gap {asked}, but {first.folder} is a list, which may join several videos; leave it out, or "
+                "give a sequence folder"
+            )
         return None
-    return choose_gap(first, asked)
+    gap = choose_gap(first, asked)
+    return None if gap.baseline is None else gap
 
 
 def _wanted(asked: Adaptation) -> dict[str, Any]:
@@ -277,9 +285,9 @@ def _recorded(path: Path, wanted: dict[str, Any]) -> Plan:
             tuple(held_out["columns"]),
             {kind: path.parent / name for kind, name in held_out["judged"].items()},
             held_out["frames"],
-            held_out["triplets"],
+            held_out["trained"],
         )
-        plan = Plan(held, values["motion"], gap and Gap(**gap), values["seconds_per_step"], values["steps"])
+        plan = Plan(held, gap and Gap(**gap), values["seconds_per_step"], values["steps"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); remove {path.parent} to begin anew") from error
     if different := [name for name, value in wanted.items() if asked.get(name) != value]:

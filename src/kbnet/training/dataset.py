@@ -37,10 +37,10 @@ class TripletDataset(Dataset[TripletBatch]):
         augmentation: what is drawn for every sample.
         network: decides outlier removal and scaffold.
         seed: of every draw.
-        neighbours: whether any loss looks at a frame's neighbours; else it stands for them itself, unread.
+        neighbours: whether any loss looks at a frame's neighbours; else it stands for them itself, and needs none.
 
     Raises:
-        ValueError: a source has no frame with both neighbours, or its first image is smaller than the crop.
+        ValueError: a source has no frame with the neighbours it needs, or its first image is smaller than the crop.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class TripletDataset(Dataset[TripletBatch]):
         self._frames = [
             (densities, index, gap)
             for densities, gap in zip(sources, gaps, strict=True)
-            for index in densities[0].triplet_indices(gap)
+            for index in (densities[0].triplet_indices(gap) if neighbours else range(len(densities[0])))
         ]
         for densities in sources:
             height, width = densities[0].image(0).shape[:2]
@@ -69,7 +69,7 @@ class TripletDataset(Dataset[TripletBatch]):
         self.neighbours = neighbours
 
     def __len__(self) -> int:
-        """Number of frames that have both neighbours."""
+        """Number of frames that can be trained on."""
         return len(self._frames)
 
     def __getitem__(self, key: SampleKey) -> TripletBatch:
@@ -138,7 +138,7 @@ class BatchPlan(Sampler[list[SampleKey]]):
     ) -> None:
         if length < batch_size * processes:
             raise ValueError(
-                f"expected at least {batch_size * processes} frames with neighbours for one step "
+                f"expected at least {batch_size * processes} frames to train on for one step "
                 f"({processes} x batch {batch_size}), got {length}; choose a smaller batch or gap, or more sequences"
             )
         self._length, self._seed, self._steps, self._probability = length, seed, steps, probability

@@ -6,17 +6,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from kbnet.data.depth_png import read_depth_png, write_depth_png
-from kbnet.data.frame_files import PATHS, FrameFiles, write_frame_list
+from kbnet.data.frame_files import FrameFiles, column_of, with_kinds, write_frame_list
 from kbnet.data.frame_list import FrameList
-from kbnet.data.frame_source import FrameSource
+from kbnet.data.frame_source import FrameSource, absolute_files
 from kbnet.data.held_out_points import SHARE, draw_pixels, part_depth
-from kbnet.data.sequence import Sequence
+from kbnet.fusion.accumulation import Accumulator
 
 JUDGED_FRAMES = 30
 """About how many frames are judged, evenly spread over the video."""
+
+TRAINED_FRAMES = 300
+"""About how many frames are trained on, evenly spread: in minutes more would hardly be seen, and each is prepared."""
 
 LEAST_FRAMES = 5
 """Judged frames from which a standard error is worth something."""
@@ -27,34 +29,36 @@ class HeldOut:
     """What :func:`hold_out` wrote.
 
     Attributes:
-        training: list of all frames, the judged ones without their held-out points, none with ground truth.
+        training: list of the frames to train on, the judged ones without their held-out points; ``ground_truth`` is
+            what they and their neighbours measured, where that was accumulated.
         columns: its columns of sparse depth, in the order of the kinds of sparse depth.
         judged: list of the judged frames by kind of sparse depth: ``sparse_depth`` is what training has of them too,
             ``ground_truth`` the held-out points.
         frames: how many frames are judged.
-        triplets: how many frames can be trained on.
+        trained: how many frames are trained on.
     """
 
     training: Path
     columns: tuple[str, ...]
     judged: Mapping[str, Path]
     frames: int
-    triplets: int
+    trained: int
 
 
 def hold_out(
-    sources: Mapping[str, FrameSource], folder: Path, *, gap: int, share: float = SHARE, seed: int = 0
+    sources: Mapping[str, FrameSource], folder: Path, *, gap: int | None, share: float = SHARE, seed: int = 0
 ) -> HeldOut:
     """Hold out some points of every n-th frame, for good: they are in no file that training reads.
 
     They are held out by patches, as `kbnet.data.held_out_points` draws them, the same for every kind of sparse depth,
     so that what is held out of one is not seen in another. A frame in which too few points are measured for that is
-    trained on whole.
+    trained on whole. Into the patches no points of neighbours are accumulated either: a tracker sees one point in many
+    frames.
 
     Args:
         sources: the same frames with each kind of sparse depth, by the name of the kind.
         folder: where to write lists and depth maps; images stay where they are.
-        gap: frames to both neighbours; a list names its own.
+        gap: frames to the neighbours whose points are accumulated, of the first kind; None: none are.
         share: fraction of the patches of a judged frame that is held out.
         seed: of the draw.
 
@@ -63,47 +67,39 @@ def hold_out(
         FileNotFoundError: a file is missing.
     """
     first = next(iter(sources.values()))
-    columns = {kind: kind if kind.startswith("sparse_depth") else f"sparse_depth_{kind}" for kind in sources}
-    trained = {index for index in first.triplet_indices(gap)}
     every = max(1, math.ceil(len(first) / JUDGED_FRAMES))
-    training: list[FrameFiles] = []
-    judged: dict[str, list[FrameFiles]] = {kind: [] for kind in sources}
+    seen: list[FrameFiles] = []
+    judged: dict[str, dict[int, FrameFiles]] = {kind: {} for kind in sources}
     for index in range(len(first)):
-        files = {kind: _files(source, index, gap if index in trained else None) for kind, source in sources.items()}
+        files = {kind: absolute_files(source, index) for kind, source in sources.items()}
         if index % every == 0:
-            parted = _part(files, folder, index, share=share, seed=seed)
-            for kind, one in parted.items():
-                judged[kind].append(one)
+            for kind, one in _part(files, folder, index, share=share, seed=seed).items():
+                judged[kind][index] = one
                 files[kind] = replace(files[kind], sparse_depth=one.sparse_depth)
-        others = {columns[kind]: one.sparse_depth for kind, one in files.items() if columns[kind] != "sparse_depth"}
-        training.append(replace(next(iter(files.values())), other_sparse_depth=others))
-    frames = len(next(iter(judged.values())))
-    if frames < LEAST_FRAMES:
+        seen.append(with_kinds(files))
+    parted = next(iter(judged.values()))
+    if len(parted) < LEAST_FRAMES:
         raise ValueError(
-            f"expected at least {LEAST_FRAMES} frames with sparse points to judge by, got {frames} of {len(first)} in "
-            f"{first.folder}; take a longer video, or one with more points a frame"
+            f"expected at least {LEAST_FRAMES} frames with sparse points to judge by, got {len(parted)} of "
+            f"{len(first)} in {first.folder}; take a longer video, or one with more points a frame"
         )
     lists = {kind: folder / f"judged_{number}.csv" for number, kind in enumerate(sources)}
     for kind, path in lists.items():
-        write_frame_list(path, judged[kind])
-    training = _with_motion(training)
-    write_frame_list(folder / "training.csv", training)
-    triplets = sum(bool(files.next) or files.side_by_side == "1" for files in training)
-    return HeldOut(folder / "training.csv", tuple(columns.values()), lists, frames, triplets)
-
-
-def _with_motion(frames: list[FrameFiles]) -> list[FrameFiles]:
-    """The same; where motion is known of most but not of all frames, those others lose their neighbours.
-
-    So they are not trained on, and no pose network is needed for their sake.
-    """
-    unknown = [bool(files.next) and not files.next_pose for files in frames]
-    known = sum(bool(files.next_pose) for files in frames)
-    if known < sum(unknown):
-        return frames
-    return [
-        replace(files, previous="", next="") if drop else files for files, drop in zip(frames, unknown, strict=True)
-    ]
+        write_frame_list(path, judged[kind].values())
+    trained = range(0, len(seen), max(1, math.ceil(len(seen) / TRAINED_FRAMES)))
+    if gap is not None:
+        write_frame_list(folder / "seen.csv", seen)
+        accumulator = Accumulator(FrameList(folder / "seen.csv"), gap)
+        for index in trained:
+            depth = accumulator.depth(index)
+            if index in parted:
+                withheld = draw_pixels(depth.shape, index, share=share, seed=seed, by="patches")
+                depth, _ = part_depth(depth, withheld)
+            path = folder / "accumulated" / f"{seen[index].name}.png"
+            write_depth_png(path, depth)
+            seen[index] = replace(seen[index], ground_truth=str(path.absolute()))
+    write_frame_list(folder / "training.csv", [seen[index] for index in trained])
+    return HeldOut(folder / "training.csv", tuple(map(column_of, sources)), lists, len(parted), len(trained))
 
 
 def _part(
@@ -122,14 +118,3 @@ def _part(
             write_depth_png(path, depth)
         parted[kind] = replace(one, sparse_depth=str(seen.absolute()), ground_truth=str(unseen.absolute()))
     return parted
-
-
-def _files(source: FrameSource, index: int, gap: int | None) -> FrameFiles:
-    """Where the files of a frame lie, absolute, without ground truth."""
-    if isinstance(source, FrameList):
-        files = source.files(index)
-        here = source.folder.absolute().parent
-        absolute: dict[str, Any] = {name: getattr(files, name) and str(here / getattr(files, name)) for name in PATHS}
-        return replace(files, **absolute | {"ground_truth": ""})
-    assert isinstance(source, Sequence)
-    return source.files(index, gap)

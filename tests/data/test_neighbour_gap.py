@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kbnet.data.neighbour_gap import Gap, choose_gap
 from kbnet.data.sequence import Sequence
-from kbnet.training.neighbour_gap import Gap, choose_gap
 
 WriteSequence = Callable[..., Path]
 
