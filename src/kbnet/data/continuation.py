@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from kbnet.data.sparse_points import measured_pixels
 from kbnet.frame import FloatArray
 
 SPACING = 60
@@ -36,7 +37,7 @@ def continued_to_border(sparse_depth: FloatArray) -> FloatArray:
     Returns:
         The same with further points, (H, W), float32 metres; as it was where fewer than four pixels are measured.
     """
-    rows, columns = np.nonzero(sparse_depth > 0)
+    rows, columns = measured_pixels(sparse_depth)
     if rows.size < 4:
         return sparse_depth
     places = _border(*sparse_depth.shape)

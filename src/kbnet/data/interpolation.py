@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
-from scipy.spatial import Delaunay, QhullError
 
+from kbnet.data.sparse_points import measured_pixels
+from kbnet.data.triangulation import delaunay_triangles
 from kbnet.frame import FloatArray
 
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
 _BLOCK = 512
-"""Triangles drawn at a time: fresh memory for larger arrays would cost more than the arithmetic on them."""
+"""Triangles drawn at a time, times the step: fresh memory for larger arrays would cost more than their arithmetic."""
 
 
 def nearest(sparse_depth: FloatArray) -> FloatArray:
@@ -48,71 +49,62 @@ def linear(sparse_depth: FloatArray, step: int = 1) -> FloatArray:
         points, or points on one line, each has the depth of a nearest point; all 0 where nothing is measured.
         For a step above 1 the nearest is that of points moved to the grid.
     """
-    rows, columns = np.nonzero(sparse_depth > 0)
-    depth = nearest(sparse_depth if step == 1 else _on_grid(sparse_depth, rows, columns, step))
-    if rows.size < 3:
-        return depth
-    try:
-        triangles = Delaunay(np.stack([columns, rows], axis=1)).simplices
-    except QhullError:
-        return depth
-    x, y, z = (corner[triangles] for corner in (columns, rows, sparse_depth[rows, columns].astype(np.float64)))
-    flat = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) == (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
-    x, y, z = x[~flat], y[~flat], z[~flat]
-    for begin in range(0, len(x), _BLOCK):
-        block = slice(begin, begin + _BLOCK)
+    rows, columns = measured_pixels(sparse_depth)
+    measured = sparse_depth[rows, columns]
+    height, width = (-(-(length - 1) // step) + 1 for length in sparse_depth.shape)
+    depth = np.zeros((height, width), np.float32)
+    # Points are numbered from the top row down: in ascending order, so are the corners of every triangle.
+    corners = np.sort(_without_flat(delaunay_triangles(rows, columns), rows, columns), axis=1)
+    x, y, z = columns[corners], rows[corners], measured.astype(np.float64)[corners]
+    for begin in range(0, len(x), _BLOCK * step):
+        block = slice(begin, begin + _BLOCK * step)
         _rasterise(depth, x[block], y[block], z[block], step)
     if step == 1:  # elsewhere the planes' rounding matters to nobody
-        depth[rows, columns] = sparse_depth[rows, columns]
+        depth[rows, columns] = measured
+    outside = depth == 0
+    if outside.any():
+        points = np.zeros_like(depth)
+        points[(rows + step // 2) // step, (columns + step // 2) // step] = measured
+        depth[outside] = nearest(points)[outside]
     return depth
 
 
-def _on_grid(sparse_depth: FloatArray, rows: IntArray, columns: IntArray, step: int) -> FloatArray:
-    height, width = (-(-(length - 1) // step) + 1 for length in sparse_depth.shape)
-    grid = np.zeros((height, width), np.float32)
-    grid[(rows + step // 2) // step, (columns + step // 2) // step] = sparse_depth[rows, columns]
-    return grid
+def _without_flat(triangles: IntArray, rows: IntArray, columns: IntArray) -> IntArray:
+    x, y = columns[triangles], rows[triangles]
+    area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
+    solid: IntArray = triangles[area != 0]
+    return solid
 
 
 def _rasterise(depth: FloatArray, x: IntArray, y: IntArray, z: Float64Array, step: int) -> None:
     """Overwrite ``depth`` in triangles with corners at whole pixels ``x``, ``y`` and depth ``z``, each (N, 3).
 
-    On every row of the grid that a triangle crosses, its long side (top to bottom corner) and one of its two short
-    sides bound a span, on which its plane is evaluated.
+    Corners are ordered from top to bottom. On every row of the grid that a triangle crosses, its long side (first to
+    last corner) and one of its two short sides bound a span, on which its plane is evaluated.
     """
-    order = np.argsort(y, axis=1)
-    x, y = np.take_along_axis(x, order, axis=1), np.take_along_axis(y, order, axis=1)
-    z = np.take_along_axis(z, order, axis=1)
-    # Rows of the grid: the first at or below each corner, and the first that lies below the lowest.
-    begin = -(-y // step)
-    end = y[:, 2] // step + 1
-    rows = end - begin[:, 0]
-    long_side = _columns(x[:, 0], y[:, 0], x[:, 2] - x[:, 0], y[:, 2] - y[:, 0], begin[:, 0], rows, step)
-    run, rise = np.diff(x, axis=1).ravel(), np.diff(y, axis=1).ravel()
-    short_rows = np.stack([begin[:, 1] - begin[:, 0], end - begin[:, 1]], axis=1).ravel()
-    short_sides = _columns(x[:, :2].ravel(), y[:, :2].ravel(), run, rise, begin[:, :2].ravel(), short_rows, step)
-    first = np.ceil(np.minimum(long_side, short_sides) / step).astype(np.int64)
-    last = np.floor(np.maximum(long_side, short_sides) / step).astype(np.int64)
-
-    triangle, down = _expand(rows)
+    begin = -(-y[:, :2] // step)  # the first row of the grid at or below each corner
+    triangle, down = _expand(y[:, 2] // step + 1 - begin[:, 0])
     row = begin[triangle, 0] + down
+    run, offset, rise = _sides(x, y)
+    long_side = 3 * triangle
+    short_side = long_side + 1 + (row >= begin[triangle, 1])
+    # A quotient of whole numbers comes out exact where it is whole and is at least 1 / rise / step from a whole number
+    # elsewhere, so rounding it up or down makes no mistake.
+    left, right = ((run[side] * (row * step) + offset[side]) / (rise[side] * step) for side in (long_side, short_side))
+    first = np.ceil(np.minimum(left, right)).astype(np.int64)
+    last = np.floor(np.maximum(left, right)).astype(np.int64)
     along_x, along_y, constant = (coefficient[triangle] for coefficient in _planes(x, y, z))
     start = along_x * (first * step) + along_y * (row * step) + constant
     lengths = np.maximum(last - first + 1, 0)
     _fill_spans(depth.reshape(-1), row * depth.shape[1] + first, lengths, start, along_x * step)
 
 
-def _columns(
-    x: IntArray, y: IntArray, run: IntArray, rise: IntArray, begin: IntArray, rows: IntArray, step: int
-) -> Float64Array:
-    """x of line segments on ``rows`` rows of the grid from ``begin`` on, one segment after another.
-
-    Segments start at (x, y); a level one stays at its beginning. A quotient of whole numbers comes out exact where it
-    is whole and is at least 1 / rise from a whole number elsewhere, so rounding it up or down makes no mistake.
-    """
-    segment, down = _expand(rows)
-    below = (begin[segment] + down) * step - y[segment]
-    return x[segment] + run[segment] * below / np.maximum(rise, 1)[segment]
+def _sides(x: IntArray, y: IntArray) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """Coefficients of the sides x = (run · y + offset) / rise, whole numbers, (3 N,): long, upper, lower of each."""
+    upper, lower = [0, 0, 1], [2, 1, 2]
+    run, rise = x[:, lower] - x[:, upper], np.maximum(y[:, lower] - y[:, upper], 1)  # a level side is its upper corner
+    offset = x[:, upper] * rise - y[:, upper] * run
+    return run.ravel().astype(np.float64), offset.ravel().astype(np.float64), rise.ravel().astype(np.float64)
 
 
 def _planes(x: IntArray, y: IntArray, z: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:

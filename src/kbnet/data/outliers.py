@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import torch
 import torch.nn.functional as F
-from scipy.spatial import Delaunay, QhullError
+from numpy.typing import NDArray
 from torch import Tensor
 
+from kbnet.data.sparse_points import measured_pixels
+from kbnet.data.triangulation import delaunay_triangles
 from kbnet.frame import FloatArray
 
+IntArray = NDArray[np.int64]
 OutlierRule = Literal["window", "support"]
 
 SUPPORT_TOLERANCE = 0.05
@@ -77,25 +79,23 @@ def supported_points(sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
     Returns:
         Validity, (B, 1, H, W), float: 1 where a point is kept, 0 where it is not or where nothing is measured.
     """
-    samples = zip(sparse_depth[:, 0].float().cpu().numpy(), intrinsics[:, 0, 0].tolist(), strict=True)
-    kept = np.stack([_supported(depth, fx_px) for depth, fx_px in samples])
-    return torch.from_numpy(kept)[:, None].to(sparse_depth.device, sparse_depth.dtype)
-
-
-def _supported(sparse_depth: FloatArray, fx_px: float) -> FloatArray:
-    kept = (sparse_depth > 0).astype(np.float32)
-    rows, columns = np.nonzero(kept)
-    if rows.size < 4:
-        return kept
-    try:
-        first, neighbours = Delaunay(np.stack([columns, rows], axis=1)).vertex_neighbor_vertices
-    except QhullError:  # all on one line
-        return kept
-    point = np.repeat(np.arange(rows.size), np.diff(first))
-    log_depth = np.log(sparse_depth[rows, columns])
-    angle_rad = np.hypot(rows[point] - rows[neighbours], columns[point] - columns[neighbours]) / fx_px
-    agree = np.abs(log_depth[point] - log_depth[neighbours]) < SUPPORT_TOLERANCE + SUPPORT_SLOPE_PER_RAD * angle_rad
-    alone = np.bincount(point, agree, minlength=rows.size) == 0
-    if not alone.all():  # if none agree there is no surface to stand apart from
-        kept[rows[alone], columns[alone]] = 0
+    kept = (sparse_depth > 0).to(sparse_depth.dtype)
+    samples = sparse_depth[:, 0].float().cpu().numpy()
+    for sample, depth, fx_px in zip(kept[:, 0], samples, intrinsics[:, 0, 0].tolist(), strict=True):
+        sample[_unsupported(depth, fx_px)] = 0
     return kept
+
+
+def _unsupported(sparse_depth: FloatArray, fx_px: float) -> tuple[IntArray, IntArray]:
+    """Rows and columns of the points without a neighbour that agrees."""
+    rows, columns = measured_pixels(sparse_depth)
+    triangles = delaunay_triangles(rows, columns)
+    pairs = triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    rise, run, change = (np.diff(value[pairs])[:, 0] for value in (rows, columns, np.log(sparse_depth[rows, columns])))
+    angle_rad = np.hypot(rise, run) / fx_px
+    agree = np.abs(change) < SUPPORT_TOLERANCE + SUPPORT_SLOPE_PER_RAD * angle_rad
+    alone = np.ones(rows.size, bool)
+    alone[pairs[agree]] = False
+    if rows.size < 4 or alone.all():  # if none agree there is no surface to stand apart from
+        alone[:] = False
+    return rows[alone], columns[alone]
