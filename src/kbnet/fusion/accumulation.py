@@ -33,7 +33,7 @@ class Accumulator:
 
     Points that no neighbour in their own frame supports are left out (`kbnet.data.outliers.supported_points`), and of
     other frames those that something nearer hides (`kbnet.data.lidar.drop_hidden_points`). What moved in between is
-    where it was. Frames are read once, if they are asked for in order.
+    where it was. Points are remembered, so that frames asked for in order are read twice at most.
     """
 
     def __init__(self, source: FrameSource, gap: int = 1, reach: int = REACH) -> None:
@@ -51,7 +51,7 @@ class Accumulator:
             raise ValueError(f"expected a gap and a reach of at least 1 frame, got {gap} and {reach}")
         self._source = source
         self._offsets = range(-gap * reach, gap * reach + 1, gap)
-        self._view = lru_cache(maxsize=2 * gap * reach + 1)(self._read)
+        self._world_points = lru_cache(maxsize=2 * gap * reach + 1)(lambda index: self._view(index).points()[0])
 
     def depth(self, index: int) -> FloatArray:
         """Accumulated depth of one frame, (H, W), float32 metres; 0 = unmeasured.
@@ -65,11 +65,11 @@ class Accumulator:
         if not self._source.has_pose(index):
             return own.depth
         lenders = [other for other in (index + offset for offset in self._offsets) if 0 <= other < len(self._source)]
-        points = np.concatenate([self._view(other).points()[0] for other in lenders if self._source.has_pose(other)])
+        points = np.concatenate([self._world_points(other) for other in lenders if self._source.has_pose(other)])
         seen = project_points(points, own.intrinsics, np.linalg.inv(own.T_world_camera), own.depth.shape)
         return np.where(own.depth > 0, own.depth, drop_hidden_points(seen, HIDDEN_RADIUS_PX))
 
-    def _read(self, index: int) -> View:
+    def _view(self, index: int) -> View:
         frame = self._source.frame(index)
         pose = self._source.pose(index) if self._source.has_pose(index) else np.eye(4)
         tensors = (torch.from_numpy(array)[None] for array in (frame.sparse_depth[None], frame.intrinsics))

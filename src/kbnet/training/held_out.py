@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kbnet.data.depth_png import read_depth_png, write_depth_png
 from kbnet.data.frame_files import FrameFiles, column_of, with_kinds, write_frame_list
 from kbnet.data.frame_list import FrameList
 from kbnet.data.frame_source import FrameSource, absolute_files
 from kbnet.data.held_out_points import SHARE, draw_pixels, part_depth
+from kbnet.frame import FloatArray
 from kbnet.fusion.accumulation import Accumulator
 
 JUDGED_FRAMES = 30
@@ -93,8 +97,7 @@ def hold_out(
         for index in trained:
             depth = accumulator.depth(index)
             if index in parted:
-                withheld = draw_pixels(depth.shape, index, share=share, seed=seed, by="patches")
-                depth, _ = part_depth(depth, withheld)
+                depth, _ = part_depth(depth, _withheld(depth, index, share=share, seed=seed))
             path = folder / "accumulated" / f"{seen[index].name}.png"
             write_depth_png(path, depth)
             seen[index] = replace(seen[index], ground_truth=str(path.absolute()))
@@ -107,7 +110,7 @@ def _part(
 ) -> dict[str, FrameFiles]:
     """Write the points of one frame in two parts; return its lines for judging, none if a part would be empty."""
     maps = {kind: read_depth_png(one.sparse_depth) for kind, one in files.items()}
-    withheld = draw_pixels(next(iter(maps.values())).shape, index, share=share, seed=seed, by="patches")
+    withheld = _withheld(next(iter(maps.values())), index, share=share, seed=seed)
     parts = {kind: part_depth(depth, withheld) for kind, depth in maps.items()}
     if not all(part.any() for pair in parts.values() for part in pair):
         return {}
@@ -118,3 +121,8 @@ def _part(
             write_depth_png(path, depth)
         parted[kind] = replace(one, sparse_depth=str(seen.absolute()), ground_truth=str(unseen.absolute()))
     return parted
+
+
+def _withheld(depth: FloatArray, index: int, *, share: float, seed: int) -> NDArray[np.bool_]:
+    """Which pixels of a judged frame training must not see, (H, W)."""
+    return draw_pixels(depth.shape, index, share=share, seed=seed, by="patches")
