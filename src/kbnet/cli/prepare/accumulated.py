@@ -15,7 +15,7 @@ from kbnet.cli.arguments import SparseDepths, Switch
 class Command:
     """Put the sparse points of neighbouring frames together: depth to train on where nobody has true depth.
 
-    kbnet prepare accumulated room room.csv && kbnet train --config recipes/from_points.toml --sequences room.csv
+    kbnet prepare accumulated room room.csv && kbnet train room.csv --config recipes/accumulated.toml
 
     Writes a list of the sequence's frames, whose ground_truth is what each frame and those around it measured, as it
     sees them, and a folder of these depth maps beside the list. The sequence needs poses.
