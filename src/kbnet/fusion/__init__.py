@@ -1,1 +1,1 @@
-"""The depth of a whole sequence as one: points in small cells, or a surface."""
+"""Several frames as one: all depth of a sequence as points or as a surface, sparse points of neighbours as one frame's."""
