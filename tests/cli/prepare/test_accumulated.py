@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from kbnet.cli.main import main
+from kbnet.cli.prepare.accumulated import Command
 from kbnet.data.frame_list import FrameList
+from kbnet.fusion.accumulation import REACH
 
 
 @pytest.fixture
@@ -28,6 +31,11 @@ def test_it_is_replaced_on_demand_only(words: list[str], tmp_path: Path, one_lin
     assert "room_list.csv is there already; choose another name, or replace it (--overwrite)" in one_line_error()
     assert main([*words, "--overwrite", "--gap", "2"]) == 0
     assert FrameList(tmp_path / "room_list.csv").triplet_indices(1) == (2, 3, 4, 5)
+
+
+def test_as_many_neighbours_lend_as_for_adapt() -> None:
+    """The command names the number itself: importing it would bring torch to --help."""
+    assert {field.name: field.default for field in fields(Command)}["reach"] == REACH
 
 
 def no_poses(words: list[str]) -> list[str]:
