@@ -6,13 +6,20 @@ never interpolated (published system, section 6).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
 
+from kbnet.data.cut_and_paste import cut_and_paste
+from kbnet.data.drawn_points import PointDrawing
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray, Triplet
+
+LARGEST_ZOOM = 4.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,12 @@ class AugmentationConfig:
     """j: the network's image gets brightness, contrast, saturation, colours times 1-j..1+j. 0 = off, as published."""
     depth_scale: float = 1.0
     """Largest factor by which the whole scene, known motion too, grows or shrinks. 1 = off, as published."""
+    zoom: float = 1.0
+    """Largest factor by which a smaller crop is enlarged to the size of the crop. 1 = off, as published."""
+    cut_and_paste: float = 0.0
+    """Probability of pasting textured planes in front of a sample with ground truth. 0 = off, as published."""
+    camera_effects: float = 0.0
+    """Probability of each of: grey image, swapped colours, blur, noise, strong exposure. 0 = off, as published."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "crop", tuple(self.crop))
@@ -54,7 +67,8 @@ class AugmentationConfig:
         low, high = self.point_removal
         if not 0 <= low <= high < 1:
             raise ValueError(f"expected 0 <= low <= high < 1 as range of removed points, got {self.point_removal}")
-        for name in ("flip_horizontal", "flip_vertical", "point_removal_probability"):
+        probabilities = ("flip_horizontal", "flip_vertical", "point_removal_probability")
+        for name in (*probabilities, "cut_and_paste", "camera_effects"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"expected {name} as a probability in 0..1, got {getattr(self, name)}")
         if not 0 <= self.colour_jitter < 1 or self.depth_scale < 1:
@@ -62,6 +76,8 @@ class AugmentationConfig:
                 f"expected colour_jitter in 0..1 and depth_scale of at least 1, "
                 f"got {self.colour_jitter} and {self.depth_scale}"
             )
+        if not 1 <= self.zoom <= LARGEST_ZOOM:
+            raise ValueError(f"expected zoom in 1..{LARGEST_ZOOM:g}, got {self.zoom}")
         if self.point_removal_patch < 0:
             raise ValueError(f"expected point_removal_patch of at least 0 pixels, got {self.point_removal_patch}")
         if self.noise_spread < 0:
@@ -84,7 +100,13 @@ class AugmentedTriplet:
 
 
 def augment(
-    triplet: Triplet, config: AugmentationConfig, generator: np.random.Generator, probability: float = 1.0
+    triplet: Triplet,
+    config: AugmentationConfig,
+    generator: np.random.Generator,
+    probability: float = 1.0,
+    *,
+    points: PointDrawing | None = None,
+    texture: Callable[[np.random.Generator], ImageArray] | None = None,
 ) -> AugmentedTriplet:
     """Draw one augmentation of a triplet.
 
@@ -93,18 +115,30 @@ def augment(
         config: what to draw.
         generator: source of every draw.
         probability: schedule factor of everything but the crop, which always happens.
+        points: draws sparse points from the ground truth; None = those of the triplet.
+        texture: draws a picture, (h, w, 3), uint8, to cut textures from; needed to cut and paste.
 
     Returns:
         What the losses see and what the network sees.
     """
     check_crop(config.crop, triplet.frame.size, f"frame '{triplet.frame.name}'")
-    triplet = crop(triplet, *_crop_offset(triplet.frame.size, config, generator), *config.crop)
+    size = config.crop
+    if config.zoom > 1:
+        factor = generator.uniform(1, config.zoom)
+        size = (max(MINIMUM_SIZE, round(size[0] / factor)), max(MINIMUM_SIZE, round(size[1] / factor)))
+    triplet = crop(triplet, *_crop_offset(triplet.frame.size, size, config, generator), *size)
+    if size != config.crop:
+        triplet = enlarge(triplet, *config.crop)
     if generator.random() < config.flip_horizontal * probability:
         triplet = flip(triplet, horizontal=True)
     if generator.random() < config.flip_vertical * probability:
         triplet = flip(triplet, horizontal=False)
     if config.depth_scale > 1 and generator.random() < probability:
         triplet = scale_depth(triplet, config.depth_scale ** generator.uniform(-1, 1))
+    if texture is not None and generator.random() < config.cut_and_paste * probability:
+        triplet = replace(triplet, frame=_with_cut_outs(triplet.frame, texture(generator), generator))
+    if points is not None and generator.random() < points.probability:
+        triplet = replace(triplet, frame=_with_points(triplet.frame, points, generator))
     sparse_depth, image = triplet.frame.sparse_depth, triplet.frame.image
     if generator.random() < config.point_removal_probability * probability:
         share = generator.uniform(*config.point_removal)
@@ -116,6 +150,8 @@ def augment(
         sparse_depth = add_noise(sparse_depth, config.noise, config.noise_spread, generator)
     if config.colour_jitter > 0 and generator.random() < probability:
         image = jitter_colour(image, config.colour_jitter, generator)
+    if config.camera_effects > 0:
+        image = camera_effects(image, config.camera_effects * probability, generator)
     return AugmentedTriplet(triplet, image, sparse_depth)
 
 
@@ -134,6 +170,33 @@ def crop(triplet: Triplet, top: int, left: int, height: int, width: int) -> Trip
     return replace(
         triplet, frame=cropped, previous_image=triplet.previous_image[window], next_image=triplet.next_image[window]
     )
+
+
+def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
+    """Enlarge all images (linearly) and depth maps (nearest pixel; each point to one pixel) to a size, and K."""
+    frame = triplet.frame
+    rows, columns = height / frame.size[0], width / frame.size[1]
+    K = frame.intrinsics.copy()
+    K[:2, 2] += 0.5
+    K[0] *= columns
+    K[1] *= rows
+    K[:2, 2] -= 0.5
+    points = np.zeros((height, width), np.float32)
+    y, x = np.nonzero(frame.sparse_depth)
+    points[((y + 0.5) * rows).astype(int), ((x + 0.5) * columns).astype(int)] = frame.sparse_depth[y, x]
+    truth = frame.ground_truth
+    if truth is not None:
+        y, x = (((np.arange(n) + 0.5) / factor).astype(int) for n, factor in ((height, rows), (width, columns)))
+        truth = truth[np.ix_(y, x)]
+
+    def resized(image: ImageArray) -> ImageArray:
+        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+    image = resized(frame.image)
+    alone = triplet.previous_image is frame.image and triplet.next_image is frame.image
+    previous_image, next_image = (image, image) if alone else map(resized, (triplet.previous_image, triplet.next_image))
+    enlarged = Frame(image, points, K, truth, frame.name)
+    return replace(triplet, frame=enlarged, previous_image=previous_image, next_image=next_image)
 
 
 def flip(triplet: Triplet, *, horizontal: bool) -> Triplet:
@@ -237,6 +300,37 @@ def jitter_colour(image: ImageArray, spread: float, generator: np.random.Generat
     return contrasted
 
 
+def camera_effects(image: ImageArray, probability: float, generator: np.random.Generator) -> ImageArray:
+    """A grey image, swapped colours, blur, noise and strong exposure, each with a probability."""
+    changed: NDArray[np.floating] = image.astype(np.float32)
+    if generator.random() < probability:
+        changed = changed[..., generator.permutation(3)]
+    if generator.random() < probability / 2:
+        changed = changed.mean(axis=2, keepdims=True).repeat(3, axis=2)
+    if generator.random() < probability:
+        changed = 255 * (changed / 255) ** np.exp(generator.uniform(-0.8, 0.8)) * generator.uniform(0.5, 1.3)
+    if generator.random() < probability:
+        spread = generator.uniform(0.3, 1.5)
+        changed = gaussian_filter(changed, (spread, spread, 0))
+    if generator.random() < probability:
+        changed = changed + generator.normal(0, generator.uniform(1, 12), changed.shape)
+    effects: ImageArray = changed.clip(0, 255).astype(np.uint8)
+    return effects
+
+
+def _with_cut_outs(frame: Frame, texture: ImageArray, generator: np.random.Generator) -> Frame:
+    if frame.ground_truth is None:
+        return frame
+    image, depth = cut_and_paste(frame.image, frame.ground_truth, texture, generator)
+    return replace(frame, image=image, ground_truth=depth)
+
+
+def _with_points(frame: Frame, points: PointDrawing, generator: np.random.Generator) -> Frame:
+    if frame.ground_truth is None or not frame.ground_truth.any():
+        return frame
+    return replace(frame, sparse_depth=points.draw(frame.image, frame.ground_truth, frame.intrinsics, generator))
+
+
 def _mirrored(transform: FloatArray, mirror: FloatArray) -> FloatArray:
     mirrored: FloatArray = (mirror @ transform @ mirror).astype(np.float32)
     return mirrored
@@ -257,9 +351,11 @@ def check_crop(crop: tuple[int, int], size: tuple[int, int], where: str) -> None
         )
 
 
-def _crop_offset(size: tuple[int, int], config: AugmentationConfig, generator: np.random.Generator) -> tuple[int, int]:
+def _crop_offset(
+    size: tuple[int, int], crop: tuple[int, int], config: AugmentationConfig, generator: np.random.Generator
+) -> tuple[int, int]:
     """Top and left of the crop."""
-    room_y, room_x = size[0] - config.crop[0], size[1] - config.crop[1]
+    room_y, room_x = size[0] - crop[0], size[1] - crop[1]
     if config.crop_horizontal == "anchored":
         left = int(generator.choice([0, room_x // 2, room_x]))
     else:

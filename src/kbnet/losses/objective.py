@@ -13,8 +13,8 @@ from kbnet.losses.sparse_depth import measured_depth_loss
 from kbnet.losses.weighting import Weighting, weigh
 from kbnet.losses.weights import LossWeights
 
-LEAST_SCAFFOLD_ERROR = 0.05
-"""Added to the mean error of a scaffold before dividing by it, metres."""
+LEAST_SCAFFOLD_ERROR = 0.02
+"""Added to the mean error of a scaffold before dividing by it, as a share of the mean ground truth."""
 
 
 def scene_losses(
@@ -93,8 +93,9 @@ def supervised_loss(
 ) -> Tensor:
     """Mean absolute difference to ground truth where it is known.
 
-    With a scaffold, every sample's mean difference is divided by that of its scaffold plus 0.05 m, so that frames on
-    which interpolation is nearly right count about as much as those on which it is far off.
+    With a scaffold, every sample's mean difference is divided by that of its scaffold plus 0.02 times its mean ground
+    truth. Frames on which interpolation is nearly right then count about as much as those on which it is far off, and
+    the unit of length drops out.
 
     Args:
         depth: dense depth, (B, 1, H, W), metres.
@@ -112,7 +113,8 @@ def supervised_loss(
         return measured_depth_loss(depth, ground_truth, validity)
     difference = (validity * (depth - ground_truth).abs()).sum(dim=(1, 2, 3))
     reference = (validity * (scaffold - ground_truth).abs()).sum(dim=(1, 2, 3))
-    return (difference / (reference + LEAST_SCAFFOLD_ERROR * validity.sum(dim=(1, 2, 3))).clamp_min(1e-6)).mean()
+    floor = LEAST_SCAFFOLD_ERROR * (validity * ground_truth).sum(dim=(1, 2, 3))
+    return (difference / (reference + floor).clamp_min(1e-6)).mean()
 
 
 def weighted_total(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:

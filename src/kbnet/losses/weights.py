@@ -20,6 +20,8 @@ class LossWeights:
     """Edge-aware smoothness."""
     supervised: float = 0.0
     """Difference to ground truth, where a sequence has it. Off as published."""
+    gradient: float = 0.0
+    """Difference of depth gradients to those of ground truth, where a sequence has it. Off as published."""
     pose_consistency: float = 0.0
     """Distance from no motion of the pose network's motion to each neighbour and back. Off as published."""
     prior: float = 0.0

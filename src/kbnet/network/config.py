@@ -50,9 +50,28 @@ class KBNetConfig:
     """Initial weights: Xavier normal as published, or Kaiming normal, under which features keep their size."""
     normalisation: Literal["none", "batch"] = "none"
     """none: as published. batch: a BatchNorm after every convolution, folded into it for inference."""
+    working_side: int = 0
+    """A frame is completed with a longer side near this, pixels, and refined to its size. 0 = at its size."""
+    head: Literal["dense", "propagation"] = "dense"
+    """dense: depth or residual per pixel. propagation: the scaffold is propagated along learnt offsets."""
+    trunk: Literal["kbnet", "plain"] = "kbnet"
+    """Features for the propagation. kbnet: two branches, as published. plain: one branch, rays as input."""
+    trunk_filters: tuple[int, ...] = (32, 80, 128, 160)
+    """Channels of the plain trunk at 1/2, 1/4, 1/8, 1/16 of the network's resolution."""
+    feature_filters: tuple[int, ...] = (128, 80, 48)
+    """Channels of the plain trunk's decoder at 1/8, 1/4, 1/2; the last is what the head reads."""
+    image_features: Literal["none", "efficientnet-lite0"] = "none"
+    """Pretrained ImageNet features of the image that join the trunk; they lie in the weights file too."""
+    propagation_steps: int = 4
+    """How many times depth is propagated."""
+    propagation_taps: Literal[9, 25] = 9
+    """Positions that depth is copied from: a grid of 3x3 or 5x5."""
+    propagation_reach: float = 12.0
+    """Largest learnt offset of a tap, pixels at half of the network's resolution."""
 
     def __post_init__(self) -> None:
-        for name in ("min_pool_sizes", "max_pool_sizes", "image_filters", "depth_filters", "decoder_filters"):
+        tuples = ("min_pool_sizes", "max_pool_sizes", "image_filters", "depth_filters", "decoder_filters")
+        for name in (*tuples, "trunk_filters", "feature_filters"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("min_pool_sizes", "max_pool_sizes"):
             sizes = getattr(self, name)
@@ -69,10 +88,36 @@ class KBNetConfig:
                 f"expected an odd outlier_window and a positive outlier_threshold, "
                 f"got {self.outlier_window} and {self.outlier_threshold}"
             )
-        for name, count in (("image_filters", 6), ("depth_filters", 6), ("decoder_filters", 5)):
+        counts = {
+            "image_filters": 6,
+            "depth_filters": 6,
+            "decoder_filters": 5,
+            "trunk_filters": 4,
+            "feature_filters": 3,
+        }
+        for name, count in counts.items():
             filters = getattr(self, name)
             if len(filters) != count or min(filters) < 1:
                 raise ValueError(f"expected {count} positive channel counts in {name}, got {filters}")
+
+        self._check_propagation()
+
+    def _check_propagation(self) -> None:
+        if self.head == "propagation" and (self.scaffold == "none" or self.normalisation == "none"):
+            raise ValueError(
+                f"expected a scaffold and normalisation batch for head propagation, got scaffold {self.scaffold} and "
+                f"normalisation {self.normalisation}; set scaffold to continued and normalisation to batch"
+            )
+        if self.head == "dense" and (self.trunk != "kbnet" or self.image_features != "none"):
+            raise ValueError(
+                f"expected head propagation with trunk {self.trunk} and image_features {self.image_features}, "
+                "got head dense; set head to propagation"
+            )
+        if self.propagation_steps < 1 or self.propagation_taps not in (9, 25) or self.propagation_reach <= 0:
+            raise ValueError(
+                f"expected propagation_steps of at least 1, propagation_taps of 9 or 25 and a positive "
+                f"propagation_reach, got {self.propagation_steps}, {self.propagation_taps}, {self.propagation_reach}"
+            )
 
     @property
     def halvings(self) -> int:

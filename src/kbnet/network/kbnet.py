@@ -12,15 +12,21 @@ from kbnet.geometry.camera import halved_intrinsics
 from kbnet.network.config import KBNetConfig
 from kbnet.network.decoder import Decoder, UpConvolution
 from kbnet.network.encoder import Encoder, RayTerms
+from kbnet.network.image_features import ImageFeatures
 from kbnet.network.layers import Convolution, initialise_weights
-from kbnet.network.reduced_resolution import Inputs, enlarged, halved_inputs
+from kbnet.network.propagation import PropagationHead
+from kbnet.network.reduced_resolution import Inputs, enlarged, halved_inputs, padded_inputs
 from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
+from kbnet.network.trunk import SIZE_FACTOR, KBTrunk, PlainTrunk
 
 SPREAD_WINDOW = 31
 """Window over which the spread of a scaffold is taken, odd, pixels."""
 
 LEAST_SPREAD = 0.05
 """Added to it, so that depth can change a little where all points agree; of ln(depth)."""
+
+LEAST_DEPTH = 1e-6
+"""Depth is clamped to this before its logarithm is taken, metres."""
 
 LOG_LARGEST_SCALE = math.log(4)
 """An affine residual scales the scaffold by a quarter to four (FusionNet; published system, section 10)."""
@@ -32,6 +38,26 @@ class KBNet(nn.Module):
     def __init__(self, config: KBNetConfig | None = None) -> None:
         super().__init__()
         self.config = config or KBNetConfig()
+        self.image_features: ImageFeatures | None = None
+        if self.config.head == "propagation":
+            self._build_propagation()
+        else:
+            self._build_dense()
+
+    def _build_propagation(self) -> None:
+        if self.config.image_features != "none":
+            self.image_features = ImageFeatures()
+        self.trunk = PlainTrunk(self.config) if self.config.trunk == "plain" else KBTrunk(self.config)
+        self.head = PropagationHead(
+            self.trunk.channels,
+            steps=self.config.propagation_steps,
+            taps=self.config.propagation_taps,
+            reach=self.config.propagation_reach,
+        )
+        initialise_weights(self.trunk, self.config.weight_init)
+        self.head.initialise()
+
+    def _build_dense(self) -> None:
         normalise = self.config.normalisation == "batch"
         self.pool = SparseToDensePool(
             self.config.min_pool_sizes,
@@ -59,6 +85,7 @@ class KBNet(nn.Module):
         intrinsics: Tensor,
         scaffold: Tensor | None = None,
         ray_terms: RayTerms | None = None,
+        reduced: bool = False,
     ) -> Tensor:
         """Complete depth.
 
@@ -72,6 +99,7 @@ class KBNet(nn.Module):
             scaffold: interpolation of the kept points, (B, 1, H, W), metres; needed if and only if
                 ``config.scaffold`` is not ``none``; 0 = nothing known, read as the middle of the depth range.
             ray_terms: those of :meth:`ray_terms` for these intrinsics; computed where not given.
+            reduced: the inputs are at the network's resolution already, and so is the depth.
 
         Returns:
             Dense depth, (B, 1, H, W), metres.
@@ -88,9 +116,13 @@ class KBNet(nn.Module):
             middle = math.sqrt(self.config.min_depth * self.config.max_depth)
             scaffold = torch.where(scaffold > 0, scaffold, middle)
         seen = Inputs(image, sparse_depth, validity, intrinsics, scaffold)
-        for _ in range(self.config.halvings):
+        halvings = 0 if reduced else self.config.halvings
+        for _ in range(halvings):
             seen = halved_inputs(seen)
-        return self.depth_from_output(self._decoded(seen, ray_terms), scaffold, seen.scaffold)
+        if self.config.head == "propagation":
+            assert scaffold is not None, "the config asks for a scaffold"
+            return self._propagated(seen, scaffold.float(), ray_terms, 2**halvings)
+        return self.depth_from_output(self._decoded(seen, ray_terms), scaffold, seen.scaffold, 2**halvings)
 
     def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
         """All that the network makes of the camera alone; compute it once for a fixed camera.
@@ -101,6 +133,8 @@ class KBNet(nn.Module):
         """
         for _ in range(self.config.halvings):
             intrinsics, size = halved_intrinsics(intrinsics), [(length + 1) // 2 for length in size]
+        if self.config.head == "propagation":
+            return self.trunk.ray_terms(intrinsics, [-(-length // SIZE_FACTOR) * SIZE_FACTOR for length in size])
         return self.encoder.ray_terms(intrinsics, size)
 
     def _decoded(self, seen: Inputs, ray_terms: RayTerms | None) -> Tensor:
@@ -111,7 +145,38 @@ class KBNet(nn.Module):
         decoded: Tensor = self.decoder(latent, skips, image.shape[-2:])
         return decoded
 
-    def depth_from_output(self, output: Tensor, scaffold: Tensor | None, seen_scaffold: Tensor | None = None) -> Tensor:
+    def _propagated(self, seen: Inputs, scaffold: Tensor, ray_terms: RayTerms | None, scale: int) -> Tensor:
+        """Depth of the propagation head: exp(u + mean of ln scaffold), within the depth range and the scaffold.
+
+        Depth goes in and comes out relative to its geometric mean over the frame: the unit of length drops out.
+        """
+        assert seen.scaffold is not None
+        height, width = seen.image.shape[-2:]
+        mean_log_depth = seen.scaffold.float().clamp_min(LEAST_DEPTH).log().mean(dim=(1, 2, 3), keepdim=True)
+        seen = padded_inputs(seen, SIZE_FACTOR)
+        assert seen.scaffold is not None
+        log_scaffold = seen.scaffold.float().clamp_min(LEAST_DEPTH).log() - mean_log_depth
+        kept = seen.sparse_depth * seen.validity
+        log_points = torch.where(kept > 0, kept.float().clamp_min(LEAST_DEPTH).log() - mean_log_depth, 0.0)
+        dtype = self.head.prediction.weight.dtype
+        features = [] if self.image_features is None else self._image_features(seen.image.to(dtype))
+        features = self.trunk(seen, log_scaffold, features, ray_terms)
+        log_depth = self.head(features, log_scaffold, log_points, seen.validity.float())[..., :height, :width]
+        if scale > 1:
+            log_depth = enlarged(log_depth, scale, scaffold.shape[-2:])
+        depth: Tensor = (log_depth + mean_log_depth).exp()
+        return depth.clamp(scaffold.clamp_max(self.config.min_depth), scaffold.clamp_min(self.config.max_depth))
+
+    def _image_features(self, image: Tensor) -> list[Tensor]:
+        """Pretrained features; frozen unless they were asked to learn."""
+        assert self.image_features is not None
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.image_features.learns):
+            features: list[Tensor] = self.image_features(image)
+        return features
+
+    def depth_from_output(
+        self, output: Tensor, scaffold: Tensor | None, seen_scaffold: Tensor | None = None, scale: int = 1
+    ) -> Tensor:
         """Metres from the decoder's raw output x: min / (sigmoid(x) + min / max); with a scaffold, scaffold · exp(x),
         scaffold · exp(x · (0.05 + its local spread)), or scaffold · 4^tanh(x) + x' (the form and the range 0.25..4 are
         FusionNet's, the way into that range is ours), kept within the depth range and the scaffold.
@@ -122,6 +187,7 @@ class KBNet(nn.Module):
             output: (B, 1, h, w), or (B, 2, h, w) for an affine residual.
             scaffold: (B, 1, H, W), metres; or None.
             seen_scaffold: as the network saw it, (B, 1, h, w), if not as it is.
+            scale: of the scaffold's size to that of the output.
         """
         residual, low, high = output.float(), self.config.min_depth, self.config.max_depth
         if scaffold is None:
@@ -130,8 +196,8 @@ class KBNet(nn.Module):
         if self.config.residual == "spread":
             seen = scaffold if seen_scaffold is None else seen_scaffold.float()
             residual = residual * (LEAST_SPREAD + local_spread(seen.log()))
-        if self.config.halvings:
-            residual = enlarged(residual, 2**self.config.halvings, scaffold.shape[-2:])
+        if scale > 1:
+            residual = enlarged(residual, scale, scaffold.shape[-2:])
         if self.config.residual == "affine":
             depth = scaffold * torch.exp(LOG_LARGEST_SCALE * torch.tanh(residual[:, :1])) + residual[:, 1:]
         else:
@@ -148,7 +214,7 @@ class KBNet(nn.Module):
             if isinstance(module, Convolution):
                 module.fold()
         for module in self.modules():
-            if isinstance(module, UpConvolution):
+            if isinstance(module, UpConvolution | ImageFeatures):
                 module.fold()
         return self
 

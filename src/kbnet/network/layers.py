@@ -16,13 +16,22 @@ class Convolution(nn.Conv2d):
 
     Args:
         normalise: put a BatchNorm before the activation; the published network has none.
+        activation: False leaves the LeakyReLU out.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1, *, normalise: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        *,
+        normalise: bool = False,
+        activation: bool = True,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=False)
         self.normalisation = nn.BatchNorm2d(out_channels) if normalise else None
+        self.activation = activation
 
     def forward(self, x: Tensor, rest: Tensor | None = None) -> Tensor:
         """(B, in, H, W) to (B, out, ⌈H / stride⌉, ⌈W / stride⌉).
@@ -46,6 +55,8 @@ class Convolution(nn.Conv2d):
         """Everything after the convolution itself; overwrites ``x``."""
         if self.normalisation is not None:
             x = self.normalisation(x)
+        if not self.activation:
+            return x
         return F.leaky_relu(x, NEGATIVE_SLOPE, inplace=True)
 
     def fold(self) -> None:
@@ -58,6 +69,21 @@ class Convolution(nn.Conv2d):
                 self.weight, None, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
             )
             self.normalisation = None
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions whose result is added to their input; the input passes nearly unchanged at first."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = Convolution(channels, channels, normalise=True)
+        self.second = Convolution(channels, channels, normalise=True, activation=False)
+        assert self.second.normalisation is not None
+        nn.init.constant_(self.second.normalisation.weight, 0.2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) to the same."""
+        return F.leaky_relu(x + self.second(self.first(x)), NEGATIVE_SLOPE, inplace=True)
 
 
 def initialise_weights(module: nn.Module, distribution: Literal["xavier", "kaiming"]) -> None:

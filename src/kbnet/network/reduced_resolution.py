@@ -42,6 +42,22 @@ def enlarged(x: Tensor, scale: int, size: Sequence[int]) -> Tensor:
     return large[..., : size[0], : size[1]]
 
 
+def padded_inputs(inputs: Inputs, factor: int) -> Inputs:
+    """Inputs whose height and width are multiples of ``factor``: the last row and column are repeated."""
+    height, width = inputs.image.shape[-2:]
+    rows, columns = (
+        torch.arange((length + factor - 1) // factor * factor, device=inputs.image.device).clamp_max(length - 1)
+        for length in (height, width)
+    )
+
+    def padded(x: Tensor) -> Tensor:
+        return x.index_select(-2, rows).index_select(-1, columns)
+
+    scaffold = None if inputs.scaffold is None else padded(inputs.scaffold)
+    image, sparse_depth, validity = (padded(x) for x in (inputs.image, inputs.sparse_depth, inputs.validity))
+    return Inputs(image, sparse_depth, validity, inputs.intrinsics, scaffold)
+
+
 def _mean(x: Tensor) -> Tensor:
     return 0.25 * _folded(x, torch.add)
 

@@ -12,6 +12,7 @@ import tyro
 from tyro.conf import arg
 
 from kbnet.data.augment import AugmentationConfig
+from kbnet.data.drawn_points import PointDrawing
 from kbnet.losses.options import LossOptions
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
@@ -107,6 +108,7 @@ class TrainingConfig:
     losses: LossWeights = field(default_factory=LossWeights)
     loss_options: LossOptions = field(default_factory=LossOptions)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    points: PointDrawing = field(default_factory=PointDrawing)
     augundo: AugUndoConfig = field(default_factory=AugUndoConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
@@ -120,6 +122,14 @@ class TrainingConfig:
     """Start the pose network from these: a name, pose.safetensors of a run, or a published .pth."""
     batch_size: int = 8
     """Samples a step in each process."""
+    frames: Literal["full", "reduced"] = "full"
+    """reduced: frames are read once, reduced to the network's resolution, kept in memory; no loss compares images."""
+    image_features_rate: float = 0.0
+    """Learning rate of the pretrained image features, as a share of that of the rest; 0 = frozen."""
+    weight_decay: float = 0.0
+    """Decay of weights, not of biases and normalisation (AdamW); 0 = none, as published."""
+    second_moment_decay: float = 0.999
+    """Adam's decay of the squared gradient; 0.999 as published."""
     gradient_clip: float = 0.0
     """Scale the gradient down to this norm; 0 = never, as published."""
     average_decay: float = 0.0
@@ -161,6 +171,16 @@ class TrainingConfig:
             raise ValueError(
                 "expected initial weights whose statistics can be frozen, got none; name initial_weights, or set "
                 "normalisation_statistics to batch"
+            )
+        if self.frames == "reduced" and self.losses.needs_poses:
+            raise ValueError(
+                "expected frames full for losses that compare images, got frames reduced; "
+                "set losses.colour, losses.structure and losses.prior to 0, or frames to full"
+            )
+        if self.image_features_rate < 0 or self.weight_decay < 0 or not 0 < self.second_moment_decay < 1:
+            raise ValueError(
+                f"expected image_features_rate and weight_decay of at least 0 and second_moment_decay in 0..1, "
+                f"got {self.image_features_rate}, {self.weight_decay} and {self.second_moment_decay}"
             )
         if self.seed < 0:
             raise ValueError(f"expected a seed of at least 0, got {self.seed}")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
 from kbnet.data.augment import AugmentationConfig, augment, check_crop
+from kbnet.data.drawn_points import PointDrawing
 from kbnet.data.frame_source import FrameSource, open_frames
-from kbnet.frame import Triplet
+from kbnet.frame import ImageArray, Triplet
 from kbnet.network.config import KBNetConfig
 from kbnet.training.batch import TripletBatch, make_sample
 from kbnet.training.config import TrainingConfig
+from kbnet.training.frame_cache import FrameCache
 
 _ORDER, _AUGMENTATION, _STEP = 0, 1, 2
 """Separate streams of random numbers."""
@@ -38,6 +41,8 @@ class TripletDataset(Dataset[TripletBatch]):
         network: decides outlier removal and scaffold.
         seed: of every draw.
         neighbours: whether any loss looks at a frame's neighbours; else it stands for them itself, and needs none.
+        points: draws the sparse points of a sample; None = those of the source.
+        reduced: frames come at the network's resolution, and are kept in memory.
 
     Raises:
         ValueError: a source has no frame with the neighbours it needs, or its first image is smaller than the crop.
@@ -52,21 +57,33 @@ class TripletDataset(Dataset[TripletBatch]):
         seed: int,
         *,
         neighbours: bool = True,
+        points: PointDrawing | None = None,
+        reduced: bool = False,
     ) -> None:
         self._frames = [
             (densities, index, gap)
             for densities, gap in zip(sources, gaps, strict=True)
             for index in (densities[0].triplet_indices(gap) if neighbours else range(len(densities[0])))
         ]
+        self._caches: dict[int, FrameCache] = {}
+        if reduced:
+            side, factor = network.working_side // 2**network.halvings, 2**network.halvings
+            caches: dict[Path, FrameCache] = {}
+            for densities in sources:
+                path = densities[0].folder.resolve()
+                caches.setdefault(path, FrameCache(densities[0], longer_side=side, factor=factor))
+                self._caches[id(densities)] = caches[path]
+            network = replace(network, resolution="full")
         for densities in sources:
-            height, width = densities[0].image(0).shape[:2]
-            where = f"frame '{densities[0].names[0]}' of {densities[0].folder}"
-            check_crop(augmentation.crop, (height, width), where)
+            cache = self._caches.get(id(densities))
+            size = densities[0].image(0).shape[:2] if cache is None else cache.frame(0).size
+            check_crop(augmentation.crop, size, f"frame '{densities[0].names[0]}' of {densities[0].folder}")
         self.all_poses_known = all(densities[0].has_poses for densities in sources)
         self.augmentation = augmentation
         self.network = network
         self.seed = seed
         self.neighbours = neighbours
+        self.points = points
 
     def __len__(self) -> int:
         """Number of frames that can be trained on."""
@@ -80,12 +97,25 @@ class TripletDataset(Dataset[TripletBatch]):
         if self.neighbours:
             triplet = source.triplet(frame_index, gap)
         else:
-            frame = source.frame(frame_index)
+            cache = self._caches.get(id(densities))
+            frame = source.frame(frame_index) if cache is None else cache.frame(frame_index)
             triplet = Triplet(frame, frame.image, frame.image)
-        augmented = augment(triplet, self.augmentation, generator, key.augmentation_probability)
+        augmented = augment(
+            triplet,
+            self.augmentation,
+            generator,
+            key.augmentation_probability,
+            points=self.points,
+            texture=self._random_image if self.augmentation.cut_and_paste else None,
+        )
         draw_seed = np.random.default_rng([self.seed, _STEP, key.epoch, key.index]).integers(2**63)
         name = f"{source.name}/{triplet.frame.name}"
         return make_sample(augmented, self.network, name, draw_seed=int(draw_seed))
+
+    def _random_image(self, generator: np.random.Generator) -> ImageArray:
+        densities, index, _ = self._frames[int(generator.integers(len(self._frames)))]
+        cache = self._caches.get(id(densities))
+        return densities[0].image(index) if cache is None else cache.frame(index).image
 
 
 def open_dataset(config: TrainingConfig) -> TripletDataset:
@@ -97,14 +127,23 @@ def open_dataset(config: TrainingConfig) -> TripletDataset:
     """
     sources = [tuple(open_frames(path, sparse_depth=name) for name in config.sparse_depth) for path in config.sequences]
     for first, *_ in sources:
-        if config.losses.supervised > 0 and not first.has_ground_truth:
+        if max(config.losses.supervised, config.losses.gradient) > 0 and not first.has_ground_truth:
             raise ValueError(
                 f"expected ground_truth in {first.folder} for the supervised loss, but there is none; "
                 "add the folder (or the column of a list), leave this source out, or set --losses.supervised 0"
             )
     gaps = list(config.gaps) * (len(sources) if len(config.gaps) == 1 else 1)
     neighbours = config.losses.needs_poses
-    return TripletDataset(sources, gaps, config.augmentation, config.network, config.seed, neighbours=neighbours)
+    return TripletDataset(
+        sources,
+        gaps,
+        config.augmentation,
+        config.network,
+        config.seed,
+        neighbours=neighbours,
+        points=config.points if config.points.probability else None,
+        reduced=config.frames == "reduced",
+    )
 
 
 class BatchPlan(Sampler[list[SampleKey]]):

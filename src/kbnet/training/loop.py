@@ -28,6 +28,7 @@ from kbnet.training.interruption import Interrupted, stop_signals
 from kbnet.training.loader import open_loader, read_batches
 from kbnet.training.monitor import Monitor, Report
 from kbnet.training.networks import build_networks
+from kbnet.training.optimizer import make_optimizer
 from kbnet.training.schedule import learning_rate, total_steps
 from kbnet.training.step import StepResult, TrainingStep
 from kbnet.training.validation import is_best, open_parts, validate
@@ -104,7 +105,7 @@ class Run:
             distributed.join_normalisation(step_module)
         # Channels-last memory takes a quarter less time a step on a CPU in bfloat16.
         step_module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = torch.optim.Adam(step_module.parameters(), lr=config.schedule.learning_rates[0])
+        optimizer = make_optimizer(config, step_module)
         self.average: AveragedModel | None = None
         if config.average_decay:
             blend = get_ema_multi_avg_fn(config.average_decay)  # type: ignore[no-untyped-call]
@@ -185,7 +186,7 @@ class Run:
         """Losses, gradients, optimiser; returns the result, the learning rate and the norm of the gradient."""
         rate = learning_rate(self.config.schedule, self.step, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate_share"]
         own: StepResult = self.step_module(batch)
         result = self._joint_losses(own)
         # The joint loss and gradient, so that all processes stop at the same step. The loss comes before its gradient,

@@ -45,6 +45,10 @@ def build_networks(
     network = KBNet(config.network)
     if config.initial_weights is not None and read_weights:
         _start_from(network, config.initial_weights)
+    elif network.image_features is not None and read_weights:
+        network.image_features.fill_from_package()
+    if network.image_features is not None:
+        network.image_features.requires_grad_(config.image_features_rate > 0)
     pose_network = PoseNet(config.pose_encoder) if needs_pose_network else None
     if pose_network is not None and config.initial_pose_weights is not None and read_weights:
         _start_pose_from(pose_network, config.initial_pose_weights)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from kbnet.losses.gradient import gradient_loss
 from kbnet.losses.objective import scene_losses, supervised_loss, weighted_total
 from kbnet.losses.options import LossOptions
 from kbnet.losses.pose_consistency import pose_consistency_loss
@@ -56,6 +57,7 @@ class TrainingStep(nn.Module):
         options: how the terms are taken.
         augundo: changes what the depth network sees, and undoes it in its depth; None = the network sees the original.
         known_poses: use known camera motion where a sample has it; else always the pose network.
+        reduced_frames: frames come at the resolution that the depth network works at.
         frozen_statistics: let every BatchNorm of the depth network normalise by the statistics it has, in training too.
         bfloat16: compute the networks' convolutions in 16 bits. Geometry and losses need the digits of 32: at 2 m,
             two neighbouring values of bfloat16 are 8 mm apart.
@@ -70,6 +72,7 @@ class TrainingStep(nn.Module):
         options: LossOptions | None = None,
         augundo: AugUndo | None = None,
         known_poses: bool = False,
+        reduced_frames: bool = False,
         frozen_statistics: bool = False,
         bfloat16: bool = False,
     ) -> None:
@@ -80,6 +83,7 @@ class TrainingStep(nn.Module):
         self.options = options or LossOptions()
         self.augundo = augundo
         self.known_poses = known_poses
+        self.reduced_frames = reduced_frames
         self.frozen_statistics = frozen_statistics
         self.reduced_precision = bfloat16
 
@@ -93,6 +97,7 @@ class TrainingStep(nn.Module):
             options=config.loss_options,
             augundo=AugUndo(config.augundo) if config.augundo.is_on else None,
             known_poses=config.poses == "known",
+            reduced_frames=config.frames == "reduced",
             frozen_statistics=config.normalisation_statistics == "frozen",
             bfloat16=config.precision == "bfloat16",
         )
@@ -110,9 +115,10 @@ class TrainingStep(nn.Module):
         """Predict depth and motion, reconstruct the image from both neighbours, compare."""
         inputs, undo = (batch.network_input, None) if self.augundo is None else self.augundo(batch)
         device, width = batch.image.device.type, min(batch.image.shape[-2:])
-        reduced = self.reduced_precision and width > NARROW_SEEN_PX * 2**self.network.config.halvings
+        halvings = 0 if self.reduced_frames else self.network.config.halvings
+        reduced = self.reduced_precision and width > NARROW_SEEN_PX * 2**halvings
         with torch.autocast(device, dtype=torch.bfloat16, enabled=reduced):
-            depth = self.network(*inputs)
+            depth = self.network(*inputs, reduced=self.reduced_frames)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.reduced_precision and width > NARROW_PX):
             poses, poses_back = self._poses(batch), self._poses_back(batch)
         depth, seen = (depth, None) if undo is None else undo(depth)
@@ -127,6 +133,9 @@ class TrainingStep(nn.Module):
             terms["prior"] = prior_loss(scene, reconstructions, batch.scaffold)
         if self.weights.supervised > 0:
             terms["supervised"] = supervised_loss(depth, batch.ground_truth, batch.scaffold, seen)
+        if self.weights.gradient > 0:
+            assert batch.scaffold is not None, "the config asks for a scaffold"
+            terms["gradient"] = gradient_loss(depth, batch.ground_truth, batch.scaffold)
         total = weighted_total(terms, self.weights)
         return StepResult(total, terms, depth, reconstructions, tuple(poses))
 

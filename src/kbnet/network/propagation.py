@@ -1,0 +1,166 @@
+"""The propagation head: ln depth, copied along learnt offsets from where it is right to where it is not.
+
+Between a near and a far surface an interpolation is a slanted sheet. A residual has to predict how far the sheet is
+from either surface. A copy from the right side needs no such number.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kbnet.network.layers import Convolution
+from kbnet.network.sparse_to_dense import nested_max_pools
+
+SPREAD_WINDOW = 9
+"""Window of the local range that scales the residual, odd, pixels at half of the network's resolution."""
+
+GRID_SPACING = 2.0
+"""Distance between neighbouring taps before anything is learnt, pixels at half of the network's resolution."""
+
+LARGEST_SLOPE = 0.1
+"""Largest slope of ln depth, a pixel at half of the network's resolution."""
+
+_UPSAMPLING_CHANNELS = 64
+
+
+class PropagationHead(nn.Module):
+    """Propagates relative ln depth u at half of the network's resolution, then doubles the resolution.
+
+    From features, a 3x3 convolution predicts at every pixel x: offsets o_k of K taps, their weights w_k (softmax), a
+    confidence c in the points of the pixel, a slope s (two components) and a residual r. u starts as the scaffold z,
+    averaged over 2x2 pixels; p is the mean of the points in these. Repeated ``steps`` times::
+
+        u(x) <- c p + (1 - c) u(x)
+        u(x) <- sum_k w_k [u(x + o_k) - s . o_k]          bilinear, positions kept inside the frame
+
+    Then u <- u + 0.1 r (0.05 + range of u in 9x9). The resolution is doubled by convex combinations of 3x3 neighbours
+    with learnt weights (Teed & Deng, RAFT, ECCV 2020), which start as the bilinear ones. Offsets are
+    reach · tanh(o / 3) + grid, the slope is 0.1 · tanh(0.3 s).
+
+    Args:
+        channels: of the features.
+        steps: how many times depth is propagated.
+        taps: K, the square of an odd number.
+        reach: largest learnt offset, pixels at half of the network's resolution.
+    """
+
+    grid: Tensor
+    bilinear: Tensor
+
+    def __init__(self, channels: int, *, steps: int, taps: int, reach: float) -> None:
+        super().__init__()
+        self.steps, self.taps, self.reach = steps, taps, reach
+        self.prediction = nn.Conv2d(channels, 3 * taps + 4, 3, padding=1)
+        self.upsampling = nn.Sequential(
+            Convolution(channels, _UPSAMPLING_CHANNELS, normalise=True), nn.Conv2d(_UPSAMPLING_CHANNELS, 36, 1)
+        )
+        side = math.isqrt(taps)
+        steps_1d = (torch.arange(side) - side // 2) * GRID_SPACING
+        y, x = torch.meshgrid(steps_1d, steps_1d, indexing="ij")
+        self.register_buffer("grid", torch.stack([x.flatten(), y.flatten()], dim=1), persistent=False)
+        self.register_buffer("bilinear", _bilinear_logits(), persistent=False)
+
+    def initialise(self) -> None:
+        """Small weights: a fresh head is a mild smoothing of the scaffold that keeps the points."""
+        nn.init.normal_(self.prediction.weight, std=0.003)
+        with torch.no_grad():
+            bias = self.prediction.bias
+            assert bias is not None
+            bias.zero_()
+            bias[2 * self.taps : 3 * self.taps] = -1.0
+            bias[2 * self.taps + self.taps // 2] = 2.0
+            bias[3 * self.taps] = 1.0
+        last = self.upsampling[1]
+        assert isinstance(last, nn.Conv2d)
+        nn.init.normal_(last.weight, std=0.003)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
+
+    def forward(self, features: Tensor, log_scaffold: Tensor, log_points: Tensor, validity: Tensor) -> Tensor:
+        """Complete relative ln depth, in float32 whatever the precision of the features.
+
+        Args:
+            features: (B, channels, H/2, W/2).
+            log_scaffold: relative ln depth of the scaffold, (B, 1, H, W), H and W even.
+            log_points: relative ln depth of the kept points, (B, 1, H, W); 0 elsewhere.
+            validity: 1 where there is a kept point, (B, 1, H, W).
+
+        Returns:
+            Relative ln depth, (B, 1, H, W).
+        """
+        predicted, logits = self.prediction(features).float(), self.upsampling(features).float()
+        with torch.autocast(features.device.type, enabled=False):
+            u = self._propagated(predicted, log_scaffold, log_points, validity)
+            return _convex_doubling(u, logits, self.bilinear)
+
+    def _propagated(self, predicted: Tensor, log_scaffold: Tensor, log_points: Tensor, validity: Tensor) -> Tensor:
+        taps = self.taps
+        offsets, weights, confidence, slope, residual = torch.split(predicted, [2 * taps, taps, 1, 2, 1], dim=1)
+        share = F.avg_pool2d(validity, 2)
+        points = F.avg_pool2d(log_points, 2) / share.clamp_min(0.25)
+        confidence = torch.where(share > 0, torch.sigmoid(confidence), 0.0)
+        batch, _, height, width = offsets.shape
+        offsets = self.reach * torch.tanh(offsets.view(batch, taps, 2, height, width) / 3)
+        offsets = offsets + self.grid[:, :, None, None]
+        weights = torch.softmax(3 * weights, dim=1)
+        slope = 0.1 * torch.tanh(0.3 * slope)
+        rise = (weights[:, :, None] * offsets * slope[:, None]).sum(dim=(1, 2))[:, None]
+        positions = _sampling_positions(offsets)
+        u = F.avg_pool2d(log_scaffold, 2)
+        for _ in range(self.steps):
+            u = torch.lerp(u, points, confidence)
+            sampled = F.grid_sample(u, positions, padding_mode="border", align_corners=True)
+            u = (weights * sampled.view(batch, taps, height, width)).sum(dim=1, keepdim=True) - rise
+        ((largest,), (negative_smallest,)) = (
+            tuple(nested_max_pools(v, (SPREAD_WINDOW,))) for v in (u.detach(), -u.detach())
+        )
+        propagated: Tensor = u + 0.1 * residual * (0.05 + largest + negative_smallest)
+        return propagated
+
+
+def _sampling_positions(offsets: Tensor) -> Tensor:
+    """Positions x + o_k as `F.grid_sample` takes them, -1..1 between the outer pixel centres.
+
+    Args:
+        offsets: x and y of K taps, (B, K, 2, H, W), pixels.
+
+    Returns:
+        (B, K H, W, 2).
+    """
+    batch, taps, _, height, width = offsets.shape
+    x = torch.arange(width, device=offsets.device, dtype=offsets.dtype)
+    y = torch.arange(height, device=offsets.device, dtype=offsets.dtype)[:, None]
+    along_x = (offsets[:, :, 0] + x) * (2 / (width - 1)) - 1
+    along_y = (offsets[:, :, 1] + y) * (2 / (height - 1)) - 1
+    return torch.stack([along_x, along_y], dim=-1).view(batch, taps * height, width, 2)
+
+
+def _convex_doubling(u: Tensor, logits: Tensor, bilinear: Tensor) -> Tensor:
+    """Twice the resolution, every pixel a convex combination of the 3x3 pixels around the one it came from.
+
+    Args:
+        u: (B, 1, H, W).
+        logits: of the weights, (B, 36, H, W): nine for each of the four pixels that a pixel becomes.
+        bilinear: logits of bilinear interpolation, (9, 4), added to them.
+
+    Returns:
+        (B, 1, 2 H, 2 W).
+    """
+    batch, _, height, width = u.shape
+    weights = torch.softmax(logits.view(batch, 9, 4, height, width) + bilinear[:, :, None, None], dim=1)
+    padded = F.pad(u, (1, 1, 1, 1), mode="replicate")
+    neighbours = torch.stack(
+        [padded[:, 0, row : row + height, column : column + width] for row in range(3) for column in range(3)], dim=1
+    )
+    return F.pixel_shuffle((weights * neighbours[:, :, None]).sum(dim=1), 2)
+
+
+def _bilinear_logits() -> Tensor:
+    """Logarithms of the bilinear weights of 3x3 neighbours for the four pixels that a pixel becomes, (9, 4)."""
+    before, after = torch.tensor([0.25, 0.75, 0.0]), torch.tensor([0.0, 0.75, 0.25])
+    weights = [torch.outer(rows, columns).flatten() for rows in (before, after) for columns in (before, after)]
+    return torch.stack(weights, dim=1).clamp_min(0.002).log()

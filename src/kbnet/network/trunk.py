@@ -1,0 +1,181 @@
+"""Trunks: from the inputs of a network to features at half of its resolution, which the propagation head reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kbnet.geometry.camera import viewing_rays
+from kbnet.network.config import KBNetConfig
+from kbnet.network.decoder import UpConvolution
+from kbnet.network.encoder import Encoder, RayTerms
+from kbnet.network.image_features import CHANNELS
+from kbnet.network.layers import NEGATIVE_SLOPE, Convolution, ResidualBlock
+from kbnet.network.reduced_resolution import Inputs
+from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
+
+SIZE_FACTOR = 16
+"""Trunks take heights and widths that are multiples of this."""
+
+RANGE_WINDOW = 15
+"""Window of the local depth range that the plain trunk sees, odd, pixels."""
+
+DISTANCE_WINDOWS = (3, 5, 9, 17, 33, 65)
+"""Windows in which the plain trunk looks for a point, odd, pixels: they tell the distance to the nearest one."""
+
+
+class PlainTrunk(nn.Module):
+    """One branch: colour, relative ln depth, kept points, depth range, distance and rays go in together.
+
+    An encoder to 1/16 with two residual blocks a level, a decoder to 1/2 with one.
+    """
+
+    def __init__(self, config: KBNetConfig) -> None:
+        super().__init__()
+        filters, features = config.trunk_filters, config.feature_filters
+        self.stem = Convolution(4 * _INPUT_CHANNELS, filters[0], normalise=True, activation=False)
+        self.down = nn.ModuleList(
+            Convolution(inputs, outputs, stride=2, normalise=True, activation=False)
+            for inputs, outputs in pairwise(filters)
+        )
+        self.blocks = nn.ModuleList(nn.Sequential(ResidualBlock(n), ResidualBlock(n)) for n in filters[1:])
+        self.joined_features = _feature_projections(config, filters)
+        self.up = nn.ModuleList(
+            _UpLevel(low, skip, outputs)
+            for low, skip, outputs in zip((filters[-1], *features), filters[-2::-1], features, strict=False)
+        )
+        self.channels = features[-1]
+
+    def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
+        """Nothing is worth keeping: the rays are two input channels."""
+        return []
+
+    def forward(
+        self, seen: Inputs, log_scaffold: Tensor, image_features: list[Tensor], rays: RayTerms | None
+    ) -> Tensor:
+        """Features at half the resolution.
+
+        Args:
+            seen: image in 0..1, sparse depth, validity, K, scaffold; height and width multiples of 16.
+            log_scaffold: ln of the scaffold minus its mean over the frame, (B, 1, H, W).
+            image_features: of :class:`ImageFeatures`, or none.
+            rays: not used.
+
+        Returns:
+            (B, channels, H/2, W/2).
+        """
+        x = F.pixel_unshuffle(_plain_inputs(seen, log_scaffold).to(self.stem.weight.dtype), 2)
+        x = _activate(self._joined(0, self.stem(x), image_features))
+        skips = [x]
+        for level, (down, blocks) in enumerate(zip(self.down, self.blocks, strict=True), start=1):
+            x = blocks(_activate(self._joined(level, down(x), image_features)))
+            skips.append(x)
+        for up, skip in zip(self.up, skips[-2::-1], strict=True):
+            x = up(x, skip)
+        return x
+
+    def _joined(self, level: int, x: Tensor, image_features: list[Tensor]) -> Tensor:
+        return x + self.joined_features[level](image_features[level]) if image_features else x
+
+
+class KBTrunk(nn.Module):
+    """KBNet's two branches with calibrated backprojection layers (Wong & Soatto 2021), and its decoder down to 1/2.
+
+    Depth is divided by its geometric mean over the frame, so that the unit of length drops out.
+    """
+
+    def __init__(self, config: KBNetConfig) -> None:
+        super().__init__()
+        self.pool = SparseToDensePool(config.min_pool_sizes, config.max_pool_sizes, scaffold=True, normalise=True)
+        self.encoder = Encoder(config)
+        image, depth = config.image_filters, config.depth_filters
+        skips = [i + d for i, d in zip(image[1:-1], depth[1:-1], strict=True)]
+        self.joined_features = _feature_projections(config, skips)
+        filters = (*config.decoder_filters[:3], config.feature_filters[-1])
+        self.levels = nn.ModuleList(
+            UpConvolution(*channels, normalise=True)
+            for channels in zip((image[-1] + depth[-1], *filters), skips[::-1], filters, strict=False)
+        )
+        self.channels = filters[-1]
+
+    def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
+        """As of :meth:`Encoder.ray_terms`."""
+        return self.encoder.ray_terms(intrinsics, size)
+
+    def forward(
+        self, seen: Inputs, log_scaffold: Tensor, image_features: list[Tensor], rays: RayTerms | None
+    ) -> Tensor:
+        """As of :meth:`PlainTrunk.forward`; ``rays`` are those of :meth:`ray_terms`, computed where not given."""
+        assert seen.scaffold is not None
+        dtype = self.encoder.image_stem.weight.dtype
+        relative_scaffold = log_scaffold.exp()
+        relative_points = seen.sparse_depth * relative_scaffold / seen.scaffold
+        features = self.pool(relative_points.to(dtype), seen.validity.to(dtype), relative_scaffold.to(dtype))
+        x, skips = self.encoder(seen.image.to(dtype), features, seen.intrinsics, rays)
+        if image_features:
+            skips = [
+                skip + projection(feature)
+                for skip, projection, feature in zip(skips, self.joined_features, image_features, strict=True)
+            ]
+        for level, skip in zip(self.levels, skips[::-1], strict=True):
+            x = level(x, skip.shape[-2:], skip)
+        joined: Tensor = x
+        return joined
+
+
+_INPUT_CHANNELS = 9
+
+
+def _plain_inputs(seen: Inputs, log_scaffold: Tensor) -> Tensor:
+    """Colour, 2 z, kept points, 2 x range of z, distance to the nearest kept point, rays x and y: (B, 9, H, W)."""
+    height, width = seen.image.shape[-2:]
+    ((largest,), (negative_smallest,)) = (
+        tuple(nested_max_pools(z, (RANGE_WINDOW,))) for z in (log_scaffold, -log_scaffold)
+    )
+    rays = viewing_rays(seen.intrinsics, height, width)[:, :2]
+    # On a logarithmic scale: every window without a point makes the distance one step larger, from -1 to 1.
+    found = sum(nested_max_pools(seen.validity, DISTANCE_WINDOWS), start=seen.validity)
+    distance = 1 - found * (2 / (1 + len(DISTANCE_WINDOWS)))
+    channels = [
+        (seen.image - 0.45) * 4,
+        2 * log_scaffold,
+        seen.validity,
+        2 * (largest + negative_smallest),
+        distance,
+        rays,
+    ]
+    return torch.cat(channels, dim=1)
+
+
+def _feature_projections(config: KBNetConfig, channels: Sequence[int]) -> nn.ModuleList:
+    """From the pretrained features of each level to the channels of the trunk; empty where there are none."""
+    if config.image_features == "none":
+        return nn.ModuleList()
+    return nn.ModuleList(
+        Convolution(given, wanted, 1, normalise=True, activation=False)
+        for given, wanted in zip(CHANNELS, channels, strict=True)
+    )
+
+
+class _UpLevel(nn.Module):
+    """3x3 of the skip plus the doubled 1x1 of the lower level, then a residual block."""
+
+    def __init__(self, low_channels: int, skip_channels: int, outputs: int) -> None:
+        super().__init__()
+        self.low = nn.Conv2d(low_channels, outputs, 1)
+        self.skip = Convolution(skip_channels, outputs, normalise=True, activation=False)
+        self.block = ResidualBlock(outputs)
+
+    def forward(self, low: Tensor, skip: Tensor) -> Tensor:
+        """(B, low_channels, h, w) and (B, skip_channels, 2 h, 2 w) to (B, outputs, 2 h, 2 w)."""
+        doubled = F.interpolate(self.low(low), scale_factor=2.0, mode="nearest")
+        block: Tensor = self.block(_activate(self.skip(skip) + doubled))
+        return block
+
+
+def _activate(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, NEGATIVE_SLOPE, inplace=True)
