@@ -20,6 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 EVERYTHING = {
     *(
         "atomic",
+        "boundary",
         "checking",
         "cli",
         "completion",
@@ -43,6 +44,7 @@ MAY_IMPORT = {
     "environment": set(),
     "frame": set(),
     "metrics": set(),
+    "boundary": {"metrics"},
     "geometry": set(),
     "losses": {"geometry"},
     "network": {"atomic", "geometry"},
@@ -63,7 +65,7 @@ MAY_IMPORT = {
     },
     "bulk": {"data", "frame"},
     "summary": {"atomic", "environment", "metrics"},
-    "evaluation": {"atomic", "completion", "data", "frame", "inference", "metrics", "summary"},
+    "evaluation": {"atomic", "boundary", "completion", "data", "frame", "inference", "metrics", "summary"},
     "depth_origin": {"frame", "inference", "summary"},
     "confidence": {"completion", "data", "frame"},
     "checking": {"data", "evaluation", "frame"},

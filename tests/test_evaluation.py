@@ -8,7 +8,7 @@ import tracemalloc
 import warnings
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,9 +95,74 @@ def test_evaluate_counts_all_frames_alike_over_sequences() -> None:
 
 
 def test_baselines_stand_beside_the_network() -> None:
-    rows = evaluate([_part(1.0, 1.5)], [_constant(1.0), *baseline_methods()], limits=VOID).rows()
-    assert [row.method for row in rows] == ["kbnet", "nearest", "linear"]
-    assert [row.mean.mae_mm for row in rows] == pytest.approx([250, 250, 250])
+    rows = evaluate([_part(1.0, 1.5)], [_constant(1.0), *baseline_methods(scaffold=True)], limits=VOID).rows()
+    assert [row.method for row in rows] == ["kbnet", "nearest", "linear", "scaffold"]
+    assert [row.mean.mae_mm for row in rows] == pytest.approx([250] * 4)
+
+
+def test_the_baseline_scaffold_rejects_an_outlier_and_extrapolates() -> None:
+    inverse = np.broadcast_to(0.5 + 0.01 * np.arange(40, dtype=np.float32), (32, 40))  # a plane
+    points = np.zeros((32, 40), np.float32)
+    points[6:26:4, 6:34:4] = 1 / inverse[6:26:4, 6:34:4]
+    points[14, 18] = 9.0
+    frame = Frame(np.zeros((32, 40, 3), np.uint8), points, K, name="0000")
+    error = {method.name: np.abs(method.predict(frame) - 1 / inverse) for method in baseline_methods(scaffold=True)}
+    assert error["linear"][14, 18] > 7
+    assert error["scaffold"][14, 18] < 0.01
+    assert error["scaffold"][:, -1].max() < 0.02 < error["linear"][:, -1].max()
+
+
+@dataclass
+class Step(FakeSequence):
+    """Ground truth with a vertical edge, 1 m against 2 m; of every ``step``-th row only."""
+
+    step: int = 1
+
+    def frame(self, index: int) -> Frame:
+        frame = super().frame(index)
+        truth = np.zeros((32, 40), np.float32)
+        truth[:: self.step, :20], truth[:: self.step, 20:] = 1.0, 2.0
+        return replace(frame, ground_truth=truth)
+
+
+def _at(column: int) -> Method:
+    """The depth of `Step` with its edge at another column."""
+    depth = np.where(np.arange(40) < column, 1, 2).astype(np.float32)
+    return Method("kbnet", lambda frame: np.tile(depth, (frame.size[0], 1)))
+
+
+def _step_part(step: int = 1) -> Part:
+    return Part(cast(FrameSource, Step([0.0, 0.0], step=step)), "room", "sparse_depth")
+
+
+def test_boundary_f1_is_the_mean_over_frames_that_have_one() -> None:
+    parts = [_step_part(), _part(1.5, 1.5, name="flat")]
+    summary = evaluate(parts, [_at(22)], limits=VOID, boundaries=True)
+    step, flat, overall = summary.rows()
+    assert (step.boundary_f1, step.boundary_f1_std, step.boundary_frames) == (1.0, 0.0, 2)
+    assert (flat.boundary_f1, flat.boundary_f1_std, flat.boundary_frames) == (None, None, 0)
+    assert (overall.boundary_f1, overall.boundary_frames, overall.frames) == (1.0, 2, 4)
+
+
+@pytest.mark.parametrize(("step", "frames"), [(1, 2), (2, 2), (3, 0)])
+def test_boundary_f1_takes_ground_truth_at_half_of_the_pixels(step: int, frames: int) -> None:
+    (row,) = evaluate([_step_part(step)], [_at(30)], limits=VOID, boundaries=True).rows()
+    assert row.boundary_frames == frames
+    assert row.boundary_f1 == (0.0 if frames else None)
+
+
+def test_boundary_f1_is_measured_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    (row,) = evaluate([_step_part()], [_at(20)], limits=VOID, table=tmp_path / "frames.csv").rows()
+    assert (row.boundary_f1, row.boundary_frames) == (None, 0)
+    assert "boundary" not in (tmp_path / "frames.csv").read_text()
+
+
+def test_table_has_boundary_f1_beside_the_errors(tmp_path: Path) -> None:
+    path = tmp_path / "frames.csv"
+    parts = [_step_part(), _part(1.5, name="flat")]
+    evaluate(parts, [_at(20)], limits=VOID, boundaries=True, table=path)
+    with path.open(newline="") as file:
+        assert [row["boundary_f1"] for row in csv.DictReader(file)] == ["1", "1", ""]
 
 
 def test_time_leaves_the_first_frame_of_each_method_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,9 +277,10 @@ def test_frames_without_ground_truth_in_range_are_left_out_with_one_warning() ->
 
 
 def test_frames_without_a_point_are_left_out_for_interpolation_only() -> None:
+    methods = [_constant(1.0), *baseline_methods(scaffold=True)]
     with pytest.warns(UserWarning, match="1 of 3 frames of room .* no sparse point") as warned:
-        rows = evaluate([_part(1.0, 1.0, 1.0, empty={1})], [_constant(1.0), *baseline_methods()], limits=VOID).rows()
-    assert {row.method: row.frames for row in rows} == {"kbnet": 3, "nearest": 2, "linear": 2}
+        rows = evaluate([_part(1.0, 1.0, 1.0, empty={1})], methods, limits=VOID).rows()
+    assert {row.method: row.frames for row in rows} == {"kbnet": 3, "nearest": 2, "linear": 2, "scaffold": 2}
     assert len(warned) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -275,10 +341,22 @@ def test_summary_is_strict_json_with_what_it_takes_to_repeat_the_run(tmp_path: P
 
 def test_rows_of_the_same_run_come_back(tmp_path: Path) -> None:
     path = tmp_path / "summary.json"
-    summary = evaluate([_part(1.0, 1.5)], [_constant(2.0), *baseline_methods()], limits=VOID)
+    parts = [_part(1.0, 1.5), _step_part()]
+    summary = evaluate(parts, [_constant(2.0), *baseline_methods()], limits=VOID, boundaries=True)
     write_summary(path, summary, {"every": 1, "pools": (15, 17)})
     assert read_same_run(path, {"every": 1, "pools": (15, 17)}) == summary.rows()
     assert read_same_run(path, {"every": 2, "pools": (15, 17)}) == []
+
+
+def test_rows_written_without_boundary_f1_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    summary = evaluate([_part(1.0)], [_constant(2.0)], limits=VOID)
+    write_summary(path, summary, {})
+    content = json.loads(path.read_text())
+    for name in ("boundary_f1", "boundary_f1_std", "boundary_frames"):
+        del content["results"][0][name]
+    path.write_text(json.dumps(content))
+    assert read_same_run(path, {}) == summary.rows()
 
 
 def test_rows_of_another_version_do_not_come_back(tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from kbnet.atomic import atomic_path
+from kbnet.boundary import boundary_f1, is_dense
 from kbnet.data.interpolation import linear, nearest
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.inference.weights_files import weights_files
@@ -96,12 +99,23 @@ def timed_as_published(method: Method, completer: DepthCompleter) -> Method:
     return replace(method, own_clock=lambda: seconds)
 
 
-def baseline_methods() -> list[Method]:
-    """Interpolation of the sparse points alone, as ``nearest`` and ``linear``."""
-    return [
+def baseline_methods(*, scaffold: bool = False) -> list[Method]:
+    """Interpolation of the sparse points alone, as ``nearest`` and ``linear``.
+
+    Args:
+        scaffold: add the baseline ``scaffold``: linear interpolation after outlier rejection and extrapolation.
+    """
+    methods = [
         Method("nearest", lambda frame: nearest(frame.sparse_depth), needs_points=True),
         Method("linear", lambda frame: linear(frame.sparse_depth), needs_points=True),
     ]
+    return [*methods, Method("scaffold", _scaffold, needs_points=True)] if scaffold else methods
+
+
+def _scaffold(frame: Frame) -> FloatArray:
+    from kbnet.data.scaffold import scaffold_of_supported_points  # imports torch
+
+    return scaffold_of_supported_points(frame.sparse_depth, frame.intrinsics)
 
 
 def evaluate(
@@ -110,6 +124,7 @@ def evaluate(
     *,
     limits: tuple[float, float],
     every: int = 1,
+    boundaries: bool = False,
     table: Path | None = None,
     on_frame: Callable[[], None] | None = None,
 ) -> Summary:
@@ -120,6 +135,7 @@ def evaluate(
         methods: `network_method`, `baseline_methods`, or others.
         limits: judge where min < ground truth < max, metres; see ``EVALUATION_LIMITS``.
         every: judge every Nth frame; 1 judges all.
+        boundaries: measure `kbnet.boundary.boundary_f1` too, on frames with dense ground truth.
         table: CSV to stream one row a frame and method to; it appears at the end, whole or not at all.
         on_frame: called after each frame that was read.
 
@@ -137,9 +153,9 @@ def evaluate(
                 f"benchmark: kbnet complete {part.source.folder} --output OUT --zip"
             )
     summary = Summary()
-    with _frame_table(table) as write:
+    with _frame_table(table, boundaries=boundaries) as write:
         for part in parts:
-            for result in judge(part, methods, limits=limits, every=every, on_frame=on_frame):
+            for result in judge(part, methods, limits=limits, every=every, boundaries=boundaries, on_frame=on_frame):
                 summary.add(result)
                 write(result)
         if not summary.rows():
@@ -202,6 +218,7 @@ def judge(
     *,
     limits: tuple[float, float],
     every: int = 1,
+    boundaries: bool = False,
     on_frame: Callable[[], None] | None = None,
 ) -> Iterator[FrameResult]:
     """Judge every method on the frames of one part, one frame after another.
@@ -223,7 +240,8 @@ def judge(
             pointless += empty and any(method.needs_points for method in methods)
             for method in methods:
                 if not (empty and method.needs_points):
-                    yield _judge_frame(part, method, frame, truth, limits, warm=method.name in warm)
+                    warmed = method.name in warm
+                    yield _judge_frame(part, method, frame, truth, limits, warm=warmed, boundaries=boundaries)
                     warm.add(method.name)
         if on_frame is not None:
             on_frame()
@@ -235,7 +253,14 @@ def judge(
 
 
 def _judge_frame(
-    part: Part, method: Method, frame: Frame, truth: FloatArray, limits: tuple[float, float], *, warm: bool
+    part: Part,
+    method: Method,
+    frame: Frame,
+    truth: FloatArray,
+    limits: tuple[float, float],
+    *,
+    warm: bool,
+    boundaries: bool,
 ) -> FrameResult:
     start = time.perf_counter()
     depth = method.predict(frame)
@@ -246,22 +271,26 @@ def _judge_frame(
         errors = depth_errors(depth, truth, min_depth=limits[0], max_depth=limits[1])
     except ValueError as error:
         raise ValueError(f"{method.name} on frame {frame.name} of {part.name}: {error}") from error
-    return FrameResult(method.name, part.sparse_depth, part.name, frame.name, errors, seconds)
+    f1 = None
+    if boundaries and is_dense(truth):
+        f1 = boundary_f1(depth, truth, min_depth=limits[0], max_depth=limits[1])
+        f1 = None if np.isnan(f1) else f1
+    return FrameResult(method.name, part.sparse_depth, part.name, frame.name, errors, seconds, f1)
 
 
 @contextmanager
-def _frame_table(path: Path | None) -> Iterator[Callable[[FrameResult], object]]:
+def _frame_table(path: Path | None, *, boundaries: bool) -> Iterator[Callable[[FrameResult], object]]:
     """A function that appends one row to the CSV; without a path it does nothing."""
     if path is None:
         yield lambda result: None
         return
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(
-            ["method", "sparse_depth", "sequence", "frame", *(field.name for field in fields(DepthErrors)), "seconds"]
-        )
+        errors = [field.name for field in fields(DepthErrors)] + ["boundary_f1"] * boundaries
+        writer.writerow(["method", "sparse_depth", "sequence", "frame", *errors, "seconds"])
         yield lambda result: writer.writerow(
             [result.method, result.sparse_depth, result.sequence, result.frame]
             + [f"{value:.6g}" for value in result.errors.as_array()]
+            + ["" if result.boundary_f1 is None else f"{result.boundary_f1:.6g}"] * boundaries
             + ["" if result.seconds is None else f"{result.seconds:.6f}"]
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,12 @@ ALL_SEQUENCES = "all sequences"
 
 @dataclass(frozen=True)
 class FrameResult:
-    """Errors of one method on one frame, and the seconds it took; None for the frame that warmed it up."""
+    """Errors of one method on one frame.
+
+    Attributes:
+        seconds: time of the prediction; None for the frame that warmed the method up.
+        boundary_f1: of `kbnet.boundary`, 0 to 1; None where ground truth is not dense or has no edge, or not asked for.
+    """
 
     method: str
     sparse_depth: str
@@ -28,6 +33,7 @@ class FrameResult:
     frame: str
     errors: DepthErrors
     seconds: float | None
+    boundary_f1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,9 @@ class SummaryRow:
         mean, std: of the frames' errors; population standard deviation.
         milliseconds: mean time for a timed frame; None if there is none.
         timed_frames: how many frames were timed, which may leave out the first of every sequence.
+        boundary_f1, boundary_f1_std: mean and population standard deviation of the frames' boundary F1, 0 to 1; None
+            if no frame has one.
+        boundary_frames: how many frames have a boundary F1: those with dense ground truth that has an edge.
     """
 
     method: str
@@ -49,6 +58,9 @@ class SummaryRow:
     std: DepthErrors
     milliseconds: float | None
     timed_frames: int
+    boundary_f1: float | None = None
+    boundary_f1_std: float | None = None
+    boundary_frames: int = 0
 
     @property
     def total_seconds(self) -> float | None:
@@ -61,20 +73,31 @@ class SummaryRow:
         return 1000.0 / self.milliseconds if self.milliseconds else None
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Statistics over the frames of one row."""
+
+    errors: RunningStatistics = field(default_factory=RunningStatistics)
+    seconds: RunningStatistics = field(default_factory=RunningStatistics)
+    boundary_f1: RunningStatistics = field(default_factory=RunningStatistics)
+
+
 class Summary:
     """Collects frame results into means and spreads; its size does not depend on the number of frames."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str, str, str], tuple[RunningStatistics, RunningStatistics]] = {}
+        self._groups: dict[tuple[str, str, str], _Group] = {}
 
     def add(self, result: FrameResult) -> None:
         """Take in one frame."""
         for sequence in (result.sequence, ALL_SEQUENCES):
             key = (result.sparse_depth, sequence, result.method)
-            errors, seconds = self._groups.setdefault(key, (RunningStatistics(), RunningStatistics()))
-            errors.add(result.errors.as_array())
+            group = self._groups.setdefault(key, _Group())
+            group.errors.add(result.errors.as_array())
             if result.seconds is not None:
-                seconds.add(result.seconds)
+                group.seconds.add(result.seconds)
+            if result.boundary_f1 is not None:
+                group.boundary_f1.add(result.boundary_f1)
 
     def rows(self) -> list[SummaryRow]:
         """One row a method, sequence and sparse-depth folder, methods side by side; then all sequences together."""
@@ -90,13 +113,14 @@ class Summary:
     def overall(self, method: str) -> DepthErrors:
         """Mean errors of one method over every frame of every sequence and folder of sparse depth."""
         total = RunningStatistics()
-        for (_, sequence, name), (errors, _) in self._groups.items():
+        for (_, sequence, name), group in self._groups.items():
             if sequence == ALL_SEQUENCES and name == method:
-                total.merge(errors)
+                total.merge(group.errors)
         return DepthErrors.from_array(total.mean)
 
     def _row(self, key: tuple[str, str, str]) -> SummaryRow:
-        errors, seconds = self._groups[key]
+        group = self._groups[key]
+        errors, seconds, edges = group.errors, group.seconds, group.boundary_f1
         return SummaryRow(
             method=key[2],
             sparse_depth=key[0],
@@ -106,6 +130,9 @@ class Summary:
             std=DepthErrors.from_array(errors.std),
             milliseconds=1000.0 * float(seconds.mean) if seconds.count else None,
             timed_frames=seconds.count,
+            boundary_f1=float(edges.mean) if edges.count else None,
+            boundary_f1_std=float(edges.std) if edges.count else None,
+            boundary_frames=edges.count,
         )
 
 
@@ -144,8 +171,9 @@ def read_same_run(path: Path, settings: Mapping[str, object]) -> list[SummaryRow
 
 
 def row_from(plain: Mapping[str, Any]) -> SummaryRow:
-    """The row of which ``plain`` holds the fields, as `dataclasses.asdict` gives them."""
-    values = {field.name: plain[field.name] for field in fields(SummaryRow)}
+    """The row of which ``plain`` holds the fields, as `dataclasses.asdict` gives them; boundary F1 may be missing."""
+    names = {field.name for field in fields(SummaryRow)}
+    values = {name: value for name, value in plain.items() if name in names}
     return SummaryRow(**values | {name: DepthErrors(**plain[name]) for name in ("mean", "std")})
 
 

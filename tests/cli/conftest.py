@@ -28,7 +28,12 @@ def write_sequence(tmp_path: Path) -> WriteSequence:
     """Write a sequence of 40x48 frames with points on every fourth pixel; return its folder."""
 
     def write(
-        name: str = "room", *, frames: int = 3, sparse_depths: tuple[str, ...] = ("sparse_depth",), truth: bool = True
+        name: str = "room",
+        *,
+        frames: int = 3,
+        sparse_depths: tuple[str, ...] = ("sparse_depth",),
+        truth: bool = True,
+        truth_step: int = 1,
     ) -> Path:
         folder = tmp_path / name
         generator = np.random.default_rng(0)
@@ -44,7 +49,9 @@ def write_sequence(tmp_path: Path) -> WriteSequence:
                 points[::step, ::step] = depth[::step, ::step]
                 write_depth_png(folder / sparse_depth / f"{index:04}.png", points)
             if truth:
-                write_depth_png(folder / "ground_truth" / f"{index:04}.png", depth)
+                measured = np.zeros_like(depth)
+                measured[:, ::truth_step] = depth[:, ::truth_step]
+                write_depth_png(folder / "ground_truth" / f"{index:04}.png", measured)
         return folder
 
     return write

@@ -26,7 +26,8 @@ def test_demo_prints_errors_beside_interpolation_and_writes_files(
     assert "741x500 pixels, 400 sparse points" in out
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
     assert float(rows["linear"][0]) < float(rows["nearest"][0]) < float(rows["kbnet"][0])
-    assert {len(rows[name]) for name in ("kbnet", "nearest", "linear")} == {5}
+    assert float(rows["scaffold"][0]) < float(rows["nearest"][0])
+    assert {len(rows[name]) for name in ("kbnet", "nearest", "linear", "scaffold")} == {5}
     names = {"motorcycle_depth.png", "motorcycle.ply", "motorcycle.png", "motorcycle.html"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert all(str(tmp_path / "out" / name) in out.replace("\n", "") for name in names)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from kbnet.cli.error_table import BOUNDARY_NOTE
 from kbnet.cli.evaluate import distinct_names
 from kbnet.cli.main import main
 from kbnet.data.frame_list import FrameFiles, write_frame_list
@@ -34,7 +35,7 @@ def stand_in(stand_in: Any) -> Any:
 def _table_rows(output: str) -> list[list[str]]:
     """Cells of the rows with numbers; cells are two or more spaces apart."""
     lines = [line.strip() for line in output.splitlines()]
-    rows = [line for line, under in pairwise(lines) if under.count("±") == 4]
+    rows = [line for line, under in pairwise(lines) if under.count("±") >= 4]
     return [[cell.strip() for cell in row.split("  ") if cell.strip()] for row in rows]
 
 
@@ -50,9 +51,9 @@ def test_evaluate_prints_a_row_a_method_sequence_and_sparse_depth(
         [density, sequence, method, frames]
         for density in densities
         for sequence, frames in (("first", "3"), ("second", "3"), ("all sequences", "6"))
-        for method in ("kbnet", "nearest", "linear")
+        for method in ("kbnet", "nearest", "linear", "scaffold")
     ]
-    assert all(len(row) == 10 for row in rows), "four errors, total and mean time"
+    assert all(len(row) == 11 for row in rows), "four errors, boundary F1, total and mean time"
     assert "ground truth between 0.2 and 5 m" in output
     assert all("…" not in cell for row in rows for cell in row)
 
@@ -69,11 +70,14 @@ def test_evaluate_writes_the_same_numbers_as_json_and_csv(
         frames = list(csv.DictReader(file))
     assert {path.name for path in output.iterdir()} == {"summary.json", "frames.csv", "table.txt"}
     assert [(row["method"], row["frames"]) for row in summary["results"]] == [
-        (method, 3) for method in ("kbnet", "nearest", "linear")
+        (method, 3) for method in ("kbnet", "nearest", "linear", "scaffold")
     ]
     for row in summary["results"]:
         errors = [float(frame["mae_mm"]) for frame in frames if frame["method"] == row["method"]]
         assert row["mean"]["mae_mm"] == pytest.approx(sum(errors) / 3, rel=1e-4)
+        f1 = [float(frame["boundary_f1"]) for frame in frames if frame["method"] == row["method"]]
+        assert row["boundary_f1"] == pytest.approx(sum(f1) / 3, rel=1e-4)
+        assert row["boundary_frames"] == 3
     assert [frame["frame"] for frame in frames if frame["method"] == "kbnet"] == ["0000", "0002", "0004"]
     assert summary["settings"]["limits_m"] == [0.0, 100.0]
     assert summary["settings"]["every"] == 2
@@ -81,6 +85,40 @@ def test_evaluate_writes_the_same_numbers_as_json_and_csv(
     assert weights["sha256"] == file_sha256(find_weights("indoor"))
     assert weights["network"]["intrinsics_scaling"] == "exact"
     assert set(summary["versions"]) >= {"kbnet", "torch", "numpy", "python"}
+
+
+def test_evaluate_shows_boundary_f1_beside_the_errors(
+    write_sequence: Callable[..., Path], stand_in: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(write_sequence()), "--baselines"]) == 0
+    output = capsys.readouterr().out
+    assert "boundary F1" in output.splitlines()[1]
+    assert f"\n{BOUNDARY_NOTE}\n" in output
+    f1 = {row[2]: float(row[8]) for row in _table_rows(output)}
+    assert f1["kbnet"] == 0, "the stand-in's depth is constant"
+
+
+def test_evaluate_shows_no_boundary_f1_where_ground_truth_is_sparse(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    room = write_sequence(truth_step=3)
+    assert main(["evaluate", str(room), "--output", str(tmp_path / "out")]) == 0
+    output = capsys.readouterr().out
+    assert "boundary" not in output
+    assert [len(row) for row in _table_rows(output)] == [10]
+    (row,) = json.loads((tmp_path / "out" / "summary.json").read_text())["results"]
+    assert (row["boundary_f1"], row["boundary_f1_std"], row["boundary_frames"]) == (None, None, 0)
+    with (tmp_path / "out" / "frames.csv").open(newline="") as file:
+        assert {frame["boundary_f1"] for frame in csv.DictReader(file)} == {""}
+
+
+def test_evaluate_has_a_dash_for_the_sequence_without_boundary_f1(
+    write_sequence: Callable[..., Path], stand_in: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rooms = [str(write_sequence("sparse", truth_step=3)), str(write_sequence("dense"))]
+    assert main(["evaluate", *rooms]) == 0
+    cells = {row[1]: row[8] for row in _table_rows(capsys.readouterr().out)}
+    assert cells == {"sparse": "-", "dense": "0.000", "all sequences": "0.000"}
 
 
 def test_evaluate_writes_the_table_it_prints(
@@ -141,7 +179,7 @@ def test_evaluate_says_where_times_are_the_published_way(
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["settings"]["timing"] == PUBLISHED_TIMING
     timed = {row["method"]: (row["frames"], row["timed_frames"]) for row in summary["results"]}
-    assert timed == {"kbnet": (3, 3), "nearest": (3, 2), "linear": (3, 2)}
+    assert timed == {"kbnet": (3, 3), "nearest": (3, 2), "linear": (3, 2), "scaffold": (3, 2)}
     assert summary["results"][0]["milliseconds"] > 0
 
 

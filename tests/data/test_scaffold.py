@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kbnet.data.interpolation import linear
-from kbnet.data.scaffold import scaffold_from_points
+from kbnet.data.scaffold import scaffold_from_points, scaffold_of_supported_points
 
 
 def test_scaffold_equals_the_interpolation_of_every_sample() -> None:
@@ -51,3 +51,14 @@ def test_a_coarse_scaffold_is_the_interpolation_on_its_grid_and_linear_between(
         coarse - dense
     ).abs() < 1e-5  # all but the pixels around the diagonal, and beyond the last row on the grid
     assert on_planes[..., : size[0] - step, : size[1] - step].float().mean() > 0.8
+
+
+def test_scaffold_of_supported_points_has_no_outlier_and_is_zero_without_points() -> None:
+    intrinsics = np.array([[40, 0, 20], [0, 40, 16], [0, 0, 1]], np.float32)
+    points = np.zeros((32, 40), np.float32)
+    points[4:28:4, 4:36:4] = 2.0
+    points[16, 20] = 9.0
+    dense = scaffold_of_supported_points(points, intrinsics)
+    assert dense.dtype == np.float32
+    np.testing.assert_allclose(dense, 2.0, rtol=1e-5)
+    assert not scaffold_of_supported_points(np.zeros_like(points), intrinsics).any()

@@ -44,7 +44,7 @@ class Command:
 
         frame = load_motorcycle(self.points)
         completer = kbnet.load(self.weights, device=self.device)
-        methods = [network_method(completer), *baseline_methods()]
+        methods = [network_method(completer), *baseline_methods(scaffold=True)]
         limits = EVALUATION_LIMITS["void"]
         completed = {method.name: complete(method, frame, limits) for method in methods}
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 ERROR_COLUMNS = ("MAE mm", "RMSE mm", "iMAE 1/km", "iRMSE 1/km")
 
+BOUNDARY_COLUMN = "boundary F1"
+BOUNDARY_NOTE = "boundary F1: higher is better, 1 at most; only frames with ground truth at 50 % of the pixels or more"
+
 NAME_WIDTH = 8
 """Columns that names keep on the narrowest terminal, where they go on in the next line; numbers are never broken."""
 
@@ -36,6 +39,13 @@ def error_cells(mean: DepthErrors, std: DepthErrors | None) -> list[str]:
     if std is None:
         return means
     return [f"{value}\n±{spread:.3f}" for value, spread in zip(means, std.as_array(), strict=True)]
+
+
+def boundary_cell(mean: float | None, std: float | None) -> str:
+    """Cell of the boundary F1, with ± its standard deviation over frames under it; ``-`` where there is none."""
+    if mean is None:
+        return "-"
+    return f"{mean:.3f}" if std is None else f"{mean:.3f}\n±{std:.3f}"
 
 
 def show_table(table: Table, notes: list[str], path: Path | None = None) -> None:

@@ -16,7 +16,15 @@ from kbnet.cli.arguments import (
     SparseDepths,
     Switch,
 )
-from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
+from kbnet.cli.error_table import (
+    BOUNDARY_COLUMN,
+    BOUNDARY_NOTE,
+    ERROR_COLUMNS,
+    boundary_cell,
+    error_cells,
+    new_table,
+    show_table,
+)
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -42,7 +50,8 @@ class Command:
     sparse_depth: SparseDepths = ("sparse_depth",)
     """Folders of sparse depth in each sequence, or columns of lists, such as sparse_depth_500; each is evaluated."""
     baselines: Switch = False
-    """Evaluate nearest and linear interpolation of the sparse points too."""
+    """Evaluate interpolation of the sparse points too: nearest, linear, and scaffold (linear after outlier rejection
+    and extrapolation)."""
     preset: OptionalPreset = None
     """Ground truth to judge: 0.2 to 5 m (void, the default) or 0 to 100 m (kitti). Architecture of a published .pth."""
     every: int = 1
@@ -76,6 +85,7 @@ class Command:
                 self._methods(networks),
                 limits=limits,
                 every=self.every,
+                boundaries=True,
                 table=self.output / "frames.csv" if self.output else None,
                 on_frame=lambda: progress.advance(task),
             )
@@ -86,6 +96,8 @@ class Command:
             f"mean, ± standard deviation over frames; ground truth between {limits[0]:g} and {limits[1]:g} m",
             f"time: {timing}",
         ]
+        if _has_boundaries(summary):
+            notes.insert(-1, BOUNDARY_NOTE)
         if self.published_timing and self.baselines:
             notes.append(f"time of interpolations: {TIMING}")
         show_table(_table(summary), notes, self.output / "table.txt" if self.output else None)
@@ -133,7 +145,7 @@ class Command:
         for name, (_, completer) in networks.items():
             method = network_method(completer, name)
             methods.append(timed_as_published(method, completer) if self.published_timing else method)
-        return methods + (baseline_methods() if self.baselines else [])
+        return methods + (baseline_methods(scaffold=True) if self.baselines else [])
 
 
 def _networks_in_words(networks: dict[str, tuple[str, DepthCompleter]]) -> list[str]:
@@ -171,8 +183,16 @@ def distinct_names(paths: tuple[Path, ...]) -> dict[str, Path]:
     return named
 
 
+def _has_boundaries(summary: Summary) -> bool:
+    """Whether a frame of any row has a boundary F1, which takes dense ground truth."""
+    return any(row.boundary_frames for row in summary.rows())
+
+
 def _table(summary: Summary) -> Table:
-    table = new_table(("sparse depth", "sequence", "method"), ("frames", *ERROR_COLUMNS, "total s", "ms/frame"))
+    """One row a method, sequence and sparse depth; boundary F1 is a column only where ground truth is dense."""
+    boundaries = _has_boundaries(summary)
+    columns = (*ERROR_COLUMNS, BOUNDARY_COLUMN) if boundaries else ERROR_COLUMNS
+    table = new_table(("sparse depth", "sequence", "method"), ("frames", *columns, "total s", "ms/frame"))
     last = None
     for row in summary.rows():
         group = (row.sparse_depth, row.sequence)
@@ -185,6 +205,7 @@ def _table(summary: Summary) -> Table:
             row.method,
             str(row.frames),
             *error_cells(row.mean, row.std),
+            *([boundary_cell(row.boundary_f1, row.boundary_f1_std)] if boundaries else []),
             *("-" if value is None else f"{value:.{digits}f}" for value, digits in times),
         )
     return table

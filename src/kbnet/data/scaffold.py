@@ -11,6 +11,8 @@ from torch import Tensor
 
 from kbnet.data.continuation import continued_to_border
 from kbnet.data.interpolation import linear
+from kbnet.data.outliers import kept_points
+from kbnet.frame import FloatArray
 
 
 def scaffold_from_points(points: Tensor, kind: Literal["none", "linear", "continued"], step: int = 1) -> Tensor | None:
@@ -37,3 +39,21 @@ def scaffold_from_points(points: Tensor, kind: Literal["none", "linear", "contin
     size = [(length - 1) * step + 1 for length in dense.shape[-2:]]
     height, width = points.shape[-2:]
     return F.interpolate(scaffold, size=size, mode="bilinear", align_corners=True)[..., :height, :width]
+
+
+def scaffold_of_supported_points(sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
+    """Interpolate after outlier rejection and extrapolation: the rules ``support`` and ``continued``.
+
+    Args:
+        sparse_depth: (H, W), metres; 0 = unmeasured.
+        intrinsics: K, (3, 3), pixels.
+
+    Returns:
+        Dense depth, (H, W), float32 metres; all 0 where nothing is measured.
+    """
+    points = torch.as_tensor(sparse_depth, dtype=torch.float32)[None, None]
+    kept = kept_points(points, torch.as_tensor(intrinsics)[None], rule="support")
+    scaffold = scaffold_from_points(points * kept, "continued")
+    assert scaffold is not None
+    dense: FloatArray = scaffold[0, 0].numpy()
+    return dense
