@@ -75,7 +75,7 @@ def open_weights(source: str | Path, *, preset: str | None = None) -> KBNet | Pa
 
 
 class DepthCompleter:
-    """Completes depth with a network.
+    """Completes depth with a network. Several threads may call it at once; it can be pickled.
 
     Args:
         network: a depth network, of which a copy is made ready for inference; or an exported file.
