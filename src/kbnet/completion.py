@@ -163,9 +163,9 @@ class DepthCompleter:
         Raises:
             ValueError: shapes, types or values are not as above, or these weights predict no error.
         """
-        if return_error and not self.config.expected_error:
+        if return_error and not self.config.predicts_error:
             raise ValueError(
-                "expected weights that predict their error (network.expected_error), but these do not; "
+                "expected weights that predict their error (network.error predicted), but these do not; "
                 "use kbnet.confidence.complete_with_confidence"
             )
         if isinstance(image, Tensor) and isinstance(sparse_depth, Tensor) and isinstance(intrinsics, Tensor):

@@ -53,7 +53,7 @@ def complete_with_confidence(
     Raises:
         ValueError: shapes, types or values are not as above.
     """
-    if completer.config.expected_error:
+    if completer.config.predicts_error:
         return completer(image, sparse_depth, intrinsics, return_error=True)
     depth = completer(image, sparse_depth, intrinsics)
     return depth, expected_error(depth, believed_depth(completer, sparse_depth, intrinsics), intrinsics)

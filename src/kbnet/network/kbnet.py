@@ -57,7 +57,7 @@ class KBNet(nn.Module):
         )
         initialise_weights(self.trunk, self.config.weight_init)
         self.head.initialise()
-        self.error_head = ErrorHead(self.trunk.channels) if self.config.expected_error else None
+        self.error_head = ErrorHead(self.trunk.channels) if self.config.predicts_error else None
 
     def _build_dense(self) -> None:
         normalise = self.config.normalisation == "batch"
@@ -104,7 +104,7 @@ class KBNet(nn.Module):
             reduced: the inputs are at the network's resolution already, and so is the depth.
 
         Returns:
-            Dense depth, (B, 1, H, W), metres; with ``config.expected_error`` (B, 2, H, W), the expected absolute error
+            Dense depth, (B, 1, H, W), metres; with ``config.error`` predicted (B, 2, H, W), the expected absolute error
             of the depth second, metres, positive and at most the depth.
 
         Raises:
