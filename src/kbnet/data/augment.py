@@ -12,11 +12,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from scipy.ndimage import gaussian_filter
 
+from kbnet.data.camera_effects import camera_effects, jitter_colour
 from kbnet.data.cut_and_paste import cut_and_paste
 from kbnet.data.drawn_points import PointDrawing
+from kbnet.data.zoom import enlarge, scale_depth
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray, Triplet
 
 LARGEST_ZOOM = 4.0
@@ -172,33 +172,6 @@ def crop(triplet: Triplet, top: int, left: int, height: int, width: int) -> Trip
     )
 
 
-def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
-    """Enlarge all images (linearly) and depth maps (nearest pixel; each point to one pixel) to a size, and K."""
-    frame = triplet.frame
-    rows, columns = height / frame.size[0], width / frame.size[1]
-    K = frame.intrinsics.copy()
-    K[:2, 2] += 0.5
-    K[0] *= columns
-    K[1] *= rows
-    K[:2, 2] -= 0.5
-    points = np.zeros((height, width), np.float32)
-    y, x = np.nonzero(frame.sparse_depth)
-    points[((y + 0.5) * rows).astype(int), ((x + 0.5) * columns).astype(int)] = frame.sparse_depth[y, x]
-    truth = frame.ground_truth
-    if truth is not None:
-        y, x = (((np.arange(n) + 0.5) / factor).astype(int) for n, factor in ((height, rows), (width, columns)))
-        truth = truth[np.ix_(y, x)]
-
-    def resized(image: ImageArray) -> ImageArray:
-        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
-
-    image = resized(frame.image)
-    alone = triplet.previous_image is frame.image and triplet.next_image is frame.image
-    previous_image, next_image = (image, image) if alone else map(resized, (triplet.previous_image, triplet.next_image))
-    enlarged = Frame(image, points, K, truth, frame.name)
-    return replace(triplet, frame=enlarged, previous_image=previous_image, next_image=next_image)
-
-
 def flip(triplet: Triplet, *, horizontal: bool) -> Triplet:
     """Mirror left and right, or top and bottom; the principal point and the poses are mirrored too."""
     frame = triplet.frame
@@ -271,53 +244,6 @@ def add_noise(
     return np.where((sparse_depth > 0) & (noisy > 0), noisy, sparse_depth)
 
 
-def scale_depth(triplet: Triplet, factor: float) -> Triplet:
-    """Make the world ``factor`` times as large: depth and translations grow, images and rotations stay.
-
-    A network that sees every room at many sizes cannot learn the size of one by heart.
-    """
-    frame = triplet.frame
-    return replace(
-        triplet,
-        frame=replace(
-            frame,
-            sparse_depth=frame.sparse_depth * np.float32(factor),
-            ground_truth=None if frame.ground_truth is None else frame.ground_truth * np.float32(factor),
-        ),
-        T_previous_current=None if triplet.T_previous_current is None else _grown(triplet.T_previous_current, factor),
-        T_next_current=None if triplet.T_next_current is None else _grown(triplet.T_next_current, factor),
-    )
-
-
-def jitter_colour(image: ImageArray, spread: float, generator: np.random.Generator) -> ImageArray:
-    """Multiply brightness, contrast, saturation and each colour by random factors in 1 - spread .. 1 + spread."""
-    brightness, contrast, saturation, *colours = generator.uniform(1 - spread, 1 + spread, 6).astype(np.float32)
-    jittered = image * (brightness * np.array(colours, np.float32))
-    grey = jittered.mean(axis=2, keepdims=True)
-    jittered = grey + saturation * (jittered - grey)
-    middle = grey.mean()
-    contrasted: ImageArray = (middle + contrast * (jittered - middle)).clip(0, 255).astype(np.uint8)
-    return contrasted
-
-
-def camera_effects(image: ImageArray, probability: float, generator: np.random.Generator) -> ImageArray:
-    """A grey image, swapped colours, blur, noise and strong exposure, each with a probability."""
-    changed: NDArray[np.floating] = image.astype(np.float32)
-    if generator.random() < probability:
-        changed = changed[..., generator.permutation(3)]
-    if generator.random() < probability / 2:
-        changed = changed.mean(axis=2, keepdims=True).repeat(3, axis=2)
-    if generator.random() < probability:
-        changed = 255 * (changed / 255) ** np.exp(generator.uniform(-0.8, 0.8)) * generator.uniform(0.5, 1.3)
-    if generator.random() < probability:
-        spread = generator.uniform(0.3, 1.5)
-        changed = gaussian_filter(changed, (spread, spread, 0))
-    if generator.random() < probability:
-        changed = changed + generator.normal(0, generator.uniform(1, 12), changed.shape)
-    effects: ImageArray = changed.clip(0, 255).astype(np.uint8)
-    return effects
-
-
 def _with_cut_outs(frame: Frame, texture: ImageArray, generator: np.random.Generator) -> Frame:
     if frame.ground_truth is None:
         return frame
@@ -334,12 +260,6 @@ def _with_points(frame: Frame, points: PointDrawing, generator: np.random.Genera
 def _mirrored(transform: FloatArray, mirror: FloatArray) -> FloatArray:
     mirrored: FloatArray = (mirror @ transform @ mirror).astype(np.float32)
     return mirrored
-
-
-def _grown(transform: FloatArray, factor: float) -> FloatArray:
-    grown = transform.copy()
-    grown[:3, 3] *= factor
-    return grown
 
 
 def check_crop(crop: tuple[int, int], size: tuple[int, int], where: str) -> None:
