@@ -41,11 +41,17 @@ KINDS = (
     ("desk", r"desk|technical table|workbench|dressing table|changing table"),
     ("table", r"\btable\b|island"),
     ("bath", r"\bbath|bathtub|shower|toilets|bidet|washbasin|vanity|urinal|\bbasin\b"),
-    ("kitchen", r"oven|fridge|refrigerator|washing machine|dryer|lower cabinet|drawers cabinet|sink|stove|freezer|high cabinet"),
+    (
+        "kitchen",
+        r"oven|fridge|refrigerator|washing machine|dryer|lower cabinet|drawers cabinet|sink|stove|freezer|high cabinet",
+    ),
     ("shelf", r"shelves|bookcase"),
     ("cabinet", r"wardrobe|cupboard|cabinet|dresser|tv stand|chest\b|piano|safe|locker|vertical|living room"),
     ("plant", r"plant|ficus|bamboo|yucca|bonsai|cactus|tree|flowers|tulips|lily|orchid|spathi|succulent"),
-    ("wall", r"radiator|fireplace|air conditioning|water heater|boiler|wall flat tv|white board|emergency|extinguisher"),
+    (
+        "wall",
+        r"radiator|fireplace|air conditioning|water heater|boiler|wall flat tv|white board|emergency|extinguisher",
+    ),
 )
 
 

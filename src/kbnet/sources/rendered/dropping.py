@@ -59,9 +59,7 @@ def _things(room: Room, library: ModelLibrary) -> list[Mesh]:
     return things
 
 
-def _places(
-    room: Room, scene: RayScene, generator: np.random.Generator
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _places(room: Room, scene: RayScene, generator: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Flat places found by rays downwards from random heights: x and z, height, and free height above, metres."""
     width, height, depth = room.size
     spread = generator.random((CANDIDATES, 2)) * (width, depth)
@@ -86,5 +84,3 @@ def _is_flat(scene: RayScene, place: FloatArray, height: float, extent: FloatArr
     start[:, 1] = height + min(float(extent[1]), 0.2) + 0.01
     reach, _ = scene.distances(start, np.broadcast_to(np.array([0, -1, 0], np.float32), start.shape))
     return bool((np.abs(start[:, 1] - reach - height) < FLATNESS).all())
-
-

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from kbnet.sources.rendered.mesh import Mesh
+from kbnet.sources.rendered.mesh import Mesh, joined
 from kbnet.sources.rendered.model_library import ModelLibrary, instance
 from kbnet.sources.rendered.primitives import box, quad
 from kbnet.sources.rendered.room import Room
-from kbnet.sources.rendered.mesh import joined
 
 SEATS = ("chair", "chair", "chair", "armchair", "stool")
 ORDER: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

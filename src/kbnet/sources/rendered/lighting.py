@@ -10,6 +10,8 @@ from kbnet.sources.rendered.ray_scene import START, Hits, RayScene
 from kbnet.sources.rendered.room import Lamp, Room
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+SUN_RADIUS = 0.003
+"""Standard deviation of the direction of sun rays, radians."""
 FARTHEST = 40.0
 """Length of rays towards the sun, metres."""
 
@@ -67,18 +69,24 @@ class Lighting:
             arrived += ~scene.is_hidden(start, to)
         return arrived / rays
 
-    def sunlight(self, scene: RayScene, hits: Hits, generator: np.random.Generator) -> FloatArray:
-        """Irradiance by the sun, RGB, (N, 3)."""
-        light = np.zeros((len(hits.position), 3), np.float32)
+    def sunlight(self, scene: RayScene, hits: Hits, generator: np.random.Generator, rays: int = 1) -> FloatArray:
+        """Irradiance by the sun as a factor of its colour, (N,), with some rays a point."""
+        factor = np.zeros(len(hits.position), np.float32)
         if self._sun is None:
-            return light
+            return factor
         direction = np.array(self._sun.direction, np.float32)
         facing = hits.normal @ direction
         lit = np.flatnonzero(facing > 0.01)
-        to = FARTHEST * (direction + 0.004 * generator.standard_normal((lit.size, 3), np.float32))
-        seen = ~scene.is_hidden(hits.position[lit] + START * hits.plane[lit], to)
-        light[lit] = (facing[lit] * seen)[:, None] * np.array(self._sun.colour, np.float32)
-        return light
+        start, seen = hits.position[lit] + START * hits.plane[lit], np.zeros(lit.size, np.float32)
+        for _ in range(rays):
+            jitter = SUN_RADIUS * generator.standard_normal((lit.size, 3), np.float32)
+            seen += ~scene.is_hidden(start, FARTHEST * (direction + jitter))
+        factor[lit] = facing[lit] * seen / rays
+        return factor
+
+    def sun_colour(self) -> FloatArray:
+        """RGB irradiance of a surface that faces the sun, (3,)."""
+        return np.array(self._sun.colour if self._sun is not None else (0, 0, 0), np.float32)
 
     def _points(self, lamp: IntArray, generator: np.random.Generator) -> FloatArray:
         """A random point of each chosen lamp, (N, 3), metres."""
@@ -111,7 +119,7 @@ def gathered(
     factors = lighting.unshadowed(hits.position, hits.normal)
     seen = lighting.visibility(scene, hits, factors, 1, generator)
     light = lighting.colour(factors) * seen[:, None]
-    light += lighting.sunlight(scene, hits, generator)
+    light += lighting.sunlight(scene, hits, generator)[:, None] * lighting.sun_colour()
     inside = (hits.triangle >= 0)[:, None]
     further = np.float32(0.45) * (light * inside).mean(axis=0)
     reflected = (hits.albedo * (light + further) * inside).reshape(-1, rays, 3)

@@ -14,7 +14,7 @@ from kbnet.sources.rendered.texture_atlas import LINEAR, MipMap, TextureAtlas, m
 
 POOL = {
     **{"plaster": 5, "wallpaper": 4, "wood": 8, "tiles": 6, "bricks": 2, "cloth": 10, "carpet": 4, "stone": 4},
-    **{"paper": 10, "photograph": 10},
+    **{"paper": 10, "photograph": 10, "outdoors": 6},
 }
 """Textures of each kind that one run draws from."""
 
@@ -87,7 +87,7 @@ class RoomMaterials:
         """New material of one colour; ``light`` sets its brightness, 0 to 1."""
         generator = self.generator
         level = generator.uniform(0.03, 0.85) if light is None else light
-        saturation = generator.choice([0.04, 0.2, 0.9], p=[0.5, 0.35, 0.15])
+        saturation = generator.choice([0.04, 0.2, 0.9], p=[0.55, 0.38, 0.07])
         colour = level * (1 + saturation * generator.uniform(-1, 1, 3)).clip(0.05, 2)
         red, green, blue = (float(x) for x in colour.clip(0.01, 0.95))
         return self.add(Material((red, green, blue), 0, 1.0, mirror, float(generator.uniform(0.2, 1)), emission))

@@ -64,7 +64,7 @@ class ModelLibrary:
             mesh, materials = read_obj(model.path)
             if len(mesh.material) > LARGEST_TRIANGLES:
                 raise ValueError(f"{model.path}: more than {LARGEST_TRIANGLES} triangles")
-            mesh = placed_mesh(mesh, model)
+            mesh = placed_mesh(_without_doubles(mesh), model)
         except (ValueError, OSError) as error:
             self.broken.add(model.name)
             if not str(error).endswith("triangles"):
@@ -148,6 +148,16 @@ def instance(loaded: LoadedModel, kind: str, room: RoomMaterials, *, glow: float
     return joined(parts)
 
 
+def _without_doubles(mesh: Mesh) -> Mesh:
+    """Leave out triangles that lie exactly on another: which of the two a ray meets would be chance."""
+    middle = mesh.corners.mean(axis=1, dtype=np.float64)
+    scale = 1e5 / max(float(np.ptp(middle, axis=0).max()), 1e-9)
+    x, y, z = np.rint((middle - middle.min(axis=0)) * scale).astype(np.int64).T
+    _, first = np.unique((x << 40) | (y << 20) | z, return_index=True)
+    first.sort()
+    return Mesh(mesh.corners[first], mesh.uv[first], mesh.normals[first], mesh.material[first])
+
+
 def _own_material(
     material: MtlMaterial, own: MipMap | None, room: RoomMaterials, tint: FloatArray, glow: float
 ) -> Material:
@@ -169,5 +179,3 @@ def _areas(mesh: Mesh) -> FloatArray:
     cross = np.cross(mesh.corners[:, 1] - mesh.corners[:, 0], mesh.corners[:, 2] - mesh.corners[:, 0])
     area: FloatArray = np.sqrt(np.einsum("ti,ti->t", cross, cross)) / 2
     return area
-
-

@@ -12,8 +12,8 @@ from kbnet.sources.rendered.edge_filter import enlarged, smoothed
 from kbnet.sources.rendered.lighting import Lighting, gathered
 from kbnet.sources.rendered.ray_scene import START, Hits, RayScene
 
-SHADOW_RAYS, GATHER_RAYS = 2, 3
-"""Rays a pixel towards lamps; rays a pixel of a half-size image for reflected light."""
+SHADOW_RAYS, SUN_RAYS, GATHER_RAYS = 2, 2, 3
+"""Rays a pixel towards lamps and the sun; rays a pixel of a half-size image for reflected light."""
 SUBPIXELS = np.array([[-0.125, -0.375], [0.375, -0.125], [0.125, 0.375], [-0.375, 0.125]], np.float32)
 """Where the colour of pixels at edges is sampled (rotated grid), pixels from the centre."""
 BRIGHTEST = 12.0
@@ -100,18 +100,25 @@ def _irradiance(
     factors = lighting.unshadowed(hits.position, hits.normal)
     seen = lighting.visibility(scene, hits, factors, SHADOW_RAYS, generator)
     seen = smoothed(seen.reshape(height, width, 1), position, normal, depth, 3).reshape(-1, 1)
+    sun = lighting.sunlight(scene, hits, generator, rays=SUN_RAYS)
+    if sun.any():
+        sun = smoothed(sun.reshape(height, width, 1), position, normal, depth, 1).ravel()
     half = (slice(None, None, 2), slice(None, None, 2))
     start = (hits.position + START * hits.plane).reshape(height, width, 3)[half].reshape(-1, 3)
     coarse = gathered(scene, lighting, start, normal[half].reshape(-1, 3), GATHER_RAYS, generator)
     coarse = coarse.reshape(*depth[half].shape, 3)
     coarse = smoothed(coarse, position[half], normal[half], depth[half], 4)
     indirect = enlarged(coarse, position, normal, depth, view.size).reshape(-1, 3)
-    direct = lighting.colour(factors) * seen + lighting.sunlight(scene, hits, generator)
+    direct = lighting.colour(factors) * seen + sun[:, None] * lighting.sun_colour()
     return np.asarray(direct + indirect, np.float32)
 
 
 def _reflected_and_transmitted(
-    scene: RayScene, lighting: Lighting, hits: Hits, rays: FloatArray, light: FloatArray,
+    scene: RayScene,
+    lighting: Lighting,
+    hits: Hits,
+    rays: FloatArray,
+    light: FloatArray,
     generator: np.random.Generator,
 ) -> FloatArray:
     """Radiance of mirrors, glossy surfaces and glass that comes from elsewhere, (N, 3)."""
@@ -124,10 +131,10 @@ def _reflected_and_transmitted(
     base = np.where(glass, 0.06, base)
     share = np.where(base > 0.004, base + (1 - base) * np.clip(1 + along, 0, 1) ** 5, 0).astype(np.float32)
     share[hits.triangle < 0] = 0
-    mirrored = np.flatnonzero(share > 0.035)
+    mirrored = np.flatnonzero(share > 0.045)
     if mirrored.size:
         normal, gloss = hits.normal[mirrored], table.gloss.take(hits.material[mirrored])
-        blur = (0.12 * (1 - gloss)).astype(np.float32)[:, None]
+        blur = (0.04 * (1 - gloss)).astype(np.float32)[:, None]
         out = direction[mirrored] - 2 * along[mirrored, None] * normal
         out += blur * generator.standard_normal(out.shape, np.float32)
         found = scene.cast(hits.position[mirrored] + START * hits.plane[mirrored], out, 0.01)

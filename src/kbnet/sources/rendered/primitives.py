@@ -87,7 +87,12 @@ def tube(path: FloatArray, radius: float, material: int, *, sides: int = 6) -> M
 
 
 def wall_with_holes(
-    length: float, height: float, holes: Sequence[tuple[float, float, float, float]], material: int, *, overlap: float = 0.0
+    length: float,
+    height: float,
+    holes: Sequence[tuple[float, float, float, float]],
+    material: int,
+    *,
+    overlap: float = 0.0,
 ) -> Mesh:
     """A wall in the plane z = 0, from x = 0 to ``length`` and ``overlap`` beyond, with holes (x0, x1, y0, y1), metres."""
     xs = sorted({-overlap, length + overlap, *(x for hole in holes for x in hole[:2])})

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kbnet.frame import FloatArray, ImageArray
 
-SIDE = 256
+SIDE = 512
 """Height and width of a procedural texture, pixels; all repeat without seams."""
 
 Generator = np.random.Generator
@@ -55,11 +55,12 @@ def wood(generator: Generator) -> FloatArray:
     planks = int(generator.choice([1, 2, 4, 6]))
     plank = np.floor(x * planks).astype(int)
     shade = generator.normal(0, 0.12, planks)[plank]
-    bend = octave_noise(generator, coarsest=2, octaves=3) * 0.05
-    rings = np.sin(2 * np.pi * (x * generator.integers(6, 20) + generator.uniform(1, 5) * bend * 4 + shade * 9))
-    streaks = octave_noise(generator, coarsest=32, octaves=3)
-    streaks = np.repeat(streaks[::16], 16, axis=0)
-    grain = 0.10 * rings + 0.08 * streaks + 0.05 * octave_noise(generator, coarsest=64, octaves=2)
+    along = plank * 0.37 + x * generator.uniform(0.9, 1.1)
+    bend = _enlarged(generator.standard_normal((4, 16)).astype(np.float32))
+    fibres = _enlarged(generator.standard_normal((8, SIDE)).astype(np.float32))
+    coarse = _enlarged(generator.standard_normal((4, 64)).astype(np.float32))
+    rings = np.sin(2 * np.pi * (along * generator.integers(8, 30) + generator.uniform(0.1, 0.6) * bend + shade * 9))
+    grain = 0.06 * rings * generator.uniform(0.2, 1.5) + 0.06 * fibres + 0.06 * coarse
     colour = np.array([0.62, 0.40, 0.22], np.float32) * generator.uniform(0.35, 1.4)
     colour = colour * (1 - (grey := generator.uniform(0, 0.6))) + colour.mean() * grey
     picture = _tinted((grain + shade).astype(np.float32), colour, float(generator.uniform(0.4, 1.1)))
@@ -85,7 +86,9 @@ def tiles(generator: Generator) -> FloatArray:
         picture = np.where(((row + column) % 2)[..., None] == 0, picture, picture.mean(axis=(0, 1)) * other.mean())
     picture *= (1 + generator.normal(0, 0.05, (down, across))[row, column][..., None]).astype(np.float32)
     width = generator.uniform(0.004, 0.012)
-    joint = (np.abs(place - np.rint(place)) / across < width / 2) | (np.abs(y * down - np.rint(y * down)) / down < width / 2)
+    joint = (np.abs(place - np.rint(place)) / across < width / 2) | (
+        np.abs(y * down - np.rint(y * down)) / down < width / 2
+    )
     joint_colour = picture.mean(axis=(0, 1)) * np.float32(generator.uniform(0.5, 1.15))
     return np.where(joint[..., None], joint_colour, picture).astype(np.float32)
 
@@ -118,9 +121,13 @@ def cloth(generator: Generator) -> FloatArray:
     if style in (2, 3):
         weight = weight + (np.sin(2 * np.pi * y * count) > generator.uniform(-0.8, 0.8))
     if style == 4:
-        weight = (octave_noise(generator, coarsest=int(generator.choice([3, 6, 12])), octaves=2) > 0.6).astype(np.float32)
+        weight = (octave_noise(generator, coarsest=int(generator.choice([3, 6, 12])), octaves=2) > 0.6).astype(
+            np.float32
+        )
     picture = colour + (other - colour) * (weight * 0.5)[..., None]
-    weave = np.sin(2 * np.pi * 64 * x) * np.sin(2 * np.pi * 64 * y) * 0.05 + 0.06 * octave_noise(generator, coarsest=64, octaves=2)
+    weave = np.sin(2 * np.pi * 64 * x) * np.sin(2 * np.pi * 64 * y) * 0.05 + 0.06 * octave_noise(
+        generator, coarsest=64, octaves=2
+    )
     return np.asarray(picture * (1 + weave[..., None]), np.float32)
 
 
@@ -140,22 +147,49 @@ def stone(generator: Generator) -> FloatArray:
     """Marble or concrete: veins on large patches."""
     noise = octave_noise(generator, coarsest=2, octaves=7, gain=float(generator.uniform(0.5, 0.8)))
     veins = np.exp(-np.abs(octave_noise(generator, coarsest=3, octaves=5)) * 12) * generator.choice([0.0, -1.5, 1.5])
-    return _tinted((noise * 0.2 + veins).astype(np.float32), _wall_colour(generator), float(generator.uniform(0.05, 0.25)))
+    return _tinted(
+        (noise * 0.2 + veins).astype(np.float32), _wall_colour(generator), float(generator.uniform(0.05, 0.25))
+    )
+
+
+def outdoors(generator: Generator) -> FloatArray:
+    """What windows show: sky above, trees, houses and ground below; repeats along the horizon."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / SIDE
+    sky = np.array([0.55, 0.72, 0.95]) * generator.uniform(0.7, 1.1)
+    clouds = np.clip(octave_noise(generator, coarsest=2) * 0.4 + generator.uniform(-0.3, 0.8), 0, 1)
+    picture = sky + (np.array([0.95, 0.96, 1.0]) - sky) * np.maximum(clouds, y)[..., None]
+    for _ in range(int(generator.integers(0, 6))):
+        left, wide = int(generator.integers(0, SIDE - 60)), int(generator.integers(40, 160))
+        top = int(SIDE * generator.uniform(0.15, 0.48))
+        house = picture[top:, left : left + wide]
+        house[:] = generator.uniform(0.15, 0.7) * (1 + generator.uniform(-0.15, 0.15, 3))
+        across, down = (int(v) for v in generator.integers(14, 40, 2))
+        pane = (np.arange(house.shape[1]) % across > across // 2) & (np.arange(house.shape[0]) % down > down // 2)[
+            :, None
+        ]
+        house[pane] *= generator.uniform(0.3, 1.5)
+    outline = generator.uniform(0.3, 0.55) + 0.06 * octave_noise(generator, coarsest=4)[0]
+    trees = y + 0.02 * octave_noise(generator, coarsest=32, octaves=3) > outline
+    leaves = 1 + 0.35 * octave_noise(generator, coarsest=16, octaves=5)
+    picture[trees] = (np.array([0.20, 0.28, 0.12]) * generator.uniform(0.5, 1.5) * leaves[..., None])[trees]
+    ground = y > generator.uniform(0.52, 0.6)
+    picture[ground] = (generator.uniform(0.2, 0.5, 3) * (1 + 0.1 * leaves[..., None]))[ground]
+    return np.asarray(picture, np.float32)
 
 
 def paper(generator: Generator) -> FloatArray:
     """Printed page, cover or label: lines like text, and blocks of colour."""
     picture = np.full((SIDE, SIDE, 3), 1, np.float32) * generator.uniform(0.3, 0.95, 3).astype(np.float32)
     for _ in range(generator.integers(1, 5)):
-        top, left = generator.integers(0, SIDE - 40, 2)
-        height, width = generator.integers(20, 160, 2)
+        top, left = generator.integers(0, SIDE - 80, 2)
+        height, width = generator.integers(40, 320, 2)
         picture[top : top + height, left : left + width] = generator.uniform(0, 1, 3)
     ink = generator.uniform(0, 0.3, 3).astype(np.float32)
-    margin = int(generator.integers(12, 60))
-    for top in range(margin, SIDE - margin, int(generator.integers(9, 26))):
-        words = np.repeat(generator.random(SIDE // 4) < 0.75, 4)
-        words[:margin] = words[SIDE - margin - int(generator.integers(0, 60)) :] = False
-        picture[top : top + 4, words] = ink
+    margin = int(generator.integers(24, 120))
+    for top in range(margin, SIDE - margin, int(generator.integers(14, 52))):
+        words = np.repeat(generator.random(SIDE // 8) < 0.75, 8)
+        words[:margin] = words[SIDE - margin - int(generator.integers(0, 120)) :] = False
+        picture[top : top + 6, words] = ink
     return picture
 
 
@@ -183,6 +217,7 @@ TEXTURES: dict[str, Callable[[Generator], FloatArray]] = {
     "stone": stone,
     "paper": paper,
     "wallpaper": wallpaper,
+    "outdoors": outdoors,
 }
 
 
@@ -207,7 +242,7 @@ def photograph_crop(photographs: list[NDArray[np.uint8]], generator: Generator) 
 def _muted(generator: Generator) -> FloatArray:
     """Colour of cloth and print, (3,): most are not strong."""
     colour = generator.uniform(0.05, 0.9, 3)
-    strength = generator.choice([0.1, 0.3, 0.9], p=[0.4, 0.35, 0.25])
+    strength = generator.choice([0.1, 0.3, 0.8], p=[0.45, 0.4, 0.15])
     return np.asarray(colour.mean() * (1 - strength) + colour * strength, np.float32)
 
 

@@ -92,9 +92,7 @@ def _build_wall(room: Room, wall: int, material: int) -> None:
         room.meshes.append(room.on_wall(wall, rail, 0, 0))
 
 
-def _build_window(
-    room: Room, wall: int, hole: tuple[float, float, float, float], frame: int, material: int
-) -> None:
+def _build_window(room: Room, wall: int, hole: tuple[float, float, float, float], frame: int, material: int) -> None:
     generator = room.generator
     x0, x1, y0, y1 = hole
     thick = float(generator.uniform(0.08, 0.3))
@@ -179,17 +177,17 @@ def _add_outdoors(room: Room) -> None:
     """What is seen through the windows: a photograph, or a blank sky; dark at night."""
     generator = room.generator
     room.sky = float(np.exp(generator.uniform(np.log(1.5), np.log(10)))) if generator.random() < 0.65 else 0.02
-    if generator.random() < 0.4:
+    if generator.random() < 0.25:
         room.outdoors = room.materials.plain(emission=room.sky, light=0.9)
     else:
-        room.outdoors = room.materials.drawn("photograph", tile_m=1.0, emission=room.sky * 1.6)
+        room.outdoors = room.materials.drawn("outdoors", tile_m=1.0, mirror=0.0, emission=room.sky * 1.5)
 
 
 def _add_sun(room: Room) -> None:
     generator = room.generator
     azimuth, elevation = generator.uniform(0, 2 * np.pi), np.radians(generator.uniform(20, 55))
     direction = (np.cos(elevation) * np.cos(azimuth), np.sin(elevation), np.cos(elevation) * np.sin(azimuth))
-    strength = float(np.exp(generator.uniform(np.log(4), np.log(20))))
+    strength = float(np.exp(generator.uniform(np.log(3), np.log(12))))
     colour = strength * np.array([1.1, 1.0, 0.85])
     room.sun = Sun(_triple(np.array(direction)), _triple(colour))
 

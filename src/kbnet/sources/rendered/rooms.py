@@ -106,9 +106,7 @@ def rooms_frames(config: RoomsConfig, library: ModelLibrary) -> Iterator[Sample]
             raise ValueError(f"no view of {empty} rooms is worth a picture; take another seed or a shorter path")
 
 
-def build_room(
-    pool: TexturePool, library: ModelLibrary, generator: np.random.Generator
-) -> tuple[Room, RayScene]:
+def build_room(pool: TexturePool, library: ModelLibrary, generator: np.random.Generator) -> tuple[Room, RayScene]:
     """Draw a room, furnish it, light it, and put small things down."""
     room = new_room(pool, generator)
     furnish(room, library)

@@ -57,7 +57,10 @@ def bottle(room: RoomMaterials) -> Mesh:
     wide = height * float(generator.uniform(0.14, 0.5))
     style = generator.integers(4)
     if style == 0:
-        profile = ([0.001, wide, wide, wide, 0.35 * wide, 0.3 * wide, 0.35 * wide, 0.001], [0, 0, 0.1, 0.6, 0.75, 0.95, 1, 1])
+        profile = (
+            [0.001, wide, wide, wide, 0.35 * wide, 0.3 * wide, 0.35 * wide, 0.001],
+            [0, 0, 0.1, 0.6, 0.75, 0.95, 1, 1],
+        )
     elif style == 1:
         profile = ([0.001, wide, wide, 0.001], [0, 0, 1, 1])
     elif style == 2:

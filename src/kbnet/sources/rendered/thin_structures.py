@@ -64,7 +64,9 @@ def _add_railing(room: Room) -> None:
     length, tall = float(generator.uniform(0.6, 1.8)), float(generator.uniform(0.5, 1.1))
     thick = float(generator.uniform(0.008, 0.03))
     material = room.materials.plain() if generator.random() < 0.6 else room.materials.drawn("wood")
-    bars = [box((x, 0, 0), (x + thick, tall, thick), material) for x in np.arange(0, length, generator.uniform(0.07, 0.16))]
+    bars = [
+        box((x, 0, 0), (x + thick, tall, thick), material) for x in np.arange(0, length, generator.uniform(0.07, 0.16))
+    ]
     bars += [box((0, y, 0), (length, y + 0.03, 0.03), material) for y in (0.08, tall)]
     x, z = (float(v) for v in generator.random(2) * np.maximum([room.size[0] - length, room.size[2] - 0.1], 0.01))
     railing = joined(bars).moved(to=(x, 0, z))

@@ -16,7 +16,7 @@ FIELD_OF_VIEW = (45.0, 85.0)
 """Horizontal, degrees."""
 LEAST_DEPTH, MEDIAN_DEPTH = 0.25, (0.4, 9.0)
 """Views nearer than this, or with another median, are drawn again, metres."""
-LEAST_RELIEF = 0.12
+LEAST_RELIEF = 0.15
 """Standard deviation of ln(depth) that a view must have; one in ten may be flatter."""
 LOOKED_AT = (24, 32)
 """Height and width of the image on which a view is judged, pixels."""
@@ -93,7 +93,7 @@ def is_worthwhile(room: Room, scene: RayScene, view: View, generator: np.random.
 def _draw_pose(room: Room, generator: np.random.Generator) -> Float64Array:
     """Camera in the room that looks at something, ``T_room_camera``, (4, 4), metres."""
     width, height, depth = room.size
-    near = room.focus and generator.random() < 0.65
+    near = room.focus and generator.random() < 0.72
     if near:
         target = np.array(room.focus[generator.integers(len(room.focus))]) + generator.normal(0, 0.12, 3)
         distance = np.exp(generator.uniform(np.log(0.4), np.log(4.0)))
