@@ -7,7 +7,7 @@ import numpy as np
 from kbnet.frame import FloatArray
 from kbnet.sources.rendered.mesh import Mesh
 from kbnet.sources.rendered.model_library import ModelLibrary, instance
-from kbnet.sources.rendered.ray_scene import RayScene
+from kbnet.sources.rendered.ray_scene import TriangleTree
 from kbnet.sources.rendered.room import Room
 from kbnet.sources.rendered.small_things import MAKERS, crumpled_cloth, cushion
 
@@ -18,7 +18,7 @@ VARIETY = (10, 14)
 CANDIDATES = 1400
 
 
-def drop_things(room: Room, library: ModelLibrary, scene: RayScene) -> list[Mesh]:
+def drop_things(room: Room, library: ModelLibrary, scene: TriangleTree) -> list[Mesh]:
     """Small things in place, that stand on what ``scene`` holds and not in each other."""
     generator = room.generator
     amount = int(np.exp(generator.uniform(np.log(6), np.log(150)))) if room.style != "empty" else 6
@@ -59,7 +59,9 @@ def _things(room: Room, library: ModelLibrary) -> list[Mesh]:
     return things
 
 
-def _places(room: Room, scene: RayScene, generator: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _places(
+    room: Room, scene: TriangleTree, generator: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Flat places found by rays downwards from random heights: x and z, height, and free height above, metres."""
     width, height, depth = room.size
     spread = generator.random((CANDIDATES, 2)) * (width, depth)
@@ -76,7 +78,7 @@ def _places(room: Room, scene: RayScene, generator: np.random.Generator) -> tupl
     return found, (start[:, 1] - reach)[usable], np.minimum(reach + above, 3)[usable]
 
 
-def _is_flat(scene: RayScene, place: FloatArray, height: float, extent: FloatArray) -> bool:
+def _is_flat(scene: TriangleTree, place: FloatArray, height: float, extent: FloatArray) -> bool:
     half = 0.42 * max(float(extent[0]), float(extent[2]))
     corners = np.array([(-half, -half), (-half, half), (half, -half), (half, half), (0, 0), (half, 0), (-half, 0)])
     start = np.empty((len(corners), 3), np.float32)

@@ -57,7 +57,7 @@ def stand_at_wall(room: Room, library: ModelLibrary, kind: str) -> Mesh | None:
     if mesh is None:
         return None
     generator = room.generator
-    (width, height, depth), middle = (mesh.high - mesh.low).tolist(), -float(mesh.low[2])
+    (width, height, _), middle = (mesh.high - mesh.low).tolist(), -float(mesh.low[2])
     for _ in range(12):
         wall = int(generator.integers(4))
         length = room.wall_length(wall)

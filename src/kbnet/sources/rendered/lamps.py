@@ -12,7 +12,7 @@ from kbnet.sources.rendered.room import Lamp, Room
 def add_lamps(room: Room, library: ModelLibrary) -> None:
     """Add lamps, lit or not; a room without daylight has one that is lit."""
     generator = room.generator
-    width, height, depth = room.size
+    width, _, depth = room.size
     bright_day = room.sky > 1 and any(lamp.along is not None for lamp in room.lamps)
     count = 1 + int(generator.integers(0, 3)) + int(width * depth > 25) * 2
     lit_share = 0.45 if bright_day else 1.0

@@ -59,15 +59,15 @@ class Lighting:
         Each ray goes to a random point of a lamp drawn in proportion to its unshadowed light.
         """
         weights = np.cumsum(factors * (self._colours @ LUMINANCE), axis=1)
-        arrived = np.zeros(len(factors), np.float32)
+        arrived: FloatArray = np.zeros(len(factors), np.float32)
         start = hits.position + START * hits.plane
         first = generator.random(len(factors), np.float32)
         for ray in range(rays):
             drawn = ((first + ray / rays) % 1) * weights[:, -1]
             lamp = np.minimum((weights < drawn[:, None]).sum(axis=1), len(self._lamps) - 1)
             to = self._points(lamp, generator) - start
-            arrived += ~scene.is_hidden(start, to)
-        return arrived / rays
+            arrived += ~scene.tree.is_hidden(start, to)
+        return arrived * np.float32(1 / rays)
 
     def sunlight(self, scene: RayScene, hits: Hits, generator: np.random.Generator, rays: int = 1) -> FloatArray:
         """Irradiance by the sun as a factor of its colour, (N,), with some rays a point."""
@@ -80,7 +80,7 @@ class Lighting:
         start, seen = hits.position[lit] + START * hits.plane[lit], np.zeros(lit.size, np.float32)
         for _ in range(rays):
             jitter = SUN_RADIUS * generator.standard_normal((lit.size, 3), np.float32)
-            seen += ~scene.is_hidden(start, FARTHEST * (direction + jitter))
+            seen += ~scene.tree.is_hidden(start, np.float32(FARTHEST) * (direction + jitter))
         factor[lit] = facing[lit] * seen / rays
         return factor
 

@@ -13,8 +13,8 @@ from kbnet.sources.rendered.procedural_textures import make_texture, photograph_
 from kbnet.sources.rendered.texture_atlas import LINEAR, MipMap, TextureAtlas, mip_map
 
 POOL = {
-    **{"plaster": 5, "wallpaper": 4, "wood": 8, "tiles": 6, "bricks": 2, "cloth": 10, "carpet": 4, "stone": 4},
-    **{"paper": 10, "photograph": 10, "outdoors": 6},
+    **{"plaster": 12, "wallpaper": 10, "wood": 20, "tiles": 14, "bricks": 5, "cloth": 24, "carpet": 10, "stone": 10},
+    **{"paper": 24, "photograph": 24, "outdoors": 12},
 }
 """Textures of each kind that one run draws from."""
 
@@ -43,22 +43,21 @@ class Material:
 
 
 class TexturePool:
-    """Textures that a run makes once: procedural ones and crops of photographs."""
+    """Textures of a run, each made when it is first drawn: procedural ones and crops of photographs."""
 
-    def __init__(self, photographs: list[NDArray[np.uint8]], generator: np.random.Generator) -> None:
-        """Make the pool; photographs are RGB, (H, W, 3)."""
-        self._maps: dict[str, list[MipMap]] = {}
-        for kind, count in POOL.items():
-            self._maps[kind] = [
-                mip_map(
-                    photograph_crop(photographs, generator) if kind == "photograph" else make_texture(kind, generator)
-                )
-                for _ in range(count)
-            ]
+    def __init__(self, photographs: list[NDArray[np.uint8]], seed: tuple[int, ...]) -> None:
+        """Take photographs, RGB, (H, W, 3), and the seed of all textures."""
+        self._photographs, self._seed = photographs, seed
+        self._maps: dict[tuple[str, int], MipMap] = {}
 
     def draw(self, kind: str, generator: np.random.Generator) -> MipMap:
-        """One texture of a kind."""
-        return self._maps[kind][generator.integers(len(self._maps[kind]))]
+        """One texture of a kind, a name in ``POOL``."""
+        index = int(generator.integers(POOL[kind]))
+        if (kind, index) not in self._maps:
+            own = np.random.default_rng((*self._seed, list(POOL).index(kind), index))
+            drawn = photograph_crop(self._photographs, own) if kind == "photograph" else make_texture(kind, own)
+            self._maps[kind, index] = mip_map(drawn)
+        return self._maps[kind, index]
 
 
 @dataclass

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kbnet.frame import FloatArray
 from kbnet.sources.rendered.catalogue import LARGEST_SIDE, Model
 from kbnet.sources.rendered.materials import Material, RoomMaterials, linear_colour
 from kbnet.sources.rendered.mesh import Mesh, box_uv, joined
-from kbnet.sources.rendered.obj_file import MtlMaterial, read_obj
+from kbnet.sources.rendered.model_cache import cached_obj
+from kbnet.sources.rendered.obj_file import MtlMaterial
 from kbnet.sources.rendered.texture_atlas import MipMap, mip_map
 
 LARGEST_TRIANGLES = 40_000
@@ -61,7 +63,7 @@ class ModelLibrary:
             self._loaded.move_to_end(model.name)
             return self._loaded[model.name]
         try:
-            mesh, materials = read_obj(model.path)
+            mesh, materials = cached_obj(model.path)
             if len(mesh.material) > LARGEST_TRIANGLES:
                 raise ValueError(f"{model.path}: more than {LARGEST_TRIANGLES} triangles")
             mesh = placed_mesh(_without_doubles(mesh), model)
@@ -159,7 +161,7 @@ def _without_doubles(mesh: Mesh) -> Mesh:
 
 
 def _own_material(
-    material: MtlMaterial, own: MipMap | None, room: RoomMaterials, tint: FloatArray, glow: float
+    material: MtlMaterial, own: MipMap | None, room: RoomMaterials, tint: NDArray[np.float64], glow: float
 ) -> Material:
     kd = linear_colour(material.diffuse)
     if own is not None:

@@ -30,12 +30,12 @@ class MtlMaterial:
     texture: Path | None = None
 
 
-def read_obj(path: Path) -> tuple[Mesh, list[MtlMaterial]]:
+def read_obj(path: Path) -> tuple[Mesh, list[str], list[str]]:
     """Read the triangles of an OBJ file; polygons become fans.
 
     Returns:
-        The mesh, in the file's own units, and its materials in the order of the mesh's indices. A material that is
-        missing is grey.
+        The mesh, in the file's own units; the names of its materials, in the order of the mesh's indices; and the
+        names of its MTL files.
 
     Raises:
         ValueError: the file has no triangles, or is broken.
@@ -56,14 +56,19 @@ def read_obj(path: Path) -> tuple[Mesh, list[MtlMaterial]]:
         normals = np.where((np.abs(own).sum(axis=1) > 0)[:, None], own, normals)
     if not np.isfinite(corners).all() or not np.isfinite(uv).all():
         raise ValueError(f"{path}: expected finite coordinates, found nan or infinity; export the model again")
+    mesh = Mesh(corners, uv.reshape(-1, 3, 2), normals.reshape(-1, 3, 3), material)
+    whole = np.flatnonzero(np.abs(plane_normals(corners)).sum(axis=1) > 0)
+    mesh = Mesh(mesh.corners[whole], mesh.uv[whole], mesh.normals[whole], mesh.material[whole])
+    return mesh, names, libraries
+
+
+def read_materials(path: Path, names: list[str], libraries: list[str]) -> list[MtlMaterial]:
+    """Materials of an OBJ file by name; one that is missing, or whose MTL file is missing, is grey."""
     known: dict[str, MtlMaterial] = {}
     for library in libraries:
         if (path.parent / library).is_file():
             known |= read_mtl(path.parent / library)
-    mesh = Mesh(corners, uv.reshape(-1, 3, 2), normals.reshape(-1, 3, 3), material)
-    whole = np.flatnonzero(np.abs(plane_normals(corners)).sum(axis=1) > 0)
-    mesh = Mesh(mesh.corners[whole], mesh.uv[whole], mesh.normals[whole], mesh.material[whole])
-    return mesh, [known.get(name, MtlMaterial()) for name in names]
+    return [known.get(name, MtlMaterial()) for name in names]
 
 
 def read_mtl(path: Path) -> dict[str, MtlMaterial]:

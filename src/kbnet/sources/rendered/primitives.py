@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,9 +24,9 @@ def box(low: Sequence[float], high: Sequence[float], material: int, *, fitted: b
 
     With ``fitted``, the texture fills each face once; else it repeats every metre.
     """
-    low, high = np.array(low, np.float32), np.array(high, np.float32)
+    start, end = np.array(low, np.float32), np.array(high, np.float32)
     unit_box = flat_mesh(_CUBE[_CUBE_FACES], material)
-    corners = _CUBE[_CUBE_FACES] * (high - low) + low
+    corners = _CUBE[_CUBE_FACES] * (end - start) + start
     return flat_mesh(corners, material, unit_box.uv if fitted else None)
 
 
@@ -94,12 +95,12 @@ def wall_with_holes(
     *,
     overlap: float = 0.0,
 ) -> Mesh:
-    """A wall in the plane z = 0, from x = 0 to ``length`` and ``overlap`` beyond, with holes (x0, x1, y0, y1), metres."""
+    """A wall in the plane z = 0, from x = 0 to ``length`` and ``overlap`` beyond; holes: (x0, x1, y0, y1), metres."""
     xs = sorted({-overlap, length + overlap, *(x for hole in holes for x in hole[:2])})
     ys = sorted({0.0, height, *(y for hole in holes for y in hole[2:])})
     corners = []
-    for x0, x1 in zip(xs[:-1], xs[1:], strict=True):
-        for y0, y1 in zip(ys[:-1], ys[1:], strict=True):
+    for x0, x1 in pairwise(xs):
+        for y0, y1 in pairwise(ys):
             middle_x, middle_y = (x0 + x1) / 2, (y0 + y1) / 2
             if any(a < middle_x < b and c < middle_y < d for a, b, c, d in holes):
                 continue

@@ -21,7 +21,7 @@ def octave_noise(generator: Generator, *, coarsest: int = 4, octaves: int = 6, g
     for octave in range(octaves):
         cells = min(coarsest << octave, SIDE)
         total += gain**octave * _enlarged(generator.standard_normal((cells, cells)).astype(np.float32))
-    return (total - total.mean()) / max(float(total.std()), 1e-6)
+    return np.asarray((total - total.mean()) / max(float(total.std()), 1e-6), np.float32)
 
 
 def _enlarged(cells: FloatArray) -> FloatArray:
@@ -154,7 +154,7 @@ def stone(generator: Generator) -> FloatArray:
 
 def outdoors(generator: Generator) -> FloatArray:
     """What windows show: sky above, trees, houses and ground below; repeats along the horizon."""
-    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / SIDE
+    y = np.mgrid[0:SIDE, 0:SIDE][0].astype(np.float32) / SIDE
     sky = np.array([0.55, 0.72, 0.95]) * generator.uniform(0.7, 1.1)
     clouds = np.clip(octave_noise(generator, coarsest=2) * 0.4 + generator.uniform(-0.3, 0.8), 0, 1)
     picture = sky + (np.array([0.95, 0.96, 1.0]) - sky) * np.maximum(clouds, y)[..., None]

@@ -41,18 +41,58 @@ class Hits:
     albedo: FloatArray
 
 
-class RayScene:
-    """Triangles of a room, their materials, and what is seen outdoors."""
+class TriangleTree:
+    """Search tree of triangles."""
 
-    def __init__(self, mesh: Mesh, table: MaterialTable, outdoors: int) -> None:
-        """Build the search tree.
+    def __init__(self, corners: FloatArray) -> None:
+        """Build the tree from corners, (T, 3, 3), metres.
 
         Raises:
             ModuleNotFoundError: open3d is not installed.
         """
+        try:
+            import open3d
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError("open3d is needed to render rooms: pip install 'kbnet[fuse]'") from None
+        self._core: Any = open3d.core
+        self._scene: Any = open3d.t.geometry.RaycastingScene(nthreads=1)
+        vertices = np.ascontiguousarray(corners.reshape(-1, 3), np.float32)
+        triangles = np.arange(len(vertices), dtype=np.uint32).reshape(-1, 3)
+        self._scene.add_triangles(self._core.Tensor(vertices), self._core.Tensor(triangles))
+        self.planes = plane_normals(corners)
+
+    def first(self, rays: FloatArray) -> tuple[FloatArray, IntArray, FloatArray]:
+        """What rays, (N, 6), meet first: distance, triangle (-1 = nothing), and its two barycentric coordinates."""
+        found = self._scene.cast_rays(self._core.Tensor(rays), nthreads=1)
+        distance: FloatArray = found["t_hit"].numpy()
+        triangle = found["primitive_ids"].numpy().view(np.int32)
+        triangle[~np.isfinite(distance)] = -1
+        return distance, triangle, found["primitive_uvs"].numpy()
+
+    def distances(self, origin: FloatArray, direction: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Distance to what each ray meets, (N,), and the size of y of its plane's normal, (N,)."""
+        rays = np.empty((len(direction), 6), np.float32)
+        rays[:, :3], rays[:, 3:] = origin, direction
+        distance, triangle, _ = self.first(rays)
+        return distance, np.abs(self.planes[triangle, 1])
+
+    def is_hidden(self, origin: FloatArray, to: FloatArray, reach: float = 0.995) -> NDArray[np.bool_]:
+        """Whether something lies within the share ``reach`` of the vectors ``to``, (N, 3), from ``origin``, (N, 3)."""
+        rays = np.empty((len(to), 6), np.float32)
+        rays[:, :3], rays[:, 3:] = origin, to
+        hidden: NDArray[np.bool_] = self._scene.test_occlusions(
+            self._core.Tensor(rays), tnear=0.0, tfar=reach, nthreads=1
+        ).numpy()
+        return hidden
+
+
+class RayScene:
+    """Triangles of a room, their materials, and what is seen outdoors."""
+
+    def __init__(self, mesh: Mesh, table: MaterialTable, outdoors: int) -> None:
+        """Build the search tree."""
         self.mesh, self.table, self._outdoors = mesh, table, outdoors
-        self._scene, self._core = _build(mesh)
-        self._plane = plane_normals(mesh.corners)
+        self.tree = TriangleTree(mesh.corners)
         edges = mesh.corners[:, 1:] - mesh.corners[:, :1]
         cross = np.cross(edges[:, 0], edges[:, 1])
         area = np.sqrt(np.einsum("ti,ti->t", cross, cross))
@@ -71,7 +111,7 @@ class RayScene:
         """
         rays = np.empty((len(direction), 6), np.float32)
         rays[:, :3], rays[:, 3:] = origin, direction
-        hits = self._look_up(rays, *self._first(rays), spread)
+        hits = self._look_up(rays, *self.tree.first(rays), spread)
         open_texels = self._transparent
         for _ in range(LAYERS):
             if not open_texels.size:
@@ -79,7 +119,7 @@ class RayScene:
             past = rays[open_texels]
             already = hits.distance[open_texels] + START / np.sqrt(np.einsum("ni,ni->n", past[:, 3:], past[:, 3:]))
             past[:, :3] += past[:, 3:] * already[:, None]
-            distance, triangle, bary = self._first(past)
+            distance, triangle, bary = self.tree.first(past)
             further = self._look_up(past, distance, triangle, bary, spread, already)
             still = self._transparent
             hits.distance[open_texels] = further.distance + already
@@ -95,29 +135,6 @@ class RayScene:
             open_texels = open_texels[still]
         return hits
 
-    def distances(self, origin: FloatArray, direction: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Distance to what each ray meets, (N,), and the y of the plane's unit normal, (N,); transparency is ignored."""
-        rays = np.empty((len(direction), 6), np.float32)
-        rays[:, :3], rays[:, 3:] = origin, direction
-        distance, triangle, _ = self._first(rays)
-        return distance, np.abs(self._plane[triangle, 1])
-
-    def is_hidden(self, origin: FloatArray, to: FloatArray, reach: float = 0.995) -> NDArray[np.bool_]:
-        """Whether something lies within the share ``reach`` of the vectors ``to``, (N, 3), from ``origin``, (N, 3)."""
-        rays = np.empty((len(to), 6), np.float32)
-        rays[:, :3], rays[:, 3:] = origin, to
-        hidden: NDArray[np.bool_] = self._scene.test_occlusions(
-            self._core.Tensor(rays), tnear=0.0, tfar=reach, nthreads=1
-        ).numpy()
-        return hidden
-
-    def _first(self, rays: FloatArray) -> tuple[FloatArray, IntArray, FloatArray]:
-        found = self._scene.cast_rays(self._core.Tensor(rays), nthreads=1)
-        distance: FloatArray = found["t_hit"].numpy()
-        triangle = found["primitive_ids"].numpy().astype(np.int64).astype(np.int32)
-        triangle[~np.isfinite(distance)] = -1
-        return distance, triangle, found["primitive_uvs"].numpy()
-
     def _look_up(
         self,
         rays: FloatArray,
@@ -129,11 +146,11 @@ class RayScene:
     ) -> Hits:
         missed = triangle < 0
         any_missed = bool(missed.any())
-        far = np.where(missed, np.float32(1e3), distance)
+        far = np.where(missed, np.float32(1e3), distance).astype(np.float32)
         direction = rays[:, 3:]
         weight = np.stack([1 - bary[:, 0] - bary[:, 1], bary[:, 0], bary[:, 1]], -1)
         normal = np.einsum("nk,nki->ni", weight, self.mesh.normals.take(triangle, 0))
-        plane = self._plane.take(triangle, 0)
+        plane = self.tree.planes.take(triangle, 0)
         toward = np.einsum("ni,ni->n", plane, direction)
         plane = plane * np.where(toward > 0, -1, 1).astype(np.float32)[:, None]
         normal *= np.where(np.einsum("ni,ni->n", normal, plane) < 0, -1, 1).astype(np.float32)[:, None]
@@ -157,18 +174,6 @@ class RayScene:
         self._transparent = np.flatnonzero(self.table.has_holes.take(material) & (albedo[:, 3] < 0.22) & ~missed)
         colour = albedo[:, :3] * self.table.colour.take(material, 0)
         return Hits(distance, triangle, rays[:, :3] + far[:, None] * direction, normal, plane, material, colour)
-
-
-def _build(mesh: Mesh) -> tuple[Any, Any]:
-    try:
-        import open3d
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("open3d is needed to render rooms: pip install 'kbnet[fuse]'") from None
-    scene = open3d.t.geometry.RaycastingScene(nthreads=1)
-    corners = np.ascontiguousarray(mesh.corners.reshape(-1, 3), np.float32)
-    triangles = np.arange(len(corners), dtype=np.uint32).reshape(-1, 3)
-    scene.add_triangles(open3d.core.Tensor(corners), open3d.core.Tensor(triangles))
-    return scene, open3d.core
 
 
 def _sky_uv(direction: FloatArray) -> FloatArray:

@@ -20,7 +20,7 @@ from kbnet.sources.rendered.materials import TexturePool, material_table
 from kbnet.sources.rendered.mesh import joined
 from kbnet.sources.rendered.model_library import ModelLibrary
 from kbnet.sources.rendered.picture import View, cast_view, depth_map, radiance_image
-from kbnet.sources.rendered.ray_scene import RayScene
+from kbnet.sources.rendered.ray_scene import RayScene, TriangleTree
 from kbnet.sources.rendered.room import Room
 from kbnet.sources.rendered.room_shell import new_room
 from kbnet.sources.rendered.sensor import exposed
@@ -83,7 +83,7 @@ def rooms_frames(config: RoomsConfig, library: ModelLibrary) -> Iterator[Sample]
     Raises:
         ValueError: rooms have no view that is worth a picture.
     """
-    pool = TexturePool(_photographs(config), _generator(config, POOL))
+    pool = TexturePool(_photographs(config), (*_seed(config), POOL))
     K, size = intrinsics(config), (config.size[1], config.size[0])
     written, empty, index = 0, 0, 0
     while written < config.frames:
@@ -113,8 +113,7 @@ def build_room(pool: TexturePool, library: ModelLibrary, generator: np.random.Ge
     add_thin_structures(room)
     add_lamps(room, library)
     furniture = joined(room.meshes)
-    bare = RayScene(furniture, material_table(room.materials), room.outdoors)
-    things = drop_things(room, library, bare)
+    things = drop_things(room, library, TriangleTree(furniture.corners))
     return room, RayScene(joined([furniture, *things]), material_table(room.materials), room.outdoors)
 
 
@@ -151,4 +150,8 @@ def _photographs(config: RoomsConfig) -> list[ImageArray]:
 
 
 def _generator(config: RoomsConfig, *purpose: int) -> np.random.Generator:
-    return np.random.default_rng((config.seed, int(config.part == "validation"), *purpose))
+    return np.random.default_rng((*_seed(config), *purpose))
+
+
+def _seed(config: RoomsConfig) -> tuple[int, int]:
+    return config.seed, int(config.part == "validation")

@@ -54,9 +54,9 @@ def mip_map(picture: NDArray[np.uint8]) -> MipMap:
         if level.shape[:2] == (1, 1):
             break
         if level.shape[0] > 1:
-            level = (level[0::2] + level[1::2]) / 2
+            level = (level[0::2] + level[1::2]) * np.float32(0.5)
         if level.shape[1] > 1:
-            level = (level[:, 0::2] + level[:, 1::2]) / 2
+            level = (level[:, 0::2] + level[:, 1::2]) * np.float32(0.5)
     solid = picture[picture[..., 3] >= 128][:, :3] if has_holes else picture[::4, ::4, :3].reshape(-1, 3)
     mean = LINEAR[solid].mean(axis=0) if len(solid) else np.full(3, 0.5, np.float32)
     return MipMap(np.concatenate(levels), (height, width), mean, has_holes)
