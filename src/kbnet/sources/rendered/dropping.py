@@ -21,7 +21,7 @@ CANDIDATES = 1400
 def drop_things(room: Room, library: ModelLibrary, scene: TriangleTree) -> list[Mesh]:
     """Small things in place, that stand on what ``scene`` holds and not in each other."""
     generator = room.generator
-    amount = int(np.exp(generator.uniform(np.log(6), np.log(150)))) if room.style != "empty" else 6
+    amount = int(np.exp(generator.uniform(np.log(10), np.log(180)))) if room.style != "empty" else 6
     things = _things(room, library)
     places, heights, headroom = _places(room, scene, generator)
     put: list[Mesh] = []
@@ -34,7 +34,7 @@ def drop_things(room: Room, library: ModelLibrary, scene: TriangleTree) -> list[
         thing = things[generator.integers(len(things))]
         extent = thing.high - thing.low
         radius = float(np.hypot(extent[0], extent[2])) / 2
-        if extent[1] > free - 0.01 or (height < 0.02 and generator.random() < 0.5):
+        if extent[1] > free - 0.01 or (height < 0.02 and generator.random() < 0.75):
             continue
         near = np.hypot(discs[:, 0] - place[0], discs[:, 1] - place[1]) < discs[:, 2] + radius * 0.85
         if (near & (np.abs(discs[:, 3] - height) < 0.3)).any() or not _is_flat(scene, place, height, extent):

@@ -31,7 +31,7 @@ def furnish(room: Room, library: ModelLibrary) -> None:
     for _ in range(int(generator.integers(0, 3))):
         hang(room, library, ("door",), low=0.0)
     along_walls, free = ORDER[room.style]
-    fullness = float(generator.uniform(0.3, 1.6)) if generator.random() < 0.9 else 0.1
+    fullness = float(generator.uniform(0.5, 2.0)) if generator.random() < 0.9 else 0.1
     area = room.size[0] * room.size[2]
     repeats = max(1, round(fullness * np.sqrt(area / 12)))
     for _ in range(repeats):
@@ -200,7 +200,9 @@ def hang_picture(room: Room) -> None:
         picture = room.materials.drawn("photograph", tile_m=1.0, mirror=0.05, emission=0.8)
     else:
         picture = room.materials.drawn(
-            "photograph" if drawn < 0.75 else "paper", tile_m=1.0, mirror=float(generator.choice([0.0, 0.05]))
+            str(generator.choice(["photograph", "photograph", "outdoors", "paper"])),
+            tile_m=1.0,
+            mirror=float(generator.choice([0.0, 0.05])),
         )
     thick, rim = float(generator.uniform(0.003, 0.04)), float(generator.uniform(0.01, 0.05))
     parts = [quad((-width / 2, 0, thick + 0.002), (width, 0, 0), (0, height, 0), picture)]

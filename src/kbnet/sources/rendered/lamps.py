@@ -44,7 +44,7 @@ def _ceiling_lamp(room: Room, library: ModelLibrary, style: str, x: float, z: fl
         model = library.draw(("ceiling",), generator)
         loaded = library.load(model) if model is not None else None
         if model is not None and loaded is not None and loaded.mesh.high[1] < height - 1.5:
-            mesh = instance(loaded, "ceiling", room.materials, glow=8.0 if lit else 0.0)
+            mesh = instance(loaded, "ceiling", room.materials, glow=3.0 if lit else 0.0)
             tall = float(mesh.high[1])
             room.meshes.append(mesh.moved(to=(x, height - tall, z)))
             library.used[model.name] = model
@@ -77,7 +77,7 @@ def _standing_lamp(room: Room, library: ModelLibrary) -> None:
         return
     x, y, z = tops[generator.integers(len(tops))]
     lit = generator.random() < 0.6
-    mesh = instance(loaded, "lamp", room.materials, glow=5.0 if lit else 0.0)
+    mesh = instance(loaded, "lamp", room.materials, glow=3.0 if lit else 0.0)
     tall = float(mesh.high[1])
     if tall > 0.9 or y + tall > room.size[1]:
         return

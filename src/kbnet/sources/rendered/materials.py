@@ -28,7 +28,6 @@ class Material:
         texture: index in the room's atlas.
         repeats: texture repeats per unit of the mesh's uv.
         mirror: share of light reflected as by a mirror, seen along the normal.
-        gloss: 0 = blurred reflection, 1 = sharp.
         emission: radiance sent out, times the texture; 0 = none.
         opacity: below 0.5 is glass.
     """
@@ -37,7 +36,6 @@ class Material:
     texture: int = 0
     repeats: float = 1.0
     mirror: float = 0.0
-    gloss: float = 0.5
     emission: float = 0.0
     opacity: float = 1.0
 
@@ -89,7 +87,7 @@ class RoomMaterials:
         saturation = generator.choice([0.04, 0.2, 0.9], p=[0.55, 0.38, 0.07])
         colour = level * (1 + saturation * generator.uniform(-1, 1, 3)).clip(0.05, 2)
         red, green, blue = (float(x) for x in colour.clip(0.01, 0.95))
-        return self.add(Material((red, green, blue), 0, 1.0, mirror, float(generator.uniform(0.2, 1)), emission))
+        return self.add(Material((red, green, blue), 0, 1.0, mirror, emission))
 
     def drawn(
         self, kind: str, *, tile_m: float | None = None, mirror: float | None = None, emission: float = 0.0
@@ -109,8 +107,7 @@ class RoomMaterials:
         if mirror is None:
             shiny = kind in ("wood", "tiles", "stone", "paper") and generator.random() < 0.6
             mirror = float(generator.uniform(0.02, 0.07)) if shiny else 0.0
-        gloss = float(generator.uniform(0.3, 1))
-        return self.add(Material((red, green, blue), self.texture(one), 1 / tile, mirror, gloss, emission))
+        return self.add(Material((red, green, blue), self.texture(one), 1 / tile, mirror, emission))
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,6 @@ class MaterialTable:
     texture: IntArray
     repeats: FloatArray
     mirror: FloatArray
-    gloss: FloatArray
     emission: FloatArray
     is_glass: NDArray[np.bool_]
     has_holes: NDArray[np.bool_]
@@ -140,7 +136,6 @@ def material_table(room: RoomMaterials) -> MaterialTable:
         texture,
         np.array([one.repeats for one in materials], np.float32),
         np.array([one.mirror for one in materials], np.float32),
-        np.array([one.gloss for one in materials], np.float32),
         np.array([one.emission for one in materials], np.float32),
         np.array([one.opacity < 0.5 for one in materials]),
         np.array([one.has_holes for one in room.maps])[texture],

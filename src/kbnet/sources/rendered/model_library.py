@@ -174,7 +174,7 @@ def _own_material(
     bright = glow if min(material.diffuse) > 0.6 or material.opacity < 0.9 else 0.0
     texture = 0 if own is None else room.texture(own)
     opacity = 1.0 if bright else material.opacity
-    return Material((red, green, blue), texture, 1.0, mirror, 0.6, bright, opacity)
+    return Material((red, green, blue), texture, 1.0, mirror, bright, opacity)
 
 
 def _areas(mesh: Mesh) -> FloatArray:

@@ -73,7 +73,7 @@ def radiance_image(
         generator: source of every draw.
     """
     light = _irradiance(scene, lighting, view, hits, generator)
-    extra = _reflected_and_transmitted(scene, lighting, hits, rays, light, generator)
+    extra = _reflected_and_transmitted(scene, lighting, hits, rays, light)
     image = _radiance(scene, hits, light, extra)
     limit = np.float32(BRIGHTEST) * np.median(image)
     image = np.minimum(image, limit)
@@ -114,12 +114,7 @@ def _irradiance(
 
 
 def _reflected_and_transmitted(
-    scene: RayScene,
-    lighting: Lighting,
-    hits: Hits,
-    rays: FloatArray,
-    light: FloatArray,
-    generator: np.random.Generator,
+    scene: RayScene, lighting: Lighting, hits: Hits, rays: FloatArray, light: FloatArray
 ) -> FloatArray:
     """Radiance of mirrors, glossy surfaces and glass that comes from elsewhere, (N, 3)."""
     extra = np.zeros((len(rays), 3), np.float32)
@@ -133,11 +128,8 @@ def _reflected_and_transmitted(
     share[hits.triangle < 0] = 0
     mirrored = np.flatnonzero(share > 0.045)
     if mirrored.size:
-        normal, gloss = hits.normal[mirrored], table.gloss.take(hits.material[mirrored])
-        blur = (0.04 * (1 - gloss)).astype(np.float32)[:, None]
-        out = direction[mirrored] - 2 * along[mirrored, None] * normal
-        out += blur * generator.standard_normal(out.shape, np.float32)
-        found = scene.cast(hits.position[mirrored] + START * hits.plane[mirrored], out, 0.01)
+        out = direction[mirrored] - 2 * along[mirrored, None] * hits.normal[mirrored]
+        found = scene.cast(hits.position[mirrored] + START * hits.plane[mirrored], out, 0.02)
         extra[mirrored] = share[mirrored, None] * _simple_radiance(scene, lighting, found, ambient)
     through = np.flatnonzero(glass & (hits.triangle >= 0))
     if through.size:

@@ -46,7 +46,7 @@ def _tinted(value: FloatArray, colour: FloatArray, contrast: float) -> FloatArra
 def plaster(generator: Generator) -> FloatArray:
     """Painted wall: nearly blank, with faint marks."""
     fine = octave_noise(generator, coarsest=int(generator.choice([2, 8, 32])), octaves=5, gain=0.7)
-    return _tinted(fine, _wall_colour(generator), float(generator.choice([0.006, 0.015, 0.03, 0.08])))
+    return _tinted(fine, _wall_colour(generator), float(generator.choice([0.006, 0.012, 0.02, 0.04])))
 
 
 def wood(generator: Generator) -> FloatArray:
@@ -247,6 +247,6 @@ def _muted(generator: Generator) -> FloatArray:
 
 
 def _wall_colour(generator: Generator) -> FloatArray:
-    light = generator.uniform(0.55, 0.95) if generator.random() < 0.75 else generator.uniform(0.1, 0.6)
+    light = generator.uniform(0.55, 0.95) if generator.random() < 0.85 else generator.uniform(0.15, 0.6)
     saturation = generator.choice([0.02, 0.05, 0.2], p=[0.45, 0.4, 0.15])
     return np.asarray(light * (1 + generator.uniform(-saturation, saturation, 3)), np.float32)

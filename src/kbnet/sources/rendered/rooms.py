@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.sources.rendered.catalogue import credits_text, read_models
-from kbnet.sources.rendered.config import RoomsConfig
+from kbnet.sources.rendered.config import Part, RoomsConfig
 from kbnet.sources.rendered.dropping import drop_things
 from kbnet.sources.rendered.furnishing import furnish
 from kbnet.sources.rendered.lamps import add_lamps
@@ -27,6 +27,11 @@ from kbnet.sources.rendered.sensor import exposed
 from kbnet.sources.rendered.thin_structures import add_thin_structures
 from kbnet.sources.rendered.viewpoint import draw_intrinsics, draw_path, draw_views
 
+PHOTOGRAPHS: dict[Part, tuple[str, ...]] = {
+    "training": ("astronaut", "coffee", "hubble_deep_field", "rocket"),
+    "validation": ("chelsea",),
+}
+"""Pictures on walls and screens, out of the wheel of scikit-image; all are in the public domain or CC0."""
 CAMERA, POOL, ROOM = 0, 1, 2
 """What a stream of random numbers is for: streams are seeded with (seed, part, purpose, index)."""
 MOST_ROOMS_WITHOUT_VIEW = 50
@@ -142,11 +147,16 @@ def _sparse(
 
 
 def _photographs(config: RoomsConfig) -> list[ImageArray]:
-    """Photographs of one part: the last one of scikit-image is kept for validation."""
-    from kbnet.data.synthetic import load_photographs
+    """Photographs of one part, RGB, (H, W, 3), uint8, out of scikit-image.
 
-    photographs = load_photographs()
-    return photographs[-1:] if config.part == "validation" else photographs[:-1]
+    Raises:
+        ModuleNotFoundError: scikit-image is not installed.
+    """
+    try:
+        import skimage.data
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("scikit-image is needed for pictures in rooms: pip install 'kbnet[demo]'") from None
+    return [np.asarray(getattr(skimage.data, name)(), np.uint8) for name in PHOTOGRAPHS[config.part]]
 
 
 def _generator(config: RoomsConfig, *purpose: int) -> np.random.Generator:
