@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kbnet.cli.main import main
+from kbnet.data.depth_png import read_depth_png
 from kbnet.sources.rendered.catalogue import Model, part_of_model, read_models
 from kbnet.sources.rendered.config import RoomsConfig
 from kbnet.sources.rendered.model_library import ModelLibrary, placed_mesh
@@ -88,10 +89,21 @@ def test_prepare_rooms_same_seed_gives_same_files(tmp_path: Path, models: Path) 
 
 
 def test_prepare_rooms_motion_writes_poses_on_a_path(tmp_path: Path, models: Path) -> None:
+    """Depth of the first frame, moved by the poses, is the depth of the second."""
     assert prepare(tmp_path / "path", models, "--motion") == 0
-    centres = [np.loadtxt(path)[:, 3] for path in sorted((tmp_path / "path" / "absolute_pose").glob("*.txt"))]
-    assert len(centres) == 3
-    assert 0 < np.linalg.norm(centres[1] - centres[0]) < 0.1
+    folder = tmp_path / "path"
+    T = [np.vstack([np.loadtxt(path), [0, 0, 0, 1]]) for path in sorted((folder / "absolute_pose").glob("*.txt"))]
+    depths = [read_depth_png(path) for path in sorted((folder / "ground_truth").glob("*.png"))]
+    K = np.loadtxt(folder / "K.txt")
+    assert len(T) == 3
+    assert 0 < np.linalg.norm(T[1][:3, 3] - T[0][:3, 3]) < 0.1
+    y, x = np.nonzero(depths[0])
+    points = np.linalg.inv(K) @ [x, y, np.ones(x.size)] * depths[0][y, x]
+    moved = np.linalg.inv(T[1]) @ T[0] @ np.vstack([points, np.ones(x.size)])
+    u, v, _ = np.rint(K @ moved[:3] / moved[2]).astype(int)
+    seen = (u >= 0) & (u < 64) & (v >= 0) & (v < 48)
+    found = depths[1][v[seen], u[seen]]
+    assert np.median(np.abs(found / moved[2, seen] - 1)) < 0.01
 
 
 def test_cast_view_depth_of_a_wall_and_a_box_is_exact() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,20 +30,20 @@ class Mesh:
     normals: FloatArray
     material: IntArray
 
-    @property
+    @cached_property
     def low(self) -> FloatArray:
         """Least x, y, z, (3,), metres."""
-        least: FloatArray = self.corners.reshape(-1, 3).min(axis=0)
-        return least
+        return np.array([self.corners[..., axis].min() for axis in range(3)], np.float32)
 
-    @property
+    @cached_property
     def high(self) -> FloatArray:
         """Largest x, y, z, (3,), metres."""
-        largest: FloatArray = self.corners.reshape(-1, 3).max(axis=0)
-        return largest
+        return np.array([self.corners[..., axis].max() for axis in range(3)], np.float32)
 
     def moved(self, yaw_rad: float = 0.0, to: Sequence[float] = (0.0, 0.0, 0.0)) -> Mesh:
         """Turn about y (z towards x), then shift, metres."""
+        if yaw_rad == 0:
+            return replace(self, corners=self.corners + np.array(to, np.float32))
         R = rotation_y(yaw_rad)
         return replace(self, corners=self.corners @ R.T + np.array(to, np.float32), normals=self.normals @ R.T)
 

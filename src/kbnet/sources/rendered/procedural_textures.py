@@ -148,7 +148,7 @@ def stone(generator: Generator) -> FloatArray:
     noise = octave_noise(generator, coarsest=2, octaves=7, gain=float(generator.uniform(0.5, 0.8)))
     veins = np.exp(-np.abs(octave_noise(generator, coarsest=3, octaves=5)) * 12) * generator.choice([0.0, -1.5, 1.5])
     return _tinted(
-        (noise * 0.2 + veins).astype(np.float32), _wall_colour(generator), float(generator.uniform(0.05, 0.25))
+        (noise * 0.2 + veins).astype(np.float32), _wall_colour(generator), float(generator.uniform(0.04, 0.18))
     )
 
 
