@@ -52,6 +52,7 @@ class KBNetConfig:
     """none: as published. batch: a BatchNorm after every convolution, folded into it for inference."""
     working_side: int = 0
     """A frame is completed with a longer side near this, pixels, and refined to its size. 0 = at its size."""
+    # By the factor of kbnet.data.reduction.working_factor; frames below 1.5 times this stay as they are.
     head: Literal["dense", "propagation"] = "dense"
     """dense: depth or residual per pixel. propagation: the scaffold is propagated along learnt offsets."""
     trunk: Literal["kbnet", "plain"] = "kbnet"
@@ -90,6 +91,8 @@ class KBNetConfig:
                 f"expected an odd outlier_window and a positive outlier_threshold, "
                 f"got {self.outlier_window} and {self.outlier_threshold}"
             )
+        if self.working_side < 0:
+            raise ValueError(f"expected working_side of at least 0 pixels, got {self.working_side}; 0 turns it off")
         counts = {
             "image_filters": 6,
             "depth_filters": 6,
