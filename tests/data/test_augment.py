@@ -15,13 +15,11 @@ from kbnet.data.augment import (
     AugmentationConfig,
     add_noise,
     augment,
-    crop,
-    flip,
     jitter_colour,
     remove_patches,
     remove_points,
-    scale_depth,
 )
+from kbnet.data.framing import crop, flip, scale_depth
 from kbnet.frame import Frame, Triplet
 from kbnet.geometry.pose import transform_from_vector
 from kbnet.geometry.warp import warp

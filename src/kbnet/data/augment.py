@@ -1,8 +1,4 @@
-"""Crops, flips, point removal and noise: every change of a training triplet, each a function of a random generator.
-
-Crops and flips move the principal point and the known poses along; sparse points are moved with their pixels and
-never interpolated (published system, section 6).
-"""
+"""Augmentation: every change of a training triplet, drawn from a random generator (published system, section 6)."""
 
 from __future__ import annotations
 
@@ -12,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from kbnet.data.cut_and_paste import cut_and_paste
 from kbnet.data.drawn_points import PointDrawing
+from kbnet.data.framing import check_crop, crop, enlarge, flip, scale_depth
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray, Triplet
 
 LARGEST_ZOOM = 4.0
@@ -155,77 +151,6 @@ def augment(
     return AugmentedTriplet(triplet, image, sparse_depth)
 
 
-def crop(triplet: Triplet, top: int, left: int, height: int, width: int) -> Triplet:
-    """Cut a window out of all images and depth maps; cx and cy move by the offset."""
-    window = np.s_[top : top + height, left : left + width]
-    frame = triplet.frame
-    shift = np.array([[0, 0, left], [0, 0, top], [0, 0, 0]], np.float32)
-    cropped = Frame(
-        image=frame.image[window],
-        sparse_depth=frame.sparse_depth[window],
-        intrinsics=frame.intrinsics - shift,
-        ground_truth=None if frame.ground_truth is None else frame.ground_truth[window],
-        name=frame.name,
-    )
-    return replace(
-        triplet, frame=cropped, previous_image=triplet.previous_image[window], next_image=triplet.next_image[window]
-    )
-
-
-def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
-    """Enlarge all images (linearly) and depth maps (nearest pixel; each point to one pixel) to a size, and K."""
-    frame = triplet.frame
-    rows, columns = height / frame.size[0], width / frame.size[1]
-    K = frame.intrinsics.copy()
-    K[:2, 2] += 0.5
-    K[0] *= columns
-    K[1] *= rows
-    K[:2, 2] -= 0.5
-    points = np.zeros((height, width), np.float32)
-    y, x = np.nonzero(frame.sparse_depth)
-    points[((y + 0.5) * rows).astype(int), ((x + 0.5) * columns).astype(int)] = frame.sparse_depth[y, x]
-    truth = frame.ground_truth
-    if truth is not None:
-        y, x = (((np.arange(n) + 0.5) / factor).astype(int) for n, factor in ((height, rows), (width, columns)))
-        truth = truth[np.ix_(y, x)]
-
-    def resized(image: ImageArray) -> ImageArray:
-        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
-
-    image = resized(frame.image)
-    alone = triplet.previous_image is frame.image and triplet.next_image is frame.image
-    previous_image, next_image = (image, image) if alone else map(resized, (triplet.previous_image, triplet.next_image))
-    enlarged = Frame(image, points, K, truth, frame.name)
-    return replace(triplet, frame=enlarged, previous_image=previous_image, next_image=next_image)
-
-
-def flip(triplet: Triplet, *, horizontal: bool) -> Triplet:
-    """Mirror left and right, or top and bottom; the principal point and the poses are mirrored too."""
-    frame = triplet.frame
-    axis = 1 if horizontal else 0
-    row = 1 - axis
-    mirrored_intrinsics = frame.intrinsics.copy()
-    mirrored_intrinsics[row, 2] = frame.size[axis] - 1 - frame.intrinsics[row, 2]
-    mirrored_intrinsics[0, 1] = -frame.intrinsics[0, 1]
-    mirror: FloatArray = np.diag([-1, 1, 1, 1] if horizontal else [1, -1, 1, 1]).astype(np.float32)
-    mirrored = Frame(
-        image=np.flip(frame.image, axis),
-        sparse_depth=np.flip(frame.sparse_depth, axis),
-        intrinsics=mirrored_intrinsics,
-        ground_truth=None if frame.ground_truth is None else np.flip(frame.ground_truth, axis),
-        name=frame.name,
-    )
-    return Triplet(
-        frame=mirrored,
-        previous_image=np.flip(triplet.previous_image, axis),
-        next_image=np.flip(triplet.next_image, axis),
-        T_previous_current=None
-        if triplet.T_previous_current is None
-        else _mirrored(triplet.T_previous_current, mirror),
-        T_next_current=None if triplet.T_next_current is None else _mirrored(triplet.T_next_current, mirror),
-    )
-
-
 def remove_points(sparse_depth: FloatArray, fraction: float, generator: np.random.Generator) -> FloatArray:
     """Set a random ``fraction`` of the measured pixels to 0."""
     points = np.flatnonzero(sparse_depth)
@@ -271,24 +196,6 @@ def add_noise(
     return np.where((sparse_depth > 0) & (noisy > 0), noisy, sparse_depth)
 
 
-def scale_depth(triplet: Triplet, factor: float) -> Triplet:
-    """Make the world ``factor`` times as large: depth and translations grow, images and rotations stay.
-
-    A network that sees every room at many sizes cannot learn the size of one by heart.
-    """
-    frame = triplet.frame
-    return replace(
-        triplet,
-        frame=replace(
-            frame,
-            sparse_depth=frame.sparse_depth * np.float32(factor),
-            ground_truth=None if frame.ground_truth is None else frame.ground_truth * np.float32(factor),
-        ),
-        T_previous_current=None if triplet.T_previous_current is None else _grown(triplet.T_previous_current, factor),
-        T_next_current=None if triplet.T_next_current is None else _grown(triplet.T_next_current, factor),
-    )
-
-
 def jitter_colour(image: ImageArray, spread: float, generator: np.random.Generator) -> ImageArray:
     """Multiply brightness, contrast, saturation and each colour by random factors in 1 - spread .. 1 + spread."""
     brightness, contrast, saturation, *colours = generator.uniform(1 - spread, 1 + spread, 6).astype(np.float32)
@@ -329,26 +236,6 @@ def _with_points(frame: Frame, points: PointDrawing, generator: np.random.Genera
     if frame.ground_truth is None or not frame.ground_truth.any():
         return frame
     return replace(frame, sparse_depth=points.draw(frame.image, frame.ground_truth, frame.intrinsics, generator))
-
-
-def _mirrored(transform: FloatArray, mirror: FloatArray) -> FloatArray:
-    mirrored: FloatArray = (mirror @ transform @ mirror).astype(np.float32)
-    return mirrored
-
-
-def _grown(transform: FloatArray, factor: float) -> FloatArray:
-    grown = transform.copy()
-    grown[:3, 3] *= factor
-    return grown
-
-
-def check_crop(crop: tuple[int, int], size: tuple[int, int], where: str) -> None:
-    """Raise ValueError, saying ``where``, if a crop (height, width) is larger than a frame of ``size`` (H, W)."""
-    if size[0] < crop[0] or size[1] < crop[1]:
-        raise ValueError(
-            f"expected frames of at least the crop's {crop[1]}x{crop[0]} (width x height), "
-            f"got {size[1]}x{size[0]} ({where}); choose a smaller crop"
-        )
 
 
 def _crop_offset(
