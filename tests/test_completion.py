@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kbnet.completion import DepthCompleter, load
-from kbnet.inference import openvino_engine
+from kbnet.inference import onnxruntime_engine, openvino_engine
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.weights import save_network
@@ -235,3 +236,18 @@ def test_an_openvino_file_with_what_it_does_not_offer_is_refused(tmp_path: Path)
 
 def test_config_is_that_of_the_network() -> None:
     assert make_completer(max_depth=5.0).config.max_depth == 5.0
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime", "openvino"])
+def test_a_pickled_completer_gives_the_same_depth(engine: Any) -> None:
+    module = {"onnxruntime": onnxruntime_engine, "openvino": openvino_engine}.get(engine)
+    if module is not None and not module.available():
+        pytest.skip(f"{engine} is not installed")
+    precision = "bfloat16" if engine == "torch" else "float32"  # the copy must not round its weights twice
+    torch.manual_seed(0)
+    network = KBNet(KBNetConfig(image_filters=(8,) * 6, depth_filters=(8,) * 6, decoder_filters=(8,) * 5))
+    completer = DepthCompleter(network, device="cpu", engine=engine, precision=precision)
+    expected = completer(*arrays())
+    copied = pickle.loads(pickle.dumps(completer))
+    assert (copied.engine, copied.precision, copied.config) == (engine, precision, completer.config)
+    np.testing.assert_array_equal(copied(*arrays()), expected)

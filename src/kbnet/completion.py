@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import overload
+from typing import Literal, overload
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ def open_weights(source: str | Path, *, preset: str | None = None) -> KBNet | Pa
 
 
 class DepthCompleter:
-    """Completes depth with a network.
+    """Completes depth with a network. Several threads may call it at once; it can be pickled.
 
     Args:
         network: a depth network, of which a copy is made ready for inference; or an exported file.
@@ -118,44 +118,76 @@ class DepthCompleter:
         return self._engine.precision
 
     @overload
-    def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray: ...
+    def __call__(
+        self,
+        image: ImageArray,
+        sparse_depth: FloatArray,
+        intrinsics: FloatArray,
+        *,
+        return_error: Literal[False] = False,
+    ) -> FloatArray: ...
     @overload
-    def __call__(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Tensor: ...
+    def __call__(
+        self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray, *, return_error: Literal[True]
+    ) -> tuple[FloatArray, FloatArray]: ...
+    @overload
+    def __call__(
+        self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, *, return_error: Literal[False] = False
+    ) -> Tensor: ...
+    @overload
+    def __call__(
+        self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, *, return_error: Literal[True]
+    ) -> tuple[Tensor, Tensor]: ...
 
     def __call__(
-        self, image: ImageArray | Tensor, sparse_depth: FloatArray | Tensor, intrinsics: FloatArray | Tensor
-    ) -> FloatArray | Tensor:
+        self,
+        image: ImageArray | Tensor,
+        sparse_depth: FloatArray | Tensor,
+        intrinsics: FloatArray | Tensor,
+        *,
+        return_error: bool = False,
+    ) -> FloatArray | Tensor | tuple[FloatArray, FloatArray] | tuple[Tensor, Tensor]:
         """Complete depth of one frame (arrays) or a batch (tensors).
 
         Args:
             image: RGB, (H, W, 3) uint8; as tensor (B, 3, H, W), uint8 or float in 0..1.
             sparse_depth: depth along z, (H, W) float metres, 0 = unmeasured; as tensor (B, 1, H, W).
             intrinsics: K, (3, 3), pixels; as tensor (B, 3, 3).
+            return_error: return the expected absolute error too, for weights that predict it.
 
         Returns:
             Dense depth in metres, float32: (H, W) for arrays; (B, 1, H, W) for tensors, on their device.
-            Finite everywhere, also where no point is measured at all, which is warned of.
+            Finite everywhere, also where no point is measured at all, which is warned of. With ``return_error`` a pair:
+            depth, and its expected absolute error in metres, of the same shape; at most the depth.
 
         Raises:
-            ValueError: shapes, types or values are not as above.
+            ValueError: shapes, types or values are not as above, or these weights predict no error.
         """
+        if return_error and not self.config.expected_error:
+            raise ValueError(
+                "expected weights that predict their error (network.expected_error), but these do not; "
+                "use kbnet.confidence.complete_with_confidence"
+            )
         if isinstance(image, Tensor) and isinstance(sparse_depth, Tensor) and isinstance(intrinsics, Tensor):
             _check_tensors(image, sparse_depth, intrinsics)
-            return self._complete(image, sparse_depth.float(), intrinsics.float()).to(image.device)
+            maps = self._complete(image, sparse_depth.float(), intrinsics.float()).to(image.device)
+            return (maps[:, :1], maps[:, 1:]) if return_error else maps[:, :1]
         if isinstance(image, Tensor) or isinstance(sparse_depth, Tensor) or isinstance(intrinsics, Tensor):
             raise ValueError(
                 "expected image, sparse_depth and intrinsics all as numpy arrays or all as tensors, got a mix"
             )
         frame = Frame(image, sparse_depth, intrinsics)
-        depth = self._complete(
+        maps = self._complete(
             torch.from_numpy(np.ascontiguousarray(frame.image.transpose(2, 0, 1)))[None],
             torch.from_numpy(np.array(frame.sparse_depth))[None, None],
             torch.from_numpy(frame.intrinsics)[None],
         )
-        return depth[0, 0].cpu().numpy()
+        depth, *expected_error = maps[0].cpu().numpy()
+        return (depth, expected_error[0]) if return_error else depth
 
     @torch.no_grad()
     def _complete(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
+        """What the network returns: depth, and its expected error if it predicts that, (B, 1 or 2, H, W), metres."""
         empty = (sparse_depth == 0).all(dim=(1, 2, 3))
         if empty.any():
             warnings.warn(

@@ -41,18 +41,20 @@ FARTHEST_RAD = 1.0
 def complete_with_confidence(
     completer: DepthCompleter, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Complete depth, and say how far off it may be.
+    """Complete depth and its expected error: as the network predicts it, else by :func:`expected_error`.
 
     Args:
         completer: what completes.
         image, sparse_depth, intrinsics: of one frame, as :class:`kbnet.DepthCompleter` takes them.
 
     Returns:
-        Depth as the completer gives it, and :func:`expected_error` of it; both (H, W), float32 metres.
+        Depth as the completer gives it, and its expected absolute error; both (H, W), float32 metres.
 
     Raises:
         ValueError: shapes, types or values are not as above.
     """
+    if completer.config.expected_error:
+        return completer(image, sparse_depth, intrinsics, return_error=True)
     depth = completer(image, sparse_depth, intrinsics)
     return depth, expected_error(depth, believed_depth(completer, sparse_depth, intrinsics), intrinsics)
 

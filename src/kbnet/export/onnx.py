@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import io
+import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +32,9 @@ OPSET = 17
 _TRACED: dict[Sizes, tuple[int, int]] = {"any": (33, 65), "multiples-of-32": (64, 96)}
 """Height and width that the graph is recorded at: odd at every level, or even at every level."""
 
+_EXPORTING = threading.Lock()
+"""Held while torch's exporter and `warnings.catch_warnings` work: both change the state of the whole process."""
+
 
 def onnx_model(network: KBNet, *, sizes: Sizes = "any") -> bytes:
     """Convert a network.
@@ -51,7 +55,7 @@ def onnx_model(network: KBNet, *, sizes: Sizes = "any") -> bytes:
     image = {0: "batch", 2: "height", 3: "width"}
     axes = {name: {0: "batch"} if name == "intrinsics" else image for name in [*names, OUTPUT]}
     model = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
+    with _EXPORTING, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # that sizes are traced, and that there is a newer exporter
         torch.onnx.export(
             ready,

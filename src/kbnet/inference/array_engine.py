@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from kbnet.inference.per_size import PerSize
 from kbnet.network.config import KBNetConfig
 
 Run = Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]
-"""From inputs by name, in order, to depth."""
+"""From inputs by name, in order, to depth in memory of its own; for any number of threads at once."""
 
 Graphs = Callable[[int, int], Any]
 """From height and width to an engine's own kind of graph that is exact for them."""
@@ -70,8 +69,8 @@ class ArrayEngine(ABC):
 
 def converted_graphs(convert: Callable[[Sizes], Any]) -> Graphs:
     """Of a network in memory: for every size the cheaper graph that is exact, each converted once."""
-    converted = cache(convert)
-    return lambda height, width: converted(cheapest(height, width))
+    converted = PerSize(convert, keep=len(get_args(Sizes)))
+    return lambda height, width: converted[cheapest(height, width)]
 
 
 def exported_graphs(graph: Any, sizes: Sizes, path: Path) -> Graphs:

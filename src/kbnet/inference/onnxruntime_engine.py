@@ -39,12 +39,16 @@ class OnnxRuntimeEngine(ArrayEngine):
     def __init__(self, source: KBNet | Path, device: torch.device) -> None:
         if not available():
             raise ModuleNotFoundError("engine onnxruntime is not installed: pip install 'kbnet[export]'")
+        self._source, self._device = source, device
         self._providers = _providers(device)
         if isinstance(source, Path):
             model, described = read_exported(source)
             super().__init__(described.config, "float32", exported_graphs(model, described.sizes, source))
         else:
             super().__init__(source.config, "float32", converted_graphs(lambda sizes: onnx_model(source, sizes=sizes)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._source, self._device)
 
     def _build(self, graph: bytes, size: InputSize) -> Run:
         import onnxruntime

@@ -6,6 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kbnet.export.description import Description, read_description
 from kbnet.export.openvino import INFO, openvino_model, read_model
 from kbnet.export.signal_stack import signal_stack_kept
@@ -44,7 +47,7 @@ class OpenVinoEngine(ArrayEngine):
     def __init__(self, source: KBNet | Path, precision: FloatPrecision = "float32") -> None:
         if not available():
             raise ModuleNotFoundError("engine openvino is not installed: pip install 'kbnet[export]'")
-        self._hint = _HINTS[precision]
+        self._source, self._hint = source, precision
         if isinstance(source, Path):
             model, described = read_exported(source)
             computed = "int8" if described.precision == "int8" else precision
@@ -54,6 +57,9 @@ class OpenVinoEngine(ArrayEngine):
                 source.config, precision, converted_graphs(lambda sizes: openvino_model(source, sizes=sizes))
             )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._source, self._hint)
+
     def _build(self, graph: Any, size: InputSize) -> Run:
         import openvino
 
@@ -61,7 +67,7 @@ class OpenVinoEngine(ArrayEngine):
         shapes = {name: [size.batch, 1, size.height, size.width] for name in self._names}
         shapes |= {"image": [size.batch, 3, size.height, size.width], "intrinsics": [size.batch, 3, 3]}
         options = {
-            "INFERENCE_PRECISION_HINT": self._hint,
+            "INFERENCE_PRECISION_HINT": _HINTS[self._hint],
             "INFERENCE_NUM_THREADS": size.threads,
             "PERFORMANCE_HINT": "LATENCY",
             # Else every process computes on the first cores, and several share those while the others idle.
@@ -70,13 +76,32 @@ class OpenVinoEngine(ArrayEngine):
         try:
             sized.reshape(shapes)
             with signal_stack_kept():
-                request = openvino.Core().compile_model(sized, "CPU", options).create_infer_request()
+                return _Requests(openvino.Core().compile_model(sized, "CPU", options))
         except RuntimeError as error:
             raise ValueError(
                 f"OpenVINO {openvino.__version__} cannot build the network for {size.width}x{size.height} "
                 f"({_reason(error)}); choose another size, or engine='torch'"
             ) from error
-        return lambda inputs: request.infer(inputs, share_inputs=True)[0]
+
+
+class _Requests:
+    """Inference requests of one compiled network: one for each call under way, kept for later calls.
+
+    A request has memory for one frame. Two threads with one request would overwrite each other's depth.
+    """
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._idle = [compiled.create_infer_request()]
+
+    def __call__(self, inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        try:
+            request = self._idle.pop()  # atomic, as append is
+        except IndexError:
+            request = self._compiled.create_infer_request()
+        depth: NDArray[np.float32] = request.infer(inputs, share_inputs=True, share_outputs=False)[0]
+        self._idle.append(request)
+        return depth
 
 
 def read_exported(path: Path) -> tuple[Any, Description]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -18,6 +19,14 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 Inputs: TypeAlias = "tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]"
 """As `KBNet.forward` takes them, without ray terms."""
 
+_CAPTURING = threading.Lock()
+"""Held while a CUDA graph is captured: cuDNN's search is switched for the whole process, and a capture begins with a
+synchronisation of the device, which is an error beside another capture."""
+
+_FREEZING = threading.Lock()
+"""Held while a compiled network runs: it may compile, and the compiler's options are process-wide in some versions of
+torch."""
+
 
 class TorchEngine:
     """A `kbnet.inference.engine.Engine`: on a CUDA device one captured graph for each of the last four sizes.
@@ -30,14 +39,21 @@ class TorchEngine:
     """
 
     def __init__(self, network: KBNet, device: torch.device, precision: str, *, compiled: bool = False) -> None:
-        self.name = "compiled" if compiled else "torch"
-        self.precision = precision
-        self._device = device
         ready: KBNet = copy.deepcopy(network).eval().requires_grad_(False).fold().to(device, DTYPES[precision])
         # Convolutions over channels-last memory are faster on the CPU and on a GPU, with the same result.
-        self._network: KBNet = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._run: Callable[..., Tensor] = _compile(self._network, device) if compiled else self._network
-        self._rays = _CameraMemory(self._network)
+        ready = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.__setstate__((ready, device, precision, compiled))
+
+    def __getstate__(self) -> tuple[KBNet, torch.device, str, bool]:
+        """What pickle keeps: no compiled code and no graphs."""
+        return self._network, self._device, self.precision, self.name == "compiled"
+
+    def __setstate__(self, state: tuple[KBNet, torch.device, str, bool]) -> None:
+        self._network, self._device, self.precision, compiled = state
+        network, device = self._network, self._device
+        self.name = "compiled" if compiled else "torch"
+        self._run: Callable[..., Tensor] = _compile(network, device) if compiled else network
+        self._rays = _CameraMemory(network)
         self._graphs: PerSize[_Key, _CapturedGraph] = PerSize(lambda key: _CapturedGraph(self._run, key.inputs(device)))
 
     def __call__(
@@ -46,20 +62,23 @@ class TorchEngine:
         """As `KBNet.forward`; the inputs may be on any device, depth comes back on that of ``image``."""
         batch, _, height, width = image.shape
         inputs: Inputs = (image, sparse_depth, validity, intrinsics, scaffold)
+        if self._device.type == "cuda":
+            with torch.inference_mode():
+                graph = self._graphs[_Key(batch, height, width, scaffold is not None)]
+            return graph(*inputs)
         with torch.inference_mode():
-            if self._device.type == "cuda":
-                depth = self._graphs[_Key(batch, height, width, scaffold is not None)](*inputs)
-            else:
-                maps = [_channels_last(x.to(self._device)) for x in inputs[:3]]
-                K = intrinsics.to(self._device)
-                scaffold = None if scaffold is None else scaffold.to(self._device)
-                depth = self._run(*maps, K, scaffold, self._rays(K, image.shape[-2:]))
-        # Out of inference mode, and out of the graph's memory: a tensor like any other, and the caller's own.
-        return depth.to(image.device, copy=True)
+            maps = [_channels_last(x.to(self._device)) for x in inputs[:3]]
+            K = intrinsics.to(self._device)
+            scaffold = None if scaffold is None else scaffold.to(self._device)
+            depth = self._run(*maps, K, scaffold, self._rays(K, image.shape[-2:]))
+        return depth.to(image.device, copy=True)  # out of inference mode: a tensor like any other
 
 
 class _CameraMemory:
-    """What the network makes of the camera, for as long as neither K nor the size changes."""
+    """What the network makes of the camera, for as long as neither K nor the size changes.
+
+    Threads with one camera share it. Camera, size and terms are replaced as one tuple, so no thread sees those of two.
+    """
 
     def __init__(self, network: KBNet) -> None:
         self._network = network
@@ -91,10 +110,17 @@ class _CapturedGraph:
     """A network for one size of input, started by the CPU once a frame instead of once an operator.
 
     The rays are computed inside: on a GPU that costs less than asking whether the camera is still the same.
+    The memory for inputs and depth is one for all threads and CUDA streams. Each call has it to itself.
     """
 
     def __init__(self, network: Callable[..., Tensor], inputs: Inputs) -> None:
         self._inputs = inputs
+        self._lock = threading.Lock()
+        self._done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        with _CAPTURING:
+            self._capture(network, inputs)
+
+    def _capture(self, network: Callable[..., Tensor], inputs: Inputs) -> None:
         searches, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True
         try:
             with torch.cuda.device(inputs[0].device):
@@ -105,18 +131,26 @@ class _CapturedGraph:
                         network(*inputs)
                 torch.cuda.current_stream().wait_stream(stream)
                 self._graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self._graph):
+                # Other threads go on computing with other graphs, which by default would end the capture.
+                with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                     self._depth = network(*inputs)
         finally:
             torch.backends.cudnn.benchmark = searches
 
-    def __call__(self, *inputs: Tensor | None) -> Tensor:
-        """Depth, in memory that the next call overwrites."""
-        for memory, given in zip(self._inputs, inputs, strict=True):
-            if memory is not None and given is not None:
-                memory.copy_(given)
-        self._graph.replay()
-        return self._depth
+    def __call__(self, image: Tensor, *others: Tensor | None) -> Tensor:
+        """Depth on the device of ``image``, in memory of the caller's own."""
+        stream = torch.cuda.current_stream(self._depth.device)
+        with self._lock:
+            stream.wait_event(self._done)  # the call before may have been on another stream
+            with torch.inference_mode():
+                for memory, given in zip(self._inputs, (image, *others), strict=True):
+                    if memory is not None and given is not None:
+                        memory.record_stream(stream)  # not to be reused before this stream is done with it
+                        memory.copy_(given)
+                self._graph.replay()
+            depth = self._depth.to(image.device, copy=True)  # out of inference mode: a tensor like any other
+            self._done.record(stream)
+        return depth
 
 
 def _compile(network: KBNet, device: torch.device) -> Callable[..., Tensor]:
@@ -127,7 +161,7 @@ def _compile(network: KBNet, device: torch.device) -> Callable[..., Tensor]:
     def frozen(*inputs: Tensor | RayTerms | None) -> Tensor:
         # Weights become constants in the layout the convolutions want, with activations fused into them. Read when the
         # network is traced, which is why it is no option of torch.compile.
-        with torch._inductor.config.patch(freezing=True):
+        with _FREEZING, torch._inductor.config.patch(freezing=True):
             return compiled(*inputs)
 
     return frozen

@@ -62,6 +62,8 @@ class KBNetConfig:
     """Channels of the plain trunk's decoder at 1/8, 1/4, 1/2; the last is what the head reads."""
     image_features: Literal["none", "efficientnet-lite0"] = "none"
     """Pretrained ImageNet features of the image that join the trunk; they lie in the weights file too."""
+    expected_error: bool = False
+    """The propagation network also predicts its expected error, a second map beside depth."""
     propagation_steps: int = 4
     """How many times depth is propagated."""
     propagation_taps: Literal[9, 25] = 9
@@ -108,10 +110,10 @@ class KBNetConfig:
                 f"expected a scaffold and normalisation batch for head propagation, got scaffold {self.scaffold} and "
                 f"normalisation {self.normalisation}; set scaffold to continued and normalisation to batch"
             )
-        if self.head == "dense" and (self.trunk != "kbnet" or self.image_features != "none"):
+        if self.head == "dense" and (self.trunk != "kbnet" or self.image_features != "none" or self.expected_error):
             raise ValueError(
-                f"expected head propagation with trunk {self.trunk} and image_features {self.image_features}, "
-                "got head dense; set head to propagation"
+                f"expected head propagation with trunk {self.trunk}, image_features {self.image_features} and "
+                f"expected_error {self.expected_error}, got head dense; set head to propagation"
             )
         if self.propagation_steps < 1 or self.propagation_taps not in (9, 25) or self.propagation_reach <= 0:
             raise ValueError(

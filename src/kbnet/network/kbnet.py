@@ -12,6 +12,7 @@ from kbnet.geometry.camera import halved_intrinsics
 from kbnet.network.config import KBNetConfig
 from kbnet.network.decoder import Decoder, UpConvolution
 from kbnet.network.encoder import Encoder, RayTerms
+from kbnet.network.error_head import ErrorHead
 from kbnet.network.image_features import ImageFeatures
 from kbnet.network.layers import Convolution, initialise_weights
 from kbnet.network.propagation import PropagationHead
@@ -56,6 +57,7 @@ class KBNet(nn.Module):
         )
         initialise_weights(self.trunk, self.config.weight_init)
         self.head.initialise()
+        self.error_head = ErrorHead(self.trunk.channels) if self.config.expected_error else None
 
     def _build_dense(self) -> None:
         normalise = self.config.normalisation == "batch"
@@ -102,7 +104,8 @@ class KBNet(nn.Module):
             reduced: the inputs are at the network's resolution already, and so is the depth.
 
         Returns:
-            Dense depth, (B, 1, H, W), metres.
+            Dense depth, (B, 1, H, W), metres; with ``config.expected_error`` (B, 2, H, W), the expected absolute error
+            of the depth second, metres, positive and at most the depth.
 
         Raises:
             ValueError: the scaffold is missing, or given to a network that has none.
@@ -159,13 +162,20 @@ class KBNet(nn.Module):
         kept = seen.sparse_depth * seen.validity
         log_points = torch.where(kept > 0, kept.float().clamp_min(LEAST_DEPTH).log() - mean_log_depth, 0.0)
         dtype = self.head.prediction.weight.dtype
-        features = [] if self.image_features is None else self._image_features(seen.image.to(dtype))
-        features = self.trunk(seen, log_scaffold, features, ray_terms)
-        log_depth = self.head(features, log_scaffold, log_points, seen.validity.float())[..., :height, :width]
+        of_image = [] if self.image_features is None else self._image_features(seen.image.to(dtype))
+        features = self.trunk(seen, log_scaffold, of_image, ray_terms)
+        seen_log_depth = self.head(features, log_scaffold, log_points, seen.validity.float())
+        log_depth = seen_log_depth[..., :height, :width]
         if scale > 1:
             log_depth = enlarged(log_depth, scale, scaffold.shape[-2:])
         depth: Tensor = (log_depth + mean_log_depth).exp()
-        return depth.clamp(scaffold.clamp_max(self.config.min_depth), scaffold.clamp_min(self.config.max_depth))
+        depth = depth.clamp(scaffold.clamp_max(self.config.min_depth), scaffold.clamp_min(self.config.max_depth))
+        if self.error_head is None:
+            return depth
+        relative = self.error_head(features.detach(), seen_log_depth.detach(), log_scaffold)
+        relative = enlarged(relative, 2 * scale, scaffold.shape[-2:])
+        without_points = (seen.validity.amax(dim=(1, 2, 3), keepdim=True) == 0).float()
+        return torch.cat([depth, depth.detach() * torch.maximum(relative, without_points)], dim=1)
 
     def _image_features(self, image: Tensor) -> list[Tensor]:
         """Pretrained features; frozen unless they were asked to learn."""

@@ -167,6 +167,11 @@ class TrainingConfig:
                 "expected a network with a scaffold for losses.prior, got none; set network.scaffold to linear, "
                 "or the weight to 0"
             )
+        if (self.losses.expected_error > 0) and not self.network.expected_error:
+            raise ValueError(
+                "expected a network that predicts its expected error for losses.expected_error, got none; "
+                "set network.expected_error to true, or the weight to 0"
+            )
         if self.normalisation_statistics == "frozen" and self.initial_weights is None:
             raise ValueError(
                 "expected initial weights whose statistics can be frozen, got none; name initial_weights, or set "

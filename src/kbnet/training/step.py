@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from kbnet.losses.expected_error import expected_error_loss
 from kbnet.losses.gradient import gradient_loss
 from kbnet.losses.objective import scene_losses, supervised_loss, weighted_total
 from kbnet.losses.options import LossOptions
@@ -118,7 +119,8 @@ class TrainingStep(nn.Module):
         halvings = 0 if self.reduced_frames else self.network.config.halvings
         reduced = self.reduced_precision and width > NARROW_SEEN_PX * 2**halvings
         with torch.autocast(device, dtype=torch.bfloat16, enabled=reduced):
-            depth = self.network(*inputs, reduced=self.reduced_frames)
+            predicted = self.network(*inputs, reduced=self.reduced_frames)
+        depth, expected_error = predicted[:, :1], predicted[:, 1:]
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.reduced_precision and width > NARROW_PX):
             poses, poses_back = self._poses(batch), self._poses_back(batch)
         depth, seen = (depth, None) if undo is None else undo(depth)
@@ -136,6 +138,8 @@ class TrainingStep(nn.Module):
         if self.weights.gradient > 0:
             assert batch.scaffold is not None, "the config asks for a scaffold"
             terms["gradient"] = gradient_loss(depth, batch.ground_truth, batch.scaffold)
+        if self.weights.expected_error > 0:
+            terms["expected_error"] = expected_error_loss(depth, expected_error, batch.ground_truth)
         total = weighted_total(terms, self.weights)
         return StepResult(total, terms, depth, reconstructions, tuple(poses))
 
