@@ -177,10 +177,26 @@ class TrainingConfig:
                 "expected initial weights whose statistics can be frozen, got none; name initial_weights, or set "
                 "normalisation_statistics to batch"
             )
+        if self.losses.gradient > 0 and self.network.scaffold == "none":
+            raise ValueError(
+                "expected a network with a scaffold for losses.gradient, got none; set network.scaffold to continued, "
+                "or the weight to 0"
+            )
+        if self.augmentation.cut_and_paste > 0 and self.losses.needs_poses:
+            raise ValueError(
+                "expected augmentation.cut_and_paste of 0 for losses that compare images, since neighbours have no "
+                f"cut-outs, got {self.augmentation.cut_and_paste}; set losses.colour, losses.structure and "
+                "losses.prior to 0, or cut_and_paste to 0"
+            )
         if self.frames == "reduced" and self.losses.needs_poses:
             raise ValueError(
                 "expected frames full for losses that compare images, got frames reduced; "
                 "set losses.colour, losses.structure and losses.prior to 0, or frames to full"
+            )
+        if self.frames == "reduced" and len(self.sparse_depth) > 1:
+            raise ValueError(
+                f"expected one folder name in sparse_depth for frames reduced, got {', '.join(self.sparse_depth)}; "
+                "name one, and draw other points with points.probability, or set frames to full"
             )
         if self.image_features_rate < 0 or self.weight_decay < 0 or not 0 < self.second_moment_decay < 1:
             raise ValueError(
@@ -277,8 +293,11 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
             raise ValueError(f"expected {key} as a list, got {value!r}; write [{value!r}]")
         if isinstance(base.get(key), float) and not isinstance(value, int | float):
             raise ValueError(f"expected {key} as a number, got {value!r}; write it without quotes")
-        if any(isinstance(one, bool) for one in (value if isinstance(value, list) else [value])):
-            raise ValueError(f"expected {key} as a number or a text, got {value!r}; no setting is true or false")
+        if isinstance(base.get(key), bool) and not isinstance(value, bool):
+            raise ValueError(f"expected {key} as true or false, got {value!r}")
+        given = value if isinstance(value, list) else [value]
+        if any(isinstance(one, bool) for one in given) and not isinstance(base.get(key), bool):
+            raise ValueError(f"expected {key} as a number or a text, got {value!r}; it is not true or false")
         nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
         merged[key] = _merge(base[key], value) if nested else value
     return merged
