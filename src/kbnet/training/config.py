@@ -162,11 +162,12 @@ class TrainingConfig:
             raise ValueError(
                 "expected at least one folder name in sparse_depth, got none; name one, such as sparse_depth"
             )
-        if self.losses.prior > 0 and self.network.scaffold == "none":
-            raise ValueError(
-                "expected a network with a scaffold for losses.prior, got none; set network.scaffold to linear, "
-                "or the weight to 0"
-            )
+        for name in ("prior", "gradient"):
+            if getattr(self.losses, name) > 0 and self.network.scaffold == "none":
+                raise ValueError(
+                    f"expected a network with a scaffold for losses.{name}, got none; set network.scaffold to linear, "
+                    "or the weight to 0"
+                )
         if (self.losses.expected_error > 0) and not self.network.expected_error:
             raise ValueError(
                 "expected a network that predicts its expected error for losses.expected_error, got none; "
@@ -176,11 +177,6 @@ class TrainingConfig:
             raise ValueError(
                 "expected initial weights whose statistics can be frozen, got none; name initial_weights, or set "
                 "normalisation_statistics to batch"
-            )
-        if self.losses.gradient > 0 and self.network.scaffold == "none":
-            raise ValueError(
-                "expected a network with a scaffold for losses.gradient, got none; set network.scaffold to continued, "
-                "or the weight to 0"
             )
         if self.augmentation.cut_and_paste > 0 and self.losses.needs_poses:
             raise ValueError(
