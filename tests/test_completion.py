@@ -251,3 +251,63 @@ def test_a_pickled_completer_gives_the_same_depth(engine: Any) -> None:
     copied = pickle.loads(pickle.dumps(completer))
     assert (copied.engine, copied.precision, copied.config) == (engine, precision, completer.config)
     np.testing.assert_array_equal(copied(*arrays()), expected)
+
+
+LARGE = (131, 203)
+"""Odd, and no multiple of the factor of 3 that a working side of 66 makes."""
+
+
+def plane() -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """A slanted plane with a point in the centre of every fourth cell of 3x3 pixels; last, its true depth."""
+    rows, columns = np.mgrid[: LARGE[0], : LARGE[1]]
+    truth = (2 + 0.002 * columns + 0.001 * rows).astype(np.float32)
+    points = np.zeros(LARGE, np.float32)
+    points[1::6, 1::6] = truth[1::6, 1::6]
+    image = np.random.default_rng(0).integers(0, 256, (*LARGE, 3), dtype=np.uint8)
+    return image, points, np.array([[180, 0, 101], [0, 180, 65], [0, 0, 1]], np.float32), truth
+
+
+@pytest.mark.parametrize("rule", ["window", "support"])
+def test_a_large_plane_is_completed_as_the_same_plane_at_the_working_size(rule: str) -> None:
+    image, points, K, truth = plane()
+    config = KBNetConfig(scaffold="continued", outlier_rule=rule, working_side=66)
+    fresh = DepthCompleter(KBNet(config), device="cpu")
+    depth = fresh(image, points, K)
+    assert depth.shape == LARGE
+    np.testing.assert_allclose(depth[1:-3, 1:-3], truth[1:-3, 1:-3], rtol=3e-3)
+    np.testing.assert_allclose(depth, truth, rtol=0.02)
+    K_small = np.array([[60, 0, 100 / 3], [0, 60, 64 / 3], [0, 0, 1]], np.float32)
+    small = fresh(image[1::3, 1::3].copy(), points[1::3, 1::3].copy(), K_small)
+    np.testing.assert_allclose(depth[1::3, 1::3][:43, :67], small[:43, :67], rtol=3e-3)
+
+
+@pytest.mark.parametrize("scaffold", ["none", "continued"])
+def test_a_batch_of_large_frames_equals_its_samples_and_is_finite(scaffold: str) -> None:
+    completer = make_completer(scaffold=scaffold, working_side=66)
+    image, points, K, _ = plane()
+    batch = [torch.from_numpy(x)[None] for x in (image.transpose(2, 0, 1).copy(), points[None], K)]
+    both = completer(*(torch.cat([x, x.flip(-1) if x.ndim == 4 else x]) for x in batch))
+    assert both.shape == (2, 1, *LARGE)
+    assert torch.isfinite(both).all()
+    assert (both > 0).all()
+    np.testing.assert_allclose(both[0, 0].numpy(), completer(image, points, K), rtol=1e-5)
+    torch.testing.assert_close(both[:1], completer(batch[0].float() / 255, *batch[1:]))
+    seen: list[tuple[Tensor, ...]] = []
+    run = completer.run_network
+    completer.run_network = lambda *inputs: run(*(seen.append(inputs) or inputs))
+    completer(image, points, K)
+    assert seen[0][0].shape == (1, 3, 44, 68)
+    assert torch.equal(seen[0][1][0, 0, :, :67], torch.from_numpy(points[1::3, 1::3])[:, :67])
+
+
+def test_frames_below_one_and_a_half_working_sides_are_not_reduced() -> None:
+    depth = make_completer(scaffold="linear")(*arrays())
+    same = make_completer(scaffold="linear", working_side=WIDTH * 2 // 3 + 1)(*arrays())
+    np.testing.assert_array_equal(same, depth)
+
+
+def test_a_large_frame_without_points_is_completed_finitely() -> None:
+    image, points, K, _ = plane()
+    with pytest.warns(UserWarning, match="no measured point"):
+        depth = make_completer(scaffold="continued", working_side=66)(image, np.zeros_like(points), K)
+    assert np.isfinite(depth).all()

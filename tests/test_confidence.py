@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kbnet.completion import DepthCompleter
-from kbnet.confidence import LEAST_ERROR, complete_with_confidence, expected_error, most_confident
+from kbnet.confidence import LEAST_ERROR, believed_depth, complete_with_confidence, expected_error, most_confident
 from kbnet.data.frame_source import open_frames
 from kbnet.data.interpolation import linear
 from kbnet.evaluation import EVALUATION_LIMITS
@@ -95,6 +95,23 @@ def test_complete_with_confidence_leaves_depth_as_it_is_and_repeats() -> None:
     np.testing.assert_array_equal(error, complete_with_confidence(completer, image, points, K)[1])
     without = np.where(points == 7, np.float32(0), points)
     np.testing.assert_array_equal(error, expected_error(depth, without, K)), "an outlier is no point to go by"
+
+
+def test_expected_error_of_a_large_frame_is_that_of_the_frame_at_the_working_size() -> None:
+    config = KBNetConfig(scaffold="linear", outlier_rule="support", working_side=80)
+    completer = DepthCompleter(KBNet(config), device="cpu")
+    depth = np.full((182, 242), 2.0, np.float32)
+    points = _points(depth, 18)
+    points[99, 135] = 7.0
+    large_K = np.array([[180, 0, 121], [0, 180, 91], [0, 0, 1]], np.float32)
+    completed, error = complete_with_confidence(completer, np.zeros((*depth.shape, 3), np.uint8), points, large_K)
+    assert error.shape == completed.shape == depth.shape
+    assert ((error > 0) & (error <= completed)).all()
+    believed = believed_depth(completer, points, large_K)
+    np.testing.assert_array_equal(believed, np.where(points == 7, np.float32(0), points))
+    small_K = np.array([[60, 0, 40], [0, 60, 30], [0, 0, 1]], np.float32)
+    small = expected_error(completed[1::3, 1::3], believed[::3, ::3], small_K)
+    np.testing.assert_allclose(error[1::3, 1::3][:59, :79], small[:59, :79], rtol=0.05)
 
 
 def test_most_confident_takes_the_share_of_least_uncertainty() -> None:

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from kbnet.data.outliers import kept_points
+from kbnet.data.reduction import mean_of_cells, reduced_intrinsics, working_factor, working_points
 from kbnet.data.scaffold import scaffold_from_points
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
 from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
 from kbnet.inference.weights_files import is_exported
 from kbnet.network.config import KBNetConfig
+from kbnet.network.guided_upsampling import colours_in_unit_range, guided_upsampling
 from kbnet.network.kbnet import KBNet
 from kbnet.network.weights import load_network
 
@@ -149,6 +151,10 @@ class DepthCompleter:
     ) -> FloatArray | Tensor | tuple[FloatArray, FloatArray] | tuple[Tensor, Tensor]:
         """Complete depth of one frame (arrays) or a batch (tensors).
 
+        A frame with a longer side of 1.5 times ``config.working_side`` or more is completed at a whole fraction of its
+        size with the points of :func:`kbnet.data.reduction.working_points`. Its depth is enlarged along
+        the edges of the image.
+
         Args:
             image: RGB, (H, W, 3) uint8; as tensor (B, 3, H, W), uint8 or float in 0..1.
             sparse_depth: depth along z, (H, W) float metres, 0 = unmeasured; as tensor (B, 1, H, W).
@@ -163,9 +169,9 @@ class DepthCompleter:
         Raises:
             ValueError: shapes, types or values are not as above, or these weights predict no error.
         """
-        if return_error and not self.config.expected_error:
+        if return_error and not self.config.predicts_error:
             raise ValueError(
-                "expected weights that predict their error (network.expected_error), but these do not; "
+                "expected weights that predict their error (network.error predicted), but these do not; "
                 "use kbnet.confidence.complete_with_confidence"
             )
         if isinstance(image, Tensor) and isinstance(sparse_depth, Tensor) and isinstance(intrinsics, Tensor):
@@ -202,10 +208,26 @@ class DepthCompleter:
                 stacklevel=4,
             )
         image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
-        image = image.float() / 255 if image.dtype == torch.uint8 else image.float()
+        factor = working_factor((image.shape[-2], image.shape[-1]), self.config.working_side)
+        if factor == 1:
+            return self._complete_at_size(colours_in_unit_range(image), sparse_depth, intrinsics)
+        reduced = mean_of_cells(image, factor) / (255 if image.dtype == torch.uint8 else 1)
+        depth = self._complete_at_size(reduced, *_reduced(sparse_depth, intrinsics, factor))
+        return guided_upsampling(depth.log(), reduced, image, factor, in_blocks=True).exp_()
+
+    def _complete_at_size(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
+        """Outlier rejection, scaffold and network, all at the size of the image; colours in 0..1."""
         validity = kept_points(sparse_depth, intrinsics, **self.config.outlier_removal)
         scaffold = scaffold_from_points(sparse_depth * validity, **self.config.scaffold_making)
         return self.run_network(image, sparse_depth, validity, intrinsics, scaffold)
+
+
+def _reduced(sparse_depth: Tensor, intrinsics: Tensor, factor: int) -> tuple[Tensor, Tensor]:
+    """Points of the reduced frame, (B, 1, ceil(H / factor), ceil(W / factor)), metres; and K to match, (B, 3, 3)."""
+    samples = sparse_depth[:, 0].cpu().numpy()
+    points = np.stack([working_points(sample, factor) for sample in samples])
+    K = reduced_intrinsics(intrinsics.cpu().numpy(), factor)
+    return torch.from_numpy(points)[:, None].to(sparse_depth.device), torch.from_numpy(K).to(intrinsics.device)
 
 
 def find_device(name: str) -> torch.device:

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
 
 from kbnet.completion import DepthCompleter
 from kbnet.data.interpolation import linear
 from kbnet.data.outliers import kept_points
+from kbnet.data.reduction import reduced_intrinsics, reduced_points, working_factor, working_points
 from kbnet.frame import FloatArray, ImageArray
 
 CUE_WEIGHTS = (1.28, 0.083, 0.6)
@@ -53,36 +55,65 @@ def complete_with_confidence(
     Raises:
         ValueError: shapes, types or values are not as above.
     """
-    if completer.config.expected_error:
+    if completer.config.predicts_error:
         return completer(image, sparse_depth, intrinsics, return_error=True)
     depth = completer(image, sparse_depth, intrinsics)
-    return depth, expected_error(depth, believed_depth(completer, sparse_depth, intrinsics), intrinsics)
+    believed = believed_depth(completer, sparse_depth, intrinsics)
+    return depth, expected_error(depth, believed, intrinsics, working_side=completer.config.working_side)
 
 
 def believed_depth(completer: DepthCompleter, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
-    """Sparse depth, (H, W), metres, without the points that the completer takes for outliers; 0 = unmeasured."""
-    points = torch.from_numpy(np.array(sparse_depth, np.float32))[None, None]
-    K = torch.from_numpy(np.array(intrinsics, np.float32))[None]
+    """Sparse depth, (H, W), metres, without the points that the completer takes for outliers; 0 = unmeasured.
+
+    Of a frame that the completer reduces, only points that the network is given are left.
+    """
+    height, width = sparse_depth.shape
+    factor = working_factor((height, width), completer.config.working_side)
+    points = torch.from_numpy(np.array(working_points(sparse_depth, factor), np.float32))[None, None]
+    K = torch.from_numpy(reduced_intrinsics(intrinsics, factor))[None]
     believed: FloatArray = (points * kept_points(points, K, **completer.config.outlier_removal))[0, 0].numpy()
-    return believed
+    if factor == 1:
+        return believed
+    of_cell = believed.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width]
+    return np.where(sparse_depth.astype(np.float32, copy=False) == of_cell, of_cell, np.float32(0))
 
 
-def expected_error(depth: FloatArray, believed: FloatArray, intrinsics: FloatArray) -> FloatArray:
+def expected_error(
+    depth: FloatArray, believed: FloatArray, intrinsics: FloatArray, *, working_side: int = 0
+) -> FloatArray:
     """Mean absolute error to expect at each pixel.
 
     Args:
         depth: completed depth, (H, W), metres, positive.
         believed: sparse depth as of :func:`believed_depth`, (H, W), metres; 0 = unmeasured.
         intrinsics: K, (3, 3), pixels.
+        working_side: as in the completer's config: the relative error of a large frame is computed at the reduced size
+            and enlarged bilinearly.
 
     Returns:
         Metres, (H, W), float32, positive; nowhere above the depth itself, and equal to it where there is no point.
     """
     if not believed.any():
         return depth.astype(np.float32)
-    relative = np.tensordot(np.array(CUE_WEIGHTS, np.float32), error_cues(depth, believed, intrinsics), axes=1)
-    error: FloatArray = depth * relative.clip(LEAST_ERROR, 1)
+    height, width = depth.shape
+    factor = working_factor((height, width), working_side)
+    if factor == 1:
+        relative = _relative_error(depth, believed, intrinsics)
+    else:
+        rows, columns = (np.minimum(np.arange(factor // 2, n + factor // 2, factor), n - 1) for n in (height, width))
+        points = reduced_points(believed, factor, whole_cells=False)
+        reduced = _relative_error(depth[np.ix_(rows, columns)], points, reduced_intrinsics(intrinsics, factor))
+        enlarged = F.interpolate(torch.from_numpy(reduced)[None, None], scale_factor=factor, mode="bilinear")
+        relative = enlarged[0, 0, :height, :width].numpy()
+    error: FloatArray = depth * relative
     return error.astype(np.float32, copy=False)
+
+
+def _relative_error(depth: FloatArray, believed: FloatArray, intrinsics: FloatArray) -> FloatArray:
+    """Expected error as a share of depth, (H, W), LEAST_ERROR to 1."""
+    relative = np.tensordot(np.array(CUE_WEIGHTS, np.float32), error_cues(depth, believed, intrinsics), axes=1)
+    clipped: FloatArray = relative.clip(LEAST_ERROR, 1).astype(np.float32, copy=False)
+    return clipped
 
 
 def error_cues(depth: FloatArray, believed: FloatArray, intrinsics: FloatArray) -> FloatArray:

@@ -15,12 +15,13 @@ from kbnet.data.augment import (
     AugmentationConfig,
     add_noise,
     augment,
-    camera_effects,
-    jitter_colour,
+    crop,
+    flip,
     remove_patches,
     remove_points,
 )
-from kbnet.data.framing import crop, flip, scale_depth
+from kbnet.data.camera_effects import camera_effects, jitter_colour
+from kbnet.data.zoom import scale_depth
 from kbnet.frame import Frame, Triplet
 from kbnet.geometry.pose import transform_from_vector
 from kbnet.geometry.warp import warp

@@ -8,8 +8,10 @@ from kbnet.data.sequence import Sequence
 from kbnet.export import openvino as kbnet_openvino
 from kbnet.export.openvino import export_openvino
 from kbnet.export.parity import Parity, network_inputs
+from kbnet.export.sizes import Sizes
 from kbnet.frame import Frame
 from kbnet.inference.openvino_engine import OpenVinoEngine
+from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 
 
@@ -54,3 +56,14 @@ def test_export_that_differs_leaves_no_file(
     with pytest.raises(ValueError, match=r"got 0\.5 at 70x44; nothing was written"):
         export_openvino(network, tmp_path / "network.xml", [frame], origin={})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("sizes", ["any", "multiples-of-32"])
+def test_a_network_whose_depth_is_enlarged_along_the_image_is_exported(
+    sizes: Sizes, frame: Frame, tmp_path: Path
+) -> None:
+    config = KBNetConfig(
+        head="propagation", trunk="plain", scaffold="continued", resolution="half", normalisation="batch"
+    )
+    parity = export_openvino(KBNet(config).eval(), tmp_path / "net.xml", [frame], sizes=sizes, origin={})
+    assert parity.largest < 1e-4

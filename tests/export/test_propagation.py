@@ -30,7 +30,7 @@ MakeNetwork = Callable[..., KBNet]
 MakeInputs = Callable[..., tuple[Tensor, ...]]
 
 KINDS: dict[str, dict[str, Any]] = {
-    "plain": {"trunk": "plain", "resolution": "half", "expected_error": True},
+    "plain": {"trunk": "plain", "resolution": "half", "error": "predicted"},
     "kbnet": {"trunk": "kbnet"},
     "features": {"trunk": "plain", "resolution": "half", "image_features": "efficientnet-lite0"},
 }

@@ -54,7 +54,7 @@ def test_unknown_keys_are_named() -> None:
         ({"head": "propagation", "scaffold": "linear"}, "got scaffold linear and normalisation none"),
         ({"trunk": "plain"}, "head propagation with trunk plain"),
         ({"image_features": "efficientnet-lite0"}, "image_features efficientnet-lite0"),
-        ({"expected_error": True}, "expected_error True, got head dense"),
+        ({"error": "predicted"}, "error predicted, got head dense"),
         ({"propagation_steps": 0}, "propagation_steps of at least 1"),
         ({"propagation_taps": 16}, "propagation_taps of 9 or 25"),
         ({"propagation_reach": 0.0}, "positive propagation_reach"),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kbnet.data.outliers import kept_points
 from kbnet.data.scaffold import scaffold_from_points
+from kbnet.network.guided_upsampling import guided_upsampling
 from kbnet.network.kbnet import KBNet
 from kbnet.network.reduced_resolution import Inputs, halved_inputs, padded_inputs
 from kbnet.network.trunk import KBTrunk, PlainTrunk
@@ -95,9 +96,10 @@ def test_reduced_inputs_give_the_depth_that_is_enlarged_otherwise(
     propagation_network: MakeNetwork, propagation_inputs: MakeInputs
 ) -> None:
     network, inputs = propagation_network(trunk="plain", resolution="half"), propagation_inputs(1, 32, 64)
-    reduced = network(*halved_inputs(Inputs(*inputs)), reduced=True)
+    halved = halved_inputs(Inputs(*inputs))
+    reduced = network(*halved, reduced=True)
     assert reduced.shape == (1, 1, 16, 32)
-    large = torch.nn.functional.interpolate(reduced.log(), scale_factor=2.0, mode="bilinear").exp()
+    large = guided_upsampling(reduced.log(), halved.image, inputs[0], 2).exp()
     torch.testing.assert_close(large, network(*inputs), rtol=1e-4, atol=0)
 
 

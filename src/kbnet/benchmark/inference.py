@@ -18,6 +18,7 @@ from kbnet.benchmark.contenders import PLAIN, Contender, prepared
 from kbnet.benchmark.made_frame import made_frame
 from kbnet.benchmark.measurement import Timed, matrix_product, take_turns
 from kbnet.benchmark.plain_kbnet import PlainKBNet, is_published_architecture, plain_network
+from kbnet.data.reduction import reduced_frame, working_factor
 from kbnet.frame import Frame
 from kbnet.inference.engine import TOLERANCE
 from kbnet.network.config import KBNetConfig
@@ -76,9 +77,12 @@ class Inputs:
         def repeated(array: Any) -> Tensor:
             return torch.from_numpy(array)[None].repeat(batch, *[1] * array.ndim).to(device)
 
-        image = repeated(frame.image.transpose(2, 0, 1).copy())
-        sparse_depth, intrinsics = repeated(frame.sparse_depth[None]), repeated(frame.intrinsics)
-        self.frame = (image, sparse_depth, intrinsics)
+        def tensors(frame: Frame) -> tuple[Tensor, Tensor, Tensor]:
+            image = repeated(frame.image.transpose(2, 0, 1).copy())
+            return image, repeated(frame.sparse_depth[None]), repeated(frame.intrinsics)
+
+        self.frame = tensors(frame)
+        image, sparse_depth, intrinsics = tensors(reduced_frame(frame, working_factor(frame.size, config.working_side)))
         self.network = (image.float() / 255, *prepared(sparse_depth, intrinsics, config))
 
 

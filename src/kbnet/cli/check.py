@@ -185,9 +185,10 @@ def _expected_error(completer: DepthCompleter, frame: Frame, depth: FloatArray) 
     assert frame.ground_truth is not None
     K = frame.intrinsics
     believed = believed_depth(completer, frame.sparse_depth + frame.ground_truth, K) > 0
-    if completer.config.expected_error:
+    if completer.config.predicts_error:
         return completer(frame.image, frame.sparse_depth, K, return_error=True)[1], believed
-    return expected_error(depth, believed_depth(completer, frame.sparse_depth, K), K), believed
+    known = believed_depth(completer, frame.sparse_depth, K)
+    return expected_error(depth, known, K, working_side=completer.config.working_side), believed
 
 
 def _plain(errors: Mapping[str, PointErrors]) -> dict[str, dict[str, float]]:

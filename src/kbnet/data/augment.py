@@ -1,4 +1,8 @@
-"""Augmentation: every change of a training triplet, drawn from a random generator (published system, section 6)."""
+"""Crops, flips, point removal and noise: every change of a training triplet, each a function of a random generator.
+
+Crops and flips move the principal point and the known poses along; sparse points are moved with their pixels and
+never interpolated (published system, section 6).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
+from kbnet.data.camera_effects import camera_effects, jitter_colour
 from kbnet.data.cut_and_paste import cut_and_paste
 from kbnet.data.drawn_points import PointDrawing
-from kbnet.data.framing import check_crop, crop, enlarge, flip, scale_depth
+from kbnet.data.zoom import enlarge, scale_depth
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray, Triplet
 
 LARGEST_ZOOM = 4.0
@@ -151,6 +155,50 @@ def augment(
     return AugmentedTriplet(triplet, image, sparse_depth)
 
 
+def crop(triplet: Triplet, top: int, left: int, height: int, width: int) -> Triplet:
+    """Cut a window out of all images and depth maps; cx and cy move by the offset."""
+    window = np.s_[top : top + height, left : left + width]
+    frame = triplet.frame
+    shift = np.array([[0, 0, left], [0, 0, top], [0, 0, 0]], np.float32)
+    cropped = Frame(
+        image=frame.image[window],
+        sparse_depth=frame.sparse_depth[window],
+        intrinsics=frame.intrinsics - shift,
+        ground_truth=None if frame.ground_truth is None else frame.ground_truth[window],
+        name=frame.name,
+    )
+    return replace(
+        triplet, frame=cropped, previous_image=triplet.previous_image[window], next_image=triplet.next_image[window]
+    )
+
+
+def flip(triplet: Triplet, *, horizontal: bool) -> Triplet:
+    """Mirror left and right, or top and bottom; the principal point and the poses are mirrored too."""
+    frame = triplet.frame
+    axis = 1 if horizontal else 0
+    row = 1 - axis
+    mirrored_intrinsics = frame.intrinsics.copy()
+    mirrored_intrinsics[row, 2] = frame.size[axis] - 1 - frame.intrinsics[row, 2]
+    mirrored_intrinsics[0, 1] = -frame.intrinsics[0, 1]
+    mirror: FloatArray = np.diag([-1, 1, 1, 1] if horizontal else [1, -1, 1, 1]).astype(np.float32)
+    mirrored = Frame(
+        image=np.flip(frame.image, axis),
+        sparse_depth=np.flip(frame.sparse_depth, axis),
+        intrinsics=mirrored_intrinsics,
+        ground_truth=None if frame.ground_truth is None else np.flip(frame.ground_truth, axis),
+        name=frame.name,
+    )
+    return Triplet(
+        frame=mirrored,
+        previous_image=np.flip(triplet.previous_image, axis),
+        next_image=np.flip(triplet.next_image, axis),
+        T_previous_current=None
+        if triplet.T_previous_current is None
+        else _mirrored(triplet.T_previous_current, mirror),
+        T_next_current=None if triplet.T_next_current is None else _mirrored(triplet.T_next_current, mirror),
+    )
+
+
 def remove_points(sparse_depth: FloatArray, fraction: float, generator: np.random.Generator) -> FloatArray:
     """Set a random ``fraction`` of the measured pixels to 0."""
     points = np.flatnonzero(sparse_depth)
@@ -196,35 +244,6 @@ def add_noise(
     return np.where((sparse_depth > 0) & (noisy > 0), noisy, sparse_depth)
 
 
-def jitter_colour(image: ImageArray, spread: float, generator: np.random.Generator) -> ImageArray:
-    """Multiply brightness, contrast, saturation and each colour by random factors in 1 - spread .. 1 + spread."""
-    brightness, contrast, saturation, *colours = generator.uniform(1 - spread, 1 + spread, 6).astype(np.float32)
-    jittered = image * (brightness * np.array(colours, np.float32))
-    grey = jittered.mean(axis=2, keepdims=True)
-    jittered = grey + saturation * (jittered - grey)
-    middle = grey.mean()
-    contrasted: ImageArray = (middle + contrast * (jittered - middle)).clip(0, 255).astype(np.uint8)
-    return contrasted
-
-
-def camera_effects(image: ImageArray, probability: float, generator: np.random.Generator) -> ImageArray:
-    """A grey image, swapped colours, blur, noise and strong exposure, each with a probability."""
-    changed: NDArray[np.floating] = image.astype(np.float32)
-    if generator.random() < probability:
-        changed = changed[..., generator.permutation(3)]
-    if generator.random() < probability / 2:
-        changed = changed.mean(axis=2, keepdims=True).repeat(3, axis=2)
-    if generator.random() < probability:
-        changed = 255 * (changed / 255) ** np.exp(generator.uniform(-0.8, 0.8)) * generator.uniform(0.5, 1.3)
-    if generator.random() < probability:
-        spread = generator.uniform(0.3, 1.5)
-        changed = gaussian_filter(changed, (spread, spread, 0))
-    if generator.random() < probability:
-        changed = changed + generator.normal(0, generator.uniform(1, 12), changed.shape)
-    effects: ImageArray = changed.clip(0, 255).astype(np.uint8)
-    return effects
-
-
 def _with_cut_outs(frame: Frame, texture: ImageArray, generator: np.random.Generator) -> Frame:
     if frame.ground_truth is None:
         return frame
@@ -237,6 +256,20 @@ def _with_points(frame: Frame, points: PointDrawing, generator: np.random.Genera
     if frame.ground_truth is None or not frame.ground_truth.any():
         return frame
     return replace(frame, sparse_depth=points.draw(frame.image, frame.ground_truth, frame.intrinsics, generator))
+
+
+def _mirrored(transform: FloatArray, mirror: FloatArray) -> FloatArray:
+    mirrored: FloatArray = (mirror @ transform @ mirror).astype(np.float32)
+    return mirrored
+
+
+def check_crop(crop: tuple[int, int], size: tuple[int, int], where: str) -> None:
+    """Raise ValueError, saying ``where``, if a crop (height, width) is larger than a frame of ``size`` (H, W)."""
+    if size[0] < crop[0] or size[1] < crop[1]:
+        raise ValueError(
+            f"expected frames of at least the crop's {crop[1]}x{crop[0]} (width x height), "
+            f"got {size[1]}x{size[0]} ({where}); choose a smaller crop"
+        )
 
 
 def _crop_offset(

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.data.augment import crop
 from kbnet.data.depth_png import read_depth_png
 from kbnet.data.frame_files import COLUMNS, PATHS, FrameFiles, read_frame_list, window_numbers, write_frame_list
-from kbnet.data.framing import crop
 from kbnet.data.image_file import read_image, read_intrinsics
 from kbnet.data.present_files import PresentFiles
 from kbnet.data.sequence import read_pose, relative_poses

@@ -58,6 +58,10 @@ class SequenceWriter:
             path.parent.mkdir(exist_ok=True)
             np.savetxt(path, T_world_camera[:3], fmt="%.9f")
 
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file beside the frames, such as credits."""
+        (self._folder / name).write_text(text, encoding="utf-8")
+
 
 def _pinhole_text(intrinsics: FloatArray) -> str:
     return ", ".join(f"{intrinsics[index]:.2f}" for index in ((0, 0), (1, 1), (0, 2), (1, 2)))

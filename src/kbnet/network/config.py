@@ -52,6 +52,7 @@ class KBNetConfig:
     """none: as published. batch: a BatchNorm after every convolution, folded into it for inference."""
     working_side: int = 0
     """A frame is completed with a longer side near this, pixels, and refined to its size. 0 = at its size."""
+    # By the factor of kbnet.data.reduction.working_factor; frames below 1.5 times this stay as they are.
     head: Literal["dense", "propagation"] = "dense"
     """dense: depth or residual per pixel. propagation: the scaffold is propagated along learnt offsets."""
     trunk: Literal["kbnet", "plain"] = "kbnet"
@@ -62,8 +63,8 @@ class KBNetConfig:
     """Channels of the plain trunk's decoder at 1/8, 1/4, 1/2; the last is what the head reads."""
     image_features: Literal["none", "efficientnet-lite0"] = "none"
     """Pretrained ImageNet features of the image that join the trunk; they lie in the weights file too."""
-    expected_error: bool = False
-    """The propagation network also predicts its expected error, a second map beside depth."""
+    error: Literal["none", "predicted"] = "none"
+    """predicted: the propagation network also gives the expected error of its depth, as a second map."""
     propagation_steps: int = 4
     """How many times depth is propagated."""
     propagation_taps: Literal[9, 25] = 9
@@ -90,6 +91,8 @@ class KBNetConfig:
                 f"expected an odd outlier_window and a positive outlier_threshold, "
                 f"got {self.outlier_window} and {self.outlier_threshold}"
             )
+        if self.working_side < 0:
+            raise ValueError(f"expected working_side of at least 0 pixels, got {self.working_side}; 0 turns it off")
         counts = {
             "image_filters": 6,
             "depth_filters": 6,
@@ -110,16 +113,21 @@ class KBNetConfig:
                 f"expected a scaffold and normalisation batch for head propagation, got scaffold {self.scaffold} and "
                 f"normalisation {self.normalisation}; set scaffold to continued and normalisation to batch"
             )
-        if self.head == "dense" and (self.trunk != "kbnet" or self.image_features != "none" or self.expected_error):
+        if self.head == "dense" and (self.trunk != "kbnet" or self.image_features != "none" or self.predicts_error):
             raise ValueError(
                 f"expected head propagation with trunk {self.trunk}, image_features {self.image_features} and "
-                f"expected_error {self.expected_error}, got head dense; set head to propagation"
+                f"error {self.error}, got head dense; set head to propagation"
             )
         if self.propagation_steps < 1 or self.propagation_taps not in (9, 25) or self.propagation_reach <= 0:
             raise ValueError(
                 f"expected propagation_steps of at least 1, propagation_taps of 9 or 25 and a positive "
                 f"propagation_reach, got {self.propagation_steps}, {self.propagation_taps}, {self.propagation_reach}"
             )
+
+    @property
+    def predicts_error(self) -> bool:
+        """Whether the network gives the expected error of its depth too."""
+        return self.error == "predicted"
 
     @property
     def halvings(self) -> int:

@@ -13,6 +13,7 @@ from kbnet.network.config import KBNetConfig
 from kbnet.network.decoder import Decoder, UpConvolution
 from kbnet.network.encoder import Encoder, RayTerms
 from kbnet.network.error_head import ErrorHead
+from kbnet.network.guided_upsampling import guided_upsampling
 from kbnet.network.image_features import ImageFeatures
 from kbnet.network.layers import Convolution, initialise_weights
 from kbnet.network.propagation import PropagationHead
@@ -57,7 +58,7 @@ class KBNet(nn.Module):
         )
         initialise_weights(self.trunk, self.config.weight_init)
         self.head.initialise()
-        self.error_head = ErrorHead(self.trunk.channels) if self.config.expected_error else None
+        self.error_head = ErrorHead(self.trunk.channels) if self.config.predicts_error else None
 
     def _build_dense(self) -> None:
         normalise = self.config.normalisation == "batch"
@@ -104,7 +105,7 @@ class KBNet(nn.Module):
             reduced: the inputs are at the network's resolution already, and so is the depth.
 
         Returns:
-            Dense depth, (B, 1, H, W), metres; with ``config.expected_error`` (B, 2, H, W), the expected absolute error
+            Dense depth, (B, 1, H, W), metres; with ``config.error`` predicted (B, 2, H, W), the expected absolute error
             of the depth second, metres, positive and at most the depth.
 
         Raises:
@@ -124,7 +125,7 @@ class KBNet(nn.Module):
             seen = halved_inputs(seen)
         if self.config.head == "propagation":
             assert scaffold is not None, "the config asks for a scaffold"
-            return self._propagated(seen, scaffold.float(), ray_terms, 2**halvings)
+            return self._propagated(seen, image, scaffold.float(), ray_terms, 2**halvings)
         return self.depth_from_output(self._decoded(seen, ray_terms), scaffold, seen.scaffold, 2**halvings)
 
     def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
@@ -148,13 +149,16 @@ class KBNet(nn.Module):
         decoded: Tensor = self.decoder(latent, skips, image.shape[-2:])
         return decoded
 
-    def _propagated(self, seen: Inputs, scaffold: Tensor, ray_terms: RayTerms | None, scale: int) -> Tensor:
+    def _propagated(
+        self, seen: Inputs, image: Tensor, scaffold: Tensor, ray_terms: RayTerms | None, scale: int
+    ) -> Tensor:
         """Depth of the propagation head: exp(u + mean of ln scaffold), within the depth range and the scaffold.
 
-        Depth goes in and comes out relative to its geometric mean over the frame: the unit of length drops out.
+        Depth goes in and comes out relative to its geometric mean over the frame: the unit of length drops out. It is
+        enlarged along the edges of the image, where the network sees less than that.
         """
         assert seen.scaffold is not None
-        height, width = seen.image.shape[-2:]
+        seen_image, (height, width) = seen.image, seen.image.shape[-2:]
         mean_log_depth = seen.scaffold.float().clamp_min(LEAST_DEPTH).log().mean(dim=(1, 2, 3), keepdim=True)
         seen = padded_inputs(seen, SIZE_FACTOR)
         assert seen.scaffold is not None
@@ -167,7 +171,7 @@ class KBNet(nn.Module):
         seen_log_depth = self.head(features, log_scaffold, log_points, seen.validity.float())
         log_depth = seen_log_depth[..., :height, :width]
         if scale > 1:
-            log_depth = enlarged(log_depth, scale, scaffold.shape[-2:])
+            log_depth = guided_upsampling(log_depth, seen_image.float(), image, scale)
         depth: Tensor = (log_depth + mean_log_depth).exp()
         depth = depth.clamp(scaffold.clamp_max(self.config.min_depth), scaffold.clamp_min(self.config.max_depth))
         if self.error_head is None:

@@ -168,10 +168,10 @@ class TrainingConfig:
                     f"expected a network with a scaffold for losses.{name}, got none; set network.scaffold to linear, "
                     "or the weight to 0"
                 )
-        if (self.losses.expected_error > 0) and not self.network.expected_error:
+        if self.losses.expected_error > 0 and not self.network.predicts_error:
             raise ValueError(
                 "expected a network that predicts its expected error for losses.expected_error, got none; "
-                "set network.expected_error to true, or the weight to 0"
+                "set network.error to predicted, or the weight to 0"
             )
         if self.normalisation_statistics == "frozen" and self.initial_weights is None:
             raise ValueError(
@@ -289,11 +289,8 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
             raise ValueError(f"expected {key} as a list, got {value!r}; write [{value!r}]")
         if isinstance(base.get(key), float) and not isinstance(value, int | float):
             raise ValueError(f"expected {key} as a number, got {value!r}; write it without quotes")
-        if isinstance(base.get(key), bool) and not isinstance(value, bool):
-            raise ValueError(f"expected {key} as true or false, got {value!r}")
-        given = value if isinstance(value, list) else [value]
-        if any(isinstance(one, bool) for one in given) and not isinstance(base.get(key), bool):
-            raise ValueError(f"expected {key} as a number or a text, got {value!r}; it is not true or false")
+        if any(isinstance(one, bool) for one in (value if isinstance(value, list) else [value])):
+            raise ValueError(f"expected {key} as a number or a text, got {value!r}; no setting is true or false")
         nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
         merged[key] = _merge(base[key], value) if nested else value
     return merged

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
-from kbnet.data.augment import AugmentationConfig, augment
+from kbnet.data.augment import AugmentationConfig, augment, check_crop
 from kbnet.data.drawn_points import PointDrawing
 from kbnet.data.frame_source import FrameSource, open_frames
-from kbnet.data.framing import check_crop
 from kbnet.frame import ImageArray, Triplet
 from kbnet.network.config import KBNetConfig
 from kbnet.training.batch import TripletBatch, make_sample

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kbnet.data.framing import enlarge
+from kbnet.data.zoom import enlarge
 from kbnet.frame import Frame, Triplet
 
 

@@ -1,0 +1,40 @@
+"""``kbnet prepare rooms``: furnished rooms rendered from OBJ models, as a sequence folder to train on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from kbnet.cli.arguments import Switch
+from kbnet.sources.rendered.config import RoomsConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Render furnished rooms with true depth and sparse points, to train on with supervision.
+
+    The same flags give the same files. All frames of a folder have one focal length, drawn from the seed: make many
+    folders with many seeds. Needs open3d and scikit-image.
+    """
+
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Sequence folder to make."""
+    config: Annotated[RoomsConfig, tyro.conf.OmitArgPrefixes]
+    overwrite: Switch = False
+    """Replace a sequence folder that is there, with everything in it."""
+
+    def run(self) -> None:
+        """Render and write."""
+        from kbnet.cli.progress import frame_progress
+        from kbnet.sources.rendered.rooms import write_rooms_sequence
+
+        width, height = self.config.size
+        with frame_progress() as progress:
+            task = progress.add_task("rendering", total=self.config.frames)
+            write_rooms_sequence(
+                self.folder, self.config, overwrite=self.overwrite, on_frame=lambda: progress.advance(task)
+            )
+        print(f"wrote {self.config.frames} frames of {width}x{height} pixels to {self.folder}")
