@@ -17,11 +17,11 @@ from kbnet.data.augment import (
     augment,
     crop,
     flip,
-    jitter_colour,
     remove_patches,
     remove_points,
-    scale_depth,
 )
+from kbnet.data.camera_effects import camera_effects, jitter_colour
+from kbnet.data.zoom import scale_depth
 from kbnet.frame import Frame, Triplet
 from kbnet.geometry.pose import transform_from_vector
 from kbnet.geometry.warp import warp
@@ -293,4 +293,42 @@ def test_the_same_generator_gives_the_same_sample() -> None:
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
+        AugmentationConfig(**changes)
+
+
+def test_camera_effects_are_the_same_for_the_same_generator_and_none_at_probability_0() -> None:
+    image = make_triplet().frame.image
+    first, second, other = (camera_effects(image, 1.0, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
+    assert first.dtype == np.uint8
+    np.testing.assert_array_equal(camera_effects(image, 0.0, np.random.default_rng(0)), image)
+
+
+def test_zoom_keeps_the_size_of_the_crop_and_changes_the_focal_length() -> None:
+    config = AugmentationConfig(crop=(36, 40), zoom=1.2, point_removal_probability=0.0)
+    samples = [augment(make_triplet(), config, np.random.default_rng(seed)).triplet.frame for seed in range(5)]
+    assert {frame.size for frame in samples} == {(36, 40)}
+    focal_lengths = [float(frame.intrinsics[0, 0]) for frame in samples]
+    assert len(set(focal_lengths)) > 1
+    assert 45 <= min(focal_lengths) <= max(focal_lengths) <= 45 * 1.25
+
+
+def test_cut_outs_hide_the_points_behind_them() -> None:
+    config = AugmentationConfig(**KEPT_WHOLE, cut_and_paste=1.0, point_removal_probability=0.0)
+    texture = np.random.default_rng(3).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    hidden = 0
+    for seed in range(5):
+        frame = augment(make_triplet(), config, np.random.default_rng(seed), texture=lambda _: texture).triplet.frame
+        assert frame.ground_truth is not None
+        seen = frame.sparse_depth > 0
+        np.testing.assert_array_equal(frame.sparse_depth[seen], frame.ground_truth[seen])
+        hidden += np.count_nonzero(make_triplet().frame.sparse_depth) - seen.sum()
+    assert hidden > 0
+
+
+@pytest.mark.parametrize("changes", [{"zoom": 0.9}, {"zoom": 5.0}, {"cut_and_paste": 1.5}, {"camera_effects": -0.1}])
+def test_impossible_zooms_and_probabilities_are_refused(changes: dict[str, Any]) -> None:
+    (name,) = changes
+    with pytest.raises(ValueError, match=f"expected {name}"):
         AugmentationConfig(**changes)

@@ -1,11 +1,22 @@
+"""Reduced frames: by hand arithmetic, and that the camera matches."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
 
-from kbnet.data.reduction import mean_of_cells, reduced_intrinsics, reduced_points, spread_points, working_factor
-from kbnet.frame import FloatArray
+from kbnet.data.reduction import (
+    mean_of_cells,
+    reduced_depth,
+    reduced_frame,
+    reduced_image,
+    reduced_intrinsics,
+    reduced_points,
+    spread_points,
+    working_factor,
+)
+from kbnet.frame import FloatArray, Frame
 
 
 def _points(height: int, width: int, share: float) -> FloatArray:
@@ -58,3 +69,42 @@ def test_spread_points_leaves_the_most_central_point_of_every_cell() -> None:
     np.testing.assert_array_equal(counts > 0, (points > 0).reshape(20, 3, 30, 3).any(axis=(1, 3)))
     central = points[1::3, 1::3]
     np.testing.assert_array_equal(spread[1::3, 1::3], central)
+
+
+def test_reduced_image_is_the_mean_colour_of_a_cell() -> None:
+    image = np.zeros((2, 4, 3), np.uint8)
+    image[:, :2, 0] = [[10, 20], [30, 41]]
+    image[:, 2:, 2] = 255
+    assert reduced_image(image, 2).tolist() == [[[25, 0, 0], [0, 0, 255]]]
+
+
+@pytest.mark.parametrize(
+    ("cell", "median"), [([1, 2, 3, 4], 2), ([0, 5, 1, 3], 3), ([0, 0, 7, 4], 4), ([0, 0, 0, 6], 6), ([0, 0, 0, 0], 0)]
+)
+def test_reduced_depth_is_the_lower_median_of_the_measured_pixels(cell: list[float], median: float) -> None:
+    assert reduced_depth(np.array(cell, np.float32).reshape(2, 2), 2).tolist() == [[median]]
+
+
+def test_reduced_depth_is_never_made_up() -> None:
+    generator = np.random.default_rng(0)
+    depth = np.where(generator.random((9, 12)) < 0.5, generator.uniform(1, 5, (9, 12)), 0).astype(np.float32)
+    for reduced in (reduced_depth(depth, 3), reduced_points(depth, 3)):
+        assert np.isin(reduced, depth).all()
+    cells = depth.reshape(3, 3, 4, 3).transpose(0, 2, 1, 3).reshape(3, 4, 9)
+    for row in range(3):
+        for column in range(4):
+            measured = np.sort(cells[row, column][cells[row, column] > 0])
+            expected = measured[(measured.size - 1) // 2] if measured.size else 0
+            assert reduced_depth(depth, 3)[row, column] == expected
+
+
+def test_a_reduced_frame_leaves_out_what_fills_no_cell() -> None:
+    generator = np.random.default_rng(0)
+    depth = generator.uniform(1, 5, (67, 71)).astype(np.float32)
+    image = generator.integers(0, 256, (67, 71, 3), dtype=np.uint8)
+    K = np.array([[60, 0, 33], [0, 61, 21], [0, 0, 1]], np.float32)
+    frame = Frame(image, depth, K, depth, "0007")
+    reduced = reduced_frame(frame, 2)
+    assert (reduced.size, reduced.name) == ((33, 35), "0007")
+    assert reduced_frame(frame, 1) is frame
+    assert reduced_frame(Frame(image, depth, K), 2).ground_truth is None

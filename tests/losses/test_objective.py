@@ -52,8 +52,8 @@ def test_supervised_loss_with_a_scaffold_is_the_part_of_its_error_that_is_left()
     ground_truth = torch.tensor([[2.0, 4.0, 0.0], [5.0, 5.0, 5.0]]).view(2, 1, 1, 3)
     scaffold = torch.tensor([[3.0, 6.0, 9.0], [5.0, 5.0, 5.0]]).view(2, 1, 1, 3)
     depth = torch.tensor([[2.5, 4.5, 7.0], [5.1, 5.1, 5.1]]).view(2, 1, 1, 3)
-    first = (0.5 + 0.5) / (1 + 2 + 2 * LEAST_SCAFFOLD_ERROR)
-    second = 0.3 / (3 * LEAST_SCAFFOLD_ERROR)
+    first = (0.5 + 0.5) / (1 + 2 + (2 + 4) * LEAST_SCAFFOLD_ERROR)
+    second = 0.3 / (15 * LEAST_SCAFFOLD_ERROR)
     assert float(supervised_loss(depth, ground_truth, scaffold)) == pytest.approx((first + second) / 2, rel=1e-4)
     nothing = torch.zeros_like(ground_truth)
     depth.requires_grad_()
@@ -62,6 +62,14 @@ def test_supervised_loss_with_a_scaffold_is_the_part_of_its_error_that_is_left()
     assert float(empty.detach()) == 0
     assert depth.grad is not None
     assert torch.isfinite(depth.grad).all()
+
+
+def test_supervised_loss_with_a_scaffold_does_not_depend_on_the_unit() -> None:
+    depth, *_ = maps()
+    truth, scaffold = depth + 0.3, depth.flip(-1)
+    torch.testing.assert_close(
+        supervised_loss(7 * depth, 7 * truth, 7 * scaffold), supervised_loss(depth, truth, scaffold)
+    )
 
 
 def test_all_terms_are_finite_where_nothing_is_measured() -> None:

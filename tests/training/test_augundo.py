@@ -298,7 +298,9 @@ def test_switched_off_a_step_is_bit_for_bit_what_it_was() -> None:
 class Echo(nn.Module):
     """Gives the scaffold back, and keeps what it was shown."""
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    config = KBNetConfig()
+
+    def forward(self, *inputs: Tensor, reduced: bool = False) -> Tensor:
         self.shown = inputs
         return inputs[4]
 

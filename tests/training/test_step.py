@@ -59,7 +59,7 @@ class Wall(nn.Module):
 
     config = KBNetConfig()
 
-    def forward(self, image: Tensor, *_: Tensor | None) -> Tensor:
+    def forward(self, image: Tensor, *_: Tensor | None, reduced: bool = False) -> Tensor:
         return torch.full_like(image[:, :1], DEPTH)
 
 

@@ -248,7 +248,8 @@ def _with_cut_outs(frame: Frame, texture: ImageArray, generator: np.random.Gener
     if frame.ground_truth is None:
         return frame
     image, depth = cut_and_paste(frame.image, frame.ground_truth, texture, generator)
-    return replace(frame, image=image, ground_truth=depth)
+    in_sight = np.where(depth == frame.ground_truth, frame.sparse_depth, np.float32(0))
+    return replace(frame, image=image, ground_truth=depth, sparse_depth=in_sight)
 
 
 def _with_points(frame: Frame, points: PointDrawing, generator: np.random.Generator) -> Frame:

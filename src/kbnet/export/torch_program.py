@@ -16,8 +16,9 @@ from kbnet.export.onnx import example_inputs, inference_copy
 from kbnet.export.parity import Parity, check_parity, measure_parity
 from kbnet.export.sizes import FACTOR, Sizes
 from kbnet.frame import Frame
-from kbnet.network.decoder import UpConvolution
+from kbnet.network.decoder import Decoder, UpConvolution
 from kbnet.network.kbnet import KBNet
+from kbnet.network.trunk import KBTrunk
 
 DESCRIPTION = "kbnet.json"
 """The file inside the ``.pt2`` that holds `kbnet.export.description`, as ``extra_files`` of `torch.export.load`."""
@@ -79,7 +80,8 @@ def torch_program(network: KBNet, *, sizes: Sizes = "any") -> torch.export.Expor
     """
     ready = inference_copy(network)
     if sizes == "any":
-        ready.decoder.levels = nn.ModuleList(_Resizing(level) for level in ready.decoder.levels)
+        for module in (each for each in list(ready.modules()) if isinstance(each, Decoder | KBTrunk)):
+            module.levels = nn.ModuleList(_Resizing(level) for level in module.levels)
     for buffer in ready.buffers():
         buffer.data = buffer.contiguous()  # torch.export.save warns of views
     # Clones, since torch.export takes inputs that share memory for one and the same input.

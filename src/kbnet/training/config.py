@@ -162,11 +162,12 @@ class TrainingConfig:
             raise ValueError(
                 "expected at least one folder name in sparse_depth, got none; name one, such as sparse_depth"
             )
-        if self.losses.prior > 0 and self.network.scaffold == "none":
-            raise ValueError(
-                "expected a network with a scaffold for losses.prior, got none; set network.scaffold to linear, "
-                "or the weight to 0"
-            )
+        for name in ("prior", "gradient"):
+            if getattr(self.losses, name) > 0 and self.network.scaffold == "none":
+                raise ValueError(
+                    f"expected a network with a scaffold for losses.{name}, got none; set network.scaffold to linear, "
+                    "or the weight to 0"
+                )
         if self.losses.expected_error > 0 and not self.network.predicts_error:
             raise ValueError(
                 "expected a network that predicts its expected error for losses.expected_error, got none; "
@@ -177,10 +178,21 @@ class TrainingConfig:
                 "expected initial weights whose statistics can be frozen, got none; name initial_weights, or set "
                 "normalisation_statistics to batch"
             )
+        if self.augmentation.cut_and_paste > 0 and self.losses.needs_poses:
+            raise ValueError(
+                "expected augmentation.cut_and_paste of 0 for losses that compare images, since neighbours have no "
+                f"cut-outs, got {self.augmentation.cut_and_paste}; set losses.colour, losses.structure and "
+                "losses.prior to 0, or cut_and_paste to 0"
+            )
         if self.frames == "reduced" and self.losses.needs_poses:
             raise ValueError(
                 "expected frames full for losses that compare images, got frames reduced; "
                 "set losses.colour, losses.structure and losses.prior to 0, or frames to full"
+            )
+        if self.frames == "reduced" and len(self.sparse_depth) > 1:
+            raise ValueError(
+                f"expected one folder name in sparse_depth for frames reduced, got {', '.join(self.sparse_depth)}; "
+                "name one, and draw other points with points.probability, or set frames to full"
             )
         if self.image_features_rate < 0 or self.weight_decay < 0 or not 0 < self.second_moment_decay < 1:
             raise ValueError(
