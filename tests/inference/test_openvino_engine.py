@@ -42,8 +42,10 @@ def test_engine_gives_the_networks_depth_on_a_real_frame(shared: Path, precision
     inputs = network_inputs(frame, network.config)
     with torch.no_grad():
         expected = network(*inputs)
-    depth = OpenVinoEngine(network, precision)(*inputs)  # type: ignore[arg-type]
-    torch.testing.assert_close(depth, expected, rtol=tolerance, atol=0)
+    found = OpenVinoEngine(network, precision)(*inputs)  # type: ignore[arg-type]
+    torch.testing.assert_close(found[:, :1], expected[:, :1], rtol=tolerance, atol=0)
+    # The expected error passes a sigmoid: in 16 bits it is off by more than depth, and a user reads one digit of it.
+    torch.testing.assert_close(found[:, 1:], expected[:, 1:], rtol=5 * tolerance, atol=0)
 
 
 def test_engine_takes_changing_sizes_and_batches() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from kbnet.frame import ImageArray
 
@@ -22,6 +21,8 @@ def jitter_colour(image: ImageArray, spread: float, generator: np.random.Generat
 
 def camera_effects(image: ImageArray, probability: float, generator: np.random.Generator) -> ImageArray:
     """A grey image, swapped colours, blur, noise and strong exposure, each with a probability."""
+    from scipy.ndimage import gaussian_filter  # slow to import, and no help text needs it
+
     changed: NDArray[np.floating] = image.astype(np.float32)
     if generator.random() < probability:
         changed = changed[..., generator.permutation(3)]

@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
-from scipy.ndimage import gaussian_filter, shift
 
 from kbnet.frame import FloatArray, ImageArray
 
@@ -40,6 +38,8 @@ def cut_and_paste(
     Returns:
         Image and depth with the cut-outs. A frame without any depth stays as it is.
     """
+    from scipy.ndimage import gaussian_filter, shift  # slow to import, and no help text needs it
+
     colour, pasted = image.astype(np.float32), depth.copy()
     for _ in range(int(generator.integers(2, MOST_CUT_OUTS + 1))):
         mask = _shape(depth.shape, generator)
@@ -60,6 +60,8 @@ def cut_and_paste(
 
 def _shape(size: tuple[int, ...], generator: Generator) -> Mask:
     """A random ellipse, polygon, bar, frame or blob; up to half of the image wide, bars down to one pixel."""
+    from PIL import Image, ImageDraw
+
     height, width = size
     extent = np.exp(generator.uniform(np.log(0.06), np.log(0.5))) * width
     centre = generator.uniform((0, 0), (width, height))
@@ -122,6 +124,8 @@ def _plane(mask: Mask, depth: float, generator: Generator) -> FloatArray:
 
 def _texture(picture: ImageArray, colour: FloatArray, mask: Mask, generator: Generator) -> FloatArray:
     """A piece of a picture in another contrast and tint, (H, W, 3), float32; half of them in the colours around it."""
+    from PIL import Image
+
     height, width = mask.shape
     rows, columns = (max(8, round(length * generator.uniform(0.3, 1))) for length in picture.shape[:2])
     top, left = (

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.data.point_patterns import ring_pixels
-from kbnet.data.sampling import corner_strength, measure_points, spread_corners
 from kbnet.frame import FloatArray, ImageArray
 
 PATTERNS = {"corners": 0.5, "uniform": 0.15, "lines": 0.1, "grid": 0.1, "clusters": 0.1, "side": 0.05}
@@ -53,6 +52,9 @@ class PointDrawing:
         Returns:
             Sparse depth, (H, W), float32 metres; 0 = unmeasured.
         """
+        # Here, since the command line reads the fields above for its help, and scipy would make that slow.
+        from kbnet.data.sampling import measure_points
+
         count = round(np.exp(generator.uniform(*np.log(self.count))))
         pattern = str(generator.choice(list(PATTERNS), p=list(PATTERNS.values())))
         rows, columns = _pixels(pattern, image, depth, intrinsics, count, generator)
@@ -75,6 +77,8 @@ def _pixels(
     generator: Generator,
 ) -> tuple[IntArray, IntArray]:
     """Rows and columns of measured pixels, none twice."""
+    from kbnet.data.sampling import corner_strength, spread_corners
+
     if pattern == "uniform":
         pixels = generator.permutation(np.argwhere(depth > 0))[:count]
         return pixels[:, 0], pixels[:, 1]

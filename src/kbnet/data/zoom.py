@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image
 
 from kbnet.frame import FloatArray, Frame, ImageArray, Triplet
 
 
 def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
     """Enlarge all images (linearly) and depth maps (nearest pixel; each point to one pixel) to a size, and K."""
+    from PIL import Image  # slow to import, and no help text needs it
+
     frame = triplet.frame
     rows, columns = height / frame.size[0], width / frame.size[1]
     K = frame.intrinsics.copy()
