@@ -55,7 +55,7 @@ class AugmentationConfig:
     cut_and_paste: float = 0.0
     """Probability of pasting textured planes in front of a sample with ground truth. 0 = off, as published."""
     camera_effects: float = 0.0
-    """Probability of each of: grey image, swapped colours, blur, noise, strong exposure. 0 = off, as published."""
+    """Probability of each of: grey or blank image, swapped colours, blur, noise, exposure. 0 = off, as published."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "crop", tuple(self.crop))

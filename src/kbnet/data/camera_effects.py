@@ -20,7 +20,11 @@ def jitter_colour(image: ImageArray, spread: float, generator: np.random.Generat
 
 
 def camera_effects(image: ImageArray, probability: float, generator: np.random.Generator) -> ImageArray:
-    """A grey image, swapped colours, blur, noise and strong exposure, each with a probability."""
+    """A grey image, swapped colours, blur, noise and strong exposure, each with a probability.
+
+    With a third of that probability each, the image is one colour, or so blurred that nothing can be recognised: depth
+    must then come from the points.
+    """
     from scipy.ndimage import gaussian_filter  # slow to import, and no help text needs it
 
     changed: NDArray[np.floating] = image.astype(np.float32)
@@ -32,6 +36,11 @@ def camera_effects(image: ImageArray, probability: float, generator: np.random.G
         changed = 255 * (changed / 255) ** np.exp(generator.uniform(-0.8, 0.8)) * generator.uniform(0.5, 1.3)
     if generator.random() < probability:
         spread = generator.uniform(0.3, 1.5)
+        changed = gaussian_filter(changed, (spread, spread, 0))
+    if generator.random() < probability / 3:
+        changed = np.full_like(changed, generator.choice([0, 255, generator.uniform(0, 255)]))
+    if generator.random() < probability / 3:
+        spread = generator.uniform(4, 16)
         changed = gaussian_filter(changed, (spread, spread, 0))
     if generator.random() < probability:
         changed = changed + generator.normal(0, generator.uniform(1, 12), changed.shape)
