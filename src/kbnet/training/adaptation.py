@@ -41,8 +41,8 @@ CROP = (240, 320)
 OWN_POINTS, ACCUMULATED_POINTS = 2.0, 0.2
 """Weights of the error at a frame's points, in metres, and at those of its neighbours too, relative to the scaffold."""
 
-NEAR = 8.0
-"""Depth in metres up to which networks for rooms reach: metres of one that reaches farther count for less."""
+NEAR, LARGEST_ROOM = 8.0, 30.0
+"""A network that reaches farther than the largest room, metres, has errors at points weighed by 8 m over its reach."""
 
 PILOT_STEPS = 8
 """Steps that are timed, but for the first two, before the number of steps is fixed."""
@@ -148,7 +148,7 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
             colour=0.0,
             structure=0.0,
             smoothness=0.0,
-            sparse_depth=OWN_POINTS * min(1.0, NEAR / network.max_depth),
+            sparse_depth=OWN_POINTS * (NEAR / network.max_depth if network.max_depth > LARGEST_ROOM else 1.0),
             supervised=ACCUMULATED_POINTS if plan.gap else 0.0,
         ),
         augmentation=AugmentationConfig(
