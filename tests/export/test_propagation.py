@@ -74,8 +74,7 @@ def test_openvino_gives_the_networks_depth(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["plain", "kbnet"])
-@pytest.mark.parametrize("sizes", ["any", "multiples-of-32"])
+@pytest.mark.parametrize(("kind", "sizes"), [("plain", "any"), ("kbnet", "any"), ("plain", "multiples-of-32")])
 def test_torch_program_gives_the_networks_depth(
     kind: str, sizes: Sizes, propagation_network: MakeNetwork, propagation_inputs: MakeInputs
 ) -> None:

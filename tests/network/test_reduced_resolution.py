@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kbnet.geometry.camera import viewing_rays
-from kbnet.network.reduced_resolution import Inputs, enlarged, halved_inputs
+from kbnet.network.reduced_resolution import Inputs, cropped, enlarged, halved_inputs
 
 
 def inputs(points: torch.Tensor, validity: torch.Tensor) -> Inputs:
@@ -44,3 +44,15 @@ def test_what_is_enlarged_lies_where_it_came_from(scale: int) -> None:
     assert large.shape == (1, 1, 7, 15)
     inner = slice(scale // 2, 16 - scale)
     torch.testing.assert_close(large[..., inner], slope[..., :7, inner])
+
+
+@pytest.mark.parametrize(("height", "width"), [(6, 8), (5, 7), (5, 8)])
+def test_halving_and_cropping_are_the_same_where_a_graph_is_recorded(
+    height: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = torch.rand(2, 1, height, width) * (torch.rand(2, 1, height, width) < 0.5)
+    given = inputs(points, (points > 0.3).float())
+    expected, cut = halved_inputs(given), cropped(points, (4, 7))
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert all(torch.equal(one, other) for one, other in zip(halved_inputs(given), expected, strict=True))
+    assert torch.equal(cropped(points, (4, 7)), cut)

@@ -17,7 +17,7 @@ from kbnet.network.guided_upsampling import guided_upsampling
 from kbnet.network.image_features import ImageFeatures
 from kbnet.network.layers import Convolution, initialise_weights
 from kbnet.network.propagation import PropagationHead
-from kbnet.network.reduced_resolution import Inputs, enlarged, halved_inputs, padded_inputs
+from kbnet.network.reduced_resolution import Inputs, cropped, enlarged, halved_inputs, padded_inputs
 from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
 from kbnet.network.trunk import SIZE_FACTOR, KBTrunk, PlainTrunk
 
@@ -169,7 +169,7 @@ class KBNet(nn.Module):
         of_image = [] if self.image_features is None else self._image_features(seen.image.to(dtype))
         features = self.trunk(seen, log_scaffold, of_image, ray_terms)
         seen_log_depth = self.head(features, log_scaffold, log_points, seen.validity.float())
-        log_depth = seen_log_depth[..., :height, :width]
+        log_depth = cropped(seen_log_depth, (height, width))
         if scale > 1:
             log_depth = guided_upsampling(log_depth, seen_image.float(), image, scale)
         depth: Tensor = (log_depth + mean_log_depth).exp()

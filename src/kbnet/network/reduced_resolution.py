@@ -38,8 +38,17 @@ def halved_inputs(inputs: Inputs) -> Inputs:
 
 def enlarged(x: Tensor, scale: int, size: Sequence[int]) -> Tensor:
     """``scale`` times the size, linearly, cut to (H, W)."""
-    large = F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
-    return large[..., : size[0], : size[1]]
+    return cropped(F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False), size)
+
+
+def cropped(x: Tensor, size: Sequence[int]) -> Tensor:
+    """The upper left (H, W) of a map."""
+    if (
+        torch.compiler.is_compiling()
+    ):  # a slice ties the graph of torch.export to sizes that it does, or does not, change
+        rows, columns = (torch.arange(length, device=x.device) for length in size)
+        return x.index_select(-2, rows).index_select(-1, columns)
+    return x[..., : size[0], : size[1]]
 
 
 def padded_inputs(inputs: Inputs, factor: int) -> Inputs:
@@ -70,8 +79,19 @@ def _nearest(points: Tensor) -> Tensor:
 
 def _folded(x: Tensor, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """One value for every 2x2 pixels; a last odd row or column counts twice. Torch's pools take ten times as long."""
+    if torch.compiler.is_compiling():
+        return _folded_by_index(x, combine)
     height, width = (x.shape[-2] + 1) // 2, (x.shape[-1] + 1) // 2
     below = torch.cat([x[..., 1::2, :], x[..., -1:, :]], dim=-2)
     rows = combine(x[..., ::2, :], below[..., :height, :])
     right = torch.cat([rows[..., 1::2], rows[..., -1:]], dim=-1)
     return combine(rows[..., ::2], right[..., :width])
+
+
+def _folded_by_index(x: Tensor, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The same, three times as slow, without slices that tie the graph of torch.export to odd or to even sizes."""
+    for dim in (-2, -1):
+        length = x.shape[dim]
+        first = 2 * torch.arange((length + 1) // 2, device=x.device)
+        x = combine(x.index_select(dim, first), x.index_select(dim, (first + 1).clamp_max(length - 1)))
+    return x
