@@ -211,7 +211,7 @@ class Queue:
 
         self.now += self.pending
         self.pending = 0.0
-        return torch.ones(32, 40)
+        return torch.ones(1, 32, 40)
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ def tum_in_millimetres(request: pytest.FixtureRequest) -> list[str]:
 
 @mistake
 def millimetres_in_a_sequence(request: pytest.FixtureRequest) -> list[str]:
-    room(depth=2500 / 256)
+    room(depth=10_000 / 256)
     return ["complete", "room", "--output", "depth"]
 
 
