@@ -274,7 +274,12 @@ class Run:
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.step = self.saved_step = state["step"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+        except ValueError as error:
+            raise ValueError(
+                f"the state in {self.config.output} is of an older kbnet; start anew with --initial-weights last.safetensors"
+            ) from error
         self.best = None if state["best"] is None else DepthErrors(**state["best"])
         if self.average is not None and state["average"] is not None:
             self.average.load_state_dict(state["average"])
