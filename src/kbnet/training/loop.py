@@ -278,7 +278,7 @@ class Run:
             self.optimizer.load_state_dict(state["optimizer"])
         except ValueError as error:
             raise ValueError(
-                f"the state in {self.config.output} is of an older kbnet; start anew with --initial-weights last.safetensors"
+                f"the state in {self.config.output} is of an older kbnet; start anew from its last.safetensors"
             ) from error
         self.best = None if state["best"] is None else DepthErrors(**state["best"])
         if self.average is not None and state["average"] is not None:
