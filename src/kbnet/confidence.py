@@ -1,6 +1,7 @@
-"""How far completed depth may be off, pixel by pixel: an expected error in metres beside the depth.
+"""Expected absolute error of completed depth, pixel by pixel.
 
-Three cues, each a relative error or an angle, weighed by what they meant on frames with ground truth:
+Weights with ``network.error = "predicted"`` give it themselves. For others it is computed from three cues, each a
+relative error or an angle, with weights fitted on frames with ground truth:
 
 - *disagreement*: how much interpolated depth changes if a quarter of the points is taken away, each quarter in turn;
 - *spread*: how much completed depth changes around the pixel, since near an edge it may be on the wrong side;
@@ -37,7 +38,7 @@ SPREAD_WINDOW_RAD = 0.06
 """Window over which the spread is taken."""
 
 FARTHEST_RAD = 1.0
-"""Distance beyond which a point tells nothing; also that in a frame without points."""
+"""Larger distances count as this, radians."""
 
 
 def complete_with_confidence(

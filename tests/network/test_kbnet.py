@@ -12,8 +12,9 @@ from torch import Tensor
 from kbnet.data.outliers import unoccluded_points
 from kbnet.data.scaffold import scaffold_from_points
 from kbnet.network.config import KBNetConfig
-from kbnet.network.kbnet import KBNet, local_spread
+from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
+from kbnet.network.sparse_to_dense import local_range
 
 TINY: dict[str, Any] = {
     "image_filters": (8, 8, 8, 8, 8, 8),
@@ -73,14 +74,14 @@ def test_a_fresh_scaffold_network_is_the_interpolation(normalisation: Any, resid
     assert torch.equal(network(image, points, validity, K, scaffold), scaffold.clamp(0.1, 8.0))
 
 
-def test_local_spread_equals_loops() -> None:
+def test_local_range_equals_loops() -> None:
     x = torch.rand(1, 1, 40, 45, generator=torch.Generator().manual_seed(0))
     expected = torch.zeros_like(x)
     for row in range(40):
         for column in range(45):
             window = x[..., max(0, row - 15) : row + 16, max(0, column - 15) : column + 16]
             expected[0, 0, row, column] = window.max() - window.min()
-    torch.testing.assert_close(local_spread(x), expected)
+    torch.testing.assert_close(local_range(x, 31), expected)
 
 
 def test_a_residual_in_units_of_the_spread_moves_depth_only_where_points_disagree() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -97,3 +98,13 @@ def test_frames_too_small_for_the_crop_once_reduced_are_named(config: TrainingCo
     large = replace(config, augmentation=replace(config.augmentation, crop=(40, 40)))
     with pytest.raises(ValueError, match=r"at least the crop's 40x40 .* got 44x36"):
         open_dataset(large)
+
+
+def test_a_pickled_dataset_gives_the_same_samples(config: TrainingConfig) -> None:
+    """Workers that are spawned, not forked, get the dataset by pickle."""
+    dataset = open_dataset(config)
+    copied = pickle.loads(pickle.dumps(dataset))
+    ours, theirs = dataset[SampleKey(1, 2)], copied[SampleKey(1, 2)]
+    assert ours.image.shape == theirs.image.shape
+    torch.testing.assert_close(ours.image, theirs.image, rtol=0, atol=0)
+    torch.testing.assert_close(ours.ground_truth, theirs.ground_truth, rtol=0, atol=0)

@@ -55,7 +55,7 @@ class AugmentationConfig:
     cut_and_paste: float = 0.0
     """Probability of pasting textured planes in front of a sample with ground truth. 0 = off, as published."""
     camera_effects: float = 0.0
-    """Probability of each of: grey or blank image, swapped colours, blur, noise, exposure. 0 = off, as published."""
+    """p: swapped colours, exposure, blur, noise, each; p/2: grey; p/3: blank or heavily blurred. 0 = off."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "crop", tuple(self.crop))
@@ -114,7 +114,7 @@ def augment(
         triplet: as read.
         config: what to draw.
         generator: source of every draw.
-        probability: schedule factor of everything but the crop, which always happens.
+        probability: schedule factor of every probability except crop, zoom and drawn points.
         points: draws sparse points from the ground truth; None = those of the triplet.
         texture: draws a picture, (h, w, 3), uint8, to cut textures from; needed to cut and paste.
 
@@ -211,8 +211,7 @@ def remove_points(sparse_depth: FloatArray, fraction: float, generator: np.rando
 def remove_patches(sparse_depth: FloatArray, share: float, side_px: int, generator: np.random.Generator) -> FloatArray:
     """Set all points within a random ``share`` of square patches to 0; leave them all if none would remain.
 
-    A point removed alone is told from its neighbours, and teaches to interpolate; a hole must be filled by what the
-    image shows.
+    A single removed point can be interpolated from its neighbours. A removed patch must be filled from the image.
     """
     thinned = np.where(random_patches(sparse_depth.shape, share, side_px, generator), np.float32(0), sparse_depth)
     return thinned if thinned.any() else sparse_depth

@@ -22,8 +22,8 @@ def jitter_colour(image: ImageArray, spread: float, generator: np.random.Generat
 def camera_effects(image: ImageArray, probability: float, generator: np.random.Generator) -> ImageArray:
     """A grey image, swapped colours, blur, noise and strong exposure, each with a probability.
 
-    With a third of that probability each, the image is one colour, or so blurred that nothing can be recognised: depth
-    must then come from the points.
+    With a third of that probability each, the image is one colour, or heavily blurred. Depth must then come from the
+    points.
     """
     from scipy.ndimage import gaussian_filter  # slow to import, and no help text needs it
 

@@ -32,7 +32,7 @@ def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
         return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
     image = resized(frame.image)
-    alone = triplet.previous_image is frame.image and triplet.next_image is frame.image
+    alone = all(np.may_share_memory(other, frame.image) for other in (triplet.previous_image, triplet.next_image))
     previous_image, next_image = (image, image) if alone else map(resized, (triplet.previous_image, triplet.next_image))
     enlarged = Frame(image, points, K, truth, frame.name)
     return replace(triplet, frame=enlarged, previous_image=previous_image, next_image=next_image)
@@ -41,7 +41,7 @@ def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
 def scale_depth(triplet: Triplet, factor: float) -> Triplet:
     """Make the world ``factor`` times as large: depth and translations grow, images and rotations stay.
 
-    A network that sees every room at many sizes cannot learn the size of one by heart.
+    Training at many scales prevents the network from memorising the size of a room.
     """
     frame = triplet.frame
     return replace(

@@ -20,8 +20,9 @@ __all__ = ["TOLERANCE", "Engine", "EngineName", "Precision", "make_engine", "ope
 TOLERANCE = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.1, "int8": 0.1}
 """Relative error of depth against eager float32 that a precision keeps: at every pixel, but int8 in the mean.
 
-Measured on real frames with bundled weights: float32 6e-7, bfloat16 0.7 %; with random weights, which let small
-differences grow, bfloat16 5.4 %. With random weights and depth up to 100 m it was 20 % at the worst pixel of a frame.
+Measured on real frames with the former bundled weights: float32 6e-7, bfloat16 0.7 %; with random weights, which let
+small differences grow, bfloat16 5.4 %. With random weights and depth up to 100 m it was 20 % at the worst pixel of
+a frame.
 
 On a CUDA device torch rounds the inputs of float32 convolutions to 10 bits, as everywhere (TF32); 1e-4 holds there with
 ``torch.backends.cudnn.allow_tf32 = False``.
@@ -44,7 +45,7 @@ class Engine(Protocol):
     def __call__(
         self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
     ) -> Tensor:
-        """Depth in metres, float32, (B, 1, H, W), on the device of ``image``; inputs as of `KBNet.forward`."""
+        """What `KBNet.forward` returns: float32 metres, (B, 1 or 2, H, W), on the device of ``image``."""
         ...
 
 

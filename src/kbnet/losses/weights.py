@@ -23,7 +23,7 @@ class LossWeights:
     gradient: float = 0.0
     """Difference of depth gradients to those of ground truth, where a sequence has it. Off as published."""
     expected_error: float = 0.0
-    """Likelihood of the errors under those that the network expects of itself. Off as published."""
+    """Negative log-likelihood of the errors under the predicted ones (Laplace). Off as published."""
     pose_consistency: float = 0.0
     """Distance from no motion of the pose network's motion to each neighbour and back. Off as published."""
     prior: float = 0.0

@@ -24,16 +24,16 @@ class KBNetConfig:
     intrinsics_scaling: Literal["exact", "published"] = "exact"
     """K at lower resolutions. exact: by 2^-l. published: by the ratio of the first halving at every lower level."""
     scaffold: Literal["none", "linear", "continued"] = "none"
-    """none: as published. linear: interpolated points go in, depth = scaffold * exp(r). continued: on to the border."""
+    """none: as published. linear: interpolated points, nearest outside their hull. continued: extrapolated there."""
     # continued: outside the hull of the points planes through the outermost ones, where linear has the nearest point.
 
     residual: Literal["plain", "spread", "affine"] = "plain"
-    """plain: as above. spread: r * (0.05 + range of ln(scaffold) within 31 pixels). affine: a * scaffold + b."""
+    """Dense head, s: scaffold. plain: s * exp(r). spread: r * (0.05 + range of ln s in 31 px). affine: a * s + b."""
     # spread: what lies between points of one depth can hardly be wrong, what lies between a near and a far one can.
     # affine: as in FusionNet, a in 0.25..4, b in metres; two output channels.
 
     resolution: Literal["full", "half", "quarter"] = "full"
-    """half, quarter: with a scaffold, the network works at that share of width and height; its residual is enlarged."""
+    """half, quarter: with a scaffold, the network works at that share of width and height; its result is enlarged."""
     outlier_rule: Literal["window", "support"] = "window"
     """window: as published, drop points behind the nearest in a window. support: those no neighbour agrees with."""
     outlier_window: int = 7
@@ -112,6 +112,10 @@ class KBNetConfig:
             raise ValueError(
                 f"expected a scaffold and normalisation batch for head propagation, got scaffold {self.scaffold} and "
                 f"normalisation {self.normalisation}; set scaffold to continued and normalisation to batch"
+            )
+        if self.head == "propagation" and self.residual != "plain":
+            raise ValueError(
+                f"expected residual plain with head propagation, which has no such residual, got {self.residual}"
             )
         if self.head == "dense" and (self.trunk != "kbnet" or self.image_features != "none" or self.predicts_error):
             raise ValueError(

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kbnet.network.layers import Convolution
-from kbnet.network.sparse_to_dense import nested_max_pools
+from kbnet.network.sparse_to_dense import local_range
 
 LEAST_RELATIVE_ERROR = 0.002
 """No depth is expected to be better than this share of itself."""
@@ -46,9 +46,8 @@ class ErrorHead(nn.Module):
             Expected absolute error as a share of the depth, 0.002..1, float32, (B, 1, H/2, W/2).
         """
         u = F.avg_pool2d(log_depth, 2)
-        ((largest,), (negative_smallest,)) = (tuple(nested_max_pools(v, (_WINDOW,))) for v in (u, -u))
         changed = (u - F.avg_pool2d(log_scaffold, 2)).abs()
-        cues = torch.cat([largest + negative_smallest, changed], dim=1).to(features.dtype)
+        cues = torch.cat([local_range(u, _WINDOW), changed], dim=1).to(features.dtype)
         logit = self.output(self.hidden(torch.cat([features, cues], dim=1))).float()
         relative: Tensor = LEAST_RELATIVE_ERROR + (1 - LEAST_RELATIVE_ERROR) * torch.sigmoid(logit)
         return relative

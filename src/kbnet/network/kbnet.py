@@ -18,7 +18,7 @@ from kbnet.network.image_features import ImageFeatures
 from kbnet.network.layers import Convolution, initialise_weights
 from kbnet.network.propagation import PropagationHead
 from kbnet.network.reduced_resolution import Inputs, cropped, enlarged, halved_inputs, padded_inputs
-from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
+from kbnet.network.sparse_to_dense import SparseToDensePool, local_range
 from kbnet.network.trunk import SIZE_FACTOR, KBTrunk, PlainTrunk
 
 SPREAD_WINDOW = 31
@@ -209,7 +209,7 @@ class KBNet(nn.Module):
         scaffold = scaffold.float()
         if self.config.residual == "spread":
             seen = scaffold if seen_scaffold is None else seen_scaffold.float()
-            residual = residual * (LEAST_SPREAD + local_spread(seen.log()))
+            residual = residual * (LEAST_SPREAD + local_range(seen.log(), SPREAD_WINDOW))
         if scale > 1:
             residual = enlarged(residual, scale, scaffold.shape[-2:])
         if self.config.residual == "affine":
@@ -231,9 +231,3 @@ class KBNet(nn.Module):
             if isinstance(module, UpConvolution | ImageFeatures):
                 module.fold()
         return self
-
-
-def local_spread(x: Tensor) -> Tensor:
-    """Largest minus smallest value within 31 x 31 pixels, (B, 1, H, W)."""
-    ((largest,), (negative_smallest,)) = (tuple(nested_max_pools(y, (SPREAD_WINDOW,))) for y in (x, -x))
-    return largest + negative_smallest

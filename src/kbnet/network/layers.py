@@ -1,4 +1,4 @@
-"""The one convolution of the depth network."""
+"""Convolution and residual block of the depth network."""
 
 from __future__ import annotations
 

@@ -13,10 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kbnet.network.layers import Convolution
-from kbnet.network.sparse_to_dense import nested_max_pools
+from kbnet.network.sparse_to_dense import local_range
 
-SPREAD_WINDOW = 9
+RANGE_WINDOW = 9
 """Window of the local range that scales the residual, odd, pixels at half of the network's resolution."""
+
+LEAST_RANGE = 0.05
+"""Added to that range, of ln depth, so that the residual acts on flat areas too."""
 
 GRID_SPACING = 2.0
 """Distance between neighbouring taps before anything is learnt, pixels at half of the network's resolution."""
@@ -107,7 +110,7 @@ class PropagationHead(nn.Module):
         offsets = self.reach * torch.tanh(offsets.view(batch, taps, 2, height, width) / 3)
         offsets = offsets + self.grid[:, :, None, None]
         weights = torch.softmax(3 * weights, dim=1)
-        slope = 0.1 * torch.tanh(0.3 * slope)
+        slope = LARGEST_SLOPE * torch.tanh(0.3 * slope)
         rise = (weights[:, :, None] * offsets * slope[:, None]).sum(dim=(1, 2))[:, None]
         positions = _sampling_positions(offsets)
         u = F.avg_pool2d(log_scaffold, 2)
@@ -115,10 +118,7 @@ class PropagationHead(nn.Module):
             u = torch.lerp(u, points, confidence)
             sampled = F.grid_sample(u, positions, padding_mode="border", align_corners=True)
             u = (weights * sampled.view(batch, taps, height, width)).sum(dim=1, keepdim=True) - rise
-        ((largest,), (negative_smallest,)) = (
-            tuple(nested_max_pools(v, (SPREAD_WINDOW,))) for v in (u.detach(), -u.detach())
-        )
-        propagated: Tensor = u + 0.1 * residual * (0.05 + largest + negative_smallest)
+        propagated: Tensor = u + 0.1 * residual * (LEAST_RANGE + local_range(u.detach(), RANGE_WINDOW))
         return propagated
 
 

@@ -84,6 +84,12 @@ def nested_max_pools(x: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
         yield x[..., margin:-margin, margin:-margin] if margin else x
 
 
+def local_range(x: Tensor, window: int) -> Tensor:
+    """Largest minus smallest value within window x window pixels, of the shape of ``x``."""
+    ((largest,), (negative_smallest,)) = (tuple(nested_max_pools(y, (window,))) for y in (x, -x))
+    return largest + negative_smallest
+
+
 def _shifts(span: int, size: int) -> Iterator[int]:
     """By how much to shift maxima over ``span`` pixels, again and again, for those over ``size``.
 

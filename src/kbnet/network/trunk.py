@@ -16,7 +16,7 @@ from kbnet.network.encoder import Encoder, RayTerms
 from kbnet.network.image_features import CHANNELS
 from kbnet.network.layers import NEGATIVE_SLOPE, Convolution, ResidualBlock
 from kbnet.network.reduced_resolution import Inputs
-from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
+from kbnet.network.sparse_to_dense import SparseToDensePool, local_range, nested_max_pools
 
 SIZE_FACTOR = 16
 """Trunks take heights and widths that are multiples of this."""
@@ -133,9 +133,6 @@ _INPUT_CHANNELS = 9
 def _plain_inputs(seen: Inputs, log_scaffold: Tensor) -> Tensor:
     """Colour, 2 z, kept points, 2 x range of z, distance to the nearest kept point, rays x and y: (B, 9, H, W)."""
     height, width = seen.image.shape[-2:]
-    ((largest,), (negative_smallest,)) = (
-        tuple(nested_max_pools(z, (RANGE_WINDOW,))) for z in (log_scaffold, -log_scaffold)
-    )
     rays = viewing_rays(seen.intrinsics, height, width)[:, :2]
     # On a logarithmic scale: every window without a point makes the distance one step larger, from -1 to 1.
     found = sum(nested_max_pools(seen.validity, DISTANCE_WINDOWS), start=seen.validity)
@@ -144,7 +141,7 @@ def _plain_inputs(seen: Inputs, log_scaffold: Tensor) -> Tensor:
         (seen.image - 0.45) * 4,
         2 * log_scaffold,
         seen.validity,
-        2 * (largest + negative_smallest),
+        2 * local_range(log_scaffold, RANGE_WINDOW),
         distance,
         rays,
     ]

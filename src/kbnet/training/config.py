@@ -123,7 +123,7 @@ class TrainingConfig:
     batch_size: int = 8
     """Samples a step in each process."""
     frames: Literal["full", "reduced"] = "full"
-    """reduced: frames are read once, reduced to the network's resolution, kept in memory; no loss compares images."""
+    """reduced: frames are kept in each worker, at the network's resolution; no loss may compare images."""
     image_features_rate: float = 0.0
     """Learning rate of the pretrained image features, as a share of that of the rest; 0 = frozen."""
     weight_decay: float = 0.0

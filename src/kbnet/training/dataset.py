@@ -40,7 +40,7 @@ class TripletDataset(Dataset[TripletBatch]):
         augmentation: what is drawn for every sample.
         network: decides outlier removal and scaffold.
         seed: of every draw.
-        neighbours: whether any loss looks at a frame's neighbours; else it stands for them itself, and needs none.
+        neighbours: whether a loss compares images of neighbouring frames; if not, a frame is its own neighbour.
         points: draws the sparse points of a sample; None = those of the source.
         reduced: frames come at the network's resolution, and are kept in memory.
 
@@ -60,23 +60,23 @@ class TripletDataset(Dataset[TripletBatch]):
         points: PointDrawing | None = None,
         reduced: bool = False,
     ) -> None:
+        self._sources = sources
         self._frames = [
-            (densities, index, gap)
-            for densities, gap in zip(sources, gaps, strict=True)
+            (number, index, gap)
+            for number, (densities, gap) in enumerate(zip(sources, gaps, strict=True))
             for index in (densities[0].triplet_indices(gap) if neighbours else range(len(densities[0])))
         ]
-        self._caches: dict[int, FrameCache] = {}
+        self._caches: list[FrameCache] | None = None
         if reduced:
             side, factor = network.working_side // 2**network.halvings, 2**network.halvings
             caches: dict[Path, FrameCache] = {}
-            for densities in sources:
-                path = densities[0].folder.resolve()
-                caches.setdefault(path, FrameCache(densities[0], longer_side=side, factor=factor))
-                self._caches[id(densities)] = caches[path]
+            self._caches = [
+                caches.setdefault(first.folder.resolve(), FrameCache(first, longer_side=side, factor=factor))
+                for first, *_ in sources
+            ]
             network = replace(network, resolution="full")
-        for densities in sources:
-            cache = self._caches.get(id(densities))
-            size = densities[0].image(0).shape[:2] if cache is None else cache.frame(0).size
+        for number, densities in enumerate(sources):
+            size = densities[0].image(0).shape[:2] if self._caches is None else self._caches[number].frame(0).size
             check_crop(augmentation.crop, size, f"frame '{densities[0].names[0]}' of {densities[0].folder}")
         self.all_poses_known = all(densities[0].has_poses for densities in sources)
         self.augmentation = augmentation
@@ -91,14 +91,14 @@ class TripletDataset(Dataset[TripletBatch]):
 
     def __getitem__(self, key: SampleKey) -> TripletBatch:
         """Read and augment one sample; the same key gives the same sample, whoever asks and when."""
-        densities, frame_index, gap = self._frames[key.index]
+        number, frame_index, gap = self._frames[key.index]
+        densities = self._sources[number]
         generator = np.random.default_rng([self.seed, _AUGMENTATION, key.epoch, key.index])
         source = densities[generator.integers(len(densities))]
         if self.neighbours:
             triplet = source.triplet(frame_index, gap)
         else:
-            cache = self._caches.get(id(densities))
-            frame = source.frame(frame_index) if cache is None else cache.frame(frame_index)
+            frame = source.frame(frame_index) if self._caches is None else self._caches[number].frame(frame_index)
             triplet = Triplet(frame, frame.image, frame.image)
         augmented = augment(
             triplet,
@@ -113,9 +113,10 @@ class TripletDataset(Dataset[TripletBatch]):
         return make_sample(augmented, self.network, name, draw_seed=int(draw_seed))
 
     def _random_image(self, generator: np.random.Generator) -> ImageArray:
-        densities, index, _ = self._frames[int(generator.integers(len(self._frames)))]
-        cache = self._caches.get(id(densities))
-        return densities[0].image(index) if cache is None else cache.frame(index).image
+        number, index, _ = self._frames[int(generator.integers(len(self._frames)))]
+        return (
+            self._sources[number][0].image(index) if self._caches is None else self._caches[number].frame(index).image
+        )
 
 
 def open_dataset(config: TrainingConfig) -> TripletDataset:

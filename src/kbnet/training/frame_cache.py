@@ -12,7 +12,7 @@ from kbnet.data.reduction import reduced_frame
 from kbnet.frame import FloatArray, Frame, ImageArray
 
 UNITS_PER_METRE = 256
-"""Depth is kept in the units of a depth PNG, so that nothing is lost."""
+"""Depth is kept in the units of a depth PNG: steps of 1/256 m, at most 255.99 m."""
 
 
 class _Stored(NamedTuple):

@@ -274,12 +274,9 @@ class Run:
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.step = self.saved_step = state["step"]
-        try:
-            self.optimizer.load_state_dict(state["optimizer"])
-        except ValueError as error:
-            raise ValueError(
-                f"the state in {self.config.output} is of an older kbnet; start anew from its last.safetensors"
-            ) from error
+        if any("rate_share" not in group for group in state["optimizer"]["param_groups"]):
+            raise ValueError(f"the state in {self.config.output} is of an older kbnet; start from its last.safetensors")
+        self.optimizer.load_state_dict(state["optimizer"])
         self.best = None if state["best"] is None else DepthErrors(**state["best"])
         if self.average is not None and state["average"] is not None:
             self.average.load_state_dict(state["average"])

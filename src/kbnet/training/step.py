@@ -120,10 +120,11 @@ class TrainingStep(nn.Module):
         reduced = self.reduced_precision and width > NARROW_SEEN_PX * 2**halvings
         with torch.autocast(device, dtype=torch.bfloat16, enabled=reduced):
             predicted = self.network(*inputs, reduced=self.reduced_frames)
-        depth, expected_error = predicted[:, :1], predicted[:, 1:]
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.reduced_precision and width > NARROW_PX):
             poses, poses_back = self._poses(batch), self._poses_back(batch)
-        depth, seen = (depth, None) if undo is None else undo(depth)
+        predicted, seen = (predicted, None) if undo is None else undo(predicted)
+        depth, expected_error = predicted[:, :1], predicted[:, 1:]
+        truth = batch.ground_truth if seen is None else batch.ground_truth * (seen > 0)
         neighbours = (batch.previous_image, batch.next_image)
         scene = Scene(batch.image, depth, batch.intrinsics, neighbours, tuple(poses), seen)
         reconstructions = scene.reconstructions()
@@ -137,9 +138,9 @@ class TrainingStep(nn.Module):
             terms["supervised"] = supervised_loss(depth, batch.ground_truth, batch.scaffold, seen)
         if self.weights.gradient > 0:
             assert batch.scaffold is not None, "the config asks for a scaffold"
-            terms["gradient"] = gradient_loss(depth, batch.ground_truth, batch.scaffold)
+            terms["gradient"] = gradient_loss(depth, truth, batch.scaffold)
         if self.weights.expected_error > 0:
-            terms["expected_error"] = expected_error_loss(depth, expected_error, batch.ground_truth)
+            terms["expected_error"] = expected_error_loss(depth, expected_error, truth)
         total = weighted_total(terms, self.weights)
         return StepResult(total, terms, depth, reconstructions, tuple(poses))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def cached_obj(path: Path) -> tuple[Mesh, list[MtlMaterial]]:
         with np.load(kept, allow_pickle=False) as found:
             mesh = Mesh(found["corners"], found["uv"], _restored(found["normals"]), found["material"])
             return mesh, read_materials(path, found["names"].tolist(), found["libraries"].tolist())
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass
     mesh, names, libraries = read_obj(path)
     normals = np.rint(mesh.normals * NORMAL_STEPS).astype(np.int16)

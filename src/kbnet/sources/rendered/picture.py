@@ -75,7 +75,7 @@ def radiance_image(
     light = _irradiance(scene, lighting, view, hits, generator)
     extra = _reflected_and_transmitted(scene, lighting, hits, rays, light)
     image = _radiance(scene, hits, light, extra)
-    limit = np.float32(BRIGHTEST) * np.median(image)
+    limit = np.float32(BRIGHTEST) * max(float(np.median(image)), float(image.mean()))
     image = np.minimum(image, limit)
     edges = _edge_pixels(hits, view.size)
     if edges.size:

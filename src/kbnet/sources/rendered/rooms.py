@@ -35,8 +35,6 @@ PHOTOGRAPHS: dict[Part, tuple[str, ...]] = {
 CAMERA, POOL, ROOM = 0, 1, 2
 """What a stream of random numbers is for: streams are seeded with (seed, part, purpose, index)."""
 MOST_ROOMS_WITHOUT_VIEW = 50
-LEAST_MEASURED = 0.5
-"""Share of the pixels that must have depth."""
 
 Sample = tuple[Frame, dict[str, FloatArray], NDArray[np.float64] | None]
 

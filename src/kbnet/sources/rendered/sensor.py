@@ -20,7 +20,7 @@ def exposed(radiance: FloatArray, generator: np.random.Generator) -> ImageArray:
     grey = radiance.mean(axis=2)
     level = np.exp(np.log(grey + 1e-4 * grey.mean() + 1e-9).mean())
     key = 0.20 * 2.0 ** generator.normal(0, 0.55)
-    mean_colour = radiance.mean(axis=(0, 1)) / max(float(grey.mean()), 1e-9)
+    mean_colour = np.maximum(radiance.mean(axis=(0, 1)) / max(float(grey.mean()), 1e-9), 1e-3)
     correction = mean_colour ** -generator.uniform(0.3, 1.0)
     balance = correction * np.exp(generator.normal(0, 0.04, 3))
     linear = radiance * (key / level * balance).astype(np.float32)

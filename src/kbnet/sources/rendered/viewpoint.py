@@ -16,6 +16,8 @@ FIELD_OF_VIEW = (45.0, 85.0)
 """Horizontal, degrees."""
 LEAST_DEPTH, MEDIAN_DEPTH = 0.25, (0.4, 9.0)
 """Views nearer than this, or with another median, are drawn again, metres."""
+LEAST_MEASURED = 0.7
+"""Share of the pixels that must have depth."""
 LEAST_RELIEF = 0.15
 """Standard deviation of ln(depth) that a view must have; one in ten may be flatter."""
 LOOKED_AT = (24, 32)
@@ -80,11 +82,13 @@ def is_worthwhile(room: Room, scene: RayScene, view: View, generator: np.random.
         if low[0] < x < high[0] and low[1] < y < high[1] and low[2] < z < high[2]:
             return False
     scale = np.array([[LOOKED_AT[1] / view.size[1]], [LOOKED_AT[0] / view.size[0]], [1]], np.float32)
-    small = View(view.K * scale, LOOKED_AT, view.T_room_camera)
+    K = view.K * scale
+    K[:2, 2] += (scale[:2, 0] - 1) / 2
+    small = View(K, LOOKED_AT, view.T_room_camera)
     hits, _ = cast_view(scene, small)
     seen = depth_map(hits, LOOKED_AT)
     inside = seen[seen > 0]
-    if inside.size < 0.7 * seen.size or inside.min() < LEAST_DEPTH + 0.02:
+    if inside.size < LEAST_MEASURED * seen.size or inside.min() < LEAST_DEPTH + 0.02:
         return False
     least = 0.0 if generator.random() < 0.1 else LEAST_RELIEF
     return bool(MEDIAN_DEPTH[0] < np.median(inside) < MEDIAN_DEPTH[1] and np.log(inside).std() > least)
