@@ -18,7 +18,8 @@ def read_recipe(path: Path, changes: Mapping[str, Any]) -> TrainingConfig:
     """A recipe over its preset, with changes.
 
     Besides the keys of ``kbnet train``, a recipe may have ``base``: the recipe, relative to its own folder, of whose
-    settings it names the differences. Initial weights bring the settings of their network, as there.
+    settings it names the differences. Initial weights bring the settings of their network: those of the recipes below
+    the one that names them do not count.
 
     Args:
         path: the TOML file.
@@ -33,9 +34,11 @@ def read_recipe(path: Path, changes: Mapping[str, Any]) -> TrainingConfig:
     weights = _last(layers, "initial_weights")
     if weights is not None:
         config = replace(config, network=settings_of_weights(weights, config.network))
-    for origin, table in layers:
+    named = max((number for number, (_, table) in enumerate(layers) if "initial_weights" in table), default=0)
+    for number, (origin, table) in enumerate(layers):
+        left_out = {"base", "network"} if number < named else {"base"}
         try:
-            config = from_table({key: value for key, value in table.items() if key != "base"}, config)
+            config = from_table({key: value for key, value in table.items() if key not in left_out}, config)
         except ValueError as error:
             raise ValueError(f"in {origin}: {error}") from error
     return config
