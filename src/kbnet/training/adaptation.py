@@ -162,7 +162,7 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
             colour_jitter=0.4,
         ),
         schedule=ScheduleConfig(
-            learning_rates=(1e-3,),
+            learning_rates=(3e-4,),
             learning_rate_epochs=(1_000_000,),
             augmentation_epochs=(1_000_000,),
             steps=plan.steps,
