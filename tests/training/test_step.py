@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.training.batch import TripletBatch
-from kbnet.training.step import TrainingStep
+from kbnet.training.config import TrainingConfig
+from kbnet.training.step import TrainingStep, has_bfloat16
 
 HEIGHT, WIDTH, DEPTH, SHIFT_PX = 40, 72, 2.0, 2
 FILTERS: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
@@ -252,3 +255,19 @@ def test_frozen_statistics_stay_and_are_what_training_normalises_by() -> None:
     moving = make_step(network=network, weights=NO_PHOTOMETRY).train()
     moving(batch)
     assert any(not torch.equal(tensor, statistics[name]) for name, tensor in network.named_buffers())
+
+
+@pytest.mark.parametrize("supported", [False, True])
+def test_auto_precision_is_bfloat16_where_the_processor_has_it(
+    supported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kbnet.training.step.has_bfloat16", lambda device: supported)
+    config = TrainingConfig(precision="auto", losses=LossWeights(supervised=1.0))
+    assert TrainingStep.of(config, KBNet(KBNetConfig(**FILTERS)), None).reduced_precision is supported
+
+
+def test_a_processor_reports_whether_it_has_bfloat16() -> None:
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if sys.platform == "linux" else ""
+    if "flags" not in flags:
+        pytest.skip("no flags of an x86 processor here")
+    assert has_bfloat16("cpu") is ("avx512_bf16" in flags)

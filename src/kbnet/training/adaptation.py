@@ -174,7 +174,7 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
         batch_size=min(4, plan.held_out.trained),
         gradient_clip=1.0,
         device=asked.device,
-        precision="bfloat16",
+        precision="auto",
         workers=min(4, os.cpu_count() or 1) if asked.device != "cpu" else 1,
         log_steps=5,
         checkpoint_steps=50,

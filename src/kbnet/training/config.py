@@ -140,8 +140,8 @@ class TrainingConfig:
     """Where to train."""
     processes: int = 1
     """Processes, one a GPU; on the CPU they share the cores."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 computes convolutions in 16 bits and keeps weights, geometry and losses in 32."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """bfloat16: 16-bit convolutions, all else in 32 bits. auto: bfloat16 if the device has instructions for it."""
     workers: int = 2
     """Processes that read samples, for each training process; they change nothing in the result."""
     seed: int = 0
