@@ -26,7 +26,7 @@ class Command:
         import torch
         from safetensors import safe_open
 
-        from kbnet.network.weights import load_network, save_network
+        from kbnet.weights.depth_network import load_network, save_network
 
         network = load_network(self.weights)
         with safe_open(self.weights, framework="pt") as file:

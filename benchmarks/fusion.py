@@ -118,7 +118,7 @@ class Command:
 def _completed(completer: DepthCompleter, frame: Frame) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Depth and expected error, by the network and by interpolation of all points."""
     from kbnet.confidence import believed_depth, complete_with_confidence, expected_error
-    from kbnet.data.interpolation import linear
+    from kbnet.points.interpolation import linear
 
     interpolated = linear(frame.sparse_depth)
     believed = believed_depth(completer, frame.sparse_depth, frame.intrinsics)

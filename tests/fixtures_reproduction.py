@@ -19,7 +19,7 @@ def published_data(tmp_path: Path, kbnet_home: Path) -> Path:
     from kbnet.data.frame_list import FrameFiles, write_frame_list
     from kbnet.network.config import KBNetConfig
     from kbnet.network.kbnet import KBNet
-    from kbnet.network.weights import save_network
+    from kbnet.weights.depth_network import save_network
 
     small = {"image_filters": (4,) * 6, "depth_filters": (4,) * 6, "decoder_filters": (4,) * 5}
     for name, preset in (("void1500", "void"), ("kitti", "kitti")):

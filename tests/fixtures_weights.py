@@ -22,7 +22,7 @@ def pretrained_models(tmp_path_factory: pytest.TempPathFactory, shared: Path) ->
     """
     import torch
 
-    from kbnet.network.published import read_published
+    from kbnet.weights.published import read_published
 
     depth, pose = (shared / "golden" / name for name in ("kbnet-void-seed1.pth", "posenet-seed3.pth"))
     folder = tmp_path_factory.mktemp("pretrained_models")
@@ -59,7 +59,7 @@ def random_pretrained_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def published_checkpoint(network: Any) -> Checkpoint:
     """The weights of a KBNet or PoseNet under their published names, without those that nothing reads."""
     from kbnet.network.kbnet import KBNet
-    from kbnet.network.published import depth_names, pose_names
+    from kbnet.weights.published import depth_names, pose_names
 
     names = depth_names() if isinstance(network, KBNet) else pose_names()
     state = network.state_dict()

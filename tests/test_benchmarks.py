@@ -24,7 +24,7 @@ from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import Frame
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import load_network, save_network
+from kbnet.weights.depth_network import load_network, save_network
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(BENCHMARKS.glob("*.sh"))

@@ -7,8 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from kbnet.boundary import THRESHOLDS, boundary_f1, is_dense
-from kbnet.data.interpolation import linear
 from kbnet.frame import FloatArray
+from kbnet.points.interpolation import linear
 
 LIMITS = {"min_depth": 0.2, "max_depth": 10.0}
 

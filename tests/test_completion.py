@@ -18,7 +18,7 @@ from kbnet.completion import DepthCompleter, load
 from kbnet.inference import onnxruntime_engine, openvino_engine
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import save_network
+from kbnet.weights.depth_network import save_network
 
 HEIGHT, WIDTH = 40, 50
 Arrays = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]

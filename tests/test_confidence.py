@@ -10,12 +10,12 @@ import pytest
 from kbnet.completion import DepthCompleter
 from kbnet.confidence import LEAST_ERROR, believed_depth, complete_with_confidence, expected_error, most_confident
 from kbnet.data.frame_source import open_frames
-from kbnet.data.interpolation import linear
 from kbnet.evaluation import EVALUATION_LIMITS
 from kbnet.frame import FloatArray
 from kbnet.metrics import judged_pixels
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
+from kbnet.points.interpolation import linear
 
 K = np.array([[60, 0, 40], [0, 60, 30], [0, 0, 1]], np.float32)
 SIZE = (60, 80)

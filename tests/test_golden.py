@@ -16,16 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kbnet.data.outliers import unoccluded_points
 from kbnet.geometry.warp import warp
 from kbnet.losses.objective import unsupervised_losses, weighted_total
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
-from kbnet.network.published import fill_depth_network, fill_pose_network, read_published
+from kbnet.points.outlier_rejection import unoccluded_points
 from kbnet.training.batch import TripletBatch
 from kbnet.training.step import TrainingStep
+from kbnet.weights.published import fill_depth_network, fill_pose_network, read_published
 
 Arrays = Mapping[str, NDArray[Any]]
 

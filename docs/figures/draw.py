@@ -21,13 +21,13 @@ from PIL import Image
 from torch import Tensor
 
 import kbnet
-from kbnet.data.outliers import supported_points
-from kbnet.data.scaffold import scaffold_from_points
 from kbnet.data.synthetic import SyntheticConfig, synthetic_frames
 from kbnet.frame import Frame
 from kbnet.geometry.camera import backproject
 from kbnet.geometry.warp import warp
 from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
+from kbnet.points.outlier_rejection import supported_points
+from kbnet.points.scaffold import scaffold_from_points
 from kbnet.report.picture import write_picture
 
 HERE = Path(__file__).parent

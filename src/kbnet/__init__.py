@@ -5,7 +5,7 @@ The two flows, each word a module (``kbnet.<module>``):
     complete   frame ─► network.sparse_to_dense ─► network.encoder (network.backprojection) ─► network.decoder ─► depth
                depth ─► metrics, evaluation · point_cloud · report
     train      data.sequence ─► triplet ─► training.step: depth (network.kbnet) + pose (network.pose_net, or known)
-               ─► geometry.warp ─► losses ─► training.loop ─► network.weights
+               ─► geometry.warp ─► losses ─► training.loop ─► weights.depth_network
 
     frame.py   Frame and Triplet: what goes in, checked     completion.py   DepthCompleter: arrays in, depth out
     data/      files and generated scenes to frames         cli/            the commands; imports everything

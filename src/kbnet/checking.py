@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from kbnet.data.frame_source import FrameSource
-from kbnet.data.held_out_points import SHARE, HoldOut, hold_out_points
 from kbnet.evaluation import Method
 from kbnet.frame import FloatArray, Frame
+from kbnet.points.hold_out import SHARE, HoldOut, hold_out_points
 
 FAR_OFF = 0.1
 """Relative error from which a point counts as far off."""

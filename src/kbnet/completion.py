@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kbnet.data.outliers import kept_points
-from kbnet.data.reduction import mean_of_cells, reduced_intrinsics, working_factor, working_points
-from kbnet.data.scaffold import scaffold_from_points
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
 from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
 from kbnet.inference.weights_files import is_exported
 from kbnet.network.config import KBNetConfig
 from kbnet.network.guided_upsampling import colours_in_unit_range, guided_upsampling
 from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import load_network
+from kbnet.network.working_size import mean_of_cells, reduced_intrinsics, working_factor, working_points
+from kbnet.points.outlier_rejection import kept_points
+from kbnet.points.scaffold import scaffold_from_points
+from kbnet.weights.depth_network import load_network
 
 BEYOND_RANGE = 0.1
 """Share of the sparse points beyond the network's depth range that is worth a warning."""
@@ -152,7 +152,7 @@ class DepthCompleter:
         """Complete depth of one frame (arrays) or a batch (tensors).
 
         A frame with a longer side of 1.5 times ``config.working_side`` or more is completed at a whole fraction of its
-        size with the points of :func:`kbnet.data.reduction.working_points`. Its depth is enlarged along
+        size with the points of :func:`kbnet.network.working_size.working_points`. Its depth is enlarged along
         the edges of the image.
 
         Args:

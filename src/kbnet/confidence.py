@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
 
 from kbnet.completion import DepthCompleter
-from kbnet.data.interpolation import linear
-from kbnet.data.outliers import kept_points
-from kbnet.data.reduction import reduced_intrinsics, reduced_points, working_factor, working_points
 from kbnet.frame import FloatArray, ImageArray
+from kbnet.network.working_size import reduced_intrinsics, reduced_points, working_factor, working_points
+from kbnet.points.interpolation import linear
+from kbnet.points.outlier_rejection import kept_points
 
 CUE_WEIGHTS = (1.28, 0.083, 0.6)
 """Of disagreement, spread and distance; fitted by ``python benchmarks/confidence.py --fit``."""

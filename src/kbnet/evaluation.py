@@ -15,10 +15,10 @@ import numpy as np
 
 from kbnet.atomic import atomic_path
 from kbnet.boundary import boundary_f1, is_dense
-from kbnet.data.interpolation import linear, nearest
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.inference.weights_files import weights_files
 from kbnet.metrics import DepthErrors, depth_errors, judged_pixels
+from kbnet.points.interpolation import linear, nearest
 from kbnet.summary import FrameResult, Summary, file_sha256
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def baseline_methods(*, scaffold: bool = False) -> list[Method]:
 
 
 def _scaffold(frame: Frame) -> FloatArray:
-    from kbnet.data.scaffold import scaffold_of_supported_points  # imports torch
+    from kbnet.points.scaffold import scaffold_of_supported_points  # imports torch
 
     return scaffold_of_supported_points(frame.sparse_depth, frame.intrinsics)
 

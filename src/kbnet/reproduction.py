@@ -11,8 +11,8 @@ from kbnet.completion import load
 from kbnet.data.frame_source import open_frames
 from kbnet.evaluation import EVALUATION_LIMITS, Part, evaluate, network_method, run_settings
 from kbnet.metrics import DepthErrors
-from kbnet.network.weights import find_weights
 from kbnet.summary import SummaryRow, read_same_run, write_summary
+from kbnet.weights.depth_network import find_weights
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import torch
 from kbnet.benchmark.equal_compute import known_seconds_per_step, with_steps
 from kbnet.benchmark.learning import learn
 from kbnet.benchmark.recipe import read_recipe
-from kbnet.network.weights import load_network
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.interruption import Interrupted
 from kbnet.training.monitor import Report
+from kbnet.weights.depth_network import load_network
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from kbnet.benchmark.memory import peak_memory_mib
 from kbnet.data.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import save_network
+from kbnet.weights.depth_network import save_network
 
 CPU = torch.device("cpu")
 

@@ -9,8 +9,8 @@ import pytest
 
 from kbnet.benchmark.recipe import read_changes, read_recipe
 from kbnet.network.config import KBNetConfig
-from kbnet.network.weights import load_network
 from kbnet.training.config import TrainingConfig
+from kbnet.weights.depth_network import load_network
 
 
 def write(path: Path, text: str) -> Path:

@@ -16,8 +16,8 @@ from kbnet.data.sequence import Sequence
 from kbnet.evaluation import baseline_methods
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import save_network
 from kbnet.summary import Summary, SummaryRow
+from kbnet.weights.depth_network import save_network
 
 Load = Callable[[str], Any]
 SMALL: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}

@@ -117,7 +117,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     from kbnet.frame import Frame
     from kbnet.network.config import KBNetConfig
     from kbnet.network.kbnet import KBNet
-    from kbnet.network.weights import save_network
+    from kbnet.weights.depth_network import save_network
 
     torch.manual_seed(0)
     network = KBNet(KBNetConfig(image_filters=(8,) * 6, depth_filters=(8,) * 6, decoder_filters=(8,) * 5)).eval()

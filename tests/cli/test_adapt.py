@@ -19,9 +19,9 @@ from kbnet.data.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
-from kbnet.network.pose_weights import save_pose_network
-from kbnet.network.weights import load_network, save_network
 from kbnet.training.judgement import Judgement
+from kbnet.weights.depth_network import load_network, save_network
+from kbnet.weights.pose_network import save_pose_network
 
 FILTERS: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
 

@@ -356,7 +356,7 @@ def test_complete_runs_a_saved_network_and_warns_of_an_empty_sparse_map(
 ) -> None:
     from kbnet.network.config import KBNetConfig
     from kbnet.network.kbnet import KBNet
-    from kbnet.network.weights import save_network
+    from kbnet.weights.depth_network import save_network
 
     weights, out = tmp_path / "fresh.safetensors", tmp_path / "out"
     save_network(KBNet(KBNetConfig(scaffold="linear")), weights)
@@ -379,7 +379,7 @@ def test_complete_warns_once_a_run_of_points_beyond_the_range_of_the_weights(
 ) -> None:
     from kbnet.network.config import KBNetConfig
     from kbnet.network.kbnet import KBNet
-    from kbnet.network.weights import save_network
+    from kbnet.weights.depth_network import save_network
 
     weights = tmp_path / "near.safetensors"
     small: dict[str, Any] = {"image_filters": (4,) * 6, "depth_filters": (4,) * 6, "decoder_filters": (4,) * 5}

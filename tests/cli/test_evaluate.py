@@ -20,8 +20,8 @@ from kbnet.cli.main import main
 from kbnet.data.frame_list import FrameFiles, write_frame_list
 from kbnet.evaluation import PUBLISHED_TIMING, TIMING
 from kbnet.network.config import KBNetConfig
-from kbnet.network.weights import find_weights
 from kbnet.summary import file_sha256
+from kbnet.weights.depth_network import find_weights
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from kbnet.data.depth_png import read_depth_png
 from kbnet.data.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import save_network
+from kbnet.weights.depth_network import save_network
 
 WITHOUT_KBNET = """
 import runpy, sys

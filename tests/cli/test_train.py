@@ -24,10 +24,10 @@ from kbnet.data.augment import AugmentationConfig
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import load_network, save_network
 from kbnet.training.checkpoint import load_state
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.loop import train
+from kbnet.weights.depth_network import load_network, save_network
 
 WriteSequence = Callable[..., Path]
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from kbnet.data.outliers import unoccluded_points
 from kbnet.inference import engine as engines
 from kbnet.inference import onnxruntime_engine, openvino_engine
 from kbnet.inference.engine import TOLERANCE, EngineName, Precision, make_engine, open_engine, pick
 from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import load_network
+from kbnet.points.outlier_rejection import unoccluded_points
+from kbnet.weights.depth_network import load_network
 
 CPU = torch.device("cpu")
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from kbnet.data.outliers import unoccluded_points
 from kbnet.data.sequence import Sequence
 from kbnet.export.onnx import example_inputs, onnx_model
 from kbnet.export.parity import network_inputs
@@ -15,7 +14,8 @@ from kbnet.inference import onnxruntime_engine
 from kbnet.inference.onnxruntime_engine import OnnxRuntimeEngine
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import load_network
+from kbnet.points.outlier_rejection import unoccluded_points
+from kbnet.weights.depth_network import load_network
 
 CPU = torch.device("cpu")
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from kbnet.data.outliers import unoccluded_points
 from kbnet.data.sequence import Sequence
 from kbnet.export.onnx import example_inputs
 from kbnet.export.openvino import openvino_model
@@ -16,7 +15,8 @@ from kbnet.inference import openvino_engine
 from kbnet.inference.openvino_engine import OpenVinoEngine
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import load_network
+from kbnet.points.outlier_rejection import unoccluded_points
+from kbnet.weights.depth_network import load_network
 
 
 def small_network() -> KBNet:

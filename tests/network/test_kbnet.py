@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from kbnet.data.outliers import unoccluded_points
-from kbnet.data.scaffold import scaffold_from_points
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.network.sparse_to_dense import local_range
+from kbnet.points.outlier_rejection import unoccluded_points
+from kbnet.points.scaffold import scaffold_from_points
 
 TINY: dict[str, Any] = {
     "image_filters": (8, 8, 8, 8, 8, 8),

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from kbnet.data.outliers import kept_points
-from kbnet.data.scaffold import scaffold_from_points
 from kbnet.network.guided_upsampling import guided_upsampling
 from kbnet.network.kbnet import KBNet
 from kbnet.network.reduced_resolution import Inputs, halved_inputs, padded_inputs
 from kbnet.network.trunk import KBTrunk, PlainTrunk
-from kbnet.network.weights import load_network, save_network
+from kbnet.points.outlier_rejection import kept_points
+from kbnet.points.scaffold import scaffold_from_points
+from kbnet.weights.depth_network import load_network, save_network
 
 MakeNetwork = Callable[..., KBNet]
 MakeInputs = Callable[..., tuple[Tensor, ...]]

@@ -80,7 +80,7 @@ def test_survey_without_ground_truth_shows_all_points_and_judges_by_those_it_hel
 
 
 def test_survey_holds_out_the_points_that_the_check_holds_out() -> None:
-    from kbnet.data.held_out_points import hold_out_points
+    from kbnet.points.hold_out import hold_out_points
 
     (shown,) = _survey(Room(False), 3)
     parted = hold_out_points(Room(False).frame(3), 3, share=0.2)

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from kbnet.data.depth_png import write_depth_png
-from kbnet.data.point_patterns import SparsePattern
 from kbnet.data.sequence import Sequence
+from kbnet.points.patterns import SparsePattern
 from kbnet.sources.made_sparse import add_sparse_depth, copy_made_sparse, open_dense
 
 PATTERN = SparsePattern("uniform", 30)

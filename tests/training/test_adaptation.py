@@ -21,14 +21,14 @@ from kbnet.data.depth_png import read_depth_png, write_depth_png
 from kbnet.data.frame_list import FrameList
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.safetensors_file import read_metadata
-from kbnet.network.weights import load_network, save_network
 from kbnet.training.adaptation import Adaptation, keep, plan, run_training
 from kbnet.training.batch import TripletBatch
 from kbnet.training.interruption import Interrupted
 from kbnet.training.judgement import Judgement
 from kbnet.training.monitor import Report
 from kbnet.training.step import StepResult, TrainingStep
+from kbnet.weights.depth_network import load_network, save_network
+from kbnet.weights.safetensors_file import read_metadata
 
 WriteSequence = Callable[..., Path]
 Asked = Callable[..., Adaptation]

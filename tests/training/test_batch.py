@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from kbnet.data.augment import AugmentedTriplet
-from kbnet.data.interpolation import linear
 from kbnet.frame import Frame, Triplet
 from kbnet.network.config import KBNetConfig
+from kbnet.points.interpolation import linear
 from kbnet.training.batch import join_samples, make_sample
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbnet.data.reduction import reduced_frame
 from kbnet.data.sequence import Sequence
 from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import Frame
+from kbnet.network.working_size import reduced_frame
 from kbnet.training.frame_cache import FrameCache
 
 K = np.array([[60, 0, 43.5], [0, 60, 35.5], [0, 0, 1]], np.float32)

@@ -12,8 +12,8 @@ import pytest
 from kbnet.data.frame_files import write_frame_list
 from kbnet.data.frame_list import FrameList
 from kbnet.data.frame_source import open_frames
-from kbnet.data.held_out_points import draw_pixels
 from kbnet.data.sequence import Sequence
+from kbnet.points.hold_out import draw_pixels
 from kbnet.training.held_out import JUDGED_FRAMES, HeldOut, hold_out
 
 WriteSequence = Callable[..., Path]

@@ -13,9 +13,9 @@ from kbnet.data.synthetic import SyntheticConfig, write_synthetic_sequence
 from kbnet.evaluation import Part, evaluate, network_method
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import load_network
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.loop import train
+from kbnet.weights.depth_network import load_network
 
 NETWORK = KBNetConfig(
     min_pool_sizes=(5, 9),

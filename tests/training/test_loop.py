@@ -21,12 +21,12 @@ from kbnet.data.frame_list import FrameFiles, write_frame_list
 from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
-from kbnet.network.pose_weights import load_pose_network, save_pose_network
-from kbnet.network.weights import load_network, save_network
 from kbnet.training.checkpoint import load_state
 from kbnet.training.config import TrainingConfig, ValidationConfig
 from kbnet.training.loop import Interrupted, train
 from kbnet.training.monitor import Report
+from kbnet.weights.depth_network import load_network, save_network
+from kbnet.weights.pose_network import load_pose_network, save_pose_network
 
 WriteSequence = Callable[..., Path]
 MakeConfig = Callable[..., TrainingConfig]

@@ -15,10 +15,10 @@ from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
-from kbnet.network.pose_weights import save_pose_network
-from kbnet.network.weights import save_network
 from kbnet.training.config import TrainingConfig
 from kbnet.training.networks import build_networks, differing_settings, settings_of_weights
+from kbnet.weights.depth_network import save_network
+from kbnet.weights.pose_network import save_pose_network
 
 MakeConfig = Callable[..., TrainingConfig]
 PUBLISHED = "kbnet-void-seed1.pth"

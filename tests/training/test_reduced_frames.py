@@ -13,15 +13,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kbnet.data.drawn_points import PointDrawing
 from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import Frame
 from kbnet.losses.weights import LossWeights
-from kbnet.network.weights import load_network
+from kbnet.points.drawn_points import PointDrawing
 from kbnet.training.config import TrainingConfig
 from kbnet.training.dataset import SampleKey, open_dataset
 from kbnet.training.loop import Interrupted, train
 from kbnet.training.monitor import Report
+from kbnet.weights.depth_network import load_network
 
 TINY: dict[str, Any] = {
     "head": "propagation",

@@ -14,12 +14,12 @@ from torch import Tensor
 from kbnet.benchmark.made_frame import made_frame, preset_for
 from kbnet.benchmark.plain_kbnet import is_published_architecture, plain_network
 from kbnet.completion import DepthCompleter
-from kbnet.data.outliers import kept_points
-from kbnet.data.scaffold import scaffold_from_points
 from kbnet.export.openvino import export_openvino
 from kbnet.inference.engine_names import EngineName, Precision
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
+from kbnet.points.outlier_rejection import kept_points
+from kbnet.points.scaffold import scaffold_from_points
 
 PLAIN = "plain"
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "bfloat16", "int8")

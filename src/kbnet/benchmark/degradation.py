@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from kbnet.data.sampling import sample_points
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
+from kbnet.points.sampling import sample_points
 
 SHOT_NOISE_LEVELS = 0.1
 """Variance of a pixel's photon noise for each of its 255 levels: 2550 electrons at white."""

@@ -18,12 +18,12 @@ from kbnet.benchmark.contenders import PLAIN, Contender, prepared
 from kbnet.benchmark.made_frame import made_frame
 from kbnet.benchmark.measurement import Timed, matrix_product, take_turns
 from kbnet.benchmark.plain_kbnet import PlainKBNet, is_published_architecture, plain_network
-from kbnet.data.reduction import reduced_frame, working_factor
 from kbnet.frame import Frame
 from kbnet.inference.engine import TOLERANCE
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.weights import load_network
+from kbnet.network.working_size import reduced_frame, working_factor
+from kbnet.weights.depth_network import load_network
 
 FRESH = "fresh"
 KITTI_SIZE = (1216, 352)
@@ -58,7 +58,7 @@ class Case:
         """The named one, or the published one of the preset with random weights under which features keep their size.
 
         Raises:
-            FileNotFoundError, ValueError: as :func:`kbnet.network.weights.load_network`.
+            FileNotFoundError, ValueError: as :func:`kbnet.weights.depth_network.load_network`.
         """
         if self.weights != FRESH:
             return load_network(self.weights)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.published import depth_names, read_published
+from kbnet.weights.published import depth_names, read_published
 
 
 def convolution(inputs: int, outputs: int, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:

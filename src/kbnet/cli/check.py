@@ -168,7 +168,7 @@ class Command:
         print(f"wrote check.json, frames.csv and table.txt to {output}")
 
     def _draw(self, folder: Path, worst: list[CheckedFrame], source: FrameSource, completer: DepthCompleter) -> None:
-        from kbnet.data.held_out_points import hold_out_points
+        from kbnet.points.hold_out import hold_out_points
         from kbnet.report.picture import write_picture
 
         for checked in worst:

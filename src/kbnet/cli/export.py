@@ -53,7 +53,7 @@ class Command:
         """Load, export, say how well it fits."""
         self._check_arguments()
         from kbnet.export.parity import INT8_TOLERANCE, TOLERANCE, frames_to_check
-        from kbnet.network.weights import load_network
+        from kbnet.weights.depth_network import load_network
 
         network = load_network(self.weights, preset=self.preset)
         frames = frames_to_check(self.check, sparse_depth=self.sparse_depth)
@@ -100,9 +100,9 @@ def _origin(weights: str) -> dict[str, str]:
     """Where weights come from: their name and checksum, and whatever their file says."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from kbnet.network.named_weights import find_weights
-    from kbnet.network.safetensors_file import read_metadata
     from kbnet.summary import file_sha256
+    from kbnet.weights.names import find_weights
+    from kbnet.weights.safetensors_file import read_metadata
 
     path = find_weights(weights)
     notes = read_metadata(path) if path.suffix == ".safetensors" else {}

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.data.camera_effects import camera_effects, jitter_colour
 from kbnet.data.cut_and_paste import cut_and_paste
-from kbnet.data.drawn_points import PointDrawing
 from kbnet.data.zoom import enlarge, scale_depth
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray, Triplet
+from kbnet.points.drawn_points import PointDrawing
+from kbnet.points.hold_out import random_patches
 
 LARGEST_ZOOM = 4.0
 
@@ -215,20 +215,6 @@ def remove_patches(sparse_depth: FloatArray, share: float, side_px: int, generat
     """
     thinned = np.where(random_patches(sparse_depth.shape, share, side_px, generator), np.float32(0), sparse_depth)
     return thinned if thinned.any() else sparse_depth
-
-
-def random_patches(
-    shape: tuple[int, ...], share: float, side_px: int, generator: np.random.Generator
-) -> NDArray[np.bool_]:
-    """A random ``share``, but at least one, of the square patches of a grid that begins anywhere, (H, W)."""
-    rows, columns = (
-        (np.arange(length) + offset) // side_px
-        for length, offset in zip(shape, generator.integers(side_px, size=2), strict=True)
-    )
-    count = (rows[-1] + 1) * (columns[-1] + 1)
-    chosen = generator.permutation(count) < max(1, round(share * count))
-    patches: NDArray[np.bool_] = chosen.reshape(rows[-1] + 1, -1)[rows[:, None], columns]
-    return patches
 
 
 def add_noise(

@@ -118,7 +118,7 @@ def clutter_frames(config: ClutterConfig) -> Iterator[tuple[Frame, dict[str, Flo
     Yields:
         A frame with ground truth, whose sparse depth is the first density; and all of them by name, (H, W), metres.
     """
-    from kbnet.data.sampling import sample_points
+    from kbnet.points.sampling import sample_points
 
     textures = Textures(photographs := _photographs(config))
     half_K = (intrinsics() * [[0.5], [0.5], [1]] - [[0, 0, 0.25], [0, 0, 0.25], [0, 0, 0]]).astype(np.float32)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d
 
-from kbnet.data.sparse_points import points_to_map
 from kbnet.frame import FloatArray, check_depth, check_intrinsics, check_pose
+from kbnet.points.sparse_points import points_to_map
 
 NEARER = 0.9
 """Only what has less than this share of a point's depth can hide it."""

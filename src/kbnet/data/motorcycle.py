@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kbnet.data.sampling import sample_points
 from kbnet.frame import FloatArray, Frame
+from kbnet.points.sampling import sample_points
 
 FOCAL_LENGTH_PX = 994.978
 PRINCIPAL_POINT_PX = (311.193, 254.877)

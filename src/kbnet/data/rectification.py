@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from kbnet.data.sparse_points import points_to_map
 from kbnet.frame import FloatArray, ImageArray, check_image, check_intrinsics
 from kbnet.geometry.distortion import fisheye, radial_tangential, undo_fisheye, undo_radial_tangential
+from kbnet.points.sparse_points import points_to_map
 
 Floats = NDArray[np.float64]
 Model = Literal["pinhole", "radial-tangential", "fisheye"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from kbnet.data.sparse_points import map_to_points, points_to_map
 from kbnet.frame import FloatArray, Frame
+from kbnet.points.sparse_points import map_to_points, points_to_map
 
 
 def resize_frame(frame: Frame, size: tuple[int, int]) -> Frame:

@@ -109,7 +109,7 @@ def synthetic_frames(config: SyntheticConfig) -> Iterator[tuple[Frame, NDArray[n
         ModuleNotFoundError: scikit-image is not installed.
     """
     # Here, since the command line reads the config above for its help, and scipy would make that slow.
-    from kbnet.data.sampling import sample_points
+    from kbnet.points.sampling import sample_points
 
     config.check()
     textures = Textures(load_photographs())

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple, get_args
 
-from kbnet.data.outliers import SUPPORT_SLOPE_PER_RAD, SUPPORT_TOLERANCE
 from kbnet.export.sizes import Sizes
 from kbnet.network.config import KBNetConfig
+from kbnet.points.outlier_rejection import SUPPORT_SLOPE_PER_RAD, SUPPORT_TOLERANCE
 
 FORMAT = "kbnet-export-1"
 OUTPUT = "depth"

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from kbnet.data.frame_source import open_frames
 from kbnet.data.motorcycle import load_motorcycle
-from kbnet.data.outliers import kept_points
-from kbnet.data.reduction import reduced_frame, working_factor
-from kbnet.data.scaffold import scaffold_from_points
 from kbnet.export.sizes import FACTOR, Sizes, largest_fitting
 from kbnet.frame import MINIMUM_SIZE, Frame
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
+from kbnet.network.working_size import reduced_frame, working_factor
+from kbnet.points.outlier_rejection import kept_points
+from kbnet.points.scaffold import scaffold_from_points
 
 Run = Callable[[tuple[Tensor, ...]], Tensor]
 """An exported network: from its inputs in order to depth, (B, 1, H, W), metres."""
@@ -77,7 +77,7 @@ def spread_frames(source: Path, count: int, *, sparse_depth: str | None = None) 
 def network_inputs(frame: Frame, config: KBNetConfig) -> tuple[Tensor, ...]:
     """A frame as the inputs of a network, in order, each with a batch of one.
 
-    A large frame is reduced by the factor of :func:`kbnet.data.reduction.working_factor`.
+    A large frame is reduced by the factor of :func:`kbnet.network.working_size.working_factor`.
     """
     frame = reduced_frame(frame, working_factor(frame.size, config.working_side))
     image = torch.from_numpy(np.ascontiguousarray(frame.image.transpose(2, 0, 1)))[None].float() / 255

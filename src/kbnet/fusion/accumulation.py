@@ -15,10 +15,10 @@ from kbnet.data.depth_png import write_depth_png
 from kbnet.data.frame_files import FrameFiles, with_kinds, write_frame_list
 from kbnet.data.frame_source import FrameSource
 from kbnet.data.lidar import drop_hidden_points, project_points
-from kbnet.data.outliers import supported_points
 from kbnet.data.sequence import Sequence
 from kbnet.frame import FloatArray
 from kbnet.fusion.view import View
+from kbnet.points.outlier_rejection import supported_points
 
 REACH = 3
 """Frames on either side whose points are put together, each a gap from the next: the farther, the more points, and the
@@ -31,9 +31,10 @@ HIDDEN_RADIUS_PX = 48
 class Accumulator:
     """The sparse points of a frame and of its neighbours, as that frame sees them.
 
-    Points that no neighbour in their own frame supports are left out (`kbnet.data.outliers.supported_points`), and of
-    other frames those that something nearer hides (`kbnet.data.lidar.drop_hidden_points`). What moved in between is
-    where it was. Points are remembered, so that frames asked for in order are read twice at most.
+    Points that no neighbour in their own frame supports are left out
+    (`kbnet.points.outlier_rejection.supported_points`), and of other frames those that something nearer hides
+    (`kbnet.data.lidar.drop_hidden_points`). What moved in between is where it was. Points are
+    remembered, so that frames asked for in order are read twice at most.
     """
 
     def __init__(self, source: FrameSource, gap: int = 1, reach: int = REACH) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kbnet.inference.engine_names import EngineName
-from kbnet.network.named_weights import find_weights
+from kbnet.weights.names import find_weights
 
 EXPORTED: dict[str, EngineName] = {".onnx": "onnxruntime", ".xml": "openvino"}
 """Which engine runs an exported file, by its suffix."""

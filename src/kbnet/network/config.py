@@ -52,7 +52,7 @@ class KBNetConfig:
     """none: as published. batch: a BatchNorm after every convolution, folded into it for inference."""
     working_side: int = 0
     """A frame is completed with a longer side near this, pixels, and refined to its size. 0 = at its size."""
-    # By the factor of kbnet.data.reduction.working_factor; frames below 1.5 times this stay as they are.
+    # By the factor of kbnet.network.working_size.working_factor; frames below 1.5 times this stay as they are.
     head: Literal["dense", "propagation"] = "dense"
     """dense: depth or residual per pixel. propagation: the scaffold is propagated along learnt offsets."""
     trunk: Literal["kbnet", "plain"] = "kbnet"
@@ -140,12 +140,12 @@ class KBNetConfig:
 
     @property
     def outlier_removal(self) -> dict[str, Any]:
-        """Arguments of :func:`kbnet.data.outliers.kept_points`: training and inference must drop the same points."""
+        """Arguments of :func:`kbnet.points.outlier_rejection.kept_points`, the same in training and inference."""
         return {"rule": self.outlier_rule, "window": self.outlier_window, "threshold": self.outlier_threshold}
 
     @property
     def scaffold_making(self) -> dict[str, Any]:
-        """Arguments of :func:`kbnet.data.scaffold.scaffold_from_points`: no finer than the network can see."""
+        """Arguments of :func:`kbnet.points.scaffold.scaffold_from_points`: no finer than the network can see."""
         return {"kind": self.scaffold, "step": 2**self.halvings}
 
     @classmethod

@@ -114,7 +114,7 @@ class KBNet(nn.Module):
         if (scaffold is None) != (self.config.scaffold == "none"):
             given = "no scaffold" if scaffold is None else "a scaffold"
             raise ValueError(
-                f"a network with scaffold '{self.config.scaffold}' was given {given}; see kbnet.data.interpolation"
+                f"a network with scaffold '{self.config.scaffold}' was given {given}; see kbnet.points.interpolation"
             )
         if scaffold is not None:
             middle = math.sqrt(self.config.min_depth * self.config.max_depth)

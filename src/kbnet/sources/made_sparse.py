@@ -7,10 +7,10 @@ from pathlib import Path
 
 from kbnet.atomic import atomic_folder
 from kbnet.data.depth_png import write_depth_png
-from kbnet.data.point_patterns import SparsePattern
 from kbnet.data.sequence import Sequence
 from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame
+from kbnet.points.patterns import SparsePattern
 
 GROUND_TRUTH = "ground_truth"
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from kbnet.data.depth_png import MAXIMUM_DEPTH
 from kbnet.data.lidar import drop_hidden_points, project_points
 from kbnet.data.rectification import Camera, Rectification
-from kbnet.data.sampling import sample_points
 from kbnet.data.sequence_writer import new_sequence
-from kbnet.data.sparse_points import map_to_points
 from kbnet.frame import FloatArray, Frame
+from kbnet.points.sampling import sample_points
+from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.ros_images import decode_depth, decode_image

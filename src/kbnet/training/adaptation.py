@@ -16,13 +16,11 @@ import tomlkit
 
 from kbnet.data.augment import AugmentationConfig
 from kbnet.data.frame_source import FrameSource, open_frames
-from kbnet.data.held_out_points import PATCHES
 from kbnet.data.neighbour_gap import Gap, choose_gap
 from kbnet.data.sequence import Sequence
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
-from kbnet.network.named_weights import find_weights
-from kbnet.network.weights import load_network, save_network
+from kbnet.points.hold_out import PATCHES
 from kbnet.summary import file_sha256, write_json
 from kbnet.training.checkpoint import STATE_FILE, load_state
 from kbnet.training.config import ScheduleConfig, TrainingConfig, to_table
@@ -31,6 +29,8 @@ from kbnet.training.interruption import Interrupted
 from kbnet.training.judgement import Judgement
 from kbnet.training.loop import LAST_WEIGHTS, train
 from kbnet.training.monitor import Report
+from kbnet.weights.depth_network import load_network, save_network
+from kbnet.weights.names import find_weights
 
 RECORD = "adaptation.json"
 """In the run folder: what was asked for and what follows from it, so that a run can go on."""

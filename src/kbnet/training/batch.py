@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from kbnet.data.augment import AugmentedTriplet
-from kbnet.data.outliers import kept_points
-from kbnet.data.scaffold import scaffold_from_points
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.network.config import KBNetConfig
+from kbnet.points.outlier_rejection import kept_points
+from kbnet.points.scaffold import scaffold_from_points
 
 NetworkInput = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
 """Arguments of the depth network: image, sparse depth, validity, intrinsics, scaffold."""

@@ -12,10 +12,10 @@ import tyro
 from tyro.conf import arg
 
 from kbnet.data.augment import AugmentationConfig
-from kbnet.data.drawn_points import PointDrawing
 from kbnet.losses.options import LossOptions
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
+from kbnet.points.drawn_points import PointDrawing
 from kbnet.training.augundo_config import AugUndoConfig
 
 # How --help shows lists and what need not be given.

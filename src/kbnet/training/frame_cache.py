@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.data.frame_source import FrameSource
-from kbnet.data.reduction import reduced_frame
 from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.network.working_size import reduced_frame
 
 UNITS_PER_METRE = 256
 """Depth is kept in the units of a depth PNG: steps of 1/256 m, at most 255.99 m."""

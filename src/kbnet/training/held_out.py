@@ -14,9 +14,9 @@ from kbnet.data.depth_png import read_depth_png, write_depth_png
 from kbnet.data.frame_files import FrameFiles, column_of, with_kinds, write_frame_list
 from kbnet.data.frame_list import FrameList
 from kbnet.data.frame_source import FrameSource, absolute_files
-from kbnet.data.held_out_points import SHARE, draw_pixels, part_depth
 from kbnet.frame import FloatArray
 from kbnet.fusion.accumulation import Accumulator
+from kbnet.points.hold_out import SHARE, draw_pixels, part_depth
 
 JUDGED_FRAMES = 30
 """About how many frames are judged, evenly spread over the video."""
@@ -54,7 +54,7 @@ def hold_out(
 ) -> HeldOut:
     """Hold out some points of every n-th frame, for good: they are in no file that training reads.
 
-    They are held out by patches, as `kbnet.data.held_out_points` draws them, the same for every kind of sparse depth,
+    They are held out by patches, as `kbnet.points.hold_out` draws them, the same for every kind of sparse depth,
     so that what is held out of one is not seen in another. A frame in which too few points are measured for that is
     trained on whole. Into the patches no points of neighbours are accumulated either: a tracker sees one point in many
     frames.

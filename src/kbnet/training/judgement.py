@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from kbnet.checking import PointErrors
 from kbnet.completion import DepthCompleter
 from kbnet.data.frame_list import FrameList
-from kbnet.data.interpolation import linear
 from kbnet.frame import FloatArray, Frame
+from kbnet.points.interpolation import linear
 
 STANDARD_ERRORS = 2.0
 """How many standard errors below zero the change must lie to count as a gain."""

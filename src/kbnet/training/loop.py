@@ -17,8 +17,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from kbnet.atomic import atomic_path
 from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
-from kbnet.network.pose_weights import save_pose_network
-from kbnet.network.weights import save_network
 from kbnet.training import distributed
 from kbnet.training.batch import TripletBatch
 from kbnet.training.checkpoint import STATE_FILE, load_state, save_state
@@ -32,6 +30,8 @@ from kbnet.training.optimizer import make_optimizer
 from kbnet.training.schedule import learning_rate, total_steps
 from kbnet.training.step import StepResult, TrainingStep
 from kbnet.training.validation import is_best, open_parts, validate
+from kbnet.weights.depth_network import save_network
+from kbnet.weights.pose_network import save_pose_network
 
 BEST_WEIGHTS = "best.safetensors"
 LAST_WEIGHTS = "last.safetensors"

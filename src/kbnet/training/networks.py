@@ -8,10 +8,10 @@ from dataclasses import replace
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
-from kbnet.network.pose_weights import load_pose_network
-from kbnet.network.published import fill_depth_network, read_published
-from kbnet.network.weights import find_weights, load_network
 from kbnet.training.config import TrainingConfig
+from kbnet.weights.depth_network import find_weights, load_network
+from kbnet.weights.pose_network import load_pose_network
+from kbnet.weights.published import fill_depth_network, read_published
 
 DEPTH_REDUCTION = 32
 """Input pixels, along each side, to a pixel of the depth network's smallest features."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kbnet.cli.main import main
-from kbnet.network.named_weights import local_weights, published_weights
+from kbnet.weights.names import local_weights, published_weights
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

@@ -15,11 +15,11 @@ import torch
 import kbnet
 from kbnet.cli.main import main
 from kbnet.network.config import KBNetConfig
-from kbnet.network.named_weights import local_path, local_weights, published_weights
-from kbnet.network.pose_weights import load_pose_network
-from kbnet.network.published import read_published
-from kbnet.network.safetensors_file import read_metadata
-from kbnet.network.weights import load_network
+from kbnet.weights.depth_network import load_network
+from kbnet.weights.names import local_path, local_weights, published_weights
+from kbnet.weights.pose_network import load_pose_network
+from kbnet.weights.published import read_published
+from kbnet.weights.safetensors_file import read_metadata
 
 NAMES = sorted(published_weights())
 

@@ -11,11 +11,11 @@ import torch
 from kbnet.cli.main import main
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.named_weights import local_path
 from kbnet.network.pose_net import PoseNet
-from kbnet.network.pose_weights import save_pose_network
-from kbnet.network.safetensors_file import DEPTH_FORMAT, write_tensors
-from kbnet.network.weights import save_network
+from kbnet.weights.depth_network import save_network
+from kbnet.weights.names import local_path
+from kbnet.weights.pose_network import save_pose_network
+from kbnet.weights.safetensors_file import DEPTH_FORMAT, write_tensors
 
 
 def listed(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, list[str]], str]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from kbnet.cli.arguments import OptionalFolder, Switch
-from kbnet.data.point_patterns import SparsePattern
+from kbnet.points.patterns import SparsePattern
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ class Command:
         from kbnet.datasets.archive import names
         from kbnet.datasets.checksums import put_aside_if_wrong
         from kbnet.datasets.download import obtain
-        from kbnet.network.named_weights import PUBLISHED_FILES, home, local_folder, local_weights, published_weights
+        from kbnet.weights.names import PUBLISHED_FILES, home, local_folder, local_weights, published_weights
 
         if set(published_weights()) <= set(local_weights()):
             print(f"all published weights are in {local_folder()} already")

@@ -37,8 +37,8 @@ class Command:
 
     def run(self) -> None:
         """Recognise, read, write."""
-        from kbnet.network.named_weights import PUBLISHED_FILES, local_folder
-        from kbnet.network.weights_import import import_weights, plan_import
+        from kbnet.weights.names import PUBLISHED_FILES, local_folder
+        from kbnet.weights.published_import import import_weights, plan_import
 
         if self.source.suffix != ".pth" and (self.preset or self.name):
             raise ValueError(f"--preset and --name go with one .pth file, got {self.source}; leave them out")
@@ -73,7 +73,7 @@ def _files(source: Path) -> Iterator[list[Path]]:
 
 
 def _is_published(name: str) -> bool:
-    from kbnet.network.named_weights import PUBLISHED_FILES
+    from kbnet.weights.names import PUBLISHED_FILES
 
     return PurePosixPath(name).name in PUBLISHED_FILES
 
@@ -83,7 +83,7 @@ def _published_files(folder: Path, source: Path) -> list[Path]:
     files = sorted(path for path in folder.rglob("*.pth") if _is_published(path.name))
     names = [path.name for path in files]
     if not files:
-        from kbnet.network.named_weights import PUBLISHED_FILES
+        from kbnet.weights.names import PUBLISHED_FILES
 
         raise ValueError(
             f"expected {', '.join(PUBLISHED_FILES)}, or some of them, in {source}, found none; "

@@ -24,7 +24,7 @@ class Command:
 
     def run(self) -> None:
         """Read what the files say of themselves, and print it."""
-        from kbnet.network.named_weights import (
+        from kbnet.weights.names import (
             ASSETS,
             bundled_weights,
             local_path,
@@ -47,7 +47,7 @@ class Command:
 
 
 def _row(name: str, path: Path, where: str) -> tuple[str, ...]:
-    from kbnet.network.safetensors_file import NETWORKS, POSE_FORMAT, read_metadata
+    from kbnet.weights.safetensors_file import NETWORKS, POSE_FORMAT, read_metadata
 
     size = f"{path.stat().st_size / 2**20:.1f} MiB"
     try:

@@ -131,7 +131,7 @@ def _picture(
 def _sparse(
     image: ImageArray, depth: FloatArray, config: RoomsConfig, generator: np.random.Generator
 ) -> dict[str, FloatArray]:
-    from kbnet.data.sampling import corner_strength, measure_points, spread_corners
+    from kbnet.points.sampling import corner_strength, measure_points, spread_corners
 
     strength = corner_strength(image)
     densities = {}

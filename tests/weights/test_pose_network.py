@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import EncoderName, PoseNet
-from kbnet.network.pose_weights import load_pose_network, save_pose_network
-from kbnet.network.published import read_published
-from kbnet.network.weights import save_network
+from kbnet.weights.depth_network import save_network
+from kbnet.weights.pose_network import load_pose_network, save_pose_network
+from kbnet.weights.published import read_published
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "resnet34", "plain"])

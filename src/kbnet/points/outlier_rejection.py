@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kbnet.data.sparse_points import measured_pixels
-from kbnet.data.triangulation import delaunay_triangles
 from kbnet.frame import FloatArray
+from kbnet.points.sparse_points import measured_pixels
+from kbnet.points.triangulation import delaunay_triangles
 
 IntArray = NDArray[np.int64]
 OutlierRule = Literal["window", "support"]

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kbnet.data.continuation import continued_to_border
-from kbnet.data.interpolation import linear
-from kbnet.data.outliers import kept_points
 from kbnet.frame import FloatArray
+from kbnet.points.extrapolation import extrapolated_to_border
+from kbnet.points.interpolation import linear
+from kbnet.points.outlier_rejection import kept_points
 
 
 def scaffold_from_points(points: Tensor, kind: Literal["none", "linear", "continued"], step: int = 1) -> Tensor | None:
@@ -21,7 +21,7 @@ def scaffold_from_points(points: Tensor, kind: Literal["none", "linear", "contin
     Args:
         points: depth of the kept points, (B, 1, H, W), metres; 0 = none.
         kind: ``linear`` for Delaunay interpolation with the nearest point outside the hull; ``continued`` for the same
-            after :func:`kbnet.data.continuation.continued_to_border`; ``none`` for no scaffold.
+            after :func:`kbnet.points.extrapolation.extrapolated_to_border`; ``none`` for no scaffold.
         step: of every so many rows and columns one is interpolated from points, those between from these.
 
     Returns:
@@ -31,7 +31,7 @@ def scaffold_from_points(points: Tensor, kind: Literal["none", "linear", "contin
         return None
     samples = list(points[:, 0].float().cpu().numpy())
     if kind == "continued":
-        samples = [continued_to_border(sample) for sample in samples]
+        samples = [extrapolated_to_border(sample) for sample in samples]
     dense = np.stack([linear(sample, step) for sample in samples])
     scaffold = torch.from_numpy(dense)[:, None].to(points.device, points.dtype)
     if step == 1:

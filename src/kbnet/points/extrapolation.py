@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from kbnet.data.sparse_points import measured_pixels
 from kbnet.frame import FloatArray
+from kbnet.points.sparse_points import measured_pixels
 
 SPACING = 60
 """Points are put on the border about so many pixels apart."""
@@ -23,7 +23,7 @@ SOFTENING = 0.02
 """Added to distances (shares of the longer side) where points are weighted by them."""
 
 
-def continued_to_border(sparse_depth: FloatArray) -> FloatArray:
+def extrapolated_to_border(sparse_depth: FloatArray) -> FloatArray:
     """Add points on the border of the image, so that it lies within the hull of all points.
 
     A plane seen by a pinhole camera has an inverse depth that is linear in the pixel. Through the nearest points to

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import minimum_filter
 
-from kbnet.data.held_out_points import draw_pixels, hold_out_points
 from kbnet.frame import FloatArray, Frame
+from kbnet.points.hold_out import draw_pixels, hold_out_points
 
 K = np.array([[50, 0, 30], [0, 50, 20], [0, 0, 1]], np.float32)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from kbnet.network.config import KBNetConfig
-from kbnet.network.fit import misfit
 from kbnet.network.kbnet import KBNet
-from kbnet.network.named_weights import bundled_weights, find_weights, local_weights
-from kbnet.network.published import fill_depth_network, read_published
-from kbnet.network.safetensors_file import DEPTH_FORMAT, read_tensors, write_tensors
+from kbnet.weights.fit import misfit
+from kbnet.weights.names import bundled_weights, find_weights, local_weights
+from kbnet.weights.published import fill_depth_network, read_published
+from kbnet.weights.safetensors_file import DEPTH_FORMAT, read_tensors, write_tensors
 
 __all__ = ["bundled_weights", "find_weights", "load_network", "local_weights", "save_network"]
 

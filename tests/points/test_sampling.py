@@ -7,8 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import pdist
 
-from kbnet.data.sampling import INTEGRATION_SIGMA_PX, corner_strength, sample_points, spread_corners
 from kbnet.frame import FloatArray, ImageArray
+from kbnet.points.sampling import INTEGRATION_SIGMA_PX, corner_strength, sample_points, spread_corners
 
 HEIGHT, WIDTH = 96, 128
 

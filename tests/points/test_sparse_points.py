@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kbnet.data.sparse_points import map_to_points, points_to_map
+from kbnet.points.sparse_points import map_to_points, points_to_map
 
 
 def test_points_of_a_map_make_the_map() -> None:

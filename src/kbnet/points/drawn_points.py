@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.point_patterns import ring_pixels
 from kbnet.frame import FloatArray, ImageArray
+from kbnet.points.patterns import ring_pixels
 
 PATTERNS = {"corners": 0.5, "uniform": 0.15, "lines": 0.1, "grid": 0.1, "clusters": 0.1, "side": 0.05}
 """How often each pattern is drawn: tracked corners, pixels anywhere, scan lines, the grid of a time-of-flight camera,
@@ -53,7 +53,7 @@ class PointDrawing:
             Sparse depth, (H, W), float32 metres; 0 = unmeasured.
         """
         # Here, since the command line reads the fields above for its help, and scipy would make that slow.
-        from kbnet.data.sampling import measure_points
+        from kbnet.points.sampling import measure_points
 
         count = round(np.exp(generator.uniform(*np.log(self.count))))
         pattern = str(generator.choice(list(PATTERNS), p=list(PATTERNS.values())))
@@ -77,7 +77,7 @@ def _pixels(
     generator: Generator,
 ) -> tuple[IntArray, IntArray]:
     """Rows and columns of measured pixels, none twice."""
-    from kbnet.data.sampling import corner_strength, spread_corners
+    from kbnet.points.sampling import corner_strength, spread_corners
 
     if pattern == "uniform":
         pixels = generator.permutation(np.argwhere(depth > 0))[:count]

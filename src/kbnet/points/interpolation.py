@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from kbnet.data.sparse_points import measured_pixels
-from kbnet.data.triangulation import delaunay_triangles
 from kbnet.frame import FloatArray
+from kbnet.points.sparse_points import measured_pixels
+from kbnet.points.triangulation import delaunay_triangles
 
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]

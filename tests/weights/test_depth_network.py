@@ -15,9 +15,9 @@ import kbnet
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
-from kbnet.network.pose_weights import save_pose_network
-from kbnet.network.published import fill_pose_network, read_published
-from kbnet.network.weights import load_network, save_network
+from kbnet.weights.depth_network import load_network, save_network
+from kbnet.weights.pose_network import save_pose_network
+from kbnet.weights.published import fill_pose_network, read_published
 
 TINY = {
     "image_filters": (8, 8, 8, 8, 8, 8),

@@ -69,7 +69,7 @@ class SparsePattern:
             ValueError: a value is out of range, or image and depth do not fit.
         """
         # Here, since the command line reads the fields above for its help, and scipy would make that slow.
-        from kbnet.data.sampling import corner_strength, measure_points, spread_corners
+        from kbnet.points.sampling import corner_strength, measure_points, spread_corners
 
         self.check()
         depth = check_depth(depth, "depth", image.shape[:2])

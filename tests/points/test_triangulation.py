@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial import Delaunay
 
-from kbnet.data.triangulation import delaunay_triangles
+from kbnet.points.triangulation import delaunay_triangles
 
 
 @pytest.mark.parametrize("count", [3, 12, 100, 900])

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from kbnet.network.config import PRESETS
-from kbnet.network.fit import misfit
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
-from kbnet.network.safetensors_file import DEPTH_FORMAT, NETWORKS, POSE_FORMAT
+from kbnet.weights.fit import misfit
+from kbnet.weights.safetensors_file import DEPTH_FORMAT, NETWORKS, POSE_FORMAT
 
 Checkpoint = dict[str, Any]
 

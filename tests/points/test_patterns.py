@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kbnet.data.point_patterns import SparsePattern, ring_pixels
+from kbnet.points.patterns import SparsePattern, ring_pixels
 
 K = np.array([[60, 0, 39.5], [0, 50, 29.5], [0, 0, 1]], np.float32)
 SIZE = (60, 80)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from kbnet.data.interpolation import linear
-from kbnet.data.scaffold import scaffold_from_points, scaffold_of_supported_points
+from kbnet.points.interpolation import linear
+from kbnet.points.scaffold import scaffold_from_points, scaffold_of_supported_points
 
 
 def test_scaffold_equals_the_interpolation_of_every_sample() -> None:

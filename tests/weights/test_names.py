@@ -10,7 +10,8 @@ import pytest
 
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.named_weights import (
+from kbnet.weights.depth_network import load_network, save_network
+from kbnet.weights.names import (
     ASSETS,
     bundled_weights,
     find_weights,
@@ -19,7 +20,6 @@ from kbnet.network.named_weights import (
     published_configs,
     published_weights,
 )
-from kbnet.network.weights import load_network, save_network
 
 TINY = KBNetConfig(
     image_filters=(8, 8, 8, 8, 8, 8), depth_filters=(8, 8, 8, 8, 8, 8), decoder_filters=(8, 8, 8, 8, 8), max_depth=6.5
@@ -75,5 +75,5 @@ def test_published_void_weights_have_two_readings_of_their_pools() -> None:
 
 
 def test_names_are_looked_up_without_torch() -> None:
-    code = "import sys, kbnet.network.named_weights, kbnet.network.safetensors_file; assert 'torch' not in sys.modules"
+    code = "import sys, kbnet.weights.names, kbnet.weights.safetensors_file; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,18 +11,18 @@ from pathlib import Path
 
 from kbnet.network.config import PRESETS, KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.network.named_weights import (
+from kbnet.network.pose_net import PoseNet
+from kbnet.weights.depth_network import save_network
+from kbnet.weights.names import (
     PUBLISHED_FILES,
     bundled_weights,
     local_folder,
     local_path,
     published_configs,
 )
-from kbnet.network.pose_net import PoseNet
-from kbnet.network.pose_weights import save_pose_network
-from kbnet.network.published import fill_depth_network, fill_pose_network, holds_pose_network, read_published
-from kbnet.network.safetensors_file import read_metadata
-from kbnet.network.weights import save_network
+from kbnet.weights.pose_network import save_pose_network
+from kbnet.weights.published import fill_depth_network, fill_pose_network, holds_pose_network, read_published
+from kbnet.weights.safetensors_file import read_metadata
 
 LICENCE = "the published weights are for academic, non-commercial use; see the page they come from"
 

@@ -10,9 +10,9 @@ import pytest
 from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import Delaunay
 
-from kbnet.data import interpolation
-from kbnet.data.interpolation import linear, nearest
 from kbnet.data.sequence import Sequence
+from kbnet.points import interpolation
+from kbnet.points.interpolation import linear, nearest
 
 HEIGHT, WIDTH = 45, 61
 Interpolation = Callable[[np.ndarray], np.ndarray]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from kbnet.data.reduction import (
+from kbnet.frame import FloatArray, Frame
+from kbnet.network.working_size import (
     mean_of_cells,
     reduced_depth,
     reduced_frame,
@@ -16,7 +17,6 @@ from kbnet.data.reduction import (
     spread_points,
     working_factor,
 )
-from kbnet.frame import FloatArray, Frame
 
 
 def _points(height: int, width: int, share: float) -> FloatArray:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kbnet.data.outliers import kept_points, supported_points, unoccluded_points
+from kbnet.points.outlier_rejection import kept_points, supported_points, unoccluded_points
 
 HEIGHT, WIDTH, FOCAL_LENGTH = 60, 80, 70.0
 INTRINSICS = torch.tensor([[[FOCAL_LENGTH, 0, 39.5], [0, FOCAL_LENGTH, 29.5], [0, 0, 1]]])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from kbnet.data import drawn_points
-from kbnet.data.drawn_points import PATTERNS, PointDrawing
 from kbnet.frame import FloatArray, ImageArray
+from kbnet.points import drawn_points
+from kbnet.points.drawn_points import PATTERNS, PointDrawing
 
 HEIGHT, WIDTH = 64, 96
 K = np.array([[80, 0, 47.5], [0, 80, 31.5], [0, 0, 1]], np.float32)

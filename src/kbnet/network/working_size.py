@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kbnet.data.sparse_points import measured_pixels, points_to_map
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
+from kbnet.points.sparse_points import measured_pixels, points_to_map
 
 MOST_POINTS = 30_000
 """Above so many points of a reduced frame some are left out: triangulating 240,000 takes 4 s."""

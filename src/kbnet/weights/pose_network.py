@@ -7,11 +7,11 @@ from typing import cast
 
 import torch
 
-from kbnet.network.fit import misfit
-from kbnet.network.named_weights import find_weights
 from kbnet.network.pose_net import EncoderName, PoseNet
-from kbnet.network.published import fill_pose_network, read_published
-from kbnet.network.safetensors_file import POSE_FORMAT, read_tensors, write_tensors
+from kbnet.weights.fit import misfit
+from kbnet.weights.names import find_weights
+from kbnet.weights.published import fill_pose_network, read_published
+from kbnet.weights.safetensors_file import POSE_FORMAT, read_tensors, write_tensors
 
 
 def save_pose_network(network: PoseNet, path: Path, *, notes: dict[str, str] | None = None) -> None:

@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.augment import random_patches
 from kbnet.frame import FloatArray, Frame
 
 SHARE = 0.2
@@ -74,6 +73,20 @@ def draw_pixels(
         return random_patches(size, share, max(1, min(size) // PATCHES), generator)
     withheld: NDArray[np.bool_] = generator.random(size) < share
     return withheld
+
+
+def random_patches(
+    shape: tuple[int, ...], share: float, side_px: int, generator: np.random.Generator
+) -> NDArray[np.bool_]:
+    """A random ``share``, but at least one, of the square patches of a grid that begins anywhere, (H, W)."""
+    rows, columns = (
+        (np.arange(length) + offset) // side_px
+        for length, offset in zip(shape, generator.integers(side_px, size=2), strict=True)
+    )
+    count = (rows[-1] + 1) * (columns[-1] + 1)
+    chosen = generator.permutation(count) < max(1, round(share * count))
+    patches: NDArray[np.bool_] = chosen.reshape(rows[-1] + 1, -1)[rows[:, None], columns]
+    return patches
 
 
 def part_depth(sparse_depth: FloatArray, withheld: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:

@@ -1,0 +1,1 @@
+"""Sparse points: outlier rejection, interpolation and extrapolation to a scaffold, sampling and hold-out."""

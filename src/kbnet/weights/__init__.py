@@ -1,0 +1,1 @@
+"""Weights files: names, file format, and the import of published checkpoints."""
