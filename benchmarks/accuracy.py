@@ -150,8 +150,8 @@ class Command:
 
     def _judge(self) -> Judge:
         from kbnet.benchmark.study import Judge
-        from kbnet.data.frame_source import open_frames
         from kbnet.evaluation import Part
+        from kbnet.frames.open import open_frames
 
         parts = tuple(
             Part(open_frames(path, sparse_depth=sparse_depth), name, sparse_depth)

@@ -17,10 +17,10 @@ from command import start
 
 from kbnet.bulk import Completer, Workers, complete_many
 from kbnet.completion import DepthCompleter, open_weights
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.sequence import Sequence
 from kbnet.environment import environment
 from kbnet.frame import FloatArray, ImageArray
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.sequence import Sequence
 from kbnet.inference.engine_names import EngineName
 
 MEBIBYTE = 2**20

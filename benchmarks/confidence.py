@@ -14,7 +14,7 @@ from kbnet.cli.error_table import new_table, show_table
 from kbnet.cli.evaluate import distinct_names
 
 if TYPE_CHECKING:
-    from kbnet.data.frame_source import FrameSource
+    from kbnet.frames.frame_source import FrameSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Command:
             print(f"wrote {self.plot}")
 
     def _open(self) -> Iterator[tuple[tuple[str, str], FrameSource, range]]:
-        from kbnet.data.frame_source import open_frames
+        from kbnet.frames.open import open_frames
 
         for kind in self.sparse_depth:
             for name, path in distinct_names(self.sources).items():

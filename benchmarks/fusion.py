@@ -14,8 +14,8 @@ from kbnet.cli.evaluate import distinct_names
 
 if TYPE_CHECKING:
     from kbnet.completion import DepthCompleter
-    from kbnet.data.frame_source import FrameSource
     from kbnet.frame import FloatArray, Frame
+    from kbnet.frames.frame_source import FrameSource
 
 TRUTH = "ground truth"
 NEAR_MM = 50.0
@@ -51,7 +51,7 @@ class Command:
     def run(self) -> None:
         """Fuse, measure, print the table."""
         import kbnet
-        from kbnet.data.frame_source import open_frames
+        from kbnet.frames.open import open_frames
 
         completer = kbnet.load(self.weights)
         columns = ("places", "mean mm", "median mm", f"< {NEAR_MM:g} mm", f"truth < {NEAR_MM:g} mm")

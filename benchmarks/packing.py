@@ -12,8 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from kbnet.atomic import atomic_path
-from kbnet.data.image_file import read_image
-from kbnet.data.sequence import IMAGE_SUFFIXES, Sequence
+from kbnet.frames.image_file import read_image
+from kbnet.frames.sequence import IMAGE_SUFFIXES, Sequence
 
 MEBIBYTE = 2**20
 BLOCK = 512

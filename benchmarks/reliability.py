@@ -14,9 +14,9 @@ from scipy.optimize import nnls
 from kbnet.atomic import atomic_path
 from kbnet.completion import DepthCompleter
 from kbnet.confidence import LEAST_ERROR, believed_depth, complete_with_confidence, error_cues, most_confident
-from kbnet.data.frame_source import FrameSource
 from kbnet.evaluation import EVALUATION_LIMITS
 from kbnet.frame import Frame
+from kbnet.frames.frame_source import FrameSource
 from kbnet.metrics import judged_pixels
 
 Float64Array = NDArray[np.float64]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kbnet.benchmark.degradation import Curve
     from kbnet.completion import DepthCompleter
-    from kbnet.data.frame_source import FrameSource
+    from kbnet.frames.frame_source import FrameSource
     from kbnet.summary import Summary
 
 CurveName = Literal["points", "range_noise", "outliers", "focal_length", "blur", "darkness"]
@@ -100,7 +100,7 @@ class Command:
         print(f"wrote robustness.json, table.txt and {pictures} to {self.output}")
 
     def _sources(self) -> dict[str, FrameSource]:
-        from kbnet.data.frame_source import open_frames
+        from kbnet.frames.open import open_frames
 
         named = distinct_names(self.sequences).items()
         return {name: open_frames(path, sparse_depth=any_points(path)) for name, path in named}

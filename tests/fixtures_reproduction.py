@@ -15,8 +15,8 @@ def published_data(tmp_path: Path, kbnet_home: Path) -> Path:
 
     Weights void1500 and kitti, of small random networks, are in ``kbnet_home``.
     """
-    from kbnet.data.depth_png import write_depth_png
-    from kbnet.data.frame_list import FrameFiles, write_frame_list
+    from kbnet.frames.depth_png import write_depth_png
+    from kbnet.frames.frame_list import FrameFiles, write_frame_list
     from kbnet.network.config import KBNetConfig
     from kbnet.network.kbnet import KBNet
     from kbnet.weights.depth_network import save_network

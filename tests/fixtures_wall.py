@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from kbnet.data.depth_png import write_depth_png
+from kbnet.frames.depth_png import write_depth_png
 
 HEIGHT, WIDTH, FOCAL_LENGTH, DEPTH, STEP_PX = 36, 44, 40.0, 2.0, 2
 

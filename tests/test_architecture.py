@@ -31,6 +31,7 @@ EVERYTHING = {
         "environment",
         "evaluation",
         "frame",
+        "frames",
         "geometry",
         "losses",
         "metrics",
@@ -52,31 +53,34 @@ MAY_IMPORT = {
     "points": {"frame"},
     "network": {"frame", "geometry", "points"},
     "weights": {"atomic", "network"},
-    "data": {"atomic", "frame", "geometry", "points"},
-    "datasets": {"atomic", "data", "frame", "geometry"},
-    "sources": {"atomic", "data", "frame", "geometry", "points"},
+    "frames": {"atomic", "frame"},
+    "data": {"frame", "frames", "geometry", "points"},
+    "datasets": {"atomic", "frame", "frames", "geometry"},
+    "sources": {"atomic", "data", "frame", "frames", "geometry", "points"},
     "point_cloud": {"atomic", "frame", "geometry"},
     "report": {
-        *("atomic", "checking", "completion", "confidence", "data", "evaluation", "frame", "geometry", "metrics"),
-        *("point_cloud", "points"),
+        *("atomic", "checking", "completion", "confidence", "evaluation", "frame", "frames"),
+        *("geometry", "metrics", "point_cloud", "points"),
     },
     "inference": {"atomic", "export", "network", "weights"},
-    "export": {"atomic", "data", "frame", "geometry", "network", "points"},
-    "completion": {"data", "frame", "geometry", "inference", "network", "points", "weights"},
+    "export": {"atomic", "data", "frame", "frames", "geometry", "network", "points"},
+    "completion": {"frame", "geometry", "inference", "network", "points", "weights"},
     "benchmark": {
-        *("atomic", "completion", "data", "environment", "evaluation", "export", "frame", "inference", "losses"),
-        *("metrics", "network", "points", "summary", "training", "weights"),
+        *("atomic", "completion", "environment", "evaluation", "export", "frame", "frames"),
+        *("inference", "losses", "metrics", "network", "points", "summary", "training", "weights"),
     },
-    "bulk": {"data", "frame"},
+    "bulk": {"frame", "frames"},
     "summary": {"atomic", "environment", "metrics"},
-    "evaluation": {"atomic", "boundary", "completion", "data", "frame", "inference", "metrics", "points", "summary"},
+    "evaluation": {
+        *("atomic", "boundary", "completion", "frame", "frames", "inference", "metrics", "points", "summary"),
+    },
     "depth_origin": {"frame", "inference", "summary"},
-    "confidence": {"completion", "data", "frame", "network", "points"},
-    "checking": {"data", "evaluation", "frame", "points"},
-    "fusion": {"atomic", "confidence", "data", "frame", "point_cloud", "points"},
-    "viewer": {"data", "frame", "fusion", "point_cloud", "report"},
+    "confidence": {"completion", "frame", "network", "points"},
+    "checking": {"evaluation", "frame", "frames", "points"},
+    "fusion": {"atomic", "confidence", "data", "frame", "frames", "point_cloud", "points"},
+    "viewer": {"frame", "frames", "fusion", "point_cloud", "report"},
     "reproduction": {
-        *("atomic", "completion", "data", "evaluation", "frame", "metrics", "network", "summary", "weights"),
+        *("completion", "evaluation", "frames", "metrics", "summary", "weights"),
     },
     # completion too: validation judges a network as it will be used.
     "training": EVERYTHING - {"cli"},
@@ -101,7 +105,7 @@ def module_name(path: Path) -> str:
 
 
 def part_of(module: str) -> str:
-    """``kbnet.data.sequence`` belongs to ``data``; the root itself is an empty name."""
+    """``kbnet.frames.sequence`` belongs to ``frames``; the root itself is an empty name."""
     return [*module.split("."), ""][1]
 
 

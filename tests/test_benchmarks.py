@@ -19,9 +19,9 @@ import torch
 from safetensors import safe_open
 
 from kbnet.cli.main import main
-from kbnet.data.sequence import Sequence
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import Frame
+from kbnet.frames.sequence import Sequence
+from kbnet.frames.sequence_writer import new_sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.weights.depth_network import load_network, save_network

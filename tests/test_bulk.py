@@ -17,10 +17,11 @@ from PIL import Image
 from kbnet import bulk
 from kbnet.bulk import Outcome, Workers, complete_many
 from kbnet.completion import DepthCompleter
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.frame_source import FrameSource, open_frames
-from kbnet.data.numbered_frames import NumberedFrames
 from kbnet.frame import FloatArray, ImageArray
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.frame_source import FrameSource
+from kbnet.frames.numbered_frames import NumberedFrames
+from kbnet.frames.open import open_frames
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 

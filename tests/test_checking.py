@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from kbnet.checking import CheckedFrame, PointErrors, check
-from kbnet.data.frame_source import FrameSource
 from kbnet.evaluation import Method, baseline_methods
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.frame_source import FrameSource
 
 K = np.array([[50, 0, 24], [0, 50, 20], [0, 0, 1]], np.float32)
 

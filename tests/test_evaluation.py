@@ -17,7 +17,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from kbnet.data.frame_source import FrameSource
 from kbnet.evaluation import (
     PUBLISHED_TIMING,
     Method,
@@ -29,6 +28,7 @@ from kbnet.evaluation import (
     timed_as_published,
 )
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.frame_source import FrameSource
 from kbnet.summary import ALL_SEQUENCES, file_sha256, read_same_run, write_summary
 
 VOID = (0.2, 5.0)

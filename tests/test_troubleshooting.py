@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from kbnet.cli.main import main
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import Frame
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.sequence_writer import new_sequence
 
 REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / "docs" / "troubleshooting.md"

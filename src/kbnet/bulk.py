@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.frame_source import FrameSource
-from kbnet.data.numbered_frames import NumberedFrames
 from kbnet.frame import FloatArray, ImageArray
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.frame_source import FrameSource
+from kbnet.frames.numbered_frames import NumberedFrames
 
 Completer = Callable[[ImageArray, FloatArray, FloatArray], FloatArray]
 """Image, sparse depth and intrinsics of one frame to dense depth, as a `kbnet.completion.DepthCompleter` does."""

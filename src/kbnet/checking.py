@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from kbnet.data.frame_source import FrameSource
 from kbnet.evaluation import Method
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.frame_source import FrameSource
 from kbnet.points.hold_out import SHARE, HoldOut, hold_out_points
 
 FAR_OFF = 0.1

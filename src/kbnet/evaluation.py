@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from kbnet.completion import DepthCompleter
-    from kbnet.data.frame_source import FrameSource
+    from kbnet.frames.frame_source import FrameSource
 
 EVALUATION_LIMITS: dict[str, tuple[float, float]] = {"void": (0.2, 5.0), "kitti": (0.0, 100.0)}
 """Ground truth that is judged, metres, both ends excluded, by preset, as published."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from kbnet.completion import load
-from kbnet.data.frame_source import open_frames
 from kbnet.evaluation import EVALUATION_LIMITS, Part, evaluate, network_method, run_settings
+from kbnet.frames.open import open_frames
 from kbnet.metrics import DepthErrors
 from kbnet.summary import SummaryRow, read_same_run, write_summary
 from kbnet.weights.depth_network import find_weights

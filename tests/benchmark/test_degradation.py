@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kbnet.benchmark.degradation import CURVES, READ_NOISE_LEVELS, SHOT_NOISE_LEVELS, Condition, View, darken, degrade
-from kbnet.data.sequence import Sequence
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.sequence import Sequence
 
 EXACT = Condition(points=60, range_noise=0.0, outlier_share=0.0)
 

@@ -13,7 +13,7 @@ from kbnet.benchmark.inference import Case, Comparison
 from kbnet.benchmark.made_frame import made_frame, write_made_sequence
 from kbnet.benchmark.measurement import Timed, conditions, matrix_product, take_turns
 from kbnet.benchmark.memory import peak_memory_mib
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.weights.depth_network import save_network

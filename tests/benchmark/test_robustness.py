@@ -11,9 +11,9 @@ import pytest
 
 from kbnet.benchmark.degradation import Condition, Curve
 from kbnet.benchmark.robustness import judge_curve, spread_indices
-from kbnet.data.frame_source import FrameSource
-from kbnet.data.sequence import Sequence
 from kbnet.evaluation import baseline_methods
+from kbnet.frames.frame_source import FrameSource
+from kbnet.frames.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.summary import Summary, SummaryRow

@@ -14,8 +14,8 @@ from PIL import Image
 
 import kbnet
 from kbnet.cli.main import main
-from kbnet.data.depth_png import write_depth_png
 from kbnet.frame import FloatArray, ImageArray
+from kbnet.frames.depth_png import write_depth_png
 
 DEPTH = 2.0
 """Depth of the far wall that the sequences show, metres; a nearer slope leads to it."""

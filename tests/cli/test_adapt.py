@@ -13,9 +13,9 @@ import kbnet.training.adaptation as adaptation
 import kbnet.training.judgement as judgement
 from kbnet.checking import PointErrors
 from kbnet.cli.main import main
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.frame_list import write_frame_list
-from kbnet.data.sequence import Sequence
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.frame_list import write_frame_list
+from kbnet.frames.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet

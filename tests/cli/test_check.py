@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from kbnet.cli.main import main
-from kbnet.data.depth_png import write_depth_png
+from kbnet.frames.depth_png import write_depth_png
 from kbnet.network.config import KBNetConfig
 
 

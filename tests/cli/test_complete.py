@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from kbnet.cli.main import main
-from kbnet.data.depth_png import read_depth_png, write_depth_png
-from kbnet.data.frame_list import FrameFiles, write_frame_list
+from kbnet.frames.depth_png import read_depth_png, write_depth_png
+from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.network.config import KBNetConfig
 from kbnet.report.turntable import Turn
 

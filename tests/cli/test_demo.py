@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kbnet.cli.main import main
-from kbnet.data.depth_png import read_depth_png
+from kbnet.frames.depth_png import read_depth_png
 from kbnet.network.config import KBNetConfig
 
 pytest.importorskip("skimage")

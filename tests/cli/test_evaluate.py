@@ -17,8 +17,8 @@ import torch
 from kbnet.cli.error_table import BOUNDARY_NOTE
 from kbnet.cli.evaluate import distinct_names
 from kbnet.cli.main import main
-from kbnet.data.frame_list import FrameFiles, write_frame_list
 from kbnet.evaluation import PUBLISHED_TIMING, TIMING
+from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.network.config import KBNetConfig
 from kbnet.summary import file_sha256
 from kbnet.weights.depth_network import find_weights

@@ -13,8 +13,8 @@ import torch
 
 import kbnet
 from kbnet.cli.main import main
-from kbnet.data.depth_png import read_depth_png
-from kbnet.data.sequence import Sequence
+from kbnet.frames.depth_png import read_depth_png
+from kbnet.frames.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.weights.depth_network import save_network

@@ -68,7 +68,7 @@ def test_fuse_writes_a_mesh(posed: Path, stand_in: Any, tmp_path: Path, capsys: 
 
 def stand_in_depth(room: Path) -> float:
     """The stand-in gives every pixel the mean depth of the points."""
-    from kbnet.data.depth_png import read_depth_png
+    from kbnet.frames.depth_png import read_depth_png
 
     points = read_depth_png(room / "sparse_depth" / "0000.png")
     return float(points[points > 0].mean())

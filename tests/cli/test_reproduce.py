@@ -15,7 +15,7 @@ import torch
 
 from kbnet import reproduction
 from kbnet.cli.main import main
-from kbnet.data.depth_png import read_depth_png
+from kbnet.frames.depth_png import read_depth_png
 
 Run = Callable[..., int]
 

@@ -15,7 +15,6 @@ from kbnet.data.augment import (
     AugmentationConfig,
     add_noise,
     augment,
-    crop,
     flip,
     remove_patches,
     remove_points,
@@ -23,6 +22,7 @@ from kbnet.data.augment import (
 from kbnet.data.camera_effects import camera_effects, jitter_colour
 from kbnet.data.zoom import scale_depth
 from kbnet.frame import Frame, Triplet
+from kbnet.frames.window import crop_triplet
 from kbnet.geometry.pose import transform_from_vector
 from kbnet.geometry.warp import warp
 
@@ -79,7 +79,7 @@ def test_a_flipped_triplet_warps_to_the_flipped_reconstruction(horizontal: bool)
 
 def test_crop_moves_the_principal_point_and_keeps_the_poses() -> None:
     triplet = make_triplet()
-    cut = crop(triplet, 3, 5, 32, 40)
+    cut = crop_triplet(triplet, 3, 5, 32, 40)
     np.testing.assert_array_equal(
         cut.frame.intrinsics, np.array([[45, 1.5, 17], [0, 47, 15.25], [0, 0, 1]], np.float32)
     )
@@ -92,7 +92,7 @@ def test_crop_moves_the_principal_point_and_keeps_the_poses() -> None:
 def test_a_cropped_triplet_warps_to_the_cropped_reconstruction() -> None:
     """Where the source pixel lies inside the crop too."""
     triplet = make_triplet()
-    whole, cut = reconstruct(triplet)[4:36, 4:44], reconstruct(crop(triplet, 4, 4, 32, 40))
+    whole, cut = reconstruct(triplet)[4:36, 4:44], reconstruct(crop_triplet(triplet, 4, 4, 32, 40))
     np.testing.assert_allclose(cut[8:-8, 8:-8], whole[8:-8, 8:-8], atol=0.05)
 
 
@@ -139,7 +139,7 @@ def test_scaling_depth_scales_translations_and_leaves_the_reconstruction_alone()
 
 def test_unknown_poses_stay_unknown() -> None:
     triplet = make_triplet(poses=False)
-    for changed in (flip(triplet, horizontal=True), scale_depth(triplet, 2.0), crop(triplet, 0, 0, 32, 32)):
+    for changed in (flip(triplet, horizontal=True), scale_depth(triplet, 2.0), crop_triplet(triplet, 0, 0, 32, 32)):
         assert changed.T_previous_current is None
         assert changed.T_next_current is None
 
@@ -205,7 +205,7 @@ def test_probability_zero_leaves_all_but_the_crop_alone() -> None:
     for seed in range(5):
         augmented = augment(triplet, config, np.random.default_rng(seed), probability=0.0)
         K = augmented.triplet.frame.intrinsics
-        assert_equal(augmented.triplet, crop(triplet, round(18.25 - K[1, 2]), round(22.0 - K[0, 2]), 32, 32))
+        assert_equal(augmented.triplet, crop_triplet(triplet, round(18.25 - K[1, 2]), round(22.0 - K[0, 2]), 32, 32))
         np.testing.assert_array_equal(augmented.input_image, augmented.triplet.frame.image)
         np.testing.assert_array_equal(augmented.input_depth, augmented.triplet.frame.sparse_depth)
 

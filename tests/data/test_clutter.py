@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kbnet.data.clutter import ClutterConfig, clutter_frames, intrinsics, write_clutter_sequence
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 
 
 def test_the_same_values_give_the_same_frames_and_more_frames_begin_with_them() -> None:

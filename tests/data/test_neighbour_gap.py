@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kbnet.data.neighbour_gap import Gap, choose_gap
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 
 WriteSequence = Callable[..., Path]
 

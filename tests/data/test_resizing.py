@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kbnet.data.resizing import crop_frame, limit_longer_side, resize_frame
+from kbnet.data.resizing import limit_longer_side, resize_frame
 from kbnet.frame import Frame
+from kbnet.frames.window import crop_frame
 from kbnet.points.sparse_points import map_to_points
 
 NORMAL, DISTANCE = np.array([0.2, -0.3, 1.0]), 3.0

@@ -11,7 +11,6 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from kbnet.data.ray_casting import Textures, camera_rays, cast
-from kbnet.data.sequence import Sequence
 from kbnet.data.synthetic import (
     SyntheticConfig,
     camera_pose,
@@ -20,6 +19,7 @@ from kbnet.data.synthetic import (
     synthetic_frames,
     write_synthetic_sequence,
 )
+from kbnet.frames.sequence import Sequence
 
 pytest.importorskip("skimage")
 

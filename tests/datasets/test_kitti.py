@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.data.depth_png import read_depth_png, write_depth_png
-from kbnet.data.frame_list import FrameFiles, FrameList, write_frame_list
 from kbnet.data.lidar import project_points, read_velodyne
 from kbnet.datasets.kitti import (
     TrainFiles,
@@ -23,6 +21,8 @@ from kbnet.datasets.kitti import (
 )
 from kbnet.datasets.kitti_archives import KittiFolder
 from kbnet.datasets.kitti_standing import IsStanding, by_speed, never
+from kbnet.frames.depth_png import read_depth_png, write_depth_png
+from kbnet.frames.frame_list import FrameFiles, FrameList, write_frame_list
 
 MOVING, PARTLY_STANDING = "2011_09_26_drive_0001_sync", "2011_10_03_drive_0042_sync"
 

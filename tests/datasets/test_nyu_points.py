@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.data.depth_png import read_depth_png
-from kbnet.data.frame_list import FrameList
 from kbnet.datasets import nyu_points
 from kbnet.datasets.nyu_points import depth_units_per_metre, prepare_split
 from kbnet.datasets.nyu_v2 import Source, list_training
+from kbnet.frames.depth_png import read_depth_png
+from kbnet.frames.frame_list import FrameList
 
 pytest.importorskip("sklearn")
 

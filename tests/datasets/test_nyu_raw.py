@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbnet.data.sequence import Sequence
 from kbnet.datasets import nyu_raw
 from kbnet.datasets.nyu_raw import list_scenes, prepare_raw, read_picture, synchronise
+from kbnet.frames.sequence import Sequence
 
 pytest.importorskip("sklearn")
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.frame_list import FrameList, write_frame_list
 from kbnet.datasets.published_lists import frames_of_lists
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.frame_list import FrameList, write_frame_list
 
 HEIGHT, WIDTH = 32, 40
 CAMERAS = ("drive_1/image_02", "drive_1/image_03", "drive_2/image_02")

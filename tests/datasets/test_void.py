@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kbnet.data.frame_list import FrameList, write_frame_list
 from kbnet.datasets.void import index_split
 from kbnet.datasets.void_archives import density_folder, unpack_density
+from kbnet.frames.frame_list import FrameList, write_frame_list
 
 
 @pytest.fixture(scope="module")

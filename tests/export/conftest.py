@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import Frame
+from kbnet.frames.sequence_writer import new_sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 

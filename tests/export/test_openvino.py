@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from kbnet.data.sequence import Sequence
 from kbnet.export import openvino as kbnet_openvino
 from kbnet.export.openvino import export_openvino
 from kbnet.export.parity import Parity, network_inputs
 from kbnet.export.sizes import Sizes
 from kbnet.frame import Frame
+from kbnet.frames.sequence import Sequence
 from kbnet.inference.openvino_engine import OpenVinoEngine
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet

@@ -15,13 +15,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from kbnet.data.sequence import Sequence
 from kbnet.export.onnx import onnx_model
 from kbnet.export.openvino import QUANTISED, export_openvino, openvino_model
 from kbnet.export.parity import INT8_TOLERANCE, network_inputs
 from kbnet.export.sizes import Sizes
 from kbnet.export.torch_program import torch_program
 from kbnet.frame import Frame
+from kbnet.frames.sequence import Sequence
 from kbnet.inference.openvino_engine import OpenVinoEngine
 from kbnet.inference.torch_engine import TorchEngine
 from kbnet.network.kbnet import KBNet

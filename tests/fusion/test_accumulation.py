@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.frame_list import FrameList
-from kbnet.data.sequence import Sequence
 from kbnet.frame import FloatArray
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.frame_list import FrameList
+from kbnet.frames.sequence import Sequence
 from kbnet.fusion.accumulation import Accumulator, write_accumulated
 
 HEIGHT, WIDTH, FOCAL_LENGTH, FAR, NEAR = 60, 80, 50.0, 4.0, 2.0

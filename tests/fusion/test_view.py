@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kbnet.data.frame_list import write_frame_list
-from kbnet.data.frame_source import open_frames
-from kbnet.data.sequence import Sequence
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.frame_list import write_frame_list
+from kbnet.frames.open import open_frames
+from kbnet.frames.sequence import Sequence
+from kbnet.frames.sequence_writer import new_sequence
 from kbnet.fusion.view import View, confident_pixels, posed_frames, views
 
 K = np.array([[50, 0, 24], [0, 50, 20], [0, 0, 1]], np.float32)

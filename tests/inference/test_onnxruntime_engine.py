@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from kbnet.data.sequence import Sequence
 from kbnet.export.onnx import example_inputs, onnx_model
 from kbnet.export.parity import network_inputs
+from kbnet.frames.sequence import Sequence
 from kbnet.inference import onnxruntime_engine
 from kbnet.inference.onnxruntime_engine import OnnxRuntimeEngine
 from kbnet.network.config import KBNetConfig

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from kbnet.data.sequence import Sequence
 from kbnet.export.onnx import example_inputs
 from kbnet.export.openvino import openvino_model
 from kbnet.export.parity import network_inputs
+from kbnet.frames.sequence import Sequence
 from kbnet.inference import openvino_engine
 from kbnet.inference.openvino_engine import OpenVinoEngine
 from kbnet.network.config import KBNetConfig

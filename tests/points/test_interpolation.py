@@ -10,7 +10,7 @@ import pytest
 from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import Delaunay
 
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 from kbnet.points import interpolation
 from kbnet.points.interpolation import linear, nearest
 

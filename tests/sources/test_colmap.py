@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 from kbnet.sources.colmap import ColmapModel, PointFilter, write_colmap_sequence
 
 pytest.importorskip("pycolmap")

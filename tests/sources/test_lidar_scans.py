@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from kbnet.data.rectification import Camera
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 from kbnet.sources.lidar_calibration import LidarCalibration
 from kbnet.sources.lidar_scans import LidarCounts, open_lidar, write_lidar_sequence
 from kbnet.sources.misplaced_points import FORWARD_LEFT_UP

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.sequence import Sequence
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.sequence import Sequence
 from kbnet.points.patterns import SparsePattern
 from kbnet.sources.made_sparse import add_sparse_depth, copy_made_sparse, open_dense
 

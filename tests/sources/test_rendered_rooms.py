@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kbnet.cli.main import main
-from kbnet.data.depth_png import read_depth_png
+from kbnet.frames.depth_png import read_depth_png
 from kbnet.sources.rendered.catalogue import Model, part_of_model, read_models
 from kbnet.sources.rendered.config import RoomsConfig
 from kbnet.sources.rendered.model_library import ModelLibrary, placed_mesh

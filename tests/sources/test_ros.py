@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kbnet.data.rectification import Camera
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 from kbnet.sources.ros import RosFrames, RosOptions, write_ros_sequence
 from kbnet.sources.ros_bag import open_bag
 from kbnet.sources.ros_recording import RosTopics, survey

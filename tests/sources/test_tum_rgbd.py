@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kbnet.data.rectification import Camera
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 from kbnet.sources.tum_rgbd import CAMERAS, find_camera, open_tum, read_tum_depth, write_tum_sequence
 
 WriteRecording = Callable[..., Path]

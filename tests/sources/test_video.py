@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kbnet.data.rectification import Camera
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 from kbnet.sources.point_table import read_point_table
 from kbnet.sources.trajectory import Trajectory
 from kbnet.sources.video import Motion, VideoFrames, open_video, write_video_sequence

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 
 import kbnet.training.adaptation as adaptation
 from kbnet.checking import PointErrors
-from kbnet.data.depth_png import read_depth_png, write_depth_png
-from kbnet.data.frame_list import FrameList
+from kbnet.frames.depth_png import read_depth_png, write_depth_png
+from kbnet.frames.frame_list import FrameList
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.training.adaptation import Adaptation, keep, plan, run_training

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kbnet.data.augment import AugmentationConfig
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 from kbnet.geometry.camera import backproject, viewing_rays
 from kbnet.geometry.plane_map import mapped_pixels
 from kbnet.losses.weights import LossWeights

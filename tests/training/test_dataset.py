@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from kbnet.data.augment import AugmentationConfig
-from kbnet.data.frame_list import FrameFiles, write_frame_list
-from kbnet.data.sequence import Sequence
+from kbnet.frames.frame_list import FrameFiles, write_frame_list
+from kbnet.frames.sequence import Sequence
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.training.batch import TripletBatch

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbnet.data.sequence import Sequence
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import Frame
+from kbnet.frames.sequence import Sequence
+from kbnet.frames.sequence_writer import new_sequence
 from kbnet.network.working_size import reduced_frame
 from kbnet.training.frame_cache import FrameCache
 

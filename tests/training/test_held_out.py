@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbnet.data.frame_files import write_frame_list
-from kbnet.data.frame_list import FrameList
-from kbnet.data.frame_source import open_frames
-from kbnet.data.sequence import Sequence
+from kbnet.frames.frame_files import write_frame_list
+from kbnet.frames.frame_list import FrameList
+from kbnet.frames.open import open_frames
+from kbnet.frames.sequence import Sequence
 from kbnet.points.hold_out import draw_pixels
 from kbnet.training.held_out import JUDGED_FRAMES, HeldOut, hold_out
 

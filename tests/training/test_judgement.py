@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from kbnet.completion import DepthCompleter
-from kbnet.data.depth_png import read_depth_png, write_depth_png
-from kbnet.data.sequence import Sequence
 from kbnet.frame import FloatArray
+from kbnet.frames.depth_png import read_depth_png, write_depth_png
+from kbnet.frames.sequence import Sequence
 from kbnet.training.held_out import HeldOut, hold_out
 from kbnet.training.judgement import Judgement, judge
 

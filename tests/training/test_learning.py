@@ -8,9 +8,9 @@ import pytest
 
 from kbnet.completion import DepthCompleter
 from kbnet.data.augment import AugmentationConfig
-from kbnet.data.sequence import Sequence
 from kbnet.data.synthetic import SyntheticConfig, write_synthetic_sequence
 from kbnet.evaluation import Part, evaluate, network_method
+from kbnet.frames.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.training.config import ScheduleConfig, TrainingConfig

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import kbnet.training.step
-from kbnet.data.frame_list import FrameFiles, write_frame_list
+from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import Frame
+from kbnet.frames.sequence_writer import new_sequence
 from kbnet.losses.weights import LossWeights
 from kbnet.points.drawn_points import PointDrawing
 from kbnet.training.config import TrainingConfig

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kbnet.completion import DepthCompleter
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 from kbnet.metrics import DepthErrors, depth_errors
 from kbnet.network.kbnet import KBNet
 from kbnet.training.config import TrainingConfig, ValidationConfig

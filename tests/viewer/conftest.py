@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbnet.data.sequence import Sequence
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.sequence import Sequence
+from kbnet.frames.sequence_writer import new_sequence
 from kbnet.viewer.completed import Completed, completed_frames
 
 K = np.array([[50, 0, 24], [0, 50, 20], [0, 0, 1]], np.float32)

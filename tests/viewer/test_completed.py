@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 from kbnet.report.colour import colourise
 from kbnet.viewer.completed import Completed, colour_bar, completed_frames, limits
 

@@ -10,8 +10,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.sequence import Sequence
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.sequence import Sequence
 from kbnet.viewer.completed import Completed
 from kbnet.viewer.window import Window
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import Frame, ImageArray
+from kbnet.frames.sequence_writer import new_sequence
 
 MEASURED_SHARE = {"void": 0.005, "kitti": 0.05}
 """Share of the pixels with a sparse point: 1536 at 640x480, as VOID 1500 has; about what KITTI's scanner leaves."""

@@ -41,4 +41,4 @@ Sources = Annotated[
 OptionalSource = Annotated[
     Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[SEQUENCE|LIST.csv]", help_behavior_hint="")
 ]
-"""What `kbnet.data.frame_source.open_frames` takes."""
+"""What `kbnet.frames.open.open_frames` takes."""

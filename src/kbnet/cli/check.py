@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from kbnet.checking import Band, Check, CheckedFrame, PointErrors
     from kbnet.completion import DepthCompleter
-    from kbnet.data.frame_source import FrameSource
     from kbnet.frame import FloatArray, Frame
+    from kbnet.frames.frame_source import FrameSource
 
 NETWORK, YARDSTICK = "kbnet", "linear"
 COLUMNS = ("points", "MAE mm", "RMSE mm", "median %", ">10 % off")
@@ -79,8 +79,8 @@ class Command:
         import kbnet
         from kbnet.checking import check
         from kbnet.cli.progress import frame_progress
-        from kbnet.data.frame_source import open_frames
         from kbnet.evaluation import baseline_methods, network_method
+        from kbnet.frames.open import open_frames
 
         if self.sequence is None:
             raise ValueError("expected a sequence folder or a list, got none; see kbnet check --help")

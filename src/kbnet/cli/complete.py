@@ -160,7 +160,7 @@ class Command:
             raise ValueError(f"expected a sequence folder, a list or --image, got {got}; see kbnet complete --help")
         if self.sequence is None:
             return self._single_frame()
-        from kbnet.data.frame_source import open_frames
+        from kbnet.frames.open import open_frames
 
         if self.intrinsics is not None:
             raise ValueError(f"a sequence or list has its own intrinsics; leave out --intrinsics {self.intrinsics}")
@@ -168,9 +168,9 @@ class Command:
         return source.name, {name: partial(source.frame, index) for index, name in enumerate(source.names)}
 
     def _single_frame(self) -> tuple[str, Frames]:
-        from kbnet.data.depth_png import read_depth_png
-        from kbnet.data.image_file import read_image, read_intrinsics
         from kbnet.frame import Frame
+        from kbnet.frames.depth_png import read_depth_png
+        from kbnet.frames.image_file import read_image, read_intrinsics
 
         image, sparse_depth, intrinsics = self.image, self.sparse_depth, self.intrinsics
         if image is None or sparse_depth is None or intrinsics is None:
@@ -205,7 +205,7 @@ class Command:
         import numpy as np
 
         from kbnet.atomic import atomic_path
-        from kbnet.data.depth_png import UNITS_PER_METRE, write_depth_png
+        from kbnet.frames.depth_png import UNITS_PER_METRE, write_depth_png
         from kbnet.point_cloud import point_cloud, write_ply
         from kbnet.report.picture import write_picture
 

@@ -15,8 +15,8 @@ from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
     from kbnet.bulk import Outcome
-    from kbnet.data.frame_source import FrameSource
     from kbnet.depth_origin import Origin
+    from kbnet.frames.frame_source import FrameSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +61,8 @@ class Command:
         from kbnet.bulk import Workers, check_distinct, complete_many
         from kbnet.cli.progress import frame_progress
         from kbnet.completion import DepthCompleter, open_weights
-        from kbnet.data.frame_source import open_frames
         from kbnet.depth_origin import network_origin
+        from kbnet.frames.open import open_frames
 
         if not self.sources:
             raise ValueError("expected at least one sequence folder or list, got none; see kbnet complete-many --help")

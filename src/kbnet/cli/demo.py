@@ -92,7 +92,7 @@ def print_table(results: dict[str, tuple[DepthErrors, float]]) -> None:
 
 def write_results(folder: Path, frame: Frame, depth: FloatArray) -> dict[str, Path]:
     """Write depth map, point cloud and picture; return where they are, by what they are."""
-    from kbnet.data.depth_png import write_depth_png
+    from kbnet.frames.depth_png import write_depth_png
     from kbnet.point_cloud import point_cloud, write_ply
     from kbnet.report.picture import write_picture
 

@@ -105,8 +105,8 @@ class Command:
             print(f"wrote summary.json, frames.csv and table.txt to {self.output}")
 
     def _parts(self) -> list[Part]:
-        from kbnet.data.frame_source import open_frames
         from kbnet.evaluation import Part
+        from kbnet.frames.open import open_frames
 
         if not self.sources:
             raise ValueError("expected at least one sequence folder or list, got none; see kbnet evaluate --help")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kbnet.data.frame_source import FrameSource
     from kbnet.frame import FloatArray, Frame, ImageArray
+    from kbnet.frames.frame_source import FrameSource
     from kbnet.fusion.view import View
 
 
@@ -76,7 +76,7 @@ class Command:
 
     def run(self) -> None:
         """Fuse, and write the file."""
-        from kbnet.data.frame_source import open_frames
+        from kbnet.frames.open import open_frames
         from kbnet.fusion.view import posed_frames
         from kbnet.point_cloud import WORLD_AXES, write_ply
 

@@ -95,7 +95,7 @@ def print_points(folder: Path) -> None:
     """Say how many points the frames of a new sequence have and how far away they are, which shows a wrong unit."""
     import numpy as np
 
-    from kbnet.data.sequence import Sequence
+    from kbnet.frames.sequence import Sequence
 
     sequence = Sequence(folder)
     indices = sorted({round(index) for index in np.linspace(0, len(sequence) - 1, LOOKED_AT)})

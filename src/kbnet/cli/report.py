@@ -13,7 +13,7 @@ from kbnet.cli.arguments import Device, OptionalPreset, OptionalSource, SparseDe
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
-    from kbnet.data.frame_source import FrameSource
+    from kbnet.frames.frame_source import FrameSource
 
 MEGABYTE = 1_000_000
 BUDGET = 15 * MEGABYTE
@@ -67,8 +67,8 @@ class Command:
         """Complete, compare, write the page."""
         import kbnet
         from kbnet.cli.progress import frame_progress
-        from kbnet.data.frame_source import open_frames
         from kbnet.evaluation import EVALUATION_LIMITS
+        from kbnet.frames.open import open_frames
         from kbnet.report.page import write_page
         from kbnet.report.survey import Judging, survey
 

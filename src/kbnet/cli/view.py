@@ -65,7 +65,7 @@ class Command:
         """Start to serve."""
         import kbnet
         from kbnet.confidence import complete_with_confidence
-        from kbnet.data.frame_source import open_frames
+        from kbnet.frames.open import open_frames
         from kbnet.viewer.completed import completed_frames
         from kbnet.viewer.window import Window
 

@@ -16,6 +16,7 @@ from kbnet.data.camera_effects import camera_effects, jitter_colour
 from kbnet.data.cut_and_paste import cut_and_paste
 from kbnet.data.zoom import enlarge, scale_depth
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray, Triplet
+from kbnet.frames.window import crop_triplet
 from kbnet.points.drawn_points import PointDrawing
 from kbnet.points.hold_out import random_patches
 
@@ -126,7 +127,7 @@ def augment(
     if config.zoom > 1:
         factor = generator.uniform(1, config.zoom)
         size = (max(MINIMUM_SIZE, round(size[0] / factor)), max(MINIMUM_SIZE, round(size[1] / factor)))
-    triplet = crop(triplet, *_crop_offset(triplet.frame.size, size, config, generator), *size)
+    triplet = crop_triplet(triplet, *_crop_offset(triplet.frame.size, size, config, generator), *size)
     if size != config.crop:
         triplet = enlarge(triplet, *config.crop)
     if generator.random() < config.flip_horizontal * probability:
@@ -153,23 +154,6 @@ def augment(
     if config.camera_effects > 0:
         image = camera_effects(image, config.camera_effects * probability, generator)
     return AugmentedTriplet(triplet, image, sparse_depth)
-
-
-def crop(triplet: Triplet, top: int, left: int, height: int, width: int) -> Triplet:
-    """Cut a window out of all images and depth maps; cx and cy move by the offset."""
-    window = np.s_[top : top + height, left : left + width]
-    frame = triplet.frame
-    shift = np.array([[0, 0, left], [0, 0, top], [0, 0, 0]], np.float32)
-    cropped = Frame(
-        image=frame.image[window],
-        sparse_depth=frame.sparse_depth[window],
-        intrinsics=frame.intrinsics - shift,
-        ground_truth=None if frame.ground_truth is None else frame.ground_truth[window],
-        name=frame.name,
-    )
-    return replace(
-        triplet, frame=cropped, previous_image=triplet.previous_image[window], next_image=triplet.next_image[window]
-    )
 
 
 def flip(triplet: Triplet, *, horizontal: bool) -> Triplet:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from tyro.conf import arg
 
 from kbnet.data.ray_casting import Box, Face, Textures, render, rotation_about_x, rotation_about_y, rotation_about_z
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frames.sequence_writer import new_sequence
 
 SIZE = (480, 640)
 """Height and width, pixels; rendered at half of it and enlarged, as sharp as the pictures of a moving camera."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 
 LARGEST_BASELINE = 0.1
 """As a share of the median depth: beyond it two images show ever less of the same."""

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.data.ray_casting import Box, Face, Textures, render, rotation_about_x, rotation_about_y, rotation_about_z
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
+from kbnet.frames.sequence_writer import new_sequence
 
 PHOTOGRAPHS = ("brick", "gravel", "grass", "coffee", "chelsea")
 ROOM_HALF_SIZE = (2.8, 1.35, 2.5)

@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 
 from kbnet.atomic import atomic_path
-from kbnet.data.frame_list import FrameFiles
 from kbnet.datasets.kitti_standing import IsStanding
 from kbnet.frame import FloatArray, check_intrinsics
+from kbnet.frames.frame_list import FrameFiles
 
 Selection = Literal["validation", "test"]
 

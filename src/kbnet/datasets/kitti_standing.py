@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kbnet.data.image_file import read_numbers
+from kbnet.frames.image_file import read_numbers
 
 STANDING_SPEED = 0.3
 """Metres a second below which the car counts as standing.

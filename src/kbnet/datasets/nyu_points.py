@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.atomic import atomic_path
-from kbnet.data.depth_png import UNITS_PER_METRE, write_depth_png
-from kbnet.data.frame_list import FrameFiles, write_frame_list
-from kbnet.data.image_file import open_picture, read_image
 from kbnet.datasets.download import Progress
 from kbnet.datasets.nyu_kinect import SIZE
 from kbnet.datasets.nyu_v2 import Source, Split
 from kbnet.datasets.processes import map_over_cores
 from kbnet.datasets.sparse_corners import POINT_KINDS, PointKind, draw_points
+from kbnet.frames.depth_png import UNITS_PER_METRE, write_depth_png
+from kbnet.frames.frame_list import FrameFiles, write_frame_list
+from kbnet.frames.image_file import open_picture, read_image
 
 WINDOW = (32, 32, 416, 576)
 """Top, left, height and width of the middle that is read, pixels."""

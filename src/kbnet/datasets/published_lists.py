@@ -9,10 +9,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from kbnet.data.depth_png import read_depth_png
-from kbnet.data.frame_list import FrameFiles
-from kbnet.data.image_file import read_image, read_intrinsics
-from kbnet.data.present_files import PresentFiles
+from kbnet.frames.depth_png import read_depth_png
+from kbnet.frames.frame_list import FrameFiles
+from kbnet.frames.image_file import read_image, read_intrinsics
+from kbnet.frames.present_files import PresentFiles
 
 _READERS: Mapping[str, tuple[Callable[[str], NDArray[Any]], str]] = {
     "image": (read_image, "images"),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from kbnet.data.frame_list import FrameFiles
-from kbnet.data.present_files import PresentFiles
+from kbnet.frames.frame_list import FrameFiles
+from kbnet.frames.present_files import PresentFiles
 
 Split = Literal["train", "test"]
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kbnet.data.frame_source import open_frames
 from kbnet.data.motorcycle import load_motorcycle
 from kbnet.export.sizes import FACTOR, Sizes, largest_fitting
 from kbnet.frame import MINIMUM_SIZE, Frame
+from kbnet.frames.open import open_frames
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.working_size import reduced_frame, working_factor

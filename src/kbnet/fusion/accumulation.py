@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from kbnet.atomic import atomic_folder
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.frame_files import FrameFiles, with_kinds, write_frame_list
-from kbnet.data.frame_source import FrameSource
 from kbnet.data.lidar import drop_hidden_points, project_points
-from kbnet.data.sequence import Sequence
 from kbnet.frame import FloatArray
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.frame_files import FrameFiles, with_kinds, write_frame_list
+from kbnet.frames.frame_source import FrameSource
+from kbnet.frames.sequence import Sequence
 from kbnet.fusion.view import View
 from kbnet.points.outlier_rejection import supported_points
 

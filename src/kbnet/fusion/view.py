@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.confidence import most_confident
-from kbnet.data.frame_source import FrameSource
 from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frames.frame_source import FrameSource
 from kbnet.point_cloud import point_cloud
 
 Complete = Callable[[Frame], tuple[FloatArray, FloatArray]]

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from kbnet.completion import DepthCompleter
 from kbnet.confidence import complete_with_confidence
-from kbnet.data.frame_source import FrameSource
 from kbnet.evaluation import baseline_methods
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.frame_source import FrameSource
 from kbnet.metrics import judged_pixels
 from kbnet.points.hold_out import SHARE, HoldOut, hold_out_points
 

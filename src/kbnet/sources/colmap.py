@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.depth_png import MAXIMUM_DEPTH
-from kbnet.data.image_file import read_image
 from kbnet.data.rectification import Camera, Rectification
 from kbnet.data.resizing import limit_longer_side
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import Frame
+from kbnet.frames.depth_png import MAXIMUM_DEPTH
+from kbnet.frames.image_file import read_image
+from kbnet.frames.sequence_writer import new_sequence
 
 Floats = NDArray[np.float64]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.image_file import read_numbers
 from kbnet.data.rectification import Model
 from kbnet.frame import FloatArray, check_intrinsics, check_pose
+from kbnet.frames.image_file import read_numbers
 
 Transform = NDArray[np.float64]
 

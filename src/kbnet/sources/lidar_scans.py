@@ -10,12 +10,12 @@ from statistics import median
 
 import numpy as np
 
-from kbnet.data.depth_png import MAXIMUM_DEPTH
-from kbnet.data.image_file import read_image
 from kbnet.data.lidar import drop_hidden_points, project_points
 from kbnet.data.rectification import Camera, Rectification
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.depth_png import MAXIMUM_DEPTH
+from kbnet.frames.image_file import read_image
+from kbnet.frames.sequence_writer import new_sequence
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.lidar_calibration import LidarCalibration, Transform
 from kbnet.sources.misplaced_points import explain_misses

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kbnet.atomic import atomic_folder
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.sequence import Sequence
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.sequence import Sequence
+from kbnet.frames.sequence_writer import new_sequence
 from kbnet.points.patterns import SparsePattern
 
 GROUND_TRUTH = "ground_truth"

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.depth_png import MAXIMUM_DEPTH
 from kbnet.data.lidar import drop_hidden_points, project_points
 from kbnet.data.rectification import Camera, Rectification
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.depth_png import MAXIMUM_DEPTH
+from kbnet.frames.sequence_writer import new_sequence
 from kbnet.points.sampling import sample_points
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_units import check_metres

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.sequence import IMAGE_SUFFIXES
+from kbnet.frames.sequence import IMAGE_SUFFIXES
 from kbnet.sources.clock import nearest_in_time, to_seconds
 from kbnet.sources.point_cloud_file import READERS
 

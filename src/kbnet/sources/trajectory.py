@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
-from kbnet.data.image_file import read_numbers
+from kbnet.frames.image_file import read_numbers
 from kbnet.sources.clock import to_seconds
 
 Floats = NDArray[np.float64]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kbnet.data.image_file import open_picture, read_image
 from kbnet.data.rectification import Camera, Rectification
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frames.image_file import open_picture, read_image
+from kbnet.frames.sequence_writer import new_sequence
 from kbnet.points.sampling import sample_points
 from kbnet.sources.clock import nearest_in_time
 from kbnet.sources.depth_units import check_metres

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.camera_centre import warn_of_far_centre
-from kbnet.data.depth_png import MAXIMUM_DEPTH
 from kbnet.data.lidar import project_points
 from kbnet.data.rectification import Camera, Rectification
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frames.camera_centre import warn_of_far_centre
+from kbnet.frames.depth_png import MAXIMUM_DEPTH
+from kbnet.frames.sequence_writer import new_sequence
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.point_table import PointTable

@@ -15,9 +15,10 @@ import numpy as np
 import tomlkit
 
 from kbnet.data.augment import AugmentationConfig
-from kbnet.data.frame_source import FrameSource, open_frames
 from kbnet.data.neighbour_gap import Gap, choose_gap
-from kbnet.data.sequence import Sequence
+from kbnet.frames.frame_source import FrameSource
+from kbnet.frames.open import open_frames
+from kbnet.frames.sequence import Sequence
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.points.hold_out import PATCHES

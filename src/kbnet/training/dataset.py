@@ -10,8 +10,9 @@ import numpy as np
 from torch.utils.data import Dataset, Sampler
 
 from kbnet.data.augment import AugmentationConfig, augment, check_crop
-from kbnet.data.frame_source import FrameSource, open_frames
 from kbnet.frame import ImageArray, Triplet
+from kbnet.frames.frame_source import FrameSource
+from kbnet.frames.open import open_frames
 from kbnet.network.config import KBNetConfig
 from kbnet.points.drawn_points import PointDrawing
 from kbnet.training.batch import TripletBatch, make_sample

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.frame_source import FrameSource
 from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frames.frame_source import FrameSource
 from kbnet.network.working_size import reduced_frame
 
 UNITS_PER_METRE = 256

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.depth_png import read_depth_png, write_depth_png
-from kbnet.data.frame_files import FrameFiles, column_of, with_kinds, write_frame_list
-from kbnet.data.frame_list import FrameList
-from kbnet.data.frame_source import FrameSource, absolute_files
 from kbnet.frame import FloatArray
+from kbnet.frames.depth_png import read_depth_png, write_depth_png
+from kbnet.frames.frame_files import FrameFiles, column_of, with_kinds, write_frame_list
+from kbnet.frames.frame_list import FrameList
+from kbnet.frames.frame_source import FrameSource
+from kbnet.frames.open import absolute_files
 from kbnet.fusion.accumulation import Accumulator
 from kbnet.points.hold_out import SHARE, draw_pixels, part_depth
 

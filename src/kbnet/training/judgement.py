@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from kbnet.checking import PointErrors
 from kbnet.completion import DepthCompleter
-from kbnet.data.frame_list import FrameList
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.frame_list import FrameList
 from kbnet.points.interpolation import linear
 
 STANDARD_ERRORS = 2.0

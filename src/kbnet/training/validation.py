@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from kbnet.completion import DepthCompleter
-from kbnet.data.frame_source import open_frames
 from kbnet.evaluation import Part, evaluate, network_method
+from kbnet.frames.open import open_frames
 from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
 from kbnet.training.config import ValidationConfig

@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.frame_source import FrameSource
 from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frames.frame_source import FrameSource
 from kbnet.fusion.view import Complete, confident_pixels
 from kbnet.point_cloud import point_cloud
 from kbnet.report.colour import colourise

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.frame_source import FrameSource
 from kbnet.frame import ImageArray
+from kbnet.frames.frame_source import FrameSource
 from kbnet.report.colour import colourise
 from kbnet.viewer.completed import Completed, colour_bar, limits
 

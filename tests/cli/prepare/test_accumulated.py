@@ -10,7 +10,7 @@ import pytest
 
 from kbnet.cli.main import main
 from kbnet.cli.prepare.accumulated import Command
-from kbnet.data.frame_list import FrameList
+from kbnet.frames.frame_list import FrameList
 from kbnet.fusion.accumulation import REACH
 
 

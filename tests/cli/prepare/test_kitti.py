@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from kbnet.cli.main import main
-from kbnet.data.frame_source import open_frames
 from kbnet.datasets.download import Progress
+from kbnet.frames.open import open_frames
 
 
 def prepare(folder: Path, *words: object) -> int:

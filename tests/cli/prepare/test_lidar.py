@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kbnet.cli.main import main
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 
 
 @pytest.fixture

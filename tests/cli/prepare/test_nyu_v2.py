@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kbnet.cli.main import main
-from kbnet.data.frame_list import FrameList
-from kbnet.data.sequence import Sequence
+from kbnet.frames.frame_list import FrameList
+from kbnet.frames.sequence import Sequence
 
 pytest.importorskip("sklearn")
 

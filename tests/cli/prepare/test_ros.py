@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kbnet.cli.main import main
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 
 pytest.importorskip("rosbags")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kbnet.cli.main import main
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 
 
 def test_prepare_sparse_adds_a_folder_named_after_the_pattern(

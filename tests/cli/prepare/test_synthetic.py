@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kbnet.cli.main import main
-from kbnet.data.sequence import Sequence
+from kbnet.frames.sequence import Sequence
 
 pytest.importorskip("skimage")
 

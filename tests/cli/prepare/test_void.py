@@ -10,8 +10,8 @@ from zipfile import ZipFile
 import pytest
 
 from kbnet.cli.main import main
-from kbnet.data.frame_list import FrameList
 from kbnet.datasets import download
+from kbnet.frames.frame_list import FrameList
 
 
 def prepare(folder: Path, *words: object) -> int:

@@ -39,7 +39,7 @@ class Command:
         """Put together and write."""
         from kbnet.cli.progress import frame_progress
         from kbnet.data.neighbour_gap import choose_gap
-        from kbnet.data.sequence import Sequence
+        from kbnet.frames.sequence import Sequence
         from kbnet.fusion.accumulation import write_accumulated
 
         if self.output.suffix != ".csv":

@@ -65,17 +65,17 @@ class Command:
         conclude(rows, failures, unchanged=not kitti.written)
 
     def _list_selection(self, kitti: KittiFolder, split: Selection) -> SplitCount:
-        from kbnet.data.frame_list import write_frame_list
         from kbnet.datasets.kitti import PUBLISHED_SELECTION, index_selection
+        from kbnet.frames.frame_list import write_frame_list
 
         path = self.folder / f"{split}.csv"
         count = write_frame_list(path, index_selection(kitti.selection(split), split))
         return SplitCount(split, count, PUBLISHED_SELECTION, path, "no ground truth" if split == "test" else "")
 
     def _list_train(self, kitti: KittiFolder) -> SplitCount:
-        from kbnet.data.frame_list import write_frame_list
         from kbnet.datasets import kitti as published
         from kbnet.datasets.kitti_standing import by_list, by_speed, never
+        from kbnet.frames.frame_list import write_frame_list
 
         is_standing = (
             never if self.standing == "keep" else by_list(self.standing_list) if self.standing_list else by_speed

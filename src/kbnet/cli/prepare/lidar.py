@@ -97,7 +97,7 @@ class Command:
     def _calibration(self) -> LidarCalibration:
         import numpy as np
 
-        from kbnet.data.image_file import read_intrinsics
+        from kbnet.frames.image_file import read_intrinsics
         from kbnet.sources.lidar_calibration import (
             LidarCalibration,
             camera_of_path,

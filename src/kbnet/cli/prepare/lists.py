@@ -38,8 +38,8 @@ class Command:
 
     def run(self) -> None:
         """Join and write."""
-        from kbnet.data.frame_list import write_frame_list
         from kbnet.datasets.published_lists import frames_of_lists
+        from kbnet.frames.frame_list import write_frame_list
 
         if self.output.suffix != ".csv":
             raise ValueError(f"expected a .csv file to write, got {self.output}; name it {self.output.stem}.csv")

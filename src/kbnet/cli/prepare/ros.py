@@ -124,8 +124,8 @@ class Command:
             if self.distortion or self.lens != "pinhole":
                 raise ValueError("--lens and --distortion go with --intrinsics; camera_info brings its own")
             return None
-        from kbnet.data.image_file import read_intrinsics
         from kbnet.data.rectification import Camera
+        from kbnet.frames.image_file import read_intrinsics
         from kbnet.sources.ros_images import decode_image
         from kbnet.sources.ros_recording import find_image_topic
 

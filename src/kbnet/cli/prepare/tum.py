@@ -77,8 +77,8 @@ class Command:
         print_points(self.folder)
 
     def _camera(self, recording: TumRecording) -> Camera:
-        from kbnet.data.image_file import read_image, read_intrinsics
         from kbnet.data.rectification import Camera
+        from kbnet.frames.image_file import read_image, read_intrinsics
         from kbnet.sources.tum_rgbd import benchmark_camera, find_camera
 
         if self.intrinsics is None:

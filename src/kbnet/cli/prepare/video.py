@@ -57,8 +57,8 @@ class Command:
         """Decode, match, rectify and write."""
         from kbnet.cli.preparation import print_points
         from kbnet.cli.progress import frame_progress
-        from kbnet.data.image_file import read_intrinsics
         from kbnet.data.rectification import Camera
+        from kbnet.frames.image_file import read_intrinsics
         from kbnet.sources.point_table import read_point_table
         from kbnet.sources.video import open_video, write_video_sequence
 

@@ -64,9 +64,9 @@ class Command:
         return ""
 
     def _write_list(self, density: int, root: Path | None, split: Split) -> SplitCount:
-        from kbnet.data.frame_list import write_frame_list
         from kbnet.datasets.void import PUBLISHED_SEQUENCES, PUBLISHED_TEST_FRAMES, SKIPPED, index_split
         from kbnet.datasets.void_archives import density_folder
+        from kbnet.frames.frame_list import write_frame_list
 
         frames = index_split(root or density_folder(density, self.folder), split)
         path = self.folder / f"void_{density}_{split}.csv"

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frames.sequence_writer import new_sequence
 from kbnet.sources.rendered.catalogue import credits_text, read_models
 from kbnet.sources.rendered.config import Part, RoomsConfig
 from kbnet.sources.rendered.dropping import drop_things

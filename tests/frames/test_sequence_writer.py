@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbnet.data.sequence import Sequence
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import Frame
+from kbnet.frames.sequence import Sequence
+from kbnet.frames.sequence_writer import new_sequence
 
 K = np.array([[50, 0, 23.5], [0, 50, 19.5], [0, 0, 1]], np.float32)
 

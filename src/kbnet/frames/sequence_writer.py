@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kbnet.atomic import atomic_folder
-from kbnet.data.depth_png import write_depth_png
 from kbnet.frame import FloatArray, Frame, check_pose
+from kbnet.frames.depth_png import write_depth_png
 
 
 class SequenceWriter:

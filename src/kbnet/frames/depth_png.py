@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from kbnet.atomic import atomic_path
-from kbnet.data.image_file import open_picture
 from kbnet.frame import FloatArray, check_depth
+from kbnet.frames.image_file import open_picture
 
 UNITS_PER_METRE = 256.0
 MAXIMUM_DEPTH = 65535 / UNITS_PER_METRE
@@ -35,7 +35,7 @@ def read_depth_png(path: str | Path) -> FloatArray:
     if picture.format != "PNG" or picture.mode not in _SIXTEEN_BIT_MODES:
         raise ValueError(
             f"expected a 16-bit greyscale PNG (metres x 256) as depth map, got mode '{picture.mode}' "
-            f"({picture.format}) in {path}; write it with kbnet.data.depth_png.write_depth_png"
+            f"({picture.format}) in {path}; write it with kbnet.frames.depth_png.write_depth_png"
         )
     return np.asarray(picture).astype(np.float32) / np.float32(UNITS_PER_METRE)
 

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.augment import crop
-from kbnet.data.depth_png import read_depth_png
-from kbnet.data.frame_files import COLUMNS, PATHS, FrameFiles, read_frame_list, window_numbers, write_frame_list
-from kbnet.data.image_file import read_image, read_intrinsics
-from kbnet.data.present_files import PresentFiles
-from kbnet.data.sequence import read_pose, relative_poses
 from kbnet.frame import Frame, ImageArray, Triplet
+from kbnet.frames.depth_png import read_depth_png
+from kbnet.frames.frame_files import COLUMNS, PATHS, FrameFiles, read_frame_list, window_numbers, write_frame_list
+from kbnet.frames.image_file import read_image, read_intrinsics
+from kbnet.frames.present_files import PresentFiles
+from kbnet.frames.sequence import read_pose, relative_poses
+from kbnet.frames.window import crop_frame, crop_triplet
 
 __all__ = ["FrameFiles", "FrameList", "write_frame_list"]
 
 
 class FrameList:
-    """The frames of a ``.csv`` list, checked once and read one by one; a `kbnet.data.frame_source.FrameSource`.
+    """The frames of a ``.csv`` list, checked once and read one by one; a `kbnet.frames.frame_source.FrameSource`.
 
     The first line names the columns, which are the attributes of `FrameFiles`; each further line is a frame.
 
@@ -105,15 +105,14 @@ class FrameList:
         """
         files = self.files(index)
         image = self._images(files)[1]
-        # With itself for neighbours, so that there is one way to cut a window out.
-        return crop(Triplet(self._frame(files, image), image, image), *self._window(files, image)).frame
+        return crop_frame(self._frame(files, image), *self._window(files, image))
 
     def has_pose(self, index: int) -> bool:
         """Whether the list names a file of where the camera was."""
         return bool(self.files(index).pose)
 
     def pose(self, index: int) -> NDArray[np.float64]:
-        """Read where the camera was: ``T_world_camera``, (4, 4), metres, as :func:`kbnet.data.sequence.read_pose`.
+        """Read where the camera was: ``T_world_camera``, (4, 4), metres, as :func:`kbnet.frames.sequence.read_pose`.
 
         Raises:
             FileNotFoundError: the list names no such file.
@@ -140,7 +139,7 @@ class FrameList:
         poses = {}
         if _has_poses(files):
             poses = relative_poses(*map(self._path, (files.previous_pose, files.pose, files.next_pose)))
-        return crop(Triplet(self._frame(files, image), previous, next_, **poses), *self._window(files, image))
+        return crop_triplet(Triplet(self._frame(files, image), previous, next_, **poses), *self._window(files, image))
 
     def triplet_indices(self, gap: int) -> tuple[int, ...]:
         """Indices of the frames with both neighbours, whatever ``gap`` is.

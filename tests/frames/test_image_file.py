@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.data.image_file import read_image, read_intrinsics
+from kbnet.frames.image_file import read_image, read_intrinsics
 
 K = [[518.5, 0.0, 320.25], [0.0, 519.5, 240.75], [0.0, 0.0, 1.0]]
 

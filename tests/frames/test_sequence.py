@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.sequence import Sequence
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.sequence import Sequence
 
 HEIGHT, WIDTH, COUNT = 36, 48, 7
 NAMES = [f"{10 * i:04d}.5" for i in range(COUNT)]

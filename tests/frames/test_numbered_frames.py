@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kbnet.data.numbered_frames import NumberedFrames
+from kbnet.frames.numbered_frames import NumberedFrames
 
 NAMES = ["hall/a", "hall/b.c", "room/a", "drives/one/a", "drives/two/a"]
 

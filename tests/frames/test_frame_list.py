@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.data.depth_png import write_depth_png
-from kbnet.data.frame_list import FrameFiles, FrameList, write_frame_list
-from kbnet.data.frame_source import open_frames
-from kbnet.data.sequence import Sequence
 from kbnet.frame import Triplet
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.frame_list import FrameFiles, FrameList, write_frame_list
+from kbnet.frames.open import open_frames
+from kbnet.frames.sequence import Sequence
 
 HEIGHT, WIDTH, COUNT = 36, 48, 4
 FrameAt = Callable[..., FrameFiles]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.camera_centre import warn_of_far_centre
-from kbnet.data.depth_png import read_depth_png
-from kbnet.data.frame_files import FrameFiles
-from kbnet.data.image_file import read_image, read_intrinsics, read_numbers
 from kbnet.frame import FloatArray, Frame, ImageArray, Triplet, check_pose
+from kbnet.frames.camera_centre import warn_of_far_centre
+from kbnet.frames.depth_png import read_depth_png
+from kbnet.frames.frame_files import FrameFiles
+from kbnet.frames.image_file import read_image, read_intrinsics, read_numbers
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 

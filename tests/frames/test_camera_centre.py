@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbnet.data.camera_centre import warn_of_far_centre
-from kbnet.data.sequence import Sequence
-from kbnet.data.sequence_writer import new_sequence
 from kbnet.frame import Frame
+from kbnet.frames.camera_centre import warn_of_far_centre
+from kbnet.frames.sequence import Sequence
+from kbnet.frames.sequence_writer import new_sequence
 
 K = np.array([[60, 0, 39.5], [0, 60, 29.5], [0, 0, 1]], np.float32)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.data.depth_png import MAXIMUM_DEPTH, read_depth_png, write_depth_png
+from kbnet.frames.depth_png import MAXIMUM_DEPTH, read_depth_png, write_depth_png
 
 
 def test_depth_png_returns_every_sixteen_bit_value(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kbnet.data.frame_source import FrameSource
+from kbnet.frames.frame_source import FrameSource
 
 
 class NumberedFrames:
