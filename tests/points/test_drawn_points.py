@@ -98,8 +98,44 @@ def test_the_same_generator_draws_the_same_points(image: ImageArray, depth: Floa
         ({"count": (20, 10)}, r"points\.count, got 20 to 10"),
         ({"range_noise": (-0.1, 0.1)}, r"points\.range_noise"),
         ({"outlier_share": (0.1, 1.1)}, r"points\.outlier_share"),
+        ({"thinning": -0.5}, r"points\.thinning in 0\.\.1, got -0\.5"),
     ],
 )
 def test_impossible_drawings_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PointDrawing(**changes)
+
+
+def lidar_scan() -> FloatArray:
+    """Sixty-four lines as a camera with a focal length of 720 px sees them; depth tells the line."""
+    depth = np.zeros((380, 400), np.float32)
+    columns = np.arange(0, 400, 3)
+    for line in range(64):
+        elevation_rad = np.radians((line - 30) * drawn_points.LINE_SPACING_DEG + 0.2)
+        rows = 190 + 720 * np.tan(elevation_rad) * np.hypot((columns - 200) / 720, 1)
+        depth[np.rint(rows).astype(int), columns] = 1 + line
+    return depth
+
+
+LIDAR_K = np.array([[720, 0, 200], [0, 720, 190], [0, 0, 1]], np.float32)
+
+
+@pytest.mark.parametrize(("step", "lines"), [(1, 64), (2, 32), (4, 16)])
+def test_every_nth_line_keeps_whole_lines_of_a_lidar(step: int, lines: int) -> None:
+    scan = lidar_scan()
+    kept = drawn_points.every_nth_line(scan, LIDAR_K, step)
+    per_line = [np.count_nonzero(kept == 1 + line) for line in range(64)]
+    whole = [np.count_nonzero(scan == 1 + line) for line in range(64)]
+    assert sum(number > 0.9 * all_ for number, all_ in zip(per_line, whole, strict=True)) == lines
+    assert sum(per_line) == pytest.approx(sum(whole) / step, rel=0.05)
+
+
+def test_thinning_leaves_lines_or_numbers_of_the_points_of_the_sequence() -> None:
+    scan, drawing = lidar_scan(), PointDrawing(thinning=1.0, count=(100, 100))
+    numbers = set()
+    for seed in range(20):
+        thinned = drawing.thinned(scan, LIDAR_K, np.random.default_rng(seed))
+        assert np.array_equal(thinned[thinned > 0], scan[thinned > 0])
+        numbers.add(round(np.count_nonzero(scan) / np.count_nonzero(thinned)))
+    assert numbers == {2, 4, round(np.count_nonzero(scan) / 100)}
+    assert PointDrawing().thinned(scan, LIDAR_K, np.random.default_rng(0)) is scan

@@ -116,7 +116,7 @@ def augment(
         config: what to draw.
         generator: source of every draw.
         probability: schedule factor of every probability except crop, zoom and drawn points.
-        points: draws sparse points from the ground truth; None = those of the triplet.
+        points: draws sparse points from the ground truth, or thins those of the triplet; None = those of the triplet.
         texture: draws a picture, (h, w, 3), uint8, to cut textures from; needed to cut and paste.
 
     Returns:
@@ -138,7 +138,7 @@ def augment(
         triplet = scale_depth(triplet, config.depth_scale ** generator.uniform(-1, 1))
     if texture is not None and generator.random() < config.cut_and_paste * probability:
         triplet = replace(triplet, frame=_with_cut_outs(triplet.frame, texture(generator), generator))
-    if points is not None and generator.random() < points.probability:
+    if points is not None:
         triplet = replace(triplet, frame=_with_points(triplet.frame, points, generator))
     sparse_depth, image = triplet.frame.sparse_depth, triplet.frame.image
     if generator.random() < config.point_removal_probability * probability:
@@ -222,9 +222,12 @@ def _with_cut_outs(frame: Frame, texture: ImageArray, generator: np.random.Gener
 
 
 def _with_points(frame: Frame, points: PointDrawing, generator: np.random.Generator) -> Frame:
-    if frame.ground_truth is None or not frame.ground_truth.any():
-        return frame
-    return replace(frame, sparse_depth=points.draw(frame.image, frame.ground_truth, frame.intrinsics, generator))
+    drawn = generator.random() < points.probability
+    if drawn and frame.ground_truth is not None and frame.ground_truth.any():
+        return replace(frame, sparse_depth=points.draw(frame.image, frame.ground_truth, frame.intrinsics, generator))
+    if points.thinning:
+        return replace(frame, sparse_depth=points.thinned(frame.sparse_depth, frame.intrinsics, generator))
+    return frame
 
 
 def _mirrored(transform: FloatArray, mirror: FloatArray) -> FloatArray:

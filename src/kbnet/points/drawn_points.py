@@ -14,6 +14,9 @@ PATTERNS = {"corners": 0.5, "uniform": 0.15, "lines": 0.1, "grid": 0.1, "cluster
 """How often each pattern is drawn: tracked corners, pixels anywhere, scan lines, the grid of a time-of-flight camera,
 corners in a few clusters only, corners on one side of the image only."""
 
+LINE_SPACING_DEG = 0.42
+"""Angle between neighbouring scan lines of a lidar with 64 of them over 26.9 degrees."""
+
 IntArray = NDArray[np.int64]
 Generator = np.random.Generator
 
@@ -30,6 +33,8 @@ class PointDrawing:
     """Range of the relative standard deviation of their depth."""
     outlier_share: tuple[float, float] = (0.0, 0.06)
     """Range of the fraction of points with a wrong depth."""
+    thinning: float = 0.0
+    """Probability of leaving out points of the sequence: scan lines, or all but a number in the range of count."""
 
     def __post_init__(self) -> None:
         for name in ("count", "range_noise", "outlier_share"):
@@ -37,8 +42,9 @@ class PointDrawing:
             object.__setattr__(self, name, (low, high))
             if not 0 <= low <= high or (name == "count" and low < 1) or (name == "outlier_share" and high > 1):
                 raise ValueError(f"expected an ascending range of points.{name}, got {low} to {high}")
-        if not 0 <= self.probability <= 1:
-            raise ValueError(f"expected points.probability in 0..1, got {self.probability}")
+        for name in ("probability", "thinning"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"expected points.{name} in 0..1, got {getattr(self, name)}")
 
     def draw(self, image: ImageArray, depth: FloatArray, intrinsics: FloatArray, generator: Generator) -> FloatArray:
         """Draw the points of one sample.
@@ -66,6 +72,56 @@ class PointDrawing:
             range_noise=generator.uniform(*self.range_noise),
             outlier_share=generator.uniform(*self.outlier_share),
         )
+
+    def thinned(self, sparse_depth: FloatArray, intrinsics: FloatArray, generator: Generator) -> FloatArray:
+        """Keep some of the points that a sensor measured, as a sensor with fewer of them would have measured.
+
+        With the probability ``thinning``, and equally often: every second scan line of a 64-line lidar, every fourth,
+        or a random number of points in the range of ``count``.
+
+        Args:
+            sparse_depth: (H, W), metres; 0 = unmeasured.
+            intrinsics: K, (3, 3), pixels.
+            generator: source of every draw.
+
+        Returns:
+            Sparse depth with fewer points, (H, W), float32 metres; 0 = unmeasured.
+        """
+        if generator.random() >= self.thinning:
+            return sparse_depth
+        step = int(generator.choice([2, 4, 0]))
+        if step:
+            return every_nth_line(sparse_depth, intrinsics, step, phase=generator.uniform(0, step))
+        measured = np.flatnonzero(sparse_depth)
+        count = round(np.exp(generator.uniform(*np.log(self.count))))
+        fewer = np.zeros_like(sparse_depth)
+        kept = generator.permutation(measured)[:count]
+        fewer.flat[kept] = sparse_depth.flat[kept]
+        return fewer
+
+
+def every_nth_line(sparse_depth: FloatArray, intrinsics: FloatArray, step: int, *, phase: float = 0.0) -> FloatArray:
+    """Keep every ``step``-th scan line of a lidar with 64 lines.
+
+    Lines are told apart by the elevation of the camera's viewing rays, since the lidar stands near the camera.
+
+    Args:
+        sparse_depth: (H, W), metres; 0 = unmeasured.
+        intrinsics: K, (3, 3), pixels.
+        step: at least 1; 4 leaves about 16 lines of 64.
+        phase: where the first kept line begins, in line spacings.
+
+    Returns:
+        Sparse depth, (H, W), float32 metres; 0 = unmeasured.
+    """
+    rows, columns = np.nonzero(sparse_depth)
+    x = (columns - intrinsics[0, 2]) / intrinsics[0, 0]
+    y = (rows - intrinsics[1, 2]) / intrinsics[1, 1]
+    lines = np.degrees(np.arctan2(y, np.hypot(x, 1))) / LINE_SPACING_DEG + phase
+    kept = np.floor(lines) % step == 0
+    thinned = np.zeros_like(sparse_depth)
+    thinned[rows[kept], columns[kept]] = sparse_depth[rows[kept], columns[kept]]
+    return thinned
 
 
 def _pixels(

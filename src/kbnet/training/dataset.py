@@ -42,7 +42,7 @@ class TripletDataset(Dataset[TripletBatch]):
         network: decides outlier removal and scaffold.
         seed: of every draw.
         neighbours: whether a loss compares images of neighbouring frames; if not, a frame is its own neighbour.
-        points: draws the sparse points of a sample; None = those of the source.
+        points: draws or thins the sparse points of a sample; None = those of the source.
         reduced: frames come at the network's resolution, and are kept in memory.
 
     Raises:
@@ -143,7 +143,7 @@ def open_dataset(config: TrainingConfig) -> TripletDataset:
         config.network,
         config.seed,
         neighbours=neighbours,
-        points=config.points if config.points.probability else None,
+        points=config.points if config.points.probability or config.points.thinning else None,
         reduced=config.frames == "reduced",
     )
 

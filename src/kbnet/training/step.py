@@ -172,5 +172,5 @@ def has_bfloat16(device: str) -> bool:
         device: as in a training config: ``cpu``, ``cuda`` or ``auto``.
     """
     if device == "cpu" or not torch.cuda.is_available():
-        return torch.cpu._is_avx512_bf16_supported()
-    return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cpu._is_avx512_bf16_supported())
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
