@@ -174,3 +174,17 @@ def test_pose_consistency_without_a_pose_network_is_refused(make_config: MakeCon
     with pytest.raises(ValueError, match=r"pose_consistency, but this run trains no pose network, .* poses to network"):
         build_networks(make_config(losses=weights), all_poses_known=True)
     assert build_networks(make_config(losses=weights), all_poses_known=False)[1] is not None
+
+
+def test_a_run_may_change_the_depth_range_of_weights_with_a_propagation_head(
+    make_config: MakeConfig, propagation_config: Callable[..., KBNetConfig], tmp_path: Path
+) -> None:
+    first = KBNet(propagation_config(max_depth=30.0, working_side=640))
+    save_network(first, path := tmp_path / "rooms.safetensors")
+    settings = {"min_depth": 0.5, "max_depth": 120.0, "working_side": 1242}
+    streets = replace(make_config(initial_weights=str(path)), network=propagation_config(**settings))
+    network, _ = build(streets)
+    assert_same(network, first)
+    assert {name: getattr(network.config, name) for name in settings} == settings
+    with pytest.raises(ValueError, match=r"network\.propagation_steps 4 \(not 2\)"):
+        build(replace(streets, network=propagation_config(propagation_steps=2)))

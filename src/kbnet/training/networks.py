@@ -16,6 +16,9 @@ from kbnet.weights.published import fill_depth_network, read_published
 DEPTH_REDUCTION = 32
 """Input pixels, along each side, to a pixel of the depth network's smallest features."""
 
+SCALE_FREE_SETTINGS = ("min_depth", "max_depth", "working_side")
+"""Settings that a run may change in weights with a propagation head, which sees depth without its scale."""
+
 
 def build_networks(
     config: TrainingConfig, *, all_poses_known: bool, read_weights: bool = True
@@ -90,7 +93,10 @@ def _start_from(network: KBNet, source: str) -> None:
         fill_depth_network(network, read_published(path), origin=str(path))
         return
     initial = load_network(path)
-    if different := differing_settings(initial.config, network.config):
+    theirs = initial.config
+    if theirs.head == "propagation":
+        theirs = replace(theirs, **{name: getattr(network.config, name) for name in SCALE_FREE_SETTINGS})
+    if different := differing_settings(theirs, network.config):
         raise ValueError(
             f"the initial weights {source} are of a network with {different}; "
             "leave these settings out on the command line and in the recipe, which keeps those of the weights"
