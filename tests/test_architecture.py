@@ -62,7 +62,7 @@ MAY_IMPORT = {
         *("atomic", "checking", "completion", "confidence", "evaluation", "frame", "frames"),
         *("geometry", "metrics", "point_cloud", "points"),
     },
-    "inference": {"atomic", "export", "network", "weights"},
+    "inference": {"atomic", "export", "frame", "network", "weights"},
     "export": {"atomic", "data", "frame", "frames", "geometry", "network", "points"},
     "completion": {"frame", "geometry", "inference", "network", "points", "weights"},
     "benchmark": {
@@ -158,6 +158,18 @@ def test_imports_have_no_cycles() -> None:
         if module_name(path) in names
     }
     TopologicalSorter(graph).prepare()
+
+
+def test_only_network_inputs_applies_outlier_rejection_and_scaffold_for_a_network() -> None:
+    preparing = {"kept_points", "unoccluded_points", "scaffold_from_points"}
+    callers = {
+        module_name(path)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Name) and node.id in preparing)
+        or (isinstance(node, ast.Attribute) and node.attr in preparing)
+    }
+    assert {name for name in callers if part_of(name) != "points"} == {"kbnet.network.inputs"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))

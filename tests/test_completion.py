@@ -13,6 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from kbnet.completion import DepthCompleter, load
 from kbnet.inference import onnxruntime_engine, openvino_engine
@@ -87,6 +88,11 @@ def test_an_empty_map_is_warned_of_where_it_was_passed_and_completed_finitely(co
     with pytest.warns(UserWarning, match="no measured point in 1 of 1 frames; .* no metric scale") as caught:
         depth = completer(image, np.zeros_like(points), K)
     assert np.isfinite(depth).all()
+    assert caught[0].filename == __file__
+    image_tensor, points_tensor, K_tensor = tensors()
+    both = torch.cat([points_tensor, torch.zeros_like(points_tensor)])
+    with pytest.warns(UserWarning, match="no measured point in 1 of 2 frames") as caught:
+        completer(image_tensor.repeat(2, 1, 1, 1), both, K_tensor.repeat(2, 1, 1))
     assert caught[0].filename == __file__
 
 
@@ -173,6 +179,46 @@ def test_bad_input_is_named(
     with pytest.raises(ValueError, match=message) as caught:
         completer(*change(*make()))
     assert "\n" not in str(caught.value)
+
+
+class CountReads(TorchDispatchMode):
+    """Counts values that are read from tensors one by one: on a GPU each read waits for all work before it."""
+
+    reads = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.reads += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_checks_of_tensors_read_no_value_one_by_one() -> None:
+    completer = make_completer()
+    image, points, K = tensors()
+    with CountReads() as count:
+        completer(image.float() / 255, points, K)
+    assert count.reads == 0
+
+
+@pytest.mark.parametrize("make", [arrays, tensors])
+def test_without_validation_depth_is_the_same_and_no_value_is_looked_at(
+    completer: DepthCompleter, make: Callable[[], tuple[Any, Any, Any]]
+) -> None:
+    image, points, K = make()
+    expected = completer(image, points, K)
+    same = completer(image, points, K, validate=False)
+    assert type(same) is type(expected)
+    np.testing.assert_array_equal(np.asarray(same), np.asarray(expected))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        completer(image, 0 * points, K, validate=False)
+    completer(*spoil_sparse_depth(float("inf"))(image, points, K), validate=False)
+
+
+def test_points_beyond_the_range_of_the_weights_are_warned_of_where_they_were_passed() -> None:
+    for image, points, K in (arrays(), tensors()):
+        with pytest.warns(UserWarning, match="more than a tenth of sparse_depth lies beyond 8 m") as caught:
+            make_completer()(image, 10 * points, K)  # type: ignore[call-overload]
+        assert caught[0].filename == __file__
 
 
 def test_a_projection_matrix_says_what_to_take_of_it(completer: DepthCompleter) -> None:

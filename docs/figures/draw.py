@@ -25,9 +25,8 @@ from kbnet.data.synthetic import SyntheticConfig, synthetic_frames
 from kbnet.frame import Frame
 from kbnet.geometry.camera import backproject
 from kbnet.geometry.warp import warp
+from kbnet.network.inputs import frame_inputs
 from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
-from kbnet.points.outlier_rejection import supported_points
-from kbnet.points.scaffold import scaffold_from_points
 from kbnet.report.picture import write_picture
 
 HERE = Path(__file__).parent
@@ -108,9 +107,7 @@ def draw_refinement(frame: Frame) -> None:
     """What the weights indoor do: interpolation, what it is multiplied by, depth."""
     completer = kbnet.load("indoor")
     depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
-    points = batch(frame.sparse_depth)
-    points = points * supported_points(points, torch.from_numpy(frame.intrinsics)[None])
-    scaffold = scaffold_from_points(points, **completer.config.scaffold_making)
+    scaffold = frame_inputs(frame, completer.config).scaffold
     assert scaffold is not None
     interpolated = scaffold[0, 0].numpy()
     figure, axes = panels(3)

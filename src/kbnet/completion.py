@@ -11,15 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
+from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
+from kbnet.inference.tensor_checks import PointCounts, check_shapes, checked_counts
 from kbnet.inference.weights_files import is_exported
 from kbnet.network.config import KBNetConfig
-from kbnet.network.guided_upsampling import colours_in_unit_range, guided_upsampling
+from kbnet.network.guided_upsampling import guided_upsampling
+from kbnet.network.inputs import frame_tensors, working_inputs
 from kbnet.network.kbnet import KBNet
-from kbnet.network.working_size import mean_of_cells, reduced_intrinsics, working_factor, working_points
-from kbnet.points.outlier_rejection import kept_points
-from kbnet.points.scaffold import scaffold_from_points
 from kbnet.weights.depth_network import load_network
 
 BEYOND_RANGE = 0.1
@@ -127,18 +126,37 @@ class DepthCompleter:
         intrinsics: FloatArray,
         *,
         return_error: Literal[False] = False,
+        validate: bool = True,
     ) -> FloatArray: ...
     @overload
     def __call__(
-        self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray, *, return_error: Literal[True]
+        self,
+        image: ImageArray,
+        sparse_depth: FloatArray,
+        intrinsics: FloatArray,
+        *,
+        return_error: Literal[True],
+        validate: bool = True,
     ) -> tuple[FloatArray, FloatArray]: ...
     @overload
     def __call__(
-        self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, *, return_error: Literal[False] = False
+        self,
+        image: Tensor,
+        sparse_depth: Tensor,
+        intrinsics: Tensor,
+        *,
+        return_error: Literal[False] = False,
+        validate: bool = True,
     ) -> Tensor: ...
     @overload
     def __call__(
-        self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, *, return_error: Literal[True]
+        self,
+        image: Tensor,
+        sparse_depth: Tensor,
+        intrinsics: Tensor,
+        *,
+        return_error: Literal[True],
+        validate: bool = True,
     ) -> tuple[Tensor, Tensor]: ...
 
     def __call__(
@@ -148,6 +166,7 @@ class DepthCompleter:
         intrinsics: FloatArray | Tensor,
         *,
         return_error: bool = False,
+        validate: bool = True,
     ) -> FloatArray | Tensor | tuple[FloatArray, FloatArray] | tuple[Tensor, Tensor]:
         """Complete depth of one frame (arrays) or a batch (tensors).
 
@@ -160,6 +179,8 @@ class DepthCompleter:
             sparse_depth: depth along z, (H, W) float metres, 0 = unmeasured; as tensor (B, 1, H, W).
             intrinsics: K, (3, 3), pixels; as tensor (B, 3, 3).
             return_error: return the expected absolute error too, for weights that predict it.
+            validate: check the inputs, and warn of an empty sparse map and of points beyond the depth range. The checks
+                of tensors wait once for their device. Without them, inputs that are not as above give undefined depth.
 
         Returns:
             Dense depth in metres, float32: (H, W) for arrays; (B, 1, H, W) for tensors, on their device.
@@ -175,59 +196,50 @@ class DepthCompleter:
                 "use kbnet.confidence.complete_with_confidence"
             )
         if isinstance(image, Tensor) and isinstance(sparse_depth, Tensor) and isinstance(intrinsics, Tensor):
-            _check_tensors(image, sparse_depth, intrinsics)
-            maps = self._complete(image, sparse_depth.float(), intrinsics.float()).to(image.device)
+            if validate:
+                check_shapes(image, sparse_depth, intrinsics)
+            sparse_depth, intrinsics = sparse_depth.float(), intrinsics.float()
+            if validate:
+                self._warn(checked_counts(image, sparse_depth, intrinsics, self.config.max_depth))
+            maps = self._complete(image, sparse_depth, intrinsics).to(image.device)
             return (maps[:, :1], maps[:, 1:]) if return_error else maps[:, :1]
         if isinstance(image, Tensor) or isinstance(sparse_depth, Tensor) or isinstance(intrinsics, Tensor):
             raise ValueError(
                 "expected image, sparse_depth and intrinsics all as numpy arrays or all as tensors, got a mix"
             )
-        frame = Frame(image, sparse_depth, intrinsics)
-        maps = self._complete(
-            torch.from_numpy(np.ascontiguousarray(frame.image.transpose(2, 0, 1)))[None],
-            torch.from_numpy(np.array(frame.sparse_depth))[None, None],
-            torch.from_numpy(frame.intrinsics)[None],
-        )
-        depth, *expected_error = maps[0].cpu().numpy()
+        if validate:
+            frame = Frame(image, sparse_depth, intrinsics)
+            image, sparse_depth, intrinsics = frame.image, frame.sparse_depth, frame.intrinsics
+        tensors = frame_tensors(image, sparse_depth.astype(np.float32), intrinsics.astype(np.float32))
+        if validate:
+            self._warn(PointCounts.of(tensors[1], self.config.max_depth))
+        depth, *expected_error = self._complete(*tensors)[0].cpu().numpy()
         return (depth, expected_error[0]) if return_error else depth
 
     @torch.no_grad()
     def _complete(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
         """What the network returns: depth, and its expected error if it predicts that, (B, 1 or 2, H, W), metres."""
-        empty = (sparse_depth == 0).all(dim=(1, 2, 3))
-        if empty.any():
+        image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
+        inputs, factor = working_inputs(image, sparse_depth, intrinsics, self.config)
+        depth = self.run_network(*inputs)
+        if factor == 1:
+            return depth
+        return guided_upsampling(depth.log(), inputs.image, image, factor, in_blocks=True).exp_()
+
+    def _warn(self, counts: PointCounts) -> None:
+        """Warn of points that depth cannot follow, at the line of the caller of :meth:`__call__`."""
+        if counts.empty:
             warnings.warn(
-                f"sparse_depth holds no measured point in {int(empty.sum())} of {len(empty)} frames; "
+                f"sparse_depth holds no measured point in {counts.empty} of {counts.frames} frames; "
                 "the completed depth there has no metric scale to go by",
-                stacklevel=4,  # past no_grad's wrapper and __call__: the caller's line
+                stacklevel=3,
             )
-        if (sparse_depth > self.config.max_depth).sum() > BEYOND_RANGE * (sparse_depth > 0).sum():
+        if counts.beyond > BEYOND_RANGE * counts.points:
             warnings.warn(
                 f"more than a tenth of sparse_depth lies beyond {self.config.max_depth:g} m, which these weights are "
                 "not made for; expect little there, or check that depth is in metres",
-                stacklevel=4,
+                stacklevel=3,
             )
-        image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
-        factor = working_factor((image.shape[-2], image.shape[-1]), self.config.working_side)
-        if factor == 1:
-            return self._complete_at_size(colours_in_unit_range(image), sparse_depth, intrinsics)
-        reduced = mean_of_cells(image, factor) / (255 if image.dtype == torch.uint8 else 1)
-        depth = self._complete_at_size(reduced, *_reduced(sparse_depth, intrinsics, factor))
-        return guided_upsampling(depth.log(), reduced, image, factor, in_blocks=True).exp_()
-
-    def _complete_at_size(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
-        """Outlier rejection, scaffold and network, all at the size of the image; colours in 0..1."""
-        validity = kept_points(sparse_depth, intrinsics, **self.config.outlier_removal)
-        scaffold = scaffold_from_points(sparse_depth * validity, **self.config.scaffold_making)
-        return self.run_network(image, sparse_depth, validity, intrinsics, scaffold)
-
-
-def _reduced(sparse_depth: Tensor, intrinsics: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """Points of the reduced frame, (B, 1, ceil(H / factor), ceil(W / factor)), metres; and K to match, (B, 3, 3)."""
-    samples = sparse_depth[:, 0].cpu().numpy()
-    points = np.stack([working_points(sample, factor) for sample in samples])
-    K = reduced_intrinsics(intrinsics.cpu().numpy(), factor)
-    return torch.from_numpy(points)[:, None].to(sparse_depth.device), torch.from_numpy(K).to(intrinsics.device)
 
 
 def find_device(name: str) -> torch.device:
@@ -245,36 +257,3 @@ def find_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise ValueError(f"expected a usable device, got '{name}' ({reason}); use cpu or auto") from error
     return device
-
-
-def _check_tensors(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> None:
-    if image.ndim != 4 or image.shape[1] != 3 or not (image.dtype == torch.uint8 or image.is_floating_point()):
-        raise ValueError(
-            f"expected image as (B, 3, H, W), uint8 or float in 0..1, got {image.dtype} {tuple(image.shape)}"
-        )
-    batch, _, height, width = image.shape
-    if batch < 1 or min(height, width) < MINIMUM_SIZE:
-        raise ValueError(
-            f"expected at least one image of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, "
-            f"got {batch} of {width}x{height} (width x height)"
-        )
-    if image.is_floating_point() and not (image.min() >= 0 and image.max() <= 1):
-        raise ValueError(f"expected a float image in 0..1, got {image.min():.3g}..{image.max():.3g}; divide it by 255")
-    for name, tensor, shape in (
-        ("sparse_depth", sparse_depth, (batch, 1, height, width)),
-        ("intrinsics", intrinsics, (batch, 3, 3)),
-    ):
-        if tuple(tensor.shape) != shape or not tensor.is_floating_point():
-            raise ValueError(
-                f"expected {name} as floating-point {shape} for an image {tuple(image.shape)}, "
-                f"got {tensor.dtype} {tuple(tensor.shape)}"
-            )
-    if not torch.isfinite(sparse_depth).all() or (sparse_depth < 0).any():
-        raise ValueError("sparse_depth holds NaN, infinite or negative values; write 0 where there is no depth")
-    lower = intrinsics[:, [1, 2, 2, 2], [0, 0, 1, 2]]
-    pinhole = torch.isfinite(intrinsics).all() and torch.allclose(lower, lower.new_tensor([0, 0, 0, 1]))
-    if not pinhole or (intrinsics[:, [0, 1], [0, 1]] <= 0).any():
-        raise ValueError(
-            "expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0; "
-            "check the calibration"
-        )

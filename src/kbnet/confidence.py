@@ -21,9 +21,9 @@ from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
 
 from kbnet.completion import DepthCompleter
 from kbnet.frame import FloatArray, ImageArray
-from kbnet.network.working_size import reduced_intrinsics, reduced_points, working_factor, working_points
+from kbnet.network.inputs import kept_depth
+from kbnet.network.working_size import reduced_intrinsics, reduced_points, working_factor
 from kbnet.points.interpolation import linear
-from kbnet.points.outlier_rejection import kept_points
 
 CUE_WEIGHTS = (1.28, 0.083, 0.6)
 """Of disagreement, spread and distance; fitted by ``python benchmarks/confidence.py --fit``."""
@@ -69,10 +69,8 @@ def believed_depth(completer: DepthCompleter, sparse_depth: FloatArray, intrinsi
     Of a frame that the completer reduces, only points that the network is given are left.
     """
     height, width = sparse_depth.shape
+    believed = kept_depth(sparse_depth, intrinsics, completer.config)
     factor = working_factor((height, width), completer.config.working_side)
-    points = torch.from_numpy(np.array(working_points(sparse_depth, factor), np.float32))[None, None]
-    K = torch.from_numpy(reduced_intrinsics(intrinsics, factor))[None]
-    believed: FloatArray = (points * kept_points(points, K, **completer.config.outlier_removal))[0, 0].numpy()
     if factor == 1:
         return believed
     of_cell = believed.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width]

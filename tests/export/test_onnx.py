@@ -12,10 +12,10 @@ import torch
 
 from kbnet.export import onnx as kbnet_onnx
 from kbnet.export.onnx import example_inputs, export_onnx, onnx_model
-from kbnet.export.parity import network_inputs
 from kbnet.frame import Frame
 from kbnet.inference.onnxruntime_engine import OnnxRuntimeEngine
 from kbnet.network.config import KBNetConfig
+from kbnet.network.inputs import frame_inputs
 from kbnet.network.kbnet import KBNet
 
 
@@ -126,7 +126,7 @@ def test_file_for_multiples_of_32_is_checked_at_such_sizes_and_refuses_others(
     with torch.no_grad():
         torch.testing.assert_close(engine(*inputs), network(*inputs), rtol=1e-4, atol=0)
     with pytest.raises(ValueError, match=r"network\.onnx was exported for .* multiples of 32, got 70x44; crop"):
-        engine(*network_inputs(frame, network.config))
+        engine(*frame_inputs(frame, network.config))
 
 
 def test_export_that_differs_leaves_no_file(

@@ -6,12 +6,13 @@ import pytest
 
 from kbnet.export import openvino as kbnet_openvino
 from kbnet.export.openvino import export_openvino
-from kbnet.export.parity import Parity, network_inputs
+from kbnet.export.parity import Parity
 from kbnet.export.sizes import Sizes
 from kbnet.frame import Frame
 from kbnet.frames.sequence import Sequence
 from kbnet.inference.openvino_engine import OpenVinoEngine
 from kbnet.network.config import KBNetConfig
+from kbnet.network.inputs import frame_inputs
 from kbnet.network.kbnet import KBNet
 
 
@@ -29,7 +30,7 @@ def test_files_for_multiples_of_32_say_so(network: KBNet, frame: Frame, tmp_path
     parity = export_openvino(network, path, [frame], origin={}, sizes="multiples-of-32")
     assert parity.sizes == ("64x32",)
     with pytest.raises(ValueError, match=r"network\.xml was exported for .* multiples of 32, got 70x44"):
-        OpenVinoEngine(path)(*network_inputs(frame, network.config))
+        OpenVinoEngine(path)(*frame_inputs(frame, network.config))
 
 
 def test_int8_is_near_and_says_so(network: KBNet, sequence: Path, frame: Frame, tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_int8_is_near_and_says_so(network: KBNet, sequence: Path, frame: Frame, 
     assert 1e-5 < parity.mean < 0.05
     engine = OpenVinoEngine(tmp_path / "int8.xml")
     assert engine.precision == "int8"
-    depth = engine(*network_inputs(frame, network.config))
+    depth = engine(*frame_inputs(frame, network.config))
     assert depth.shape == (1, 1, 44, 70)
 
 

@@ -17,13 +17,14 @@ from torch import Tensor
 
 from kbnet.export.onnx import onnx_model
 from kbnet.export.openvino import QUANTISED, export_openvino, openvino_model
-from kbnet.export.parity import INT8_TOLERANCE, network_inputs
+from kbnet.export.parity import INT8_TOLERANCE
 from kbnet.export.sizes import Sizes
 from kbnet.export.torch_program import torch_program
 from kbnet.frame import Frame
 from kbnet.frames.sequence import Sequence
 from kbnet.inference.openvino_engine import OpenVinoEngine
 from kbnet.inference.torch_engine import TorchEngine
+from kbnet.network.inputs import frame_inputs
 from kbnet.network.kbnet import KBNet
 
 MakeNetwork = Callable[..., KBNet]
@@ -134,4 +135,4 @@ def test_int8_is_near_the_networks_depth(
     assert 1e-5 < parity.mean < INT8_TOLERANCE  # 0.065 for random weights on random image features
     engine = OpenVinoEngine(path)
     assert engine.precision == "int8"
-    assert engine(*network_inputs(frame, network.config)).shape[-2:] == (44, 70)
+    assert engine(*frame_inputs(frame, network.config)).shape[-2:] == (44, 70)

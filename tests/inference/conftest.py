@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import pytest
 import torch
-from torch import Tensor
 
 from kbnet.network.config import KBNetConfig
+from kbnet.network.inputs import NetworkInputs
 from kbnet.network.kbnet import KBNet
-
-Inputs: TypeAlias = "tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]"
 
 
 @pytest.fixture(params=["published", "scaffold"])
@@ -28,16 +25,16 @@ def network(request: pytest.FixtureRequest) -> KBNet:
 
 
 @pytest.fixture
-def make_inputs(network: KBNet) -> Callable[..., Inputs]:
+def make_inputs(network: KBNet) -> Callable[..., NetworkInputs]:
     """Inputs of the network by (batch, height, width) and seed."""
 
-    def make(batch: int, height: int, width: int, *, seed: int = 0, focal_length: float = 60.0) -> Inputs:
+    def make(batch: int, height: int, width: int, *, seed: int = 0, focal_length: float = 60.0) -> NetworkInputs:
         generator = torch.Generator().manual_seed(seed)
         image = torch.rand(batch, 3, height, width, generator=generator)
         depth = 1 + 3 * torch.rand(batch, 1, height, width, generator=generator)
         validity = (torch.rand(depth.shape, generator=generator) < 0.05).float()
         K = torch.tensor([[focal_length, 0, width / 2], [0, focal_length, height / 2], [0, 0, 1]])
         scaffold = None if network.config.scaffold == "none" else depth
-        return image, depth * validity, validity, K.repeat(batch, 1, 1), scaffold
+        return NetworkInputs(image, depth * validity, validity, K.repeat(batch, 1, 1), scaffold)
 
     return make

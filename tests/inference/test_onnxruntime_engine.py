@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from kbnet.export.onnx import example_inputs, onnx_model
-from kbnet.export.parity import network_inputs
 from kbnet.frames.sequence import Sequence
 from kbnet.inference import onnxruntime_engine
 from kbnet.inference.onnxruntime_engine import OnnxRuntimeEngine
 from kbnet.network.config import KBNetConfig
+from kbnet.network.inputs import frame_inputs
 from kbnet.network.kbnet import KBNet
 from kbnet.points.outlier_rejection import unoccluded_points
 from kbnet.weights.depth_network import load_network
@@ -39,7 +39,7 @@ def test_engine_gives_the_recorded_depth(shared: Path, file: str) -> None:
 def test_engine_gives_the_networks_depth_on_a_real_frame(shared: Path) -> None:
     network = load_network("indoor")
     frame = Sequence(shared / "data/test/hololens", sparse_depth="sparse_depth_500").frame(7)
-    inputs = network_inputs(frame, network.config)
+    inputs = frame_inputs(frame, network.config)
     with torch.no_grad():
         expected = network(*inputs)
     torch.testing.assert_close(OnnxRuntimeEngine(network, CPU)(*inputs), expected, rtol=1e-4, atol=0)

@@ -9,11 +9,11 @@ import torch
 
 from kbnet.export.onnx import example_inputs
 from kbnet.export.openvino import openvino_model
-from kbnet.export.parity import network_inputs
 from kbnet.frames.sequence import Sequence
 from kbnet.inference import openvino_engine
 from kbnet.inference.openvino_engine import OpenVinoEngine
 from kbnet.network.config import KBNetConfig
+from kbnet.network.inputs import frame_inputs
 from kbnet.network.kbnet import KBNet
 from kbnet.points.outlier_rejection import unoccluded_points
 from kbnet.weights.depth_network import load_network
@@ -39,7 +39,7 @@ def test_engine_gives_the_recorded_depth(shared: Path, file: str) -> None:
 def test_engine_gives_the_networks_depth_on_a_real_frame(shared: Path, precision: str, tolerance: float) -> None:
     network = load_network("indoor")
     frame = Sequence(shared / "data/test/hololens", sparse_depth="sparse_depth_500").frame(7)
-    inputs = network_inputs(frame, network.config)
+    inputs = frame_inputs(frame, network.config)
     with torch.no_grad():
         expected = network(*inputs)
     found = OpenVinoEngine(network, precision)(*inputs)  # type: ignore[arg-type]

@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from kbnet.geometry.camera import viewing_rays
-from kbnet.network.reduced_resolution import Inputs, cropped, enlarged, halved_inputs
+from kbnet.network.inputs import NetworkInputs
+from kbnet.network.reduced_resolution import cropped, enlarged, halved_inputs
 
 
-def inputs(points: torch.Tensor, validity: torch.Tensor) -> Inputs:
+def inputs(points: torch.Tensor, validity: torch.Tensor) -> NetworkInputs:
     K = torch.tensor([[[60.0, 0.0, 2.3], [0.0, 50.0, 1.9], [0.0, 0.0, 1.0]]])
-    return Inputs(points.expand(-1, 3, -1, -1), points, validity, K, points)
+    return NetworkInputs(points.expand(-1, 3, -1, -1), points, validity, K, points)
 
 
 def test_the_nearest_kept_point_stays_and_a_dropped_one_only_where_it_is_alone() -> None:

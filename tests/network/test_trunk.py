@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from kbnet.network.guided_upsampling import guided_upsampling
+from kbnet.network.inputs import NetworkInputs, prepare_inputs
 from kbnet.network.kbnet import KBNet
-from kbnet.network.reduced_resolution import Inputs, halved_inputs, padded_inputs
+from kbnet.network.reduced_resolution import halved_inputs, padded_inputs
 from kbnet.network.trunk import KBTrunk, PlainTrunk
-from kbnet.points.outlier_rejection import kept_points
-from kbnet.points.scaffold import scaffold_from_points
 from kbnet.weights.depth_network import load_network, save_network
 
 MakeNetwork = Callable[..., KBNet]
@@ -34,7 +33,7 @@ def test_trunk_gives_features_at_half_the_resolution(
     make: Callable[..., Any], propagation_config: Callable[..., Any], propagation_inputs: MakeInputs
 ) -> None:
     trunk = make(propagation_config(feature_filters=(4, 4, 6))).eval()
-    seen = Inputs(*propagation_inputs(2, 32, 48))
+    seen = NetworkInputs(*propagation_inputs(2, 32, 48))
     assert seen.scaffold is not None
     features = trunk(seen, seen.scaffold.log(), [], None)
     assert trunk.channels == 6
@@ -96,7 +95,7 @@ def test_reduced_inputs_give_the_depth_that_is_enlarged_otherwise(
     propagation_network: MakeNetwork, propagation_inputs: MakeInputs
 ) -> None:
     network, inputs = propagation_network(trunk="plain", resolution="half"), propagation_inputs(1, 32, 64)
-    halved = halved_inputs(Inputs(*inputs))
+    halved = halved_inputs(NetworkInputs(*inputs))
     reduced = network(*halved, reduced=True)
     assert reduced.shape == (1, 1, 16, 32)
     large = guided_upsampling(reduced.log(), halved.image, inputs[0], 2).exp()
@@ -135,9 +134,7 @@ def test_degenerate_points_give_finite_positive_depth(
     network = propagation_network(outlier_rule="support", **kind)
     points = degenerate_points()[name]
     image, _, _, K, _ = propagation_inputs(1, 48, 64)
-    kept = kept_points(points, K, **network.config.outlier_removal)
-    scaffold = scaffold_from_points(points * kept, **network.config.scaffold_making)
-    depth = network(image, points, kept, K, scaffold)
+    depth = network(*prepare_inputs(image, points, K, network.config))
     assert bool((torch.isfinite(depth) & (depth > 0)).all())
 
 
@@ -171,9 +168,9 @@ def test_weights_survive_a_file_in_float16(
 
 def test_padding_repeats_the_last_row_and_column() -> None:
     x = torch.arange(6.0).view(1, 1, 2, 3)
-    padded = padded_inputs(Inputs(x.expand(-1, 3, -1, -1), x, x, torch.eye(3)[None], x), 4)
+    padded = padded_inputs(NetworkInputs(x.expand(-1, 3, -1, -1), x, x, torch.eye(3)[None], x), 4)
     expected = torch.tensor([[0.0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5], [3, 4, 5, 5]])
     assert torch.equal(padded.sparse_depth[0, 0], expected)
     assert padded.image.shape == (1, 3, 4, 4)
-    whole = Inputs(*(torch.ones(1, 1, 4, 8) for _ in range(5)))
+    whole = NetworkInputs(*(torch.ones(1, 1, 4, 8) for _ in range(5)))
     assert all(torch.equal(a, b) for a, b in zip(padded_inputs(whole, 4), whole, strict=True))

@@ -275,7 +275,7 @@ def test_draw_seeds_are_a_function_of_seed_epoch_and_index(write_sequence: Calla
 def test_nothing_asked_for_is_no_change_at_all() -> None:
     batch = make_batch(plane_depth())
     inputs, undo = AugUndo(AugUndoConfig())(batch)
-    assert all(torch.equal(one, other) for one, other in zip(inputs, batch.network_input, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(inputs, batch.network_inputs, strict=True))
     depth, seen = undo(batch.ground_truth)
     assert torch.equal(depth, batch.ground_truth)
     assert seen.all()
@@ -292,7 +292,7 @@ def test_switched_off_a_step_is_bit_for_bit_what_it_was() -> None:
     expected, without_seed = plain(batch), TrainingStep.of(config, network, None)(replace(batch, draw_seed=None))
     assert torch.equal(expected.total, without_seed.total)
     assert torch.equal(expected.depth, without_seed.depth)
-    assert torch.equal(expected.depth, network(*batch.network_input))
+    assert torch.equal(expected.depth, network(*batch.network_inputs))
 
 
 class Echo(nn.Module):

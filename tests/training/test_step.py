@@ -244,7 +244,7 @@ def test_frozen_statistics_stay_and_are_what_training_normalises_by() -> None:
     torch.manual_seed(0)
     network = KBNet(KBNetConfig(normalisation="batch", **FILTERS))
     batch = make_batch()
-    expected = network.eval()(*batch.network_input)
+    expected = network.eval()(*batch.network_inputs)
     step = make_step(network=network, weights=NO_PHOTOMETRY, frozen_statistics=True).train()
     statistics = {name: tensor.clone() for name, tensor in network.named_buffers()}
     result = step(batch)

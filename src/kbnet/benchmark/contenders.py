@@ -16,10 +16,8 @@ from kbnet.benchmark.plain_kbnet import is_published_architecture, plain_network
 from kbnet.completion import DepthCompleter
 from kbnet.export.openvino import export_openvino
 from kbnet.inference.engine_names import EngineName, Precision
-from kbnet.network.config import KBNetConfig
+from kbnet.network.inputs import prepare_inputs
 from kbnet.network.kbnet import KBNet
-from kbnet.points.outlier_rejection import kept_points
-from kbnet.points.scaffold import scaffold_from_points
 
 PLAIN = "plain"
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "bfloat16", "int8")
@@ -41,14 +39,6 @@ class Contender:
     network: Callable[..., Tensor]
     complete: Callable[[Tensor, Tensor, Tensor], Tensor]
     difference: float = math.nan
-
-
-def prepared(
-    sparse_depth: Tensor, intrinsics: Tensor, config: KBNetConfig
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Sparse depth, validity, K and scaffold, as a network takes them after the image."""
-    validity = kept_points(sparse_depth, intrinsics, **config.outlier_removal)
-    return sparse_depth, validity, intrinsics, scaffold_from_points(sparse_depth * validity, **config.scaffold_making)
 
 
 def contender(network: KBNet, engine: EngineName, precision: Precision, device: torch.device) -> Contender:
@@ -81,7 +71,7 @@ def plain_contender(network: KBNet, device: torch.device) -> Contender:
         return depth
 
     def complete(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
-        return forward(image.float() / 255, *prepared(sparse_depth, intrinsics, network.config))
+        return forward(*prepare_inputs(image.float() / 255, sparse_depth, intrinsics, network.config))
 
     return Contender(PLAIN, "float32", forward, complete)
 

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from kbnet.benchmark.contenders import PLAIN, Contender, prepared
+from kbnet.benchmark.contenders import PLAIN, Contender
 from kbnet.benchmark.made_frame import made_frame
 from kbnet.benchmark.measurement import Timed, matrix_product, take_turns
 from kbnet.benchmark.plain_kbnet import PlainKBNet, is_published_architecture, plain_network
 from kbnet.frame import Frame
 from kbnet.inference.engine import TOLERANCE
 from kbnet.network.config import KBNetConfig
+from kbnet.network.inputs import frame_tensors, working_inputs
 from kbnet.network.kbnet import KBNet
-from kbnet.network.working_size import reduced_frame, working_factor
 from kbnet.weights.depth_network import load_network
 
 FRESH = "fresh"
@@ -70,20 +70,14 @@ class Case:
         return made_frame(self.width, self.height, self.preset)
 
 
-class Inputs:
+class RepeatedFrame:
     """A frame as tensors on a device, ``batch`` times: for a whole completion, and for the network alone."""
 
     def __init__(self, frame: Frame, batch: int, config: KBNetConfig, device: torch.device) -> None:
-        def repeated(array: Any) -> Tensor:
-            return torch.from_numpy(array)[None].repeat(batch, *[1] * array.ndim).to(device)
-
-        def tensors(frame: Frame) -> tuple[Tensor, Tensor, Tensor]:
-            image = repeated(frame.image.transpose(2, 0, 1).copy())
-            return image, repeated(frame.sparse_depth[None]), repeated(frame.intrinsics)
-
-        self.frame = tensors(frame)
-        image, sparse_depth, intrinsics = tensors(reduced_frame(frame, working_factor(frame.size, config.working_side)))
-        self.network = (image.float() / 255, *prepared(sparse_depth, intrinsics, config))
+        one = frame_tensors(frame.image, frame.sparse_depth, frame.intrinsics)
+        image, sparse_depth, intrinsics = (x.repeat(batch, *[1] * (x.ndim - 1)).to(device) for x in one)
+        self.frame = (image, sparse_depth, intrinsics)
+        self.network, _ = working_inputs(image, sparse_depth, intrinsics, config)
 
 
 class Comparison:
@@ -106,7 +100,7 @@ class Comparison:
         leave_out: Callable[[str, Exception], None],
     ) -> None:
         self.case, self.device = case, device
-        inputs = Inputs(case.frame(), case.batch, network.config, device)
+        inputs = RepeatedFrame(case.frame(), case.batch, network.config, device)
         reference = eager_float32(network, inputs)
         self.entrants: list[Contender] = []
         for each in entrants:
@@ -168,7 +162,7 @@ def tolerance(entrant: Contender) -> float | None:
 
 
 @torch.no_grad()
-def eager_float32(network: KBNet, inputs: Inputs) -> Tensor:
+def eager_float32(network: KBNet, inputs: RepeatedFrame) -> Tensor:
     """Depth by the yardstick, else by the network as it is, without TF32."""
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         if is_published_architecture(network.config):
@@ -181,7 +175,7 @@ def eager_float32(network: KBNet, inputs: Inputs) -> Tensor:
 
 
 @torch.no_grad()
-def _difference(entrant: Contender, inputs: Inputs, reference: Tensor) -> float:
+def _difference(entrant: Contender, inputs: RepeatedFrame, reference: Tensor) -> float:
     with _quiet():
         depth = entrant.network(*inputs.network)
     difference = (depth / reference - 1).abs()

@@ -12,7 +12,7 @@ from typing import cast
 import torch
 
 from kbnet.benchmark.contenders import PLAIN, contender, plain_contender
-from kbnet.benchmark.inference import Case, Inputs
+from kbnet.benchmark.inference import Case, RepeatedFrame
 from kbnet.inference.engine import EngineName, Precision
 
 CALLS = 2
@@ -50,7 +50,7 @@ def _complete_and_tell(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of a terminal; the parent ends this one
     torch.set_num_threads(threads)
     device, network = torch.device(device_name), case.network()
-    inputs = Inputs(case.frame(), case.batch, network.config, device)
+    inputs = RepeatedFrame(case.frame(), case.batch, network.config, device)
     if engine == PLAIN:
         entrant = plain_contender(network, device)
     else:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, get_args
 
 from kbnet.export.sizes import Sizes
 from kbnet.network.config import KBNetConfig
+from kbnet.network.inputs import input_names
 from kbnet.points.outlier_rejection import SUPPORT_SLOPE_PER_RAD, SUPPORT_TOLERANCE
 
 FORMAT = "kbnet-export-1"
@@ -26,12 +27,6 @@ class Description(NamedTuple):
     config: KBNetConfig
     sizes: Sizes
     precision: str
-
-
-def input_names(config: KBNetConfig) -> list[str]:
-    """Inputs in order: image, sparse_depth, validity, intrinsics and, where the network has one, scaffold."""
-    scaffold = [] if config.scaffold == "none" else ["scaffold"]
-    return ["image", "sparse_depth", "validity", "intrinsics", *scaffold]
 
 
 def describe(
@@ -65,7 +60,7 @@ def describe(
         "outlier_support_slope_per_rad": SUPPORT_SLOPE_PER_RAD,
         "intrinsics": "K, (B, 3, 3), pixels; pixel centres on whole numbers",
         "scaffold": config.scaffold,
-        "scaffold_step": config.scaffold_making["step"],
+        "scaffold_step": 2**config.halvings,
     }
     return {
         "format": FORMAT,

@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from kbnet.atomic import atomic_path
-from kbnet.export.description import OUTPUT, describe, input_names
+from kbnet.export.description import OUTPUT, describe
 from kbnet.export.parity import Parity, Run, check_parity, measure_parity
 from kbnet.export.sizes import Sizes
 from kbnet.frame import Frame
 from kbnet.network.config import KBNetConfig
+from kbnet.network.inputs import NetworkInputs, input_names
 from kbnet.network.kbnet import KBNet
 
 OPSET = 17
@@ -118,8 +119,8 @@ def _run_file(path: Path) -> Run:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]
 
-    def run(inputs: tuple[Tensor, ...]) -> Tensor:
-        feeds: dict[str, Any] = {name: x.numpy() for name, x in zip(names, inputs, strict=True)}
+    def run(inputs: NetworkInputs) -> Tensor:
+        feeds: dict[str, Any] = {name: x.numpy() for name, x in zip(names, inputs.given(), strict=True)}
         return torch.from_numpy(session.run(None, feeds)[0])
 
     return run

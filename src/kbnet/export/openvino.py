@@ -16,13 +16,14 @@ from uuid import uuid4
 import torch
 from torch import Tensor
 
-from kbnet.export.description import describe, input_names
+from kbnet.export.description import describe
 from kbnet.export.onnx import inference_copy, onnx_model
-from kbnet.export.parity import Parity, Run, check_parity, measure_parity, network_inputs
+from kbnet.export.parity import Parity, Run, check_parity, measure_parity
 from kbnet.export.signal_stack import signal_stack_kept
 from kbnet.export.sizes import Sizes
 from kbnet.frame import Frame
 from kbnet.network.config import KBNetConfig
+from kbnet.network.inputs import NetworkInputs, frame_inputs
 from kbnet.network.kbnet import KBNet
 
 CALIBRATION_FRAMES = 64
@@ -89,9 +90,9 @@ def quantise(model: Any, config: KBNetConfig, frames: Iterable[Frame]) -> Any:
     """
     import nncf
 
-    names = input_names(config)
     samples = [
-        {name: x.numpy() for name, x in zip(names, network_inputs(frame, config), strict=True)} for frame in frames
+        {name: x.numpy() for name, x in frame_inputs(frame, config)._asdict().items() if x is not None}
+        for frame in frames
     ]
     if not samples:
         raise ValueError("expected frames to calibrate int8 with, got none; name a sequence with frames")
@@ -162,7 +163,7 @@ def _run_file(path: Path) -> Run:
     with signal_stack_kept():
         compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
-    def run(inputs: tuple[Tensor, ...]) -> Tensor:
-        return torch.from_numpy(compiled([x.numpy() for x in inputs])[0])
+    def run(inputs: NetworkInputs) -> Tensor:
+        return torch.from_numpy(compiled([x.numpy() for x in inputs.given()])[0])
 
     return run

@@ -14,14 +14,11 @@ from kbnet.data.motorcycle import load_motorcycle
 from kbnet.export.sizes import FACTOR, Sizes, largest_fitting
 from kbnet.frame import MINIMUM_SIZE, Frame
 from kbnet.frames.open import open_frames
-from kbnet.network.config import KBNetConfig
+from kbnet.network.inputs import NetworkInputs, frame_inputs
 from kbnet.network.kbnet import KBNet
-from kbnet.network.working_size import reduced_frame, working_factor
-from kbnet.points.outlier_rejection import kept_points
-from kbnet.points.scaffold import scaffold_from_points
 
-Run = Callable[[tuple[Tensor, ...]], Tensor]
-"""An exported network: from its inputs in order to depth, (B, 1, H, W), metres."""
+Run = Callable[[NetworkInputs], Tensor]
+"""An exported network: from its inputs to depth, (B, 1, H, W), metres."""
 
 CHECKED_FRAMES = 3
 """How many frames of a sequence are compared, evenly spread."""
@@ -74,21 +71,6 @@ def spread_frames(source: Path, count: int, *, sparse_depth: str | None = None) 
         yield frames.frame(int(index))
 
 
-def network_inputs(frame: Frame, config: KBNetConfig) -> tuple[Tensor, ...]:
-    """A frame as the inputs of a network, in order, each with a batch of one.
-
-    A large frame is reduced by the factor of :func:`kbnet.network.working_size.working_factor`.
-    """
-    frame = reduced_frame(frame, working_factor(frame.size, config.working_side))
-    image = torch.from_numpy(np.ascontiguousarray(frame.image.transpose(2, 0, 1)))[None].float() / 255
-    sparse_depth = torch.from_numpy(np.array(frame.sparse_depth))[None, None]
-    intrinsics = torch.from_numpy(np.array(frame.intrinsics))[None]
-    validity = kept_points(sparse_depth, intrinsics, **config.outlier_removal)
-    scaffold = scaffold_from_points(sparse_depth * validity, **config.scaffold_making)
-    known = (image, sparse_depth, validity, intrinsics)
-    return known if scaffold is None else (*known, scaffold)
-
-
 def measure_parity(run: Run, network: KBNet, frames: Iterable[Frame], *, sizes: Sizes = "any") -> Parity:
     """Compare an export with the network it came from.
 
@@ -103,14 +85,14 @@ def measure_parity(run: Run, network: KBNet, frames: Iterable[Frame], *, sizes: 
     """
     largest, total, count, compared = 0.0, 0.0, 0, []
     for frame in frames:
-        for inputs in _compared_inputs(network_inputs(frame, network.config), sizes):
+        for inputs in _compared_inputs(frame_inputs(frame, network.config), sizes):
             with torch.no_grad():
                 difference = (run(inputs).float() / network(*inputs) - 1).abs()
             if not torch.isfinite(difference).all():
                 raise ValueError(f"the export gives depth that is not finite on frame '{frame.name}'; nothing written")
             largest = max(largest, float(difference.max()))
             total, count = total + float(difference.double().sum()), count + difference.numel()
-            compared.append(f"{inputs[0].shape[-1]}x{inputs[0].shape[-2]}")
+            compared.append(f"{inputs.image.shape[-1]}x{inputs.image.shape[-2]}")
     return Parity(largest, total / max(count, 1), tuple(dict.fromkeys(compared)))
 
 
@@ -128,14 +110,14 @@ def check_parity(parity: Parity, *, int8: bool = False) -> None:
         )
 
 
-def _compared_inputs(inputs: tuple[Tensor, ...], sizes: Sizes) -> Iterator[tuple[Tensor, ...]]:
+def _compared_inputs(inputs: NetworkInputs, sizes: Sizes) -> Iterator[NetworkInputs]:
     """A frame's lower right as far as its size fits; and its upper left and lower right, smaller, as a batch of two."""
-    height, width = inputs[0].shape[-2:]
+    height, width = inputs.image.shape[-2:]
     rows, columns = (largest_fitting(length, sizes) for length in (height, width))
     yield _cropped(inputs, height - rows, width - columns, rows, columns)
     rows, columns = (_smaller(length, sizes) for length in (height, width))
     pair = (_cropped(inputs, top, left, rows, columns) for top, left in ((0, 0), (height - rows, width - columns)))
-    yield tuple(torch.cat(two) for two in zip(*pair, strict=True))
+    yield NetworkInputs(*(torch.cat(two) for two in zip(*(each.given() for each in pair), strict=True)))
 
 
 def _smaller(length: int, sizes: Sizes) -> int:
@@ -145,12 +127,12 @@ def _smaller(length: int, sizes: Sizes) -> int:
     return max(largest_fitting(length * 2 // 3, sizes), largest_fitting(min(length, 2 * FACTOR), sizes))
 
 
-def _cropped(inputs: tuple[Tensor, ...], top: int, left: int, rows: int, columns: int) -> tuple[Tensor, ...]:
+def _cropped(inputs: NetworkInputs, top: int, left: int, rows: int, columns: int) -> NetworkInputs:
     """A window of every map; cx and cy of K move by the offset."""
-    image, sparse_depth, validity, intrinsics, *scaffold = inputs
-    moved = intrinsics.clone()
+    moved = inputs.intrinsics.clone()
     moved[:, :2, 2] -= moved.new_tensor([left, top])
-    image, sparse_depth, validity, *scaffold = (
-        x[..., top : top + rows, left : left + columns].contiguous() for x in (image, sparse_depth, validity, *scaffold)
+    window = (
+        x if x is inputs.intrinsics else x[..., top : top + rows, left : left + columns].contiguous()
+        for x in inputs.given()
     )
-    return image, sparse_depth, validity, moved, *scaffold
+    return NetworkInputs(*window)._replace(intrinsics=moved)

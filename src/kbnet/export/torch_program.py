@@ -60,7 +60,7 @@ def export_torch_program(
         described = json.dumps(describe(network.config, origin, sizes=sizes))
         torch.export.save(program, temporary, extra_files={DESCRIPTION: described})
         loaded = torch.export.load(temporary).module()
-        parity = measure_parity(lambda inputs: loaded(*inputs), inference_copy(network), frames, sizes=sizes)
+        parity = measure_parity(lambda inputs: loaded(*inputs.given()), inference_copy(network), frames, sizes=sizes)
         check_parity(parity)
     return parity
 

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kbnet.export.description import input_names
 from kbnet.export.sizes import Sizes, cheapest, check_size
 from kbnet.inference.per_size import PerSize
 from kbnet.network.config import KBNetConfig
+from kbnet.network.inputs import NetworkInputs, input_names
 
 Run = Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]
 """From inputs by name, in order, to depth in memory of its own; for any number of threads at once."""
@@ -58,7 +58,7 @@ class ArrayEngine(ABC):
         self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
     ) -> Tensor:
         """As `KBNet.forward`; depth comes back on the device of ``image``."""
-        given = [image, sparse_depth, validity, intrinsics, *([] if scaffold is None else [scaffold])]
+        given = NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold).given()
         if len(given) != len(self._names):
             raise ValueError(f"expected the inputs {', '.join(self._names)}, got {len(given)} of them")
         arrays = (x.detach().float().cpu().contiguous().numpy() for x in given)

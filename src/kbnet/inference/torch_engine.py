@@ -5,19 +5,17 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from kbnet.inference.per_size import PerSize
 from kbnet.network.encoder import RayTerms
+from kbnet.network.inputs import NetworkInputs
 from kbnet.network.kbnet import KBNet
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-
-Inputs: TypeAlias = "tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]"
-"""As `KBNet.forward` takes them, without ray terms."""
 
 _CAPTURING = threading.Lock()
 """Held while a CUDA graph is captured: cuDNN's search is switched for the whole process, and a capture begins with a
@@ -61,7 +59,7 @@ class TorchEngine:
     ) -> Tensor:
         """As `KBNet.forward`; the inputs may be on any device, depth comes back on that of ``image``."""
         batch, _, height, width = image.shape
-        inputs: Inputs = (image, sparse_depth, validity, intrinsics, scaffold)
+        inputs = NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold)
         if self._device.type == "cuda":
             with torch.inference_mode():
                 graph = self._graphs[_Key(batch, height, width, scaffold is not None)]
@@ -98,12 +96,12 @@ class _Key(NamedTuple):
     width: int
     has_scaffold: bool
 
-    def inputs(self, device: torch.device) -> Inputs:
+    def inputs(self, device: torch.device) -> NetworkInputs:
         """Memory for inputs; an image, a depth, a camera that a warm-up can compute with."""
         one = torch.ones(self.batch, 1, self.height, self.width, device=device)
         image = _channels_last(one.repeat(1, 3, 1, 1))
         K = torch.eye(3, device=device).repeat(self.batch, 1, 1)
-        return image, one, one.clone(), K, one.clone() if self.has_scaffold else None
+        return NetworkInputs(image, one, one.clone(), K, one.clone() if self.has_scaffold else None)
 
 
 class _CapturedGraph:
@@ -113,14 +111,14 @@ class _CapturedGraph:
     The memory for inputs and depth is one for all threads and CUDA streams. Each call has it to itself.
     """
 
-    def __init__(self, network: Callable[..., Tensor], inputs: Inputs) -> None:
+    def __init__(self, network: Callable[..., Tensor], inputs: NetworkInputs) -> None:
         self._inputs = inputs
         self._lock = threading.Lock()
         self._done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         with _CAPTURING:
             self._capture(network, inputs)
 
-    def _capture(self, network: Callable[..., Tensor], inputs: Inputs) -> None:
+    def _capture(self, network: Callable[..., Tensor], inputs: NetworkInputs) -> None:
         searches, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True
         try:
             with torch.cuda.device(inputs[0].device):

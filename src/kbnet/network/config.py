@@ -138,16 +138,6 @@ class KBNetConfig:
         """How many times the input is halved before the network sees it."""
         return {"full": 0, "half": 1, "quarter": 2}[self.resolution]
 
-    @property
-    def outlier_removal(self) -> dict[str, Any]:
-        """Arguments of :func:`kbnet.points.outlier_rejection.kept_points`, the same in training and inference."""
-        return {"rule": self.outlier_rule, "window": self.outlier_window, "threshold": self.outlier_threshold}
-
-    @property
-    def scaffold_making(self) -> dict[str, Any]:
-        """Arguments of :func:`kbnet.points.scaffold.scaffold_from_points`: no finer than the network can see."""
-        return {"kind": self.scaffold, "step": 2**self.halvings}
-
     @classmethod
     def preset(cls, name: str, **changes: Any) -> KBNetConfig:
         """The network of a published preset, ``void`` or ``kitti``, with changes.

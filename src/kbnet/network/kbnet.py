@@ -15,9 +15,10 @@ from kbnet.network.encoder import Encoder, RayTerms
 from kbnet.network.error_head import ErrorHead
 from kbnet.network.guided_upsampling import guided_upsampling
 from kbnet.network.image_features import ImageFeatures
+from kbnet.network.inputs import NetworkInputs
 from kbnet.network.layers import Convolution, initialise_weights
 from kbnet.network.propagation import PropagationHead
-from kbnet.network.reduced_resolution import Inputs, cropped, enlarged, halved_inputs, padded_inputs
+from kbnet.network.reduced_resolution import cropped, enlarged, halved_inputs, padded_inputs
 from kbnet.network.sparse_to_dense import SparseToDensePool, local_range
 from kbnet.network.trunk import SIZE_FACTOR, KBTrunk, PlainTrunk
 
@@ -114,12 +115,12 @@ class KBNet(nn.Module):
         if (scaffold is None) != (self.config.scaffold == "none"):
             given = "no scaffold" if scaffold is None else "a scaffold"
             raise ValueError(
-                f"a network with scaffold '{self.config.scaffold}' was given {given}; see kbnet.points.interpolation"
+                f"a network with scaffold '{self.config.scaffold}' was given {given}; see kbnet.network.inputs"
             )
         if scaffold is not None:
             middle = math.sqrt(self.config.min_depth * self.config.max_depth)
             scaffold = torch.where(scaffold > 0, scaffold, middle)
-        seen = Inputs(image, sparse_depth, validity, intrinsics, scaffold)
+        seen = NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold)
         halvings = 0 if reduced else self.config.halvings
         for _ in range(halvings):
             seen = halved_inputs(seen)
@@ -141,7 +142,7 @@ class KBNet(nn.Module):
             return self.trunk.ray_terms(intrinsics, [-(-length // SIZE_FACTOR) * SIZE_FACTOR for length in size])
         return self.encoder.ray_terms(intrinsics, size)
 
-    def _decoded(self, seen: Inputs, ray_terms: RayTerms | None) -> Tensor:
+    def _decoded(self, seen: NetworkInputs, ray_terms: RayTerms | None) -> Tensor:
         dtype = self.decoder.output.weight.dtype
         image, sparse_depth, validity = (x.to(dtype) for x in (seen.image, seen.sparse_depth, seen.validity))
         features = self.pool(sparse_depth, validity, None if seen.scaffold is None else seen.scaffold.to(dtype))
@@ -150,7 +151,7 @@ class KBNet(nn.Module):
         return decoded
 
     def _propagated(
-        self, seen: Inputs, image: Tensor, scaffold: Tensor, ray_terms: RayTerms | None, scale: int
+        self, seen: NetworkInputs, image: Tensor, scaffold: Tensor, ray_terms: RayTerms | None, scale: int
     ) -> Tensor:
         """Depth of the propagation head: exp(u + mean of ln scaffold), within the depth range and the scaffold.
 

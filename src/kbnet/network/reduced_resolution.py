@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from kbnet.geometry.camera import halved_intrinsics
+from kbnet.network.inputs import NetworkInputs
 from kbnet.network.sparse_to_dense import NOWHERE
 
 
-class Inputs(NamedTuple):
-    """What a depth network sees, as `KBNet.forward` says."""
-
-    image: Tensor
-    sparse_depth: Tensor
-    validity: Tensor
-    intrinsics: Tensor
-    scaffold: Tensor | None
-
-
-def halved_inputs(inputs: Inputs) -> Inputs:
-    """Inputs at half the size, rounded up: a last odd row or column stands alone.
+def halved_inputs(inputs: NetworkInputs) -> NetworkInputs:
+    """NetworkInputs at half the size, rounded up: a last odd row or column stands alone.
 
     Image and scaffold become means of 2x2 pixels. Sparse points are never averaged: of four pixels stays the nearest of
     the kept points, or else the nearest point.
@@ -33,7 +23,7 @@ def halved_inputs(inputs: Inputs) -> Inputs:
     points = torch.where(kept > 0, kept, _nearest(inputs.sparse_depth))
     scaffold = None if inputs.scaffold is None else _mean(inputs.scaffold)
     validity = (kept > 0).to(inputs.validity.dtype)
-    return Inputs(_mean(inputs.image), points, validity, halved_intrinsics(inputs.intrinsics), scaffold)
+    return NetworkInputs(_mean(inputs.image), points, validity, halved_intrinsics(inputs.intrinsics), scaffold)
 
 
 def enlarged(x: Tensor, scale: int, size: Sequence[int]) -> Tensor:
@@ -51,8 +41,8 @@ def cropped(x: Tensor, size: Sequence[int]) -> Tensor:
     return x[..., : size[0], : size[1]]
 
 
-def padded_inputs(inputs: Inputs, factor: int) -> Inputs:
-    """Inputs whose height and width are multiples of ``factor``: the last row and column are repeated."""
+def padded_inputs(inputs: NetworkInputs, factor: int) -> NetworkInputs:
+    """NetworkInputs whose height and width are multiples of ``factor``: the last row and column are repeated."""
     height, width = inputs.image.shape[-2:]
     rows, columns = (
         torch.arange((length + factor - 1) // factor * factor, device=inputs.image.device).clamp_max(length - 1)
@@ -64,7 +54,7 @@ def padded_inputs(inputs: Inputs, factor: int) -> Inputs:
 
     scaffold = None if inputs.scaffold is None else padded(inputs.scaffold)
     image, sparse_depth, validity = (padded(x) for x in (inputs.image, inputs.sparse_depth, inputs.validity))
-    return Inputs(image, sparse_depth, validity, inputs.intrinsics, scaffold)
+    return NetworkInputs(image, sparse_depth, validity, inputs.intrinsics, scaffold)
 
 
 def _mean(x: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from kbnet.network.config import KBNetConfig
 from kbnet.network.decoder import UpConvolution
 from kbnet.network.encoder import Encoder, RayTerms
 from kbnet.network.image_features import CHANNELS
+from kbnet.network.inputs import NetworkInputs
 from kbnet.network.layers import NEGATIVE_SLOPE, Convolution, ResidualBlock
-from kbnet.network.reduced_resolution import Inputs
 from kbnet.network.sparse_to_dense import SparseToDensePool, local_range, nested_max_pools
 
 SIZE_FACTOR = 16
@@ -55,7 +55,7 @@ class PlainTrunk(nn.Module):
         return []
 
     def forward(
-        self, seen: Inputs, log_scaffold: Tensor, image_features: list[Tensor], rays: RayTerms | None
+        self, seen: NetworkInputs, log_scaffold: Tensor, image_features: list[Tensor], rays: RayTerms | None
     ) -> Tensor:
         """Features at half the resolution.
 
@@ -107,7 +107,7 @@ class KBTrunk(nn.Module):
         return self.encoder.ray_terms(intrinsics, size)
 
     def forward(
-        self, seen: Inputs, log_scaffold: Tensor, image_features: list[Tensor], rays: RayTerms | None
+        self, seen: NetworkInputs, log_scaffold: Tensor, image_features: list[Tensor], rays: RayTerms | None
     ) -> Tensor:
         """As of :meth:`PlainTrunk.forward`; ``rays`` are those of :meth:`ray_terms`, computed where not given."""
         assert seen.scaffold is not None
@@ -130,7 +130,7 @@ class KBTrunk(nn.Module):
 _INPUT_CHANNELS = 9
 
 
-def _plain_inputs(seen: Inputs, log_scaffold: Tensor) -> Tensor:
+def _plain_inputs(seen: NetworkInputs, log_scaffold: Tensor) -> Tensor:
     """Colour, 2 z, kept points, 2 x range of z, distance to the nearest kept point, rays x and y: (B, 9, H, W)."""
     height, width = seen.image.shape[-2:]
     rays = viewing_rays(seen.intrinsics, height, width)[:, :2]

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from kbnet.geometry.plane_map import look_up, mapped_intrinsics, mapped_pixels, move_points
+from kbnet.network.inputs import NetworkInputs
 from kbnet.training.augundo_config import AugUndoConfig
-from kbnet.training.batch import NetworkInput, TripletBatch
+from kbnet.training.batch import TripletBatch
 from kbnet.training.colours import change_colours, erase
 
 
@@ -72,7 +73,7 @@ class AugUndo:
     def __init__(self, config: AugUndoConfig) -> None:
         self.config = config
 
-    def __call__(self, batch: TripletBatch) -> tuple[NetworkInput, Undo]:
+    def __call__(self, batch: TripletBatch) -> tuple[NetworkInputs, Undo]:
         """The depth network's changed input, and the way back. The draws depend on ``batch.draw_seed`` alone.
 
         The image and the scaffold are resampled, and continued by their edge; points are moved to the nearest pixel,
@@ -90,7 +91,7 @@ class AugUndo:
         kept = _inside(mapped_pixels(torch.eye(3, device=device)[None], height, width), windows)
         source = _clamped(mapped_pixels(back, height, width), windows)
         depth, validity = move_points(batch.input_depth * kept, batch.input_validity * kept, forth)
-        inputs = (
+        inputs = NetworkInputs(
             look_up(self._recoloured(batch.input_image, draws), source),
             depth,
             validity,

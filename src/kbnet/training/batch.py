@@ -13,11 +13,8 @@ from torch import Tensor
 from kbnet.data.augment import AugmentedTriplet
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.network.config import KBNetConfig
-from kbnet.points.outlier_rejection import kept_points
-from kbnet.points.scaffold import scaffold_from_points
-
-NetworkInput = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
-"""Arguments of the depth network: image, sparse depth, validity, intrinsics, scaffold."""
+from kbnet.network.guided_upsampling import colours_in_unit_range
+from kbnet.network.inputs import NetworkInputs, image_tensor, kept_validity, prepare_inputs
 
 
 @dataclass
@@ -58,9 +55,9 @@ class TripletBatch:
     draw_seed: Tensor | None = None
 
     @property
-    def network_input(self) -> NetworkInput:
+    def network_inputs(self) -> NetworkInputs:
         """Arguments of the depth network."""
-        return self.input_image, self.input_depth, self.input_validity, self.intrinsics, self.scaffold
+        return NetworkInputs(self.input_image, self.input_depth, self.input_validity, self.intrinsics, self.scaffold)
 
     def to(self, device: torch.device) -> TripletBatch:
         """The same batch on another device."""
@@ -80,27 +77,31 @@ class TripletBatch:
 def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str, *, draw_seed: int = 0) -> TripletBatch:
     """A batch of one."""
     triplet, frame = augmented.triplet, augmented.triplet.frame
-    sparse_depth = _map(frame.sparse_depth)
-    points, intrinsics = _map(augmented.input_depth), torch.from_numpy(frame.intrinsics)[None]
-    validity = kept_points(sparse_depth, intrinsics, **network.outlier_removal)
-    # As published, the network is told of points that were removed; where it starts from a scaffold of what is left,
-    # it sees in training what it will see later.
-    input_validity = (
-        validity if network.scaffold == "none" else kept_points(points, intrinsics, **network.outlier_removal)
+    sparse_depth, points = _map(frame.sparse_depth), _map(augmented.input_depth)
+    intrinsics = torch.from_numpy(frame.intrinsics)[None]
+    validity = kept_validity(sparse_depth, intrinsics, network)
+    image = _image(frame.image)
+    inputs = prepare_inputs(
+        image if augmented.input_image is frame.image else _image(augmented.input_image),
+        points,
+        intrinsics,
+        network,
+        # As published, validity is that of all points, also of those removed from the input. With a scaffold, outlier
+        # rejection sees the same points in training as in inference.
+        validity=validity if network.scaffold == "none" else None,
     )
     known = triplet.T_previous_current is not None and triplet.T_next_current is not None
     unknown_pose = np.eye(4, dtype=np.float32)
-    image = _image(frame.image)
     return TripletBatch(
         image=image,
         previous_image=_image(triplet.previous_image),
         next_image=_image(triplet.next_image),
-        input_image=image if augmented.input_image is frame.image else _image(augmented.input_image),
-        input_depth=points,
-        input_validity=input_validity,
+        input_image=inputs.image,
+        input_depth=inputs.sparse_depth,
+        input_validity=inputs.validity,
         sparse_depth=sparse_depth,
         validity=validity,
-        scaffold=scaffold_from_points(points * input_validity, **network.scaffold_making),
+        scaffold=inputs.scaffold,
         intrinsics=intrinsics,
         T_previous_current=torch.from_numpy(triplet.T_previous_current if known else unknown_pose)[None],
         T_next_current=torch.from_numpy(triplet.T_next_current if known else unknown_pose)[None],
@@ -124,7 +125,7 @@ def join_samples(samples: Sequence[TripletBatch]) -> TripletBatch:
 
 
 def _image(image: ImageArray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255
+    return colours_in_unit_range(image_tensor(image))
 
 
 def _map(depth: FloatArray) -> Tensor:

@@ -114,7 +114,7 @@ class TrainingStep(nn.Module):
 
     def forward(self, batch: TripletBatch) -> StepResult:
         """Predict depth and motion, reconstruct the image from both neighbours, compare."""
-        inputs, undo = (batch.network_input, None) if self.augundo is None else self.augundo(batch)
+        inputs, undo = (batch.network_inputs, None) if self.augundo is None else self.augundo(batch)
         device, width = batch.image.device.type, min(batch.image.shape[-2:])
         halvings = 0 if self.reduced_frames else self.network.config.halvings
         reduced = self.reduced_precision and width > NARROW_SEEN_PX * 2**halvings

@@ -1,0 +1,79 @@
+"""Checks of a batch of tensors before its completion: shapes, values, and counts of points to warn of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from kbnet.frame import MINIMUM_SIZE
+
+
+class PointCounts(NamedTuple):
+    """Numbers of a batch: frames, frames without points, points, points beyond the depth range of the network."""
+
+    frames: int
+    empty: int
+    points: int
+    beyond: int
+
+    @staticmethod
+    def on_device(sparse_depth: Tensor, max_depth: float) -> list[Tensor]:
+        """All but the first, scalars on the device."""
+        measured = (sparse_depth > 0).flatten(1)
+        return [(~measured.any(dim=1)).sum(), measured.sum(), (sparse_depth > max_depth).sum()]
+
+    @classmethod
+    def of(cls, sparse_depth: Tensor, max_depth: float) -> PointCounts:
+        """The counts of sparse depth, (B, 1, H, W), metres; waits for the device once."""
+        return cls(len(sparse_depth), *torch.stack(cls.on_device(sparse_depth, max_depth)).tolist())
+
+
+def check_shapes(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> None:
+    """Refuse tensors that are not as :class:`kbnet.DepthCompleter` takes them; looks at no value."""
+    if image.ndim != 4 or image.shape[1] != 3 or not (image.dtype == torch.uint8 or image.is_floating_point()):
+        raise ValueError(
+            f"expected image as (B, 3, H, W), uint8 or float in 0..1, got {image.dtype} {tuple(image.shape)}"
+        )
+    batch, _, height, width = image.shape
+    if batch < 1 or min(height, width) < MINIMUM_SIZE:
+        raise ValueError(
+            f"expected at least one image of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, "
+            f"got {batch} of {width}x{height} (width x height)"
+        )
+    for name, tensor, shape in (
+        ("sparse_depth", sparse_depth, (batch, 1, height, width)),
+        ("intrinsics", intrinsics, (batch, 3, 3)),
+    ):
+        if tuple(tensor.shape) != shape or not tensor.is_floating_point():
+            raise ValueError(
+                f"expected {name} as floating-point {shape} for an image {tuple(image.shape)}, "
+                f"got {tensor.dtype} {tuple(tensor.shape)}"
+            )
+
+
+def checked_counts(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, max_depth: float) -> PointCounts:
+    """Refuse values that are out of range, and count points. Waits for the device once, whatever is checked."""
+    flags = _value_flags(image, sparse_depth, intrinsics) + PointCounts.on_device(sparse_depth, max_depth)
+    colours, depths, pinhole, *counts = torch.stack([flag.to(image.device, torch.int64) for flag in flags]).tolist()
+    if not colours:
+        raise ValueError(f"expected a float image in 0..1, got {image.min():.3g}..{image.max():.3g}; divide it by 255")
+    if not depths:
+        raise ValueError("sparse_depth holds NaN, infinite or negative values; write 0 where there is no depth")
+    if not pinhole:
+        raise ValueError(
+            "expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0; "
+            "check the calibration"
+        )
+    return PointCounts(len(image), *counts)
+
+
+def _value_flags(image: Tensor, sparse_depth: Tensor, K: Tensor) -> list[Tensor]:
+    """Whether colours, depths and K are in range, scalars on the device."""
+    in_range = (image >= 0) & (image <= 1) if image.is_floating_point() else torch.ones_like(image, dtype=torch.bool)
+    # Slices: an index list would be copied to the device, and wait for it.
+    zeros = torch.stack([K[:, 1, 0], K[:, 2, 0], K[:, 2, 1]]).abs() <= 1e-8
+    pinhole = zeros.all() & ((K[:, 2, 2] - 1).abs() <= 1e-5).all() & (K[:, 0, 0] > 0).all() & (K[:, 1, 1] > 0).all()
+    depths = torch.isfinite(sparse_depth) & (sparse_depth >= 0)
+    return [in_range.all(), depths.all(), pinhole & torch.isfinite(K).all()]

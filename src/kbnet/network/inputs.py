@@ -1,0 +1,152 @@
+"""Frame to network input: working size, outlier rejection, scaffold. Training, inference, export and benchmarks use it.
+
+Only this module applies outlier rejection and the scaffold for a network.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.network.config import KBNetConfig
+from kbnet.network.guided_upsampling import colours_in_unit_range
+from kbnet.network.working_size import mean_of_cells, reduced_intrinsics, working_factor, working_points
+from kbnet.points.outlier_rejection import kept_points
+from kbnet.points.scaffold import scaffold_from_points
+
+
+class NetworkInputs(NamedTuple):
+    """Arguments of the depth network, in order, on one device.
+
+    Attributes:
+        image: RGB in 0..1, (B, 3, H, W), float32.
+        sparse_depth: depth along z as measured, outliers included, (B, 1, H, W), metres; 0 = unmeasured.
+        validity: 1 where outlier rejection kept a point, else 0, (B, 1, H, W).
+        intrinsics: K, (B, 3, 3), pixels; pixel centres on whole numbers.
+        scaffold: dense depth from the kept points, (B, 1, H, W), metres; 0 in a sample without points; None for a
+            network without scaffold.
+    """
+
+    image: Tensor
+    sparse_depth: Tensor
+    validity: Tensor
+    intrinsics: Tensor
+    scaffold: Tensor | None = None
+
+    def given(self) -> tuple[Tensor, ...]:
+        """The inputs in order, without a scaffold that is None: the arguments of an exported graph."""
+        return tuple(x for x in self if x is not None)
+
+
+def input_names(config: KBNetConfig) -> list[str]:
+    """Names of the inputs in order; ``scaffold`` only where the network has one."""
+    return [name for name in NetworkInputs._fields if name != "scaffold" or config.scaffold != "none"]
+
+
+def prepare_inputs(
+    image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, config: KBNetConfig, *, validity: Tensor | None = None
+) -> NetworkInputs:
+    """Outlier rejection and scaffold of a batch that has the working size.
+
+    Args:
+        image: RGB in 0..1, (B, 3, H, W).
+        sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
+        intrinsics: K, (B, 3, 3), pixels.
+        config: of the network.
+        validity: result of an earlier outlier rejection, in place of one of ``sparse_depth``.
+    """
+    if validity is None:
+        validity = kept_validity(sparse_depth, intrinsics, config)
+    # The scaffold is no finer than the network can see.
+    scaffold = scaffold_from_points(sparse_depth * validity, config.scaffold, step=2**config.halvings)
+    return NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold)
+
+
+def kept_validity(sparse_depth: Tensor, intrinsics: Tensor, config: KBNetConfig) -> Tensor:
+    """Outlier rejection by the rule of a network: 1 where a point is kept, else 0, (B, 1, H, W).
+
+    Args:
+        sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
+        intrinsics: K, (B, 3, 3), pixels.
+        config: of the network.
+    """
+    return kept_points(
+        sparse_depth,
+        intrinsics,
+        rule=config.outlier_rule,
+        window=config.outlier_window,
+        threshold=config.outlier_threshold,
+    )
+
+
+def working_inputs(
+    image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, config: KBNetConfig
+) -> tuple[NetworkInputs, int]:
+    """Inputs of a batch of any size, reduced by :func:`kbnet.network.working_size.working_factor`.
+
+    Args:
+        image: RGB, (B, 3, H, W), uint8 or float in 0..1.
+        sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
+        intrinsics: K, (B, 3, 3), pixels.
+        config: of the network.
+
+    Returns:
+        The inputs, of (ceil(H / factor), ceil(W / factor)) pixels, and the factor, 1 where nothing is reduced.
+    """
+    factor = working_factor((image.shape[-2], image.shape[-1]), config.working_side)
+    if factor == 1:
+        return prepare_inputs(colours_in_unit_range(image), sparse_depth, intrinsics, config), factor
+    reduced = mean_of_cells(image, factor) / (255 if image.dtype == torch.uint8 else 1)
+    return prepare_inputs(reduced, *_reduced(sparse_depth, intrinsics, factor), config), factor
+
+
+def frame_inputs(frame: Frame, config: KBNetConfig) -> NetworkInputs:
+    """Inputs of one frame at its working size, a batch of one on the CPU."""
+    return working_inputs(*frame_tensors(frame.image, frame.sparse_depth, frame.intrinsics), config)[0]
+
+
+def frame_tensors(image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> tuple[Tensor, Tensor, Tensor]:
+    """Arrays of one frame as a batch of one on the CPU.
+
+    Returns:
+        Image, (1, 3, H, W), uint8; sparse depth, (1, 1, H, W), metres; K, (1, 3, 3), pixels.
+    """
+    # Copies: torch warns of arrays that are read-only.
+    points, K = torch.from_numpy(np.array(sparse_depth)), torch.from_numpy(np.array(intrinsics))
+    return image_tensor(image), points[None, None], K[None]
+
+
+def image_tensor(image: ImageArray) -> Tensor:
+    """An image, (H, W, 3), uint8, as (1, 3, H, W), uint8."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+
+
+def kept_depth(sparse_depth: FloatArray, intrinsics: FloatArray, config: KBNetConfig) -> FloatArray:
+    """Sparse depth after outlier rejection, at the working size.
+
+    Args:
+        sparse_depth: (H, W), float32 metres; 0 = unmeasured.
+        intrinsics: K, (3, 3), float32 pixels.
+        config: of the network.
+
+    Returns:
+        (ceil(H / factor), ceil(W / factor)), float32 metres; 0 = unmeasured or rejected.
+    """
+    factor = working_factor((sparse_depth.shape[0], sparse_depth.shape[1]), config.working_side)
+    points, K = torch.from_numpy(np.array(sparse_depth, np.float32))[None, None], torch.from_numpy(intrinsics)[None]
+    if factor > 1:
+        points, K = _reduced(points, K, factor)
+    kept: FloatArray = (points * kept_validity(points, K, config))[0, 0].numpy()
+    return kept
+
+
+def _reduced(sparse_depth: Tensor, intrinsics: Tensor, factor: int) -> tuple[Tensor, Tensor]:
+    """Points of the reduced frame, (B, 1, ceil(H / factor), ceil(W / factor)), metres; and K to match, (B, 3, 3)."""
+    samples = sparse_depth[:, 0].cpu().numpy()
+    points = np.stack([working_points(sample, factor) for sample in samples])
+    K = reduced_intrinsics(intrinsics.cpu().numpy(), factor)
+    return torch.from_numpy(points)[:, None].to(sparse_depth.device), torch.from_numpy(K).to(intrinsics.device)
