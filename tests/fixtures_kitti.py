@@ -67,7 +67,7 @@ def _render(seed: int) -> list[Frame]:
     config = SyntheticConfig(
         frames=RAW_FRAMES, width=WIDTH + SHIFT_PX, height=HEIGHT, points=POINTS, range_noise=0.0, seed=seed
     )
-    return [frame for frame, _ in synthetic_frames(config)]
+    return [frame for frame, *_ in synthetic_frames(config)]
 
 
 def _seen_by(camera: int, frame: Frame) -> Frame:

@@ -70,7 +70,7 @@ def _sequences(density: int) -> dict[str, dict[str, bytes]]:
 
     config = SyntheticConfig(frames=3, width=WIDTH, height=HEIGHT, points=POINTS[density])
     rendered = []
-    for index, (frame, T_world_camera) in enumerate(synthetic_frames(config)):
+    for index, (frame, T_world_camera, _) in enumerate(synthetic_frames(config)):
         assert frame.ground_truth is not None
         generator = np.random.default_rng((density, index))
         sparse_depth = sample_points(frame.image, frame.ground_truth, POINTS[density], generator)

@@ -41,7 +41,7 @@ WIDTH, GAP, TITLE, BAR_ROOM, QUALITY = 1000, 14, 30, 46, 80
 def main() -> None:
     """Draw them all."""
     moments = list(synthetic_frames(CONFIG))
-    (frame, pose), (neighbour, neighbour_pose) = moments[INDEX], moments[NEIGHBOUR]
+    (frame, pose, _), (neighbour, neighbour_pose, _) = moments[INDEX], moments[NEIGHBOUR]
     T_neighbour_frame = np.linalg.inv(neighbour_pose) @ pose
     draw_pools(frame)
     draw_backprojection(frame)

@@ -128,14 +128,14 @@ def test_the_camera_stands_upright_in_the_room() -> None:
 
 def test_the_same_config_gives_the_same_frames_and_longer_begins_with_shorter(room: Sequence) -> None:
     longer = SyntheticConfig(frames=50, width=160, height=120, points=75)
-    for index, (frame, T_world_camera) in enumerate(islice(synthetic_frames(longer), 2)):
+    for index, (frame, T_world_camera, _) in enumerate(islice(synthetic_frames(longer), 2)):
         np.testing.assert_array_equal(frame.image, room.image(index))
         np.testing.assert_allclose(frame.sparse_depth, room.sparse_depth(index), atol=0.5 / 256)
         np.testing.assert_allclose(T_world_camera, room.pose(index), atol=1e-8)
 
 
 def test_another_seed_is_another_room(room: Sequence) -> None:
-    frame, _ = next(synthetic_frames(SyntheticConfig(frames=1, width=160, height=120, seed=1)))
+    frame, *_ = next(synthetic_frames(SyntheticConfig(frames=1, width=160, height=120, seed=1)))
     assert np.abs(frame.image.astype(float) - room.image(0)).mean() > 10
 
 

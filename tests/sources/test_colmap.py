@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from kbnet.frames.sequence import Sequence
-from kbnet.sources.colmap import ColmapModel, PointFilter, write_colmap_sequence
+from kbnet.frames.sequence_writer import write_sequence
+from kbnet.sources.colmap import ColmapFrames, PointFilter
 
 pytest.importorskip("pycolmap")
 
@@ -17,7 +18,8 @@ WriteWorkspace = Callable[..., Path]
 
 
 def write(workspace: Path, **options: object) -> Sequence:
-    write_colmap_sequence(ColmapModel(workspace, **options), workspace / "sequence")  # type: ignore[arg-type]
+    frames = ColmapFrames(workspace, **options)  # type: ignore[arg-type]
+    write_sequence(workspace / "sequence", frames.posed_frames())
     return Sequence(workspace / "sequence")
 
 
@@ -59,16 +61,16 @@ def test_poses_are_camera_to_world_and_scaled_with_the_depth(write_workspace: Wr
 
 def test_a_unit_that_is_no_metre_is_recognised(write_workspace: WriteWorkspace) -> None:
     with pytest.raises(ValueError, match=r"median depth of 4000 m, which is hardly metres: .*\(--scale, now 1\)"):
-        ColmapModel(write_workspace(metres_a_unit=0.001))
+        ColmapFrames(write_workspace(metres_a_unit=0.001))
     with pytest.raises(ValueError, match=r"median depth of 0.04 m"):
-        ColmapModel(write_workspace("small"), scale=0.01)
+        ColmapFrames(write_workspace("small"), scale=0.01)
 
 
 def test_points_of_short_tracks_are_left_out(write_workspace: WriteWorkspace) -> None:
     workspace = write_workspace(track=2)
     with pytest.raises(ValueError, match=r"no image of camera 1 .* sees a point that is good enough; loosen --min-tr"):
-        ColmapModel(workspace)
-    assert ColmapModel(workspace, points=PointFilter(min_track=2)).names == ("left_001", "left_002")
+        ColmapFrames(workspace)
+    assert ColmapFrames(workspace, points=PointFilter(min_track=2)).names == ("left_001", "left_002")
 
 
 def test_several_cameras_need_a_choice(write_workspace: WriteWorkspace) -> None:
@@ -76,32 +78,32 @@ def test_several_cameras_need_a_choice(write_workspace: WriteWorkspace) -> None:
     with pytest.raises(
         ValueError, match=r"expected one camera, since a sequence has one K, got 2 .*2: OPENCV 64x50, 3"
     ):
-        ColmapModel(workspace)
-    assert len(ColmapModel(workspace, camera_id=2)) == 3
+        ColmapFrames(workspace)
+    assert len(ColmapFrames(workspace, camera_id=2)) == 3
     with pytest.raises(ValueError, match="camera 7 has no image"):
-        ColmapModel(workspace, camera_id=7)
+        ColmapFrames(workspace, camera_id=7)
 
 
 def test_a_lens_that_is_not_known_names_the_way_out(write_workspace: WriteWorkspace) -> None:
     with pytest.raises(ValueError, match=r"got FOV; let COLMAP undistort first \(colmap image_undistorter\)"):
-        ColmapModel(write_workspace(model="FOV"))
+        ColmapFrames(write_workspace(model="FOV"))
 
 
 def test_the_model_is_found_in_the_workspace_or_named(write_workspace: WriteWorkspace, tmp_path: Path) -> None:
     workspace = write_workspace()
     for path in (workspace, workspace / "sparse" / "0"):
-        assert ColmapModel(path).images == workspace / "images"
+        assert ColmapFrames(path).images == workspace / "images"
     flat = write_workspace("flat", folder="sparse", images=3)
-    assert ColmapModel(flat).folder == flat / "sparse"
+    assert ColmapFrames(flat).model == flat / "sparse"
     with pytest.raises(FileNotFoundError, match="expected a COLMAP model"):
-        ColmapModel(tmp_path)
+        ColmapFrames(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no such folder; name it \(--images\)"):
-        ColmapModel(workspace, images=tmp_path / "none")
+        ColmapFrames(workspace, images=tmp_path / "none")
     (workspace / "sparse" / "0").rename(workspace / "sparse" / "1")
     flat.joinpath("sparse").rename(workspace / "sparse" / "0")
     models = r"holds 2 models that COLMAP could not join \(0: 3 images, 1: 4 images\); .* such as .*sparse/1$"
     with pytest.raises(ValueError, match=models):
-        ColmapModel(workspace)
+        ColmapFrames(workspace)
 
 
 def test_a_damaged_model_and_missing_images_are_said(write_workspace: WriteWorkspace) -> None:
@@ -113,16 +115,16 @@ def test_a_damaged_model_and_missing_images_are_said(write_workspace: WriteWorks
     cameras = workspace / "sparse" / "0" / "cameras.bin"
     cameras.write_bytes(cameras.read_bytes()[:20])
     with pytest.raises(ValueError, match=r"camera 1 in .*0: expected invertible pinhole intrinsics"):
-        ColmapModel(workspace)
+        ColmapFrames(workspace)
     cameras.write_bytes(b"\x01" + 15 * b"\0" + b"\xff")
     with pytest.raises(ValueError, match="cannot read the COLMAP model in"):
-        ColmapModel(workspace)
+        ColmapFrames(workspace)
 
 
 def test_large_images_are_shrunk_with_their_points(write_workspace: WriteWorkspace) -> None:
-    model = ColmapModel(write_workspace())
-    frames = [frame for frame, _ in model.frames(longest_side=48)]
+    workspace = write_workspace()
+    frames = list(ColmapFrames(workspace, longest_side=48))
     assert {frame.size for frame in frames} == {(38, 48)}
-    full = next(model.frames())[0]
+    full = ColmapFrames(workspace).frame(0)
     np.testing.assert_allclose(frames[0].intrinsics[0, 0] / full.intrinsics[0, 0], 0.75)
     assert (frames[0].sparse_depth > 0).sum() > 20

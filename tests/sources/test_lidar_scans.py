@@ -10,8 +10,9 @@ from PIL import Image
 
 from kbnet.data.rectification import Camera
 from kbnet.frames.sequence import Sequence
+from kbnet.frames.sequence_writer import WrittenFrames, write_sequence
 from kbnet.sources.lidar_calibration import LidarCalibration
-from kbnet.sources.lidar_scans import LidarCounts, open_lidar, write_lidar_sequence
+from kbnet.sources.lidar_scans import LidarFrames, open_lidar
 from kbnet.sources.misplaced_points import FORWARD_LEFT_UP
 
 K = np.array([[60, 0, 39.5], [0, 60, 29.5], [0, 0, 1]], np.float32)
@@ -50,15 +51,16 @@ def write_recording(folder: Path, *, frames: int = 3, points: np.ndarray | None 
 
 def convert(
     folder: Path, images: Path, scans: Path, calibration: LidarCalibration = CALIBRATION, **options
-) -> LidarCounts:
+) -> tuple[WrittenFrames, LidarFrames]:
     poses = options.pop("poses", None)
-    return write_lidar_sequence(open_lidar(images, scans, calibration, poses), calibration, folder, **options)
+    frames = LidarFrames(open_lidar(images, scans, calibration, poses), calibration, images, **options)
+    return write_sequence(folder, frames.posed_frames()), frames
 
 
 def test_points_land_on_their_pixels_and_the_wall_behind_the_post_goes(tmp_path: Path) -> None:
     images, scans = write_recording(tmp_path)
-    counts = convert(tmp_path / "room", images, scans)
-    assert (counts.frames, counts.size, counts.empty) == (3, SIZE, 0)
+    counts, frames = convert(tmp_path / "room", images, scans)
+    assert (counts.frames, counts.size, frames.empty) == (3, SIZE, 0)
     frame = Sequence(tmp_path / "room").frame(1)
     np.testing.assert_array_equal(frame.image, np.asarray(Image.open(images / "000001.png")))
     post, wall = frame.sparse_depth[3::6, 30:50:2], frame.sparse_depth[0::6, 0:80:2]
@@ -68,11 +70,11 @@ def test_points_land_on_their_pixels_and_the_wall_behind_the_post_goes(tmp_path:
     np.testing.assert_allclose(wall[:, :15], WALL, atol=1 / 256)
     np.testing.assert_allclose(wall[:, 26:], WALL, atol=1 / 256)
     assert np.count_nonzero(frame.sparse_depth) == counts.points
-    assert 0.1 < counts.hidden < 0.2
+    assert 0.1 < frames.hidden < 0.2
 
-    everything = convert(tmp_path / "all", images, scans, occlusion_radius=0)
+    everything, all_frames = convert(tmp_path / "all", images, scans, occlusion_radius=0)
     assert everything.points == len(wall_and_post())
-    assert everything.hidden == 0
+    assert all_frames.hidden == 0
 
 
 def test_poses_are_moved_from_the_reference_to_the_camera(tmp_path: Path) -> None:
@@ -109,8 +111,8 @@ def test_a_camera_may_come_from_outside_into_the_place(tmp_path: Path) -> None:
     for pose in poses[:6]:
         pose[2, 3] = 100.0  # beyond the wall
     calibration = LidarCalibration(K)
-    counts = convert(tmp_path / "room", images, tmp_path / "place.bin", calibration, poses=poses)
-    assert (counts.frames, counts.empty) == (2, 6)
+    counts, frames = convert(tmp_path / "room", images, tmp_path / "place.bin", calibration, poses=poses)
+    assert (counts.frames, frames.empty) == (2, 6)
 
 
 def test_the_lens_is_taken_out_of_the_image_and_points_are_where_the_pinhole_sees_them(tmp_path: Path) -> None:
@@ -157,20 +159,20 @@ def test_millimetres_are_recognised_and_read_when_told(tmp_path: Path) -> None:
         (points * np.array([1000, 1000, 1000, 1], "<f4")).tofile(scan)
     with pytest.raises(ValueError, match=r"000000\.bin: depth has a median of 1\d+ m, .* millimetres .*--unit mm"):
         convert(tmp_path / "room", images, scans)
-    assert convert(tmp_path / "room", images, scans, unit_m=0.001).frames == 3
+    assert convert(tmp_path / "room", images, scans, unit_m=0.001)[0].frames == 3
 
 
 def test_frames_without_points_are_left_out_and_counted(tmp_path: Path) -> None:
     images, scans = write_recording(tmp_path)
     write_scan(scans / "000001.bin", wall_and_post() * [1, 1, -1])
-    counts = convert(tmp_path / "room", images, scans)
-    assert (counts.frames, counts.empty) == (2, 1)
+    counts, frames = convert(tmp_path / "room", images, scans)
+    assert (counts.frames, frames.empty) == (2, 1)
     assert Sequence(tmp_path / "room").names == ("000000", "000002")
 
 
 def test_points_deeper_than_a_depth_file_holds_are_dropped(tmp_path: Path) -> None:
     images, scans = write_recording(tmp_path, frames=1, points=np.vstack([wall_and_post(), [[0, -90, 300]]]))
-    assert convert(tmp_path / "room", images, scans, occlusion_radius=0).points == len(wall_and_post())
+    assert convert(tmp_path / "room", images, scans, occlusion_radius=0)[0].points == len(wall_and_post())
 
 
 def test_images_of_another_size_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from kbnet.data.rectification import Camera
 from kbnet.frames.sequence import Sequence
-from kbnet.sources.ros import RosFrames, RosOptions, write_ros_sequence
+from kbnet.frames.sequence_writer import WrittenFrames, write_sequence
+from kbnet.sources.ros import RosFrames, RosOptions
 from kbnet.sources.ros_bag import open_bag
 from kbnet.sources.ros_recording import RosTopics, survey
 
@@ -27,16 +28,17 @@ def prepare(
     topics: RosTopics | None = None,
     options: RosOptions | None = None,
     **survey_options: Any,
-) -> RosFrames:
+) -> WrittenFrames:
     with open_bag(bag_path) as bag:
-        return write_ros_sequence(survey(bag, topics or RosTopics(), **survey_options), folder, options or RosOptions())
+        frames = RosFrames(survey(bag, topics or RosTopics(), **survey_options), options or RosOptions())
+        return write_sequence(folder, frames.posed_frames())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_depth_images_become_ground_truth_and_points(kind: str, depth_bag: MakeBag, tmp_path: Path) -> None:
     done = prepare(depth_bag(kind).write(tmp_path), tmp_path / "sequence", options=RosOptions(points=30))
     sequence = Sequence(tmp_path / "sequence")
-    assert (done.written, done.posed, len(sequence)) == (3, 0, 3)
+    assert (done.frames, done.posed, len(sequence)) == (3, 0, 3)
     assert sequence.names[1] == "0000001000100000"
     frame = sequence.frame(1)
     assert frame.ground_truth is not None
@@ -52,7 +54,7 @@ def test_points_are_projected_where_the_robot_was_at_the_time_of_the_image(
     """The scan is taken 20 ms and so 2 cm later; depth is that of the wall at the time of the image."""
     done = prepare(lidar_bag(kind).write(tmp_path), tmp_path / "sequence", largest_difference_s=0.03)
     sequence = Sequence(tmp_path / "sequence")
-    assert (done.written, done.posed) == (3, 3)
+    assert (done.frames, done.posed) == (3, 3)
     for index in range(3):
         sparse = sequence.sparse_depth(index)
         expected = 10 - 0.1 * index - 0.2
@@ -93,7 +95,7 @@ def test_extrinsics_take_the_place_of_tf(lidar_bag: MakeBag, tmp_path: Path) -> 
     with pytest.raises(ValueError, match=r"transform from lidar \(/points\) to camera .* TF knows base, odom"):
         prepare(path, tmp_path / "sequence", largest_difference_s=0.03)
     options = RosOptions(T_camera_depth=T_camera_lidar)
-    assert prepare(path, tmp_path / "sequence", options=options, largest_difference_s=0.03).written == 3
+    assert prepare(path, tmp_path / "sequence", options=options, largest_difference_s=0.03).frames == 3
 
 
 def test_depth_of_another_camera_is_moved_into_the_images(depth_bag: MakeBag, tmp_path: Path) -> None:
@@ -126,7 +128,7 @@ def test_distortion_is_taken_out_of_image_and_depth(depth_bag: MakeBag, tmp_path
 
 def test_every_takes_every_nth_frame(depth_bag: MakeBag, tmp_path: Path) -> None:
     with open_bag(depth_bag().write(tmp_path)) as bag:
-        assert write_ros_sequence(survey(bag), tmp_path / "sequence", every=2).written == 2
+        assert len(RosFrames(survey(bag), every=2)) == 2
 
 
 def test_no_overlap_in_time_says_how_far_apart(depth_bag: MakeBag, tmp_path: Path) -> None:
@@ -151,7 +153,7 @@ def test_millimetres_read_as_metres_are_recognised(depth_bag: MakeBag, tmp_path:
     path = depth_bag(encoding="32FC1", depth=2000.0).write(tmp_path)
     with pytest.raises(ValueError, match=r"image_raw: depth has a median of 2000 m, .*--metres-per-unit 0\.001"):
         prepare(path, tmp_path / "sequence")
-    assert prepare(path, tmp_path / "sequence", options=RosOptions(metres_per_unit=0.001)).written == 3
+    assert prepare(path, tmp_path / "sequence", options=RosOptions(metres_per_unit=0.001)).frames == 3
 
 
 def test_a_changing_calibration_is_refused(depth_bag: MakeBag, tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ def test_unaligned_depth_without_calibration_names_the_way_out(depth_bag: MakeBa
     path, topics = maker.write(tmp_path), RosTopics(depth="/other/depth")
     with pytest.raises(ValueError, match=r"of frame elsewhere, the images of camera, .*say --aligned"):
         prepare(path, tmp_path / "sequence", topics)
-    assert prepare(path, tmp_path / "sequence", topics, RosOptions(aligned=True)).written == 1
+    assert prepare(path, tmp_path / "sequence", topics, RosOptions(aligned=True)).frames == 1
 
 
 def test_topics_that_are_not_there_or_ambiguous_name_those_that_are(depth_bag: MakeBag, tmp_path: Path) -> None:
@@ -227,18 +229,17 @@ def test_a_unit_that_was_given_is_taken(depth_bag: MakeBag, tmp_path: Path) -> N
     path = depth_bag(encoding="32FC1", depth=120.0).write(tmp_path)
     with pytest.raises(ValueError, match=r"--metres-per-unit 0\.001; 1 if it is right"):
         prepare(path, tmp_path / "sequence")
-    assert prepare(path, tmp_path / "sequence", options=RosOptions(metres_per_unit=1)).written == 3
+    assert prepare(path, tmp_path / "sequence", options=RosOptions(metres_per_unit=1)).frames == 3
 
 
 def test_a_bag_in_the_folder_to_overwrite_is_not_lost(depth_bag: MakeBag, tmp_path: Path) -> None:
     folder = tmp_path / "room"
     prepare(depth_bag("ros1").write(tmp_path), folder)
     bag = (tmp_path / "drive.bag").rename(folder / "drive.bag")
-    with (
-        open_bag(bag) as opened,
-        pytest.raises(ValueError, match=r"drive\.bag lies in .*room, which --overwrite would remove"),
-    ):
-        write_ros_sequence(survey(opened), folder, overwrite=True)
+    with open_bag(bag) as opened:
+        frames = RosFrames(survey(opened))
+        with pytest.raises(ValueError, match=r"drive\.bag lies in .*room, which --overwrite would remove"):
+            write_sequence(folder, frames.posed_frames(), overwrite=True, inputs=frames.inputs)
     assert bag.is_file()
 
 

@@ -11,19 +11,23 @@ from PIL import Image
 
 from kbnet.data.rectification import Camera
 from kbnet.frames.sequence import Sequence
-from kbnet.sources.tum_rgbd import CAMERAS, find_camera, open_tum, read_tum_depth, write_tum_sequence
+from kbnet.frames.sequence_writer import WrittenFrames, write_sequence
+from kbnet.sources.tum_rgbd import CAMERAS, TumFrames, TumRecording, find_camera, open_tum, read_tum_depth
 
 WriteRecording = Callable[..., Path]
 CAMERA = Camera(np.array([[50, 0, 23.5], [0, 50, 19.5], [0, 0, 1]], np.float32), (40, 48))
 
 
+def write(recording: TumRecording, camera: Camera, folder: Path, points: int = 500) -> WrittenFrames:
+    return write_sequence(folder, TumFrames(recording, camera, points=points).posed_frames())
+
+
 def test_a_recording_becomes_a_sequence(write_recording: WriteRecording, tmp_path: Path) -> None:
     recording = open_tum(write_recording())
-    seen: list[int] = []
-    posed = write_tum_sequence(recording, CAMERA, tmp_path / "room", points=30, on_frame=lambda: seen.append(1))
+    written = write(recording, CAMERA, tmp_path / "room", points=30)
     sequence = Sequence(tmp_path / "room")
     assert sequence.names == ("0000000100.000000", "0000000100.033333", "0000000100.066667")
-    assert (posed, len(seen), sequence.has_poses) == (2, 3, False)
+    assert (written.posed, written.frames, sequence.has_poses) == (2, 3, False)
     np.testing.assert_allclose(sequence.pose(1)[:3, 3], [0.66666, 0, 0], atol=1e-5)
     frame = sequence.frame(0)
     assert frame.ground_truth is not None
@@ -64,7 +68,7 @@ def test_what_is_missing_or_misshapen_is_named(write_recording: WriteRecording, 
     recording = open_tum(folder)
     Image.fromarray(np.full((20, 24), 9000, np.uint16)).save(recording.frames[1].depth)
     with pytest.raises(ValueError, match=r"has 48x40 pixels but .* has 24x20; depth must be aligned"):
-        write_tum_sequence(recording, CAMERA, tmp_path / "room")
+        write(recording, CAMERA, tmp_path / "room")
     assert not (tmp_path / "room").exists()
     (folder / "depth.txt").write_text("100.0\n")
     with pytest.raises(ValueError, match=r"expected lines of time and file name in .*depth.txt"):
@@ -90,7 +94,7 @@ def test_a_real_recording_is_matched_and_posed(shared: Path, tmp_path: Path) -> 
     recording = open_tum(folder)
     assert [abs(frame.time - float(frame.depth.stem)) < 0.02 for frame in recording.frames] == [True] * 6
     first = type(recording)(recording.folder, recording.frames[:1], 1, recording.trajectory)
-    assert write_tum_sequence(first, find_camera(folder), tmp_path / "desk", points=200) == 1
+    assert write(first, find_camera(folder), tmp_path / "desk", points=200).posed == 1
     frame = Sequence(tmp_path / "desk").frame(0)
     assert frame.ground_truth is not None
     assert (frame.ground_truth > 0).mean() > 0.8

@@ -11,9 +11,11 @@ import pytest
 
 from kbnet.data.rectification import Camera
 from kbnet.frames.sequence import Sequence
+from kbnet.frames.sequence_writer import write_sequence
 from kbnet.sources.point_table import read_point_table
 from kbnet.sources.trajectory import Trajectory
-from kbnet.sources.video import Motion, VideoFrames, open_video, write_video_sequence
+from kbnet.sources.video import Motion, VideoFrames
+from kbnet.sources.video_decoder import open_video
 
 pytest.importorskip("av")
 
@@ -29,9 +31,9 @@ def prepare(write_video: Callable[[], Path], tmp_path: Path) -> Prepare:
     def run(rows: str, camera: Camera = CAMERA, **options: Any) -> VideoFrames:
         table = tmp_path / "points.csv"
         table.write_text(rows)
-        return write_video_sequence(
-            open_video(write_video()), camera, read_point_table(table), tmp_path / "sequence", **options
-        )
+        frames = VideoFrames(open_video(write_video()), camera, read_point_table(table), **options)
+        write_sequence(tmp_path / "sequence", frames.posed_frames())
+        return frames
 
     return run
 
@@ -40,7 +42,7 @@ def test_frames_are_matched_by_number(prepare: Prepare, tmp_path: Path) -> None:
     done = prepare("frame,u,v,depth\n1,10.4,20,1.5\n3,11,21,2.5\n3,11.2,21,2.0\n")
     sequence = Sequence(tmp_path / "sequence")
     assert sequence.names == ("000001", "000003")
-    assert (done.read, done.written, dict(done.left_out)) == (5, 2, {"no points at their time": 3})
+    assert (done.read, len(done), dict(done.left_out)) == (5, 2, {"no points at their time": 3})
     np.testing.assert_array_equal(sequence.image(1)[0, 0], [120, 10, 100])
     assert sequence.sparse_depth(0)[20, 10] == 1.5
     assert sequence.sparse_depth(1)[21, 11] == 2.0
@@ -64,7 +66,7 @@ def test_points_in_the_world_are_seen_from_where_the_camera_was(prepare: Prepare
     motion = Motion(Trajectory(times, positions, quaternions), T_body_camera, points_in_world=True)
     done = prepare("frame,x,y,z\n0,0,0,2\n3,0,0,2\n", motion=motion)
     sequence = Sequence(tmp_path / "sequence")
-    assert done.posed == 2
+    assert [done.has_pose(index) for index in range(len(done))] == [True, True]
     assert sequence.sparse_depth(0)[24, 32] == 2.5
     assert sequence.sparse_depth(1)[24, 32] == pytest.approx(2.2, abs=1 / 256)
     np.testing.assert_allclose(sequence.pose(1)[:3, 3], [0, 0, -0.2], atol=1e-6)
@@ -113,7 +115,7 @@ def test_millimetres_are_recognised(prepare: Prepare) -> None:
 def test_far_points_are_no_millimetres(prepare: Prepare, tmp_path: Path) -> None:
     """A frame that shows nothing but hills, among those of a street."""
     rows = "".join(f"{frame},{u},9,{depth}\n" for frame, depth in ((0, 180), (1, 8), (2, 12)) for u in (1, 2, 3))
-    assert prepare(f"frame,u,v,depth\n{rows}").written == 3
+    assert len(prepare(f"frame,u,v,depth\n{rows}")) == 3
     assert Sequence(tmp_path / "sequence").sparse_depth(0)[9, 1] == 180
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from kbnet.frame import Frame, ImageArray
-from kbnet.frames.sequence_writer import new_sequence
+from kbnet.frames.sequence_writer import PosedFrame, write_sequence
 
 MEASURED_SHARE = {"void": 0.005, "kitti": 0.05}
 """Share of the pixels with a sparse point: 1536 at 640x480, as VOID 1500 has; about what KITTI's scanner leaves."""
@@ -46,11 +46,13 @@ def made_frame(width: int, height: int, preset: str, seed: int = 0, name: str = 
 
 def write_made_sequence(folder: Path, frames: int, width: int, height: int, preset: str) -> None:
     """Write a sequence of made frames, unlike each other: for reading speed, not for learning."""
-    with new_sequence(folder, made_frame(width, height, preset).intrinsics) as sequence:
-        for index in range(frames):
-            T_world_camera = np.eye(4)
-            T_world_camera[0, 3] = 0.02 * index
-            sequence.add(made_frame(width, height, preset, index, name=f"{index:04}"), T_world_camera)
+
+    def posed(index: int) -> PosedFrame:
+        T_world_camera = np.eye(4)
+        T_world_camera[0, 3] = 0.02 * index
+        return PosedFrame(made_frame(width, height, preset, index, name=f"{index:04}"), T_world_camera)
+
+    write_sequence(folder, map(posed, range(frames)))
 
 
 def _image(width: int, height: int, generator: np.random.Generator) -> ImageArray:

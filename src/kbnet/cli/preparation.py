@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 if TYPE_CHECKING:
     from kbnet.datasets.download import Progress
+    from kbnet.frames.recording import Recording
 
 FromPaths = Annotated[tuple[Path, ...], tyro.conf.arg(name="from", metavar="PATH ...", help_behavior_hint="")]
 """What a user has of a data set; with any, nothing is downloaded."""
@@ -89,6 +90,26 @@ def print_splits(rows: list[SplitCount]) -> None:
         table.add_row(row.split, f"{row.frames:,}", published, escape(str(row.path)), *([row.note] if row.note else []))
     console = Console()
     (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table)
+
+
+def write_recording(recording: Recording[Any], folder: Path, *, overwrite: bool) -> None:
+    """Write a recording to a sequence folder, and print what was written and what was left out."""
+    from kbnet.cli.progress import frame_progress
+    from kbnet.frames.sequence_writer import write_sequence
+
+    with frame_progress() as progress:
+        task = progress.add_task("writing", total=recording.expected)
+        written = write_sequence(
+            folder,
+            recording.posed_frames(),
+            overwrite=overwrite,
+            inputs=recording.inputs,
+            on_frame=lambda: progress.advance(task),
+        )
+    for line in recording.summary(written, folder):
+        print(line)
+    if not recording.says_points:
+        print_points(folder)
 
 
 def print_points(folder: Path) -> None:

@@ -17,7 +17,7 @@ from tyro.conf import arg
 
 from kbnet.data.ray_casting import Box, Face, Textures, render, rotation_about_x, rotation_about_y, rotation_about_z
 from kbnet.frame import FloatArray, Frame, ImageArray
-from kbnet.frames.sequence_writer import new_sequence
+from kbnet.frames.sequence_writer import PosedFrame, write_sequence
 
 SIZE = (480, 640)
 """Height and width, pixels; rendered at half of it and enlarged, as sharp as the pictures of a moving camera."""
@@ -80,7 +80,7 @@ def write_clutter_sequence(
     config: ClutterConfig,
     *,
     overwrite: bool = False,
-    on_frame: Callable[[], None] | None = None,
+    on_frame: Callable[[], None] = lambda: None,
 ) -> None:
     """Render frames into a folder of the native layout; it appears whole or not at all.
 
@@ -98,11 +98,8 @@ def write_clutter_sequence(
         ModuleNotFoundError: scikit-image is not installed.
     """
     config.check()
-    with new_sequence(folder, intrinsics(), overwrite=overwrite) as sequence:
-        for frame, densities in clutter_frames(config):
-            sequence.add(frame, sparse_depths=densities)
-            if on_frame is not None:
-                on_frame()
+    frames = (PosedFrame(frame, sparse_depths=densities) for frame, densities in clutter_frames(config))
+    write_sequence(folder, frames, overwrite=overwrite, on_frame=on_frame)
 
 
 def intrinsics() -> FloatArray:

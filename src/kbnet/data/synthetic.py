@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kbnet.data.ray_casting import Box, Face, Textures, render, rotation_about_x, rotation_about_y, rotation_about_z
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
-from kbnet.frames.sequence_writer import new_sequence
+from kbnet.frames.sequence_writer import PosedFrame, write_sequence
 
 PHOTOGRAPHS = ("brick", "gravel", "grass", "coffee", "chelsea")
 ROOM_HALF_SIZE = (2.8, 1.35, 2.5)
@@ -77,7 +77,7 @@ def write_synthetic_sequence(
     config: SyntheticConfig,
     *,
     overwrite: bool = False,
-    on_frame: Callable[[], None] | None = None,
+    on_frame: Callable[[], None] = lambda: None,
 ) -> None:
     """Render a sequence into a folder of the native layout; it appears whole or not at all.
 
@@ -91,18 +91,14 @@ def write_synthetic_sequence(
         ValueError: the folder is taken, or a value of the config is out of range.
         ModuleNotFoundError: scikit-image is not installed.
     """
-    with new_sequence(folder, config.intrinsics, overwrite=overwrite) as sequence:
-        for frame, T_world_camera in synthetic_frames(config):
-            sequence.add(frame, T_world_camera)
-            if on_frame is not None:
-                on_frame()
+    write_sequence(folder, synthetic_frames(config), overwrite=overwrite, on_frame=on_frame)
 
 
-def synthetic_frames(config: SyntheticConfig) -> Iterator[tuple[Frame, NDArray[np.float64]]]:
+def synthetic_frames(config: SyntheticConfig) -> Iterator[PosedFrame]:
     """Render a sequence, frame by frame.
 
     Yields:
-        A frame with ground truth, and ``T_world_camera``, (4, 4), float64, metres.
+        A frame with ground truth and pose.
 
     Raises:
         ValueError: a value of the config is out of range.
@@ -126,7 +122,8 @@ def synthetic_frames(config: SyntheticConfig) -> Iterator[tuple[Frame, NDArray[n
             range_noise=config.range_noise,
             outlier_share=config.outlier_share,
         )
-        yield Frame(image, sparse_depth, config.intrinsics, depth, name=f"{index:06d}"), T_world_camera
+        frame = Frame(image, sparse_depth, config.intrinsics, depth, name=f"{index:06d}")
+        yield PosedFrame(frame, T_world_camera)
 
 
 def load_photographs() -> list[ImageArray]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,80 @@ from PIL import Image
 from kbnet.atomic import atomic_folder
 from kbnet.frame import FloatArray, Frame, check_pose
 from kbnet.frames.depth_png import write_depth_png
+
+
+class PosedFrame(NamedTuple):
+    """A frame to write.
+
+    Attributes:
+        frame: with the ground truth it has.
+        T_world_camera: camera pose, (4, 4), metres; None = not known.
+        sparse_depths: further sparse depth, (H, W), metres; 0 = unmeasured; by the name of its folder.
+    """
+
+    frame: Frame
+    T_world_camera: NDArray[np.float64] | None = None
+    sparse_depths: Mapping[str, FloatArray] | None = None
+
+
+@dataclass(frozen=True)
+class WrittenFrames:
+    """What was written.
+
+    Attributes:
+        frames: how many.
+        posed: those with a pose.
+        size: (H, W) of the images, pixels.
+        points: sparse points of a frame, the median.
+        mean_points: the same, the mean.
+    """
+
+    frames: int
+    posed: int
+    size: tuple[int, int]
+    points: int
+    mean_points: float
+
+
+def write_sequence(
+    folder: str | Path,
+    frames: Iterable[PosedFrame],
+    *,
+    overwrite: bool = False,
+    inputs: Iterable[Path] = (),
+    texts: Callable[[], Mapping[str, str]] = dict,
+    on_frame: Callable[[], None] = lambda: None,
+) -> WrittenFrames:
+    """Write frames to a sequence folder; it appears whole or not at all.
+
+    Args:
+        folder: the sequence folder to appear.
+        frames: of one camera; read one by one. The first decides K.
+        overwrite: replace a sequence folder that is there, with everything in it.
+        inputs: files and folders that the frames are made of, which are not to be lost.
+        texts: contents of text files beside the frames by name; called after the last frame.
+        on_frame: called after each frame.
+
+    Raises:
+        ValueError: there is no frame, frames differ in K, or ``folder`` holds something.
+    """
+    inputs = tuple(inputs)
+    _check_free(Path(folder).resolve(), overwrite, inputs)
+    coming = iter(frames)
+    first = next(coming, None)
+    if first is None:
+        raise ValueError(f"expected at least one frame to write to {folder}, got none")
+    points: list[int] = []
+    posed = 0
+    with new_sequence(folder, first.frame.intrinsics, overwrite=overwrite, inputs=inputs) as sequence:
+        for frame, T_world_camera, sparse_depths in chain([first], coming):
+            sequence.add(frame, T_world_camera, sparse_depths=sparse_depths)
+            points.append(int(np.count_nonzero(frame.sparse_depth)))
+            posed += T_world_camera is not None
+            on_frame()
+        for name, text in texts().items():
+            sequence.write_text(name, text)
+    return WrittenFrames(len(points), posed, first.frame.size, int(np.median(points)), float(np.mean(points)))
 
 
 class SequenceWriter:

@@ -1,4 +1,4 @@
-"""COLMAP models, text or binary, to a sequence folder: the points each image's tracks saw, as sparse depth.
+"""COLMAP models, text or binary: the points each image's tracks saw, as sparse depth.
 
 COLMAP counts pixels from the image's corner, so its (0.5, 0.5) is the centre of the first pixel, (0, 0) here. Its unit
 of length is arbitrary: a scale makes it metres.
@@ -7,21 +7,23 @@ of length is arbitrary: a scale makes it metres.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.rectification import Camera, Rectification
+from kbnet.data.rectification import Camera
 from kbnet.data.resizing import limit_longer_side
 from kbnet.frame import Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.image_file import read_image
-from kbnet.frames.sequence_writer import new_sequence
+from kbnet.frames.recording import Moment
+from kbnet.frames.sequence_writer import WrittenFrames
+from kbnet.sources.colmap_folder import holds_model
+from kbnet.sources.rectified_recording import RectifiedRecording
 
 Floats = NDArray[np.float64]
 
@@ -53,15 +55,34 @@ class PointFilter:
     """Largest mean reprojection error of a point, pixels."""
 
 
-class ColmapModel:
-    """A reconstruction with its images, of which those of one camera are read one by one.
+@dataclass(frozen=True)
+class ColmapView:
+    """What one image saw.
 
     Attributes:
-        folder: of the model.
-        images: folder of the images.
-        names: of the images that become frames, sorted; those that see no point that is good enough are left out.
-        camera: of them all.
+        file: of the image, in the folder of images.
+        pixels: of its points, (N, 2), x and y, pixel centres on whole numbers.
+        depth: of its points along z, (N,), metres.
+        T_world_camera: (4, 4), metres.
     """
+
+    file: str
+    pixels: Floats
+    depth: Floats
+    T_world_camera: Floats
+
+
+class ColmapFrames(RectifiedRecording[ColmapView]):
+    """Images of one camera of a reconstruction, with the points that each of them saw.
+
+    Images that see no point that is good enough are left out, and points deeper than 255.996 m.
+
+    Attributes:
+        model: folder of the model.
+        images: folder of the images.
+    """
+
+    says_points = True
 
     def __init__(
         self,
@@ -71,6 +92,7 @@ class ColmapModel:
         camera_id: int | None = None,
         points: PointFilter | None = None,
         scale: float = 1.0,
+        longest_side: int | None = None,
     ) -> None:
         """Read the model, not the images.
 
@@ -80,6 +102,7 @@ class ColmapModel:
             camera_id: which camera, if there are several.
             points: which points to keep.
             scale: metres in one unit of the model.
+            longest_side: in pixels, of the frames; larger images are shrunk.
 
         Raises:
             FileNotFoundError: there is no model or no folder of images.
@@ -91,108 +114,76 @@ class ColmapModel:
             raise ValueError(
                 f"expected metres in one unit of the model above 0, got {scale:g}; measure a length (--scale)"
             )
-        self.folder = _find_model(Path(path))
+        self.model = _find_model(Path(path))
         self.images = _find_images(Path(path), images)
-        self._scale = scale
-        reconstruction = _read_model(self.folder)
-        chosen = _choose_camera(reconstruction, camera_id, self.folder)
+        super().__init__(path, inputs=(self.model, self.images))
+        self._scale, self._longest_side = scale, longest_side
+        reconstruction = _read_model(self.model)
+        chosen = _choose_camera(reconstruction, camera_id, self.model)
         try:
-            self.camera = _to_camera(reconstruction.cameras[chosen])
+            self._camera = _to_camera(reconstruction.cameras[chosen])
         except ValueError as error:
-            raise ValueError(f"camera {chosen} in {self.folder}: {error}") from None
+            raise ValueError(f"camera {chosen} in {self.model}: {error}") from None
         self._views = _views(reconstruction, chosen, points or PointFilter(), scale)
-        self.names = tuple(sorted(self._views))
-        if not self.names:
+        if not self._views:
             raise ValueError(
-                f"no image of camera {chosen} in {self.folder} sees a point that is good enough; "
+                f"no image of camera {chosen} in {self.model} sees a point that is good enough; "
                 "loosen --min-track and --max-error, or check that the reconstruction succeeded"
             )
         self._check_scale()
 
-    def __len__(self) -> int:
+    @property
+    def camera(self) -> Camera:
+        """Camera of the images as recorded."""
+        return self._camera
+
+    @property
+    def expected(self) -> int:
         """Number of frames."""
-        return len(self.names)
+        return len(self._views)
 
     def depths(self) -> Floats:
         """Depth of all sparse points of all frames, (N,), metres."""
         return np.concatenate([view.depth for view in self._views.values()])
 
-    def frames(self, *, longest_side: int | None = None) -> Iterator[tuple[Frame, Floats]]:
-        """Read, rectify and, if they are larger, shrink the images.
+    def summary(self, written: WrittenFrames, folder: Path) -> list[str]:
+        """Frames, points, and how far away they are, which shows a wrong scale."""
+        low, middle, high = np.percentile(self.depths(), [5, 50, 95])
+        return [
+            f"wrote {written.frames} frames to {folder}: {written.points} points a frame, {middle:.2f} m away "
+            f"({low:.2f} to {high:.2f} m) if one unit of the model is {self._scale:g} m"
+        ]
 
-        Args:
-            longest_side: in pixels, of the frames.
-
-        Yields:
-            A frame and ``T_world_camera``, (4, 4), metres.
-
-        Raises:
-            FileNotFoundError, ValueError: an image is missing, unreadable, or of another size than its camera says.
-        """
-        rectification = Rectification(self.camera)
+    def moments(self) -> Iterator[Moment[ColmapView]]:
+        """Frames in order, with their poses."""
         for name, view in sorted(self._views.items()):
-            near = view.depth < MAXIMUM_DEPTH
-            frame = Frame(
-                image=rectification.image(read_image(self.images / view.file)),
-                sparse_depth=rectification.points(view.pixels[near], view.depth[near]),
-                intrinsics=rectification.target.K,
-                name=name,
-            )
-            yield limit_longer_side(frame, longest_side) if longest_side else frame, view.T_world_camera
+            yield Moment(name, view.T_world_camera, view)
+
+    def make(self, index: int, moment: Moment[ColmapView]) -> Frame:
+        """Read one frame."""
+        view = moment.parts
+        near = view.depth < MAXIMUM_DEPTH
+        frame = Frame(
+            image=self.rectification.image(read_image(self.images / view.file)),
+            sparse_depth=self.rectification.points(view.pixels[near], view.depth[near]),
+            intrinsics=self.rectification.target.K,
+            name=moment.name,
+        )
+        return limit_longer_side(frame, self._longest_side) if self._longest_side else frame
 
     def _check_scale(self) -> None:
         low, high = PLAUSIBLE_MEDIAN_M
         if not low <= (median := float(np.median(self.depths()))) <= high:
             raise ValueError(
-                f"points in {self.folder} have a median depth of {median:.4g} m, which is hardly metres: COLMAP's unit "
+                f"points in {self.model} have a median depth of {median:.4g} m, which is hardly metres: COLMAP's unit "
                 f"is arbitrary; measure a length and give metres in one unit (--scale, now {self._scale:g})"
             )
 
 
-@dataclass(frozen=True)
-class _View:
-    """What one image saw."""
-
-    file: str
-    pixels: Floats
-    depth: Floats
-    T_world_camera: Floats
-
-
-def write_colmap_sequence(
-    model: ColmapModel,
-    folder: str | Path,
-    *,
-    longest_side: int | None = None,
-    overwrite: bool = False,
-    on_frame: Callable[[Frame], None] = lambda frame: None,
-) -> None:
-    """Write a sequence.
-
-    Args:
-        model: what to write; points deeper than 255.996 m are left out.
-        folder: the sequence folder to appear.
-        longest_side: in pixels; larger images are shrunk.
-        overwrite: replace a sequence that is there.
-        on_frame: called with each frame, once written.
-
-    Raises:
-        FileNotFoundError, ValueError: as :meth:`ColmapModel.frames`, or ``folder`` holds something.
-    """
-    frames = model.frames(longest_side=longest_side)
-    first = next(frames)
-    with new_sequence(
-        folder, first[0].intrinsics, overwrite=overwrite, inputs=(model.folder, model.images)
-    ) as sequence:
-        for frame, T_world_camera in chain([first], frames):
-            sequence.add(frame, T_world_camera)
-            on_frame(frame)
-
-
 def _find_model(path: Path) -> Path:
-    if _holds_model(path):
+    if holds_model(path):
         return path
-    numbered = sorted(folder for folder in (path / "sparse").glob("*") if _holds_model(folder))
+    numbered = sorted(folder for folder in (path / "sparse").glob("*") if holds_model(folder))
     if len(numbered) > 1:
         images = {folder: _read_model(folder).num_reg_images() for folder in numbered}
         listed = ", ".join(f"{folder.name}: {count} images" for folder, count in images.items())
@@ -200,18 +191,13 @@ def _find_model(path: Path) -> Path:
             f"{path / 'sparse'} holds {len(numbered)} models that COLMAP could not join ({listed}); name one of them, "
             f"such as {max(images, key=lambda folder: images[folder])}"
         )
-    found = [folder for folder in (*numbered, path / "sparse") if _holds_model(folder)]
+    found = [folder for folder in (*numbered, path / "sparse") if holds_model(folder)]
     if not found:
         raise FileNotFoundError(
             f"expected a COLMAP model (cameras, images and points3D, .bin or .txt) in {path}, its sparse/ or sparse/0, "
             "but there is none; name the folder that has them"
         )
     return found[0]
-
-
-def _holds_model(folder: Path) -> bool:
-    parts = ("cameras", "images", "points3D")
-    return any(all((folder / f"{part}.{suffix}").is_file() for part in parts) for suffix in ("bin", "txt"))
 
 
 def _find_images(path: Path, images: str | Path | None) -> Path:
@@ -270,13 +256,13 @@ def _to_camera(camera: Any) -> Camera:
     )
 
 
-def _views(reconstruction: Any, camera_id: int, points: PointFilter, scale: float) -> dict[str, _View]:
+def _views(reconstruction: Any, camera_id: int, points: PointFilter, scale: float) -> dict[str, ColmapView]:
     good = {
         key: point.xyz
         for key, point in reconstruction.points3D.items()
         if point.track.length() >= points.min_track and point.error <= points.max_error
     }
-    views: dict[str, _View] = {}
+    views: dict[str, ColmapView] = {}
     for image_id in reconstruction.reg_image_ids():
         image = reconstruction.images[image_id]
         if image.camera_id != camera_id:
@@ -293,5 +279,5 @@ def _views(reconstruction: Any, camera_id: int, points: PointFilter, scale: floa
         if name in views:
             raise ValueError(f"images {views[name].file} and {image.name} would both become frame '{name}'; rename one")
         pixels = np.array([point.xy for point in seen]).reshape(-1, 2) - 0.5
-        views[name] = _View(image.name, pixels[kept], depth[kept], np.linalg.inv(T_camera_world))
+        views[name] = ColmapView(image.name, pixels[kept], depth[kept], np.linalg.inv(T_camera_world))
     return views

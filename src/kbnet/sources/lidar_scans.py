@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
 from kbnet.data.lidar import drop_hidden_points, project_points
-from kbnet.data.rectification import Camera, Rectification
+from kbnet.data.rectification import Camera
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.image_file import read_image
-from kbnet.frames.sequence_writer import new_sequence
+from kbnet.frames.recording import Moment
+from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.lidar_calibration import LidarCalibration, Transform
 from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.point_cloud_file import Points, read_points
+from kbnet.sources.rectified_recording import RectifiedRecording
 from kbnet.sources.scan_pairs import LARGEST_DIFFERENCE_S, list_images, list_scans, pair_scans, widest_number
 
 FEWEST_POINTS = 10
@@ -53,29 +54,12 @@ class LidarRecording:
     Attributes:
         frames: in the order of the images' names.
         images: that were found; those without a scan are not among the frames.
+        one_cloud: the points come from one file, not from a scan for each image.
     """
 
     frames: tuple[LidarFrame, ...]
     images: int
-
-
-@dataclass(frozen=True)
-class LidarCounts:
-    """What was written.
-
-    Attributes:
-        frames: in the sequence.
-        size: (H, W) of its images.
-        points: of a frame, the median.
-        hidden: share of the projected points that were dropped since a nearer surface hides them.
-        empty: frames left out for want of points.
-    """
-
-    frames: int
-    size: tuple[int, int]
-    points: int
-    hidden: float
-    empty: int
+    one_cloud: bool
 
 
 def open_lidar(
@@ -124,69 +108,116 @@ def open_lidar(
         T_camera_points = calibration.T_camera_lidar if seen_from is None else seen_from
         name = pictures[index].stem.zfill(width)
         frames.append(LidarFrame(name, pictures[index], scan, T_world_camera, T_camera_points))
-    return LidarRecording(tuple(frames), len(pictures))
+    return LidarRecording(tuple(frames), len(pictures), Path(scans).is_file())
 
 
-def write_lidar_sequence(
-    recording: LidarRecording,
-    calibration: LidarCalibration,
-    folder: str | Path,
-    *,
-    unit_m: float | None = None,
-    occlusion_radius: int | None = None,
-    overwrite: bool = False,
-    on_frame: Callable[[], None] = lambda: None,
-) -> LidarCounts:
-    """Write a sequence: images without distortion, and the lidar points that the camera sees.
+class LidarFrames(RectifiedRecording[int]):
+    """Frames of a recording: images without distortion, and the lidar points that the camera sees.
+
+    Images into which fewer than 10 points fall are left out.
 
     Args:
-        recording: from :func:`open_lidar`.
+        listing: from :func:`open_lidar`.
         calibration: the same.
-        folder: the sequence folder to appear.
+        path: of the recording, for messages.
         unit_m: of the points' coordinates, metres; None = 1, after a look at whether that can be.
         occlusion_radius: as in `kbnet.data.lidar.drop_hidden_points`, pixels.
-        overwrite: replace a sequence that is there.
-        on_frame: called after each frame.
 
-    Raises:
+    Attributes:
+        empty: images left out so far for want of points.
+
+    Raises (when frames are looked for):
         FileNotFoundError: a file is missing.
         ValueError: a file is damaged or does not fit the others, the points look like millimetres, or the lidar looks
-            elsewhere; nothing is written then.
+            elsewhere.
     """
-    first = read_image(recording.frames[0].image)
-    camera = Camera(calibration.K, first.shape[:2], calibration.model, calibration.coefficients)
-    rectification = Rectification(camera)
-    K, size = rectification.target.K, camera.size
 
-    @lru_cache(maxsize=1)
-    def read(scan: Path) -> Points:
-        return read_points(scan) * (unit_m or 1.0)
+    says_points = True
 
-    # A camera may have come from outside into the place that one cloud shows.
-    patience = PATIENCE if len({frame.scan for frame in recording.frames}) > 1 else len(recording.frames)
-    points: list[int] = []
-    projected = empty = 0
-    inputs = (recording.frames[0].image, recording.frames[0].scan)
-    with new_sequence(folder, K, overwrite=overwrite, inputs=inputs) as sequence:
-        for number, frame in enumerate(recording.frames, start=1):
-            image = rectification.image(read_image(frame.image))
-            cloud = read(frame.scan)
-            depth = project_points(cloud, K, frame.T_camera_points, size)
-            if unit_m is None:
-                check_metres(depth, where=str(frame.scan), remedy="name the unit (--unit mm; --unit m if it is right)")
-            depth[depth > MAXIMUM_DEPTH] = 0
-            sparse_depth = drop_hidden_points(depth, occlusion_radius)
+    def __init__(
+        self,
+        listing: LidarRecording,
+        calibration: LidarCalibration,
+        path: str | Path,
+        *,
+        unit_m: float | None = None,
+        occlusion_radius: int | None = None,
+    ) -> None:
+        super().__init__(path, inputs=(listing.frames[0].image, listing.frames[0].scan))
+        self._listing, self._calibration = listing, calibration
+        self._unit_m, self._occlusion_radius = unit_m, occlusion_radius
+        self._read = lru_cache(maxsize=1)(lambda scan: read_points(scan) * (unit_m or 1.0))
+        self._depth = lru_cache(maxsize=2)(self._project)
+        self._scans = len({frame.scan for frame in listing.frames})
+        self._points = self._projected = 0
+        self.empty = 0
+
+    @cached_property
+    def camera(self) -> Camera:
+        """Camera of the images as recorded."""
+        calibration = self._calibration
+        size = read_image(self._listing.frames[0].image).shape[:2]
+        return Camera(calibration.K, (size[0], size[1]), calibration.model, calibration.coefficients)
+
+    @property
+    def expected(self) -> int:
+        """Number of images with a scan."""
+        return len(self._listing.frames)
+
+    @property
+    def hidden(self) -> float:
+        """Share of the projected points that were dropped since a nearer surface hides them."""
+        return 1 - self._points / self._projected
+
+    def summary(self, written: WrittenFrames, folder: Path) -> list[str]:
+        """Frames, points, and what was left out."""
+        lines = [
+            f"wrote {written.frames} frames of {written.size[1]}x{written.size[0]} pixels to {folder}: "
+            f"{written.points:,} points a frame, after {self.hidden:.1%} were dropped that "
+            "nearer ones hide"
+        ]
+        if not self._listing.one_cloud:
+            lines.append(self._calibration.describe())
+        if without := self._listing.images - len(self._listing.frames):
+            lines.append(f"left out: {without} of {self._listing.images} images without a scan")
+        if self.empty:
+            lines.append(f"left out: {self.empty} images into which fewer than {FEWEST_POINTS} points fall")
+        return lines
+
+    def moments(self) -> Iterator[Moment[int]]:
+        """Frames in order, with their poses."""
+        frames = self._listing.frames
+        # A camera may have come from outside into the place that one cloud shows.
+        patience = PATIENCE if self._scans > 1 else len(frames)
+        found = False
+        for number, frame in enumerate(frames):
+            sparse_depth, projected = self._depth(number)
             count = int(np.count_nonzero(sparse_depth))
-            if count < FEWEST_POINTS:
-                empty += 1
-                if not points and number in (patience, len(recording.frames)):
-                    raise ValueError(_explain(frame, cloud, K, size))
-            else:
-                sequence.add(Frame(image, sparse_depth, K, name=frame.name), frame.T_world_camera)
-                points.append(count)
-                projected += int(np.count_nonzero(depth))
-            on_frame()
-    return LidarCounts(len(points), size, round(median(points)), 1 - sum(points) / projected, empty)
+            if count >= FEWEST_POINTS:
+                found = True
+                self._points, self._projected = self._points + count, self._projected + projected
+                yield Moment(frame.name, frame.T_world_camera, number)
+                continue
+            self.empty += 1
+            if not found and number + 1 in (patience, len(frames)):
+                raise ValueError(_explain(frame, self._read(frame.scan), self.rectification.target.K, self.camera.size))
+
+    def make(self, index: int, moment: Moment[int]) -> Frame:
+        """Read one frame."""
+        frame = self._listing.frames[moment.parts]
+        image = self.rectification.image(read_image(frame.image))
+        return Frame(image, self._depth(moment.parts)[0], self.rectification.target.K, name=frame.name)
+
+    def _project(self, number: int) -> tuple[FloatArray, int]:
+        """Sparse depth of an image, and how many points fell into it before hidden ones were dropped."""
+        frame = self._listing.frames[number]
+        depth = project_points(
+            self._read(frame.scan), self.rectification.target.K, frame.T_camera_points, self.camera.size
+        )
+        if self._unit_m is None:
+            check_metres(depth, where=str(frame.scan), remedy="name the unit (--unit mm; --unit m if it is right)")
+        depth[depth > MAXIMUM_DEPTH] = 0
+        return drop_hidden_points(depth, self._occlusion_radius), int(np.count_nonzero(depth))
 
 
 def _explain(frame: LidarFrame, cloud: Points, K: FloatArray, size: tuple[int, int]) -> str:

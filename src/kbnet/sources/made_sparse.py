@@ -9,7 +9,7 @@ from kbnet.atomic import atomic_folder
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence
-from kbnet.frames.sequence_writer import new_sequence
+from kbnet.frames.sequence_writer import PosedFrame, write_sequence
 from kbnet.points.patterns import SparsePattern
 
 GROUND_TRUTH = "ground_truth"
@@ -93,13 +93,12 @@ def copy_made_sparse(
     Raises:
         ValueError: the folder is taken, a frame has no depth, or the pattern is out of range.
     """
-    points = 0
-    with new_sequence(folder, sequence.intrinsics, overwrite=overwrite, inputs=(sequence.folder,)) as writer:
-        for index, frame in enumerate(_measured(sequence, pattern)):
-            writer.add(frame, sequence.pose(index) if sequence.has_poses else None)
-            points += int((frame.sparse_depth > 0).sum())
-            on_frame()
-    return points / len(sequence)
+    frames = (
+        PosedFrame(frame, sequence.pose(index) if sequence.has_poses else None)
+        for index, frame in enumerate(_measured(sequence, pattern))
+    )
+    written = write_sequence(folder, frames, overwrite=overwrite, inputs=(sequence.folder,), on_frame=on_frame)
+    return written.mean_points
 
 
 def _measured(sequence: Sequence, pattern: SparsePattern) -> Iterator[Frame]:

@@ -1,25 +1,27 @@
-"""A camera's recording in a bag to a sequence folder."""
+"""A camera's recording in a bag, frame by frame."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.data.lidar import drop_hidden_points, project_points
-from kbnet.data.rectification import Camera, Rectification
+from kbnet.data.rectification import Camera
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
-from kbnet.frames.sequence_writer import new_sequence
+from kbnet.frames.recording import Moment
+from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.sampling import sample_points
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.misplaced_points import explain_misses
+from kbnet.sources.rectified_recording import RectifiedRecording
 from kbnet.sources.ros_images import decode_depth, decode_image
 from kbnet.sources.ros_points import decode_points
 from kbnet.sources.ros_recording import RosRecording
@@ -54,71 +56,39 @@ class RosOptions:
     keep_hidden: bool = False
 
 
-@dataclass
-class RosFrames:
-    """What was written.
+class RosMoment(NamedTuple):
+    """Times in seconds of an image and of the depth that belongs to it."""
 
-    Attributes:
-        written: frames.
-        posed: those with a pose.
-        left_out: frames left out, by reason.
-    """
-
-    written: int = 0
-    posed: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
+    image: float
+    depth: float
 
 
-def write_ros_sequence(
-    recording: RosRecording,
-    folder: str | Path,
-    options: RosOptions = RosOptions(),
-    *,
-    every: int = 1,
-    overwrite: bool = False,
-    on_frame: Callable[[], None] = lambda: None,
-) -> RosFrames:
-    """Write the matched frames, named by their time in microseconds; those without a transform or a point are left out.
+class RosFrames(RectifiedRecording[RosMoment]):
+    """Matched images and depth of a bag, named by their time in microseconds.
 
-    Dense depth images become ground truth too.
+    Frames without a transform or a point are left out. Dense depth images become ground truth too.
 
     Args:
-        recording: from :func:`kbnet.sources.ros_recording.survey`, its bag still open.
-        folder: the sequence folder to appear.
+        recording: from :func:`kbnet.sources.ros_recording.survey`; its bag stays open.
         options: how depth becomes sparse depth.
         every: take every Nth matched frame.
-        overwrite: replace a sequence that is there.
-        on_frame: called after each frame.
 
-    Raises:
-        ValueError: frames of the recording are not connected, no point falls into the image, depth is in millimetres,
-            a message is not as it should be, or ``folder`` holds something.
+    Attributes:
+        left_out: frames left out so far, by reason.
+
+    Raises (ValueError):
+        Frames of the recording are not connected. When frames are looked for: no point falls into the image, depth is
+        in millimetres, or a message is not as it should be.
     """
-    maker = _FrameMaker(recording, options)
-    with new_sequence(
-        folder, maker.rectification.target.K, overwrite=overwrite, inputs=(recording.bag.path,)
-    ) as sequence:
-        for time, image, depth_time, depth in _matched_messages(recording, every):
-            frame = maker.make(time, image, depth_time, depth)
-            if frame is not None:
-                pose = maker.pose(time)
-                sequence.add(frame, pose)
-                maker.done.written += 1
-                maker.done.posed += pose is not None
-            on_frame()
-        if not maker.done.written:
-            raise ValueError(maker.why_nothing())
-    return maker.done
 
-
-class _FrameMaker:
-    """Makes frames of messages, and remembers what went wrong."""
-
-    def __init__(self, recording: RosRecording, options: RosOptions) -> None:
+    def __init__(self, recording: RosRecording, options: RosOptions = RosOptions(), *, every: int = 1) -> None:
+        super().__init__(recording.bag.path)
         self.recording, self.options = recording, options
-        self.rectification = Rectification(recording.camera)
-        self.done = RosFrames()
+        # The same time twice is one frame.
+        self._pairs = list(dict(recording.pairs[::every]).items())
+        self.left_out: Counter[str] = Counter()
         self._outside = ""
+        self._depth = lru_cache(maxsize=2)(self._read_depth)
         tree = recording.tree
         self._world = options.world or recording.world
         if options.world and options.world not in tree.lineage(recording.camera_frame):
@@ -137,31 +107,71 @@ class _FrameMaker:
         if not self._aligned:
             self._check_connected()
 
-    def make(self, time: float, image_message: Any, depth_time: float, message: Any) -> Frame | None:
-        """One frame; None where its transform is not known, or no point falls into the image."""
-        image = self.rectification.image(decode_image(image_message))
-        depth = self._aligned_depth(message) if self._aligned else self._projected(time, depth_time, message)
-        if depth is None:
-            self.done.left_out["no transform at their time"] += 1
-            return None
-        if not depth.any():
-            self.done.left_out["no point in the image"] += 1
-            return None
+    @property
+    def camera(self) -> Camera:
+        """Camera of the images as recorded."""
+        return self.recording.camera
+
+    @property
+    def expected(self) -> int:
+        """Number of images with depth."""
+        return len(self._pairs)
+
+    def notes(self) -> list[str]:
+        """The topics, and how many frames were left out, by reason."""
+        recording = self.recording
+        pairs = f"{len(recording.pairs)} of {recording.images} images"
+        return [
+            f"images {recording.image}, depth {recording.depth}: {pairs}",
+            *(f"left out: {count} frames with {reason}" for reason, count in self.left_out.items()),
+        ]
+
+    def poses_text(self, written: WrittenFrames) -> str:
+        """How many frames have a pose, and in which frame of TF."""
+        return f"{written.posed} with a pose in {self._world}" if written.posed else "no poses"
+
+    def moments(self) -> Iterator[Moment[RosMoment]]:
+        """Frames in order, with their poses."""
+        found = False
+        for pair in self._pairs:
+            moment = RosMoment(*pair)
+            depth = self._depth(moment)
+            if depth is None:
+                self.left_out["no transform at their time"] += 1
+            elif not depth.any():
+                self.left_out["no point in the image"] += 1
+            else:
+                found = True
+                yield Moment(f"{round(moment.image * 1e6):016d}", self._pose(moment.image), moment)
+        if not found:
+            raise ValueError(self._why_nothing())
+
+    def make(self, index: int, moment: Moment[RosMoment]) -> Frame:
+        """Read one frame."""
+        depth = self._depth(moment.parts)
+        assert depth is not None
+        message = self.recording.message(self.recording.image, moment.parts.image)
+        image = self.rectification.image(decode_image(message))
         sparse, ground_truth = depth, None
         if np.count_nonzero(depth) > DENSE_SHARE * depth.size and not self.recording.is_cloud:
-            generator = np.random.default_rng(self.done.written)
+            generator = np.random.default_rng(index)
             sparse, ground_truth = sample_points(image, depth, self.options.points, generator, range_noise=0), depth
-        return Frame(image, sparse, self.rectification.target.K, ground_truth, f"{round(time * 1e6):016d}")
+        return Frame(image, sparse, self.rectification.target.K, ground_truth, moment.name)
 
-    def pose(self, time: float) -> Floats | None:
+    def _read_depth(self, moment: RosMoment) -> FloatArray | None:
+        """Depth in the image, (H, W), metres; None where the transform is not known."""
+        message = self.recording.message(self.recording.depth, moment.depth)
+        return self._aligned_depth(message) if self._aligned else self._projected(moment.image, moment.depth, message)
+
+    def _pose(self, time: float) -> Floats | None:
         """``T_world_camera``, (4, 4), metres."""
         if not self._world:
             return None
         return self.recording.tree.ancestors(self.recording.camera_frame, time).get(self._world)
 
-    def why_nothing(self) -> str:
+    def _why_nothing(self) -> str:
         """Why no frame could be made."""
-        reason = self.done.left_out.most_common(1)[0][0]
+        reason = self.left_out.most_common(1)[0][0]
         where = f"{self.recording.depth} as {self.recording.camera_frame} sees it"
         if self._outside:
             return (
@@ -247,22 +257,3 @@ def _show_the_same(camera: Camera, other: Camera) -> bool:
     pixels = np.array([[x, y] for x in (0, width / 2, width - 1) for y in (0, height / 2, height - 1)], np.float64)
     apart = np.abs(other.to_pixels(camera.to_rays(pixels)) - pixels)
     return bool(np.nanmax(apart, initial=0) <= ALIGNED_PX)
-
-
-def _matched_messages(recording: RosRecording, every: int) -> Iterator[tuple[float, Any, float, Any]]:
-    """Times and messages of image and depth; a message is kept only until its partners have come."""
-    waiting = dict(recording.pairs[::every])
-    uses = Counter(waiting.values())
-    images: dict[float, Any] = {}
-    depths: dict[float, Any] = {}
-    for topic, time, message in recording.bag.messages([recording.image, recording.depth]):
-        if topic == recording.image and time in waiting:
-            images[time] = message
-        elif topic == recording.depth and time in uses:
-            depths[time] = message
-        for image_time in [time for time in images if waiting[time] in depths]:
-            depth_time = waiting.pop(image_time)
-            yield image_time, images.pop(image_time), depth_time, depths[depth_time]
-            uses[depth_time] -= 1
-            if not uses[depth_time]:
-                del uses[depth_time], depths[depth_time]

@@ -33,6 +33,16 @@ class Bag:
             name: topic.msgtype or "several types" for name, topic in sorted(reader.topics.items()) if topic.msgcount
         }
 
+    def __enter__(self) -> Bag:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._reader.close()
+
     def of_type(self, *types: str) -> list[str]:
         """Names of the topics of these message types."""
         return [name for name, type_ in self.topics.items() if type_ in types]
@@ -60,14 +70,36 @@ class Bag:
         Raises:
             ValueError: the recording is damaged.
         """
+        for topic, time, message, _ in self.recorded_messages(topics):
+            yield topic, time, message
+
+    def recorded_messages(
+        self, topics: Sequence[str], start_ns: int | None = None, stop_ns: int | None = None
+    ) -> Iterator[tuple[str, float, Any, int]]:
+        """As :meth:`messages`, with the time of recording in nanoseconds, and only those recorded from start to stop.
+
+        Raises:
+            ValueError: the recording is damaged.
+        """
         # Without connections the reader would yield all topics.
         connections = [connection for connection in self._reader.connections if connection.topic in topics]
         if not connections:
             return
         with _one_line(self.path):
-            for connection, recorded_ns, raw in self._reader.messages(connections):
+            for connection, recorded_ns, raw in self._reader.messages(connections, start_ns, stop_ns):
                 message: Any = self._reader.deserialize(raw, connection.msgtype)
-                yield connection.topic, stamp(message) or recorded_ns * 1e-9, message
+                yield connection.topic, stamp(message) or recorded_ns * 1e-9, message, recorded_ns
+
+    def message_at(self, topic: str, time: float, recorded_ns: int) -> Any:
+        """The message of a topic with a time in its header, recorded at a time in nanoseconds.
+
+        Raises:
+            ValueError: it is not there, or the recording is damaged.
+        """
+        for _, found, message, _ in self.recorded_messages([topic], recorded_ns, recorded_ns + 1):
+            if found == time:
+                return message
+        raise ValueError(f"expected a message of {topic} at {time:.6f} s in {self.path}, got none; was it changed?")
 
     def first(self, topic: str) -> Any:
         """The first message of a topic."""
@@ -78,15 +110,11 @@ class Bag:
         return ", ".join(f"{name} ({type_.rpartition('/')[2]})" for name, type_ in self.topics.items()) or "none"
 
 
-@contextmanager
-def open_bag(path: str | Path) -> Iterator[Bag]:
-    """Open a recording.
+def open_bag(path: str | Path) -> Bag:
+    """Open a recording; it is closed when it is no longer used, or by ``with``.
 
     Args:
         path: ROS 1 ``.bag``; the folder of a ROS 2 bag (with ``metadata.yaml``); or one ``.mcap`` or ``.db3`` file.
-
-    Yields:
-        The open bag.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -108,10 +136,7 @@ def open_bag(path: str | Path) -> Iterator[Bag]:
         # Before ROS 2 Iron, bags in SQLite held no message definitions.
         reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
         reader.open()
-    try:
-        yield Bag(path, reader)
-    finally:
-        reader.close()
+    return Bag(path, reader)
 
 
 def stamp(message: Any) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -64,6 +64,7 @@ class RosRecording:
         tree: transforms over time.
         pairs: times in seconds of an image and of the depth that belongs to it, rising.
         images: how many there are, with or without depth.
+        recorded: when messages of both topics were recorded, nanoseconds, by topic and the time in their header.
     """
 
     bag: Bag
@@ -76,6 +77,11 @@ class RosRecording:
     tree: TransformTree
     pairs: tuple[tuple[float, float], ...]
     images: int
+    recorded: Mapping[str, Mapping[float, int]]
+
+    def message(self, topic: str, time: float) -> Any:
+        """The message of a topic, image or depth, with a time of ``pairs`` in its header."""
+        return self.bag.message_at(topic, time, self.recorded[topic][time])
 
     @property
     def is_cloud(self) -> bool:
@@ -119,11 +125,14 @@ def survey(
     depth_info = info_topic_beside(depth)
     infos: dict[str, list[Any]] = {name: [] for name in (info, depth_info) if bag.topics.get(name) == CAMERA_INFO}
     times: dict[str, list[float]] = {image: [], depth: []}
+    recorded: dict[str, dict[float, int]] = {image: {}, depth: {}}
     camera_frame = frame_of(bag.first(image))
     tree, odometry = TransformTree(), TransformTree()
-    for topic, time, message in bag.messages([*infos, *times, topics.odometry, *bag.of_type(*TRANSFORMS)]):
+    wanted = [*infos, *times, topics.odometry, *bag.of_type(*TRANSFORMS)]
+    for topic, time, message, recorded_ns in bag.recorded_messages(wanted):
         if topic in times:
             times[topic].append(time)
+            recorded[topic].setdefault(time, recorded_ns)
         elif topic in infos:
             remember_info(infos[topic], message)
         elif topic == topics.odometry:
@@ -144,6 +153,7 @@ def survey(
         tree=tree,
         pairs=_match(times[image], times[depth], largest_difference_s, f"{depth} and {image}"),
         images=len(times[image]),
+        recorded=recorded,
     )
 
 

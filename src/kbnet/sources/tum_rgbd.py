@@ -1,20 +1,22 @@
-"""Recordings in the format of the TUM RGB-D benchmark (J. Sturm et al., IROS 2012) to a sequence folder."""
+"""Recordings in the format of the TUM RGB-D benchmark (J. Sturm et al., IROS 2012)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kbnet.data.rectification import Camera, Rectification
+from kbnet.data.rectification import Camera
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.frames.image_file import open_picture, read_image
-from kbnet.frames.sequence_writer import new_sequence
+from kbnet.frames.recording import Moment
+from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.sampling import sample_points
 from kbnet.sources.clock import nearest_in_time
 from kbnet.sources.depth_units import check_metres
+from kbnet.sources.rectified_recording import RectifiedRecording
 from kbnet.sources.trajectory import Trajectory, read_tum_trajectory
 
 DEPTH_FACTOR = 5000.0
@@ -149,49 +151,57 @@ def read_tum_depth(path: str | Path, factor: float = DEPTH_FACTOR) -> FloatArray
     return depth
 
 
-def write_tum_sequence(
-    recording: TumRecording,
-    camera: Camera,
-    folder: str | Path,
-    *,
-    points: int = 500,
-    depth_factor: float = DEPTH_FACTOR,
-    overwrite: bool = False,
-    on_frame: Callable[[], None] = lambda: None,
-) -> int:
-    """Write a sequence: rectified images, their depth as ground truth, and sparse points at its corners.
+class TumFrames(RectifiedRecording[TumFrame]):
+    """Frames of a recording: rectified images, their depth as ground truth, and sparse points at image corners.
 
     Args:
-        recording: from :func:`open_tum`.
+        listing: from :func:`open_tum`.
         camera: of the images; depth must be aligned to them, as the benchmark's is.
-        folder: the sequence folder to appear.
         points: sparse points a frame: depth at the strongest corners, as a tracker of corners would measure.
         depth_factor: as :func:`read_tum_depth`.
-        overwrite: replace a sequence that is there.
-        on_frame: called after each frame.
 
-    Returns:
-        Number of frames with a pose.
-
-    Raises:
+    Raises (when a frame is read):
         FileNotFoundError: a file is missing.
-        ValueError: a file does not fit the camera or the format, or ``folder`` holds something.
+        ValueError: a file does not fit the camera or the format.
     """
-    rectification = Rectification(camera)
-    posed = 0
-    with new_sequence(folder, rectification.target.K, overwrite=overwrite, inputs=(recording.folder,)) as sequence:
-        for index, tum in enumerate(recording.frames):
-            image, depth = read_image(tum.image), read_tum_depth(tum.depth, depth_factor)
-            _check_aligned(image, depth, tum)
-            image, depth = rectification.image(image), rectification.dense_depth(depth)
-            if not depth.any():
-                raise ValueError(f"{tum.depth} holds no depth; take its line out of depth.txt")
-            sparse = sample_points(image, depth, points, np.random.default_rng(index), range_noise=0)
-            pose = None if recording.trajectory is None else recording.trajectory.at(tum.time)
-            posed += pose is not None
-            sequence.add(Frame(image, sparse, rectification.target.K, depth, tum.name), pose)
-            on_frame()
-    return posed
+
+    def __init__(
+        self, listing: TumRecording, camera: Camera, *, points: int = 500, depth_factor: float = DEPTH_FACTOR
+    ) -> None:
+        super().__init__(listing.folder)
+        self._listing, self._camera = listing, camera
+        self._points, self._depth_factor = points, depth_factor
+
+    @property
+    def camera(self) -> Camera:
+        """Camera of the images as recorded."""
+        return self._camera
+
+    @property
+    def expected(self) -> int:
+        """Number of frames."""
+        return len(self._listing.frames)
+
+    def poses_text(self, written: WrittenFrames) -> str:
+        """How many images there were, and how many frames have a pose."""
+        return f"{self._listing.images} images, {written.posed} with a pose"
+
+    def moments(self) -> Iterator[Moment[TumFrame]]:
+        """Frames in order, with their poses."""
+        trajectory = self._listing.trajectory
+        for tum in self._listing.frames:
+            yield Moment(tum.name, None if trajectory is None else trajectory.at(tum.time), tum)
+
+    def make(self, index: int, moment: Moment[TumFrame]) -> Frame:
+        """Read one frame."""
+        tum = moment.parts
+        image, depth = read_image(tum.image), read_tum_depth(tum.depth, self._depth_factor)
+        _check_aligned(image, depth, tum)
+        image, depth = self.rectification.image(image), self.rectification.dense_depth(depth)
+        if not depth.any():
+            raise ValueError(f"{tum.depth} holds no depth; take its line out of depth.txt")
+        sparse = sample_points(image, depth, self._points, np.random.default_rng(index), range_noise=0)
+        return Frame(image, sparse, self.rectification.target.K, depth, tum.name)
 
 
 def _read_list(folder: Path, name: str) -> list[tuple[float, Path]]:

@@ -1,27 +1,28 @@
-"""A video and a table of points, as visual-inertial odometry leaves them, to a sequence folder."""
+"""A video and a table of points, as visual-inertial odometry leaves them."""
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.data.lidar import project_points
 from kbnet.data.rectification import Camera, Rectification
-from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
-from kbnet.frames.sequence_writer import new_sequence
+from kbnet.frames.recording import Moment
+from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.point_table import PointTable
+from kbnet.sources.rectified_recording import RectifiedRecording
 from kbnet.sources.trajectory import LONGEST_GAP_S, Trajectory
+from kbnet.sources.video_decoder import Video, VideoDecoder
 
 Floats = NDArray[np.float64]
 
@@ -29,21 +30,6 @@ LARGEST_DIFFERENCE_S = 0.02
 NO_POSE = "no pose at their time"
 JUDGED_FRAMES = 5
 """Frames whose points together say what unit they are in: those of one may all be far away."""
-
-
-@dataclass(frozen=True)
-class Video:
-    """What a video file says of itself.
-
-    Attributes:
-        path: of the file.
-        size: (H, W) as stored, pixels; that a player should turn it is not applied.
-        frames: how many, if the file says so; else 0.
-    """
-
-    path: Path
-    size: tuple[int, int]
-    frames: int
 
 
 @dataclass(frozen=True)
@@ -66,135 +52,125 @@ class Motion:
         return None if T_world_body is None else T_world_body @ self.T_body_camera
 
 
-@dataclass
-class VideoFrames:
-    """What was written.
+class VideoMoment(NamedTuple):
+    """A frame of the video: number, seconds on the clock of the points, and timestamp in the file."""
 
-    Attributes:
-        read: frames of the video.
-        written: frames of the sequence.
-        posed: those with a pose.
-        left_out: frames left out, by reason.
-    """
-
-    read: int = 0
-    written: int = 0
-    posed: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
+    number: int
+    time: float
+    timestamp: int | None
 
 
-def open_video(path: str | Path) -> Video:
-    """Look at a video file.
+class VideoFrames(RectifiedRecording[VideoMoment]):
+    """The frames of a video that have points, named by their number in the video.
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no video, or damaged.
-        ModuleNotFoundError: av is not installed.
-    """
-    import av
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a video in {path}, but there is no such file; check the path")
-    with _one_line(path), av.open(str(path)) as container:
-        if not container.streams.video:
-            raise ValueError(f"expected a video in {path}, but it holds no pictures; name another file")
-        stream = container.streams.video[0]
-        return Video(path, (stream.height, stream.width), stream.frames)
-
-
-def read_frames(path: Path) -> Iterator[tuple[float, ImageArray]]:
-    """Decode a video.
-
-    Yields:
-        Seconds since the first frame, and RGB, (H, W, 3), uint8.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    import av
-
-    with _one_line(path), av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        start = 0.0
-        for index, frame in enumerate(container.decode(stream)):
-            # Bare streams of a codec hold no times.
-            time = index / float(stream.average_rate or 30) if frame.time is None else frame.time
-            start = start if index else time
-            if not index and frame.rotation:
-                warnings.warn(
-                    f"{path} asks players to turn it by {frame.rotation} degrees; frames are taken as stored, "
-                    f"{frame.width}x{frame.height}: K must belong to those",
-                    stacklevel=2,
-                )
-            yield time - start, np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-
-
-def write_video_sequence(
-    video: Video,
-    camera: Camera,
-    table: PointTable,
-    folder: str | Path,
-    *,
-    motion: Motion | None = None,
-    time_offset_s: float = 0.0,
-    largest_difference_s: float = LARGEST_DIFFERENCE_S,
-    every: int = 1,
-    overwrite: bool = False,
-    on_frame: Callable[[], None] = lambda: None,
-) -> VideoFrames:
-    """Write the frames that have points, named by their number in the video.
+    The video is decoded twice where the number of frames is asked for first: which frames there are is only known then.
 
     Args:
         video: from :func:`open_video`.
         camera: of its frames as stored.
         table: points in the frames as stored, or x, y, z in the camera, or in the world.
-        folder: the sequence folder to appear.
         motion: for poses, and for points in the world; frames where it is not known are left out.
         time_offset_s: when the first frame was taken, on the clock of points and motion.
         largest_difference_s: between a frame and its points.
         every: take every Nth frame.
-        overwrite: replace a sequence that is there.
-        on_frame: called after each frame of the video.
 
-    Raises:
+    Attributes:
+        read: frames of the video so far.
+        left_out: frames left out so far, by reason.
+
+    Raises (when frames are looked for):
         ValueError: no frame has points, they all lie outside the image, or look like millimetres, or the video is
-            damaged, or ``folder`` holds something.
+            damaged from the beginning.
     """
-    rectification = Rectification(camera)
-    warn_of_far_centre(camera.K, camera.size)
-    done, outside, last_time, depths = VideoFrames(), "", 0.0, list[Floats]()
-    with new_sequence(folder, rectification.target.K, overwrite=overwrite, inputs=(video.path, table.path)) as sequence:
-        for index, (time, image) in enumerate(read_frames(video.path)):
-            done.read, last_time = index + 1, time
-            on_frame()
-            if index % every:
+
+    def __init__(
+        self,
+        video: Video,
+        camera: Camera,
+        table: PointTable,
+        *,
+        motion: Motion | None = None,
+        time_offset_s: float = 0.0,
+        largest_difference_s: float = LARGEST_DIFFERENCE_S,
+        every: int = 1,
+    ) -> None:
+        super().__init__(video.path, inputs=(video.path, table.path))
+        warn_of_far_centre(camera.K, camera.size)
+        self._video, self._camera, self._table, self._motion = video, camera, table, motion
+        self._time_offset_s, self._largest_difference_s, self._every = time_offset_s, largest_difference_s, every
+        self._decoder = VideoDecoder(video)
+        self._latest: tuple[int, Any] = -1, None
+        self.read = 0
+        self.left_out: Counter[str] = Counter()
+
+    @property
+    def camera(self) -> Camera:
+        """Camera of the frames as stored."""
+        return self._camera
+
+    @property
+    def expected(self) -> int | None:
+        """Number of frames of the video, if it says so."""
+        return self._video.frames or None
+
+    def notes(self) -> list[str]:
+        """How many frames were left out, by reason."""
+        return [f"left out: {count} of {self.read} frames with {reason}" for reason, count in self.left_out.items()]
+
+    def poses_text(self, written: WrittenFrames) -> str:
+        """How many frames have a pose."""
+        return f"{written.posed} with a pose" if self._motion else "no poses"
+
+    def moments(self) -> Iterator[Moment[VideoMoment]]:
+        """Frames in order, with their poses."""
+        outside, last_time, depths, found = "", 0.0, list[Floats](), False
+        for index, decoded in enumerate(self._decoder.all()):
+            self.read, last_time = index + 1, decoded.time
+            if index % self._every:
                 continue
-            time += time_offset_s
-            rows = table.near(index, 0) if table.key == "frame" else table.near(time, largest_difference_s)
-            pose = motion.at(time) if motion else None
-            if rows is None or (motion and pose is None):
-                done.left_out["no points at their time" if rows is None else NO_POSE] += 1
+            moment = VideoMoment(index, decoded.time + self._time_offset_s, decoded.timestamp)
+            pose = self._motion.at(moment.time) if self._motion else None
+            rows = self._rows(moment, pose)
+            if rows is None:
+                self.left_out[NO_POSE if self._table_rows(moment) is not None else "no points at their time"] += 1
                 continue
-            if motion and motion.points_in_world and pose is not None:
-                rows = (rows - pose[:3, 3]) @ pose[:3, :3]
             if len(depths) < JUDGED_FRAMES:
                 depths.append(rows[:, 2])
-                _check_units(depths, table, at_least=JUDGED_FRAMES)
-            sparse = _sparse_depth(rows, table, rectification)
-            if not sparse.any():
-                done.left_out["no point in the image"] += 1
-                outside = outside or _where(rows, table.kind, rectification.target)
+                _check_units(depths, self._table, at_least=JUDGED_FRAMES)
+            if not _sparse_depth(rows, self._table, self.rectification).any():
+                self.left_out["no point in the image"] += 1
+                outside = outside or _where(rows, self._table.kind, self.rectification.target)
                 continue
-            frame = Frame(rectification.image(image), sparse, rectification.target.K, name=f"{index:06d}")
-            sequence.add(frame, pose)
-            done.written += 1
-            done.posed += pose is not None
-        _check_units(depths, table)
-        if not done.written:
-            raise ValueError(outside or _no_overlap(table, motion, done, time_offset_s, last_time))
-    return done
+            found = True
+            self._latest = index, decoded
+            yield Moment(f"{index:06d}", pose, moment)
+        _check_units(depths, self._table)
+        if not found:
+            text = _no_overlap(self._table, self._motion, self.left_out, self.read, self._time_offset_s, last_time)
+            raise ValueError(outside or text)
+
+    def make(self, index: int, moment: Moment[VideoMoment]) -> Frame:
+        """Read one frame."""
+        rows = self._rows(moment.parts, moment.T_world_camera)
+        assert rows is not None
+        latest, decoded = self._latest
+        if latest != moment.parts.number:
+            decoded = self._decoder.at(moment.parts.number, moment.parts.timestamp)
+        sparse = _sparse_depth(rows, self._table, self.rectification)
+        return Frame(self.rectification.image(decoded.image()), sparse, self.rectification.target.K, name=moment.name)
+
+    def _table_rows(self, moment: VideoMoment) -> Floats | None:
+        by_frame = self._table.key == "frame"
+        return self._table.near(*((moment.number, 0) if by_frame else (moment.time, self._largest_difference_s)))
+
+    def _rows(self, moment: VideoMoment, pose: Floats | None) -> Floats | None:
+        """Points of a frame, as the camera sees them; None = there are none, or no pose that is needed."""
+        rows = self._table_rows(moment)
+        if rows is None or (self._motion and pose is None):
+            return None
+        if self._motion and self._motion.points_in_world and pose is not None:
+            return (rows - pose[:3, 3]) @ pose[:3, :3]
+        return rows
 
 
 def _check_units(depths: list[Floats], table: PointTable, *, at_least: int = 1) -> None:
@@ -226,16 +202,18 @@ def _where(rows: Floats, kind: str, camera: Camera) -> str:
     )
 
 
-def _no_overlap(table: PointTable, motion: Motion | None, done: VideoFrames, start: float, duration: float) -> str:
+def _no_overlap(
+    table: PointTable, motion: Motion | None, left_out: Counter[str], read: int, start: float, duration: float
+) -> str:
     seconds = f"{start:.3f} to {start + duration:.3f} s"
-    video = f"frames 0 to {done.read - 1}" if table.key == "frame" else seconds
+    video = f"frames 0 to {read - 1}" if table.key == "frame" else seconds
     unit = " s" if table.key == "time" else ""
     text = (
         f"no overlap in time: the video spans {video}, {table.path} {table.keys[0]:.12g} to {table.keys[-1]:.12g}{unit}"
     )
     if motion:
         times = motion.trajectory.times
-        if done.left_out[NO_POSE] and times[0] <= start + duration and times[-1] >= start:
+        if left_out[NO_POSE] and times[0] <= start + duration and times[-1] >= start:
             return (
                 f"no frame has a pose: those from {times[0]:.3f} to {times[-1]:.3f} s are up to "
                 f"{np.diff(times).max(initial=0):.2f} s apart, and beyond {LONGEST_GAP_S:g} s none is taken from both "
@@ -243,15 +221,3 @@ def _no_overlap(table: PointTable, motion: Motion | None, done: VideoFrames, sta
             )
         text += f", the poses {times[0]:.3f} to {times[-1]:.3f} s (the video {seconds})"
     return f"{text}; say when the first frame was taken on their clock (--time-offset)"
-
-
-@contextmanager
-def _one_line(path: Path) -> Iterator[None]:
-    from av.error import FFmpegError
-
-    try:
-        yield
-    except FFmpegError as error:
-        raise ValueError(
-            f"expected a whole video, but {path} cannot be read ({error.strerror}); copy it again"
-        ) from None

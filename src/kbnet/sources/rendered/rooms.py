@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.frame import FloatArray, Frame, ImageArray
-from kbnet.frames.sequence_writer import new_sequence
+from kbnet.frames.sequence_writer import PosedFrame, write_sequence
 from kbnet.sources.rendered.catalogue import credits_text, read_models
 from kbnet.sources.rendered.config import Part, RoomsConfig
 from kbnet.sources.rendered.dropping import drop_things
@@ -36,15 +35,13 @@ CAMERA, POOL, ROOM = 0, 1, 2
 """What a stream of random numbers is for: streams are seeded with (seed, part, purpose, index)."""
 MOST_ROOMS_WITHOUT_VIEW = 50
 
-Sample = tuple[Frame, dict[str, FloatArray], NDArray[np.float64] | None]
-
 
 def write_rooms_sequence(
     folder: str | Path,
     config: RoomsConfig,
     *,
     overwrite: bool = False,
-    on_frame: Callable[[], None] | None = None,
+    on_frame: Callable[[], None] = lambda: None,
 ) -> None:
     """Render frames into a folder of the native layout; it appears whole or not at all.
 
@@ -61,13 +58,14 @@ def write_rooms_sequence(
     """
     config.check()
     library = ModelLibrary(read_models(config.models, config.part))
-    K = intrinsics(config)
-    with new_sequence(folder, K, overwrite=overwrite, inputs=(config.models,)) as sequence:
-        for frame, densities, T_world_camera in rooms_frames(config, library):
-            sequence.add(frame, T_world_camera, sparse_depths=densities)
-            if on_frame is not None:
-                on_frame()
-        sequence.write_text("CREDITS.txt", credits_text(library.used.values()))
+    write_sequence(
+        folder,
+        rooms_frames(config, library),
+        overwrite=overwrite,
+        inputs=(config.models,),
+        texts=lambda: {"CREDITS.txt": credits_text(library.used.values())},
+        on_frame=on_frame,
+    )
 
 
 def intrinsics(config: RoomsConfig) -> FloatArray:
@@ -76,7 +74,7 @@ def intrinsics(config: RoomsConfig) -> FloatArray:
     return draw_intrinsics((height, width), _generator(config, CAMERA))
 
 
-def rooms_frames(config: RoomsConfig, library: ModelLibrary) -> Iterator[Sample]:
+def rooms_frames(config: RoomsConfig, library: ModelLibrary) -> Iterator[PosedFrame]:
     """Render frame by frame.
 
     Yields:
@@ -101,7 +99,7 @@ def rooms_frames(config: RoomsConfig, library: ModelLibrary) -> Iterator[Sample]
                 densities = _sparse(image, depth, config, generator)
                 first = next(iter(densities.values()))
                 frame = Frame(image, first, K, depth, name=f"{written:06d}")
-                yield frame, densities, view.T_room_camera if config.motion else None
+                yield PosedFrame(frame, view.T_room_camera if config.motion else None, densities)
                 written += 1
         index += 1
         empty = 0 if written > before else empty + 1

@@ -1,0 +1,233 @@
+"""Frames of a recording, made when they are asked for."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.frame import Frame, ImageArray, Triplet, check_pose
+from kbnet.frames.sequence_writer import PosedFrame, WrittenFrames
+
+CACHED_FRAMES = 4
+"""Frames kept in memory: a viewer, a report and held-out points ask for the same frame several times."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Moment(Generic[T]):
+    """One frame before it is made.
+
+    Attributes:
+        name: of the frame.
+        T_world_camera: camera pose, (4, 4), float64, metres; None = not known.
+        parts: what the frame is made of, such as file names or message times.
+    """
+
+    name: str
+    T_world_camera: NDArray[np.float64] | None
+    parts: T
+
+
+class Recording(ABC, Generic[T]):
+    """A recording read in place; a `kbnet.frames.frame_source.FrameSource`.
+
+    A subclass gives :meth:`moments` and :meth:`make`. Moments are looked for one after another: reading the frames in
+    order makes one pass over the recording, while ``len`` and ``names`` go through all of it first.
+
+    Attributes:
+        folder: file or folder of the recording; what messages point to.
+        name: its name without suffix; what tables call it.
+        inputs: files and folders that the frames are made of; a sequence may not be written over them.
+        reopen: opens the same recording in another process; None = it cannot be sent there.
+    """
+
+    says_points: ClassVar[bool] = False
+    """Whether the summary says how many points a frame has and how far away they are."""
+
+    def __init__(self, path: str | Path, *, inputs: tuple[Path, ...] = ()) -> None:
+        self.folder = Path(path)
+        self.name = self.folder.resolve().stem if self.folder.is_file() else self.folder.resolve().name
+        self.inputs = inputs or (self.folder,)
+        self.reopen: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
+        self._known: list[Moment[T]] = []
+        self._coming: Iterator[Moment[T]] | None = None
+        self._cache: OrderedDict[int, Frame] = OrderedDict()
+        # The web viewer asks from several threads.
+        self._lock = threading.RLock()
+
+    @abstractmethod
+    def moments(self) -> Iterator[Moment[T]]:
+        """What frames can be made of, in order; what gives no frame is left out."""
+
+    @abstractmethod
+    def make(self, index: int, moment: Moment[T]) -> Frame:
+        """Make one frame; the same index gives the same frame, in any order."""
+
+    @property
+    def expected(self) -> int | None:
+        """Number of frames at most, known without a pass over the recording; None = not known."""
+        return None
+
+    def notes(self) -> list[str]:
+        """What ``kbnet prepare`` prints of the frames that were read, a line each."""
+        return []
+
+    @property
+    def lens(self) -> str:
+        """What was done about the lens, for people."""
+        return "images as recorded"
+
+    def poses_text(self, written: WrittenFrames) -> str:
+        """How many frames have a pose, for people."""
+        return f"{written.posed} with a pose" if written.posed else "no poses"
+
+    def summary(self, written: WrittenFrames, folder: Path) -> list[str]:
+        """What ``kbnet prepare`` prints, a line each.
+
+        Args:
+            written: the frames that were written.
+            folder: the sequence folder.
+        """
+        size = f"{written.size[1]}x{written.size[0]}"
+        wrote = f"wrote {written.frames} frames of {size} pixels to {folder}"
+        return [*self.notes(), f"{wrote}: {self.poses_text(written)}, {self.lens}"]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the frames."""
+        return tuple(moment.name for moment in self._all())
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self._all())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}('{self.folder}')"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.reopen is None:
+            raise TypeError(f"{self!r} cannot be pickled; open it with kbnet.open_frames")
+        return self.reopen
+
+    @property
+    def has_ground_truth(self) -> bool:
+        """Whether the first frame has ground truth; others may have none."""
+        return self.frame(0).ground_truth is not None
+
+    @property
+    def has_poses(self) -> bool:
+        """Whether the pose of every frame is known."""
+        return all(moment.T_world_camera is not None for moment in self._all())
+
+    def frame(self, index: int) -> Frame:
+        """Read one frame.
+
+        Raises:
+            IndexError: there is no such frame.
+            ValueError, OSError: something in the recording is missing or damaged.
+        """
+        with self._lock:
+            moment = self._moment(index)
+            index = index if index >= 0 else len(self) + index
+            if index in self._cache:
+                self._cache.move_to_end(index)
+                return self._cache[index]
+            frame = self._cache[index] = self.make(index, moment)
+            if len(self._cache) > CACHED_FRAMES:
+                self._cache.popitem(last=False)
+            return frame
+
+    def image(self, index: int) -> ImageArray:
+        """Image of one frame: RGB, (H, W, 3), uint8."""
+        return self.frame(index).image
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames in order, in one pass."""
+        for posed in self.posed_frames():
+            yield posed.frame
+
+    def posed_frames(self) -> Iterator[PosedFrame]:
+        """Frames in order with their poses, in one pass."""
+        index = 0
+        while self._grow_to(index):
+            yield PosedFrame(self.frame(index), self._known[index].T_world_camera)
+            index += 1
+
+    def has_pose(self, index: int) -> bool:
+        """Whether it is known where the camera was at one frame."""
+        return self._moment(index).T_world_camera is not None
+
+    def pose(self, index: int) -> NDArray[np.float64]:
+        """Where the camera was: ``T_world_camera``, (4, 4), float64, metres.
+
+        Raises:
+            ValueError: it is not known.
+        """
+        moment = self._moment(index)
+        if moment.T_world_camera is None:
+            raise ValueError(
+                f"expected a pose of frame '{moment.name}' in {self.folder}, got none; choose other frames"
+            )
+        check_pose(moment.T_world_camera, "T_world_camera", where=f" (frame '{moment.name}')")
+        return moment.T_world_camera
+
+    def triplet(self, index: int, gap: int) -> Triplet:
+        """Read a frame with the images ``gap`` frames before and after it, and their motion where all poses are known.
+
+        Raises:
+            ValueError: a neighbour lies outside the recording.
+        """
+        if index not in self.triplet_indices(gap):
+            raise ValueError(f"frame {index} of {self.folder} has no neighbours {gap} frames away; choose another")
+        around = (index, index - gap, index + gap)
+        motion = {}
+        if all(map(self.has_pose, around)):
+            for name, other in (("T_previous_current", index - gap), ("T_next_current", index + gap)):
+                motion[name] = np.linalg.solve(self.pose(other), self.pose(index)).astype(np.float32)
+        return Triplet(self.frame(index), self.image(index - gap), self.image(index + gap), **motion)
+
+    def triplet_indices(self, gap: int) -> range:
+        """Indices of the frames that have a neighbour ``gap`` frames before and after.
+
+        Raises:
+            ValueError: the gap is not positive, or the recording is too short for it.
+        """
+        if gap < 1 or len(self) < 2 * gap + 1:
+            raise ValueError(
+                f"expected a gap of at least 1 frame, and at least {2 * gap + 1} frames for a gap of {gap}, got "
+                f"{len(self)} in {self.folder}; choose another gap or a longer recording"
+            )
+        return range(gap, len(self) - gap)
+
+    def _all(self) -> list[Moment[T]]:
+        while self._grow_to(len(self._known)):
+            pass
+        return self._known
+
+    def _moment(self, index: int) -> Moment[T]:
+        if index < 0:
+            return self._all()[index]
+        if not self._grow_to(index):
+            raise IndexError(f"expected a frame number below {len(self._known)} in {self.folder}, got {index}")
+        return self._known[index]
+
+    def _grow_to(self, index: int) -> bool:
+        """Look for moments until there is one of this index; return whether there is."""
+        with self._lock:
+            if self._coming is None:
+                self._coming = self.moments()
+            while index >= len(self._known):
+                moment = next(self._coming, None)
+                if moment is None:
+                    return False
+                self._known.append(moment)
+            return True

@@ -1,0 +1,18 @@
+"""Types of the options of recordings; as flags they only change how ``--help`` reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import FlagCreatePairsOff, arg
+
+FileFlag = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
+FolderFlag = Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")]
+PathFlag = Annotated[Path | None, arg(metavar="FILE|FOLDER", help_behavior_hint="")]
+SwitchFlag = Annotated[bool, FlagCreatePairsOff, arg(help_behavior_hint="")]
+NumberFlag = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="")]
+CountFlag = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+TopicFlag = Annotated[str, arg(metavar="TOPIC", help_behavior_hint="")]
+CoefficientsFlag = Annotated[tuple[float, ...], arg(metavar="K1 K2 ...", help_behavior_hint="")]
+Lens = Literal["pinhole", "radial-tangential", "fisheye"]

@@ -1,0 +1,1 @@
+"""Kinds of recordings that are read in place: one module a kind, which registers itself."""

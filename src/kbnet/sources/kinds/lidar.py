@@ -1,0 +1,155 @@
+"""Images and lidar scans: KITTI drives, or folders of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import arg
+
+from kbnet.frames.kinds import Kind, register
+from kbnet.sources.flags import CoefficientsFlag, FileFlag, PathFlag
+
+if TYPE_CHECKING:
+    from kbnet.sources.lidar_calibration import LidarCalibration
+    from kbnet.sources.lidar_scans import LidarFrames
+
+Unit = Annotated[Literal["m", "mm"] | None, arg(metavar="{m,mm}", help_behavior_hint="")]
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LidarArguments:
+    """Options of images and scans."""
+
+    calibration: PathFlag = None
+    """KITTI's calib.txt, or the folder of a date of raw recordings (calib_cam_to_cam.txt, calib_velo_to_cam.txt)."""
+    camera: Annotated[int | None, arg(metavar="{0,1,2,3}", help_behavior_hint="")] = None
+    """With --calibration: which camera (default: told by the folder of images, such as image_2 or image_03)."""
+    intrinsics: FileFlag = None
+    """Without --calibration: the 3x3 matrix K, as text or .npy."""
+    extrinsics: FileFlag = None
+    """With --intrinsics: 3x4 or 4x4 numbers, the rigid transform from lidar to camera, metres."""
+    lens: Literal["radial-tangential", "fisheye"] = "radial-tangential"
+    """With --intrinsics: what the coefficients of --distortion are."""
+    distortion: CoefficientsFlag = ()
+    """With --intrinsics: k1 k2 p1 p2 [k3 ...], or k1 k2 k3 k4 of a fisheye, in OpenCV's order (default: none)."""
+    poses: FileFlag = None
+    """12 numbers a line, camera to world, a line for each image; of KITTI's poses.txt, those of camera 0."""
+    occlusion_radius: Annotated[int | None, arg(metavar="PIXELS", help_behavior_hint="")] = None
+    """How far around a point nearer points may hide it (default: one more than the gap between two scan lines; 0 keeps
+    hidden points)."""
+    unit: Unit = None
+    """Of the scans' coordinates (default: metres, after a look at whether that can be)."""
+    max_difference: float = 0.05
+    """Where times pair them, seconds between an image and its scan."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LidarInPlaceArguments(LidarArguments):
+    """Options of images and scans, where the path names the images or a KITTI drive."""
+
+    scans: PathFlag = None
+    """Scans of a folder of images; a KITTI drive has its own."""
+
+
+def is_lidar(path: Path) -> bool:
+    """Whether a folder is a KITTI drive, or holds images whose scans lie elsewhere."""
+    if not path.is_dir() or (path / "image").is_dir():
+        return False
+    drive = (path / "velodyne").is_dir() or (path / "velodyne_points").is_dir()
+    return drive or any(one.suffix.lower() in IMAGE_SUFFIXES for one in path.iterdir())
+
+
+def open_drive(path: Path, options: LidarInPlaceArguments) -> LidarFrames:
+    """Open a KITTI drive with its own calibration, or a folder of images with ``options.scans``.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`open_lidar_recording`, or there are no scans.
+    """
+    camera = 2 if options.camera is None else options.camera
+    if (path / "velodyne_points").is_dir():
+        images, scans, own = (
+            path / f"image_{camera:02}" / "data",
+            path / "velodyne_points" / "data",
+            path.resolve().parent,
+        )
+    elif (path / "velodyne").is_dir():
+        images, scans = path / f"image_{camera}", path / "velodyne"
+        own = path / "calib.txt"
+        if options.poses is None and (path / "poses.txt").is_file():
+            options = replace(options, poses=path / "poses.txt")
+    elif options.scans is None:
+        raise ValueError(f"expected the lidar scans of the images in {path}; name them (--scans FOLDER)")
+    else:
+        return open_lidar_recording(path, options.scans, options)
+    if not (options.calibration or options.intrinsics):
+        options = replace(options, calibration=own, camera=camera)
+    return open_lidar_recording(images, options.scans or scans, options, path=path)
+
+
+def open_lidar_recording(
+    images: Path, scans: Path, options: LidarArguments, *, path: Path | None = None
+) -> LidarFrames:
+    """Pair images and scans; errors are those of `kbnet.sources.lidar_scans` and of the calibration.
+
+    Args:
+        images: folder of images, or one image.
+        scans: folder of scans, or one point cloud.
+        options: calibration and what else there is to know.
+        path: what to call the recording; None = ``images``.
+    """
+    from kbnet.sources.lidar_calibration import read_pose_lines
+    from kbnet.sources.lidar_scans import LidarFrames, open_lidar
+
+    calibration = _calibration(images, scans, options)
+    poses = read_pose_lines(options.poses) if options.poses else None
+    return LidarFrames(
+        open_lidar(images, scans, calibration, poses, largest_difference_s=options.max_difference),
+        calibration,
+        path or images,
+        unit_m=None if options.unit is None else {"m": 1.0, "mm": 0.001}[options.unit],
+        occlusion_radius=options.occlusion_radius,
+    )
+
+
+def _calibration(images: Path, scans: Path, options: LidarArguments) -> LidarCalibration:
+    import numpy as np
+
+    from kbnet.frames.image_file import read_intrinsics
+    from kbnet.sources.lidar_calibration import (
+        LidarCalibration,
+        camera_of_path,
+        read_kitti_calibration,
+        read_transform,
+    )
+
+    if options.calibration and not (options.intrinsics or options.extrinsics or options.distortion):
+        camera = camera_of_path(images.resolve()) if options.camera is None else options.camera
+        return read_kitti_calibration(options.calibration, camera)
+    whole_place = scans.is_file() and options.poses is not None
+    if options.calibration or not options.intrinsics or whole_place == bool(options.extrinsics):
+        raise ValueError(
+            "expected --calibration, or --intrinsics and --extrinsics, or, for one cloud in the axes of the world, "
+            "--intrinsics and --poses; give what one of these needs"
+        )
+    return LidarCalibration(
+        K=read_intrinsics(options.intrinsics),
+        T_camera_lidar=read_transform(options.extrinsics, "the transform from lidar to camera")
+        if options.extrinsics
+        else np.eye(4),
+        model=options.lens if options.distortion else "pinhole",
+        coefficients=options.distortion,
+    )
+
+
+register(
+    Kind(
+        "lidar",
+        "a KITTI drive (folder with velodyne/ or velodyne_points/), or a folder of images with --scans",
+        is_lidar,
+        LidarInPlaceArguments,
+        open_drive,
+    )
+)

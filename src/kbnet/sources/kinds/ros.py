@@ -1,0 +1,109 @@
+"""ROS 1 and ROS 2 bags and MCAP files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from kbnet.frames.kinds import Kind, register
+from kbnet.sources.flags import CoefficientsFlag, FileFlag, Lens, NumberFlag, SwitchFlag, TopicFlag
+
+if TYPE_CHECKING:
+    from kbnet.data.rectification import Camera
+    from kbnet.sources.ros import RosFrames
+    from kbnet.sources.ros_bag import Bag
+
+FrameName = Annotated[str, arg(metavar="FRAME", help_behavior_hint="")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RosArguments:
+    """Options of a bag."""
+
+    image: TopicFlag = ""
+    """Image or CompressedImage (default: the only one)."""
+    depth: TopicFlag = ""
+    """Depth image or PointCloud2 (default: the only one)."""
+    camera_info: TopicFlag = ""
+    """Calibration of the images (default: camera_info beside them)."""
+    odometry: TopicFlag = ""
+    """Odometry to take poses from, beside TF."""
+    world: FrameName = ""
+    """Frame of the poses (default: the uppermost above the camera in TF)."""
+    intrinsics: FileFlag = None
+    """The 3x3 matrix K of the images, as text or .npy, in place of camera_info."""
+    lens: Lens = "pinhole"
+    """With --intrinsics: what the lens does."""
+    distortion: CoefficientsFlag = ()
+    """With --lens: its coefficients; k1 k2 p1 p2 [k3 [k4 k5 k6]] or, of a fisheye, k1 k2 k3 k4."""
+    extrinsics: FileFlag = None
+    """Transform from the frame of the depth to that of the camera, 3x4 or 4x4, in place of TF."""
+    aligned: SwitchFlag = False
+    """Depth images lie on the images pixel by pixel, whatever their frames are called."""
+    keep_hidden: SwitchFlag = False
+    """Keep far points that are seen through a near surface; right for points that odometry tracked in the images."""
+    metres_per_unit: NumberFlag = None
+    """Unit of the depth (default: millimetres in 16-bit images, else metres)."""
+    points: int = 1500
+    """Sparse points in a frame, of depth images."""
+    max_difference: float = 0.02
+    """Seconds between an image and its depth."""
+    every: int = 1
+    """Take every Nth frame."""
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a path is named like a bag, or is the folder of a ROS 2 bag."""
+    return path.suffix in (".bag", ".mcap", ".db3") or (path / "metadata.yaml").is_file()
+
+
+def open_ros(path: Path, options: RosArguments) -> RosFrames:
+    """Match images and depth of a bag, and read calibration and transforms.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: the bag is damaged, topics are missing or several fit, or an option is out of range.
+        ModuleNotFoundError: rosbags is not installed.
+    """
+    from kbnet.sources.lidar_calibration import read_transform
+    from kbnet.sources.ros import RosFrames, RosOptions
+    from kbnet.sources.ros_bag import open_bag
+    from kbnet.sources.ros_recording import RosTopics, survey
+
+    if options.every < 1 or options.points < 1:
+        raise ValueError(f"expected --every and --points of at least 1, got {options.every} and {options.points}")
+    unit = options.metres_per_unit
+    if unit is not None and not unit > 0:
+        raise ValueError(f"expected --metres-per-unit above 0, got {unit:g}; 0.001 for millimetres")
+    ros_options = RosOptions(
+        points=options.points,
+        metres_per_unit=unit,
+        aligned=options.aligned,
+        T_camera_depth=None if options.extrinsics is None else read_transform(options.extrinsics, "extrinsics"),
+        world=options.world,
+        keep_hidden=options.keep_hidden,
+    )
+    bag = open_bag(path)
+    topics = RosTopics(options.image, options.depth, options.camera_info, options.odometry)
+    recording = survey(bag, topics, camera=_camera(bag, options), largest_difference_s=options.max_difference)
+    return RosFrames(recording, ros_options, every=options.every)
+
+
+def _camera(bag: Bag, options: RosArguments) -> Camera | None:
+    if options.intrinsics is None:
+        if options.distortion or options.lens != "pinhole":
+            raise ValueError("--lens and --distortion go with --intrinsics; camera_info brings its own")
+        return None
+    from kbnet.data.rectification import Camera
+    from kbnet.frames.image_file import read_intrinsics
+    from kbnet.sources.ros_images import decode_image
+    from kbnet.sources.ros_recording import find_image_topic
+
+    size = decode_image(bag.first(find_image_topic(bag, options.image))).shape[:2]
+    return Camera(read_intrinsics(options.intrinsics), (size[0], size[1]), options.lens, options.distortion)
+
+
+register(Kind("ros", "a ROS bag or MCAP file (.bag, .mcap, .db3, or metadata.yaml)", is_bag, RosArguments, open_ros))

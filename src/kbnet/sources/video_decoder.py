@@ -1,0 +1,172 @@
+"""Pictures of a video file: all in order, or one by its number."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kbnet.frame import ImageArray
+
+NEAR_FRAMES = 30
+"""As many frames ahead are decoded one after another; farther ones are looked for from the key frame before them."""
+CUT_OFF_S = 1.0
+"""A video that ends so long before its duration was cut off."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """What a video file says of itself.
+
+    Attributes:
+        path: of the file.
+        size: (H, W) as stored, pixels; that a player should turn it is not applied.
+        frames: how many, if the file says so; else 0.
+        duration_s: seconds, if the file says so; else 0.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    frames: int
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class DecodedFrame:
+    """A picture that is not converted yet.
+
+    Attributes:
+        time: since the first frame, seconds.
+        timestamp: of the file, in units of its own; None = it has none.
+        frame: of PyAV.
+    """
+
+    time: float
+    timestamp: int | None
+    frame: Any
+
+    def image(self) -> ImageArray:
+        """RGB, (H, W, 3), uint8."""
+        return np.asarray(self.frame.to_ndarray(format="rgb24"), np.uint8)
+
+
+def open_video(path: str | Path) -> Video:
+    """Look at a video file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no video, or damaged.
+        ModuleNotFoundError: av is not installed.
+    """
+    import av
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a video in {path}, but there is no such file; check the path")
+    with _one_line(path), av.open(str(path)) as container:
+        if not container.streams.video:
+            raise ValueError(f"expected a video in {path}, but it holds no pictures; name another file")
+        stream = container.streams.video[0]
+        # Sound may last longer than pictures.
+        duration_s = (container.duration or 0) / av.time_base if len(container.streams) == 1 else 0.0
+        return Video(path, (stream.height, stream.width), stream.frames, duration_s)
+
+
+class VideoDecoder:
+    """Decodes a video in order, and remembers where it is for single frames."""
+
+    def __init__(self, video: Video) -> None:
+        self._video = video
+        self._coming: Iterator[DecodedFrame] = iter(())
+        self._position = -1
+
+    def all(self) -> Iterator[DecodedFrame]:
+        """All frames in order; of a video that is cut off, those before the cut, with a warning.
+
+        Raises:
+            ValueError: the file is damaged before its first frame.
+        """
+        path, count, last = self._video.path, 0, 0.0
+        try:
+            for decoded in _decoded(path):
+                if not count and decoded.frame.rotation:
+                    warnings.warn(
+                        f"{path} asks players to turn it by {decoded.frame.rotation} degrees; frames are taken as "
+                        f"stored, {decoded.frame.width}x{decoded.frame.height}: K must belong to those",
+                        stacklevel=2,
+                    )
+                count, last = count + 1, decoded.time
+                yield decoded
+        except ValueError as error:
+            if not count:
+                raise
+            warnings.warn(f"only the first {count} frames of {path} are read: {error}", stacklevel=2)
+            return
+        if self._video.frames > count or self._video.duration_s > last + CUT_OFF_S:
+            said = f"{self._video.frames} frames" if self._video.frames else f"{self._video.duration_s:.1f} s"
+            warnings.warn(
+                f"{path} is cut off: it says {said} but holds {count} frames, {last:.1f} s; those are read",
+                stacklevel=2,
+            )
+
+    def at(self, index: int, timestamp: int | None) -> DecodedFrame:
+        """One frame.
+
+        Args:
+            index: its number.
+            timestamp: that of :meth:`all`.
+
+        Raises:
+            ValueError: it is not there any more.
+        """
+        ahead = index - self._position
+        if timestamp is None:
+            if ahead <= 0:
+                self._coming, ahead = _decoded(self._video.path), index + 1
+            decoded = next(islice(self._coming, ahead - 1, None), None)
+        else:
+            if not 0 < ahead <= NEAR_FRAMES:
+                self._coming = _decoded(self._video.path, timestamp)
+            decoded = next((one for one in self._coming if (one.timestamp or 0) >= timestamp), None)
+            if decoded is None or decoded.timestamp != timestamp:  # the file's index led past the frame
+                self._coming = _decoded(self._video.path)
+                decoded = next((one for one in self._coming if one.timestamp == timestamp), None)
+        if decoded is None:
+            raise ValueError(f"expected frame {index} in {self._video.path}, but it is gone; was the file changed?")
+        self._position = index
+        return decoded
+
+
+def _decoded(path: Path, seek_to: int | None = None) -> Iterator[DecodedFrame]:
+    """Frames in order, from the beginning or from the key frame before a timestamp."""
+    import av
+
+    with _one_line(path), av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        start = 0.0
+        if seek_to is not None:
+            container.seek(seek_to, stream=stream, backward=True)
+        for index, frame in enumerate(container.decode(stream)):
+            # Bare streams of a codec hold no times.
+            time = index / float(stream.average_rate or 30) if frame.time is None else frame.time
+            start = start if index else time
+            yield DecodedFrame(time - start, frame.pts, frame)
+
+
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    from av.error import FFmpegError
+
+    try:
+        yield
+    except FFmpegError as error:
+        raise ValueError(
+            f"expected a whole video, but {path} cannot be read ({error.strerror}); copy it again"
+        ) from None
