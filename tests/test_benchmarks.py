@@ -11,6 +11,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,16 @@ from kbnet.weights.depth_network import load_network, save_network
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(BENCHMARKS.glob("*.sh"))
-COMMANDS = ("accuracy", "bulk_cost", "bundle_weights", "confidence", "fusion", "pack_data", "robustness")
+COMMANDS = (
+    "accuracy",
+    "bulk_cost",
+    "bundle_weights",
+    "confidence",
+    "fusion",
+    "pack_data",
+    "published_timing",
+    "robustness",
+)
 SMALL: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
 
 Load = Callable[[str], Any]
@@ -183,6 +193,39 @@ def test_confidence_measures_what_the_most_confident_pixels_are_worth(
     assert row[1:3] == ["sparse_depth_150", "2"]
     assert len(row) == 9
     assert plot.stat().st_size > 0
+
+
+def test_published_timing_is_of_the_forward_call_alone_from_the_first_frame_on(
+    load: Load, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Queue:
+        """Work is handed over in 0.25 s; who waits for the result waits 4 s more."""
+
+        now = 0.0
+
+        def run_network(self, *_: Any) -> None:
+            self.now += 0.25
+
+        def __call__(self, *_: Any) -> None:
+            self.run_network()
+            self.now += 4
+
+    queue, timing = Queue(), load("published_timing")
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: queue.now))
+    sequence = Sequence(room, sparse_depth="sparse_depth_150")
+    assert timing.forward_seconds(queue, [sequence.frame(index) for index in range(3)]) == [0.25] * 3
+
+
+def test_published_timing_prints_a_row_for_each_sequence_and_network(
+    load: Load, room: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = load("published_timing").Command(
+        sources=(room,), weights=(str(weights),), sparse_depth="sparse_depth_150", every=4, device="cpu"
+    )
+    command.run()
+    (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("room")]
+    assert row[2] == "3"
+    assert float(row[3]) > 0
 
 
 @pytest.mark.parametrize("kind", ["cloud", "mesh"])

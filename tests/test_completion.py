@@ -276,8 +276,8 @@ def test_an_openvino_file_with_what_it_does_not_offer_is_refused(tmp_path: Path)
     missing = tmp_path / "missing.xml"
     with pytest.raises(ValueError, match="carries its own config; leave the preset out"):
         load(missing, preset="void")
-    with pytest.raises(ValueError, match=r"expected engine auto or openvino for .*missing\.xml, got compiled"):
-        load(missing, engine="compiled")
+    with pytest.raises(ValueError, match=r"expected engine auto or openvino for .*missing\.xml, got torch"):
+        load(missing, engine="torch")
 
 
 def test_config_is_that_of_the_network() -> None:

@@ -18,14 +18,13 @@ import numpy as np
 import pytest
 
 from kbnet.evaluation import (
-    PUBLISHED_TIMING,
+    TIMING,
     Method,
     Part,
     baseline_methods,
     evaluate,
     network_method,
     run_settings,
-    timed_as_published,
 )
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
@@ -240,15 +239,8 @@ def test_time_waits_for_the_device(queue: tuple[Queue, Any]) -> None:
     assert (row.milliseconds, row.timed_frames) == (4250, 2)
 
 
-def test_time_as_published_is_of_the_forward_call_alone_from_the_first_frame_on(queue: tuple[Queue, Any]) -> None:
-    method = timed_as_published(network_method(queue[1]), queue[1])
-    (row,) = evaluate([_part(1.0, 1.0, 1.0)], [method], limits=VOID).rows()
-    assert (row.milliseconds, row.timed_frames) == (250, 3)
-    assert row.mean.mae_mm == 0
-
-
 @pytest.mark.gpu
-def test_time_waits_for_the_gpu_unless_as_published() -> None:
+def test_time_waits_for_the_gpu() -> None:
     import torch
 
     from kbnet.completion import DepthCompleter
@@ -261,12 +253,9 @@ def test_time_waits_for_the_gpu_unless_as_published() -> None:
     completer.run_network = lambda *inputs: torch.cuda._sleep(400_000_000) or run(*inputs)
     parts = [_part(*[1.0] * 4)]
     (honest,) = evaluate(parts, [network_method(completer)], limits=VOID).rows()
-    method = timed_as_published(network_method(completer), completer)
-    (published,) = evaluate(parts, [method], limits=VOID).rows()
     assert honest.milliseconds is not None
     assert honest.milliseconds > 100
     assert honest.timed_frames == 3
-    assert published.timed_frames == 4
 
 
 def test_frames_without_ground_truth_in_range_are_left_out_with_one_warning() -> None:
@@ -387,7 +376,6 @@ def test_settings_hold_checksums_of_weights_and_lists_and_the_network(tmp_path: 
         {"kbnet": (tmp_path / "weights.safetensors", completer)},
         limits=VOID,
         every=3,
-        timing=PUBLISHED_TIMING,
     )
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert file_sha256(tmp_path / "list.csv") == abc
@@ -395,7 +383,7 @@ def test_settings_hold_checksums_of_weights_and_lists_and_the_network(tmp_path: 
     assert (weights["sha256"], weights["device"], weights["precision"]) == (abc, "cuda:1", "bfloat16")
     assert KBNetConfig.from_dict(weights["network"]) == config
     assert [source["sha256"] for source in settings["sources"]] == [abc, None]
-    assert (settings["limits_m"], settings["every"], settings["timing"]) == ([0.2, 5.0], 3, PUBLISHED_TIMING)
+    assert (settings["limits_m"], settings["every"], settings["timing"]) == ([0.2, 5.0], 3, TIMING)
 
 
 @pytest.mark.filterwarnings("ignore:.*no ground truth between")

@@ -14,7 +14,6 @@ from torch import Tensor
 from kbnet.completion import DepthCompleter
 from kbnet.data.augment import AugmentedTriplet
 from kbnet.frame import Frame, Triplet
-from kbnet.losses.options import LossOptions
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
@@ -132,14 +131,10 @@ def test_training_step_on_the_gpu_is_finite_and_changes_every_part(network: KBNe
         assert any(not torch.equal(before[name], after[name]) for name in after if name.startswith(part)), part
 
 
-@pytest.mark.parametrize(
-    "options",
-    [LossOptions(), LossOptions("minimum", "drop", "drop", 2, 0.05, "residual")],
-    ids=["published", "options"],
-)
-def test_losses_on_the_gpu_equal_those_on_the_cpu(network: KBNet, options: LossOptions) -> None:
+@pytest.mark.parametrize("adaptive_weighting", [False, True])
+def test_losses_on_the_gpu_equal_those_on_the_cpu(network: KBNet, adaptive_weighting: bool) -> None:
     weights = LossWeights(supervised=1.0, prior=float(network.config.scaffold != "none"))
-    step = TrainingStep(network, PoseNet().eval(), weights, options=options)
+    step = TrainingStep(network, PoseNet().eval(), weights, adaptive_weighting=adaptive_weighting)
     made = batch(network.config)
     with torch.no_grad():
         expected = {name: float(term) for name, term in step(made).terms.items()}

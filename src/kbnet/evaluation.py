@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,8 +22,6 @@ from kbnet.points.interpolation import linear, nearest
 from kbnet.summary import FrameResult, Summary, file_sha256
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from kbnet.completion import DepthCompleter
     from kbnet.frames.frame_source import FrameSource
 
@@ -31,7 +29,6 @@ EVALUATION_LIMITS: dict[str, tuple[float, float]] = {"void": (0.2, 5.0), "kitti"
 """Ground truth that is judged, metres, both ends excluded, by preset, as published."""
 
 TIMING = "from arrays in memory to depth in memory, device waited for; the first frame of each sequence is left out"
-PUBLISHED_TIMING = "the published way: the network's forward call alone, device not waited for, first frames included"
 
 
 class Completer(Protocol):
@@ -49,14 +46,11 @@ class Method:
     Attributes:
         predict: from a frame to its dense depth, (H, W), float32 metres; returns when the depth is there.
         needs_points: whether frames without a sparse point are beyond it.
-        own_clock: tells the seconds of the last prediction, which then count from the first frame on; None: the time
-            from call to return of ``predict`` counts, the first frame of a part left out.
     """
 
     name: str
     predict: Callable[[Frame], FloatArray]
     needs_points: bool = False
-    own_clock: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,28 +69,6 @@ class Part:
 def network_method(completer: Completer, name: str = "kbnet") -> Method:
     """The network; its depth is an array, so that whatever a GPU had to do is done when it is there."""
     return Method(name, lambda frame: completer(frame.image, frame.sparse_depth, frame.intrinsics))
-
-
-def timed_as_published(method: Method, completer: DepthCompleter) -> Method:
-    """The method, timed by the forward call of its network alone, without waiting for the device.
-
-    On a GPU this is how long it takes to queue the work, not to do it; it is here to stand beside published times.
-
-    Args:
-        method: a `network_method`.
-        completer: what it calls; its ``run_network`` gets a clock.
-    """
-    run, seconds = completer.run_network, 0.0
-
-    def timed(*inputs: Tensor | None) -> Tensor:
-        nonlocal seconds
-        started = time.perf_counter()
-        depth = run(*inputs)
-        seconds = time.perf_counter() - started
-        return depth
-
-    completer.run_network = timed
-    return replace(method, own_clock=lambda: seconds)
 
 
 def baseline_methods(*, scaffold: bool = False) -> list[Method]:
@@ -172,14 +144,12 @@ def run_settings(
     *,
     limits: tuple[float, float],
     every: int,
-    timing: str = TIMING,
 ) -> dict[str, object]:
     """What was evaluated, on what and how, as plain values: the ``settings`` of `write_summary`.
 
     Args:
         parts, limits, every: as for `evaluate`.
         networks: weights, as `kbnet.load` takes them, and completer by the name of the method.
-        timing: ``TIMING`` or ``PUBLISHED_TIMING``.
 
     Raises:
         OSError: a file of weights or a list cannot be read for its checksum.
@@ -208,7 +178,7 @@ def run_settings(
         ],
         "limits_m": list(limits),
         "every": every,
-        "timing": timing,
+        "timing": TIMING,
     }
 
 
@@ -224,8 +194,7 @@ def judge(
     """Judge every method on the frames of one part, one frame after another.
 
     Frames without ground truth in range are left out, as are frames without a sparse point for methods that need
-    one; a warning says how many. A method's first frame warms it up: it has errors but no time, unless the method has
-    its own clock.
+    one; a warning says how many. A method's first frame warms it up: it has errors but no time.
     """
     low, high = limits
     unjudged = pointless = 0
@@ -265,8 +234,6 @@ def _judge_frame(
     start = time.perf_counter()
     depth = method.predict(frame)
     seconds = time.perf_counter() - start if warm else None
-    if method.own_clock is not None:
-        seconds = method.own_clock()
     try:
         errors = depth_errors(depth, truth, min_depth=limits[0], max_depth=limits[1])
     except ValueError as error:

@@ -17,7 +17,6 @@ import torch
 from kbnet.cli.error_table import BOUNDARY_NOTE
 from kbnet.cli.evaluate import distinct_names
 from kbnet.cli.main import main
-from kbnet.evaluation import PUBLISHED_TIMING, TIMING
 from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.network.config import KBNetConfig
 from kbnet.summary import file_sha256
@@ -167,20 +166,6 @@ def test_evaluate_measures_several_weights_under_their_names(
         "indoor": file_sha256(find_weights("indoor")),
         "other.safetensors": file_sha256(other),
     }
-
-
-def test_evaluate_says_where_times_are_the_published_way(
-    write_sequence: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = [str(write_sequence()), "--published-timing", "--device", "cpu", "--output", str(tmp_path / "out")]
-    assert main(["evaluate", *arguments, "--baselines"]) == 0
-    output = capsys.readouterr().out
-    assert f"\ntime: {PUBLISHED_TIMING}\ntime of interpolations: {TIMING}\n" in output
-    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert summary["settings"]["timing"] == PUBLISHED_TIMING
-    timed = {row["method"]: (row["frames"], row["timed_frames"]) for row in summary["results"]}
-    assert timed == {"kbnet": (3, 3), "nearest": (3, 2), "linear": (3, 2), "scaffold": (3, 2)}
-    assert summary["results"][0]["milliseconds"] > 0
 
 
 def test_evaluate_warns_of_indoor_limits_for_an_outdoor_network(

@@ -28,7 +28,6 @@ WAYS: list[tuple[EngineName, Precision]] = [
     ("openvino", "float32"),
     ("openvino", "bfloat16"),
 ]
-"""Quick to start; ``compiled`` has a test of its own."""
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: "-".join(way))

@@ -108,31 +108,6 @@ def test_openvino_requests_are_one_for_each_call_under_way() -> None:
     assert len(created) == THREADS
 
 
-@one_network
-def test_compiler_options_hold_for_every_thread_and_are_restored(
-    network: KBNet, make_inputs: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from torch._inductor import config
-
-    seen: list[bool] = []
-
-    def stand_in(network: KBNet) -> Callable[..., Any]:
-        def run(*inputs: Any) -> Any:
-            seen.append(config.freezing)
-            time.sleep(0.01)
-            seen.append(config.freezing)
-            return network(*inputs)
-
-        return run
-
-    monkeypatch.setattr(torch, "compile", stand_in)
-    before, inputs = config.freezing, make_inputs(1, 32, 32)
-    engine = TorchEngine(network, CPU, "float32", compiled=True)
-    in_threads(lambda _: engine(*inputs))
-    assert seen == [True] * 2 * THREADS
-    assert config.freezing == before
-
-
 def test_per_size_builds_once_for_threads_that_ask_at_once() -> None:
     counted: list[int] = []
 

@@ -1,4 +1,4 @@
-"""The torch engine: what it keeps between frames, compiled, and on a GPU."""
+"""The torch engine: what it keeps between frames, and on a GPU."""
 
 from __future__ import annotations
 
@@ -46,19 +46,6 @@ def test_the_network_that_is_given_stays_as_it_is(network: KBNet, make_inputs: C
     assert all(parameter.requires_grad for parameter in network.parameters())
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("network", ["published"], indirect=True)
-@torch.no_grad()
-def test_compiled_gives_the_same_depth_at_a_second_size_too(network: KBNet, make_inputs: Callable[..., Any]) -> None:
-    torch._dynamo.reset()
-    engine = TorchEngine(network, CPU, "float32", compiled=True)
-    assert engine.name == "compiled"
-    for size in ((64, 64), (64, 96)):
-        inputs = make_inputs(1, *size)
-        torch.testing.assert_close(engine(*inputs), network(*inputs), rtol=TOLERANCE["float32"], atol=0)
-    torch._dynamo.reset()
 
 
 @pytest.fixture

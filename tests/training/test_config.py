@@ -12,7 +12,6 @@ import pytest
 import tomlkit
 
 from kbnet.data.augment import AugmentationConfig
-from kbnet.losses.options import LossOptions
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.training.config import ScheduleConfig, TrainingConfig, ValidationConfig, from_table, to_table
@@ -84,7 +83,7 @@ def test_presets_have_nothing_that_was_not_published(preset: str) -> None:
     config = TrainingConfig.preset(preset)
     plain = TrainingConfig()
     assert (config.losses.supervised, config.losses.pose_consistency, config.losses.prior) == (0, 0, 0)
-    assert config.loss_options == LossOptions("sum", "keep", "keep", 1, 0.0, "none")
+    assert config.adaptive_weighting == "none"
     assert (config.poses, config.pose_encoder, config.precision) == ("network", "resnet18", "float32")
     assert (config.gradient_clip, config.average_decay) == (0, 0)
     assert config.normalisation_statistics == "batch"
@@ -153,7 +152,7 @@ UNUSUAL = TrainingConfig(
         error="predicted",
     ),
     losses=LossWeights(supervised=1.5, prior=0.1),
-    loss_options=LossOptions(reconstruction="minimum", scales=3, robust_sparse_depth=0.05),
+    adaptive_weighting="residual",
     augmentation=AugmentationConfig(crop=(240, 320), noise="uniform", noise_spread=0.02),
     schedule=ScheduleConfig(learning_rates=(1e-3,), learning_rate_epochs=(7,), steps=1234, decay="cosine"),
     validation=ValidationConfig(sequences=(Path("c"),), limits=(0.0, 9.0)),
@@ -261,7 +260,7 @@ def test_impossible_validations_are_refused(changes: dict[str, Any], message: st
 
 @pytest.mark.parametrize(
     "config",
-    [TrainingConfig, KBNetConfig, LossWeights, LossOptions, AugmentationConfig, ScheduleConfig, ValidationConfig],
+    [TrainingConfig, KBNetConfig, LossWeights, AugmentationConfig, ScheduleConfig, ValidationConfig],
 )
 def test_help_texts_are_one_line_since_the_help_keeps_line_breaks(config: type) -> None:
     (declared,) = ast.parse(inspect.getsource(config)).body

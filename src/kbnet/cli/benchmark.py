@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kbnet.benchmark.training import TrainingCase
     from kbnet.network.kbnet import KBNet
 
-Engine = Literal["torch", "compiled", "onnxruntime", "openvino"]
+Engine = Literal["torch", "onnxruntime", "openvino"]
 Precision = Literal["float32", "float16", "bfloat16", "int8"]
 QUICK_ROUNDS, QUICK_STEPS = 3, 2
 MOST_WORKERS = 12
@@ -55,7 +55,7 @@ class Command:
     batch_sizes: Integers = ()
     """Frames at once; 1 and 4 by default, and 1, 8 and 32 on a GPU."""
     engines: tuple[Engine, ...] = ("torch", "onnxruntime", "openvino")
-    """Engines to time; those that are not installed are named and left out. compiled takes minutes for every size."""
+    """Engines to time; those that are not installed are named and left out."""
     precisions: Precisions = ()
     """Precisions to time; by default all that an engine has."""
     rounds: int = 20

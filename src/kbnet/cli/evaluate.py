@@ -56,8 +56,6 @@ class Command:
     """Ground truth to judge: 0.2 to 5 m (void, the default) or 0 to 100 m (kitti). Architecture of a published .pth."""
     every: int = 1
     """Evaluate every Nth frame."""
-    published_timing: Switch = False
-    """Time networks the published way: the forward call alone, without waiting for the GPU, with the first frame."""
     output: OptionalFolder = None
     """Folder for summary.json, frames.csv and table.txt."""
     device: Device = "auto"
@@ -70,14 +68,13 @@ class Command:
     def run(self) -> None:
         """Evaluate, print the table, write the files."""
         from kbnet.cli.progress import frame_progress
-        from kbnet.evaluation import EVALUATION_LIMITS, PUBLISHED_TIMING, TIMING, evaluate, run_settings
+        from kbnet.evaluation import EVALUATION_LIMITS, TIMING, evaluate, run_settings
         from kbnet.summary import write_summary
 
         parts = self._parts()
         networks = self._networks()
         limits = EVALUATION_LIMITS[self.preset or "void"]
-        timing = PUBLISHED_TIMING if self.published_timing else TIMING
-        settings = run_settings(parts, networks, limits=limits, every=self.every, timing=timing)
+        settings = run_settings(parts, networks, limits=limits, every=self.every)
         with frame_progress() as progress:
             task = progress.add_task("evaluating", total=sum(len(part.frames(self.every)) for part in parts))
             summary = evaluate(
@@ -94,12 +91,10 @@ class Command:
         notes = [
             *_networks_in_words(networks),
             f"mean, ± standard deviation over frames; ground truth between {limits[0]:g} and {limits[1]:g} m",
-            f"time: {timing}",
+            f"time: {TIMING}",
         ]
         if _has_boundaries(summary):
             notes.insert(-1, BOUNDARY_NOTE)
-        if self.published_timing and self.baselines:
-            notes.append(f"time of interpolations: {TIMING}")
         show_table(_table(summary), notes, self.output / "table.txt" if self.output else None)
         if self.output:
             print(f"wrote summary.json, frames.csv and table.txt to {self.output}")
@@ -139,12 +134,9 @@ class Command:
         return networks
 
     def _methods(self, networks: dict[str, tuple[str, DepthCompleter]]) -> list[Method]:
-        from kbnet.evaluation import baseline_methods, network_method, timed_as_published
+        from kbnet.evaluation import baseline_methods, network_method
 
-        methods = []
-        for name, (_, completer) in networks.items():
-            method = network_method(completer, name)
-            methods.append(timed_as_published(method, completer) if self.published_timing else method)
+        methods = [network_method(completer, name) for name, (_, completer) in networks.items()]
         return methods + (baseline_methods(scaffold=True) if self.baselines else [])
 
 

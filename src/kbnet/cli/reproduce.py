@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TIMES = (
     "ms/frame: not to be compared; published is the network's forward call alone on a GTX 1080 Ti, measured is from "
-    "arrays in memory to depth in memory on this machine ('kbnet evaluate --published-timing' times the former)"
+    "arrays in memory to depth in memory on this machine (benchmarks/published_timing.py measures the former)"
 )
 
 ZIPPED = "no ground truth here; the zip is for the online benchmark"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -30,22 +29,3 @@ def warp(source: Tensor, depth: Tensor, intrinsics: Tensor, T_source_target: Ten
     extent = pixels.new_tensor([width - 1, height - 1])
     grid = pixels.permute(0, 2, 3, 1) * (2 / extent) - 1
     return F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=True)
-
-
-def in_view(depth: Tensor, intrinsics: Tensor, T_source_target: Tensor) -> Tensor:
-    """Where the source camera saw what the target sees: in front of it and inside its image, to the edges of pixels.
-
-    Args:
-        depth: depth of the target camera along z, (B, 1, H, W), metres.
-        intrinsics: K of both cameras, (B, 3, 3), pixels.
-        T_source_target: rigid transform from target to source camera, (B, 4, 4), metres.
-
-    Returns:
-        1 or 0, without a gradient, (B, 1, H, W).
-    """
-    height, width = depth.shape[-2:]
-    with torch.no_grad():
-        points = transform_points(T_source_target, backproject(depth, intrinsics))
-        x, y = project(points, intrinsics).unbind(dim=1)
-        inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5) & (points[:, 2] > 0)
-    return inside[:, None].to(depth.dtype)

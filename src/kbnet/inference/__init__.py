@@ -1,1 +1,1 @@
-"""Ways to run the network: eager or compiled torch, ONNX Runtime, OpenVINO."""
+"""Ways to run the network: torch, ONNX Runtime, OpenVINO."""

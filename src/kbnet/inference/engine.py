@@ -56,9 +56,8 @@ def make_engine(
 
     Args:
         network: any; stays as it is.
-        engine: ``torch``; ``compiled`` by torch's compiler, which takes minutes at the first frame, again at every
-            other size, and a C++ compiler; ``onnxruntime`` (float32) or ``openvino`` (on the CPU), which take seconds
-            at the first frame of a size; or ``auto``: the fastest that is installed, see :func:`pick`.
+        engine: ``torch``; ``onnxruntime`` (float32) or ``openvino`` (on the CPU), which take seconds at the first
+            frame of a size; or ``auto``: the fastest that is installed, see :func:`pick`.
         device: where to compute.
         precision: ``auto`` for float32; ``float16`` is for CUDA devices.
 
@@ -83,7 +82,7 @@ def make_engine(
         return onnxruntime_engine.OnnxRuntimeEngine(network, device)
     if chosen == "float16" and device.type != "cuda":
         raise ValueError(f"float16 is for CUDA devices, got {device}; choose bfloat16 or float32")
-    return TorchEngine(network, device, chosen, compiled=name == "compiled")
+    return TorchEngine(network, device, chosen)
 
 
 def open_engine(
@@ -115,8 +114,7 @@ def open_engine(
 def pick(device: torch.device, precision: str) -> EngineName:
     """The fastest installed engine for a device and precision, by what `kbnet benchmark` measures.
 
-    On the CPU OpenVINO is ahead of ONNX Runtime, and that of torch, whose graph is not fused. Compiled torch is never
-    picked: its first frame takes minutes.
+    On the CPU OpenVINO is ahead of ONNX Runtime, and that of torch, whose graph is not fused.
     """
     if device.type == "cpu" and precision in ("float32", "bfloat16") and openvino_engine.available():
         return "openvino"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-EngineName = Literal["auto", "torch", "compiled", "onnxruntime", "openvino"]
+EngineName = Literal["auto", "torch", "onnxruntime", "openvino"]
 """``auto`` is the fastest that is installed."""
 
 Precision = Literal["auto", "float32", "float16", "bfloat16", "int8"]

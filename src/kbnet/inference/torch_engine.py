@@ -1,10 +1,9 @@
-"""The network in torch: channels-last, the viewing rays of a fixed camera kept, compiled or not, as CUDA graphs."""
+"""The network in torch: channels-last, the viewing rays of a fixed camera kept, as CUDA graphs on a GPU."""
 
 from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -21,10 +20,6 @@ _CAPTURING = threading.Lock()
 """Held while a CUDA graph is captured: cuDNN's search is switched for the whole process, and a capture begins with a
 synchronisation of the device, which is an error beside another capture."""
 
-_FREEZING = threading.Lock()
-"""Held while a compiled network runs: it may compile, and the compiler's options are process-wide in some versions of
-torch."""
-
 
 class TorchEngine:
     """A `kbnet.inference.engine.Engine`: on a CUDA device one captured graph for each of the last four sizes.
@@ -33,26 +28,25 @@ class TorchEngine:
         network: any; a copy of it is moved and folded.
         device: where to compute.
         precision: float32, bfloat16, or on a CUDA device float16.
-        compiled: by ``torch.compile``, anew for each size, as far as torch's limit of recompilations goes.
     """
 
-    def __init__(self, network: KBNet, device: torch.device, precision: str, *, compiled: bool = False) -> None:
+    name = "torch"
+
+    def __init__(self, network: KBNet, device: torch.device, precision: str) -> None:
         ready: KBNet = copy.deepcopy(network).eval().requires_grad_(False).fold().to(device, DTYPES[precision])
         # Convolutions over channels-last memory are faster on the CPU and on a GPU, with the same result.
         ready = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.__setstate__((ready, device, precision, compiled))
+        self.__setstate__((ready, device, precision))
 
-    def __getstate__(self) -> tuple[KBNet, torch.device, str, bool]:
-        """What pickle keeps: no compiled code and no graphs."""
-        return self._network, self._device, self.precision, self.name == "compiled"
+    def __getstate__(self) -> tuple[KBNet, torch.device, str]:
+        """What pickle keeps: no graphs."""
+        return self._network, self._device, self.precision
 
-    def __setstate__(self, state: tuple[KBNet, torch.device, str, bool]) -> None:
-        self._network, self._device, self.precision, compiled = state
+    def __setstate__(self, state: tuple[KBNet, torch.device, str]) -> None:
+        self._network, self._device, self.precision = state
         network, device = self._network, self._device
-        self.name = "compiled" if compiled else "torch"
-        self._run: Callable[..., Tensor] = _compile(network, device) if compiled else network
         self._rays = _CameraMemory(network)
-        self._graphs: PerSize[_Key, _CapturedGraph] = PerSize(lambda key: _CapturedGraph(self._run, key.inputs(device)))
+        self._graphs: PerSize[_Key, _CapturedGraph] = PerSize(lambda key: _CapturedGraph(network, key.inputs(device)))
 
     def __call__(
         self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
@@ -68,7 +62,7 @@ class TorchEngine:
             maps = [_channels_last(x.to(self._device)) for x in inputs[:3]]
             K = intrinsics.to(self._device)
             scaffold = None if scaffold is None else scaffold.to(self._device)
-            depth = self._run(*maps, K, scaffold, self._rays(K, image.shape[-2:]))
+            depth: Tensor = self._network(*maps, K, scaffold, self._rays(K, image.shape[-2:]))
         return depth.to(image.device, copy=True)  # out of inference mode: a tensor like any other
 
 
@@ -111,27 +105,27 @@ class _CapturedGraph:
     The memory for inputs and depth is one for all threads and CUDA streams. Each call has it to itself.
     """
 
-    def __init__(self, network: Callable[..., Tensor], inputs: NetworkInputs) -> None:
+    def __init__(self, network: KBNet, inputs: NetworkInputs) -> None:
         self._inputs = inputs
         self._lock = threading.Lock()
         self._done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         with _CAPTURING:
             self._capture(network, inputs)
 
-    def _capture(self, network: Callable[..., Tensor], inputs: NetworkInputs) -> None:
+    def _capture(self, network: KBNet, inputs: NetworkInputs) -> None:
         searches, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True
         try:
             with torch.cuda.device(inputs[0].device):
                 stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
                 stream.wait_stream(torch.cuda.current_stream())
                 with torch.cuda.stream(stream):
-                    for _ in range(3):  # compiles, and lets cuDNN find its fastest kernels, which a capture cannot
+                    for _ in range(3):  # lets cuDNN find its fastest kernels, which a capture cannot
                         network(*inputs)
                 torch.cuda.current_stream().wait_stream(stream)
                 self._graph = torch.cuda.CUDAGraph()
                 # Other threads go on computing with other graphs, which by default would end the capture.
                 with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-                    self._depth = network(*inputs)
+                    self._depth: Tensor = network(*inputs)
         finally:
             torch.backends.cudnn.benchmark = searches
 
@@ -149,20 +143,6 @@ class _CapturedGraph:
             depth = self._depth.to(image.device, copy=True)  # out of inference mode: a tensor like any other
             self._done.record(stream)
         return depth
-
-
-def _compile(network: KBNet, device: torch.device) -> Callable[..., Tensor]:
-    compiled: Callable[..., Tensor] = torch.compile(network)
-    if device.type != "cpu":
-        return compiled
-
-    def frozen(*inputs: Tensor | RayTerms | None) -> Tensor:
-        # Weights become constants in the layout the convolutions want, with activations fused into them. Read when the
-        # network is traced, which is why it is no option of torch.compile.
-        with _FREEZING, torch._inductor.config.patch(freezing=True):
-            return compiled(*inputs)
-
-    return frozen
 
 
 def _channels_last(x: Tensor) -> Tensor:

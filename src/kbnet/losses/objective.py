@@ -5,53 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kbnet.losses.options import LossOptions
 from kbnet.losses.photometric import colour_loss, structure_loss
-from kbnet.losses.scene import Scene
 from kbnet.losses.smoothness import smoothness_loss
 from kbnet.losses.sparse_depth import measured_depth_loss
-from kbnet.losses.weighting import Weighting, weigh
+from kbnet.losses.weighting import Weighting
 from kbnet.losses.weights import LossWeights
 
 LEAST_SCAFFOLD_ERROR = 0.02
 """Added to the mean error of a scaffold before dividing by it, as a share of the mean ground truth."""
-
-
-def scene_losses(
-    scene: Scene,
-    reconstructions: tuple[Tensor, ...],
-    sparse_depth: Tensor,
-    validity: Tensor,
-    weights: LossWeights,
-    options: LossOptions,
-) -> dict[str, Tensor]:
-    """The terms of :func:`unsupervised_losses`, taken as the options say.
-
-    Args:
-        scene: frame, depth and neighbours.
-        reconstructions: of the scene, (B, 3, H, W) each; or empty.
-        sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
-        validity: 1 where outlier removal kept a point, (B, 1, H, W).
-        weights: of the terms, by which options weigh colour against structure.
-        options: how terms are taken; by default as published.
-
-    Returns:
-        Scalars ``colour``, ``structure``, ``sparse_depth``, ``smoothness``.
-    """
-    weighting = weigh(scene, reconstructions, weights, options)
-    terms = unsupervised_losses(
-        scene.depth, scene.image, reconstructions, sparse_depth, validity, scene.seen, weighting
-    )
-    if reconstructions and options.scales > 1:
-        sizes = [terms]
-        for _ in range(options.scales - 1):
-            scene = scene.halved()
-            reconstructions = scene.reconstructions()
-            compared = weigh(scene, reconstructions, weights, options).compared
-            sizes.append(_photometric_losses(scene.image, reconstructions, _product(compared, scene.seen)))
-        for name in sizes[-1]:
-            terms[name] = torch.stack([size[name] for size in sizes]).mean()
-    return terms
 
 
 def unsupervised_losses(
@@ -73,18 +34,20 @@ def unsupervised_losses(
         validity: 1 where outlier removal kept a point, (B, 1, H, W).
         mask: weight of every pixel in every term, (B, 1, H, W), such as 1 where ``depth`` is known at all; None = all
             alike.
-        weighting: further weights, each for one term; None = as published.
+        weighting: of pixels, from :func:`kbnet.losses.weighting.adaptive_weighting`; None = as published.
 
     Returns:
         Scalars ``colour``, ``structure``, ``sparse_depth``, ``smoothness``.
     """
-    weighting = weighting or Weighting()
+    compared, smoothed = (None, None) if weighting is None else (weighting.compared, weighting.smoothed)
     terms: dict[str, Tensor] = {}
     if reconstructions:
-        terms = _photometric_losses(image, reconstructions, _product(weighting.compared, mask))
+        compared = _product(compared, mask)
+        terms["colour"] = colour_loss(image, reconstructions, compared)
+        terms["structure"] = structure_loss(image, reconstructions, compared)
     points = validity if mask is None else validity * mask
-    terms["sparse_depth"] = measured_depth_loss(depth, sparse_depth, points, weighting.robust_sparse_depth)
-    terms["smoothness"] = smoothness_loss(depth, image, _product(weighting.smoothed, mask))
+    terms["sparse_depth"] = measured_depth_loss(depth, sparse_depth, points)
+    terms["smoothness"] = smoothness_loss(depth, image, _product(smoothed, mask))
     return terms
 
 
@@ -120,15 +83,6 @@ def supervised_loss(
 def weighted_total(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
     """Σ weight · term over the named terms."""
     return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
-
-
-def _photometric_losses(
-    image: Tensor, reconstructions: tuple[Tensor, ...], compared: Tensor | None
-) -> dict[str, Tensor]:
-    return {
-        "colour": colour_loss(image, reconstructions, compared),
-        "structure": structure_loss(image, reconstructions, compared),
-    }
 
 
 def _product(first: Tensor | None, second: Tensor | None) -> Tensor | None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from kbnet.geometry.camera import halved_intrinsics
-from kbnet.geometry.warp import in_view, warp
+from kbnet.geometry.warp import warp
 
 
 @dataclass(frozen=True)
@@ -37,19 +34,4 @@ class Scene:
         return tuple(
             warp(neighbour, self.depth, self.intrinsics, pose)
             for neighbour, pose in zip(self.neighbours, self.poses, strict=False)
-        )
-
-    def in_view(self) -> Tensor:
-        """1 where a neighbour saw the pixel, else 0, (B, S, H, W)."""
-        return torch.cat([in_view(self.depth, self.intrinsics, pose) for pose in self.poses], dim=1)
-
-    def halved(self) -> Scene:
-        """The same at half the size, every pixel the mean of four; seen where all four are."""
-        return replace(
-            self,
-            image=F.avg_pool2d(self.image, 2),
-            depth=F.avg_pool2d(self.depth, 2),
-            intrinsics=halved_intrinsics(self.intrinsics),
-            neighbours=tuple(F.avg_pool2d(neighbour, 2) for neighbour in self.neighbours),
-            seen=None if self.seen is None else -F.max_pool2d(-self.seen, 2),
         )

@@ -1,4 +1,4 @@
-"""Which pixels count how much in comparing images and in smoothing, where not all count alike."""
+"""Adaptive weighting: images count less, and smoothness more, where the reconstructions match badly."""
 
 from __future__ import annotations
 
@@ -7,69 +7,54 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kbnet.losses.options import LossOptions
 from kbnet.losses.photometric import colour_error, structure_error
 from kbnet.losses.scene import Scene
 from kbnet.losses.weights import LossWeights
 
-DOUBT = 3.0
-"""An error of so many times the mean halves the trust in a pixel."""
+HALF_TRUST_ERROR_RATIO = 3.0
+"""An error of this many times the mean error halves the weight of a pixel."""
 
 LEAST_MEAN_ERROR = 1e-6
-"""A mean error is taken as at least this, so that images without any are trusted everywhere."""
+"""Lower bound of the mean error: images without any error then count everywhere."""
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """How much what counts; None and 0 are the published way: all alike.
+    """Weights of pixels.
 
     Attributes:
-        compared: weight of every pixel of every reconstruction, (B, S, H, W).
-        smoothed: weight of every pixel in smoothing, (B, 1, H, W).
-        robust_sparse_depth: ``robust`` of :func:`kbnet.losses.sparse_depth.measured_depth_loss`.
+        compared: weight of every pixel of every reconstruction, (B, S, H, W), 0..1.
+        smoothed: weight of every pixel in smoothing, (B, 1, H, W), 1..2.
     """
 
-    compared: Tensor | None = None
-    smoothed: Tensor | None = None
-    robust_sparse_depth: float = 0.0
+    compared: Tensor
+    smoothed: Tensor
 
 
 @torch.no_grad()
-def weigh(scene: Scene, reconstructions: tuple[Tensor, ...], weights: LossWeights, options: LossOptions) -> Weighting:
-    """The weighting that the options ask for, without a gradient. It leaves ``scene.seen`` for the losses to apply.
+def adaptive_weighting(scene: Scene, reconstructions: tuple[Tensor, ...], weights: LossWeights) -> Weighting:
+    """Weights by the photometric error of every pixel, without a gradient and without ``scene.seen``.
 
-    A pixel's error is Σ weight · error over colour and structure. Per-pixel minimum and standing pixels follow
-    Godard et al. (Monodepth2, ICCV 2019), here for each neighbour by itself.
+    A pixel's error is Σ weight · error over colour and structure, its weight is that of :func:`trust`. Smoothness is
+    weighted by 2 minus the largest weight of the reconstructions.
 
     Args:
         scene: frame, depth and neighbours.
-        reconstructions: of the scene, (B, 3, H, W) each; where there are none, nothing is compared.
+        reconstructions: of the scene, (B, 3, H, W) each, at least one.
         weights: of the loss terms.
-        options: what to weigh by.
     """
-    compared = scene.in_view() if reconstructions and options.out_of_view == "drop" else None
-    smoothed = None
-    if reconstructions and options.weighs_by_error:
-        errors = _joint_errors(scene.image, reconstructions, weights)
-        compared = torch.ones_like(errors) if compared is None else compared
-        if options.still == "drop":
-            compared = compared * (errors < _joint_errors(scene.image, scene.neighbours, weights))
-        if options.adaptive == "residual":
-            compared = compared * trust(errors, compared if scene.seen is None else compared * scene.seen)
-            smoothed = 2 - compared.amax(dim=1, keepdim=True)
-        if options.reconstruction == "minimum":
-            best = errors.masked_fill(compared == 0, torch.inf).argmin(dim=1, keepdim=True)
-            compared = compared * torch.zeros_like(compared).scatter(1, best, 1.0)
-    return Weighting(compared, smoothed, options.robust_sparse_depth)
+    errors = _joint_errors(scene.image, reconstructions, weights)
+    compared = trust(errors, torch.ones_like(errors) if scene.seen is None else scene.seen.expand_as(errors))
+    return Weighting(compared, 2 - compared.amax(dim=1, keepdim=True))
 
 
 def trust(errors: Tensor, counted: Tensor) -> Tensor:
-    """Adaptive weighting: how far to believe a comparison, 1 / (1 + (error / (3 · mean error))²).
+    """Weight of a comparison by its error, 1 / (1 + (error / (3 · mean error))²).
 
     The idea is AdaFrame's (Wong et al., RA-L 2021): where the model's own reconstruction fails, as behind an edge or on
-    a mirror, images should say less and regularity more. Its code is not public; **this formula is ours**. An error is
-    large if it is so beside the sample's mean: as long as everything is off alike, all pixels count, and the better
-    the rest fits, the more what is hidden stands out. No schedule is needed.
+    a mirror, images should count less and regularity more. Its code is not public; **this formula is ours**. An error
+    is large relative to the sample's mean: while all pixels have a similar error, all of them count, and the better
+    the rest fits, the more occluded pixels stand out. No schedule is needed.
 
     Args:
         errors: of every reconstruction, (B, S, H, W).
@@ -79,7 +64,7 @@ def trust(errors: Tensor, counted: Tensor) -> Tensor:
         Weights in 0..1, (B, S, H, W).
     """
     mean = (counted * errors).sum(dim=(2, 3), keepdim=True) / counted.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
-    return 1 / (1 + (errors / (DOUBT * mean.clamp_min(LEAST_MEAN_ERROR))).square())
+    return 1 / (1 + (errors / (HALF_TRUST_ERROR_RATIO * mean.clamp_min(LEAST_MEAN_ERROR))).square())
 
 
 def _joint_errors(image: Tensor, others: tuple[Tensor, ...], weights: LossWeights) -> Tensor:

@@ -12,7 +12,6 @@ import tyro
 from tyro.conf import arg
 
 from kbnet.data.augment import AugmentationConfig
-from kbnet.losses.options import LossOptions
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.points.drawn_points import PointDrawing
@@ -106,7 +105,8 @@ class TrainingConfig:
     """Frames between neighbours: one number for all sequences, or one for each. A list of frames names its own."""
     network: KBNetConfig = field(default_factory=KBNetConfig)
     losses: LossWeights = field(default_factory=LossWeights)
-    loss_options: LossOptions = field(default_factory=LossOptions)
+    adaptive_weighting: Literal["none", "residual"] = "none"
+    """residual: compare images less and smooth depth more where reconstructions match badly. none: as published."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     points: PointDrawing = field(default_factory=PointDrawing)
     augundo: AugUndoConfig = field(default_factory=AugUndoConfig)

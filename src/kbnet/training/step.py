@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from kbnet.losses.expected_error import expected_error_loss
 from kbnet.losses.gradient import gradient_loss
-from kbnet.losses.objective import scene_losses, supervised_loss, weighted_total
-from kbnet.losses.options import LossOptions
+from kbnet.losses.objective import supervised_loss, unsupervised_losses, weighted_total
 from kbnet.losses.pose_consistency import pose_consistency_loss
 from kbnet.losses.prior import prior_loss
 from kbnet.losses.scene import Scene
+from kbnet.losses.weighting import adaptive_weighting
 from kbnet.losses.weights import LossWeights
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
@@ -55,7 +55,7 @@ class TrainingStep(nn.Module):
         network: the depth network.
         pose_network: predicts motion where a sample does not know it; None if every sample knows it.
         weights: of the loss terms.
-        options: how the terms are taken.
+        adaptive_weighting: compare images less, and smooth depth more, where reconstructions match badly.
         augundo: changes what the depth network sees, and undoes it in its depth; None = the network sees the original.
         known_poses: use known camera motion where a sample has it; else always the pose network.
         reduced_frames: frames come at the resolution that the depth network works at.
@@ -70,7 +70,7 @@ class TrainingStep(nn.Module):
         pose_network: PoseNet | None,
         weights: LossWeights,
         *,
-        options: LossOptions | None = None,
+        adaptive_weighting: bool = False,
         augundo: AugUndo | None = None,
         known_poses: bool = False,
         reduced_frames: bool = False,
@@ -81,7 +81,7 @@ class TrainingStep(nn.Module):
         self.network = network
         self.pose_network = pose_network
         self.weights = weights
-        self.options = options or LossOptions()
+        self.adaptive_weighting = adaptive_weighting
         self.augundo = augundo
         self.known_poses = known_poses
         self.reduced_frames = reduced_frames
@@ -95,7 +95,7 @@ class TrainingStep(nn.Module):
             network,
             pose_network,
             config.losses,
-            options=config.loss_options,
+            adaptive_weighting=config.adaptive_weighting == "residual",
             augundo=AugUndo(config.augundo) if config.augundo.is_on else None,
             known_poses=config.poses == "known",
             reduced_frames=config.frames == "reduced",
@@ -128,7 +128,12 @@ class TrainingStep(nn.Module):
         neighbours = (batch.previous_image, batch.next_image)
         scene = Scene(batch.image, depth, batch.intrinsics, neighbours, tuple(poses), seen)
         reconstructions = scene.reconstructions()
-        terms = scene_losses(scene, reconstructions, batch.sparse_depth, batch.validity, self.weights, self.options)
+        weighting = None
+        if self.adaptive_weighting and reconstructions:
+            weighting = adaptive_weighting(scene, reconstructions, self.weights)
+        terms = unsupervised_losses(
+            depth, batch.image, reconstructions, batch.sparse_depth, batch.validity, seen, weighting
+        )
         if self.weights.pose_consistency > 0:
             terms["pose_consistency"] = pose_consistency_loss(poses, poses_back)
         if self.weights.prior > 0:
