@@ -108,7 +108,7 @@ class Command:
     def _networks(self) -> dict[str, tuple[Path, DepthCompleter]]:
         """Files and completers by the name of the weights."""
         import kbnet
-        from kbnet.weights.depth_network import find_weights
+        from kbnet.weights.names import find_weights
 
         names = distinct_names(tuple(map(Path, self.weights)))
         return {

@@ -172,6 +172,17 @@ def test_only_network_inputs_applies_outlier_rejection_and_scaffold_for_a_networ
     assert {name for name in callers if part_of(name) != "points"} == {"kbnet.network.inputs"}
 
 
+def test_only_weights_opens_weights_files() -> None:
+    """The state of a training run is a file of its own kind, which only training reads."""
+    openers = {
+        module_name(path)
+        for path in MODULES
+        if any(module.split(".")[0] == "safetensors" for module, _ in imported_modules(path))
+        or "torch.load(" in path.read_text(encoding="utf-8")
+    }
+    assert {name for name in openers if part_of(name) != "weights"} == {"kbnet.training.checkpoint"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
 def test_modules_are_named_after_a_step(path: Path) -> None:
     vague = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared", "core", "base"}

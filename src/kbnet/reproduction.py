@@ -12,7 +12,7 @@ from kbnet.evaluation import EVALUATION_LIMITS, Part, evaluate, network_method, 
 from kbnet.frames.open import open_frames
 from kbnet.metrics import DepthErrors
 from kbnet.summary import SummaryRow, read_same_run, write_summary
-from kbnet.weights.depth_network import find_weights
+from kbnet.weights.names import find_weights
 
 
 @dataclass(frozen=True)

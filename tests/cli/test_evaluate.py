@@ -20,7 +20,7 @@ from kbnet.cli.main import main
 from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.network.config import KBNetConfig
 from kbnet.summary import file_sha256
-from kbnet.weights.depth_network import find_weights
+from kbnet.weights.names import find_weights
 
 
 @pytest.fixture

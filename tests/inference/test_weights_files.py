@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kbnet.inference.weights_files import is_exported, weights_files
-from kbnet.weights.depth_network import find_weights
+from kbnet.weights.names import find_weights
 
 
 def test_weights_are_one_file() -> None:

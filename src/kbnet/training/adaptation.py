@@ -30,7 +30,7 @@ from kbnet.training.interruption import Interrupted
 from kbnet.training.judgement import Judgement
 from kbnet.training.loop import LAST_WEIGHTS, train
 from kbnet.training.monitor import Report
-from kbnet.weights.depth_network import load_network, save_network
+from kbnet.weights.depth_network import load_network, read_config, save_network
 from kbnet.weights.names import find_weights
 
 RECORD = "adaptation.json"
@@ -116,7 +116,7 @@ def plan(asked: Adaptation) -> Plan:
         ValueError: the video or the weights do not fit, or the run folder holds another adaptation.
         FileNotFoundError: something is missing.
     """
-    network = load_network(asked.weights).config
+    network = read_config(asked.weights)
     wanted = _wanted(asked)
     path = asked.folder / RECORD
     if path.is_file():
@@ -195,7 +195,7 @@ def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[Report], No
     state = asked.folder / STATE_FILE
     done = load_state(asked.folder)["step"] if state.is_file() else 0
     if done < plan.steps:
-        config = training_config(asked, plan, load_network(asked.weights).config)
+        config = training_config(asked, plan, read_config(asked.weights))
         try:
             train(config, resume=state.is_file(), on_report=on_report)
         except Interrupted as stopped:
@@ -207,7 +207,7 @@ def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[Report], No
 def keep(asked: Adaptation, plan: Plan, judgement: Judgement) -> None:
     """Write the adapted weights to where they are wanted, with notes of what they are adapted from and on."""
     frames = len(open_frames(plan.held_out.training))
-    config = training_config(asked, plan, load_network(asked.weights).config)
+    config = training_config(asked, plan, read_config(asked.weights))
     before, after = (
         "; ".join(
             f"{kind} {errors.mae_mm:.1f} mm" for (kind, method), errors in judgement.errors.items() if method == which

@@ -9,9 +9,10 @@ from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.training.config import TrainingConfig
-from kbnet.weights.depth_network import find_weights, load_network
-from kbnet.weights.pose_network import load_pose_network
-from kbnet.weights.published import fill_depth_network, read_published
+from kbnet.weights.depth_network import fill_from_weights, read_config
+from kbnet.weights.image_features import fill_image_features
+from kbnet.weights.names import find_weights
+from kbnet.weights.pose_network import fill_pose_from_weights, read_encoder
 
 DEPTH_REDUCTION = 32
 """Input pixels, along each side, to a pixel of the depth network's smallest features."""
@@ -49,7 +50,7 @@ def build_networks(
     if config.initial_weights is not None and read_weights:
         _start_from(network, config.initial_weights)
     elif network.image_features is not None and read_weights:
-        network.image_features.fill_from_package()
+        fill_image_features(network.image_features)
     if network.image_features is not None:
         network.image_features.requires_grad_(config.image_features_rate > 0)
     pose_network = PoseNet(config.pose_encoder) if needs_pose_network else None
@@ -76,7 +77,7 @@ def settings_of_weights(source: str, otherwise: KBNetConfig) -> KBNetConfig:
     path = find_weights(source)
     if path.suffix == ".pth":
         return replace(otherwise, intrinsics_scaling="published")
-    return load_network(path).config
+    return read_config(path)
 
 
 def differing_settings(theirs: KBNetConfig, ours: KBNetConfig) -> str:
@@ -90,10 +91,9 @@ def differing_settings(theirs: KBNetConfig, ours: KBNetConfig) -> str:
 def _start_from(network: KBNet, source: str) -> None:
     path = find_weights(source)
     if path.suffix == ".pth":
-        fill_depth_network(network, read_published(path), origin=str(path))
+        fill_from_weights(network, path)
         return
-    initial = load_network(path)
-    theirs = initial.config
+    theirs = read_config(path)
     if theirs.head == "propagation":
         theirs = replace(theirs, **{name: getattr(network.config, name) for name in SCALE_FREE_SETTINGS})
     if different := differing_settings(theirs, network.config):
@@ -101,17 +101,17 @@ def _start_from(network: KBNet, source: str) -> None:
             f"the initial weights {source} are of a network with {different}; "
             "leave these settings out on the command line and in the recipe, which keeps those of the weights"
         )
-    network.load_state_dict(initial.state_dict())
+    fill_from_weights(network, path)
 
 
 def _start_pose_from(network: PoseNet, source: str) -> None:
-    initial = load_pose_network(source)
-    if initial.encoder_name != network.encoder_name:
+    encoder = read_encoder(source)
+    if encoder != network.encoder_name:
         raise ValueError(
-            f"the initial pose weights {source} are of the pose encoder {initial.encoder_name}, "
-            f"not {network.encoder_name}; set pose_encoder to {initial.encoder_name}"
+            f"the initial pose weights {source} are of the pose encoder {encoder}, "
+            f"not {network.encoder_name}; set pose_encoder to {encoder}"
         )
-    network.load_state_dict(initial.state_dict())
+    fill_pose_from_weights(network, source)
 
 
 def _check_batch(config: TrainingConfig, reduction: int, what: str) -> None:

@@ -10,11 +10,9 @@ import torch
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.weights.fit import misfit
-from kbnet.weights.names import bundled_weights, find_weights, local_weights
+from kbnet.weights.names import find_weights
 from kbnet.weights.published import fill_depth_network, read_published
-from kbnet.weights.safetensors_file import DEPTH_FORMAT, read_tensors, write_tensors
-
-__all__ = ["bundled_weights", "find_weights", "load_network", "local_weights", "save_network"]
+from kbnet.weights.safetensors_file import DEPTH_FORMAT, Header, read_header, read_tensors, write_tensors
 
 
 def save_network(
@@ -32,6 +30,29 @@ def save_network(
     write_tensors(path, network.state_dict(), dtype, metadata)
 
 
+def read_config(source: str | Path, *, preset: str | None = None) -> KBNetConfig:
+    """Read what defines a network besides its weights, without reading them.
+
+    Args:
+        source, preset: as :func:`load_network` takes them.
+
+    Raises:
+        FileNotFoundError: there is no such file, nor weights of that name.
+        ValueError: the file is damaged, of another architecture, or the preset is missing or not wanted.
+    """
+    path = find_weights(source)
+    if path.suffix == ".pth":
+        if preset is None:
+            raise ValueError(
+                f"expected a preset with published weights, which do not carry one; "
+                f"add preset='void' (--preset void on the command line) or 'kitti' for {path}"
+            )
+        return KBNetConfig.preset(preset, intrinsics_scaling="published")
+    if preset is not None:
+        raise ValueError(f"got preset '{preset}', but {path} carries its own config; leave the preset out")
+    return _stored_config(path, read_header(path, DEPTH_FORMAT))
+
+
 def load_network(source: str | Path, *, preset: str | None = None) -> KBNet:
     """Read a network.
 
@@ -47,29 +68,50 @@ def load_network(source: str | Path, *, preset: str | None = None) -> KBNet:
         FileNotFoundError: there is no such file, nor weights of that name.
         ValueError: the file is damaged, of another architecture, or the preset is missing or not wanted.
     """
+    config = read_config(source, preset=preset)
+    path = find_weights(source)
+    if path.suffix != ".pth":
+        _check_fit(path, config)
+    network = KBNet(config)
+    fill_from_weights(network, path)
+    return network.eval()
+
+
+def fill_from_weights(network: KBNet, source: str | Path) -> None:
+    """Give a network the tensors of weights. Their config may differ in what no tensor depends on.
+
+    Args:
+        network: to be filled, in place.
+        source: as :func:`load_network` takes it.
+
+    Raises:
+        FileNotFoundError: there is no such file, nor weights of that name.
+        ValueError: the file is damaged, or does not fit the network.
+    """
     path = find_weights(source)
     if path.suffix == ".pth":
-        if preset is None:
-            raise ValueError(
-                f"expected a preset with published weights, which do not carry one; "
-                f"add preset='void' (--preset void on the command line) or 'kitti' for {path}"
-            )
-        network = KBNet(KBNetConfig.preset(preset, intrinsics_scaling="published"))
         fill_depth_network(network, read_published(path), origin=str(path))
-        return network.eval()
-    if preset is not None:
-        raise ValueError(f"got preset '{preset}', but {path} carries its own config; leave the preset out")
-    return _load_safetensors(path)
-
-
-def _load_safetensors(path: Path) -> KBNet:
-    tensors, metadata = read_tensors(path, DEPTH_FORMAT)
-    try:
-        network = KBNet(KBNetConfig.from_dict(json.loads(metadata["config"])))
-    except (KeyError, ValueError, TypeError) as error:
-        raise ValueError(f"the config inside {path} cannot be read ({error}); is it from a newer kbnet?") from error
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    if described := misfit(expected, tensors):
+        return
+    header = read_header(path, DEPTH_FORMAT)
+    if described := misfit({name: tuple(x.shape) for name, x in network.state_dict().items()}, header.shapes):
         raise ValueError(f"{path} does not fit the network of its config: {described}; fetch it again")
-    network.load_state_dict(tensors)  # converts to float32 on the way
-    return network.eval()
+    network.load_state_dict(read_tensors(path))  # converts to float32 on the way
+
+
+def _stored_config(path: Path, header: Header) -> KBNetConfig:
+    try:
+        return KBNetConfig.from_dict(json.loads(header.metadata["config"]))
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"the config inside {path} cannot be read ({error}); is it from a newer kbnet?") from error
+
+
+def _check_fit(path: Path, config: KBNetConfig) -> None:
+    """Refuse a file that does not hold the tensors of a config, before any of them takes memory."""
+    try:
+        with torch.device("meta"):
+            expected = {name: tuple(tensor.shape) for name, tensor in KBNet(config).state_dict().items()}
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:  # torch refuses a value of the config
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"the config inside {path} gives no network ({reason}); fetch it again") from error
+    if described := misfit(expected, read_header(path, DEPTH_FORMAT).shapes):
+        raise ValueError(f"{path} does not fit the network of its config: {described}; fetch it again")

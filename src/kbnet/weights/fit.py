@@ -11,14 +11,16 @@ def misfit(expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Any]) 
 
     Args:
         expected: the shape of every tensor of the network, by name.
-        tensors: what was stored, by name.
+        tensors: what was stored, by name: tensors or their shapes.
 
     Example:
         >>> misfit({"a": (2,), "b": (3,)}, {"b": 5, "c": None})
         'it lacks a; it has c, which the network has not; of another shape is b (expected (3,), got int)'
     """
     shapes = {
-        name: tuple(tensor.shape) if hasattr(tensor, "shape") else type(tensor).__name__
+        name: tuple(getattr(tensor, "shape", tensor))
+        if hasattr(tensor, "shape") or isinstance(tensor, tuple)
+        else type(tensor).__name__
         for name, tensor in tensors.items()
     }
     described = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import torch
 
@@ -11,7 +11,7 @@ from kbnet.network.pose_net import EncoderName, PoseNet
 from kbnet.weights.fit import misfit
 from kbnet.weights.names import find_weights
 from kbnet.weights.published import fill_pose_network, read_published
-from kbnet.weights.safetensors_file import POSE_FORMAT, read_tensors, write_tensors
+from kbnet.weights.safetensors_file import POSE_FORMAT, read_header, read_tensors, write_tensors
 
 
 def save_pose_network(network: PoseNet, path: Path, *, notes: dict[str, str] | None = None) -> None:
@@ -41,17 +41,49 @@ def load_pose_network(source: str | Path) -> PoseNet:
         ValueError: the file is damaged, or of another architecture.
     """
     path = find_weights(source)
-    if path.suffix == ".pth":
-        network = PoseNet()
-        fill_pose_network(network, read_published(path), origin=str(path))
-        return network.eval()
-    tensors, metadata = read_tensors(path, POSE_FORMAT)
-    try:
-        network = PoseNet(cast(EncoderName, metadata.get("encoder")))
-    except ValueError as error:
-        raise ValueError(f"the encoder of {path} is not known here ({error}); is it from a newer kbnet?") from error
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    if described := misfit(expected, tensors):
-        raise ValueError(f"{path} does not fit the network of its encoder: {described}; fetch it again")
-    network.load_state_dict(tensors)
+    network = PoseNet(read_encoder(path))
+    fill_pose_from_weights(network, path)
     return network.eval()
+
+
+def read_encoder(source: str | Path) -> EncoderName:
+    """Read the name of the encoder of a pose network, without its weights.
+
+    Args:
+        source: as :func:`load_pose_network` takes it.
+
+    Raises:
+        FileNotFoundError: there is no such file, nor weights of that name.
+        ValueError: the file is damaged, of another architecture, or of an unknown encoder.
+    """
+    path = find_weights(source)
+    if path.suffix == ".pth":
+        return "resnet18"
+    encoder = read_header(path, POSE_FORMAT).metadata.get("encoder")
+    if encoder not in get_args(EncoderName):
+        raise ValueError(
+            f"the encoder of {path} is not known here (expected one of {', '.join(get_args(EncoderName))}, "
+            f"got '{encoder}'); is it from a newer kbnet?"
+        )
+    return cast(EncoderName, encoder)
+
+
+def fill_pose_from_weights(network: PoseNet, source: str | Path) -> None:
+    """Give a pose network the tensors of weights.
+
+    Args:
+        network: to be filled, in place; of the encoder that :func:`read_encoder` gives.
+        source: as :func:`load_pose_network` takes it.
+
+    Raises:
+        FileNotFoundError: there is no such file, nor weights of that name.
+        ValueError: the file is damaged, or does not fit the network.
+    """
+    path = find_weights(source)
+    if path.suffix == ".pth":
+        fill_pose_network(network, read_published(path), origin=str(path))
+        return
+    header = read_header(path, POSE_FORMAT)
+    if described := misfit({name: tuple(x.shape) for name, x in network.state_dict().items()}, header.shapes):
+        raise ValueError(f"{path} does not fit the network of its encoder: {described}; fetch it again")
+    network.load_state_dict(read_tensors(path))

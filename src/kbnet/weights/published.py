@@ -13,7 +13,7 @@ from kbnet.network.config import PRESETS
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.weights.fit import misfit
-from kbnet.weights.safetensors_file import DEPTH_FORMAT, NETWORKS, POSE_FORMAT
+from kbnet.weights.safetensors_file import DEPTH_FORMAT, NETWORKS, POSE_FORMAT, check_finite
 
 Checkpoint = dict[str, Any]
 
@@ -69,7 +69,7 @@ def fill_depth_network(network: KBNet, checkpoint: Checkpoint, *, origin: str = 
     if holds_pose_network(checkpoint):
         raise ValueError(f"expected weights of a {NETWORKS[DEPTH_FORMAT]}, but {origin} holds {NETWORKS[POSE_FORMAT]}")
     remedy = f"was it trained with another preset (there are {', '.join(PRESETS)}), or is it of another architecture?"
-    _fill(network, _tensors(checkpoint, _DEPTH_GROUPS), depth_names(), f"{origin} does not fit this KBNet", remedy)
+    _fill(network, _tensors(checkpoint, _DEPTH_GROUPS), depth_names(), origin, remedy)
 
 
 def fill_pose_network(network: PoseNet, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
@@ -88,7 +88,7 @@ def fill_pose_network(network: PoseNet, checkpoint: Checkpoint, *, origin: str =
     if _DEPTH_GROUPS[0] in checkpoint:
         raise ValueError(f"expected weights of a {NETWORKS[POSE_FORMAT]}, but {origin} holds {NETWORKS[DEPTH_FORMAT]}")
     remedy = "is it of another architecture? Published PoseNets have the encoder resnet18"
-    _fill(network, _tensors(checkpoint, _POSE_GROUPS), pose_names(), f"{origin} does not fit this PoseNet", remedy)
+    _fill(network, _tensors(checkpoint, _POSE_GROUPS), pose_names(), origin, remedy)
 
 
 def _tensors(checkpoint: Checkpoint, groups: tuple[str, ...]) -> dict[str, Any]:
@@ -107,14 +107,13 @@ def _tensors(checkpoint: Checkpoint, groups: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _fill(
-    network: nn.Module, tensors: dict[str, Any], names: dict[str, str | None], complaint: str, remedy: str
-) -> None:
+def _fill(network: nn.Module, tensors: dict[str, Any], names: dict[str, str | None], origin: str, remedy: str) -> None:
     read = {theirs: ours for theirs, ours in names.items() if ours is not None}
     stored = {theirs: tensor for theirs, tensor in tensors.items() if theirs in read or theirs not in names}
     shapes = {ours: tuple(tensor.shape) for ours, tensor in network.state_dict().items()}
     if described := misfit({theirs: shapes[ours] for theirs, ours in read.items()}, stored):
-        raise ValueError(f"{complaint}: {described}; {remedy}")
+        raise ValueError(f"{origin} does not fit this {type(network).__name__}: {described}; {remedy}")
+    check_finite(stored, origin)
     state: dict[str, Tensor] = {read[theirs]: tensor for theirs, tensor in stored.items()}
     network.load_state_dict(state)
 

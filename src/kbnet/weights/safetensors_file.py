@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
@@ -21,8 +22,20 @@ NETWORKS = {DEPTH_FORMAT: "KBNet (depth)", POSE_FORMAT: "PoseNet (pose)"}
 """Which network a format holds, in words."""
 
 
+class Header(NamedTuple):
+    """What a file says of itself, read without its tensors.
+
+    Attributes:
+        shapes: of every tensor, by name.
+        metadata: text by name.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    metadata: dict[str, str]
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype, metadata: Mapping[str, str]) -> None:
-    """Write tensors and text; the file appears whole or not at all.
+    """Write tensors and text; the file appears whole or not at all. The same contents give the same bytes.
 
     Args:
         path: the ``.safetensors`` file.
@@ -38,24 +51,37 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype,
         for name, tensor in tensors.items()
     }
     with atomic_path(path) as temporary:
-        temporary.write_bytes(serialise(stored, dict(metadata)))
+        temporary.write_bytes(_with_sorted_metadata(serialise(stored, dict(metadata))))
 
 
-def read_tensors(path: Path, wanted: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read tensors and text of one format.
+def _with_sorted_metadata(file: bytes) -> bytes:
+    """The same file with the metadata in alphabetical order; safetensors writes them in a random one.
+
+    Layout: size of the header (8 bytes, little endian), header (JSON, padded with spaces to a multiple of 8), tensors.
+    """
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.loads(file[8:end])
+    tensors = {name: value for name, value in header.items() if name != "__metadata__"}
+    ordered = {"__metadata__": dict(sorted(header.get("__metadata__", {}).items())), **tensors}
+    text = json.dumps(ordered, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + file[end:]
+
+
+def read_header(path: Path, wanted: str) -> Header:
+    """Read shapes and text of a file of one format.
 
     Args:
         path: the file.
         wanted: the format it must have.
 
-    Returns:
-        The tensors by name, on the CPU, and the text by name.
-
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or of another format.
     """
-    metadata = read_metadata(path)
+    with _opened(path, "numpy") as file:
+        metadata = dict(file.metadata() or {})
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 -- not a dict
     found = metadata.get("format")
     if found in NETWORKS and found != wanted:
         raise ValueError(f"expected weights of a {NETWORKS[wanted]}, but {path} holds those of a {NETWORKS[found]}")
@@ -64,8 +90,35 @@ def read_tensors(path: Path, wanted: str) -> tuple[dict[str, Tensor], dict[str, 
             f"expected weights that kbnet wrote, but {path} has no kbnet config inside (format '{found}'); "
             "was it written by kbnet train?"
         )
+    return Header(shapes, metadata)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors by name, on the CPU.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or holds NaN or infinity.
+    """
     with _opened(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 -- not a dict
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a dict
+    check_finite(tensors, str(path))
+    return tensors
+
+
+def check_finite(tensors: Mapping[str, Tensor], origin: str) -> None:
+    """Refuse NaN and infinity.
+
+    Raises:
+        ValueError: with the names of the tensors.
+    """
+    bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if bad:
+        more = f" and {len(bad) - 3} others" if len(bad) > 3 else ""
+        raise ValueError(
+            f"expected finite weights, but {origin} holds NaN or infinity in {', '.join(bad[:3])}{more}; "
+            "fetch the file again, or train anew"
+        )
 
 
 def read_metadata(path: Path) -> dict[str, str]:
