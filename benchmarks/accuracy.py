@@ -97,7 +97,7 @@ class Command:
 
     def _train(self, study: Study, snapshots: int) -> None:
         """Every recipe with the first seed, then every one with the next; one that diverges is left out."""
-        from kbnet.summary import write_json
+        from kbnet.files import write_json
 
         settings = {name: str(value) for name, value in vars(self).items()}
         for seed in self.seeds:

@@ -17,7 +17,7 @@ from command import start
 
 from kbnet.bulk import Completer, Workers, complete_many
 from kbnet.completion import DepthCompleter, open_weights
-from kbnet.environment import environment
+from kbnet.files import environment
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from kbnet.atomic import atomic_path
+from kbnet.files import atomic_path
 from kbnet.frames.image_file import read_image
 from kbnet.frames.sequence import IMAGE_SUFFIXES, Sequence
 

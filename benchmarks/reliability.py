@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from kbnet.atomic import atomic_path
 from kbnet.completion import DepthCompleter
 from kbnet.confidence import LEAST_ERROR, believed_depth, complete_with_confidence, error_cues, most_confident
 from kbnet.evaluation import EVALUATION_LIMITS
+from kbnet.files import atomic_path
 from kbnet.frame import Frame
 from kbnet.frames.frame_source import FrameSource
 from kbnet.metrics import judged_pixels

@@ -19,7 +19,6 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 EVERYTHING = {
     *(
-        "atomic",
         "boundary",
         "checking",
         "cli",
@@ -28,8 +27,8 @@ EVERYTHING = {
         "data",
         "datasets",
         "depth_origin",
-        "environment",
         "evaluation",
+        "files",
         "frame",
         "frames",
         "geometry",
@@ -43,8 +42,7 @@ EVERYTHING = {
 }
 
 MAY_IMPORT = {
-    "atomic": set(),
-    "environment": set(),
+    "files": set(),
     "frame": set(),
     "metrics": set(),
     "boundary": {"metrics"},
@@ -52,35 +50,35 @@ MAY_IMPORT = {
     "losses": {"geometry"},
     "points": {"frame"},
     "network": {"frame", "geometry", "points"},
-    "weights": {"atomic", "network"},
-    "frames": {"atomic", "frame"},
+    "weights": {"files", "network"},
+    "frames": {"files", "frame"},
     "data": {"frame", "frames", "geometry", "points"},
-    "datasets": {"atomic", "frame", "frames", "geometry"},
-    "sources": {"atomic", "data", "frame", "frames", "geometry", "points"},
-    "point_cloud": {"atomic", "frame", "geometry"},
+    "datasets": {"files", "frame", "frames", "geometry"},
+    "sources": {"files", "data", "frame", "frames", "geometry", "points"},
+    "point_cloud": {"files", "frame", "geometry"},
     "report": {
-        *("atomic", "checking", "completion", "confidence", "evaluation", "frame", "frames"),
+        *("files", "checking", "completion", "confidence", "evaluation", "frame", "frames"),
         *("geometry", "metrics", "point_cloud", "points"),
     },
-    "inference": {"atomic", "export", "frame", "network", "weights"},
-    "export": {"atomic", "data", "frame", "frames", "geometry", "network", "points"},
+    "inference": {"files", "export", "frame", "network", "weights"},
+    "export": {"files", "data", "frame", "frames", "geometry", "network", "points"},
     "completion": {"frame", "geometry", "inference", "network", "points", "weights"},
     "benchmark": {
-        *("atomic", "completion", "environment", "evaluation", "export", "frame", "frames"),
+        *("files", "completion", "evaluation", "export", "frame", "frames"),
         *("inference", "losses", "metrics", "network", "points", "summary", "training", "weights"),
     },
     "bulk": {"frame", "frames"},
-    "summary": {"atomic", "environment", "metrics"},
+    "summary": {"files", "metrics"},
     "evaluation": {
-        *("atomic", "boundary", "completion", "frame", "frames", "inference", "metrics", "points", "summary"),
+        *("files", "boundary", "completion", "frame", "frames", "inference", "metrics", "points", "summary"),
     },
-    "depth_origin": {"frame", "inference", "summary"},
+    "depth_origin": {"files", "frame", "inference"},
     "confidence": {"completion", "frame", "network", "points"},
     "checking": {"evaluation", "frame", "frames", "points"},
-    "fusion": {"atomic", "confidence", "data", "frame", "frames", "point_cloud", "points"},
+    "fusion": {"files", "confidence", "data", "frame", "frames", "point_cloud", "points"},
     "viewer": {"frame", "frames", "fusion", "point_cloud", "report"},
     "reproduction": {
-        *("completion", "evaluation", "frames", "metrics", "summary", "weights"),
+        *("completion", "evaluation", "files", "frames", "metrics", "summary", "weights"),
     },
     # completion too: validation judges a network as it will be used.
     "training": EVERYTHING - {"cli"},

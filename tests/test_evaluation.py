@@ -26,9 +26,10 @@ from kbnet.evaluation import (
     network_method,
     run_settings,
 )
+from kbnet.files import file_sha256
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
-from kbnet.summary import ALL_SEQUENCES, file_sha256, read_same_run, write_summary
+from kbnet.summary import ALL_SEQUENCES, read_same_run, write_summary
 
 VOID = (0.2, 5.0)
 K = np.array([[40, 0, 20], [0, 40, 16], [0, 0, 1]], dtype=np.float32)

@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from kbnet.files import file_sha256, write_json
 from kbnet.frame import FloatArray, Frame
 from kbnet.inference.weights_files import is_exported, weights_files
-from kbnet.summary import file_sha256, write_json
 
 RECORD = "made_with.json"
 """In the folder of results: what its depth was made with."""

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from kbnet.atomic import atomic_path
 from kbnet.boundary import boundary_f1, is_dense
+from kbnet.files import atomic_path, file_sha256
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.inference.weights_files import weights_files
 from kbnet.metrics import DepthErrors, depth_errors, judged_pixels
 from kbnet.points.interpolation import linear, nearest
-from kbnet.summary import FrameResult, Summary, file_sha256
+from kbnet.summary import FrameResult, Summary
 
 if TYPE_CHECKING:
     from kbnet.completion import DepthCompleter

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.atomic import atomic_path
+from kbnet.files import atomic_path
 from kbnet.frame import FloatArray, ImageArray, check_depth, check_image, check_intrinsics
 
 _VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -10,8 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kbnet.atomic import atomic_path
-from kbnet.environment import environment, versions
+from kbnet.files import environment, versions, write_json
 from kbnet.metrics import DepthErrors, RunningStatistics
 
 ALL_SEQUENCES = "all sequences"
@@ -175,23 +173,3 @@ def row_from(plain: Mapping[str, Any]) -> SummaryRow:
     names = {field.name for field in fields(SummaryRow)}
     values = {name: value for name, value in plain.items() if name in names}
     return SummaryRow(**values | {name: DepthErrors(**plain[name]) for name in ("mean", "std")})
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write plain values as strict JSON; the file appears whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def file_sha256(*paths: Path) -> str:
-    """SHA-256 of a file, or of several one after another, in hex.
-
-    Raises:
-        OSError: a file cannot be read.
-    """
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

@@ -17,9 +17,9 @@ import torch
 from kbnet.cli.error_table import BOUNDARY_NOTE
 from kbnet.cli.evaluate import distinct_names
 from kbnet.cli.main import main
+from kbnet.files import file_sha256
 from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.network.config import KBNetConfig
-from kbnet.summary import file_sha256
 from kbnet.weights.names import find_weights
 
 

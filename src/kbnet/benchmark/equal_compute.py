@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from kbnet.benchmark.training import both_seconds, prepared_run, ready_config
-from kbnet.summary import write_json
+from kbnet.files import write_json
 from kbnet.training.config import ScheduleConfig, TrainingConfig, to_table
 
 WARMUP_STEPS, TIMED_STEPS, ROUNDS = 1, 3, 2

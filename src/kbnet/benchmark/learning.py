@@ -10,8 +10,7 @@ from pathlib import Path
 
 import tomlkit
 
-from kbnet.atomic import atomic_path
-from kbnet.summary import write_json
+from kbnet.files import atomic_path, write_json
 from kbnet.training.checkpoint import STATE_FILE, load_state
 from kbnet.training.config import TrainingConfig, ValidationConfig, from_table
 from kbnet.training.loop import CONFIG_FILE, LAST_WEIGHTS, train

@@ -11,7 +11,7 @@ from statistics import median
 
 import torch
 
-from kbnet.environment import environment
+from kbnet.files import environment
 
 PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}
 """Rows and columns of the square matrices that are multiplied, by kind of device."""

@@ -41,7 +41,7 @@ class Report:
 
     def write(self) -> None:
         """Write all so far; the file appears whole or not at all."""
-        from kbnet.summary import write_json
+        from kbnet.files import write_json
 
         content = {
             "environment": self.environment,

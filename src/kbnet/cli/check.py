@@ -132,9 +132,8 @@ class Command:
     def _write(self, output: Path, found: Check, worst: list[CheckedFrame], source: FrameSource) -> None:
         import csv
 
-        from kbnet.atomic import atomic_path
+        from kbnet.files import atomic_path, file_sha256, write_json
         from kbnet.inference.weights_files import weights_files
-        from kbnet.summary import file_sha256, write_json
 
         names = list(asdict(found.frames[0].errors[NETWORK]))
         with atomic_path(output / "frames.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

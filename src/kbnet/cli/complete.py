@@ -204,7 +204,7 @@ class Command:
         """Write every file of one frame, the depth map last: where it stands, the others do."""
         import numpy as np
 
-        from kbnet.atomic import atomic_path
+        from kbnet.files import atomic_path
         from kbnet.frames.depth_png import UNITS_PER_METRE, write_depth_png
         from kbnet.point_cloud import point_cloud, write_ply
         from kbnet.report.picture import write_picture
@@ -233,7 +233,7 @@ class Command:
     def _write_zip(self, source: str, names: Iterable[str]) -> None:
         from zipfile import ZipFile
 
-        from kbnet.atomic import atomic_path
+        from kbnet.files import atomic_path
 
         path = self.output / f"{source}.zip"
         with atomic_path(path) as temporary, ZipFile(temporary, "w") as archive:  # stored: a PNG is compressed already

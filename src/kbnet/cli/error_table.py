@@ -55,7 +55,7 @@ def show_table(table: Table, notes: list[str], path: Path | None = None) -> None
     """
     from rich.console import Console
 
-    from kbnet.atomic import atomic_path
+    from kbnet.files import atomic_path
 
     drawn = StringIO()
     Console(file=drawn, width=_width(table), color_system=None).print(table)

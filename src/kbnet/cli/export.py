@@ -100,7 +100,7 @@ def _origin(weights: str) -> dict[str, str]:
     """Where weights come from: their name and checksum, and whatever their file says."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from kbnet.summary import file_sha256
+    from kbnet.files import file_sha256
     from kbnet.weights.names import find_weights
     from kbnet.weights.safetensors_file import read_metadata
 

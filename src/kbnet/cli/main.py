@@ -59,7 +59,6 @@ EXTRAS = {
     "onnxscript": "export",
     "open3d": "fuse",
     "openvino": "export",
-    "pooch": "datasets",
     "pycolmap": "colmap",
     "ray": "ray",
     "requests": "datasets",

@@ -67,8 +67,8 @@ class Command:
             SystemExit: with code 1, if a row is not within the tolerance.
             ValueError: rows failed, or none could be measured; the lines under the table say why.
         """
+        from kbnet.files import write_json
         from kbnet.reproduction import published_rows
-        from kbnet.summary import write_json
 
         rows = published_rows(self.rows)
         if self.every < 1:

@@ -12,10 +12,10 @@ from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from kbnet.atomic import atomic_path
 from kbnet.datasets.checksums import put_aside_if_wrong
 from kbnet.datasets.disk_space import disk_space
 from kbnet.datasets.download import Archive, Progress, obtain
+from kbnet.files import atomic_path
 
 CHUNK = 1 << 16
 """Bytes read at once; deflate blows them up to 64 MiB at most."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from kbnet.atomic import atomic_path
+from kbnet.files import atomic_path
 
 CHECKSUMS = "SHA256SUMS"
 """File of checksums beside the archives, as ``sha256sum`` writes and checks it."""

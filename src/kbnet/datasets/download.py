@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from kbnet.datasets.checksums import CHECKSUMS, put_aside, read_checksums, write_checksums
 from kbnet.datasets.disk_space import disk_space
+from kbnet.files import file_sha256
 
 Progress = Callable[[str, int, int], None]
 """Called as work goes on with (what, done, total), in bytes or files; a total of 0 is not known."""
@@ -137,15 +138,12 @@ def _remedy(archive: Archive, folder: Path) -> str:
 
 
 def _download(archive: Archive, path: Path, on_progress: Progress) -> None:
-    # Not pooch.retrieve: it hashes 100 GB at every call, records no checksum, and removes what fails its check.
-    import pooch
-
     partial = path.with_name(f"{path.name}.partial")
     url = _published_or_mirrored(archive)
     _receive_all(archive, url, partial, on_progress)
     on_progress(f"checking {archive.name}", 0, 0)
     checksums = read_checksums(path.parent)
-    checksum = pooch.file_hash(str(partial))
+    checksum = file_sha256(partial)
     expected = checksums.get(archive.name, checksum)
     if checksum != expected:
         wrong = put_aside(partial, path.name)

@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from kbnet.atomic import atomic_path
 from kbnet.datasets.kitti_standing import IsStanding
+from kbnet.files import atomic_path
 from kbnet.frame import FloatArray, check_intrinsics
 from kbnet.frames.frame_list import FrameFiles
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.atomic import atomic_path
 from kbnet.datasets.download import Progress
 from kbnet.datasets.nyu_kinect import SIZE
 from kbnet.datasets.nyu_v2 import Source, Split
 from kbnet.datasets.processes import map_over_cores
 from kbnet.datasets.sparse_corners import POINT_KINDS, PointKind, draw_points
+from kbnet.files import atomic_path
 from kbnet.frames.depth_png import UNITS_PER_METRE, write_depth_png
 from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.frames.image_file import open_picture, read_image

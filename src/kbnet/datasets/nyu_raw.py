@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kbnet.atomic import atomic_path
 from kbnet.datasets.archive import names
 from kbnet.datasets.download import Progress
 from kbnet.datasets.nyu_kinect import SIZE, depth_in_colour_camera, undistort_image
 from kbnet.datasets.nyu_points import COLUMNS, INTRINSICS, MIDDLE, WINDOW
 from kbnet.datasets.processes import map_over_cores
 from kbnet.datasets.sparse_corners import draw_points
+from kbnet.files import atomic_path
 from kbnet.frames.depth_png import write_depth_png
 
 LONGEST_DELAY_S = 0.1

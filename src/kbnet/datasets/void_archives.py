@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
-from kbnet.atomic import atomic_path
 from kbnet.datasets.archive import names, unpack
 from kbnet.datasets.checksums import put_aside_if_wrong
 from kbnet.datasets.disk_space import disk_space
 from kbnet.datasets.download import Archive, Progress, obtain
+from kbnet.files import atomic_path
 
 ARCHIVES = {
     150: Archive.on_google_drive("void_150.zip", "1GGov8MaBKCEcJEXxY8qrh8Ldt2mErtWs"),

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kbnet.atomic import atomic_path
 from kbnet.export.description import OUTPUT, describe
 from kbnet.export.parity import Parity, Run, check_parity, measure_parity
 from kbnet.export.sizes import Sizes
+from kbnet.files import atomic_path
 from kbnet.frame import Frame
 from kbnet.network.config import KBNetConfig
 from kbnet.network.inputs import NetworkInputs, input_names

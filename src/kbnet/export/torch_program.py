@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kbnet.atomic import atomic_path
 from kbnet.export.description import describe
 from kbnet.export.onnx import example_inputs, inference_copy
 from kbnet.export.parity import Parity, check_parity, measure_parity
 from kbnet.export.sizes import FACTOR, Sizes
+from kbnet.files import atomic_path
 from kbnet.frame import Frame
 from kbnet.network.decoder import Decoder, UpConvolution
 from kbnet.network.kbnet import KBNet

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kbnet.atomic import atomic_path
+from kbnet.files import atomic_path
 from kbnet.frame import FloatArray, check_depth
 from kbnet.frames.image_file import open_picture
 

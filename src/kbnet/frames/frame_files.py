@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from kbnet.atomic import atomic_path
+from kbnet.files import atomic_path
 
 
 @dataclass(frozen=True)

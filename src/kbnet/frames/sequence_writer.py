@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kbnet.atomic import atomic_folder
+from kbnet.files import atomic_folder
 from kbnet.frame import FloatArray, Frame, check_pose
 from kbnet.frames.depth_png import write_depth_png
 

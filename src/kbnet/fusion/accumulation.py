@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kbnet.atomic import atomic_folder
 from kbnet.data.lidar import drop_hidden_points, project_points
+from kbnet.files import atomic_folder
 from kbnet.frame import FloatArray
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.frame_files import FrameFiles, with_kinds, write_frame_list

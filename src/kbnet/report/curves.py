@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kbnet.atomic import atomic_path
+from kbnet.files import atomic_path
 from kbnet.report.picture import DPI, INK
 
 if TYPE_CHECKING:

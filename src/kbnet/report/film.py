@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kbnet.atomic import atomic_path
+from kbnet.files import atomic_path
 from kbnet.frame import ImageArray
 
 SUFFIXES = (".gif", ".mp4")

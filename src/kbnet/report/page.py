@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.atomic import atomic_path
+from kbnet.files import atomic_path
 from kbnet.frame import FloatArray
 from kbnet.report.colour import DEPTH_COLOURS, ERROR_COLOURS
 from kbnet.report.figures import Figures

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from kbnet.atomic import atomic_path
+from kbnet.files import atomic_path
 from kbnet.frame import FloatArray, Frame, check_depth
 from kbnet.report.colour import COLOUR_MAP
 

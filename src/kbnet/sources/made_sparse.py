@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from kbnet.atomic import atomic_folder
+from kbnet.files import atomic_folder
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence

@@ -16,13 +16,13 @@ import tomlkit
 
 from kbnet.data.augment import AugmentationConfig
 from kbnet.data.neighbour_gap import Gap, choose_gap
+from kbnet.files import file_sha256, write_json
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_frames
 from kbnet.frames.sequence import Sequence
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.points.hold_out import PATCHES
-from kbnet.summary import file_sha256, write_json
 from kbnet.training.checkpoint import STATE_FILE, load_state
 from kbnet.training.config import ScheduleConfig, TrainingConfig, to_table
 from kbnet.training.held_out import HeldOut, hold_out

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from kbnet.atomic import atomic_path
+from kbnet.files import atomic_path
 
 STATE_FILE = "state.pt"
 KEYS = frozenset({"step", "step_module", "optimizer", "best", "average"})

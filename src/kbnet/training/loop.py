@@ -14,7 +14,7 @@ from lightning_fabric import Fabric, seed_everything
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from kbnet.atomic import atomic_path
+from kbnet.files import atomic_path
 from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
 from kbnet.training import distributed

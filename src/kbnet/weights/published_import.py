@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kbnet.files import file_sha256
 from kbnet.network.config import PRESETS, KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
@@ -81,7 +81,7 @@ def import_weights(imports: Sequence[WeightsImport], *, overwrite: bool = False)
     Raises:
         ValueError: a file is damaged or does not fit, or a name is taken; in the latter case nothing is written.
     """
-    digests = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in {each.file for each in imports}}
+    digests = {file: file_sha256(file) for file in {each.file for each in imports}}
     missing = [each for each in imports if not _is_there(each, digests[each.file])]
     taken = [each.name for each in missing if local_path(each.name).exists()]
     if taken and not overwrite:

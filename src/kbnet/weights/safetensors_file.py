@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-from kbnet.atomic import atomic_path
+from kbnet.files import atomic_path
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the text alone is read without it
     import torch

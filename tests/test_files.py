@@ -1,4 +1,4 @@
-"""Output files appear whole or not at all."""
+"""Output files appear whole or not at all; JSON and hashes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kbnet.atomic import atomic_folder, atomic_path
+from kbnet.files import atomic_folder, atomic_path, file_sha256, write_json
 
 
 def contents(folder: Path) -> list[str]:
@@ -90,3 +90,21 @@ def test_atomic_folder_replaces_the_folder_only_when_all_went_well(tmp_path: Pat
     with pytest.raises(FileExistsError), atomic_folder(folder) as partial:
         [partial.mkdir() for _ in range(2)]
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["points", "points/new"]
+
+
+def test_file_sha256_of_several_files_is_that_of_their_contents_joined(tmp_path: Path) -> None:
+    first, second, joined = (tmp_path / name for name in ("first", "second", "joined"))
+    first.write_bytes(b"ab")
+    second.write_bytes(b"c")
+    joined.write_bytes(b"abc")
+    assert file_sha256(joined) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert file_sha256(first, second) == file_sha256(joined)
+
+
+def test_json_is_strict_and_leaves_the_older_file_on_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    write_json(path, {"mae_mm": 1.5})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"mae_mm": float("nan")})
+    assert path.read_text(encoding="utf-8") == '{\n  "mae_mm": 1.5\n}\n'
+    assert contents(tmp_path) == ["summary.json"]

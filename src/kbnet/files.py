@@ -1,16 +1,25 @@
-"""Output files and folders that appear whole or not at all."""
+"""Files that appear whole or not at all, JSON, hashes, and the record of the environment of a run."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
+import platform
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import distributions
 from pathlib import Path
 from uuid import uuid4
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+RECORDED_PACKAGES = ("kbnet", "torch", "numpy", "scipy", "onnxruntime", "openvino")
+"""Packages that compute; their versions are recorded."""
 
 
 @contextmanager
@@ -82,3 +91,65 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(former, ignore_errors=True)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write plain values as strict JSON; the file appears whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def file_sha256(*paths: Path) -> str:
+    """SHA-256 of a file, or of several one after another, in hex.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def environment() -> dict[str, object]:
+    """Command, versions, commit and machine, as plain values: what it takes to repeat a run, and to judge a time."""
+    import torch
+
+    return {
+        "command": sys.argv,
+        "versions": versions(),
+        "git_commit": _git_commit(),
+        "platform": platform.platform(),
+        "cpu": _cpu_model(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of :data:`RECORDED_PACKAGES`."""
+    packages = {distribution.name: distribution.version for distribution in distributions()}
+    recorded = {name: packages.get(name, "not installed") for name in RECORDED_PACKAGES}
+    return {"python": platform.python_version(), **recorded}
+
+
+def _git_commit() -> str | None:
+    """The commit of the checkout this file lies in, with ``-dirty`` if files were changed; None outside of one."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    for line in cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
