@@ -30,7 +30,7 @@ MEBIBYTE = 2**20
 class Command:
     """Complete the frames of a sequence alone, step by step, then with each number of workers in turn.
 
-    Prints the tables of docs/scaling.md. Workers have one thread each.
+    Prints a table of each. Workers have one thread each.
     """
 
     sequence: tyro.conf.Positional[Path]

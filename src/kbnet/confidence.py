@@ -8,7 +8,7 @@ relative error or an angle, with weights fitted on frames with ground truth:
 - *distance* to the nearest point that is believed.
 
 The network runs once. Running it anew for every quarter of the points, or on the mirrored frame, orders the pixels no
-better and takes five times as long: docs/trust.md.
+better and takes five times as long: docs/accuracy.md.
 """
 
 from __future__ import annotations
