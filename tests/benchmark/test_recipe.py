@@ -29,13 +29,6 @@ def test_recipe_names_what_differs_from_its_base(tmp_path: Path) -> None:
     )
 
 
-def test_recipe_based_on_itself_is_refused(tmp_path: Path) -> None:
-    write(tmp_path / "one.toml", 'base = "two.toml"\n')
-    write(tmp_path / "two.toml", 'base = "one.toml"\n')
-    with pytest.raises(ValueError, match="based on itself"):
-        read_recipe(tmp_path / "one.toml", {})
-
-
 def test_recipe_says_where_a_key_is_wrong(tmp_path: Path) -> None:
     write(tmp_path / "wrong.toml", "losses = 3\n")
     write(tmp_path / "above.toml", 'base = "wrong.toml"\n')

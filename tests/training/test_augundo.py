@@ -27,6 +27,7 @@ from kbnet.training.batch import TripletBatch
 from kbnet.training.config import TrainingConfig, from_table, to_table
 from kbnet.training.dataset import SampleKey, TripletDataset
 from kbnet.training.loop import train
+from kbnet.training.recipe import apply_layers, read_recipe_layers
 from kbnet.training.step import TrainingStep
 
 HEIGHT, WIDTH, SAMPLES = 48, 60, 6
@@ -399,7 +400,8 @@ def test_the_recipe_trains_and_goes_on_as_if_it_had_never_stopped(
     write_sequence: Callable[..., Path], make_config: Callable[..., TrainingConfig], repository: Path
 ) -> None:
     """Shrunken: crop, channels, steps."""
-    recipe = from_table(read(repository / "recipes" / "augundo.toml"), TrainingConfig.preset("void"))
+    layers = read_recipe_layers(repository / "recipes" / "augundo.toml")
+    recipe = apply_layers(TrainingConfig.preset("void"), layers)
     small = make_config(write_sequence(frames=8))
     tiny = replace(
         recipe,

@@ -15,6 +15,7 @@ from kbnet.data.augment import AugmentationConfig
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.training.config import ScheduleConfig, TrainingConfig, ValidationConfig, from_table, to_table
+from kbnet.training.recipe import apply_layers, read_recipe_layers
 
 
 def through_toml(config: TrainingConfig, base: TrainingConfig) -> TrainingConfig:
@@ -130,7 +131,7 @@ def test_published_recipes_name_lists_and_change_nothing_else(
 
 def test_every_recipe_is_a_config(repository: Path) -> None:
     for path in (repository / "recipes").rglob("*.toml"):
-        from_table(tomlkit.parse(path.read_text(encoding="utf-8")).unwrap(), TrainingConfig())
+        apply_layers(TrainingConfig(), read_recipe_layers(path))
 
 
 def test_unknown_presets_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""Recipes to compare: TOML files as ``kbnet train --config`` reads them, which may also be based on one another."""
+"""Recipes to compare: TOML files as ``kbnet train --config`` reads them, with changes from the command line."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from kbnet.training.config import TrainingConfig, from_table
+from kbnet.training.config import TrainingConfig
 from kbnet.training.networks import settings_of_weights
+from kbnet.training.recipe import Layer, apply_layers, last_value, read_recipe_layers
 
 
 def read_recipe(path: Path, changes: Mapping[str, Any]) -> TrainingConfig:
     """A recipe over its preset, with changes.
 
-    Besides the keys of ``kbnet train``, a recipe may have ``base``: the recipe, relative to its own folder, of whose
-    settings it names the differences. Initial weights bring the settings of their network: those of the recipes below
-    the one that names them do not count.
+    See :func:`kbnet.training.recipe.read_recipe_layers` and :func:`kbnet.training.recipe.apply_layers`.
 
     Args:
         path: the TOML file.
@@ -29,19 +28,12 @@ def read_recipe(path: Path, changes: Mapping[str, Any]) -> TrainingConfig:
         FileNotFoundError: the file, or one that it is based on, is missing.
         ValueError: it is no TOML, a key or value is not of a recipe, or recipes are based on each other in a circle.
     """
-    layers = [*_layers(path, ()), ("--set", changes)]
-    config = TrainingConfig.preset(_last(layers, "preset") or "void")
-    weights = _last(layers, "initial_weights")
+    layers = [*read_recipe_layers(path), Layer("--set", changes)]
+    config = TrainingConfig.preset(last_value(layers, "preset") or "void")
+    weights = last_value(layers, "initial_weights")
     if weights is not None:
         config = replace(config, network=settings_of_weights(weights, config.network))
-    named = max((number for number, (_, table) in enumerate(layers) if "initial_weights" in table), default=0)
-    for number, (origin, table) in enumerate(layers):
-        left_out = {"base", "network"} if number < named else {"base"}
-        try:
-            config = from_table({key: value for key, value in table.items() if key not in left_out}, config)
-        except ValueError as error:
-            raise ValueError(f"in {origin}: {error}") from error
-    return config
+    return apply_layers(config, layers)
 
 
 def read_changes(texts: Sequence[str]) -> dict[str, Any]:
@@ -68,21 +60,3 @@ def read_changes(texts: Sequence[str]) -> dict[str, Any]:
         return tomlkit.parse("\n".join(lines)).unwrap()
     except TOMLKitError as error:
         raise ValueError(f"cannot read --set {' '.join(texts)}: {error}") from error
-
-
-def _layers(path: Path, above: tuple[Path, ...]) -> list[tuple[str, Mapping[str, Any]]]:
-    """The tables of a recipe and of all it is based on, the lowest first, each with its file."""
-    if path.resolve() in above:
-        raise ValueError(f"{path} is based on itself, by way of {', '.join(map(str, above))}; remove one base")
-    try:
-        table = tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"expected a recipe {path}, but there is no such file; check the path") from error
-    except (TOMLKitError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}; correct the line") from error
-    below = _layers(path.parent / table["base"], (*above, path.resolve())) if "base" in table else []
-    return [*below, (str(path), table)]
-
-
-def _last(layers: Sequence[tuple[str, Mapping[str, Any]]], key: str) -> Any:
-    return next((table[key] for _, table in reversed(layers) if key in table), None)

@@ -6,13 +6,13 @@ import argparse
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import tyro
 
 from kbnet.cli.arguments import OptionalFile, OptionalFolder
 from kbnet.cli.progress import is_first_process, training_progress
-from kbnet.training.config import TrainingConfig, from_table
+from kbnet.training.config import TrainingConfig
 
 Preset = Literal["void", "kitti"]
 
@@ -34,7 +34,8 @@ class Command:
     preset: Preset = "void"
     """Published settings to start from."""
     config: OptionalFile = None
-    """TOML file with changes to the preset; every flag is a key of it: network.scaffold is scaffold in [network]."""
+    """TOML file with changes to the preset; every flag is a key of it: network.scaffold is scaffold in [network].
+    base = "other.toml" in it names a file to start from, relative to its own folder."""
     resume: OptionalFolder = None
     """Run folder to go on with; the next steps equal those of an unbroken run."""
     training: Annotated[TrainingConfig, tyro.conf.arg(name="")] = field(default_factory=TrainingConfig)
@@ -80,28 +81,30 @@ def _check_lists(paths: tuple[Path, ...]) -> None:
 
 def parse(argv: list[str]) -> Command:
     """Read preset, files and the name of initial weights first, since they hold the defaults of every other flag."""
+    from kbnet.training.recipe import apply_layers, last_value, read_recipe_layers
+
     first = argparse.ArgumentParser(prog="kbnet train", add_help=False, allow_abbrev=False)
     first.add_argument("--preset", choices=get_args(Preset))
     first.add_argument("--config", type=Path)
     first.add_argument("--resume", type=Path)
     first.add_argument("--initial-weights", "--initial_weights")
     sources, _ = first.parse_known_args(argv)
-    changes = {} if sources.config is None else _read_toml(sources.config)
-    preset = sources.preset or changes.get("preset", "void")
+    layers = [] if sources.config is None else read_recipe_layers(sources.config)
+    preset: Preset = sources.preset or last_value(layers, "preset") or "void"
     try:
         base = TrainingConfig.preset(preset)
     except ValueError as error:
         raise ValueError(f"in {sources.config}: {error}") from error
-    initial_weights = sources.initial_weights or changes.get("initial_weights")
+    initial_weights = sources.initial_weights or last_value(layers, "initial_weights")
     if sources.resume is not None:
-        file = sources.resume / "config.toml"
-        base = replace(_changed(base, _read_toml(file), file), output=sources.resume)
+        base = apply_layers(base, read_recipe_layers(sources.resume / "config.toml"))
+        base = replace(base, output=sources.resume)
     elif isinstance(initial_weights, str):
         from kbnet.training.networks import settings_of_weights
 
         base = replace(base, network=settings_of_weights(initial_weights, base.network))
-    default = base if sources.config is None else _changed(base, changes, sources.config)
-    command = tyro.cli(Command, args=argv, default=Command(preset, training=default), prog="kbnet train")
+    default = Command(preset, training=apply_layers(base, layers))
+    command = tyro.cli(Command, args=argv, default=default, prog="kbnet train")
     if sources.resume is not None and _starts(command.training) != _starts(base):
         raise ValueError("a run that is resumed goes on from its own weights; leave initial weights out, or --resume")
     return command
@@ -109,22 +112,3 @@ def parse(argv: list[str]) -> Command:
 
 def _starts(training: TrainingConfig) -> tuple[str | None, str | None]:
     return training.initial_weights, training.initial_pose_weights
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
-    try:
-        return tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"expected a training config {path}, but there is none; check the path") from error
-    except (TOMLKitError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}; correct the line") from error
-
-
-def _changed(base: TrainingConfig, changes: dict[str, Any], path: Path) -> TrainingConfig:
-    try:
-        return from_table(changes, base)
-    except ValueError as error:
-        raise ValueError(f"in {path}: {error}") from error

@@ -1,0 +1,56 @@
+"""Recipes based on one another: what they resolve to, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kbnet.cli.main import main
+from kbnet.cli.train import parse
+from kbnet.training.config import TrainingConfig
+from kbnet.weights.depth_network import load_network
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_config_names_what_differs_from_its_base_and_flags_win(tmp_path: Path) -> None:
+    write(tmp_path / "base.toml", 'preset = "kitti"\nbatch_size = 3\n[losses]\ncolour = 0.5\nstructure = 0.25\n')
+    write(tmp_path / "studies" / "middle.toml", 'base = "../base.toml"\n[losses]\ncolour = 0.75\n')
+    last = write(tmp_path / "studies" / "last.toml", 'base = "middle.toml"\nbatch_size = 5\n')
+    kitti = TrainingConfig.preset("kitti")
+    assert parse(["--config", str(last), "--seed", "4"]).training == replace(
+        kitti, batch_size=5, seed=4, losses=replace(kitti.losses, colour=0.75, structure=0.25)
+    )
+
+
+def test_initial_weights_bring_their_network_in_place_of_that_of_the_base(tmp_path: Path) -> None:
+    write(tmp_path / "base.toml", "[network]\nmax_depth = 7.0\n")
+    path = write(tmp_path / "recipe.toml", 'base = "base.toml"\ninitial_weights = "indoor"\n')
+    assert parse(["--config", str(path)]).training.network == load_network("indoor").config
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "message"),
+    [
+        ('"other.toml"', 'base = "recipe.toml"', "recipe.toml is based on itself, by way of"),
+        ('"missing.toml"', "", "missing.toml, the base of"),
+        ('"other.toml"', "losses = 3", "other.toml: "),
+        ('"other.toml"', "=", "other.toml is not TOML"),
+        ("3", "", 'expected base as a path, got 3; write base = "other.toml"'),
+    ],
+)
+def test_wrong_bases_are_refused_in_one_line(
+    tmp_path: Path, base: str, other: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "other.toml", other)
+    path = write(tmp_path / "recipe.toml", f"base = {base}")
+    assert main(["train", "room", "--config", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
