@@ -53,7 +53,8 @@ class Moment:
 
 def record() -> Iterator[Moment]:
     """Walk through the room."""
-    for index, (frame, pose) in enumerate(synthetic_frames(CONFIG)):
+    for index, (frame, pose, _) in enumerate(synthetic_frames(CONFIG)):
+        assert pose is not None
         yield Moment(frame, BEGIN_S + index * SECONDS_A_FRAME, pose)
 
 
