@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kbnet.completion import load
 from kbnet.evaluation import EVALUATION_LIMITS, Part, evaluate, network_method, run_settings
-from kbnet.frames.open import open_frames
+from kbnet.frames.open import open_prepared
 from kbnet.metrics import DepthErrors
 from kbnet.summary import SummaryRow, read_same_run, write_summary
 from kbnet.weights.names import find_weights
@@ -229,7 +229,7 @@ def measure(
         ValueError: a file is not as it should be.
     """
     assert row.limits is not None
-    part = Part(open_frames(data / row.frames), row.key, "sparse_depth")
+    part = Part(open_prepared(data / row.frames), row.key, "sparse_depth")
     completer = load(row.weights, device=device)
     networks = {"kbnet": (row.weights, completer)}
     settings = run_settings([part], networks, limits=row.limits, every=every)

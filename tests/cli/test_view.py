@@ -40,8 +40,8 @@ def test_view_says_where_to_look_and_ends_with_ctrl_c(
     [
         ([], "expected a sequence folder or a list, got none"),
         (["nowhere"], "nowhere"),
-        (["{room}", "--fps", "0"], "--points and --fps above 0"),
-        (["{room}", "--points", "0"], "--points and --fps above 0"),
+        (["{room}", "--fps", "0"], "--max-points and --fps above 0"),
+        (["{room}", "--max-points", "0"], "--max-points and --fps above 0"),
     ],
 )
 def test_view_refuses_in_one_line(refusal: Callable[[str, list[str]], str], arguments: list[str], message: str) -> None:

@@ -13,12 +13,11 @@ from kbnet.cli.arguments import (
     Device,
     OptionalFolder,
     OptionalPreset,
-    OptionalSource,
-    SparseDepth,
     Switch,
     Weights,
 )
 from kbnet.cli.error_table import new_table, show_table
+from kbnet.cli.recordings import SourceArguments
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ COLUMNS = ("points", "MAE mm", "RMSE mm", "median %", ">10 % off")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(SourceArguments):
     """Hold out some sparse points, complete depth from the others, and report the error at the held-out ones.
 
     Example:  kbnet check SEQUENCE --output OUT --pictures
@@ -45,10 +44,6 @@ class Command:
     as errors of every method, in the means most, in the median least.
     """
 
-    sequence: OptionalSource = None
-    """Sequence folder (K.txt, image/ and sparse depth), or a .csv list of frames."""
-    sparse_depth: SparseDepth = None
-    """Folder of sparse depth in the sequence, or column of the list (default: sparse_depth)."""
     weights: Weights = "indoor"
     """Bundled or local weights by name (kbnet weights list), .safetensors file, published .pth (with --preset), or
     exported .onnx or .xml (kbnet export)."""
@@ -80,15 +75,12 @@ class Command:
         from kbnet.checking import check
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation import baseline_methods, network_method
-        from kbnet.frames.open import open_frames
 
-        if self.sequence is None:
-            raise ValueError("expected a sequence folder or a list, got none; see kbnet check --help")
         if self.pictures and self.output is None:
             raise ValueError("--pictures also needs --output, the folder to write them to; see kbnet check --help")
         if self.worst < 0:
             raise ValueError(f"expected --worst of at least 0 frames, got {self.worst}")
-        source = open_frames(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
+        source = self.open_source()
         completer = kbnet.load(
             self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
         )
@@ -150,6 +142,8 @@ class Command:
             "hold_out": self.hold_out,
             "every": self.every,
         }
+        if self.recording_flags:
+            settings["options"] = list(self.recording_flags)
         content = {
             "settings": settings,
             "frames": len(found.frames),

@@ -14,11 +14,11 @@ from kbnet.cli.arguments import (
     Folder,
     OptionalFile,
     OptionalPreset,
-    OptionalSource,
     SparseDepth,
     Switch,
     Weights,
 )
+from kbnet.cli.recordings import SourceArguments
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
-    """Complete a sequence folder, a list of frames, or one frame from files, to dense depth.
+class Command(SourceArguments):
+    """Complete a sequence folder, a list of frames, a recording, or one frame from files, to dense depth.
 
     Of a sequence:  kbnet complete SEQUENCE --output OUT
+
+    Of a recording: kbnet complete drive.mcap --output OUT --depth /lidar/points
 
     Of a list:      kbnet complete data/kitti/test.csv --output OUT --weights kitti --zip
 
@@ -43,16 +45,14 @@ class Command:
     OUT/made_with.json records what made them; other weights or sparse points need another OUT, or --overwrite.
     """
 
-    sequence: OptionalSource = None
-    """Sequence folder (K.txt, image/ and sparse depth), or a .csv list of frames."""
     output: Folder
     """Folder for the results."""
     image: OptionalFile = None
-    """In place of a sequence: the image of one frame, 8-bit RGB."""
+    """In place of a sequence: the image of one frame, 8-bit RGB. Of a bag: the topic of images."""
     sparse_depth: SparseDepth = None
     """With --image: 16-bit PNG, metres x 256. Else the folder in the sequence, or column (default: sparse_depth)."""
     intrinsics: OptionalFile = None
-    """With --image: the 3x3 camera matrix, as text or .npy."""
+    """With --image, or of a recording: the 3x3 camera matrix, as text or .npy."""
     weights: Weights = "indoor"
     """Bundled or local weights by name (kbnet weights list), a .safetensors file, a published .pth (with --preset), or
     an exported .onnx or .xml (kbnet export)."""
@@ -155,16 +155,22 @@ class Command:
 
     def _source(self) -> tuple[str, Frames]:
         """What the source is called, and how to read each of its frames, by name."""
-        if (self.sequence is None) == (self.image is None):
-            got = "neither" if self.image is None else "both"
-            raise ValueError(f"expected a sequence folder, a list or --image, got {got}; see kbnet complete --help")
+        if self.sequence is None and self.image is None:
+            raise ValueError("expected a sequence folder, a list or --image, got neither; see kbnet complete --help")
         if self.sequence is None:
             return self._single_frame()
-        from kbnet.frames.open import open_frames
+        from kbnet.cli.recordings import open_source
+        from kbnet.frames.open import recording_kind
 
-        if self.intrinsics is not None:
+        flags = self.recording_flags
+        if recording_kind(self.sequence) is not None:  # whose options have the same names
+            flags += ("--image", str(self.image)) if self.image is not None else ()
+            flags += ("--intrinsics", str(self.intrinsics)) if self.intrinsics is not None else ()
+        elif self.image is not None:
+            raise ValueError("expected a sequence folder, a list or --image, got both; see kbnet complete --help")
+        elif self.intrinsics is not None:
             raise ValueError(f"a sequence or list has its own intrinsics; leave out --intrinsics {self.intrinsics}")
-        source = open_frames(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
+        source = open_source(self.sequence, flags, self.sparse_depth)
         return source.name, {name: partial(source.frame, index) for index, name in enumerate(source.names)}
 
     def _single_frame(self) -> tuple[str, Frames]:

@@ -62,11 +62,11 @@ class Command:
         from kbnet.cli.progress import frame_progress
         from kbnet.completion import DepthCompleter, open_weights
         from kbnet.depth_origin import network_origin
-        from kbnet.frames.open import open_frames
+        from kbnet.frames.open import open_prepared
 
         if not self.sources:
             raise ValueError("expected at least one sequence folder or list, got none; see kbnet complete-many --help")
-        sources = [open_frames(path, sparse_depth=self.sparse_depth or "sparse_depth") for path in self.sources]
+        sources = [open_prepared(path, sparse_depth=self.sparse_depth or "sparse_depth") for path in self.sources]
         network = open_weights(self.weights, preset=self.preset)
         device = "cpu" if self.device == "auto" and not self.gpus else self.device  # Ray hides GPUs nobody asked for
         make = partial(DepthCompleter, network, device=device, precision=self.precision, engine=self.engine)

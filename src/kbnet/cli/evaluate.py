@@ -25,6 +25,7 @@ from kbnet.cli.error_table import (
     new_table,
     show_table,
 )
+from kbnet.cli.recordings import RecordingFlags
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class Command:
     """Measure completed depth on frames with ground truth: errors, their spread over frames, and time."""
 
     sources: Sources
-    """Sequence folders (K.txt, image/, sparse depth and ground_truth/) and .csv lists of frames."""
+    """Sequence folders (K.txt, image/, sparse depth and ground_truth/), .csv lists of frames, and recordings in place
+    whose depth is dense, with the flags of kbnet prepare."""
+    recording_flags: RecordingFlags = ()
     weights: SeveralWeights = ("indoor",)
     """Bundled or local weights by name (kbnet weights list), .safetensors files, published .pth (with --preset), or
     exported .onnx or .xml (kbnet export). Several are measured side by side."""
@@ -100,15 +103,19 @@ class Command:
             print(f"wrote summary.json, frames.csv and table.txt to {self.output}")
 
     def _parts(self) -> list[Part]:
+        from kbnet.cli.recordings import open_source
         from kbnet.evaluation import Part
-        from kbnet.frames.open import open_frames
 
         if not self.sources:
             raise ValueError("expected at least one sequence folder or list, got none; see kbnet evaluate --help")
         if self.every < 1:
             raise ValueError(f"expected --every of at least 1 frame, got {self.every}; 1 evaluates every frame")
         return [
-            Part(open_frames(path, sparse_depth=sparse_depth), name, sparse_depth)
+            Part(
+                open_source(path, self.recording_flags, sparse_depth if sparse_depth != "sparse_depth" else None),
+                name,
+                sparse_depth,
+            )
             for sparse_depth in dict.fromkeys(self.sparse_depth)
             for name, path in distinct_names(self.sources).items()
         ]

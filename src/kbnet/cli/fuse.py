@@ -12,11 +12,10 @@ from kbnet.cli.arguments import (
     OptionalFile,
     OptionalMetres,
     OptionalPreset,
-    OptionalSource,
-    SparseDepth,
     Switch,
     Weights,
 )
+from kbnet.cli.recordings import SourceArguments
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(SourceArguments):
     """Put the depth of all frames of a sequence together, by its poses: one cloud, or one mesh.
 
     Of a cloud:  kbnet fuse SEQUENCE --output room.ply
@@ -42,8 +41,6 @@ class Command:
     places that only one frame saw. The file is a binary PLY in metres, in the axes of the world.
     """
 
-    sequence: OptionalSource = None
-    """Sequence folder with absolute_pose/, or a .csv list of frames with the column pose."""
     output: OptionalFile = None
     """The .ply file to write."""
     mesh: Switch = False
@@ -60,8 +57,6 @@ class Command:
     """Leave out depth from here on, metres."""
     every: int = 1
     """Fuse every Nth frame."""
-    sparse_depth: SparseDepth = None
-    """Folder of sparse depth in the sequence, or column of the list (default: sparse_depth)."""
     weights: Weights = "indoor"
     """Bundled or local weights by name (kbnet weights list), .safetensors file, published .pth (with --preset), or
     exported .onnx or .xml (kbnet export)."""
@@ -76,13 +71,11 @@ class Command:
 
     def run(self) -> None:
         """Fuse, and write the file."""
-        from kbnet.frames.open import open_frames
         from kbnet.fusion.view import posed_frames
         from kbnet.point_cloud import WORLD_AXES, write_ply
 
         output = self._checked()
-        assert self.sequence is not None
-        source = open_frames(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
+        source = self.open_source()
         indices = posed_frames(source, self.every)
         seen = min(self.seen, len(indices))
         points, colours, triangles, voxel = self._fuse(self._views(source, indices), seen)

@@ -16,6 +16,7 @@ How a command is declared (nothing is registered anywhere; the folder is the lis
 - A module may also define ``parse(argv: list[str]) -> object`` and return anything with a ``run()``; it is then called
   in place of ``tyro.cli(Command, args=argv, prog="kbnet <name>")``, with the arguments after the command's name.
   For commands whose defaults come from a preset or a file.
+- A command that reads frames has a field ``recording_flags``: it takes flags of recordings (``cli/recordings.py``).
 
 Exit codes: 0 done; 1 done, with a verdict that is not good (``kbnet reproduce``: a row is not within the tolerance);
 2 for bad usage and for ValueError, OSError, ModuleNotFoundError, FloatingPointError and a GPU out of memory (one line
@@ -38,6 +39,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -145,7 +147,14 @@ def _load(words: list[str], arguments: list[str]) -> Any:
     import tyro
 
     config = (tyro.conf.FlagCreatePairsOff,)
-    return tyro.cli(module.Command, args=arguments, prog=" ".join(["kbnet", *words]), config=config)
+    prog = " ".join(["kbnet", *words])
+    if "recording_flags" not in module.Command.__dataclass_fields__:
+        return tyro.cli(module.Command, args=arguments, prog=prog, config=config)
+    from kbnet.cli.recordings import split_recording_flags
+
+    arguments, flags = split_recording_flags(module.Command, arguments)
+    command = tyro.cli(module.Command, args=arguments, prog=prog, config=config)
+    return replace(command, recording_flags=flags)
 
 
 def _help(prog: str, folder: Path) -> str:

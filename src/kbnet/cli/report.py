@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from kbnet.cli.arguments import Device, OptionalPreset, OptionalSource, SparseDepth, Weights
+from kbnet.cli.arguments import Device, OptionalPreset, Weights
+from kbnet.cli.recordings import SourceArguments
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ FAR = 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(SourceArguments):
     """Write one HTML page that shows a sequence: image, points, depth, errors, and the point cloud under the mouse.
 
     Example:  kbnet report SEQUENCE --output report.html
@@ -32,12 +33,8 @@ class Command:
     where the source has it, else by sparse points that are held out, as kbnet check does.
     """
 
-    sequence: OptionalSource = None
-    """Sequence folder (K.txt, image/ and sparse depth), or a .csv list of frames."""
     output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("report.html")
     """The page."""
-    sparse_depth: SparseDepth = None
-    """Folder of sparse depth in the sequence, or column of the list (default: sparse_depth)."""
     weights: Weights = "indoor"
     """Bundled or local weights by name (kbnet weights list), .safetensors file, published .pth (with --preset), or
     exported .onnx or .xml (kbnet export)."""
@@ -68,13 +65,11 @@ class Command:
         import kbnet
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation import EVALUATION_LIMITS
-        from kbnet.frames.open import open_frames
         from kbnet.report.page import write_page
         from kbnet.report.survey import Judging, survey
 
         self._check()
-        assert self.sequence is not None
-        source = open_frames(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
+        source = self.open_source()
         indices = self._indices(source.names)
         preset = self.preset if Path(self.weights).suffix == ".pth" else None
         completer = kbnet.load(
@@ -106,8 +101,6 @@ class Command:
             )
 
     def _check(self) -> None:
-        if self.sequence is None:
-            raise ValueError("expected a sequence folder or a list, got none; see kbnet report --help")
         for name, number, least in (("frames", self.frames, 1), ("every", self.every, 1), ("size", self.size, 32)):
             if number < least:
                 raise ValueError(f"expected --{name} of at least {least}, got {number}")

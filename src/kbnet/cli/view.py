@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from time import sleep
 from typing import TYPE_CHECKING
 
-from kbnet.cli.arguments import Device, OptionalPreset, OptionalSource, SparseDepth, Weights
+from kbnet.cli.arguments import Device, OptionalPreset, Weights
+from kbnet.cli.recordings import SourceArguments
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(SourceArguments):
     """Look at a sequence in a web browser: its clouds in three dimensions, frame by frame.
 
     Example:  kbnet view SEQUENCE
@@ -24,10 +25,6 @@ class Command:
     origin. Ctrl-C ends it.
     """
 
-    sequence: OptionalSource = None
-    """Sequence folder (K.txt, image/ and sparse depth), or a .csv list of frames."""
-    sparse_depth: SparseDepth = None
-    """Folder of sparse depth in the sequence, or column of the list (default: sparse_depth)."""
     weights: Weights = "indoor"
     """Bundled or local weights by name (kbnet weights list), .safetensors file, published .pth (with --preset), or
     exported .onnx or .xml (kbnet export)."""
@@ -37,7 +34,7 @@ class Command:
     """Address to serve at; 0.0.0.0 lets other machines look too."""
     port: int = 8080
     """Port to serve at; if it is in use, the next free one."""
-    points: int = 160_000
+    max_points: int = 160_000
     """Points of a frame to draw at most."""
     fps: float = 4.0
     """Frames a second to play at, if they are completed that quickly."""
@@ -65,15 +62,12 @@ class Command:
         """Start to serve."""
         import kbnet
         from kbnet.confidence import complete_with_confidence
-        from kbnet.frames.open import open_frames
         from kbnet.viewer.completed import completed_frames
         from kbnet.viewer.window import Window
 
-        if self.sequence is None:
-            raise ValueError("expected a sequence folder or a list, got none; see kbnet view --help")
-        if self.points < 1 or not self.fps > 0:
-            raise ValueError(f"expected --points and --fps above 0, got {self.points} and {self.fps:g}")
-        source = open_frames(self.sequence, sparse_depth=self.sparse_depth or "sparse_depth")
+        if self.max_points < 1 or not self.fps > 0:
+            raise ValueError(f"expected --max-points and --fps above 0, got {self.max_points} and {self.fps:g}")
+        source = self.open_source()
         completer = kbnet.load(
             self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
         )
@@ -81,4 +75,6 @@ class Command:
         def complete(frame: Frame) -> tuple[FloatArray, FloatArray]:
             return complete_with_confidence(completer, frame.image, frame.sparse_depth, frame.intrinsics)
 
-        return Window(source, completed_frames(source, complete), host=self.host, port=self.port, points=self.points)
+        return Window(
+            source, completed_frames(source, complete), host=self.host, port=self.port, points=self.max_points
+        )

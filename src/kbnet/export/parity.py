@@ -13,7 +13,7 @@ from torch import Tensor
 from kbnet.data.motorcycle import load_motorcycle
 from kbnet.export.sizes import FACTOR, Sizes, largest_fitting
 from kbnet.frame import MINIMUM_SIZE, Frame
-from kbnet.frames.open import open_frames
+from kbnet.frames.open import open_prepared
 from kbnet.network.inputs import NetworkInputs, frame_inputs
 from kbnet.network.kbnet import KBNet
 
@@ -66,7 +66,7 @@ def spread_frames(source: Path, count: int, *, sparse_depth: str | None = None) 
         count: how many.
         sparse_depth: the folder of sparse depth, or the column; None: ``sparse_depth``.
     """
-    frames = open_frames(source, sparse_depth=sparse_depth or "sparse_depth")
+    frames = open_prepared(source, sparse_depth=sparse_depth or "sparse_depth")
     for index in np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int)):
         yield frames.frame(int(index))
 

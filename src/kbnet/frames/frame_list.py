@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,10 @@ class FrameList:
     def __len__(self) -> int:
         """Number of frames."""
         return len(self.names)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames in order."""
+        return map(self.frame, range(len(self)))
 
     def __repr__(self) -> str:
         return f"FrameList('{self.folder}', {len(self)} frames)"

@@ -1,7 +1,8 @@
-"""What training, evaluation and completion read: a sequence folder, or a list of frames that lie anywhere."""
+"""What training, evaluation and completion read: frames of a sequence folder, a list, or a recording in place."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Indices
 from pathlib import Path
 from typing import Protocol
@@ -13,24 +14,39 @@ from kbnet.frame import Frame, ImageArray, Triplet
 
 
 class FrameSource(Protocol):
-    """Frames that are counted once and read one by one; `Sequence` and `FrameList` are both.
+    """Frames that are counted once and read one by one: a sequence folder, a list, or a recording in place."""
 
-    Attributes:
-        name: what tables call it.
-        folder: the sequence folder, or the list file; what messages point to.
-        names: of the frames; output files are called after them.
-        has_ground_truth: whether there is ground truth at all; a frame may still have none.
-        has_poses: whether the camera's motion to both neighbours is known for every triplet.
-    """
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        ...
 
-    name: str
-    folder: Path
-    names: tuple[str, ...]
-    has_ground_truth: bool
-    has_poses: bool
+    @property
+    def folder(self) -> Path:
+        """The folder or file; what messages point to."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the frames; output files are called after them."""
+        ...
+
+    @property
+    def has_ground_truth(self) -> bool:
+        """Whether there is ground truth at all; a frame may still have none."""
+        ...
+
+    @property
+    def has_poses(self) -> bool:
+        """Whether the camera's motion to both neighbours is known for every triplet."""
+        ...
 
     def __len__(self) -> int:
         """Number of frames."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames in order."""
         ...
 
     def image(self, index: int) -> ImageArray:

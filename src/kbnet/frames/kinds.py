@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 if TYPE_CHECKING:
     from kbnet.frames.recording import Recording
@@ -37,6 +37,44 @@ class Kind:
     def option_names(self) -> list[str]:
         """Names of the options, as keyword arguments."""
         return [one.name for one in fields(self.options)]
+
+    def check_options(self, given: Iterable[str], *, spell: Callable[[str], str] = str) -> None:
+        """Refuse options of other kinds, and ask for those that are missing.
+
+        Args:
+            given: names, as keyword arguments.
+            spell: how to write a name in a message.
+
+        Raises:
+            ValueError: an option does not belong to this kind, or a required one is missing.
+        """
+        given, names = set(given), self.option_names()
+        if unknown := sorted(given - set(names)):
+            raise ValueError(
+                f"expected options of {self.what}, got {', '.join(map(spell, unknown))}; its options are "
+                f"{', '.join(map(spell, names))}"
+            )
+        required = [
+            one.name for one in fields(self.options) if one.default is MISSING and one.default_factory is MISSING
+        ]
+        if missing := [name for name in required if name not in given]:
+            raise ValueError(f"{self.what} also needs {' and '.join(map(spell, missing))}")
+
+    def make_options(self, given: Mapping[str, Any]) -> Any:
+        """Options of keyword arguments; text is taken where a path is expected, and a list where a tuple is.
+
+        Raises:
+            ValueError: as :meth:`check_options`.
+        """
+        self.check_options(given)
+        hints = get_type_hints(self.options)
+        values = dict(given)
+        for name, value in given.items():
+            if isinstance(value, str) and Path in (hints[name], *get_args(hints[name])):
+                values[name] = Path(value)
+            elif isinstance(value, Sequence) and not isinstance(value, str):
+                values[name] = tuple(value)
+        return self.options(**values)
 
 
 def register(kind: Kind) -> None:

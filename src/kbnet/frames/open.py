@@ -9,11 +9,46 @@ from typing import Any
 from kbnet.frames.frame_files import PATHS, FrameFiles
 from kbnet.frames.frame_list import FrameList
 from kbnet.frames.frame_source import FrameSource
+from kbnet.frames.kinds import Kind, kind_of, kinds, open_kind
 from kbnet.frames.sequence import Sequence
 
+LISTED_NAMES = 8
+"""Names in a folder that a message lists."""
 
-def open_frames(path: str | Path, *, sparse_depth: str = "sparse_depth") -> FrameSource:
-    """Open a sequence folder, or a ``.csv`` list of frames.
+
+def open_frames(path: str | Path, **options: Any) -> FrameSource:
+    """Open a sequence folder, a list of frames, or a recording in place.
+
+    Args:
+        path: a sequence folder, a ``.csv`` list of frames, a ROS bag or MCAP file, a COLMAP model, a recording in TUM's
+            format, a video, or a KITTI drive. Which it is, its name and the names in it tell.
+        options: ``sparse_depth`` of a sequence or list: the folder or column of sparse depth. Of a recording, the flags
+            of its ``kbnet prepare`` command as keywords, such as ``depth="/lidar/points"``.
+
+    Returns:
+        The frames: ``len(source)``, ``source.frame(i)``, ``source.names``, ``for frame in source``.
+
+    Raises:
+        FileNotFoundError: the path, or something it needs, is missing.
+        ValueError: it is no recording, an option does not belong to it, or something in it is not as it should be.
+        ModuleNotFoundError: a package that reads this kind is not installed; the message names it.
+
+    Example:
+        >>> for frame in kbnet.open_frames("drive.mcap", depth="/lidar/points"):  # doctest: +SKIP
+        ...     depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
+    """
+    kind = recording_kind(path)
+    if kind is not None:
+        return open_kind(kind.name, path, kind.make_options(options))
+    if unknown := sorted(set(options) - {"sparse_depth"}):
+        raise ValueError(
+            f"{path} is a sequence or list, and its only option is sparse_depth; leave out {', '.join(unknown)}"
+        )
+    return open_prepared(path, **options)
+
+
+def open_prepared(path: str | Path, *, sparse_depth: str = "sparse_depth") -> FrameSource:
+    """Open a sequence folder or a ``.csv`` list of frames, as training and data sets need them.
 
     Args:
         path: the folder or the list.
@@ -21,12 +56,45 @@ def open_frames(path: str | Path, *, sparse_depth: str = "sparse_depth") -> Fram
 
     Raises:
         FileNotFoundError: the path, or something it needs, is missing.
-        ValueError: something in it is not as it should be.
+        ValueError: it is a recording of another kind, or something in it is not as it should be.
     """
+    kind = recording_kind(path)
+    if kind is not None:
+        raise ValueError(
+            f"expected a sequence folder or a .csv list of frames, got {kind.what}: {path}; write it to a sequence "
+            f"folder (kbnet prepare {kind.name})"
+        )
     path = Path(path)
     if path.suffix == ".csv":
         return FrameList(path, sparse_depth=sparse_depth)
+    if path.exists() and not _looks_like_sequence(path):
+        raise FileNotFoundError(_what_there_is(path))
     return Sequence(path, sparse_depth=sparse_depth)
+
+
+def recording_kind(path: str | Path) -> Kind | None:
+    """The kind of a recording; None = a sequence folder, a list, or nothing that is known."""
+    path = Path(path)
+    return None if path.suffix == ".csv" or (path / "image").is_dir() else kind_of(path)
+
+
+def _looks_like_sequence(path: Path) -> bool:
+    return path.is_dir() and ((path / "image").is_dir() or (path / "K.txt").is_file())
+
+
+def _what_there_is(path: Path) -> str:
+    """A message that names the kinds of recordings, and what was found."""
+    if path.is_file():
+        found = f"a file of type '{path.suffix}'" if path.suffix else "a file without suffix"
+    else:
+        names = sorted(f"{one.name}/" if one.is_dir() else one.name for one in path.iterdir())
+        more = f", ... ({len(names)} in all)" if len(names) > LISTED_NAMES else ""
+        found = f"a folder with {', '.join(names[:LISTED_NAMES]) + more if names else 'nothing in it'}"
+    known = "; ".join(kind.what for kind in kinds())
+    return (
+        f"expected a recording in {path}, got {found}; what is read: a sequence folder (K.txt, image/, sparse_depth/); "
+        f"a .csv list of frames; {known}"
+    )
 
 
 def absolute_files(source: FrameSource, index: int) -> FrameFiles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,10 @@ class Sequence:
     def __len__(self) -> int:
         """Number of frames."""
         return len(self.names)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames in order."""
+        return map(self.frame, range(len(self)))
 
     def __repr__(self) -> str:
         return f"Sequence('{self.folder}', sparse_depth='{self._sparse_depth.name}', {len(self)} frames)"

@@ -18,7 +18,7 @@ from kbnet.data.augment import AugmentationConfig
 from kbnet.data.neighbour_gap import Gap, choose_gap
 from kbnet.files import file_sha256, write_json
 from kbnet.frames.frame_source import FrameSource
-from kbnet.frames.open import open_frames
+from kbnet.frames.open import open_prepared
 from kbnet.frames.sequence import Sequence
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
@@ -121,7 +121,7 @@ def plan(asked: Adaptation) -> Plan:
     path = asked.folder / RECORD
     if path.is_file():
         return _recorded(path, wanted)
-    sources = {kind: open_frames(asked.source, sparse_depth=kind) for kind in asked.sparse_depth}
+    sources = {kind: open_prepared(asked.source, sparse_depth=kind) for kind in asked.sparse_depth}
     first = next(iter(sources.values()))
     gap = _gap(first, asked.gap)
     draft = Plan(hold_out(sources, asked.folder, gap=gap.frames if gap else None), gap, 0.0, PILOT_STEPS)
@@ -139,7 +139,7 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
     Raises:
         FileNotFoundError, ValueError: the first image cannot be read.
     """
-    height, width = open_frames(plan.held_out.training).image(0).shape[:2]
+    height, width = open_prepared(plan.held_out.training).image(0).shape[:2]
     return TrainingConfig(
         sequences=(plan.held_out.training,),
         output=asked.folder,
@@ -206,7 +206,7 @@ def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[Report], No
 
 def keep(asked: Adaptation, plan: Plan, judgement: Judgement) -> None:
     """Write the adapted weights to where they are wanted, with notes of what they are adapted from and on."""
-    frames = len(open_frames(plan.held_out.training))
+    frames = len(open_prepared(plan.held_out.training))
     config = training_config(asked, plan, read_config(asked.weights))
     before, after = (
         "; ".join(

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, Sampler
 from kbnet.data.augment import AugmentationConfig, augment, check_crop
 from kbnet.frame import ImageArray, Triplet
 from kbnet.frames.frame_source import FrameSource
-from kbnet.frames.open import open_frames
+from kbnet.frames.open import open_prepared
 from kbnet.network.config import KBNetConfig
 from kbnet.points.drawn_points import PointDrawing
 from kbnet.training.batch import TripletBatch, make_sample
@@ -127,7 +127,9 @@ def open_dataset(config: TrainingConfig) -> TripletDataset:
         FileNotFoundError: a sequence or list, or something in it, is missing.
         ValueError: a sequence or list does not fit the config.
     """
-    sources = [tuple(open_frames(path, sparse_depth=name) for name in config.sparse_depth) for path in config.sequences]
+    sources = [
+        tuple(open_prepared(path, sparse_depth=name) for name in config.sparse_depth) for path in config.sequences
+    ]
     for first, *_ in sources:
         if max(config.losses.supervised, config.losses.gradient) > 0 and not first.has_ground_truth:
             raise ValueError(

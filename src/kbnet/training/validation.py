@@ -8,7 +8,7 @@ import numpy as np
 
 from kbnet.completion import DepthCompleter
 from kbnet.evaluation import Part, evaluate, network_method
-from kbnet.frames.open import open_frames
+from kbnet.frames.open import open_prepared
 from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
 from kbnet.training.config import ValidationConfig
@@ -21,7 +21,7 @@ def open_parts(paths: tuple[Path, ...], sparse_depth: tuple[str, ...]) -> list[P
         FileNotFoundError: a sequence or list, or something in it, is missing.
         ValueError: a sequence or list has no ground truth.
     """
-    sources = [(open_frames(path, sparse_depth=name), name) for path in paths for name in sparse_depth]
+    sources = [(open_prepared(path, sparse_depth=name), name) for path in paths for name in sparse_depth]
     for source, _ in sources:
         if not source.has_ground_truth:
             raise ValueError(

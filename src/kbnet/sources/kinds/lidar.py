@@ -81,7 +81,9 @@ def open_drive(path: Path, options: LidarInPlaceArguments) -> LidarFrames:
         if options.poses is None and (path / "poses.txt").is_file():
             options = replace(options, poses=path / "poses.txt")
     elif options.scans is None:
-        raise ValueError(f"expected the lidar scans of the images in {path}; name them (--scans FOLDER)")
+        raise ValueError(
+            f"{path} holds images without depth; name the sequence folder around it, or lidar scans (--scans FOLDER)"
+        )
     else:
         return open_lidar_recording(path, options.scans, options)
     if not (options.calibration or options.intrinsics):

@@ -1,0 +1,126 @@
+"""The frames that a command reads: a sequence, a list, or a recording with the flags of its ``kbnet prepare``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
+
+import tyro
+
+from kbnet.cli.arguments import OptionalSource, SparseDepth
+
+if TYPE_CHECKING:
+    from kbnet.frames.frame_source import FrameSource
+
+RecordingFlags = Annotated[tuple[str, ...], tyro.conf.Suppress]
+"""Flags of a recording as they were typed; :func:`split_recording_flags` takes them out of the arguments."""
+
+MANY = 1_000
+"""Words after a flag that takes a list: up to the next flag."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceArguments:
+    """The frames that a command reads."""
+
+    sequence: OptionalSource = None
+    """Sequence folder (K.txt, image/ and sparse depth), a .csv list of frames, or a recording in place: ROS bag, MCAP,
+    COLMAP, TUM, video, KITTI drive, with the flags of its kbnet prepare command, such as --depth TOPIC."""
+    sparse_depth: SparseDepth = None
+    """Folder of sparse depth in the sequence, or column of the list (default: sparse_depth)."""
+    recording_flags: RecordingFlags = ()
+
+    def open_source(self) -> FrameSource:
+        """Open what was named.
+
+        Raises:
+            FileNotFoundError, ValueError: as `kbnet.open_frames`, or nothing was named.
+        """
+        if self.sequence is None:
+            command = type(self).__module__.rpartition(".")[2]
+            raise ValueError(f"expected a sequence folder or a list, got none; see kbnet {command} --help")
+        return open_source(self.sequence, self.recording_flags, self.sparse_depth)
+
+
+def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = None) -> FrameSource:
+    """Open frames with the flags that were typed.
+
+    Args:
+        path: sequence folder, list, or recording.
+        flags: of :func:`split_recording_flags`.
+        sparse_depth: of a sequence or list; None = the usual one.
+
+    Raises:
+        FileNotFoundError, ValueError: as `kbnet.open_frames`, or a flag does not belong to what was named.
+    """
+    from kbnet.frames.kinds import open_kind
+    from kbnet.frames.open import open_frames, recording_kind
+
+    named = [flag.partition("=")[0][2:].replace("-", "_") for flag in flags if flag.startswith("--")]
+    kind = recording_kind(path)
+    if kind is None:
+        if named and path.exists():
+            raise ValueError(
+                f"{path} is a sequence or list, which needs no {_flag(named[0])}: it has its own images, points and "
+                "intrinsics; leave it out"
+            )
+        return open_frames(path, sparse_depth=sparse_depth or "sparse_depth")
+    kind.check_options([*named, *(["sparse_depth"] if sparse_depth else [])], spell=_flag)
+    config = (tyro.conf.FlagCreatePairsOff,)
+    options: Any = tyro.cli(kind.options, args=list(flags), prog=f"kbnet prepare {kind.name}", config=config)
+    return open_kind(kind.name, path, options)
+
+
+def split_recording_flags(command: type, arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Take the flags of recordings, with their values, out of the arguments of a command.
+
+    A flag that the command has itself stays: ``--every`` of ``kbnet check`` counts frames of the recording.
+
+    Args:
+        command: dataclass of the command.
+        arguments: as typed.
+
+    Returns:
+        The arguments of the command, and the flags of a recording.
+    """
+    values = {name: count for name, count in _values_of_flags().items() if name not in _names(command)}
+    own: list[str] = []
+    flags: list[str] = []
+    target, left = own, 0
+    for index, word in enumerate(arguments):
+        if word == "--":
+            own += arguments[index:]
+            break
+        if word.startswith("--"):
+            name, has_value, _ = word[2:].partition("=")
+            count = values.get(name.replace("-", "_"))
+            target, left = (own, 0) if count is None else (flags, 0 if has_value else count)
+            target.append(word)
+        elif target is flags and left:
+            flags.append(word)
+            left -= 1
+        else:
+            target = own
+            own.append(word)
+    return own, tuple(flags)
+
+
+def _values_of_flags() -> dict[str, int]:
+    """How many words follow each flag of any kind of recording."""
+    from kbnet.frames.kinds import kinds
+
+    counts: dict[str, int] = {}
+    for kind in kinds():
+        for name, hint in get_type_hints(kind.options).items():
+            counts[name] = 0 if hint is bool else MANY if get_origin(hint) is tuple else 1
+    return counts
+
+
+def _names(command: type) -> set[str]:
+    return {one.name for one in fields(command)}
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
