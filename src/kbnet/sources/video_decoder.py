@@ -16,8 +16,8 @@ from kbnet.frame import ImageArray
 
 NEAR_FRAMES = 30
 """As many frames ahead are decoded one after another; farther ones are looked for from the key frame before them."""
-CUT_OFF_S = 1.0
-"""A video that ends so long before its duration was cut off."""
+CUT_OFF_S = 0.25
+"""A video that ends so long before its duration, and by three frames, was cut off."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,8 @@ class VideoDecoder:
                 raise
             warnings.warn(f"only the first {count} frames of {path} are read: {error}", stacklevel=2)
             return
-        if self._video.frames > count or self._video.duration_s > last + CUT_OFF_S:
+        missing_s = self._video.duration_s - last
+        if self._video.frames > count or missing_s > max(CUT_OFF_S, 3 * last / max(count - 1, 1)):
             said = f"{self._video.frames} frames" if self._video.frames else f"{self._video.duration_s:.1f} s"
             warnings.warn(
                 f"{path} is cut off: it says {said} but holds {count} frames, {last:.1f} s; those are read",

@@ -1,0 +1,45 @@
+"""Pictures of a video: the same in any order, and those before the cut of a file that is cut off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kbnet.sources.video_decoder import VideoDecoder, open_video
+
+av = pytest.importorskip("av")
+
+
+def write_noise(path: Path, codec: str, pixels: str, frames: int = 60) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
+        generator = np.random.default_rng(0)
+        for _ in range(frames):
+            picture = av.VideoFrame.from_ndarray(generator.integers(0, 256, (48, 64, 3), np.uint8), format="rgb24")
+            container.mux(stream.encode(picture.reformat(format=pixels)))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize(("name", "codec", "pixels"), [("a.mp4", "mpeg4", "yuv420p"), ("a.mkv", "ffv1", "bgr0")])
+def test_a_frame_is_the_same_whatever_was_read_before(tmp_path: Path, name: str, codec: str, pixels: str) -> None:
+    decoder = VideoDecoder(open_video(write_noise(tmp_path / name, codec, pixels)))
+    pictures = [(decoded.timestamp, decoded.image()) for decoded in decoder.all()]
+    assert len(pictures) == 60
+    for index in (0, 59, 30, 31, 33, 2, 2):
+        timestamp, picture = pictures[index]
+        np.testing.assert_array_equal(decoder.at(index, timestamp).image(), picture)
+
+
+@pytest.mark.parametrize("share", [0.9, 0.5])
+def test_of_a_video_that_is_cut_off_the_frames_before_the_cut_are_read(tmp_path: Path, share: float) -> None:
+    path = write_noise(tmp_path / "walk.mkv", "ffv1", "bgr0")
+    whole = [decoded.image() for decoded in VideoDecoder(open_video(path)).all()]
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.warns(UserWarning, match=r"walk\.mkv is cut off: it says 6\.0 s but holds \d+ frames"):
+        cut = [decoded.image() for decoded in VideoDecoder(open_video(path)).all()]
+    assert 20 < len(cut) < 60
+    np.testing.assert_array_equal(cut, whole[: len(cut)])
