@@ -16,8 +16,8 @@ from kbnet.cli.evaluate import distinct_names
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from studies.study import Judge, Study
 
-    from kbnet.benchmark.study import Judge, Study
     from kbnet.training.config import TrainingConfig
     from kbnet.training.monitor import Report
 
@@ -76,7 +76,7 @@ class Command:
 
     def run(self) -> None:
         """Train and judge run after run, writing after each; show the tables."""
-        from kbnet.benchmark.study import Study
+        from studies.study import Study
 
         if not self.recipes or not self.train or not self.test or not self.seeds:
             raise ValueError("expected recipes, sequences to train on and to test on, and seeds; see --help")
@@ -124,7 +124,7 @@ class Command:
 
     def _configs(self) -> dict[str, TrainingConfig]:
         """The recipes by name, on the data of this command."""
-        from kbnet.benchmark.recipe import read_changes, read_recipe
+        from studies.recipe import read_changes, read_recipe
 
         if others := [str(path) for path in self.recipes if path.suffix != ".toml"]:
             raise ValueError(f"expected recipes as .toml files, got {', '.join(others)}")
@@ -136,7 +136,7 @@ class Command:
 
     def _planned(self, configs: dict[str, TrainingConfig]) -> tuple[dict[str, TrainingConfig], dict[str, float]]:
         """The recipes with their number of steps, and where these were planned by time, the seconds of each."""
-        from kbnet.benchmark.equal_compute import known_seconds_per_step, with_steps
+        from studies.equal_compute import known_seconds_per_step, with_steps
 
         if self.seconds is None:
             if endless := [name for name, one in configs.items() if (self.steps or one.schedule.steps) is None]:
@@ -149,7 +149,8 @@ class Command:
         return {name: with_steps(one, round(self.seconds / planned[name])) for name, one in configs.items()}, planned
 
     def _judge(self) -> Judge:
-        from kbnet.benchmark.study import Judge
+        from studies.study import Judge
+
         from kbnet.evaluation import Part
         from kbnet.frames.open import open_frames
 
@@ -192,7 +193,7 @@ def compute_table(study: Study) -> Table:
 
 def draw_curves(study: Study, path: Path) -> None:
     """Draw error against seconds of training, one panel a sequence, from afar and from near."""
-    from kbnet.report.curves import AxesStyle, Line, Panel, write_curves
+    from studies.curves import AxesStyle, Line, Panel, write_curves
 
     panels = [
         Panel(sequence, [Line(recipe, points) for recipe, points in lines.items()])

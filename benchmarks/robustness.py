@@ -16,8 +16,8 @@ from kbnet.summary import ALL_SEQUENCES
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from studies.degradation import Curve
 
-    from kbnet.benchmark.degradation import Curve
     from kbnet.completion import DepthCompleter
     from kbnet.frames.frame_source import FrameSource
     from kbnet.summary import Summary
@@ -62,8 +62,9 @@ class Command:
 
     def run(self) -> None:
         """Judge curve after curve, writing and drawing after each; print the table."""
-        from kbnet.benchmark.degradation import CURVES, Condition
-        from kbnet.benchmark.robustness import judge_curve
+        from studies.condition_curves import judge_curve
+        from studies.degradation import CURVES, Condition
+
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation import baseline_methods, network_method
         from kbnet.summary import Summary, write_summary
@@ -149,7 +150,7 @@ def error_table(curves: list[Curve], summary: Summary) -> Table:
 
 def draw_curve(curve: Curve, summary: Summary, path: Path) -> None:
     """Draw MAE against the condition, one panel a sequence."""
-    from kbnet.report.curves import AxesStyle, Line, Panel, write_curves
+    from studies.curves import AxesStyle, Line, Panel, write_curves
 
     levels = {curve.place(level): level for level in curve.axis}
     lines: dict[str, dict[str, list[tuple[float, float]]]] = {}

@@ -64,8 +64,8 @@ MAY_IMPORT = {
     "export": {"files", "data", "frame", "frames", "geometry", "network", "points"},
     "completion": {"frame", "geometry", "inference", "network", "points", "weights"},
     "benchmark": {
-        *("files", "completion", "evaluation", "export", "frame", "frames"),
-        *("inference", "losses", "metrics", "network", "points", "summary", "training", "weights"),
+        *("completion", "export", "files", "frame", "frames"),
+        *("inference", "losses", "network", "training", "weights"),
     },
     "bulk": {"frame", "frames"},
     "summary": {"files", "metrics"},

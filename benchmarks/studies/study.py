@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kbnet.benchmark.learning import Snapshot, learn
-from kbnet.benchmark.standing import Standing, mean_ratios, standings
 from kbnet.completion import load
 from kbnet.evaluation import Method, Part, baseline_methods, evaluate, network_method, run_settings
 from kbnet.metrics import RunningStatistics
 from kbnet.summary import ALL_SEQUENCES, SummaryRow, read_same_run, write_summary
 from kbnet.training.config import TrainingConfig, to_table
 from kbnet.training.monitor import Report
+from studies.learning import Snapshot, learn
+from studies.standing import Standing, mean_ratios, standings
 
 BASELINES_FILE = "baselines.json"
 

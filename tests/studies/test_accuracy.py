@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from studies.learning import Snapshot
+from studies.standing import mean_ratios, standings
 
-from kbnet.benchmark.learning import Snapshot
-from kbnet.benchmark.standing import mean_ratios, standings
 from kbnet.metrics import DepthErrors
 from kbnet.summary import SummaryRow
 from kbnet.training.config import TrainingConfig
@@ -94,7 +94,7 @@ def test_command_trains_judges_and_does_nothing_twice(
 def test_command_plans_steps_by_the_time_that_each_takes(
     load: Load, room: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kbnet.benchmark import equal_compute
+    from studies import equal_compute
 
     (tmp_path / "slow.toml").write_text('base = "tiny.toml"\n[augmentation]\ncrop = [60, 80]\n', encoding="utf-8")
     monkeypatch.setattr(equal_compute, "seconds_per_step", lambda configs: {"tiny": 0.25, "slow": 0.5})
@@ -126,7 +126,7 @@ def test_command_shows_what_is_there_when_interrupted_and_leaves_out_what_diverg
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Of three recipes the first diverges, the second is trained, and Ctrl-C comes in the third."""
-    from kbnet.benchmark import study
+    from studies import study
 
     def learn(config: TrainingConfig, *arguments: Any) -> list[Snapshot]:
         if config.output.parent.name == "diverging":

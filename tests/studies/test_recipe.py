@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from studies.recipe import read_changes, read_recipe
 
-from kbnet.benchmark.recipe import read_changes, read_recipe
 from kbnet.network.config import KBNetConfig
 from kbnet.training.config import TrainingConfig
 from kbnet.weights.depth_network import load_network

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-from kbnet.report.curves import COLOURS, AxesStyle, Line, Panel, _looks, write_curves
+from studies.curves import COLOURS, AxesStyle, Line, Panel, _looks, write_curves
 
 
 def panel(title: str, names: list[str], *, is_yardstick: bool = False) -> Panel:

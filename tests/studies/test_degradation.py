@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from studies.degradation import CURVES, READ_NOISE_LEVELS, SHOT_NOISE_LEVELS, Condition, View, darken, degrade
 
-from kbnet.benchmark.degradation import CURVES, READ_NOISE_LEVELS, SHOT_NOISE_LEVELS, Condition, View, darken, degrade
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.sequence import Sequence
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from studies.condition_curves import judge_curve, spread_indices
+from studies.degradation import Condition, Curve
 
-from kbnet.benchmark.degradation import Condition, Curve
-from kbnet.benchmark.robustness import judge_curve, spread_indices
 from kbnet.evaluation import baseline_methods
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.sequence import Sequence

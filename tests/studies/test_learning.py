@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from studies.equal_compute import known_seconds_per_step, with_steps
+from studies.learning import learn
+from studies.recipe import read_recipe
 
-from kbnet.benchmark.equal_compute import known_seconds_per_step, with_steps
-from kbnet.benchmark.learning import learn
-from kbnet.benchmark.recipe import read_recipe
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.interruption import Interrupted
 from kbnet.training.monitor import Report

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import studies.study
 
 import kbnet
-import kbnet.benchmark.study
 from kbnet.data.synthetic import SyntheticConfig, write_synthetic_sequence
 
 RECIPE = """
@@ -70,5 +70,5 @@ def load(monkeypatch: pytest.MonkeyPatch, repository: Path) -> Callable[[str], A
 def plain_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands judge with torch, since other engines take longer to get ready than these few frames."""
     quick = partial(kbnet.load, engine="torch")
-    monkeypatch.setattr(kbnet.benchmark.study, "load", quick)
+    monkeypatch.setattr(studies.study, "load", quick)
     monkeypatch.setattr(kbnet, "load", quick)

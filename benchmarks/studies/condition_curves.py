@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kbnet.benchmark.degradation import Condition, Curve, degrade
 from kbnet.evaluation import Method
 from kbnet.frames.frame_source import FrameSource
 from kbnet.metrics import depth_errors, judged_pixels
 from kbnet.summary import FrameResult, Summary
+from studies.degradation import Condition, Curve, degrade
 
 
 def judge_curve(
