@@ -13,6 +13,7 @@ from command import start
 from kbnet.cli.arguments import SparseDepths
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
 from kbnet.cli.evaluate import distinct_names
+from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,9 +80,9 @@ class Command:
         from studies.study import Study
 
         if not self.recipes or not self.train or not self.test or not self.seeds:
-            raise ValueError("expected recipes, sequences to train on and to test on, and seeds; see --help")
+            raise KBNetError("expected recipes, sequences to train on and to test on, and seeds; see --help")
         if self.steps is not None and self.seconds is not None:
-            raise ValueError("expected --steps or --seconds, got both; leave one out")
+            raise KBNetError("expected --steps or --seconds, got both; leave one out")
         judge, configs = self._judge(), self._configs()
         configs, planned = self._planned(configs)
         study = Study(self.output, configs, judge, planned)
@@ -127,7 +128,7 @@ class Command:
         from studies.recipe import read_changes, read_recipe
 
         if others := [str(path) for path in self.recipes if path.suffix != ".toml"]:
-            raise ValueError(f"expected recipes as .toml files, got {', '.join(others)}")
+            raise KBNetError(f"expected recipes as .toml files, got {', '.join(others)}")
         given = {"sparse_depth": list(self.sparse_depth), "device": self.device, "sequences": [*map(str, self.train)]}
         changes = {**given, **read_changes(self.set)}
         files = {path.with_suffix("").resolve(): path for path in self.recipes}
@@ -140,7 +141,7 @@ class Command:
 
         if self.seconds is None:
             if endless := [name for name, one in configs.items() if (self.steps or one.schedule.steps) is None]:
-                raise ValueError(f"{', '.join(endless)} count epochs, not steps; give --steps or --seconds")
+                raise KBNetError(f"{', '.join(endless)} count epochs, not steps; give --steps or --seconds")
             return {name: with_steps(one, self.steps or one.schedule.steps or 0) for name, one in configs.items()}, {}
         print("measuring the time of a step", flush=True)
         planned = known_seconds_per_step(configs, self.output / "seconds_per_step.json")

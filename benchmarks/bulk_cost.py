@@ -17,6 +17,7 @@ from command import start
 
 from kbnet.bulk import Completer, Workers, complete_many
 from kbnet.completion import DepthCompleter, open_weights
+from kbnet.errors import KBNetError
 from kbnet.files import environment
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.frames.depth_png import write_depth_png
@@ -97,7 +98,7 @@ def together(sequence: Sequence, make: Callable[[], Completer], count: int) -> l
         diary.mkdir()
         outcome = complete_many([sequence], Path(folder), partial(noting, make, diary), Workers(count))
         if outcome.errors:
-            raise ValueError(f"expected frames that can be completed, got {next(iter(outcome.errors.items()))}")
+            raise KBNetError(f"expected frames that can be completed, got {next(iter(outcome.errors.items()))}")
         done = sorted(path.stat().st_mtime for path in (Path(folder) / sequence.name / "depth").rglob("*.png"))
         usage = [list(map(float, path.read_text(encoding="ascii").split())) for path in diary.iterdir()]
     kept = done[count : len(done) - count]

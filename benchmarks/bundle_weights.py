@@ -8,6 +8,8 @@ from pathlib import Path
 import tyro
 from command import start
 
+from kbnet.errors import KBNetError
+
 
 @dataclass(frozen=True)
 class Command:
@@ -33,13 +35,13 @@ class Command:
             notes = {name: text for name, text in file.metadata().items() if name not in ("format", "config")}
         if self.residual_share != 1.0:
             if network.config.scaffold == "none":
-                raise ValueError(f"{self.weights} predicts depth itself, not a residual; leave --residual-share out")
+                raise KBNetError(f"{self.weights} predicts depth itself, not a residual; leave --residual-share out")
             with torch.no_grad():
                 network.decoder.output.weight *= self.residual_share
             notes["residual_share"] = str(self.residual_share)
         largest = max(float(tensor.abs().max()) for tensor in network.state_dict().values())
         if not largest <= torch.finfo(torch.float16).max:
-            raise ValueError(
+            raise KBNetError(
                 f"expected weights that 16 bits can hold, got {largest:g} in {self.weights}; use it as it is"
             )
         save_network(network, self.output, dtype=torch.float16, notes=notes)

@@ -11,6 +11,7 @@ from command import start
 
 from kbnet.cli.error_table import new_table, show_table
 from kbnet.cli.evaluate import distinct_names
+from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
     from kbnet.completion import DepthCompleter
@@ -96,7 +97,7 @@ class Command:
             frame, pose = source.frame(index), source.pose(index)
             truth = frame.ground_truth
             if truth is None:
-                raise ValueError(f"expected ground truth of frame {frame.name} of {source.folder}, got none")
+                raise KBNetError(f"expected ground truth of frame {frame.name} of {source.folder}, got none")
             judged = (truth > self.limits[0]) & (truth < self.limits[1])
             depths = {TRUTH: truth}
             for method, (depth, error) in _completed(completer, frame).items():

@@ -10,6 +10,7 @@ from command import start
 from packing import MEBIBYTE, Source, choose, write_archive
 
 from kbnet.cli.evaluate import distinct_names
+from kbnet.errors import KBNetError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class Command:
             for name, folder in (distinct_names(folders) if folders else {}).items()
         ]
         if not sources:
-            raise ValueError("expected at least one sequence folder to pack, got none; see --help")
+            raise KBNetError("expected at least one sequence folder to pack, got none; see --help")
         limit = int(self.limit_mib * MEBIBYTE)
         strides, quality = choose(sources, limit, self.lowest_quality)
         packed = [source.pack(stride, quality) for source, stride in zip(sources, strides, strict=True)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.frames.image_file import read_image
 from kbnet.frames.sequence import IMAGE_SUFFIXES, Sequence
@@ -85,7 +86,7 @@ class Source:
         keep_images: never encode its images anew.
 
     Raises:
-        FileNotFoundError, ValueError: it is no sequence that kbnet reads.
+        FileNotFoundError, KBNetError: it is no sequence that kbnet reads.
     """
 
     def __init__(self, folder: Path, place: str, keep_images: bool) -> None:
@@ -150,10 +151,10 @@ def choose(sources: list[Source], limit: int, lowest_quality: int) -> tuple[list
         A stride for every sequence, and the JPEG quality; None = images stay as they are.
 
     Raises:
-        ValueError: not even one triplet of every sequence fits, or the quality is out of range.
+        KBNetError: not even one triplet of every sequence fits, or the quality is out of range.
     """
     if not 1 <= lowest_quality <= 95:
-        raise ValueError(f"expected a lowest quality from 1 to 95, got {lowest_quality}; 75 is a usual one")
+        raise KBNetError(f"expected a lowest quality from 1 to 95, got {lowest_quality}; 75 is a usual one")
     if archive_size(source.frame_sizes(1, None) for source in sources) <= limit:
         return [1] * len(sources), None
     smallest = [source.frame_sizes(1, lowest_quality) for source in sources]
@@ -162,7 +163,7 @@ def choose(sources: list[Source], limit: int, lowest_quality: int) -> tuple[list
         largest = max(range(len(sources)), key=lambda index: sum(kept[index]))
         strides[largest] += 1
         if len(smallest[largest][:: strides[largest]]) < FEWEST_FRAMES:
-            raise ValueError(
+            raise KBNetError(
                 f"expected a limit that {FEWEST_FRAMES} frames of each sequence fit into, "
                 f"got {limit / MEBIBYTE:.3g} MiB; raise --limit-mib, or pack fewer sequences"
             )
@@ -177,7 +178,7 @@ def write_archive(path: Path, sequences: list[Packed], limit: int) -> None:
     """Write the tar file, the same bytes for the same content; it appears whole or not at all.
 
     Raises:
-        ValueError: it grew beyond the limit.
+        KBNetError: it grew beyond the limit.
     """
     contents = {"sequences": [asdict(sequence.contents) for sequence in sequences]}
     files: dict[str, bytes | Path] = {"packed.json": (json.dumps(contents, indent=2) + "\n").encode()}
@@ -191,7 +192,7 @@ def write_archive(path: Path, sequences: list[Packed], limit: int) -> None:
                 header.size = len(data)
                 archive.addfile(header, io.BytesIO(data))
         if (size := temporary.stat().st_size) > limit:
-            raise ValueError(f"expected {limit} bytes at most, got {size}; pack fewer sequences at once")
+            raise KBNetError(f"expected {limit} bytes at most, got {size}; pack fewer sequences at once")
 
 
 def archive_size(frames: Iterable[list[int]]) -> int:

@@ -12,6 +12,7 @@ from command import start
 from kbnet.cli.arguments import Device, OptionalPreset, SeveralWeights, Sources
 from kbnet.cli.error_table import new_table, show_table
 from kbnet.cli.evaluate import distinct_names
+from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +50,7 @@ class Command:
         from kbnet.frames.open import open_frames
 
         if not self.sources or self.every < 1:
-            raise ValueError(f"expected a sequence or list, and --every of at least 1, got {self.every}; see --help")
+            raise KBNetError(f"expected a sequence or list, and --every of at least 1, got {self.every}; see --help")
         table = new_table(("sequence", "weights"), ("frames", "ms/frame"))
         for name, path in distinct_names(self.sources).items():
             source = open_frames(path, sparse_depth=self.sparse_depth)

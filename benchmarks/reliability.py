@@ -13,6 +13,7 @@ from scipy.optimize import nnls
 
 from kbnet.completion import DepthCompleter
 from kbnet.confidence import LEAST_ERROR, believed_depth, complete_with_confidence, error_cues, most_confident
+from kbnet.errors import KBNetError
 from kbnet.evaluation import EVALUATION_LIMITS
 from kbnet.files import atomic_path
 from kbnet.frame import Frame
@@ -87,7 +88,7 @@ def cues_and_errors(
 
 def _truth(frame: Frame) -> tuple[Float64Array, NDArray[np.bool_]]:
     if frame.ground_truth is None:
-        raise ValueError(f"expected ground truth to judge by, but frame {frame.name} has none")
+        raise KBNetError(f"expected ground truth to judge by, but frame {frame.name} has none")
     return frame.ground_truth.astype(np.float64), judged_pixels(frame.ground_truth, min_depth=LOW, max_depth=HIGH)
 
 

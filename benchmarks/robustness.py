@@ -12,6 +12,7 @@ from command import start
 from kbnet.cli.arguments import Device, SeveralWeights
 from kbnet.cli.error_table import new_table, show_table
 from kbnet.cli.evaluate import distinct_names
+from kbnet.errors import KBNetError
 from kbnet.summary import ALL_SEQUENCES
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Command:
         from kbnet.summary import Summary, write_summary
 
         if not self.sequences or not self.weights:
-            raise ValueError("expected --sequences to judge by, and --weights; see --help")
+            raise KBNetError("expected --sequences to judge by, and --weights; see --help")
         sources, networks = self._sources(), self._networks()
         methods = [network_method(completer, name) for name, (_, completer) in networks.items()] + baseline_methods()
         standard = Condition(self.points, self.range_noise, self.outlier_share)

@@ -42,6 +42,7 @@ EVERYTHING = {
 }
 
 MAY_IMPORT = {
+    "errors": set(),
     "files": set(),
     "frame": set(),
     "metrics": set(),
@@ -85,7 +86,7 @@ MAY_IMPORT = {
     "cli": EVERYTHING,
     "__main__": {"cli"},
 }
-"""What each part may import besides itself; a part is a module or a folder directly under ``kbnet``."""
+"""What each part may import besides itself and ``errors``; a part is a module or a folder directly under ``kbnet``."""
 
 DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -142,7 +143,7 @@ def test_imports_point_one_way(path: Path) -> None:
     if not part:
         return
     assert part in MAY_IMPORT, f"say in MAY_IMPORT what the new part '{part}' may import"
-    allowed = MAY_IMPORT[part] | {part}
+    allowed = MAY_IMPORT[part] | {part, "errors"}
     for module, line in imported_modules(path):
         if module.split(".")[0] == "kbnet":
             assert part_of(module) in allowed or part == "cli", f"{path.name}:{line}: {part} must not import {module}"
@@ -168,6 +169,15 @@ def test_only_network_inputs_applies_outlier_rejection_and_scaffold_for_a_networ
         or (isinstance(node, ast.Attribute) and node.attr in preparing)
     }
     assert {name for name in callers if part_of(name) != "points"} == {"kbnet.network.inputs"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
+def test_a_mistake_of_the_user_is_a_kbnet_error(path: Path) -> None:
+    """Any other ``ValueError`` is a bug, whose traceback the command line shows."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            assert not (isinstance(raised, ast.Name) and raised.id == "ValueError"), f"line {node.lineno}"
 
 
 def test_only_weights_opens_weights_files() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from kbnet.errors import KBNetError
 from kbnet.evaluation import Method
 from kbnet.frames.frame_source import FrameSource
 from kbnet.metrics import depth_errors, judged_pixels
@@ -39,7 +40,7 @@ def judge_curve(
         on_frame: called after each frame.
 
     Raises:
-        ValueError: a frame has no ground truth, or none in view.
+        KBNetError: a frame has no ground truth, or none in view.
     """
     for name, source in sequences.items():
         for index in spread_indices(len(source), frames):
@@ -59,13 +60,13 @@ def spread_indices(length: int, count: int) -> list[int]:
     """``count`` indices at even distances below ``length``, or all where there are fewer.
 
     Raises:
-        ValueError: no frame is asked for.
+        KBNetError: no frame is asked for.
 
     Example:
         >>> spread_indices(10, 3)
         [1, 5, 8]
     """
     if count < 1:
-        raise ValueError(f"expected at least 1 frame, got {count}")
+        raise KBNetError(f"expected at least 1 frame, got {count}")
     count = min(count, length)
     return [(2 * number + 1) * length // (2 * count) for number in range(count)]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from kbnet.errors import KBNetError
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
 from kbnet.points.sampling import sample_points
 
@@ -42,7 +43,7 @@ class Condition:
 
     def __post_init__(self) -> None:
         if self.focal_scale <= 0 or self.blur_sigma_px < 0 or not 0 < self.gain <= 1:
-            raise ValueError(
+            raise KBNetError(
                 "expected a positive focal_scale, blur_sigma_px of at least 0 and a gain in 0..1, "
                 f"got {self.focal_scale}, {self.blur_sigma_px} and {self.gain}"
             )
@@ -107,15 +108,15 @@ def degrade(frame: Frame, condition: Condition, generator: np.random.Generator) 
         generator: source of every draw; the same state draws the same points wherever their number is the same.
 
     Raises:
-        ValueError: the frame has no ground truth in view, or is too small after rescaling.
+        KBNetError: the frame has no ground truth in view, or is too small after rescaling.
     """
     truth = frame.ground_truth
     if truth is None:
-        raise ValueError(f"expected ground truth of frame '{frame.name}' to draw points from, but there is none")
+        raise KBNetError(f"expected ground truth of frame '{frame.name}' to draw points from, but there is none")
     view = View.rescaled(frame.size, condition.focal_scale)
     visible = view.visible(truth)
     if not visible.any():
-        raise ValueError(f"no ground truth of frame '{frame.name}' is in view at × {condition.focal_scale:g}")
+        raise KBNetError(f"no ground truth of frame '{frame.name}' is in view at × {condition.focal_scale:g}")
     points = sample_points(
         frame.image,
         visible,
@@ -156,12 +157,12 @@ class View:
         """The view of a frame of ``size`` (H, W) rescaled by about ``scale``: to whole pixels.
 
         Raises:
-            ValueError: it would be smaller than 32 pixels.
+            KBNetError: it would be smaller than 32 pixels.
         """
         height, width = (max(1, round(scale * side)) for side in size)
         after = (min(height, size[0]), min(width, size[1]))
         if min(after) < MINIMUM_SIZE:
-            raise ValueError(f"expected at least {MINIMUM_SIZE} pixels a side, got {after} at × {scale:g}")
+            raise KBNetError(f"expected at least {MINIMUM_SIZE} pixels a side, got {after} at × {scale:g}")
         return cls(size, (height, width), after)
 
     @property

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from kbnet.benchmark.training import both_seconds, prepared_run, ready_config
+from kbnet.errors import KBNetError
 from kbnet.files import write_json
 from kbnet.training.config import ScheduleConfig, TrainingConfig, to_table
 
@@ -90,10 +91,10 @@ def with_steps(config: TrainingConfig, steps: int) -> TrainingConfig:
     """The recipe laid over another number of steps; warm-up keeps its share of them.
 
     Raises:
-        ValueError: there is no step.
+        KBNetError: there is no step.
     """
     if steps < 1:
-        raise ValueError(f"expected at least 1 step, got {steps}; give more --steps or --seconds")
+        raise KBNetError(f"expected at least 1 step, got {steps}; give more --steps or --seconds")
     before = config.schedule
     warmup = before.warmup_steps if before.steps is None else round(before.warmup_steps * steps / before.steps)
     return replace(config, schedule=replace(before, steps=steps, warmup_steps=min(warmup, steps)))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import tomlkit
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path, write_json
 from kbnet.training.checkpoint import STATE_FILE, load_state
 from kbnet.training.config import TrainingConfig, ValidationConfig, from_table
@@ -54,12 +55,12 @@ def learn(
         What was kept, first to last.
 
     Raises:
-        ValueError: the config has no number of steps or several processes, or the folder holds a run of other settings.
+        KBNetError: the config has no number of steps or several processes, or the folder holds a run of other settings.
         Interrupted: Ctrl-C; the state is saved.
     """
     folder, steps = config.output, config.schedule.steps
     if steps is None or snapshots < 1 or config.processes != 1:
-        raise ValueError(
+        raise KBNetError(
             f"expected schedule.steps, at least 1 snapshot and 1 process, got {steps}, {snapshots}, {config.processes}"
         )
     log_steps = max(1, steps // snapshots // READINGS)
@@ -81,7 +82,7 @@ def learn(
             train(config, resume=started, on_report=watch)
         _keep_weights(folder, interval, steps)
     if not _snapshot_path(folder, steps).is_file():
-        raise ValueError(f"the run in {folder} ended without its last weights; remove that folder to train it again")
+        raise KBNetError(f"the run in {folder} ended without its last weights; remove that folder to train it again")
     read = _Clock(folder / CLOCK_FILE, steps, config.batch_size)
     files = sorted((folder / SNAPSHOTS).glob("*.safetensors"))
     return [Snapshot(int(file.stem), read.seconds_at(int(file.stem)), file) for file in files]
@@ -151,6 +152,6 @@ def _check_same_run(config: TrainingConfig) -> None:
         for name in ("log_steps", "summary_steps", "checkpoint_steps", "workers", "device", "output")
     }
     if replace(there, **watching) != config:
-        raise ValueError(
+        raise KBNetError(
             f"{config.output} holds a run of other settings or data; choose another --output, or remove that folder"
         )

@@ -10,6 +10,7 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from kbnet.errors import KBNetError
 from kbnet.training.config import TrainingConfig
 from kbnet.training.networks import settings_of_weights
 from kbnet.training.recipe import Layer, apply_layers, last_value, read_recipe_layers
@@ -26,7 +27,7 @@ def read_recipe(path: Path, changes: Mapping[str, Any]) -> TrainingConfig:
 
     Raises:
         FileNotFoundError: the file, or one that it is based on, is missing.
-        ValueError: it is no TOML, a key or value is not of a recipe, or recipes are based on each other in a circle.
+        KBNetError: it is no TOML, a key or value is not of a recipe, or recipes are based on each other in a circle.
     """
     layers = [*read_recipe_layers(path), Layer("--set", changes)]
     config = TrainingConfig.preset(last_value(layers, "preset") or "void")
@@ -40,7 +41,7 @@ def read_changes(texts: Sequence[str]) -> dict[str, Any]:
     """Settings such as ``losses.smoothness=0.1`` as a nested table; a text needs no quotes.
 
     Raises:
-        ValueError: one is not of that form, or names a key that another one has set.
+        KBNetError: one is not of that form, or names a key that another one has set.
 
     Example:
         >>> read_changes(["losses.smoothness=0.1", "poses=known", "gaps=[3, 1]"])
@@ -50,7 +51,7 @@ def read_changes(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
-            raise ValueError(f"expected --set KEY=VALUE, such as losses.smoothness=0.1, got '{text}'")
+            raise KBNetError(f"expected --set KEY=VALUE, such as losses.smoothness=0.1, got '{text}'")
         try:
             tomlkit.parse(f"{key} = {value}")
             lines.append(f"{key} = {value}")
@@ -59,4 +60,4 @@ def read_changes(texts: Sequence[str]) -> dict[str, Any]:
     try:
         return tomlkit.parse("\n".join(lines)).unwrap()
     except TOMLKitError as error:
-        raise ValueError(f"cannot read --set {' '.join(texts)}: {error}") from error
+        raise KBNetError(f"cannot read --set {' '.join(texts)}: {error}") from error

@@ -22,18 +22,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kbnet.completion import DepthCompleter, load
+    from kbnet.errors import KBNetError
     from kbnet.frame import Frame, Triplet
     from kbnet.frames.open import open_frames
 
     __version__: str
 
-__all__ = ["DepthCompleter", "Frame", "Triplet", "__version__", "load", "open_frames"]
+__all__ = ["DepthCompleter", "Frame", "KBNetError", "Triplet", "__version__", "load", "open_frames"]
 
 _OWNERS = {
     "DepthCompleter": "kbnet.completion",
     "load": "kbnet.completion",
     "open_frames": "kbnet.frames.open",
     "Frame": "kbnet.frame",
+    "KBNetError": "kbnet.errors",
     "Triplet": "kbnet.frame",
 }
 

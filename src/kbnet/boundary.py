@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
+from kbnet.errors import KBNetError
 from kbnet.metrics import judged_pixels
 
 FloatArray = NDArray[np.float64]
@@ -55,7 +56,7 @@ def boundary_f1(
         0 to 1, higher is better; NaN if ground truth has no edge.
 
     Raises:
-        ValueError: the shapes differ.
+        KBNetError: the shapes differ.
 
     Example:
         >>> step = np.array([[1.0, 1.0, 2.0, 2.0]])
@@ -65,7 +66,7 @@ def boundary_f1(
         0.0
     """
     if depth.shape != ground_truth.shape:
-        raise ValueError(
+        raise KBNetError(
             f"depth has shape {depth.shape} but ground_truth {ground_truth.shape}; they must be aligned, pixel by pixel"
         )
     judged = judged_pixels(ground_truth, min_depth=min_depth, max_depth=max_depth)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.frame_source import FrameSource
@@ -50,7 +51,7 @@ class Workers:
 
     def __post_init__(self) -> None:
         if (self.count is not None and self.count < 1) or self.threads < 1 or self.gpus < 0:
-            raise ValueError(
+            raise KBNetError(
                 f"expected at least 1 worker, 1 thread and 0 GPUs, got {self.count}, {self.threads} and {self.gpus}"
             )
 
@@ -103,7 +104,7 @@ def complete_many(
         What became of them. A frame that cannot be completed stops no other.
 
     Raises:
-        ValueError: two sources have one name, or there is no room for the workers.
+        KBNetError: two sources have one name, or there is no room for the workers.
         ConnectionError: there is no cluster at the address.
         ModuleNotFoundError: Ray is not installed.
     """
@@ -133,7 +134,7 @@ def check_distinct(sources: Sequence[FrameSource]) -> None:
     places: dict[str, Path] = {}
     for source in sources:
         if source.name in places:
-            raise ValueError(
+            raise KBNetError(
                 f"expected another name for each source, got '{source.name}' for {places[source.name]} and "
                 f"{source.folder}; complete those of one name into different outputs"
             )
@@ -292,7 +293,7 @@ def _room(workers: Workers) -> int:
     if workers.gpus:
         room = min(room, int(has.get("GPU", 0) / workers.gpus + 1e-6))
     if room < (workers.count or 1):
-        raise ValueError(
+        raise KBNetError(
             f"expected room for {workers.count or 1} workers with {workers.threads} threads and {workers.gpus:g} GPUs "
             f"each, got {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs in the cluster; ask for less"
         )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from kbnet.errors import KBNetError
 from kbnet.evaluation import Method
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
@@ -186,11 +187,11 @@ def check(
         on_frame: called after each frame that was read.
 
     Raises:
-        ValueError: no frame has points enough, a number is out of range, or a file is not as it should be.
+        KBNetError: no frame has points enough, a number is out of range, or a file is not as it should be.
         FileNotFoundError: a file is missing.
     """
     if every < 1:
-        raise ValueError(f"expected a stride of at least 1 frame, got {every}; 1 checks every frame")
+        raise KBNetError(f"expected a stride of at least 1 frame, got {every}; 1 checks every frame")
     methods, indices = list(methods), range(0, len(source), every)
     frames = []
     for index in indices:
@@ -199,7 +200,7 @@ def check(
             frames.append(_checked(frame, index, methods, expect))
         on_frame()
     if not frames:
-        raise ValueError(
+        raise KBNetError(
             f"expected frames with at least a few sparse points, got none among {len(indices)} of {source.folder}; "
             "choose another --sparse-depth, or a larger share to hold out"
         )

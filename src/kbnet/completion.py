@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
 from kbnet.inference.tensor_checks import PointCounts, check_shapes, checked_counts
@@ -53,7 +54,7 @@ def load(
     Raises:
         FileNotFoundError: there are no such weights.
         ModuleNotFoundError: the engine is not installed.
-        ValueError: the file is damaged or does not fit, or device, precision or engine is not available.
+        KBNetError: the file is damaged or does not fit, or device, precision or engine is not available.
     """
     return DepthCompleter(open_weights(source, preset=preset), device=device, precision=precision, engine=engine)
 
@@ -66,12 +67,12 @@ def open_weights(source: str | Path, *, preset: str | None = None) -> KBNet | Pa
 
     Raises:
         FileNotFoundError: there are no such weights.
-        ValueError: the file is damaged, or the preset is missing or not wanted.
+        KBNetError: the file is damaged, or the preset is missing or not wanted.
     """
     if not is_exported(source):
         return load_network(source, preset=preset)
     if preset is not None:
-        raise ValueError(f"got preset '{preset}', but {source} carries its own config; leave the preset out")
+        raise KBNetError(f"got preset '{preset}', but {source} carries its own config; leave the preset out")
     return Path(source).absolute()
 
 
@@ -188,10 +189,10 @@ class DepthCompleter:
             depth, and its expected absolute error in metres, of the same shape; at most the depth.
 
         Raises:
-            ValueError: shapes, types or values are not as above, or these weights predict no error.
+            KBNetError: shapes, types or values are not as above, or these weights predict no error.
         """
         if return_error and not self.config.predicts_error:
-            raise ValueError(
+            raise KBNetError(
                 "expected weights that predict their error (network.error predicted), but these do not; "
                 "use kbnet.confidence.complete_with_confidence"
             )
@@ -204,7 +205,7 @@ class DepthCompleter:
             maps = self._complete(image, sparse_depth, intrinsics).to(image.device)
             return (maps[:, :1], maps[:, 1:]) if return_error else maps[:, :1]
         if isinstance(image, Tensor) or isinstance(sparse_depth, Tensor) or isinstance(intrinsics, Tensor):
-            raise ValueError(
+            raise KBNetError(
                 "expected image, sparse_depth and intrinsics all as numpy arrays or all as tensors, got a mix"
             )
         if validate:
@@ -246,7 +247,7 @@ def find_device(name: str) -> torch.device:
     """The torch device of a name; ``auto`` is a CUDA device if there is one, else the CPU.
 
     Raises:
-        ValueError: there is no such device.
+        KBNetError: there is no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -255,5 +256,5 @@ def find_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"expected a usable device, got '{name}' ({reason}); use cpu or auto") from error
+        raise KBNetError(f"expected a usable device, got '{name}' ({reason}); use cpu or auto") from error
     return device

@@ -54,7 +54,7 @@ def complete_with_confidence(
         Depth as the completer gives it, and its expected absolute error; both (H, W), float32 metres.
 
     Raises:
-        ValueError: shapes, types or values are not as above.
+        KBNetError: shapes, types or values are not as above.
     """
     if completer.config.predicts_error:
         return completer(image, sparse_depth, intrinsics, return_error=True)

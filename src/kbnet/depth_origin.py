@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from kbnet.errors import KBNetError
 from kbnet.files import file_sha256, write_json
 from kbnet.frame import FloatArray, Frame
 from kbnet.inference.weights_files import is_exported, weights_files
@@ -49,7 +50,7 @@ def depth_origin(output: Path, frames: Mapping[str, Callable[[], Frame]], networ
         The origin, and the difference in words, empty if there is none, or no depth.
 
     Raises:
-        FileNotFoundError, ValueError: no frame can be read.
+        FileNotFoundError, KBNetError: no frame can be read.
     """
     present = any((output / "depth").rglob("*.png"))
     recorded = recorded_origin(output) if present else {}
@@ -67,12 +68,12 @@ def depth_origin(output: Path, frames: Mapping[str, Callable[[], Frame]], networ
 
 def _first_points(frames: Mapping[str, Callable[[], Frame]], preferred: str | None) -> tuple[str, FloatArray]:
     """The first frame that can be read, and its points: one that cannot is told of when its turn comes."""
-    failure: OSError | ValueError | None = None
+    failure: OSError | KBNetError | None = None
     for name in [*([preferred] if preferred in frames else []), *frames]:
         assert name is not None
         try:
             return name, frames[name]().sparse_depth
-        except (OSError, ValueError) as error:
+        except (OSError, KBNetError) as error:
             failure = failure or error
     assert failure is not None
     raise failure

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from kbnet.boundary import boundary_f1, is_dense
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path, file_sha256
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.inference.weights_files import weights_files
@@ -112,15 +113,15 @@ def evaluate(
         on_frame: called after each frame that was read.
 
     Raises:
-        ValueError: a part has no ground truth, no frame at all could be judged, or a file is not as it should be.
+        KBNetError: a part has no ground truth, no frame at all could be judged, or a file is not as it should be.
         FileNotFoundError: a file is missing.
     """
     parts, methods = list(parts), list(methods)
     if every < 1:
-        raise ValueError(f"expected a stride of at least 1 frame, got {every}; 1 judges every frame")
+        raise KBNetError(f"expected a stride of at least 1 frame, got {every}; 1 judges every frame")
     for part in parts:
         if not part.source.has_ground_truth:
-            raise ValueError(
+            raise KBNetError(
                 f"expected ground truth to judge by, but {part.source.folder} has none; its depth, also for an online "
                 f"benchmark: kbnet complete {part.source.folder} --output OUT --zip"
             )
@@ -131,7 +132,7 @@ def evaluate(
                 summary.add(result)
                 write(result)
         if not summary.rows():
-            raise ValueError(
+            raise KBNetError(
                 f"no frame of {', '.join(part.name for part in parts)} could be judged between {limits[0]:g} and "
                 f"{limits[1]:g} m; check that ground truth is in metres, or choose the other preset"
             )
@@ -236,8 +237,8 @@ def _judge_frame(
     seconds = time.perf_counter() - start if warm else None
     try:
         errors = depth_errors(depth, truth, min_depth=limits[0], max_depth=limits[1])
-    except ValueError as error:
-        raise ValueError(f"{method.name} on frame {frame.name} of {part.name}: {error}") from error
+    except KBNetError as error:
+        raise KBNetError(f"{method.name} on frame {frame.name} of {part.name}: {error}") from error
     f1 = None
     if boundaries and is_dense(truth):
         f1 = boundary_f1(depth, truth, min_depth=limits[0], max_depth=limits[1])

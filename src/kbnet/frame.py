@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
+
 FloatArray = NDArray[np.float32]
 ImageArray = NDArray[np.uint8]
 
@@ -27,7 +29,7 @@ class Frame:
         name: what messages and output files call this frame.
 
     Raises:
-        ValueError: a shape, type or value is not as above; the message says what came and what to do.
+        KBNetError: a shape, type or value is not as above; the message says what came and what to do.
     """
 
     image: ImageArray
@@ -62,7 +64,7 @@ class Triplet:
             camera at t is ``T_previous_current @ x`` in the previous camera; or None where it is not known.
 
     Raises:
-        ValueError: sizes differ, or only one of the two poses is given, or a pose is not rigid.
+        KBNetError: sizes differ, or only one of the two poses is given, or a pose is not rigid.
     """
 
     frame: Frame
@@ -77,12 +79,12 @@ class Triplet:
             image = getattr(self, name)
             check_image(image, name, where=where)
             if image.shape != self.frame.image.shape:
-                raise ValueError(
+                raise KBNetError(
                     f"{name} is {_size(image)} but image is {_size(self.frame.image)}{where}; "
                     "the three images of a triplet must come from one camera at one resolution"
                 )
         if (self.T_previous_current is None) != (self.T_next_current is None):
-            raise ValueError(f"only one of the two poses is given{where}; give both, or neither")
+            raise KBNetError(f"only one of the two poses is given{where}; give both, or neither")
         for name in ("T_previous_current", "T_next_current"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, check_pose(getattr(self, name), name, where=where))
@@ -91,11 +93,11 @@ class Triplet:
 def check_image(image: Any, name: str = "image", *, where: str = "") -> None:
     """Accept only (H, W, 3) uint8 of at least 32 pixels a side."""
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(
+        raise KBNetError(
             f"expected {name} as (H, W, 3) uint8 RGB, got {_describe(image)}{where}; convert it to 8-bit RGB"
         )
     if min(image.shape[:2]) < MINIMUM_SIZE:
-        raise ValueError(
+        raise KBNetError(
             f"expected {name} of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, got {_size(image)}{where}; "
             "use a larger frame"
         )
@@ -104,22 +106,22 @@ def check_image(image: Any, name: str = "image", *, where: str = "") -> None:
 def check_depth(depth: Any, name: str, size: tuple[int, int], *, where: str = "") -> FloatArray:
     """Return a depth map as float32 after checking that it is (H, W), finite and not negative."""
     if not isinstance(depth, np.ndarray) or depth.ndim != 2 or not np.issubdtype(depth.dtype, np.floating):
-        raise ValueError(
+        raise KBNetError(
             f"expected {name} as (H, W) floating-point metres with 0 where unmeasured, got {_describe(depth)}{where}; "
             "convert it to metres first"
         )
     if depth.shape != size:
-        raise ValueError(
+        raise KBNetError(
             f"{name} is {_size(depth)} but image is {size[1]}x{size[0]} (width x height){where}; "
             "depth must be aligned to the image, pixel by pixel"
         )
     if not np.isfinite(depth).all():
-        raise ValueError(
+        raise KBNetError(
             f"{name} holds {int((~np.isfinite(depth)).sum())} NaN or infinite values{where}; "
             "write 0 where there is no depth"
         )
     if (depth < 0).any():
-        raise ValueError(
+        raise KBNetError(
             f"{name} holds {int((depth < 0).sum())} negative values{where}; write 0 where there is no depth"
         )
     return depth.astype(np.float32, copy=False)
@@ -128,7 +130,7 @@ def check_depth(depth: Any, name: str, size: tuple[int, int], *, where: str = ""
 def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
     """Return K as float32 after checking that it is a pinhole matrix [[fx, s, cx], [0, fy, cy], [0, 0, 1]]."""
     if not isinstance(intrinsics, np.ndarray) or intrinsics.shape != (3, 3):
-        raise ValueError(
+        raise KBNetError(
             f"expected intrinsics as a (3, 3) matrix in pixels, got {_describe(intrinsics)}{where}; "
             "of a 4x4 or 3x4 projection take the upper left 3x3"
         )
@@ -139,7 +141,7 @@ def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
         or k[1, 1] <= 0
         or not np.allclose(k[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1])
     ):
-        raise ValueError(
+        raise KBNetError(
             f"expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0, "
             f"got {np.round(k, 4).tolist()}{where}; check the calibration file"
         )
@@ -149,7 +151,7 @@ def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
 def check_pose(pose: Any, name: str, *, where: str = "") -> FloatArray:
     """Return a rigid transform as float32 after checking shape, orthonormal rotation and last row."""
     if not isinstance(pose, np.ndarray) or pose.shape != (4, 4):
-        raise ValueError(
+        raise KBNetError(
             f"expected {name} as a (4, 4) rigid transform, got {_describe(pose)}{where}; "
             "append the row 0 0 0 1 to a 3x4 pose"
         )
@@ -160,7 +162,7 @@ def check_pose(pose: Any, name: str, *, where: str = "") -> FloatArray:
         and np.linalg.det(rotation) > 0
         and np.allclose(pose[3], [0, 0, 0, 1])
     ):
-        raise ValueError(
+        raise KBNetError(
             f"{name} is not a rigid transform (orthonormal rotation, last row 0 0 0 1){where}; check the pose file"
         )
     return pose.astype(np.float32)

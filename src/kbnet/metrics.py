@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kbnet.errors import KBNetError
+
 
 @dataclass(frozen=True)
 class DepthErrors:
@@ -60,7 +62,7 @@ def depth_errors(
         min_depth, max_depth: limits on the ground truth, metres, both excluded.
 
     Raises:
-        ValueError: the shapes differ, no pixel of the ground truth is within the limits, or the depth there is
+        KBNetError: the shapes differ, no pixel of the ground truth is within the limits, or the depth there is
             zero, negative or not finite.
 
     Example:
@@ -68,12 +70,12 @@ def depth_errors(
         DepthErrors(mae_mm=1000.0, rmse_mm=1000.0, imae_per_km=500.0, irmse_per_km=500.0)
     """
     if depth.shape != ground_truth.shape:
-        raise ValueError(
+        raise KBNetError(
             f"depth has shape {depth.shape} but ground_truth {ground_truth.shape}; they must be aligned, pixel by pixel"
         )
     judged = judged_pixels(ground_truth, min_depth=min_depth, max_depth=max_depth)
     if not judged.any():
-        raise ValueError(
+        raise KBNetError(
             f"ground_truth has no pixel between {min_depth:g} and {max_depth:g} m; "
             "check its unit (metres), or choose other limits"
         )
@@ -81,7 +83,7 @@ def depth_errors(
     true = ground_truth[judged].astype(np.float64)
     bad = int(np.count_nonzero(~(np.isfinite(found) & (found > 0))))
     if bad:
-        raise ValueError(
+        raise KBNetError(
             f"depth is zero, negative or not finite at {bad} of {found.size} pixels with ground truth; "
             "errors are taken of dense depth, so complete it first"
         )
@@ -118,7 +120,7 @@ class RunningStatistics:
         """Take in one value, a number or an array of the same shape as those before.
 
         Raises:
-            ValueError: its shape differs from that of the values before.
+            KBNetError: its shape differs from that of the values before.
         """
         sample = np.asarray(value, dtype=np.float64)
         self._check_shape(sample.shape)
@@ -131,7 +133,7 @@ class RunningStatistics:
         """Take in all values of another stream, as if they had been added here one by one.
 
         Raises:
-            ValueError: its values have another shape.
+            KBNetError: its values have another shape.
         """
         if other.count == 0:
             return
@@ -154,6 +156,6 @@ class RunningStatistics:
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         if self.count and shape != self._mean.shape:
-            raise ValueError(
+            raise KBNetError(
                 f"expected values of shape {self._mean.shape} like those before, got {shape}; keep one stream a shape"
             )

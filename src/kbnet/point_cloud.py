@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.frame import FloatArray, ImageArray, check_depth, check_image, check_intrinsics
 
@@ -31,7 +32,7 @@ def point_cloud(depth: FloatArray, intrinsics: FloatArray, image: ImageArray) ->
         Points, (N, 3), float32 metres, and their colours, (N, 3), uint8, row by row of the image.
 
     Raises:
-        ValueError: an input is not as above, or depth and image differ in size.
+        KBNetError: an input is not as above, or depth and image differ in size.
     """
     check_image(image)
     z_map = check_depth(depth, "depth", image.shape[:2])
@@ -61,10 +62,10 @@ def write_ply(
         axes: what the file says of its axes.
 
     Raises:
-        ValueError: points and colours are not as above.
+        KBNetError: points and colours are not as above.
     """
     if points.ndim != 2 or points.shape[1] != 3 or colours.shape != points.shape or colours.dtype != np.uint8:
-        raise ValueError(
+        raise KBNetError(
             f"expected points (N, 3) and as many uint8 colours (N, 3), got {points.shape} and {colours.dtype} "
             f"{colours.shape} (for {path}); take both from point_cloud"
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from kbnet.completion import load
+from kbnet.errors import KBNetError
 from kbnet.evaluation import EVALUATION_LIMITS, Part, evaluate, network_method, run_settings
 from kbnet.frames.open import open_prepared
 from kbnet.metrics import DepthErrors
@@ -150,12 +151,12 @@ def published_rows(keys: Iterable[str]) -> list[PublishedRow]:
     """The rows of those names in the order of the table; all rows if none is named.
 
     Raises:
-        ValueError: no row has that name.
+        KBNetError: no row has that name.
     """
     keys = list(keys)
     known = [row.key for row in PUBLISHED_ROWS]
     if unknown := [key for key in keys if key not in known]:
-        raise ValueError(
+        raise KBNetError(
             f"expected rows of {', '.join(known)}, got '{unknown[0]}'; name some of these, or none for all"
         )
     return [row for row in PUBLISHED_ROWS if not keys or row.key in keys]
@@ -226,7 +227,7 @@ def measure(
 
     Raises:
         FileNotFoundError: weights or a file of the data are missing.
-        ValueError: a file is not as it should be.
+        KBNetError: a file is not as it should be.
     """
     assert row.limits is not None
     part = Part(open_prepared(data / row.frames), row.key, "sparse_depth")

@@ -14,6 +14,7 @@ from PIL import Image
 
 import kbnet
 from kbnet.cli.main import main
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.frames.depth_png import write_depth_png
 
@@ -66,7 +67,7 @@ class StandIn:
     engine: str = "torch"
     precision: str = "float32"
     fail_at: int | None = None
-    failure: BaseException = field(default_factory=lambda: ValueError("no luck"))
+    failure: BaseException = field(default_factory=lambda: KBNetError("no luck"))
     device: Any = field(default_factory=lambda: torch.device("cpu"))
 
     def load(self, source: str, **options: Any) -> StandIn:

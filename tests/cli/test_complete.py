@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from kbnet.cli.main import main
+from kbnet.errors import KBNetError
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.network.config import KBNetConfig
@@ -194,7 +195,7 @@ def test_complete_gathers_single_frames_in_one_folder(
     assert stand_in.calls == 3
 
 
-@pytest.mark.parametrize(("failure", "code"), [(ValueError("no luck"), 2), (KeyboardInterrupt(), 130)])
+@pytest.mark.parametrize(("failure", "code"), [(KBNetError("no luck"), 2), (KeyboardInterrupt(), 130)])
 def test_complete_that_stops_midway_leaves_whole_files_only(
     write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, failure: BaseException, code: int
 ) -> None:

@@ -13,6 +13,7 @@ import torch
 
 import kbnet.cli.main as command_line
 from kbnet.cli.main import commands, main
+from kbnet.errors import KBNetError
 
 SOURCE = Path(command_line.__file__).parents[2]
 
@@ -117,12 +118,12 @@ def test_unknown_flag_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (ValueError("expected this,\n  got that"), "expected this, got that"),
+        (KBNetError("expected this,\n  got that"), "expected this, got that"),
         (FileNotFoundError("no file a.png; check the path"), "no file a.png; check the path"),
         (FileNotFoundError(2, "No such file or directory", "a.png"), "a.png: No such file or directory"),
         (ModuleNotFoundError("matplotlib is needed"), "matplotlib is needed"),
         (FloatingPointError("the loss is not finite"), "the loss is not finite"),
-        (ValueError(), "ValueError"),
+        (KBNetError(), "KBNetError"),
         (
             ModuleNotFoundError("No module named 'tomlkit'", name="tomlkit"),
             "tomlkit is needed: pip install 'kbnet[train]'",
@@ -151,7 +152,7 @@ def test_known_errors_are_one_line_and_exit_code_2(
 
 def test_debug_adds_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("KBNET_DEBUG", "1")
-    assert run_with(monkeypatch, ValueError("bad")) == 2
+    assert run_with(monkeypatch, KBNetError("bad")) == 2
     err = capsys.readouterr().err
     assert err.startswith("Traceback")
     assert err.endswith("kbnet: error: bad\n")
@@ -179,8 +180,25 @@ def test_a_second_interrupt_ends_the_process_with_code_130_too() -> None:
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyError):
-        run_with(monkeypatch, KeyError("a bug"))
+    for bug in (KeyError("a bug"), ValueError("a bug"), UnicodeError("a bug"), RuntimeError("a bug")):
+        with pytest.raises(type(bug)):
+            run_with(monkeypatch, bug)
+
+
+def test_a_value_error_deep_inside_shows_its_traceback() -> None:
+    code = (
+        "import sys\n"
+        "from kbnet.cli.main import main\n"
+        "def broken(*_, **__): raise ValueError('shapes (3,) and (4,) not aligned')\n"
+        "import kbnet.frames.open as opening\n"
+        "opening.open_frames = broken\n"
+        "sys.exit(main(['check', 'anything']))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Traceback")
+    assert result.stderr.endswith("ValueError: shapes (3,) and (4,) not aligned\n")
 
 
 def test_warnings_are_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from kbnet.benchmark.made_frame import made_frame, preset_for
 from kbnet.benchmark.plain_kbnet import is_published_architecture, plain_network
 from kbnet.completion import DepthCompleter
+from kbnet.errors import KBNetError
 from kbnet.export.openvino import export_openvino
 from kbnet.inference.engine_names import EngineName, Precision
 from kbnet.network.inputs import prepare_inputs
@@ -48,7 +49,7 @@ def contender(network: KBNet, engine: EngineName, precision: Precision, device: 
 
     Raises:
         ModuleNotFoundError: the engine is not installed.
-        ValueError: the engine does not offer the precision on the device.
+        KBNetError: the engine does not offer the precision on the device.
     """
     if (engine, precision, device.type) == ("openvino", "int8", "cpu"):
         preset = preset_for(network.config.max_depth)
@@ -95,7 +96,7 @@ def contenders(
         for precision in precisions or PRECISIONS:
             try:
                 yield contender(network, engine, precision, device)
-            except (ModuleNotFoundError, ValueError) as error:
+            except (ModuleNotFoundError, KBNetError) as error:
                 refused[f"{engine} {precision}"] = error
         if len(refused) == len(precisions or PRECISIONS):
             leave_out(engine, next(iter(refused.values())))

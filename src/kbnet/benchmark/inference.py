@@ -18,6 +18,7 @@ from kbnet.benchmark.contenders import PLAIN, Contender
 from kbnet.benchmark.made_frame import made_frame
 from kbnet.benchmark.measurement import Timed, matrix_product, take_turns
 from kbnet.benchmark.plain_kbnet import PlainKBNet, is_published_architecture, plain_network
+from kbnet.errors import KBNetError
 from kbnet.frame import Frame
 from kbnet.inference.engine import TOLERANCE
 from kbnet.network.config import KBNetConfig
@@ -58,7 +59,7 @@ class Case:
         """The named one, or the published one of the preset with random weights under which features keep their size.
 
         Raises:
-            FileNotFoundError, ValueError: as :func:`kbnet.weights.depth_network.load_network`.
+            FileNotFoundError, KBNetError: as :func:`kbnet.weights.depth_network.load_network`.
         """
         if self.weights != FRESH:
             return load_network(self.weights)
@@ -107,7 +108,7 @@ class Comparison:
             try:
                 # A copy: an engine completes other cases too.
                 self.entrants.append(replace(each, difference=_difference(each, inputs, reference)))
-            except (ValueError, RuntimeError) as error:
+            except (KBNetError, RuntimeError) as error:
                 leave_out(f"{each.engine} {each.precision} of {case}", error)
         self.networks = [Timed(functools.partial(each.network, *inputs.network)) for each in self.entrants]
         self.frames = [Timed(functools.partial(each.complete, *inputs.frame)) for each in self.entrants]
@@ -180,7 +181,7 @@ def _difference(entrant: Contender, inputs: RepeatedFrame, reference: Tensor) ->
         depth = entrant.network(*inputs.network)
     difference = (depth / reference - 1).abs()
     if not torch.isfinite(difference).all():
-        raise ValueError("its depth is not finite")
+        raise KBNetError("its depth is not finite")
     return float(difference.mean() if entrant.precision == "int8" else difference.max())
 
 

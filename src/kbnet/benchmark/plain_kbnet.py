@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kbnet.errors import KBNetError
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.weights.published import depth_names, read_published
@@ -159,13 +160,13 @@ class PlainKBNet(nn.Module):
         config: of the network; architecture as published (its pool sizes, depth range and scaling of K are free).
 
     Raises:
-        ValueError: the config is of another architecture.
+        KBNetError: the config is of another architecture.
     """
 
     def __init__(self, config: KBNetConfig) -> None:
         super().__init__()
         if not is_published_architecture(config):
-            raise ValueError("expected the published architecture, got other filters, a scaffold or a normalisation")
+            raise KBNetError("expected the published architecture, got other filters, a scaffold or a normalisation")
         self.min_depth, self.max_depth = config.min_depth, config.max_depth
         self.pool = SparseToDensePool(config.min_pool_sizes, config.max_pool_sizes)
         self.encoder = Encoder(config.intrinsics_scaling)
@@ -210,7 +211,7 @@ def plain_network(network: KBNet) -> PlainKBNet:
     """The yardstick with a network's weights; those that nothing reads stay random.
 
     Raises:
-        ValueError: the network is of another architecture than the published one.
+        KBNetError: the network is of another architecture than the published one.
     """
     plain = PlainKBNet(network.config)
     weights = {_plain_name(name): weight for name, weight in network.state_dict().items()}
@@ -228,7 +229,7 @@ def load_plain(path: Path, config: KBNetConfig) -> PlainKBNet:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged.
+        KBNetError: the file is damaged.
     """
     plain, checkpoint = PlainKBNet(config), read_published(path)
     weights = {}

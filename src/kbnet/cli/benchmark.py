@@ -14,6 +14,7 @@ import tyro
 
 from kbnet.cli.arguments import Device, OptionalFile, SeveralWeights, Switch
 from kbnet.cli.benchmark_report import Report
+from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
     import torch
@@ -88,7 +89,7 @@ class Command:
 
         command = self._shortened() if self.quick else self
         if command.rounds < 1 or command.warmup < 1 or command.steps < 1:
-            raise ValueError(
+            raise KBNetError(
                 f"expected rounds, warmup and steps of at least 1, "
                 f"got {command.rounds}, {command.warmup} and {command.steps}"
             )
@@ -124,7 +125,7 @@ class Command:
             return []
         batches = self.batch_sizes or ((1, 8, 32) if device.type == "cuda" else (1, 4))
         if min(batches) < 1:
-            raise ValueError(f"expected batch sizes of at least 1, got {min(batches)}")
+            raise KBNetError(f"expected batch sizes of at least 1, got {min(batches)}")
         sizes = [_size(text) for text in self.sizes]
         return [Case(weights, *size, batch) for weights, size, batch in product(self.weights, sizes, batches)]
 
@@ -217,7 +218,7 @@ def _size(text: str) -> tuple[int, int]:
 
     width, _, height = text.partition("x")
     if not (width.isdecimal() and height.isdecimal()) or min(int(width), int(height)) < MINIMUM_SIZE:
-        raise ValueError(
+        raise KBNetError(
             f"expected a size as width x height, at least {MINIMUM_SIZE} pixels each, such as 640x480, got '{text}'"
         )
     return int(width), int(height)

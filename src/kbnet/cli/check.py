@@ -18,6 +18,7 @@ from kbnet.cli.arguments import (
 )
 from kbnet.cli.error_table import new_table, show_table
 from kbnet.cli.recordings import SourceArguments
+from kbnet.errors import KBNetError
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -77,9 +78,9 @@ class Command(SourceArguments):
         from kbnet.evaluation import baseline_methods, network_method
 
         if self.pictures and self.output is None:
-            raise ValueError("--pictures also needs --output, the folder to write them to; see kbnet check --help")
+            raise KBNetError("--pictures also needs --output, the folder to write them to; see kbnet check --help")
         if self.worst < 0:
-            raise ValueError(f"expected --worst of at least 0 frames, got {self.worst}")
+            raise KBNetError(f"expected --worst of at least 0 frames, got {self.worst}")
         source = self.open_source()
         completer = kbnet.load(
             self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine

@@ -19,6 +19,7 @@ from kbnet.cli.arguments import (
     Weights,
 )
 from kbnet.cli.recordings import SourceArguments
+from kbnet.errors import KBNetError
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Command(SourceArguments):
         origin, misfit = self._origin(frames)
         others = self._others(frames)
         if misfit and (others or not self.overwrite):
-            raise ValueError(
+            raise KBNetError(
                 f"{self.output / 'depth'} holds depth {misfit}; choose another --output"
                 + ("" if others else ", or complete it again with --overwrite")
             )
@@ -156,7 +157,7 @@ class Command(SourceArguments):
     def _source(self) -> tuple[str, Frames]:
         """What the source is called, and how to read each of its frames, by name."""
         if self.sequence is None and self.image is None:
-            raise ValueError("expected a sequence folder, a list or --image, got neither; see kbnet complete --help")
+            raise KBNetError("expected a sequence folder, a list or --image, got neither; see kbnet complete --help")
         if self.sequence is None:
             return self._single_frame()
         from kbnet.cli.recordings import open_source
@@ -167,9 +168,9 @@ class Command(SourceArguments):
             flags += ("--image", str(self.image)) if self.image is not None else ()
             flags += ("--intrinsics", str(self.intrinsics)) if self.intrinsics is not None else ()
         elif self.image is not None:
-            raise ValueError("expected a sequence folder, a list or --image, got both; see kbnet complete --help")
+            raise KBNetError("expected a sequence folder, a list or --image, got both; see kbnet complete --help")
         elif self.intrinsics is not None:
-            raise ValueError(f"a sequence or list has its own intrinsics; leave out --intrinsics {self.intrinsics}")
+            raise KBNetError(f"a sequence or list has its own intrinsics; leave out --intrinsics {self.intrinsics}")
         source = open_source(self.sequence, flags, self.sparse_depth)
         return source.name, {name: partial(source.frame, index) for index, name in enumerate(source.names)}
 
@@ -181,7 +182,7 @@ class Command(SourceArguments):
         image, sparse_depth, intrinsics = self.image, self.sparse_depth, self.intrinsics
         if image is None or sparse_depth is None or intrinsics is None:
             missing = "--sparse-depth" if sparse_depth is None else "--intrinsics"
-            raise ValueError(f"--image also needs {missing}; see kbnet complete --help")
+            raise KBNetError(f"--image also needs {missing}; see kbnet complete --help")
 
         def read() -> Frame:
             return Frame(
@@ -251,7 +252,7 @@ class Command(SourceArguments):
 def _check_names_for_zip(names: Iterable[str]) -> None:
     for name in names:
         if "/" in name or "\\" in name:
-            raise ValueError(
+            raise KBNetError(
                 f"expected names without slashes for --zip, since its files lie at the root, got '{name}'; "
                 "leave out --zip, or rename the frames"
             )

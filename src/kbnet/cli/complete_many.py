@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from kbnet.cli.arguments import Device, Folder, OptionalPreset, Sources, SparseDepth, Weights
+from kbnet.errors import KBNetError
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Command:
         from kbnet.frames.open import open_prepared
 
         if not self.sources:
-            raise ValueError("expected at least one sequence folder or list, got none; see kbnet complete-many --help")
+            raise KBNetError("expected at least one sequence folder or list, got none; see kbnet complete-many --help")
         sources = [open_prepared(path, sparse_depth=self.sparse_depth or "sparse_depth") for path in self.sources]
         network = open_weights(self.weights, preset=self.preset)
         device = "cpu" if self.device == "auto" and not self.gpus else self.device  # Ray hides GPUs nobody asked for
@@ -95,7 +96,7 @@ class Command:
         frames = {name: partial(source.frame, index) for index, name in enumerate(source.names)}
         origin, misfit = depth_origin(folder, frames, network)
         if misfit:
-            raise ValueError(f"{folder / 'depth'} holds depth {misfit}; choose another --output")
+            raise KBNetError(f"{folder / 'depth'} holds depth {misfit}; choose another --output")
         record_origin(folder, origin)
 
 
@@ -106,7 +107,7 @@ def _tell(outcome: Outcome, output: Path) -> None:
     print(f"completed {outcome.completed} of {outcome.frames} frames in {output}{skipped}")
     if outcome.errors:
         first, error = next(iter(outcome.errors.items()))
-        raise ValueError(
+        raise KBNetError(
             f"{len(outcome.errors)} of {outcome.frames} frames could not be completed, first {first}: {error}; "
             "correct them, then run the same command again"
         )

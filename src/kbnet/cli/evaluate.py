@@ -26,6 +26,7 @@ from kbnet.cli.error_table import (
     show_table,
 )
 from kbnet.cli.recordings import RecordingFlags
+from kbnet.errors import KBNetError
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -107,9 +108,9 @@ class Command:
         from kbnet.evaluation import Part
 
         if not self.sources:
-            raise ValueError("expected at least one sequence folder or list, got none; see kbnet evaluate --help")
+            raise KBNetError("expected at least one sequence folder or list, got none; see kbnet evaluate --help")
         if self.every < 1:
-            raise ValueError(f"expected --every of at least 1 frame, got {self.every}; 1 evaluates every frame")
+            raise KBNetError(f"expected --every of at least 1 frame, got {self.every}; 1 evaluates every frame")
         return [
             Part(
                 open_source(path, self.recording_flags, sparse_depth if sparse_depth != "sparse_depth" else None),
@@ -126,7 +127,7 @@ class Command:
 
         named = distinct_names(tuple(map(Path, self.weights)))
         if not named:
-            raise ValueError("expected a name or a file after --weights, got none")
+            raise KBNetError("expected a name or a file after --weights, got none")
         networks = {}
         for name, path in named.items():
             weights = str(path)

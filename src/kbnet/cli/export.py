@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from kbnet.cli.arguments import OptionalPreset, SparseDepth
+from kbnet.errors import KBNetError
 from kbnet.export.sizes import Sizes
 
 if TYPE_CHECKING:
@@ -68,14 +69,14 @@ class Command:
 
     def _check_arguments(self) -> None:
         if self.output.suffix != SUFFIXES[self.format]:
-            raise ValueError(f"expected a {SUFFIXES[self.format]} file for {self.format}, got {self.output}; rename it")
+            raise KBNetError(f"expected a {SUFFIXES[self.format]} file for {self.format}, got {self.output}; rename it")
         if self.precision == "int8" and self.format != "openvino":
-            raise ValueError(f"int8 is for --format openvino, got {self.format}; leave out --precision")
+            raise KBNetError(f"int8 is for --format openvino, got {self.format}; leave out --precision")
         if self.precision == "int8" and self.sizes != "any":
-            raise ValueError("an int8 file is fastest as one for any size, also at multiples of 32; leave out --sizes")
+            raise KBNetError("an int8 file is fastest as one for any size, also at multiples of 32; leave out --sizes")
         if (self.precision == "int8") != (self.calibration is not None):
             needs = "needs frames" if self.calibration is None else "is for --precision int8"
-            raise ValueError(f"--calibration SEQUENCE {needs}; see kbnet export --help")
+            raise KBNetError(f"--calibration SEQUENCE {needs}; see kbnet export --help")
 
     def _export(self, network: KBNet, frames: list[Frame]) -> Parity:
         origin = _origin(self.weights)

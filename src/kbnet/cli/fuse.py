@@ -16,6 +16,7 @@ from kbnet.cli.arguments import (
     Weights,
 )
 from kbnet.cli.recordings import SourceArguments
+from kbnet.errors import KBNetError
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Command(SourceArguments):
         seen = min(self.seen, len(indices))
         points, colours, triangles, voxel = self._fuse(self._views(source, indices), seen)
         if not len(points):
-            raise ValueError(
+            raise KBNetError(
                 f"nothing is left of {len(indices)} frames: no place was seen by {seen} of them, with --keep "
                 f"{self.keep:g} nearer than {self.farthest:g} m; choose a smaller --seen or a larger --keep or --voxel"
             )
@@ -102,18 +103,18 @@ class Command(SourceArguments):
             check_film_name(self.turntable)
         if self.sequence is None or self.output is None:
             missing = "a sequence folder or a list" if self.sequence is None else "--output FILE.ply"
-            raise ValueError(f"expected {missing}, got none; see kbnet fuse --help")
+            raise KBNetError(f"expected {missing}, got none; see kbnet fuse --help")
         if self.output.suffix.lower() != ".ply":
-            raise ValueError(f"expected a .ply file to write, got {self.output}; clouds and meshes are both PLY")
+            raise KBNetError(f"expected a .ply file to write, got {self.output}; clouds and meshes are both PLY")
         if not 0 < self.keep <= 1:
-            raise ValueError(f"expected --keep between 0 and 1, a share of the pixels, got {self.keep:g}; 1 keeps all")
+            raise KBNetError(f"expected --keep between 0 and 1, a share of the pixels, got {self.keep:g}; 1 keeps all")
         if self.seen < 1:
-            raise ValueError(f"expected --seen of at least 1 frame, got {self.seen}; 1 keeps all that was seen")
+            raise KBNetError(f"expected --seen of at least 1 frame, got {self.seen}; 1 keeps all that was seen")
         if not (self.voxel is None or self.voxel > 0) or not self.farthest > 0:
             name, value = (
                 ("--farthest", self.farthest) if self.voxel is None or self.voxel > 0 else ("--voxel", self.voxel)
             )
-            raise ValueError(f"expected {name} of more than 0 m, got {value:g}; it is in metres")
+            raise KBNetError(f"expected {name} of more than 0 m, got {value:g}; it is in metres")
         return self.output
 
     def _views(self, source: FrameSource, indices: list[int]) -> Iterator[View]:

@@ -19,7 +19,7 @@ How a command is declared (nothing is registered anywhere; the folder is the lis
 - A command that reads frames has a field ``recording_flags``: it takes flags of recordings (``cli/recordings.py``).
 
 Exit codes: 0 done; 1 done, with a verdict that is not good (``kbnet reproduce``: a row is not within the tolerance);
-2 for bad usage and for ValueError, OSError, ModuleNotFoundError, FloatingPointError and a GPU out of memory (one line
+2 for bad usage and for KBNetError, OSError, ModuleNotFoundError, FloatingPointError and a GPU out of memory (one line
 ``kbnet: error: ...`` on stderr); 130 when interrupted; 141 when the reader of stdout goes away. Any other exception is
 a bug and shows its traceback.
 ``warnings.warn`` appears as ``kbnet: warning: ...``, once however often it is said. The environment variable
@@ -43,10 +43,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from kbnet.errors import KBNetError
+
 HERE = Path(__file__).parent
 OVERVIEW = "Sparse depth and a colour image in, dense metric depth out."
 FOOTER = "'kbnet <command> --help' explains a command. KBNET_DEBUG=1 shows the traceback of an error."
-KNOWN_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError)
+KNOWN_ERRORS = (KBNetError, OSError, ModuleNotFoundError, FloatingPointError)
 EXTRAS = {
     "av": "video",
     "dacite": "train",
@@ -131,7 +133,7 @@ def _dispatch(arguments: list[str]) -> int:
             return 0
         known = commands(folder)
         if first not in known:
-            raise ValueError(_unknown(first, list(known), prog))
+            raise KBNetError(_unknown(first, list(known), prog))
         words, arguments = [*words, first], arguments[1:]
         folder = folder / _module_name(first)
         if not folder.is_dir():

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from kbnet.errors import KBNetError
+
 if TYPE_CHECKING:
     from kbnet.datasets.download import Progress
     from kbnet.frames.recording import Recording
@@ -53,7 +55,7 @@ def conclude(rows: list[SplitCount], failures: Mapping[str, str], *, unchanged: 
         unchanged: whether there was nothing left to do but to write the lists again.
 
     Raises:
-        ValueError: there are failures.
+        KBNetError: there are failures.
     """
     if rows:
         print_splits(rows)
@@ -65,9 +67,9 @@ def conclude(rows: list[SplitCount], failures: Mapping[str, str], *, unchanged: 
     lines = [f"{', '.join(names)} could not be made: {reason}" for reason, names in lists.items()]
     if len(lines) > 1:
         print("\n".join(lines))
-        raise ValueError(f"{', '.join(failures)} could not be made, for the {len(lines)} reasons above")
+        raise KBNetError(f"{', '.join(failures)} could not be made, for the {len(lines)} reasons above")
     if lines:
-        raise ValueError(lines[0])
+        raise KBNetError(lines[0])
 
 
 def print_splits(rows: list[SplitCount]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 import tyro
 
 from kbnet.cli.arguments import OptionalSource, SparseDepth
+from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
     from kbnet.frames.frame_source import FrameSource
@@ -36,11 +37,11 @@ class SourceArguments:
         """Open what was named.
 
         Raises:
-            FileNotFoundError, ValueError: as `kbnet.open_frames`, or nothing was named.
+            FileNotFoundError, KBNetError: as `kbnet.open_frames`, or nothing was named.
         """
         if self.sequence is None:
             command = type(self).__module__.rpartition(".")[2]
-            raise ValueError(f"expected a sequence folder or a list, got none; see kbnet {command} --help")
+            raise KBNetError(f"expected a sequence folder or a list, got none; see kbnet {command} --help")
         return open_source(self.sequence, self.recording_flags, self.sparse_depth)
 
 
@@ -53,7 +54,7 @@ def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = Non
         sparse_depth: of a sequence or list; None = the usual one.
 
     Raises:
-        FileNotFoundError, ValueError: as `kbnet.open_frames`, or a flag does not belong to what was named.
+        FileNotFoundError, KBNetError: as `kbnet.open_frames`, or a flag does not belong to what was named.
     """
     from kbnet.frames.kinds import open_kind
     from kbnet.frames.open import open_frames, recording_kind
@@ -62,7 +63,7 @@ def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = Non
     kind = recording_kind(path)
     if kind is None:
         if named and path.exists():
-            raise ValueError(
+            raise KBNetError(
                 f"{path} is a sequence or list, which needs no {_flag(named[0])}: it has its own images, points and "
                 "intrinsics; leave it out"
             )

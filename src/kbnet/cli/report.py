@@ -11,6 +11,7 @@ import tyro
 
 from kbnet.cli.arguments import Device, OptionalPreset, Weights
 from kbnet.cli.recordings import SourceArguments
+from kbnet.errors import KBNetError
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -103,9 +104,9 @@ class Command(SourceArguments):
     def _check(self) -> None:
         for name, number, least in (("frames", self.frames, 1), ("every", self.every, 1), ("size", self.size, 32)):
             if number < least:
-                raise ValueError(f"expected --{name} of at least {least}, got {number}")
+                raise KBNetError(f"expected --{name} of at least {least}, got {number}")
         if self.output.is_dir():
-            raise ValueError(
+            raise KBNetError(
                 f"expected a file to write, got the folder {self.output}; name one in it, such as report.html"
             )
 
@@ -114,7 +115,7 @@ class Command(SourceArguments):
         if self.only:
             unknown = [name for name in self.only if name not in names]
             if unknown:
-                raise ValueError(f"there is no frame '{unknown[0]}'; frames are called {names[0]} to {names[-1]}")
+                raise KBNetError(f"there is no frame '{unknown[0]}'; frames are called {names[0]} to {names[-1]}")
             return sorted({names.index(name) for name in self.only})
         import numpy as np
 

@@ -13,6 +13,7 @@ import tyro
 from kbnet.cli.arguments import Device, Folder, Switch
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
 from kbnet.cli.main import is_known, one_line
+from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -65,16 +66,16 @@ class Command:
 
         Raises:
             SystemExit: with code 1, if a row is not within the tolerance.
-            ValueError: rows failed, or none could be measured; the lines under the table say why.
+            KBNetError: rows failed, or none could be measured; the lines under the table say why.
         """
         from kbnet.files import write_json
         from kbnet.reproduction import published_rows
 
         rows = published_rows(self.rows)
         if self.every < 1:
-            raise ValueError(f"expected --every of at least 1 frame, got {self.every}; 1 evaluates every frame")
+            raise KBNetError(f"expected --every of at least 1 frame, got {self.every}; 1 evaluates every frame")
         if not self.tolerance > 0:
-            raise ValueError(f"expected a --tolerance above 0, got {self.tolerance:g}; 0.01 allows 1 %")
+            raise KBNetError(f"expected a --tolerance above 0, got {self.tolerance:g}; 0.01 allows 1 %")
         missing = {row.key: row.missing(self.data) for row in rows}
         lacked_by: dict[str, list[str]] = {}
         for row in rows:
@@ -92,9 +93,9 @@ class Command:
         show_table(_table(table, shown), notes, folder / "table.txt")
         print(f"wrote reproduction.json and table.txt to {folder}")
         if failed := [row.title for row in rows if _has_failed(outcomes[row.key])]:
-            raise ValueError(f"{len(failed)} of {len(rows)} rows failed: {', '.join(failed)}; see why under the table")
+            raise KBNetError(f"{len(failed)} of {len(rows)} rows failed: {', '.join(failed)}; see why under the table")
         if not any(map(_is_done, outcomes.values())):
-            raise ValueError("no row could be measured; the table and the lines under it say what it takes")
+            raise KBNetError("no row could be measured; the table and the lines under it say what it takes")
         if any(not isinstance(outcome, str) and outcome.within is False for outcome in outcomes.values()):
             raise SystemExit(1)
 

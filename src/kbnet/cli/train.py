@@ -12,6 +12,7 @@ import tyro
 
 from kbnet.cli.arguments import OptionalFile, OptionalFolder
 from kbnet.cli.progress import is_first_process, training_progress
+from kbnet.errors import KBNetError
 from kbnet.training.config import TrainingConfig
 
 Preset = Literal["void", "kitti"]
@@ -93,8 +94,8 @@ def parse(argv: list[str]) -> Command:
     preset: Preset = sources.preset or last_value(layers, "preset") or "void"
     try:
         base = TrainingConfig.preset(preset)
-    except ValueError as error:
-        raise ValueError(f"in {sources.config}: {error}") from error
+    except KBNetError as error:
+        raise KBNetError(f"in {sources.config}: {error}") from error
     initial_weights = sources.initial_weights or last_value(layers, "initial_weights")
     if sources.resume is not None:
         base = apply_layers(base, read_recipe_layers(sources.resume / "config.toml"))
@@ -106,7 +107,7 @@ def parse(argv: list[str]) -> Command:
     default = Command(preset, training=apply_layers(base, layers))
     command = tyro.cli(Command, args=argv, default=default, prog="kbnet train")
     if sources.resume is not None and _starts(command.training) != _starts(base):
-        raise ValueError("a run that is resumed goes on from its own weights; leave initial weights out, or --resume")
+        raise KBNetError("a run that is resumed goes on from its own weights; leave initial weights out, or --resume")
     return command
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kbnet.cli.arguments import Device, OptionalPreset, Weights
 from kbnet.cli.recordings import SourceArguments
+from kbnet.errors import KBNetError
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Command(SourceArguments):
         from kbnet.viewer.window import Window
 
         if self.max_points < 1 or not self.fps > 0:
-            raise ValueError(f"expected --max-points and --fps above 0, got {self.max_points} and {self.fps:g}")
+            raise KBNetError(f"expected --max-points and --fps above 0, got {self.max_points} and {self.fps:g}")
         source = self.open_source()
         completer = kbnet.load(
             self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine

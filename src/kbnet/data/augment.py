@@ -15,6 +15,7 @@ import numpy as np
 from kbnet.data.camera_effects import camera_effects, jitter_colour
 from kbnet.data.cut_and_paste import cut_and_paste
 from kbnet.data.zoom import enlarge, scale_depth
+from kbnet.errors import KBNetError
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray, Triplet
 from kbnet.frames.window import crop_triplet
 from kbnet.points.drawn_points import PointDrawing
@@ -62,27 +63,27 @@ class AugmentationConfig:
         object.__setattr__(self, "crop", tuple(self.crop))
         object.__setattr__(self, "point_removal", tuple(self.point_removal))
         if min(self.crop) < MINIMUM_SIZE:
-            raise ValueError(
+            raise KBNetError(
                 f"expected a crop of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, got height and width {self.crop}"
             )
         low, high = self.point_removal
         if not 0 <= low <= high < 1:
-            raise ValueError(f"expected 0 <= low <= high < 1 as range of removed points, got {self.point_removal}")
+            raise KBNetError(f"expected 0 <= low <= high < 1 as range of removed points, got {self.point_removal}")
         probabilities = ("flip_horizontal", "flip_vertical", "point_removal_probability")
         for name in (*probabilities, "cut_and_paste", "camera_effects"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"expected {name} as a probability in 0..1, got {getattr(self, name)}")
+                raise KBNetError(f"expected {name} as a probability in 0..1, got {getattr(self, name)}")
         if not 0 <= self.colour_jitter < 1 or self.depth_scale < 1:
-            raise ValueError(
+            raise KBNetError(
                 f"expected colour_jitter in 0..1 and depth_scale of at least 1, "
                 f"got {self.colour_jitter} and {self.depth_scale}"
             )
         if not 1 <= self.zoom <= LARGEST_ZOOM:
-            raise ValueError(f"expected zoom in 1..{LARGEST_ZOOM:g}, got {self.zoom}")
+            raise KBNetError(f"expected zoom in 1..{LARGEST_ZOOM:g}, got {self.zoom}")
         if self.point_removal_patch < 0:
-            raise ValueError(f"expected point_removal_patch of at least 0 pixels, got {self.point_removal_patch}")
+            raise KBNetError(f"expected point_removal_patch of at least 0 pixels, got {self.point_removal_patch}")
         if self.noise_spread < 0:
-            raise ValueError(f"expected noise_spread of at least 0 m, got {self.noise_spread}")
+            raise KBNetError(f"expected noise_spread of at least 0 m, got {self.noise_spread}")
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ def _mirrored(transform: FloatArray, mirror: FloatArray) -> FloatArray:
 def check_crop(crop: tuple[int, int], size: tuple[int, int], where: str) -> None:
     """Raise ValueError, saying ``where``, if a crop (height, width) is larger than a frame of ``size`` (H, W)."""
     if size[0] < crop[0] or size[1] < crop[1]:
-        raise ValueError(
+        raise KBNetError(
             f"expected frames of at least the crop's {crop[1]}x{crop[0]} (width x height), "
             f"got {size[1]}x{size[0]} ({where}); choose a smaller crop"
         )

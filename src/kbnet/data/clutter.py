@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tyro.conf import arg
 
 from kbnet.data.ray_casting import Box, Face, Textures, render, rotation_about_x, rotation_about_y, rotation_about_z
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.frames.sequence_writer import PosedFrame, write_sequence
 
@@ -62,11 +63,11 @@ class ClutterConfig:
         """Refuse what cannot be rendered.
 
         Raises:
-            ValueError: there are no frames or points, or the seed is negative.
+            KBNetError: there are no frames or points, or the seed is negative.
             FileNotFoundError: a folder of textures holds no PNG or JPEG.
         """
         if self.frames < 1 or not self.points or min(self.points) < 12 or self.seed < 0:
-            raise ValueError(
+            raise KBNetError(
                 "expected at least 1 frame, 12 points in each of at least one density, and a seed of at least 0, "
                 f"got {self.frames} frames, points {self.points} and seed {self.seed}"
             )
@@ -93,7 +94,7 @@ def write_clutter_sequence(
         on_frame: called after every frame.
 
     Raises:
-        ValueError: the folder is taken, or a value of the config is out of range.
+        KBNetError: the folder is taken, or a value of the config is out of range.
         FileNotFoundError: a folder of textures holds no image.
         ModuleNotFoundError: scikit-image is not installed.
     """

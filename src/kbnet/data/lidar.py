@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, check_depth, check_intrinsics, check_pose
 from kbnet.points.sparse_points import points_to_map
 
@@ -30,14 +31,14 @@ def read_velodyne(path: str | Path) -> FloatArray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: its size is not that of a whole number of points.
+        KBNetError: its size is not that of a whole number of points.
     """
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f"expected a lidar scan in {path}, but there is no such file; check the path") from None
     if len(content) % _BYTES_PER_POINT:
-        raise ValueError(
+        raise KBNetError(
             f"expected a lidar scan of {_BYTES_PER_POINT} bytes a point (x y z reflectance, float32), "
             f"got {len(content)} bytes in {path}; copy the file again"
         )
@@ -62,7 +63,7 @@ def project_points(
         Sparse depth along z, (H, W), float32 metres; 0 = unmeasured.
 
     Raises:
-        ValueError: an array is not of these shapes, K is no pinhole matrix, or the transform is not rigid.
+        KBNetError: an array is not of these shapes, K is no pinhole matrix, or the transform is not rigid.
 
     Example:
         >>> K = np.array([[2, 0, 1], [0, 2, 0], [0, 0, 1]], np.float32)
@@ -70,7 +71,7 @@ def project_points(
         array([[0., 3., 2.]], dtype=float32)
     """
     if points.ndim != 2 or points.shape[1] not in (3, 4):
-        raise ValueError(f"expected points as (N, 3) or (N, 4), got shape {points.shape}; one row a point")
+        raise KBNetError(f"expected points as (N, 3) or (N, 4), got shape {points.shape}; one row a point")
     check_intrinsics(intrinsics)
     check_pose(T_camera_lidar, "T_camera_lidar")
     xyz = points[np.isfinite(points[:, :3]).all(axis=1), :3].astype(np.float64)
@@ -96,7 +97,7 @@ def drop_hidden_points(sparse_depth: FloatArray, radius: int | None = None) -> F
         Sparse depth without the hidden points, (H, W), float32 metres; 0 = unmeasured.
 
     Raises:
-        ValueError: the radius is negative, or what is given is no depth map.
+        KBNetError: the radius is negative, or what is given is no depth map.
 
     Example:
         >>> lines = np.array([[2, 2, 2, 2], [0, 9, 0, 0], [2, 2, 2, 2], [0, 9, 0, 0]], np.float32)
@@ -106,7 +107,7 @@ def drop_hidden_points(sparse_depth: FloatArray, radius: int | None = None) -> F
     depth = check_depth(sparse_depth, "sparse_depth", np.shape(sparse_depth)[:2])
     radius = scan_line_gap(depth) + 1 if radius is None else radius
     if radius < 0:
-        raise ValueError(f"expected a radius of at least 0 pixels, got {radius}; 0 keeps all points")
+        raise KBNetError(f"expected a radius of at least 0 pixels, got {radius}; 0 keeps all points")
     if radius == 0:
         return depth
     surface = np.where(depth > 0, depth, np.float32(np.inf))

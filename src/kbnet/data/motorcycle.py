@@ -31,7 +31,7 @@ def load_motorcycle(points: int = 1500, *, range_noise: float = 0.0, seed: int =
         A frame of 741x500 pixels (width x height). Its ground truth, some 2 to 5 m, is 0 where the benchmark has none.
 
     Raises:
-        ValueError: a number is out of range.
+        KBNetError: a number is out of range.
         ModuleNotFoundError: scikit-image is not installed.
     """
     try:

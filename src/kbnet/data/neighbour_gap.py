@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kbnet.errors import KBNetError
 from kbnet.frames.sequence import Sequence
 
 LARGEST_BASELINE = 0.1
@@ -37,7 +38,7 @@ def choose_gap(sequence: Sequence, frames: int | None = None) -> Gap:
         frames: the gap to take instead.
 
     Raises:
-        ValueError: no sparse point is measured, or a pose is not rigid.
+        KBNetError: no sparse point is measured, or a pose is not rigid.
         FileNotFoundError: a file is missing.
     """
     posed = np.array([sequence.has_pose(index) for index in range(len(sequence))])
@@ -64,7 +65,7 @@ def _median_depth(sequence: Sequence) -> float:
     some = np.linspace(0, len(sequence) - 1, min(len(sequence), DEPTH_FRAMES)).astype(int)
     points = np.concatenate([depth[depth > 0] for depth in map(sequence.sparse_depth, some)])
     if not points.size:
-        raise ValueError(
+        raise KBNetError(
             f"expected sparse points to train on and to judge by, got none in {len(some)} frames of {sequence.folder}; "
             "check the depth maps"
         )

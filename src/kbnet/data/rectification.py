@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray, check_image, check_intrinsics
 from kbnet.geometry.distortion import fisheye, radial_tangential, undo_fisheye, undo_radial_tangential
 from kbnet.points.sparse_points import points_to_map
@@ -37,7 +38,7 @@ class Camera:
         coefficients: of the lens. Radial-tangential: k1 k2 p1 p2 [k3 [k4 k5 k6]]; fisheye: k1 k2 k3 k4.
 
     Raises:
-        ValueError: K is no pinhole matrix, the model is not known, or has other coefficients.
+        KBNetError: K is no pinhole matrix, the model is not known, or has other coefficients.
     """
 
     K: FloatArray
@@ -49,9 +50,9 @@ class Camera:
         object.__setattr__(self, "K", check_intrinsics(self.K))
         object.__setattr__(self, "coefficients", tuple(map(float, self.coefficients)))
         if self.model not in get_args(Model):
-            raise ValueError(f"expected a lens model among {', '.join(get_args(Model))}, got '{self.model}'")
+            raise KBNetError(f"expected a lens model among {', '.join(get_args(Model))}, got '{self.model}'")
         if self.model == "pinhole" and any(self.coefficients):
-            raise ValueError(f"expected no distortion of a pinhole, got {self.coefficients}; name the lens model")
+            raise KBNetError(f"expected no distortion of a pinhole, got {self.coefficients}; name the lens model")
         self.distort(np.zeros((1, 2)))
 
     @property
@@ -99,7 +100,7 @@ class Rectification:
         """Choose the pinhole. The first image or depth map leaves a table of 9 bytes a pixel behind.
 
         Raises:
-            ValueError: the lens shows too little: the coefficients belong to another model or another size.
+            KBNetError: the lens shows too little: the coefficients belong to another model or another size.
         """
         self.camera = camera
         self.target = camera if camera.is_pinhole else _pinhole_within(camera)
@@ -108,7 +109,7 @@ class Rectification:
         """Resample an image bilinearly: RGB, (H, W, 3), uint8; black where the lens shows nothing.
 
         Raises:
-            ValueError: its size is not the camera's.
+            KBNetError: its size is not the camera's.
         """
         check_image(image)
         self._check_size(image, "image")
@@ -143,7 +144,7 @@ class Rectification:
             depth: (H, W), metres; 0 = unmeasured.
 
         Raises:
-            ValueError: its size is not the camera's.
+            KBNetError: its size is not the camera's.
         """
         self._check_size(depth, "depth")
         if self.camera.is_pinhole:
@@ -166,7 +167,7 @@ class Rectification:
     def _check_size(self, array: NDArray[np.generic], what: str) -> None:
         height, width = self.camera.size
         if array.shape[:2] != (height, width):
-            raise ValueError(
+            raise KBNetError(
                 f"{what} is {array.shape[1]}x{array.shape[0]} but the camera is calibrated for {width}x{height} "
                 "(width x height); calibrate at the size of the images"
             )
@@ -204,7 +205,7 @@ def _pinhole_within(camera: Camera) -> Camera:
     middles = np.array([[0, height / 2], [width - 1, height / 2], [width / 2, 0], [width / 2, height - 1]])
     seen = camera.to_pixels(target.to_rays(middles))
     if right <= left or bottom <= top or not ((seen > -1) & (seen < (width, height))).all():
-        raise ValueError(
+        raise KBNetError(
             f"the {camera.model} lens {camera.coefficients} with K {np.round(camera.K, 2).tolist()} does not fill an "
             f"image of {width}x{height} pixels; check that K and coefficients belong to this model and size"
         )

@@ -21,7 +21,7 @@ def resize_frame(frame: Frame, size: tuple[int, int]) -> Frame:
         size: (H, W), pixels.
 
     Raises:
-        ValueError: the size is less than 32 pixels to a side.
+        KBNetError: the size is less than 32 pixels to a side.
 
     Example:
         >>> K = np.array([[100, 0, 31.5], [0, 100, 31.5], [0, 0, 1]], np.float32)

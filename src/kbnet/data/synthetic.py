@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.data.ray_casting import Box, Face, Textures, render, rotation_about_x, rotation_about_y, rotation_about_z
+from kbnet.errors import KBNetError
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
 from kbnet.frames.sequence_writer import PosedFrame, write_sequence
 
@@ -57,10 +58,10 @@ class SyntheticConfig:
         Not on construction, since the command line would wrap the error into a page of help.
 
         Raises:
-            ValueError: there are no frames, they are too small, or the seed is negative.
+            KBNetError: there are no frames, they are too small, or the seed is negative.
         """
         if self.frames < 1 or min(self.width, self.height) < MINIMUM_SIZE or self.seed < 0:
-            raise ValueError(
+            raise KBNetError(
                 f"expected at least 1 frame, {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels and a seed of at least 0, "
                 f"got {self.frames} frames, {self.width}x{self.height} and {self.seed}"
             )
@@ -88,7 +89,7 @@ def write_synthetic_sequence(
         on_frame: called after every frame.
 
     Raises:
-        ValueError: the folder is taken, or a value of the config is out of range.
+        KBNetError: the folder is taken, or a value of the config is out of range.
         ModuleNotFoundError: scikit-image is not installed.
     """
     write_sequence(folder, synthetic_frames(config), overwrite=overwrite, on_frame=on_frame)
@@ -101,7 +102,7 @@ def synthetic_frames(config: SyntheticConfig) -> Iterator[PosedFrame]:
         A frame with ground truth and pose.
 
     Raises:
-        ValueError: a value of the config is out of range.
+        KBNetError: a value of the config is out of range.
         ModuleNotFoundError: scikit-image is not installed.
     """
     # Here, since the command line reads the config above for its help, and scipy would make that slow.

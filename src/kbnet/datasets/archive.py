@@ -15,6 +15,7 @@ from typing import BinaryIO
 from kbnet.datasets.checksums import put_aside_if_wrong
 from kbnet.datasets.disk_space import disk_space
 from kbnet.datasets.download import Archive, Progress, obtain
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 
 CHUNK = 1 << 16
@@ -26,7 +27,7 @@ def names(archive: Path) -> list[str]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no zip archive, or its end is missing.
+        KBNetError: it is no zip archive, or its end is missing.
     """
     return [member.filename for member in _members(archive)]
 
@@ -55,7 +56,7 @@ def unpack(
 
     Raises:
         FileNotFoundError: there is no such archive.
-        ValueError: it is no whole zip archive, a name is unsafe, a file in it is damaged, encrypted or a link.
+        KBNetError: it is no whole zip archive, a name is unsafe, a file in it is damaged, encrypted or a link.
         OSError: the disk is too small, or full; what is written stays, and the next run goes on.
     """
     # By path: where two entries have the same, the last one counts.
@@ -106,8 +107,8 @@ def unpack_once(
         Number of files written.
 
     Raises:
-        FileNotFoundError, ConnectionError, ValueError, OSError: as `obtain` and `unpack` do.
-        ValueError: ``target`` is not in the archive.
+        FileNotFoundError, ConnectionError, KBNetError, OSError: as `obtain` and `unpack` do.
+        KBNetError: ``target`` is not in the archive.
     """
     if is_whole(target):
         return 0
@@ -117,7 +118,7 @@ def unpack_once(
         members = _members_below(target.relative_to(folder).as_posix(), path, rename)
         if not members:
             held = ", ".join(names(path)[:3]) or "nothing"
-            raise ValueError(f"expected {archive.name} to hold {target.name}, but {path} has {held}; {archive.remedy}")
+            raise KBNetError(f"expected {archive.name} to hold {target.name}, but {path} has {held}; {archive.remedy}")
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
         written = unpack(path, folder, rename=members.get, on_progress=on_progress)
@@ -145,7 +146,7 @@ def _members(archive: Path) -> list[zipfile.ZipInfo]:
         with zipfile.ZipFile(archive) as directory:
             return [member for member in directory.infolist() if not member.is_dir()]
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-        raise ValueError(
+        raise KBNetError(
             f"expected a zip archive at {archive}, got a truncated or another file ({error}); remove it and download "
             "it again"
         ) from error
@@ -154,11 +155,11 @@ def _members(archive: Path) -> list[zipfile.ZipInfo]:
 def _check_readable(member: zipfile.ZipInfo, archive: Path) -> None:
     where = f"{member.filename} in {archive}"
     if stat.S_ISLNK(member.external_attr >> 16):
-        raise ValueError(f"expected files and folders, but {where} is a link; fetch the archive from its publisher")
+        raise KBNetError(f"expected files and folders, but {where} is a link; fetch the archive from its publisher")
     if member.flag_bits & 0x1:
-        raise ValueError(f"{where} is encrypted; unpack it with its password and give the folder")
+        raise KBNetError(f"{where} is encrypted; unpack it with its password and give the folder")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(
+        raise KBNetError(
             f"expected stored or deflated files, but {where} has compression method {member.compress_type}; unpack "
             "it with another program and give the folder"
         )
@@ -167,7 +168,7 @@ def _check_readable(member: zipfile.ZipInfo, archive: Path) -> None:
 def _safe(name: str, archive: Path) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or not path.name or ".." in path.parts or "\\" in name or re.match("[A-Za-z]:", name):
-        raise ValueError(
+        raise KBNetError(
             f"expected relative file names in {archive}, got '{name}', which could lie outside the folder to unpack "
             "to; fetch the archive from its publisher"
         )
@@ -188,7 +189,7 @@ def _contents(file: BinaryIO, member: zipfile.ZipInfo, archive: Path) -> Iterato
             break
         yield data
     if size != member.file_size or checksum != member.CRC:
-        raise ValueError(
+        raise KBNetError(
             f"{member.filename} in {archive} is damaged (size or checksum is not as stated); remove the archive and "
             "download it again"
         )

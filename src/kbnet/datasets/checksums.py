@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 
 CHECKSUMS = "SHA256SUMS"
@@ -17,15 +18,15 @@ def read_checksums(folder: Path) -> dict[str, str]:
     """SHA-256 of the files that were downloaded to a folder, by name; none where nothing is recorded.
 
     Raises:
-        ValueError: the record is damaged.
+        KBNetError: the record is damaged.
     """
     path = folder / CHECKSUMS
     checksums = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         checksum, _, name = line.partition(" ")
         # sha256sum writes a second space, or a star, before the name.
         if len(checksum) != 64 or len(name) < 2:
-            raise ValueError(f"expected lines '<SHA-256>  <file name>' in {path}, got '{line}'; repair or remove it")
+            raise KBNetError(f"expected lines '<SHA-256>  <file name>' in {path}, got '{line}'; repair or remove it")
         checksums[name[1:]] = checksum
     return checksums
 
@@ -45,19 +46,19 @@ def put_aside(path: Path, name: str) -> Path:
 
 @contextmanager
 def put_aside_if_wrong(archive: Path) -> Iterator[None]:
-    """Put a download aside, and forget its checksum, where the block finds its content wrong: raises ValueError.
+    """Put a download aside, and forget its checksum, where the block finds its content wrong: raises KBNetError.
 
     The next run then downloads it again. A file without a recorded checksum was put there by hand, and stays.
 
     Raises:
-        ValueError: that of the block, and what became of the file.
+        KBNetError: that of the block, and what became of the file.
     """
     try:
         yield
-    except ValueError as error:
+    except KBNetError as error:
         checksums = read_checksums(archive.parent)
         if checksums.pop(archive.name, None) is None:
             raise
         wrong = put_aside(archive, archive.name)
         write_checksums(archive.parent, checksums)
-        raise ValueError(f"{error}; it is put aside as {wrong}, and the next run downloads it again") from error
+        raise KBNetError(f"{error}; it is put aside as {wrong}, and the next run downloads it again") from error

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from kbnet.datasets.checksums import CHECKSUMS, put_aside, read_checksums, write_checksums
 from kbnet.datasets.disk_space import disk_space
+from kbnet.errors import KBNetError
 from kbnet.files import file_sha256
 
 Progress = Callable[[str, int, int], None]
@@ -93,7 +94,7 @@ def obtain(
     Raises:
         FileNotFoundError: a path of ``by_hand`` does not exist, or the archive is not there and may not be downloaded.
         ConnectionError: the link is dead, or the connection failed too often; the next run goes on.
-        ValueError: the download is no zip archive, or not the file whose checksum is recorded;
+        KBNetError: the download is no zip archive, or not the file whose checksum is recorded;
             it is kept as ``<name>.wrong``.
         OSError: the disk is full; the next run goes on.
     """
@@ -147,13 +148,13 @@ def _download(archive: Archive, path: Path, on_progress: Progress) -> None:
     expected = checksums.get(archive.name, checksum)
     if checksum != expected:
         wrong = put_aside(partial, path.name)
-        raise ValueError(
+        raise KBNetError(
             f"expected {archive.name} with SHA-256 {expected}, got {checksum} from {url}; it is kept as {wrong}; run "
             f"again, or, if the publishers changed it, remove its line from {path.with_name(CHECKSUMS)} first"
         )
     if path.suffix == ".zip" and not zipfile.is_zipfile(partial):
         wrong = put_aside(partial, path.name)
-        raise ValueError(
+        raise KBNetError(
             f"expected a zip archive from {url}, got something else, kept as {wrong}; run again, or "
             f"{_remedy(archive, path.parent)}"
         )
@@ -168,7 +169,7 @@ def _published_or_mirrored(archive: Archive) -> str:
     if not mirror:
         return archive.url
     if not mirror.startswith(("http://", "https://")):
-        raise ValueError(f"expected a URL that begins with http:// or https:// in {MIRROR}, got '{mirror}'; correct it")
+        raise KBNetError(f"expected a URL that begins with http:// or https:// in {MIRROR}, got '{mirror}'; correct it")
     return f"{mirror.rstrip('/')}/{quote(archive.name)}"
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from kbnet.datasets.kitti_standing import IsStanding
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.frame import FloatArray, check_intrinsics
 from kbnet.frames.frame_list import FrameFiles
@@ -104,7 +105,7 @@ def index_train(files: TrainFiles, intrinsics: Path, is_standing: IsStanding) ->
 
     Raises:
         FileNotFoundError: an annotated frame lacks its image or sparse depth.
-        ValueError: a calibration or an OXTS packet cannot be read.
+        KBNetError: a calibration or an OXTS packet cannot be read.
     """
     for date, calibration in files.calibrations.items():
         for camera in CAMERAS:
@@ -154,12 +155,12 @@ def read_rectified_intrinsics(path: Path, camera: str) -> FloatArray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds no such projection, or one that is no pinhole camera's.
+        KBNetError: it holds no such projection, or one that is no pinhole camera's.
     """
     key = f"P_rect_{camera[-2:]}"
     if not path.is_file():
         raise FileNotFoundError(f"expected KITTI's calibration {path}, but there is no such file; unpack it again")
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         name, _, numbers = line.partition(":")
         if name.strip() == key:
             try:
@@ -167,7 +168,7 @@ def read_rectified_intrinsics(path: Path, camera: str) -> FloatArray:
             except ValueError:
                 break
             return check_intrinsics(projection[:, :3], where=f" as {key} in {path}")
-    raise ValueError(
+    raise KBNetError(
         f"expected the 12 numbers of {key} in {path}, but it has no such line; remove it and prepare it again"
     )
 

@@ -88,7 +88,7 @@ class KittiFolder:
             The folder with their images, for :func:`kbnet.datasets.kitti.index_selection`.
 
         Raises:
-            FileNotFoundError, ConnectionError, ValueError, OSError: as `obtain` and `unpack` do.
+            FileNotFoundError, ConnectionError, KBNetError, OSError: as `obtain` and `unpack` do.
         """
         published, ours = _SELECTIONS[split]
         for root in self._roots(_DEPTH, "data_depth_selection", "depth_selection"):
@@ -110,7 +110,7 @@ class KittiFolder:
 
         Raises:
             FileNotFoundError: a depth archive was not given, or not one whole drive.
-            FileNotFoundError, ConnectionError, ValueError, OSError: as `obtain` and `unpack` do.
+            FileNotFoundError, ConnectionError, KBNetError, OSError: as `obtain` and `unpack` do.
         """
         ground_truth, sparse_depth = self._depth(GROUND_TRUTH), self._depth(SPARSE_DEPTH)
         if ground_truth is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kbnet.errors import KBNetError
 from kbnet.frames.image_file import read_numbers
 
 STANDING_SPEED = 0.3
@@ -40,7 +41,7 @@ def by_speed(drive: Path, camera: str, frame: str) -> bool | None:
         None where there is no such file.
 
     Raises:
-        ValueError: the file does not hold the numbers of an OXTS packet.
+        KBNetError: the file does not hold the numbers of an OXTS packet.
     """
     path = drive / "oxts" / "data" / f"{frame}.txt"
     speed = _read_speed(path) if path.is_file() else None
@@ -57,18 +58,18 @@ def by_list(path: Path) -> IsStanding:
 
     Raises:
         FileNotFoundError: there is no such list.
-        ValueError: a line names no frame.
+        KBNetError: a line names no frame.
     """
     if not path.is_file():
         raise FileNotFoundError(f"expected a list of standing frames in {path}, but there is no such file; check it")
     listed = set()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
         drive, camera, frame = _DRIVE.search(text), _CAMERA.search(text), _FRAME.search(text)
         if drive is None or frame is None or frame.start() < drive.end():
-            raise ValueError(
+            raise KBNetError(
                 f"expected a path or '<drive> <frame>' such as '2011_09_26_drive_0001_sync 0000000005', got "
                 f"'{text[:80]}' in line {number} of {path}; correct it"
             )
@@ -91,5 +92,5 @@ def _read_speed(path: Path) -> float:
     """Metres a second; remembered, since both cameras ask."""
     numbers = read_numbers(path, "an OXTS packet")
     if numbers.size != 30 or not np.isfinite(numbers[[_FORWARD, _LEFTWARD]]).all():
-        raise ValueError(f"expected the 30 numbers of an OXTS packet, got {numbers.size} in {path}; copy it again")
+        raise KBNetError(f"expected the 30 numbers of an OXTS packet, got {numbers.size} in {path}; copy it again")
     return float(np.hypot(numbers[_FORWARD], numbers[_LEFTWARD]))

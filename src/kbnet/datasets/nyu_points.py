@@ -16,6 +16,7 @@ from kbnet.datasets.nyu_kinect import SIZE
 from kbnet.datasets.nyu_v2 import Source, Split
 from kbnet.datasets.processes import map_over_cores
 from kbnet.datasets.sparse_corners import POINT_KINDS, PointKind, draw_points
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.frames.depth_png import UNITS_PER_METRE, write_depth_png
 from kbnet.frames.frame_list import FrameFiles, write_frame_list
@@ -101,7 +102,7 @@ def prepare_split(
         on_progress: told of frames.
 
     Raises:
-        ValueError: an image or depth file is damaged, of another size, or its depth in another unit.
+        KBNetError: an image or depth file is damaged, of another size, or its depth in another unit.
         OSError: something cannot be written.
     """
     units = depth_units_per_metre([source.depth for source in sources])
@@ -136,14 +137,14 @@ def depth_units_per_metre(paths: Sequence[Path]) -> float:
         256 or 1000.
 
     Raises:
-        ValueError: the largest value is 0, or too large for both; or a file is no 16-bit PNG.
+        KBNetError: the largest value is 0, or too large for both; or a file is no 16-bit PNG.
     """
     probed = [paths[index] for index in sorted({int(i) for i in np.linspace(0, len(paths) - 1, PROBED_FILES)})]
     largest = max(int(_read_units(path).max()) for path in probed)
     for units in (UNITS_PER_METRE, 1000.0):
         if 0 < largest <= 1.05 * MAXIMUM_DEPTH_M * units:
             return units
-    raise ValueError(
+    raise KBNetError(
         f"expected depth of up to {MAXIMUM_DEPTH_M:.0f} m as millimetres or metres x 256, got a largest value of "
         f"{largest} in {len(probed)} files such as {probed[0]}; convert them"
     )
@@ -174,7 +175,7 @@ def _make(job: _Job) -> None:
     """Write what is missing of one frame; points lie in the window, in files of the whole image's size."""
     image, units = read_image(job.source.image), _read_units(job.source.depth)
     if not image.shape[:2] == units.shape == SIZE:
-        raise ValueError(
+        raise KBNetError(
             f"expected an image and depth of {SIZE[1]}x{SIZE[0]}, got {image.shape[1]}x{image.shape[0]} and "
             f"{units.shape[1]}x{units.shape[0]} in {job.source.image} and {job.source.depth}; copy them again"
         )
@@ -191,7 +192,7 @@ def _make(job: _Job) -> None:
 def _read_units(path: Path) -> NDArray[np.uint16]:
     picture = open_picture(path, "a depth map")
     if not picture.mode.startswith("I"):
-        raise ValueError(
+        raise KBNetError(
             f"expected a 16-bit greyscale PNG as depth map, got mode '{picture.mode}' in {path}; convert it"
         )
     return np.asarray(picture).astype(np.uint16)

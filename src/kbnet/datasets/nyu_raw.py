@@ -27,6 +27,7 @@ from kbnet.datasets.nyu_kinect import SIZE, depth_in_colour_camera, undistort_im
 from kbnet.datasets.nyu_points import COLUMNS, INTRINSICS, MIDDLE, WINDOW
 from kbnet.datasets.processes import map_over_cores
 from kbnet.datasets.sparse_corners import draw_points
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.frames.depth_png import write_depth_png
 
@@ -80,7 +81,7 @@ def prepare_raw(
 
     Raises:
         FileNotFoundError: there is no such part, or no scene in it.
-        ValueError: the archive is truncated, or a scene has not one usable frame.
+        KBNetError: the archive is truncated, or a scene has not one usable frame.
     """
     scenes = list_scenes(part)
     if not scenes:
@@ -112,7 +113,7 @@ def list_scenes(part: Path) -> dict[str, list[str]]:
 
     Raises:
         FileNotFoundError: there is no such part.
-        ValueError: the archive is truncated.
+        KBNetError: the archive is truncated.
     """
     if part.is_dir():
         found = sorted(path.relative_to(part).as_posix() for path in part.rglob("*.p[gp]m"))
@@ -161,17 +162,17 @@ def read_picture(contents: bytes) -> NDArray[np.generic]:
         (480, 640, 3) or (480, 640), uint8 or uint16.
 
     Raises:
-        ValueError: it is truncated, of another size, or something else.
+        KBNetError: it is truncated, of another size, or something else.
     """
     header = _HEADER.match(contents)
     if header is None:
-        raise ValueError("expected a PPM or PGM file, got another header")
+        raise KBNetError("expected a PPM or PGM file, got another header")
     channels = 3 if contents.startswith(b"P6") else 1
     dtype = np.dtype("<u2" if int(header[3]) > 255 else "u1")
     size, expected = (int(header[2]), int(header[1])), SIZE[0] * SIZE[1] * channels * dtype.itemsize
     pixels = contents[header.end() :]
     if size != SIZE or len(pixels) != expected:
-        raise ValueError(f"expected 640x480 pixels in {expected} bytes, got {size[1]}x{size[0]} in {len(pixels)}")
+        raise KBNetError(f"expected 640x480 pixels in {expected} bytes, got {size[1]}x{size[0]} in {len(pixels)}")
     return np.frombuffer(pixels, dtype).reshape((*SIZE, channels) if channels > 1 else SIZE)
 
 
@@ -180,8 +181,8 @@ def _make(job: _Job) -> str:
     try:
         image, raw = (read_picture(_read(job.part, name)) for name in (job.colour, job.disparity))
         if image.shape != (*SIZE, 3) or raw.dtype != np.dtype("<u2"):
-            raise ValueError("expected 8-bit colour and 16-bit disparity")
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise KBNetError("expected 8-bit colour and 16-bit disparity")
+    except (KBNetError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         return f"{job.colour} with {job.disparity}: {error}"
     image = undistort_image(image.astype(np.uint8))[MIDDLE]
     depth = depth_in_colour_camera(raw)[MIDDLE]
@@ -214,7 +215,7 @@ def _open(part: Path) -> zipfile.ZipFile:
 def _warn_of(reasons: list[str], scene: str, pairs: int) -> int:
     if len(reasons) == pairs:
         why = reasons[0] if reasons else f"no depth and colour within {LONGEST_DELAY_S} s of each other"
-        raise ValueError(f"expected usable frames in scene {scene}, got none ({why}); fetch the part again")
+        raise KBNetError(f"expected usable frames in scene {scene}, got none ({why}); fetch the part again")
     if reasons:
         warnings.warn(
             f"{len(reasons)} of {pairs} frames of scene {scene} are left out, first {reasons[0]}", stacklevel=3

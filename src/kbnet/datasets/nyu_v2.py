@@ -14,6 +14,7 @@ import numpy as np
 
 from kbnet.datasets.archive import is_whole, unpack_once
 from kbnet.datasets.download import Archive, Progress
+from kbnet.errors import KBNetError
 
 Split = Literal["train", "test"]
 
@@ -62,7 +63,7 @@ def find_data(
         The folder that holds ``images`` and ``depths`` of the split, as an absolute path.
 
     Raises:
-        FileNotFoundError, ConnectionError, ValueError, OSError: as `kbnet.datasets.archive.unpack_once` does.
+        FileNotFoundError, ConnectionError, KBNetError, OSError: as `kbnet.datasets.archive.unpack_once` does.
     """
     root, folder = _ROOTS[split], Path(os.path.abspath(folder))
     places = [Path(os.path.abspath(place)) for place in by_hand]
@@ -120,7 +121,7 @@ def list_testing(root: Path, splits_file: Path | None = None) -> list[Source]:
 
     Raises:
         FileNotFoundError: there are no images.
-        ValueError: all labelled frames are there and ``splits_file`` is not given, or does not fit them.
+        KBNetError: all labelled frames are there and ``splits_file`` is not given, or does not fit them.
     """
     pictures = _pictures(root / "images")
     if not pictures:
@@ -129,7 +130,7 @@ def list_testing(root: Path, splits_file: Path | None = None) -> list[Source]:
     frames = [Source(image.stem, image, depth) for image, depth in zip(pictures, depths, strict=True)]
     if len(frames) == LABELLED_FRAMES:
         if splits_file is None:
-            raise ValueError(
+            raise KBNetError(
                 f"expected the {TEST_FRAMES} test frames in {root}, got all {LABELLED_FRAMES} labelled frames; fetch "
                 f"the official split from {TEST_SPLIT_URL} and name it with --test-split"
             )
@@ -149,7 +150,7 @@ def read_test_split(path: Path) -> list[int]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is something else.
+        KBNetError: it is something else.
     """
     from scipy.io import loadmat
 
@@ -158,11 +159,11 @@ def read_test_split(path: Path) -> list[int]:
     try:
         numbers = np.asarray(loadmat(path)["testNdxs"], np.int64).ravel()
     except Exception as error:  # scipy raises a different one for nearly every kind of damage
-        raise ValueError(
+        raise KBNetError(
             f"expected MATLAB's testNdxs in {path}, but it cannot be read ({error}); fetch it from {TEST_SPLIT_URL}"
         ) from None
     if numbers.size != TEST_FRAMES or numbers.min() < 1 or numbers.max() > LABELLED_FRAMES:
-        raise ValueError(
+        raise KBNetError(
             f"expected {TEST_FRAMES} numbers in 1..{LABELLED_FRAMES} as testNdxs in {path}, got {numbers.size} in "
             f"{numbers.min(initial=0)}..{numbers.max(initial=0)}; fetch it from {TEST_SPLIT_URL}"
         )
@@ -201,7 +202,7 @@ def _check_numbered_through(pictures: list[Path]) -> None:
     """The split counts labelled frames from 1; file names from 0 or from 1 in the same order fit it."""
     expected = [[str(first + index) for index in range(LABELLED_FRAMES)] for first in (0, 1)]
     if [path.stem.lstrip("0") or "0" for path in pictures] not in expected:
-        raise ValueError(
+        raise KBNetError(
             f"expected images numbered from 0 or 1 to tell the test frames, got {pictures[0].name} to "
             f"{pictures[-1].name} in {pictures[0].parent}; keep the file names of {ARCHIVE.name}"
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frames.depth_png import read_depth_png
 from kbnet.frames.frame_list import FrameFiles
 from kbnet.frames.image_file import read_image, read_intrinsics
@@ -40,7 +41,7 @@ def frames_of_lists(
 
     Raises:
         FileNotFoundError: a list, or a file it names, is missing.
-        ValueError: a list is empty or has a gap, lists differ in length, an image is named twice, the first file of a
+        KBNetError: a list is empty or has a gap, lists differ in length, an image is named twice, the first file of a
             list is of another kind, or the first image does not fit its depth map.
     """
     lists = {"image": image, "sparse_depth": sparse_depth, "intrinsics": intrinsics}
@@ -49,7 +50,7 @@ def frames_of_lists(
     lines = {column: _read_list(path) for column, path in lists.items()}
     if len(set(map(len, lines.values()))) > 1:
         lengths = ", ".join(f"{lists[column]} has {len(texts)}" for column, texts in lines.items())
-        raise ValueError(f"expected as many lines in every list, but {lengths}; take lists of one split")
+        raise KBNetError(f"expected as many lines in every list, but {lengths}; take lists of one split")
     for column, texts in lines.items():
         _check_present(lists[column], texts, root)
     paths = {column: [os.path.abspath(root / text) for text in texts] for column, texts in lines.items()}
@@ -69,9 +70,9 @@ def _read_list(path: Path) -> list[str]:
     # What is no UTF-8 becomes the path of a file that is not there, and is named so.
     lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").rstrip().split("\n")]
     if lines == [""]:
-        raise ValueError(f"expected one path a line in {path}, got nothing; take another list")
+        raise KBNetError(f"expected one path a line in {path}, got nothing; take another list")
     if "" in lines:
-        raise ValueError(f"expected one path a line in {path}, got nothing in line {lines.index('') + 1}; correct it")
+        raise KBNetError(f"expected one path a line in {path}, got nothing in line {lines.index('') + 1}; correct it")
     return lines
 
 
@@ -90,14 +91,14 @@ def _read_first(column: str, path: Path, file: str) -> NDArray[Any]:
     read, what = _READERS[column]
     try:
         return read(file)
-    except ValueError as error:
-        raise ValueError(f"expected a list of {what} in {path}, but its first file is none: {error}") from None
+    except KBNetError as error:
+        raise KBNetError(f"expected a list of {what} in {path}, but its first file is none: {error}") from None
 
 
 def _stand_side_by_side(image: NDArray[Any], depth: NDArray[Any], image_file: str, depth_file: str) -> bool:
     (height, width), (depth_height, depth_width) = image.shape[:2], depth.shape
     if height != depth_height or width not in (depth_width, 3 * depth_width):
-        raise ValueError(
+        raise KBNetError(
             f"expected an image as wide as its sparse depth map, or three times so, got {width}x{height} in "
             f"{image_file} and {depth_width}x{depth_height} in {depth_file} (width x height); take lists that belong "
             "together"
@@ -112,4 +113,4 @@ def _names(images: list[str], path: Path) -> list[str]:
         names = ["/".join(part[-count:]) for part in parts]
         if len(set(names)) == len(names):
             return names
-    raise ValueError(f"expected another image in every line of {path}, but one stands there twice; remove one line")
+    raise KBNetError(f"expected another image in every line of {path}, but one stands there twice; remove one line")

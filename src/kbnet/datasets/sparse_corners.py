@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve1d, sobel
 from scipy.spatial import KDTree
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray, check_depth, check_image
 
 PointKind = Literal["edges", "corners", "uniform"]
@@ -51,12 +52,12 @@ def draw_points(kind: PointKind, image: ImageArray, depth: FloatArray, count: in
         Sparse depth, (H, W), float32 metres; 0 = unmeasured.
 
     Raises:
-        ValueError: image and depth do not fit, or count is not positive.
+        KBNetError: image and depth do not fit, or count is not positive.
     """
     check_image(image)
     depth = check_depth(depth, "depth", image.shape[:2])
     if count < 1:
-        raise ValueError(f"expected at least 1 point, got {count}; ask for more")
+        raise KBNetError(f"expected at least 1 point, got {count}; ask for more")
     measured = np.argwhere(depth > 0)
     if kind == "uniform":
         pixels = np.random.default_rng(seed).permutation(measured)[:count]

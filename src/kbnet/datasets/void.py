@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from kbnet.errors import KBNetError
 from kbnet.frames.frame_list import FrameFiles
 from kbnet.frames.present_files import PresentFiles
 
@@ -70,7 +71,7 @@ def index_split(root: Path, split: Split) -> SplitFrames:
 
     Raises:
         FileNotFoundError: the list, or a file that a frame of it cannot do without, is gone.
-        ValueError: the list holds no frames, or a line that names no image of a sequence, or one twice.
+        KBNetError: the list holds no frames, or a line that names no image of a sequence, or one twice.
     """
     root = Path(os.path.abspath(root))
     path = root / f"{split}_image.txt"
@@ -120,24 +121,24 @@ def _read_lines(path: Path) -> list[_Line]:
             f"expected the published list {path}, but there is no such file; take it from the archive of this density"
         )
     lines: dict[str, _Line] = {}
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         if not text.strip():
             continue
         parts = PurePosixPath(text.strip()).parts
         if len(parts) < 3 or parts[-2] != "image" or ".." in parts or not PurePosixPath(parts[-1]).suffix:
-            raise ValueError(
+            raise KBNetError(
                 f"expected void_<n>/data/<sequence>/image/<timestamp>.png, got '{text.strip()[:80]}' in line {number} "
                 f"of {path}; take the list from the archive again"
             )
         line = _Line(number, parts[-3], parts[-1])
         if line.image_file in lines:
-            raise ValueError(
+            raise KBNetError(
                 f"expected every image once, got {text.strip()} in lines {lines[line.image_file].number} and {number} "
                 f"of {path}; take the list from the archive again"
             )
         lines[line.image_file] = line
     if not lines:
-        raise ValueError(f"expected a list of images, got an empty file {path}; take it from the archive again")
+        raise KBNetError(f"expected a list of images, got an empty file {path}; take it from the archive again")
     return list(lines.values())
 
 

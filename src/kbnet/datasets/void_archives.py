@@ -13,6 +13,7 @@ from kbnet.datasets.archive import names, unpack
 from kbnet.datasets.checksums import put_aside_if_wrong
 from kbnet.datasets.disk_space import disk_space
 from kbnet.datasets.download import Archive, Progress, obtain
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 
 ARCHIVES = {
@@ -72,7 +73,7 @@ def unpack_density(
 
     Raises:
         FileNotFoundError, ConnectionError: the archive is not there, or cannot be downloaded.
-        ValueError: an archive is damaged, or another one than its name says.
+        KBNetError: an archive is damaged, or another one than its name says.
         OSError: the disk is full.
     """
     archive = _find_archive(density, folder / "archives", by_hand, on_progress)
@@ -124,7 +125,7 @@ def _unpack_inner(archive: Path, inner: list[str], density: int, root: Path, on_
                     unpack(archive, record.parent, rename={name: taken_out.name}.get)
                 path = taken_out if archive.is_file() else archive / name
                 unpack(path, root, rename=_members(density, path).get, on_progress=on_progress)
-            except ValueError as error:
+            except KBNetError as error:
                 damaged.append(f"{name} in {archive}: {error}")
                 continue
             finally:
@@ -134,7 +135,7 @@ def _unpack_inner(archive: Path, inner: list[str], density: int, root: Path, on_
                 temporary.write_text("\n".join(done), encoding="utf-8")
     if damaged:
         more = f" ({len(damaged)} of {len(inner)} are so)" if len(damaged) > 1 else ""
-        raise ValueError(f"{damaged[0]}{more}")
+        raise KBNetError(f"{damaged[0]}{more}")
 
 
 def _members(density: int, archive: Path, *, finished: bool = False) -> dict[str, str]:
@@ -149,7 +150,7 @@ def _members(density: int, archive: Path, *, finished: bool = False) -> dict[str
         finished: whether it is the latter. Then it has lists: many a data set has folders ``<name>/image``.
 
     Raises:
-        ValueError: there are neither sequences nor lists of this density in it, or no lists in a finished folder.
+        KBNetError: there are neither sequences nor lists of this density in it, or no lists in a finished folder.
     """
     files = [name for name in names(archive) if _may_be_of(density, name)]
     sequences = {name.rpartition("/")[0] for name in files if name.endswith("/K.txt")}
@@ -164,7 +165,7 @@ def _members(density: int, archive: Path, *, finished: bool = False) -> dict[str
             members[name] = file
     if not members or (finished and not any(map(_LIST.fullmatch, members.values()))):
         link = "and" if finished else "or"
-        raise ValueError(
+        raise KBNetError(
             f"expected sequences (<sequence>/image/...) {link} lists (train_image.txt) of void_{density} in {archive}, "
             f"got {', '.join(names(archive)[:3]) or 'nothing'}; {ARCHIVES[density].remedy}"
         )

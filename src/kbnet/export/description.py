@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple, get_args
 
+from kbnet.errors import KBNetError
 from kbnet.export.sizes import Sizes
 from kbnet.network.config import KBNetConfig
 from kbnet.network.inputs import input_names
@@ -79,16 +80,16 @@ def read_description(text: Mapping[str, str], path: object) -> Description:
         path: what messages call the file.
 
     Raises:
-        ValueError: kbnet did not export the file, or a newer one did.
+        KBNetError: kbnet did not export the file, or a newer one did.
     """
     if text.get("format") != FORMAT:
-        raise ValueError(
+        raise KBNetError(
             f"expected a network that kbnet exported, but {path} has no '{FORMAT}' inside; make it with kbnet export"
         )
     try:
         sizes = json.loads(text["preprocessing"]).get("sizes", "any")
         if sizes not in get_args(Sizes):
-            raise ValueError(f"unknown sizes '{sizes}'")
+            raise KBNetError(f"unknown sizes '{sizes}'")
         return Description(KBNetConfig.from_dict(json.loads(text["config"])), sizes, text.get("precision", "float32"))
     except (KeyError, ValueError, TypeError) as error:
-        raise ValueError(f"what {path} says of itself cannot be read ({error}); is it from a newer kbnet?") from error
+        raise KBNetError(f"what {path} says of itself cannot be read ({error}); is it from a newer kbnet?") from error

@@ -84,7 +84,7 @@ def export_onnx(
         sizes: what the graph must be exact for.
 
     Raises:
-        ValueError: the depth differs.
+        KBNetError: the depth differs.
         ModuleNotFoundError: onnx or onnxruntime is not installed.
     """
     import onnx

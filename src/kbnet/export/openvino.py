@@ -16,6 +16,7 @@ from uuid import uuid4
 import torch
 from torch import Tensor
 
+from kbnet.errors import KBNetError
 from kbnet.export.description import describe
 from kbnet.export.onnx import inference_copy, onnx_model
 from kbnet.export.parity import Parity, Run, check_parity, measure_parity
@@ -85,7 +86,7 @@ def quantise(model: Any, config: KBNetConfig, frames: Iterable[Frame]) -> Any:
         A model that computes in int8 what ``QUANTISED`` names.
 
     Raises:
-        ValueError: there are no frames.
+        KBNetError: there are no frames.
         ModuleNotFoundError: nncf is not installed.
     """
     import nncf
@@ -95,7 +96,7 @@ def quantise(model: Any, config: KBNetConfig, frames: Iterable[Frame]) -> Any:
         for frame in frames
     ]
     if not samples:
-        raise ValueError("expected frames to calibrate int8 with, got none; name a sequence with frames")
+        raise KBNetError("expected frames to calibrate int8 with, got none; name a sequence with frames")
     nncf.set_log_level(logging.ERROR)
     computed = [each for each in model.get_ops() if each.get_type_name() not in ("Constant", "Parameter", "Result")]
     in_float = [name for name in (each.get_friendly_name() for each in computed) if not re.match(QUANTISED, name)]
@@ -130,7 +131,7 @@ def export_openvino(
         calibration: frames to quantise on; without them the file is float32.
 
     Raises:
-        ValueError: the depth differs.
+        KBNetError: the depth differs.
         ModuleNotFoundError: onnx, openvino or nncf is not installed.
     """
     import openvino

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kbnet.data.motorcycle import load_motorcycle
+from kbnet.errors import KBNetError
 from kbnet.export.sizes import FACTOR, Sizes, largest_fitting
 from kbnet.frame import MINIMUM_SIZE, Frame
 from kbnet.frames.open import open_prepared
@@ -49,7 +50,7 @@ def frames_to_check(source: Path | None, *, sparse_depth: str | None = None) -> 
 
     Raises:
         ModuleNotFoundError: no source was given, and scikit-image, which brings the scene, is not installed.
-        FileNotFoundError, ValueError: the source cannot be read.
+        FileNotFoundError, KBNetError: the source cannot be read.
     """
     return (
         [load_motorcycle()]
@@ -81,7 +82,7 @@ def measure_parity(run: Run, network: KBNet, frames: Iterable[Frame], *, sizes: 
         sizes: what the export is exact for; with any, those crops are of an odd size, which nothing divides evenly.
 
     Raises:
-        ValueError: the export gives NaN or infinity.
+        KBNetError: the export gives NaN or infinity.
     """
     largest, total, count, compared = 0.0, 0.0, 0, []
     for frame in frames:
@@ -89,7 +90,7 @@ def measure_parity(run: Run, network: KBNet, frames: Iterable[Frame], *, sizes: 
             with torch.no_grad():
                 difference = (run(inputs).float() / network(*inputs) - 1).abs()
             if not torch.isfinite(difference).all():
-                raise ValueError(f"the export gives depth that is not finite on frame '{frame.name}'; nothing written")
+                raise KBNetError(f"the export gives depth that is not finite on frame '{frame.name}'; nothing written")
             largest = max(largest, float(difference.max()))
             total, count = total + float(difference.double().sum()), count + difference.numel()
             compared.append(f"{inputs.image.shape[-1]}x{inputs.image.shape[-2]}")
@@ -100,11 +101,11 @@ def check_parity(parity: Parity, *, int8: bool = False) -> None:
     """Refuse an export that is not the network.
 
     Raises:
-        ValueError: the difference is beyond the tolerance.
+        KBNetError: the difference is beyond the tolerance.
     """
     value, tolerance = (parity.mean, INT8_TOLERANCE) if int8 else (parity.largest, TOLERANCE)
     if not value <= tolerance:
-        raise ValueError(
+        raise KBNetError(
             f"expected the export to differ from the network by at most {tolerance:g} of the depth, got {value:.2g} "
             f"at {', '.join(parity.sizes)}; nothing was written"
         )

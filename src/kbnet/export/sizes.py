@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from kbnet.errors import KBNetError
+
 Sizes = Literal["any", "multiples-of-32"]
 """Where every size halves evenly, five times, up-convolutions are cheaper (see `network.decoder`), and a graph cannot
 choose."""
@@ -28,7 +30,7 @@ def largest_fitting(length: int, sizes: Sizes) -> int:
 def check_size(height: int, width: int, sizes: Sizes, file: object) -> None:
     """Raise ValueError if a graph, which the message calls ``file``, is not exact for an image."""
     if sizes != "any" and cheapest(height, width) == "any":
-        raise ValueError(
+        raise KBNetError(
             f"{file} was exported for widths and heights that are multiples of {FACTOR}, got {width}x{height}; "
             "crop the frames, or export with --sizes any"
         )

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kbnet.errors import KBNetError
 from kbnet.export.description import describe
 from kbnet.export.onnx import example_inputs, inference_copy
 from kbnet.export.parity import Parity, check_parity, measure_parity
@@ -46,12 +47,12 @@ def export_torch_program(
         sizes: what the graph must be exact for, from ``SMALLEST`` on.
 
     Raises:
-        ValueError: the depth differs, a frame is too small, or this version of torch cannot export the network.
+        KBNetError: the depth differs, a frame is too small, or this version of torch cannot export the network.
     """
     for frame in frames:
         if min(frame.size) < SMALLEST[sizes]:
             least, (height, width) = SMALLEST[sizes], frame.size
-            raise ValueError(
+            raise KBNetError(
                 f"expected frames of at least {least}x{least} pixels to check a torch program on, "
                 f"got {width}x{height}; check on larger ones"
             )
@@ -76,7 +77,7 @@ def torch_program(network: KBNet, *, sizes: Sizes = "any") -> torch.export.Expor
         A program with the inputs and the output of `KBNet.forward`, batch, height and width free.
 
     Raises:
-        ValueError: this version of torch cannot.
+        KBNetError: this version of torch cannot.
     """
     ready = inference_copy(network)
     if sizes == "any":
@@ -97,7 +98,7 @@ def torch_program(network: KBNet, *, sizes: Sizes = "any") -> torch.export.Expor
             )
     except Exception as error:  # torch.export fails in many ways
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ValueError(
+        raise KBNetError(
             f"torch {torch.__version__} cannot export the network ({reason}); use a newer one, or export onnx"
         ) from error
 

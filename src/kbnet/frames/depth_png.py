@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.frame import FloatArray, check_depth
 from kbnet.frames.image_file import open_picture
@@ -29,11 +30,11 @@ def read_depth_png(path: str | Path) -> FloatArray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is truncated, not a PNG, or not 16-bit greyscale.
+        KBNetError: the file is truncated, not a PNG, or not 16-bit greyscale.
     """
     picture = open_picture(path, "a depth map")
     if picture.format != "PNG" or picture.mode not in _SIXTEEN_BIT_MODES:
-        raise ValueError(
+        raise KBNetError(
             f"expected a 16-bit greyscale PNG (metres x 256) as depth map, got mode '{picture.mode}' "
             f"({picture.format}) in {path}; write it with kbnet.frames.depth_png.write_depth_png"
         )
@@ -48,15 +49,15 @@ def write_depth_png(path: str | Path, depth: FloatArray) -> None:
         depth: depth along z, (H, W), floating-point metres; 0 = unmeasured (and what is nearer than 2 mm becomes so).
 
     Raises:
-        ValueError: a value is negative, not finite, or deeper than 255.996 m.
+        KBNetError: a value is negative, not finite, or deeper than 255.996 m.
     """
     where = f" (for {path})"
     depth = check_depth(depth, "depth", np.shape(depth)[:2], where=where)
     if depth.size == 0:
-        raise ValueError(f"expected a depth map with pixels, got shape {depth.shape}{where}; check its size")
+        raise KBNetError(f"expected a depth map with pixels, got shape {depth.shape}{where}; check its size")
     units = np.rint(depth * np.float32(UNITS_PER_METRE))
     if units.max() > 65535:
-        raise ValueError(
+        raise KBNetError(
             f"expected depth of at most {MAXIMUM_DEPTH:.3f} m, got {depth.max():.3f} m{where}; "
             "a 16-bit PNG of metres x 256 holds no more: clip it, or set it to 0"
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 
 
@@ -63,7 +64,7 @@ def read_frame_list(path: Path, sparse_depth: str = "sparse_depth") -> Iterator[
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no CSV file with the columns of a list, or a line is not as it should be.
+        KBNetError: it is no CSV file with the columns of a list, or a line is not as it should be.
     """
     if not path.is_file():
         raise FileNotFoundError(f"expected a list of frames, but there is no file {path}; check the path")
@@ -74,7 +75,7 @@ def read_frame_list(path: Path, sparse_depth: str = "sparse_depth") -> Iterator[
             columns = _places(header, sparse_depth, path)
             for row in filter(None, rows):
                 if len(row) != len(header):
-                    raise ValueError(
+                    raise KBNetError(
                         f"expected {len(header)} cells as in the first line, got {len(row)} in line {rows.line_num} "
                         f"of {path}; correct the line"
                     )
@@ -83,7 +84,7 @@ def read_frame_list(path: Path, sparse_depth: str = "sparse_depth") -> Iterator[
                 _check_line(files, sparse_depth, f"in line {rows.line_num} of {path}")
                 yield rows.line_num, files
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
+        raise KBNetError(
             f"expected a list of frames as CSV text, but {path} is none ({error}); check the file"
         ) from None
 
@@ -100,7 +101,7 @@ def write_frame_list(path: str | Path, frames: Iterable[FrameFiles]) -> int:
         How many frames were written.
 
     Raises:
-        ValueError: there is no frame, or a name cannot be that of an output file or comes twice.
+        KBNetError: there is no frame, or a name cannot be that of an output file or comes twice.
     """
     path = Path(path)
     base = os.path.join(os.path.abspath(path.parent), "")
@@ -111,7 +112,7 @@ def write_frame_list(path: str | Path, frames: Iterable[FrameFiles]) -> int:
         paths = [column for column in row if column in PATHS or column.startswith("sparse_depth_")]
         rows.append(row | {column: row[column].removeprefix(base).replace(os.sep, "/") for column in paths})
     if len({row["name"] for row in rows}) < max(len(rows), 1):
-        raise ValueError(f"expected at least one frame, and another name for each, to write {path}; check the names")
+        raise KBNetError(f"expected at least one frame, and another name for each, to write {path}; check the names")
     used = dict.fromkeys(column for row in rows for column, text in row.items() if text)
     columns = sorted(used, key=lambda column: COLUMNS.index(column) if column in COLUMNS else len(COLUMNS))
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -149,14 +150,14 @@ def _places(header: list[str], sparse_depth: str, path: Path) -> dict[str, int]:
     if repeated or unknown or absent:
         said = {"repeats": sorted(repeated), "has unknown": unknown, "lacks": absent}
         problem = ", and ".join(f"{verb} {_quoted(names)}" for verb, names in said.items() if names)
-        raise ValueError(
+        raise KBNetError(
             f"expected columns {known} or sparse_depth_... in the first line, but that of {path} {problem}; "
             "correct it (published text lists become one CSV by kbnet prepare lists)"
         )
     if sparse_depth not in header or not sparse_depth.startswith("sparse_depth"):
         others = [column for column in header if column.startswith("sparse_depth")]
         remedy = f"choose {' or '.join(others)} with --sparse-depth" if others else "add a column sparse_depth"
-        raise ValueError(f"expected a column of sparse depth {sparse_depth} in {path}, but there is none; {remedy}")
+        raise KBNetError(f"expected a column of sparse depth {sparse_depth} in {path}, but there is none; {remedy}")
     places = {column: place for place, column in enumerate(header) if column in COLUMNS}
     places["sparse_depth"] = header.index(sparse_depth)
     return places
@@ -169,21 +170,21 @@ def _quoted(names: list[str]) -> str:
 
 def _check_line(files: FrameFiles, sparse_depth: str, where: str) -> None:
     if _UNSAFE_NAME.search(files.name):
-        raise ValueError(
+        raise KBNetError(
             f"expected a name that output files can take, without '..' and not absolute, got '{files.name}' {where}; "
             "rename the frame"
         )
     for column in ("image", "intrinsics", "sparse_depth"):
         if not getattr(files, column):
             column = sparse_depth if column == "sparse_depth" else column
-            raise ValueError(f"expected a file for {column}, got none {where} (frame '{files.name}'); add it")
+            raise KBNetError(f"expected a file for {column}, got none {where} (frame '{files.name}'); add it")
     if files.side_by_side not in ("", "0", "1"):
-        raise ValueError(f"expected 1 or nothing for side_by_side, got '{files.side_by_side}' {where}; correct it")
+        raise KBNetError(f"expected 1 or nothing for side_by_side, got '{files.side_by_side}' {where}; correct it")
     if files.window:
         try:
             window_numbers(files.window)
         except ValueError:
-            raise ValueError(
+            raise KBNetError(
                 f"expected a window as 'top left height width' in pixels, got '{files.window}' {where}; correct it"
             ) from None
 
@@ -192,9 +193,9 @@ def window_numbers(text: str) -> tuple[int, int, int, int]:
     """Top, left, height and width of a window in pixels, from its text.
 
     Raises:
-        ValueError: they are not four whole numbers of an area; the message is for a caller to write.
+        KBNetError: they are not four whole numbers of an area; the message is for a caller to write.
     """
     top, left, height, width = map(int, text.split())
     if min(top, left) < 0 or min(height, width) < 1:
-        raise ValueError
+        raise KBNetError
     return top, left, height, width

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frame import Frame, ImageArray, Triplet
 from kbnet.frames.depth_png import read_depth_png
 from kbnet.frames.frame_files import COLUMNS, PATHS, FrameFiles, read_frame_list, window_numbers, write_frame_list
@@ -42,7 +43,7 @@ class FrameList:
 
         Raises:
             FileNotFoundError: the list, or a file it names, is missing.
-            ValueError: the list is not as it should be.
+            KBNetError: the list is not as it should be.
         """
         self.folder = Path(path)
         self.name = self.folder.stem
@@ -53,7 +54,7 @@ class FrameList:
         missing = _MissingFiles(self.folder)
         for line, files in read_frame_list(self.folder, sparse_depth):
             if files.name in names:
-                raise ValueError(
+                raise KBNetError(
                     f"expected another name for every frame, but lines {names[files.name]} and {line} of {path} "
                     f"are both named '{files.name}'; rename one"
                 )
@@ -65,7 +66,7 @@ class FrameList:
             self.has_ground_truth |= bool(files.ground_truth)
             lines.append("\0".join(getattr(files, column) for column in COLUMNS).encode())
         if not names:
-            raise ValueError(f"expected at least one frame in {path}, got none; prepare the data set again")
+            raise KBNetError(f"expected at least one frame in {path}, got none; prepare the data set again")
         missing.check()
         self.has_poses &= bool(triplets)
         self.names = tuple(names)
@@ -95,7 +96,7 @@ class FrameList:
         """Image of one frame: RGB, (H, W, 3), uint8.
 
         Raises:
-            FileNotFoundError, ValueError: the file is missing, unreadable, or smaller than its window.
+            FileNotFoundError, KBNetError: the file is missing, unreadable, or smaller than its window.
         """
         files = self.files(index)
         image = self._images(files)[1]
@@ -106,7 +107,7 @@ class FrameList:
         """Read one frame, with its ground truth if the list names a file of it.
 
         Raises:
-            FileNotFoundError, ValueError: a file is missing, unreadable, or does not fit the others.
+            FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others.
         """
         files = self.files(index)
         image = self._images(files)[1]
@@ -121,7 +122,7 @@ class FrameList:
 
         Raises:
             FileNotFoundError: the list names no such file.
-            ValueError: the file is not a rigid 3x4 or 4x4 transform.
+            KBNetError: the file is not a rigid 3x4 or 4x4 transform.
         """
         files = self.files(index)
         if not files.pose:
@@ -134,12 +135,12 @@ class FrameList:
         The motion between them is filled in where the list names all three poses.
 
         Raises:
-            FileNotFoundError, ValueError: a file is missing, unreadable, or does not fit the others, or
+            FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others, or
                 the list names no neighbours.
         """
         files = self.files(index)
         if not _has_neighbours(files):
-            raise ValueError(f"frame '{files.name}' of {self.folder} has no neighbours; use one of triplet_indices")
+            raise KBNetError(f"frame '{files.name}' of {self.folder} has no neighbours; use one of triplet_indices")
         previous, image, next_ = self._images(files, neighbours=True)
         poses = {}
         if _has_poses(files):
@@ -150,10 +151,10 @@ class FrameList:
         """Indices of the frames with both neighbours, whatever ``gap`` is.
 
         Raises:
-            ValueError: there are none.
+            KBNetError: there are none.
         """
         if not self._triplets:
-            raise ValueError(
+            raise KBNetError(
                 f"expected frames with previous and next image in {self.folder}, got none; "
                 "this list is for evaluation, train on another"
             )
@@ -167,7 +168,7 @@ class FrameList:
         image = read_image(self._path(files.image))
         if files.side_by_side == "1":
             if image.shape[1] % 3:
-                raise ValueError(
+                raise KBNetError(
                     f"expected three images side by side, so a width divisible by 3, got {image.shape[1]} in "
                     f"{self._path(files.image)}; correct the column side_by_side of {self.folder}"
                 )
@@ -191,7 +192,7 @@ class FrameList:
         size = image.shape[:2]
         top, left, height, width = window_numbers(files.window) if files.window else (0, 0, *size)
         if top + height > size[0] or left + width > size[1]:
-            raise ValueError(
+            raise KBNetError(
                 f"expected a window (top left height width) inside {size[1]}x{size[0]} pixels (width x height), got "
                 f"'{files.window}' (frame '{files.name}' of {self.folder}); correct the list"
             )

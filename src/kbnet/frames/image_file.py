@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray, check_intrinsics
 
 _SHAPES = {9: (3, 3), 12: (3, 4), 16: (4, 4)}
@@ -30,11 +31,11 @@ def read_image(path: str | Path) -> ImageArray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is truncated, not an image, or deeper than 8 bits.
+        KBNetError: the file is truncated, not an image, or deeper than 8 bits.
     """
     picture = open_picture(path, "an image")
     if picture.mode.startswith("I") or picture.mode == "F":
-        raise ValueError(
+        raise KBNetError(
             f"expected an 8-bit colour or grey image, got mode '{picture.mode}' in {path}; "
             "convert it to 8 bits (a 16-bit PNG is read as a depth map)"
         )
@@ -52,11 +53,11 @@ def read_intrinsics(path: str | Path) -> FloatArray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file holds something else than an invertible 3x3 pinhole matrix.
+        KBNetError: the file holds something else than an invertible 3x3 pinhole matrix.
     """
     numbers = _read_npy(path) if Path(path).suffix == ".npy" else read_numbers(path, "the matrix K")
     if numbers.size not in _SHAPES:
-        raise ValueError(f"expected the 9 numbers of a 3x3 matrix K, got {numbers.size} in {path}; write K row by row")
+        raise KBNetError(f"expected the 9 numbers of a 3x3 matrix K, got {numbers.size} in {path}; write K row by row")
     return check_intrinsics(numbers.reshape(_SHAPES[numbers.size]), where=f" in {path}")
 
 
@@ -72,7 +73,7 @@ def read_numbers(path: str | Path, what: str) -> NDArray[np.float64]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file holds something else than numbers.
+        KBNetError: the file holds something else than numbers.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -81,7 +82,7 @@ def read_numbers(path: str | Path, what: str) -> NDArray[np.float64]:
     except FileNotFoundError:
         raise FileNotFoundError(f"expected {what} in {path}, but there is no such file; check the path") from None
     except ValueError as error:
-        raise ValueError(f"expected {what} as numbers in a text file, got {path} ({error}); check the file") from None
+        raise KBNetError(f"expected {what} as numbers in a text file, got {path} ({error}); check the file") from None
 
 
 def open_picture(path: str | Path, what: str) -> Image.Image:
@@ -93,7 +94,7 @@ def open_picture(path: str | Path, what: str) -> Image.Image:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is truncated or not an image.
+        KBNetError: the file is truncated or not an image.
     """
     try:
         with Image.open(path) as picture:
@@ -102,7 +103,7 @@ def open_picture(path: str | Path, what: str) -> Image.Image:
     except FileNotFoundError:
         raise FileNotFoundError(f"expected {what} in {path}, but there is no such file; check the path") from None
     except _DECODING_ERRORS as error:
-        raise ValueError(f"expected {what}, but {path} cannot be read ({error}); copy it again") from None
+        raise KBNetError(f"expected {what}, but {path} cannot be read ({error}); copy it again") from None
 
 
 def _read_npy(path: str | Path) -> NDArray[np.float64]:
@@ -111,4 +112,4 @@ def _read_npy(path: str | Path) -> NDArray[np.float64]:
     except FileNotFoundError:
         raise FileNotFoundError(f"expected the matrix K in {path}, but there is no such file; check the path") from None
     except (OSError, ValueError, TypeError, EOFError) as error:
-        raise ValueError(f"expected K from numpy.save, but {path} cannot be read ({error}); save it again") from None
+        raise KBNetError(f"expected K from numpy.save, but {path} cannot be read ({error}); save it again") from None

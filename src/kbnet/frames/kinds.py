@@ -9,6 +9,8 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from kbnet.errors import KBNetError
+
 if TYPE_CHECKING:
     from kbnet.frames.recording import Recording
 
@@ -46,11 +48,11 @@ class Kind:
             spell: how to write a name in a message.
 
         Raises:
-            ValueError: an option does not belong to this kind, or a required one is missing.
+            KBNetError: an option does not belong to this kind, or a required one is missing.
         """
         given, names = set(given), self.option_names()
         if unknown := sorted(given - set(names)):
-            raise ValueError(
+            raise KBNetError(
                 f"expected options of {self.what}, got {', '.join(map(spell, unknown))}; its options are "
                 f"{', '.join(map(spell, names))}"
             )
@@ -58,13 +60,13 @@ class Kind:
             one.name for one in fields(self.options) if one.default is MISSING and one.default_factory is MISSING
         ]
         if missing := [name for name in required if name not in given]:
-            raise ValueError(f"{self.what} also needs {' and '.join(map(spell, missing))}")
+            raise KBNetError(f"{self.what} also needs {' and '.join(map(spell, missing))}")
 
     def make_options(self, given: Mapping[str, Any]) -> Any:
         """Options of keyword arguments; text is taken where a path is expected, and a list where a tuple is.
 
         Raises:
-            ValueError: as :meth:`check_options`.
+            KBNetError: as :meth:`check_options`.
         """
         self.check_options(given)
         hints = get_type_hints(self.options)
@@ -99,7 +101,7 @@ def open_kind(name: str, path: str | Path, options: Any) -> Recording[Any]:
     """Open a recording of a known kind.
 
     Raises:
-        FileNotFoundError, ValueError: as the kind says.
+        FileNotFoundError, KBNetError: as the kind says.
         ModuleNotFoundError: a package that reads this kind is not installed.
     """
     kind = next(kind for kind in kinds() if kind.name == name)

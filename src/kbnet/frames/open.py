@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kbnet.errors import KBNetError
 from kbnet.frames.frame_files import PATHS, FrameFiles
 from kbnet.frames.frame_list import FrameList
 from kbnet.frames.frame_source import FrameSource
@@ -30,7 +31,7 @@ def open_frames(path: str | Path, **options: Any) -> FrameSource:
 
     Raises:
         FileNotFoundError: the path, or something it needs, is missing.
-        ValueError: it is no recording, an option does not belong to it, or something in it is not as it should be.
+        KBNetError: it is no recording, an option does not belong to it, or something in it is not as it should be.
         ModuleNotFoundError: a package that reads this kind is not installed; the message names it.
 
     Example:
@@ -41,7 +42,7 @@ def open_frames(path: str | Path, **options: Any) -> FrameSource:
     if kind is not None:
         return open_kind(kind.name, path, kind.make_options(options))
     if unknown := sorted(set(options) - {"sparse_depth"}):
-        raise ValueError(
+        raise KBNetError(
             f"{path} is a sequence or list, and its only option is sparse_depth; leave out {', '.join(unknown)}"
         )
     return open_prepared(path, **options)
@@ -56,11 +57,11 @@ def open_prepared(path: str | Path, *, sparse_depth: str = "sparse_depth") -> Fr
 
     Raises:
         FileNotFoundError: the path, or something it needs, is missing.
-        ValueError: it is a recording of another kind, or something in it is not as it should be.
+        KBNetError: it is a recording of another kind, or something in it is not as it should be.
     """
     kind = recording_kind(path)
     if kind is not None:
-        raise ValueError(
+        raise KBNetError(
             f"expected a sequence folder or a .csv list of frames, got {kind.what}: {path}; write it to a sequence "
             f"folder (kbnet prepare {kind.name})"
         )

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frame import Frame, ImageArray, Triplet, check_pose
 from kbnet.frames.sequence_writer import PosedFrame, WrittenFrames
 
@@ -133,7 +134,7 @@ class Recording(ABC, Generic[T]):
 
         Raises:
             IndexError: there is no such frame.
-            ValueError, OSError: something in the recording is missing or damaged.
+            KBNetError, OSError: something in the recording is missing or damaged.
         """
         with self._lock:
             moment = self._moment(index)
@@ -170,11 +171,11 @@ class Recording(ABC, Generic[T]):
         """Where the camera was: ``T_world_camera``, (4, 4), float64, metres.
 
         Raises:
-            ValueError: it is not known.
+            KBNetError: it is not known.
         """
         moment = self._moment(index)
         if moment.T_world_camera is None:
-            raise ValueError(
+            raise KBNetError(
                 f"expected a pose of frame '{moment.name}' in {self.folder}, got none; choose other frames"
             )
         check_pose(moment.T_world_camera, "T_world_camera", where=f" (frame '{moment.name}')")
@@ -184,10 +185,10 @@ class Recording(ABC, Generic[T]):
         """Read a frame with the images ``gap`` frames before and after it, and their motion where all poses are known.
 
         Raises:
-            ValueError: a neighbour lies outside the recording.
+            KBNetError: a neighbour lies outside the recording.
         """
         if index not in self.triplet_indices(gap):
-            raise ValueError(f"frame {index} of {self.folder} has no neighbours {gap} frames away; choose another")
+            raise KBNetError(f"frame {index} of {self.folder} has no neighbours {gap} frames away; choose another")
         around = (index, index - gap, index + gap)
         motion = {}
         if all(map(self.has_pose, around)):
@@ -199,10 +200,10 @@ class Recording(ABC, Generic[T]):
         """Indices of the frames that have a neighbour ``gap`` frames before and after.
 
         Raises:
-            ValueError: the gap is not positive, or the recording is too short for it.
+            KBNetError: the gap is not positive, or the recording is too short for it.
         """
         if gap < 1 or len(self) < 2 * gap + 1:
-            raise ValueError(
+            raise KBNetError(
                 f"expected a gap of at least 1 frame, and at least {2 * gap + 1} frames for a gap of {gap}, got "
                 f"{len(self)} in {self.folder}; choose another gap or a longer recording"
             )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray, Triplet, check_pose
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import read_depth_png
@@ -44,7 +45,7 @@ class Sequence:
 
         Raises:
             FileNotFoundError: the folder, its images, K.txt or sparse depth maps are missing.
-            ValueError: K.txt holds no pinhole matrix, or two images share a name.
+            KBNetError: K.txt holds no pinhole matrix, or two images share a name.
         """
         self.folder = Path(folder)
         self.name = self.folder.resolve().name
@@ -86,7 +87,7 @@ class Sequence:
         """Read one frame, with its ground truth if there is a file of it; a K that is not of its size is warned of.
 
         Raises:
-            FileNotFoundError, ValueError: a file is missing, unreadable, or does not fit the others.
+            FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others.
         """
         ground_truth = self.folder / "ground_truth" / f"{self.names[index]}.png"
         frame = Frame(
@@ -107,7 +108,7 @@ class Sequence:
 
         Raises:
             FileNotFoundError: the frame has no pose file.
-            ValueError: the file is not a rigid 3x4 or 4x4 transform.
+            KBNetError: the file is not a rigid 3x4 or 4x4 transform.
         """
         return read_pose(self._pose_path(index))
 
@@ -118,11 +119,11 @@ class Sequence:
         ``T_previous_current = inverse(T_world_previous) @ T_world_current``.
 
         Raises:
-            FileNotFoundError, ValueError: a file is missing, unreadable, or does not fit the others, or
+            FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others, or
                 a neighbour lies outside the sequence.
         """
         if index not in self.triplet_indices(gap):
-            raise ValueError(
+            raise KBNetError(
                 f"frame {index} of {self.name} has no neighbours {gap} frames away among {len(self)} frames; "
                 f"use one of {self.triplet_indices(gap)}"
             )
@@ -157,12 +158,12 @@ class Sequence:
         """Indices of the frames that have a neighbour ``gap`` frames before and after.
 
         Raises:
-            ValueError: the gap is not positive, or the sequence is too short for it.
+            KBNetError: the gap is not positive, or the sequence is too short for it.
         """
         if gap < 1:
-            raise ValueError(f"expected a gap of at least 1 frame, got {gap}; choose a larger one")
+            raise KBNetError(f"expected a gap of at least 1 frame, got {gap}; choose a larger one")
         if len(self) < 2 * gap + 1:
-            raise ValueError(
+            raise KBNetError(
                 f"expected at least {2 * gap + 1} frames for a gap of {gap}, got {len(self)} in {self.folder}; "
                 "choose a smaller gap or a longer sequence"
             )
@@ -183,11 +184,11 @@ def read_pose(path: str | Path) -> NDArray[np.float64]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not a rigid 3x4 or 4x4 transform.
+        KBNetError: the file is not a rigid 3x4 or 4x4 transform.
     """
     numbers = read_numbers(path, "a camera-to-world pose")
     if numbers.size not in (12, 16):
-        raise ValueError(
+        raise KBNetError(
             f"expected a camera-to-world pose as 3x4 or 4x4 numbers, got {numbers.size} in {path}; write it row by row"
         )
     T_world_camera = np.eye(4)
@@ -203,7 +204,7 @@ def relative_poses(previous: Path, current: Path, next_: Path) -> dict[str, Floa
     float32, metres.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`read_pose`.
+        FileNotFoundError, KBNetError: as :func:`read_pose`.
     """
     T_world_current = read_pose(current)
     sources = {"T_previous_current": previous, "T_next_current": next_}
@@ -224,7 +225,7 @@ def _list_images(folder: Path) -> list[Path]:
         raise FileNotFoundError(f"expected PNG or JPEG files in {folder / 'image'}, got none; put the frames there")
     for first, second in pairwise(images):
         if first.stem == second.stem:
-            raise ValueError(
+            raise KBNetError(
                 f"expected one image a frame, got {first.name} and {second.name} in {folder / 'image'}; "
                 "remove one of them"
             )

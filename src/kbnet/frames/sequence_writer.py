@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_folder
 from kbnet.frame import FloatArray, Frame, check_pose
 from kbnet.frames.depth_png import write_depth_png
@@ -71,14 +72,14 @@ def write_sequence(
         on_frame: called after each frame.
 
     Raises:
-        ValueError: there is no frame, frames differ in K, or ``folder`` holds something.
+        KBNetError: there is no frame, frames differ in K, or ``folder`` holds something.
     """
     inputs = tuple(inputs)
     _check_free(Path(folder).resolve(), overwrite, inputs)
     coming = iter(frames)
     first = next(coming, None)
     if first is None:
-        raise ValueError(f"expected at least one frame to write to {folder}, got none")
+        raise KBNetError(f"expected at least one frame to write to {folder}, got none")
     points: list[int] = []
     posed = 0
     with new_sequence(folder, first.frame.intrinsics, overwrite=overwrite, inputs=inputs) as sequence:
@@ -116,10 +117,10 @@ class SequenceWriter:
             sparse_depths: further sparse depth of the frame, (H, W), metres, by the name of its folder.
 
         Raises:
-            ValueError: the pose is not rigid, a depth is more than 255.996 m, or K is not that of the sequence.
+            KBNetError: the pose is not rigid, a depth is more than 255.996 m, or K is not that of the sequence.
         """
         if not np.allclose(frame.intrinsics, self._intrinsics, rtol=1e-4, atol=1e-2):
-            raise ValueError(
+            raise KBNetError(
                 f"expected one K for the whole sequence, but fx, fy, cx, cy are {_pinhole_text(frame.intrinsics)} "
                 f"in frame '{frame.name}' and {_pinhole_text(self._intrinsics)} before; "
                 "make one sequence of each camera and zoom"
@@ -162,7 +163,7 @@ def new_sequence(
         What takes the frames.
 
     Raises:
-        ValueError: ``folder`` is a file, or holds something and ``overwrite`` is not given, or holds something
+        KBNetError: ``folder`` is a file, or holds something and ``overwrite`` is not given, or holds something
             that is no sequence, or an input.
     """
     folder, inputs = Path(folder).resolve(), tuple(inputs)
@@ -176,19 +177,19 @@ def _check_free(folder: Path, overwrite: bool, inputs: tuple[Path, ...]) -> None
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise ValueError(f"expected a folder to write a sequence to, but {folder} is a file; choose another name")
+        raise KBNetError(f"expected a folder to write a sequence to, but {folder} is a file; choose another name")
     if not any(folder.iterdir()):
         return
     if not overwrite:
-        raise ValueError(
+        raise KBNetError(
             f"expected a new or empty folder, but {folder} holds files; choose another, or replace it (--overwrite)"
         )
     if not ((folder / "K.txt").is_file() and (folder / "image").is_dir()):
-        raise ValueError(
+        raise KBNetError(
             f"expected a sequence (K.txt and image/) to replace, but {folder} holds something else; choose another"
         )
     for path in inputs:
         if path.resolve().is_relative_to(folder):
-            raise ValueError(
+            raise KBNetError(
                 f"{path} lies in {folder}, which --overwrite would remove with everything in it; choose another"
             )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from kbnet.errors import KBNetError
 from kbnet.frame import Frame, Triplet
 
 
@@ -20,10 +21,10 @@ def crop_frame(frame: Frame, top: int, left: int, height: int, width: int) -> Fr
         width: columns, at least 32.
 
     Raises:
-        ValueError: the window does not lie in the frame, or is too small.
+        KBNetError: the window does not lie in the frame, or is too small.
     """
     if top < 0 or left < 0 or top + height > frame.size[0] or left + width > frame.size[1]:
-        raise ValueError(
+        raise KBNetError(
             f"expected a window inside {frame.size[1]}x{frame.size[0]} pixels (width x height), got {width}x{height} "
             f"at column {left}, row {top} (frame '{frame.name}'); move or shrink it"
         )

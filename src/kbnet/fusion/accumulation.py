@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from kbnet.data.lidar import drop_hidden_points, project_points
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_folder
 from kbnet.frame import FloatArray
 from kbnet.frames.depth_png import write_depth_png
@@ -46,10 +47,10 @@ class Accumulator:
             reach: how many lenders there are on either side.
 
         Raises:
-            ValueError: ``gap`` or ``reach`` is not positive.
+            KBNetError: ``gap`` or ``reach`` is not positive.
         """
         if min(gap, reach) < 1:
-            raise ValueError(f"expected a gap and a reach of at least 1 frame, got {gap} and {reach}")
+            raise KBNetError(f"expected a gap and a reach of at least 1 frame, got {gap} and {reach}")
         self._source = source
         self._offsets = range(-gap * reach, gap * reach + 1, gap)
         self._world_points = lru_cache(maxsize=2 * gap * reach + 1)(lambda index: self._view(index).points()[0])
@@ -60,7 +61,7 @@ class Accumulator:
         A frame without a pose has its own points, and lends none.
 
         Raises:
-            FileNotFoundError, ValueError: a file is missing, unreadable, or does not fit the others.
+            FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others.
         """
         own = self._view(index)
         if not self._source.has_pose(index):
@@ -103,15 +104,15 @@ def write_accumulated(
         Points a frame, the mean.
 
     Raises:
-        ValueError: the list is there, or the sequence has no poses.
+        KBNetError: the list is there, or the sequence has no poses.
         FileNotFoundError: a file is missing.
     """
     first = next(iter(kinds.values()))
     depths = path.with_name(f"{path.stem}_depth")
     if not overwrite and (taken := [place for place in (path, depths) if place.exists()]):
-        raise ValueError(f"{taken[0]} is there already; choose another name, or replace it (--overwrite)")
+        raise KBNetError(f"{taken[0]} is there already; choose another name, or replace it (--overwrite)")
     if not any(map(first.has_pose, range(len(first)))):
-        raise ValueError(
+        raise KBNetError(
             f"expected poses (camera to world) in absolute_pose/ of {first.folder}, got none; without them nobody "
             "knows where one frame sees the points of another"
         )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.confidence import most_confident
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.frames.frame_source import FrameSource
 from kbnet.point_cloud import point_cloud
@@ -44,14 +45,14 @@ def posed_frames(source: FrameSource, every: int = 1) -> list[int]:
     """Indices of every Nth frame, of those that have a pose.
 
     Raises:
-        ValueError: the stride is not positive, or no frame has a pose.
+        KBNetError: the stride is not positive, or no frame has a pose.
     """
     if every < 1:
-        raise ValueError(f"expected a stride of at least 1 frame, got {every}; 1 takes every frame")
+        raise KBNetError(f"expected a stride of at least 1 frame, got {every}; 1 takes every frame")
     posed = [index for index in range(len(source)) if source.has_pose(index)]
     if not posed:
         where = "the column pose" if Path(source.folder).suffix == ".csv" else "absolute_pose/"
-        raise ValueError(
+        raise KBNetError(
             f"expected poses (camera to world) in {where} of {source.folder}, got none; without them frames cannot be "
             "put together, but each alone: kbnet complete --cloud"
         )

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.fusion.view import View
 
@@ -42,7 +43,7 @@ class VoxelCloud:
         voxel: edge of a cube, metres.
 
     Raises:
-        ValueError: the edge is not positive.
+        KBNetError: the edge is not positive.
 
     Example:
         >>> cloud = VoxelCloud(0.1)
@@ -56,7 +57,7 @@ class VoxelCloud:
 
     def __init__(self, voxel: float) -> None:
         if not voxel > 0:
-            raise ValueError(f"expected voxels with an edge of more than 0 m, got {voxel:g}; 0.02 suits a room")
+            raise KBNetError(f"expected voxels with an edge of more than 0 m, got {voxel:g}; 0.02 suits a room")
         self.voxel = voxel
         self._cubes: NDArray[np.int64] = np.empty(0, np.int64)
         # Of each cube: how many points, how many frames, and sums of x, y, z, red, green, blue.
@@ -78,7 +79,7 @@ class VoxelCloud:
             colours: RGB, (N, 3), uint8.
 
         Raises:
-            ValueError: a point lies too many cubes away from the origin.
+            KBNetError: a point lies too many cubes away from the origin.
         """
         if not len(points):
             return
@@ -111,7 +112,7 @@ class VoxelCloud:
         half = 1 << (_BITS - 1)
         along = np.floor(points / self.voxel)
         if np.abs(along).max() >= half:
-            raise ValueError(
+            raise KBNetError(
                 f"expected points within {half * self.voxel:.0f} m of the world's origin for voxels of "
                 f"{self.voxel:g} m, got one {np.abs(points).max():.0f} m away; choose larger voxels, or check the poses"
             )

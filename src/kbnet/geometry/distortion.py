@@ -13,6 +13,8 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
+
 Floats = NDArray[np.float64]
 Coefficients = tuple[float, ...]
 
@@ -39,7 +41,7 @@ def radial_tangential(points: Floats, coefficients: Coefficients) -> Floats:
         Distorted rays, (..., 2); NaN beyond the radius at which g r turns back.
 
     Raises:
-        ValueError: there are more than 8 coefficients.
+        KBNetError: there are more than 8 coefficients.
 
     Example:
         >>> radial_tangential(np.array([0.5, 0.0]), (0.1, 0, 0, 0)).round(4)
@@ -61,7 +63,7 @@ def undo_radial_tangential(points: Floats, coefficients: Coefficients) -> Floats
         Undistorted rays, (..., 2); NaN where there is none within the radius at which g r turns back.
 
     Raises:
-        ValueError: there are more than 8 coefficients.
+        KBNetError: there are more than 8 coefficients.
 
     Example:
         >>> undo_radial_tangential(np.array([0.5125, 0.0]), (0.1, 0, 0, 0)).round(4)
@@ -98,7 +100,7 @@ def fisheye(points: Floats, coefficients: Coefficients) -> Floats:
         Distorted rays, (..., 2); NaN beyond the angle at which θ' turns back.
 
     Raises:
-        ValueError: there are more than 4 coefficients.
+        KBNetError: there are more than 4 coefficients.
 
     Example:
         >>> fisheye(np.array([1.0, 0.0]), ()).round(4)
@@ -123,7 +125,7 @@ def undo_fisheye(points: Floats, coefficients: Coefficients) -> Floats:
         Undistorted rays, (..., 2); NaN where there is none less than 90° from the axis, or before θ' turns back.
 
     Raises:
-        ValueError: there are more than 4 coefficients.
+        KBNetError: there are more than 4 coefficients.
 
     Example:
         >>> undo_fisheye(np.array([np.pi / 4, 0.0]), ()).round(4)
@@ -204,5 +206,5 @@ def _fisheye_polynomial(coefficients: Coefficients) -> Polynomial:
 def _padded(coefficients: Coefficients, count: int, what: str) -> Coefficients:
     # Calibration tools fill up with zeros: of OpenCV's 14 numbers mostly the first 5 are used.
     if any(coefficients[count:]) or not all(map(math.isfinite, coefficients)):
-        raise ValueError(f"expected {what}, got {len(coefficients)} numbers {coefficients}; rectify the images first")
+        raise KBNetError(f"expected {what}, got {len(coefficients)} numbers {coefficients}; rectify the images first")
     return (*coefficients[:count], *[0.0] * (count - len(coefficients)))

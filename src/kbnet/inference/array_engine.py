@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kbnet.errors import KBNetError
 from kbnet.export.sizes import Sizes, cheapest, check_size
 from kbnet.inference.per_size import PerSize
 from kbnet.network.config import KBNetConfig
@@ -60,7 +61,7 @@ class ArrayEngine(ABC):
         """As `KBNet.forward`; depth comes back on the device of ``image``."""
         given = NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold).given()
         if len(given) != len(self._names):
-            raise ValueError(f"expected the inputs {', '.join(self._names)}, got {len(given)} of them")
+            raise KBNetError(f"expected the inputs {', '.join(self._names)}, got {len(given)} of them")
         arrays = (x.detach().float().cpu().contiguous().numpy() for x in given)
         batch, _, height, width = image.shape
         run = self._runs[InputSize(batch, height, width, torch.get_num_threads())]

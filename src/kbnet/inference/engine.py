@@ -8,6 +8,7 @@ from typing import Protocol, get_args
 import torch
 from torch import Tensor
 
+from kbnet.errors import KBNetError
 from kbnet.inference import onnxruntime_engine, openvino_engine
 from kbnet.inference.array_engine import ArrayEngine
 from kbnet.inference.engine_names import EngineName, Precision
@@ -63,25 +64,25 @@ def make_engine(
 
     Raises:
         ModuleNotFoundError: the engine is not installed.
-        ValueError: the engine does not offer the precision on the device.
+        KBNetError: the engine does not offer the precision on the device.
     """
     for value, kind in ((engine, EngineName), (precision, Precision)):
         if value not in get_args(kind):
-            raise ValueError(f"expected one of {', '.join(get_args(kind))}, got '{value}'")
+            raise KBNetError(f"expected one of {', '.join(get_args(kind))}, got '{value}'")
     chosen = "float32" if precision == "auto" else precision
     if chosen == "int8":
-        raise ValueError("int8 needs frames to measure on: make a file (kbnet export --precision int8), and load that")
+        raise KBNetError("int8 needs frames to measure on: make a file (kbnet export --precision int8), and load that")
     name = pick(device, chosen) if engine == "auto" else engine
     if name == "openvino":
         if device.type != "cpu" or chosen not in ("float32", "bfloat16"):
-            raise ValueError(f"openvino offers float32 and bfloat16 on the CPU, got {chosen} on {device}")
+            raise KBNetError(f"openvino offers float32 and bfloat16 on the CPU, got {chosen} on {device}")
         return openvino_engine.OpenVinoEngine(network, chosen)
     if name == "onnxruntime":
         if chosen != "float32":
-            raise ValueError(f"onnxruntime offers float32, got {chosen}; choose engine='torch' or 'openvino'")
+            raise KBNetError(f"onnxruntime offers float32, got {chosen}; choose engine='torch' or 'openvino'")
         return onnxruntime_engine.OnnxRuntimeEngine(network, device)
     if chosen == "float16" and device.type != "cuda":
-        raise ValueError(f"float16 is for CUDA devices, got {device}; choose bfloat16 or float32")
+        raise KBNetError(f"float16 is for CUDA devices, got {device}; choose bfloat16 or float32")
     return TorchEngine(network, device, chosen)
 
 
@@ -93,21 +94,21 @@ def open_engine(
     Raises:
         ModuleNotFoundError: the engine is not installed.
         FileNotFoundError: there is no such file.
-        ValueError: kbnet did not export it, or it does not fit engine, device or precision.
+        KBNetError: kbnet did not export it, or it does not fit engine, device or precision.
     """
     if path.suffix not in EXPORTED:
-        raise ValueError(f"expected an exported file ({' or '.join(EXPORTED)}), got {path}; kbnet.load takes weights")
+        raise KBNetError(f"expected an exported file ({' or '.join(EXPORTED)}), got {path}; kbnet.load takes weights")
     name = EXPORTED[path.suffix]
     if engine not in ("auto", name):
-        raise ValueError(f"expected engine auto or {name} for {path}, got {engine}; other engines take the weights")
+        raise KBNetError(f"expected engine auto or {name} for {path}, got {engine}; other engines take the weights")
     if name == "onnxruntime":
         opened: ArrayEngine = onnxruntime_engine.OnnxRuntimeEngine(path, device)
     elif device.type != "cpu":
-        raise ValueError(f"OpenVINO computes on the CPU, got {device} for {path}; leave out the device")
+        raise KBNetError(f"OpenVINO computes on the CPU, got {device} for {path}; leave out the device")
     else:
         opened = openvino_engine.OpenVinoEngine(path, "bfloat16" if precision == "bfloat16" else "float32")
     if precision not in ("auto", opened.precision):
-        raise ValueError(f"expected precision auto or {opened.precision} for {path}, got {precision}")
+        raise KBNetError(f"expected precision auto or {opened.precision} for {path}, got {precision}")
     return opened
 
 

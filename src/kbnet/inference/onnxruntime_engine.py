@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from kbnet.errors import KBNetError
 from kbnet.export.description import Description, read_description
 from kbnet.export.onnx import onnx_model
 from kbnet.inference.array_engine import ArrayEngine, InputSize, Run, converted_graphs, exported_graphs
@@ -30,7 +31,7 @@ class OnnxRuntimeEngine(ArrayEngine):
     Raises:
         ModuleNotFoundError: onnx or onnxruntime is not installed.
         FileNotFoundError: there is no such file.
-        ValueError: the device is not one that the installed ONNX Runtime computes on, it lacks an operator, or kbnet
+        KBNetError: the device is not one that the installed ONNX Runtime computes on, it lacks an operator, or kbnet
             did not export the file.
     """
 
@@ -60,7 +61,7 @@ class OnnxRuntimeEngine(ArrayEngine):
         try:
             session = onnxruntime.InferenceSession(graph, options, providers=self._providers)
         except Exception as error:  # its errors have no common class of their own
-            raise ValueError(
+            raise KBNetError(
                 f"ONNX Runtime {onnxruntime.__version__} cannot build the network for {size.width}x{size.height} "
                 f"({str(error).splitlines()[0]}); choose engine='torch'"
             ) from error
@@ -72,7 +73,7 @@ def read_exported(path: Path) -> tuple[bytes, Description]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, or kbnet did not export it.
+        KBNetError: it cannot be read, or kbnet did not export it.
     """
     import onnxruntime
 
@@ -83,7 +84,7 @@ def read_exported(path: Path) -> tuple[bytes, Description]:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # as above
         reason = str(error).splitlines()[0]
-        raise ValueError(f"expected an ONNX file, but {path} cannot be read ({reason}); export it again") from error
+        raise KBNetError(f"expected an ONNX file, but {path} cannot be read ({reason}); export it again") from error
     return model, read_description(session.get_modelmeta().custom_metadata_map, path)
 
 
@@ -101,7 +102,7 @@ def _providers(device: torch.device) -> list[Any]:
     if device.type == "cpu":
         return ["CPUExecutionProvider"]
     if device.type != "cuda" or "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        raise ValueError(
+        raise KBNetError(
             f"the installed onnxruntime does not compute on {device}; install onnxruntime-gpu, or choose engine='torch'"
         )
     return [("CUDAExecutionProvider", {"device_id": device.index or 0, "use_tf32": 0}), "CPUExecutionProvider"]

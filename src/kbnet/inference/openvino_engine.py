@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.export.description import Description, read_description
 from kbnet.export.openvino import INFO, openvino_model, read_model
 from kbnet.export.signal_stack import signal_stack_kept
@@ -39,7 +40,7 @@ class OpenVinoEngine(ArrayEngine):
     Raises:
         ModuleNotFoundError: onnx or openvino is not installed.
         FileNotFoundError: there is no such file, or no ``.bin`` beside it.
-        ValueError: kbnet did not export the file, or OpenVINO refuses a size.
+        KBNetError: kbnet did not export the file, or OpenVINO refuses a size.
     """
 
     name = "openvino"
@@ -78,7 +79,7 @@ class OpenVinoEngine(ArrayEngine):
             with signal_stack_kept():
                 return _Requests(openvino.Core().compile_model(sized, "CPU", options))
         except RuntimeError as error:
-            raise ValueError(
+            raise KBNetError(
                 f"OpenVINO {openvino.__version__} cannot build the network for {size.width}x{size.height} "
                 f"({_reason(error)}); choose another size, or engine='torch'"
             ) from error
@@ -109,13 +110,13 @@ def read_exported(path: Path) -> tuple[Any, Description]:
 
     Raises:
         FileNotFoundError: one of the two is missing.
-        ValueError: they cannot be read, or kbnet did not export them.
+        KBNetError: they cannot be read, or kbnet did not export them.
     """
     weights_files(path)
     try:
         model = read_model("ir", str(path))
     except RuntimeError as error:
-        raise ValueError(
+        raise KBNetError(
             f"expected an OpenVINO file, but {path} cannot be read ({_reason(error)}); export it again"
         ) from error
     keys = ("format", "config", "preprocessing", "precision")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kbnet.errors import KBNetError
 from kbnet.frame import MINIMUM_SIZE
 
 
@@ -33,12 +34,12 @@ class PointCounts(NamedTuple):
 def check_shapes(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> None:
     """Refuse tensors that are not as :class:`kbnet.DepthCompleter` takes them; looks at no value."""
     if image.ndim != 4 or image.shape[1] != 3 or not (image.dtype == torch.uint8 or image.is_floating_point()):
-        raise ValueError(
+        raise KBNetError(
             f"expected image as (B, 3, H, W), uint8 or float in 0..1, got {image.dtype} {tuple(image.shape)}"
         )
     batch, _, height, width = image.shape
     if batch < 1 or min(height, width) < MINIMUM_SIZE:
-        raise ValueError(
+        raise KBNetError(
             f"expected at least one image of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, "
             f"got {batch} of {width}x{height} (width x height)"
         )
@@ -47,7 +48,7 @@ def check_shapes(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Non
         ("intrinsics", intrinsics, (batch, 3, 3)),
     ):
         if tuple(tensor.shape) != shape or not tensor.is_floating_point():
-            raise ValueError(
+            raise KBNetError(
                 f"expected {name} as floating-point {shape} for an image {tuple(image.shape)}, "
                 f"got {tensor.dtype} {tuple(tensor.shape)}"
             )
@@ -58,11 +59,11 @@ def checked_counts(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, max_
     flags = _value_flags(image, sparse_depth, intrinsics) + PointCounts.on_device(sparse_depth, max_depth)
     colours, depths, pinhole, *counts = torch.stack([flag.to(image.device, torch.int64) for flag in flags]).tolist()
     if not colours:
-        raise ValueError(f"expected a float image in 0..1, got {image.min():.3g}..{image.max():.3g}; divide it by 255")
+        raise KBNetError(f"expected a float image in 0..1, got {image.min():.3g}..{image.max():.3g}; divide it by 255")
     if not depths:
-        raise ValueError("sparse_depth holds NaN, infinite or negative values; write 0 where there is no depth")
+        raise KBNetError("sparse_depth holds NaN, infinite or negative values; write 0 where there is no depth")
     if not pinhole:
-        raise ValueError(
+        raise KBNetError(
             "expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0; "
             "check the calibration"
         )

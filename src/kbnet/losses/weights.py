@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
+from kbnet.errors import KBNetError
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -31,11 +33,11 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         if unknown := [name for name, weight in asdict(self).items() if not math.isfinite(weight)]:
-            raise ValueError(f"expected loss weights as finite numbers, got {asdict(self)[unknown[0]]} as {unknown[0]}")
+            raise KBNetError(f"expected loss weights as finite numbers, got {asdict(self)[unknown[0]]} as {unknown[0]}")
         if negative := [name for name, weight in asdict(self).items() if weight < 0]:
-            raise ValueError(f"expected loss weights of at least 0, got a negative {', '.join(negative)}")
+            raise KBNetError(f"expected loss weights of at least 0, got a negative {', '.join(negative)}")
         if not any(asdict(self).values()):
-            raise ValueError("expected at least one loss weight above 0, got 0 for all; there is nothing to learn from")
+            raise KBNetError("expected at least one loss weight above 0, got 0 for all; there is nothing to learn from")
 
     @property
     def needs_poses(self) -> bool:

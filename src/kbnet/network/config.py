@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kbnet.errors import KBNetError
+
 PRESETS = ("void", "kitti")
 
 
@@ -79,20 +81,20 @@ class KBNetConfig:
         for name in ("min_pool_sizes", "max_pool_sizes"):
             sizes = getattr(self, name)
             if not sizes or any(size % 2 == 0 or size < 3 for size in sizes) or list(sizes) != sorted(set(sizes)):
-                raise ValueError(f"expected {name} as ascending odd window sizes of at least 3, got {sizes}")
+                raise KBNetError(f"expected {name} as ascending odd window sizes of at least 3, got {sizes}")
         if not 0 < self.min_depth < self.max_depth:
-            raise ValueError(f"expected 0 < min_depth < max_depth in metres, got {self.min_depth} and {self.max_depth}")
+            raise KBNetError(f"expected 0 < min_depth < max_depth in metres, got {self.min_depth} and {self.max_depth}")
         if self.halvings and self.scaffold == "none":
-            raise ValueError(
+            raise KBNetError(
                 f"expected a scaffold for resolution {self.resolution}, got scaffold none; set scaffold to linear"
             )
         if self.outlier_window % 2 == 0 or self.outlier_window < 1 or self.outlier_threshold <= 0:
-            raise ValueError(
+            raise KBNetError(
                 f"expected an odd outlier_window and a positive outlier_threshold, "
                 f"got {self.outlier_window} and {self.outlier_threshold}"
             )
         if self.working_side < 0:
-            raise ValueError(f"expected working_side of at least 0 pixels, got {self.working_side}; 0 turns it off")
+            raise KBNetError(f"expected working_side of at least 0 pixels, got {self.working_side}; 0 turns it off")
         counts = {
             "image_filters": 6,
             "depth_filters": 6,
@@ -103,27 +105,27 @@ class KBNetConfig:
         for name, count in counts.items():
             filters = getattr(self, name)
             if len(filters) != count or min(filters) < 1:
-                raise ValueError(f"expected {count} positive channel counts in {name}, got {filters}")
+                raise KBNetError(f"expected {count} positive channel counts in {name}, got {filters}")
 
         self._check_propagation()
 
     def _check_propagation(self) -> None:
         if self.head == "propagation" and (self.scaffold == "none" or self.normalisation == "none"):
-            raise ValueError(
+            raise KBNetError(
                 f"expected a scaffold and normalisation batch for head propagation, got scaffold {self.scaffold} and "
                 f"normalisation {self.normalisation}; set scaffold to continued and normalisation to batch"
             )
         if self.head == "propagation" and self.residual != "plain":
-            raise ValueError(
+            raise KBNetError(
                 f"expected residual plain with head propagation, which has no such residual, got {self.residual}"
             )
         if self.head == "dense" and (self.trunk != "kbnet" or self.image_features != "none" or self.predicts_error):
-            raise ValueError(
+            raise KBNetError(
                 f"expected head propagation with trunk {self.trunk}, image_features {self.image_features} and "
                 f"error {self.error}, got head dense; set head to propagation"
             )
         if self.propagation_steps < 1 or self.propagation_taps not in (9, 25) or self.propagation_reach <= 0:
-            raise ValueError(
+            raise KBNetError(
                 f"expected propagation_steps of at least 1, propagation_taps of 9 or 25 and a positive "
                 f"propagation_reach, got {self.propagation_steps}, {self.propagation_taps}, {self.propagation_reach}"
             )
@@ -143,7 +145,7 @@ class KBNetConfig:
         """The network of a published preset, ``void`` or ``kitti``, with changes.
 
         Raises:
-            ValueError: no preset of that name.
+            KBNetError: no preset of that name.
         """
         if name == "void":
             return cls(**changes)
@@ -155,7 +157,7 @@ class KBNetConfig:
                 "max_depth": 100.0,
             }
             return cls(**(kitti | changes))
-        raise ValueError(f"expected one of the presets {', '.join(PRESETS)}, got '{name}'")
+        raise KBNetError(f"expected one of the presets {', '.join(PRESETS)}, got '{name}'")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON and TOML."""
@@ -166,11 +168,11 @@ class KBNetConfig:
         """The inverse of :meth:`to_dict`.
 
         Raises:
-            ValueError: a key is unknown, or a value is out of range.
+            KBNetError: a key is unknown, or a value is out of range.
         """
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ValueError(
+            raise KBNetError(
                 f"unknown key {', '.join(unknown)} in a network config; known are {', '.join(sorted(known))}"
             )
         return cls(**values)

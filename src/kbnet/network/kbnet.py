@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from kbnet.errors import KBNetError
 from kbnet.geometry.camera import halved_intrinsics
 from kbnet.network.config import KBNetConfig
 from kbnet.network.decoder import Decoder, UpConvolution
@@ -110,11 +111,11 @@ class KBNet(nn.Module):
             of the depth second, metres, positive and at most the depth.
 
         Raises:
-            ValueError: the scaffold is missing, or given to a network that has none.
+            KBNetError: the scaffold is missing, or given to a network that has none.
         """
         if (scaffold is None) != (self.config.scaffold == "none"):
             given = "no scaffold" if scaffold is None else "a scaffold"
-            raise ValueError(
+            raise KBNetError(
                 f"a network with scaffold '{self.config.scaffold}' was given {given}; see kbnet.network.inputs"
             )
         if scaffold is not None:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kbnet.errors import KBNetError
 from kbnet.geometry.pose import transform_from_vector
 
 EncoderName = Literal["resnet18", "resnet34", "plain"]
@@ -76,13 +77,13 @@ class PoseNet(nn.Module):
         reduction: input pixels, along each side, to a pixel of the smallest features.
 
     Raises:
-        ValueError: no encoder of that name.
+        KBNetError: no encoder of that name.
     """
 
     def __init__(self, encoder: EncoderName = "resnet18") -> None:
         super().__init__()
         if encoder not in get_args(EncoderName):
-            raise ValueError(f"expected one of the pose encoders {', '.join(get_args(EncoderName))}, got '{encoder}'")
+            raise KBNetError(f"expected one of the pose encoders {', '.join(get_args(EncoderName))}, got '{encoder}'")
         self.encoder_name = encoder
         if encoder == "plain":
             self.stem, self.stages = _plain_encoder()

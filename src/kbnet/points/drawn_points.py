@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.points.patterns import ring_pixels
 
@@ -41,10 +42,10 @@ class PointDrawing:
             low, high = getattr(self, name)
             object.__setattr__(self, name, (low, high))
             if not 0 <= low <= high or (name == "count" and low < 1) or (name == "outlier_share" and high > 1):
-                raise ValueError(f"expected an ascending range of points.{name}, got {low} to {high}")
+                raise KBNetError(f"expected an ascending range of points.{name}, got {low} to {high}")
         for name in ("probability", "thinning"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"expected points.{name} in 0..1, got {getattr(self, name)}")
+                raise KBNetError(f"expected points.{name} in 0..1, got {getattr(self, name)}")
 
     def draw(self, image: ImageArray, depth: FloatArray, intrinsics: FloatArray, generator: Generator) -> FloatArray:
         """Draw the points of one sample.

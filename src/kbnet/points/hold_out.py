@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 
 SHARE = 0.2
@@ -41,7 +42,7 @@ def hold_out_points(
         would be empty.
 
     Raises:
-        ValueError: the share is not between 0 and 1.
+        KBNetError: the share is not between 0 and 1.
     """
     withheld = draw_pixels(frame.size, index, share=share, seed=seed, by=by)
     seen, unseen = part_depth(frame.sparse_depth, withheld)
@@ -64,10 +65,10 @@ def draw_pixels(
         Which pixels, (H, W).
 
     Raises:
-        ValueError: the share is not between 0 and 1.
+        KBNetError: the share is not between 0 and 1.
     """
     if not 0 < share < 1:
-        raise ValueError(f"expected a share of points to hold out between 0 and 1, both excluded, got {share:g}")
+        raise KBNetError(f"expected a share of points to hold out between 0 and 1, both excluded, got {share:g}")
     generator = np.random.default_rng([seed, index])
     if by == "patches":
         return random_patches(size, share, max(1, min(size) // PATCHES), generator)

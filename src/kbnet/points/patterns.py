@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray, check_depth, check_intrinsics
 
 if TYPE_CHECKING:
@@ -40,15 +41,15 @@ class SparsePattern:
         Not on construction, since the command line would wrap the error into a page of help.
 
         Raises:
-            ValueError: a value is out of range.
+            KBNetError: a value is out of range.
         """
         if self.points < 1 or self.rings < 1 or self.seed < 0:
-            raise ValueError(
+            raise KBNetError(
                 f"expected at least 1 point, 1 ring and a seed of at least 0, got {self.points}, {self.rings} and "
                 f"{self.seed}"
             )
         if self.range_noise < 0 or not 0 <= self.outlier_share <= 1:
-            raise ValueError(
+            raise KBNetError(
                 f"expected range_noise of at least 0 and outlier_share in 0..1, got {self.range_noise} and "
                 f"{self.outlier_share}"
             )
@@ -66,7 +67,7 @@ class SparsePattern:
             Sparse depth, (H, W), float32 metres; 0 = unmeasured.
 
         Raises:
-            ValueError: a value is out of range, or image and depth do not fit.
+            KBNetError: a value is out of range, or image and depth do not fit.
         """
         # Here, since the command line reads the fields above for its help, and scipy would make that slow.
         from kbnet.points.sampling import corner_strength, measure_points, spread_corners

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter, sobel
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray, check_depth, check_image
 
 INTEGRATION_SIGMA_PX = 1.5
@@ -44,12 +45,12 @@ def sample_points(
         Sparse depth, (H, W), float32 metres; 0 = unmeasured. Nothing is rounded: a depth PNG does that when written.
 
     Raises:
-        ValueError: image and depth do not fit, or a number is out of range.
+        KBNetError: image and depth do not fit, or a number is out of range.
     """
     check_image(image)
     depth = check_depth(depth, "depth", image.shape[:2])
     if range_noise < 0 or not 0 <= outlier_share <= 1:
-        raise ValueError(
+        raise KBNetError(
             f"expected range_noise of at least 0 and outlier_share in 0..1, got {range_noise} and {outlier_share}"
         )
     rows, columns = spread_corners(corner_strength(image), depth > 0, points, generator)
@@ -126,10 +127,10 @@ def spread_corners(
         Rows and columns, strongest first: ``count`` of each, or as many as there are measured pixels.
 
     Raises:
-        ValueError: count is not positive.
+        KBNetError: count is not positive.
     """
     if count < 1:
-        raise ValueError(f"expected at least 1 point, got {count}")
+        raise KBNetError(f"expected at least 1 point, got {count}")
     rivals = np.where(measured, strength, -1)
     textured = measured & (rivals > WEAKEST * rivals.max())
     # Window maxima of radius r are more than r apart, so a wider window than this cannot leave enough of them.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frame import ImageArray
 
 COLOUR_MAP = "viridis_r"
@@ -37,10 +38,10 @@ def colourise(depth: NDArray[np.floating], min_depth: float, max_depth: float) -
         RGB, (H, W, 3), uint8; unmeasured pixels are black.
 
     Raises:
-        ValueError: the limits are not in ascending order.
+        KBNetError: the limits are not in ascending order.
     """
     if not min_depth < max_depth:
-        raise ValueError(
+        raise KBNetError(
             f"expected min_depth < max_depth in metres, got {min_depth:g} and {max_depth:g}; swap or widen them"
         )
     measured = np.isfinite(depth) & (depth > 0)

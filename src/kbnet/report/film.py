@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.frame import ImageArray
 
@@ -24,10 +25,10 @@ def check_film_name(path: str | Path) -> None:
     """Refuse a file name that is neither a GIF's nor an MP4's.
 
     Raises:
-        ValueError: it has another suffix.
+        KBNetError: it has another suffix.
     """
     if Path(path).suffix.lower() not in SUFFIXES:
-        raise ValueError(f"expected a film to end in {' or '.join(SUFFIXES)}, got {path}; choose one of them")
+        raise KBNetError(f"expected a film to end in {' or '.join(SUFFIXES)}, got {path}; choose one of them")
 
 
 def write_film(path: str | Path, pictures: Iterable[ImageArray], fps: int) -> None:
@@ -39,7 +40,7 @@ def write_film(path: str | Path, pictures: Iterable[ImageArray], fps: int) -> No
         fps: pictures a second.
 
     Raises:
-        ValueError: the suffix is another.
+        KBNetError: the suffix is another.
         ModuleNotFoundError: PyAV is not installed, for MP4.
     """
     check_film_name(path)

@@ -56,7 +56,7 @@ def write_picture(path: str | Path, frame: Frame, depth: FloatArray) -> None:
         depth: completed depth, (H, W), metres; 0 = unmeasured.
 
     Raises:
-        ValueError: the depth does not fit the frame.
+        KBNetError: the depth does not fit the frame.
         ModuleNotFoundError: matplotlib is not installed.
     """
     depth = check_depth(depth, "depth", frame.size, where=f" (frame '{frame.name}')")

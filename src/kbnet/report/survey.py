@@ -96,7 +96,7 @@ def look_at(frame: Frame, index: int, completer: DepthCompleter, judging: Judgin
         judging: what the depth is judged by.
 
     Raises:
-        ValueError: a number is out of range.
+        KBNetError: a number is out of range.
     """
     depth, expected_error = complete_with_confidence(completer, frame.image, frame.sparse_depth, frame.intrinsics)
     if judging.limits is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import uniform_filter
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray, check_depth
 from kbnet.point_cloud import point_cloud
 from kbnet.report.film import write_film
@@ -50,7 +51,7 @@ class Cloud:
         """The cloud of one depth map, (H, W), metres; pixels of 0, and those that bridge a jump, give no point.
 
         Raises:
-            ValueError: the depth does not fit the frame, or is 0 everywhere.
+            KBNetError: the depth does not fit the frame, or is 0 everywhere.
         """
         depth = check_depth(depth, "depth", frame.size, where=f" (frame '{frame.name}')")
         down, across = (_steepness(depth, axis, float(frame.intrinsics[1 - axis, 1 - axis])) for axis in (0, 1))
@@ -59,7 +60,7 @@ class Cloud:
         shown = np.where(hanging | (uniform_filter(hanging.astype(np.float32), 3) > 0.5), np.float32(0), depth)
         points, colours = point_cloud(shown, frame.intrinsics, frame.image)
         if not len(points):
-            raise ValueError(f"expected depth at some pixels, got none (frame '{frame.name}'); choose another frame")
+            raise KBNetError(f"expected depth at some pixels, got none (frame '{frame.name}'); choose another frame")
         slant = np.minimum(np.hypot(1, np.fmax(down, across)[shown > 0]), LONGEST)
         return cls(points, colours, slant * points[:, 2] / frame.intrinsics[0, 0])
 
@@ -115,7 +116,7 @@ def write_turntable(path: str | Path, frame: Frame, depth: FloatArray, turn: Tur
         turn: how the camera goes.
 
     Raises:
-        ValueError: the depth does not fit the frame, or the suffix is another.
+        KBNetError: the depth does not fit the frame, or the suffix is another.
         ModuleNotFoundError: PyAV is not installed, for MP4.
     """
     size = frame.size
@@ -135,7 +136,7 @@ def write_fused_turntable(
         T_world_camera: (4, 4), metres, of one of the cameras; it says what is up.
 
     Raises:
-        ValueError: the suffix is another.
+        KBNetError: the suffix is another.
         ModuleNotFoundError: PyAV is not installed, for MP4.
     """
     T_camera_world = np.linalg.inv(T_world_camera)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kbnet.data.rectification import Camera
 from kbnet.data.resizing import limit_longer_side
+from kbnet.errors import KBNetError
 from kbnet.frame import Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.image_file import read_image
@@ -106,12 +107,12 @@ class ColmapFrames(RectifiedRecording[ColmapView]):
 
         Raises:
             FileNotFoundError: there is no model or no folder of images.
-            ValueError: the scale is not positive, the model cannot be read, has several cameras or one whose lens is
+            KBNetError: the scale is not positive, the model cannot be read, has several cameras or one whose lens is
                 not known, no image sees a point, or the depth cannot be in metres.
             ModuleNotFoundError: pycolmap is not installed.
         """
         if not scale > 0:
-            raise ValueError(
+            raise KBNetError(
                 f"expected metres in one unit of the model above 0, got {scale:g}; measure a length (--scale)"
             )
         self.model = _find_model(Path(path))
@@ -123,10 +124,10 @@ class ColmapFrames(RectifiedRecording[ColmapView]):
         try:
             self._camera = _to_camera(reconstruction.cameras[chosen])
         except ValueError as error:
-            raise ValueError(f"camera {chosen} in {self.model}: {error}") from None
+            raise KBNetError(f"camera {chosen} in {self.model}: {error}") from None
         self._views = _views(reconstruction, chosen, points or PointFilter(), scale)
         if not self._views:
-            raise ValueError(
+            raise KBNetError(
                 f"no image of camera {chosen} in {self.model} sees a point that is good enough; "
                 "loosen --min-track and --max-error, or check that the reconstruction succeeded"
             )
@@ -174,7 +175,7 @@ class ColmapFrames(RectifiedRecording[ColmapView]):
     def _check_scale(self) -> None:
         low, high = PLAUSIBLE_MEDIAN_M
         if not low <= (median := float(np.median(self.depths()))) <= high:
-            raise ValueError(
+            raise KBNetError(
                 f"points in {self.model} have a median depth of {median:.4g} m, which is hardly metres: COLMAP's unit "
                 f"is arbitrary; measure a length and give metres in one unit (--scale, now {self._scale:g})"
             )
@@ -187,7 +188,7 @@ def _find_model(path: Path) -> Path:
     if len(numbered) > 1:
         images = {folder: _read_model(folder).num_reg_images() for folder in numbered}
         listed = ", ".join(f"{folder.name}: {count} images" for folder, count in images.items())
-        raise ValueError(
+        raise KBNetError(
             f"{path / 'sparse'} holds {len(numbered)} models that COLMAP could not join ({listed}); name one of them, "
             f"such as {max(images, key=lambda folder: images[folder])}"
         )
@@ -217,7 +218,7 @@ def _read_model(folder: Path) -> Any:
     try:
         return pycolmap.Reconstruction(folder)
     except (ValueError, RuntimeError, IndexError, KeyError) as error:
-        raise ValueError(f"cannot read the COLMAP model in {folder} ({error}); copy or export it again") from None
+        raise KBNetError(f"cannot read the COLMAP model in {folder} ({error}); copy or export it again") from None
 
 
 def _choose_camera(reconstruction: Any, camera_id: int | None, folder: Path) -> int:
@@ -232,17 +233,17 @@ def _choose_camera(reconstruction: Any, camera_id: int | None, folder: Path) -> 
         if key in used
     )
     if camera_id is None:
-        raise ValueError(
+        raise KBNetError(
             f"expected one camera, since a sequence has one K, got {len(used)} in {folder} ({listed}); choose one "
             "(--camera), or let COLMAP share one (--ImageReader.single_camera 1)"
         )
-    raise ValueError(f"camera {camera_id} has no image in {folder}; it has {listed or 'none'}")
+    raise KBNetError(f"camera {camera_id} has no image in {folder}; it has {listed or 'none'}")
 
 
 def _to_camera(camera: Any) -> Camera:
     name = camera.model_name
     if name not in LENSES:
-        raise ValueError(
+        raise KBNetError(
             f"expected a camera model among {', '.join(LENSES)}, got {name}; let COLMAP undistort first "
             "(colmap image_undistorter), then name the folder it wrote"
         )
@@ -277,7 +278,7 @@ def _views(reconstruction: Any, camera_id: int, points: PointFilter, scale: floa
             continue
         name = str(PurePosixPath(image.name).with_suffix("")).replace("/", "_")
         if name in views:
-            raise ValueError(f"images {views[name].file} and {image.name} would both become frame '{name}'; rename one")
+            raise KBNetError(f"images {views[name].file} and {image.name} would both become frame '{name}'; rename one")
         pixels = np.array([point.xy for point in seen]).reshape(-1, 2) - 0.5
         views[name] = ColmapView(image.name, pixels[kept], depth[kept], np.linalg.inv(T_camera_world))
     return views

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray
 
 IMPLAUSIBLE_M = 100.0
@@ -21,17 +22,17 @@ def check_metres(depth: FloatArray | Iterable[float], *, where: str, remedy: str
         remedy: what to do, for the error message.
 
     Raises:
-        ValueError: nine tenths of what is measured are more than `IMPLAUSIBLE_M`.
+        KBNetError: nine tenths of what is measured are more than `IMPLAUSIBLE_M`.
 
     Example:
         >>> check_metres([0, 1200, 1500, 1900], where="depth/0001.png", remedy="divide by 1000")
         Traceback (most recent call last):
-        ValueError: depth/0001.png: depth has a median of 1500 m, which looks like millimetres read as metres; ...
+        KBNetError: depth/0001.png: depth has a median of 1500 m, which looks like millimetres read as metres; ...
     """
     values = np.asarray(depth)
     measured = values[values > 0]
     if measured.size and np.percentile(measured, 10) > IMPLAUSIBLE_M:
         median = float(np.median(measured))
-        raise ValueError(
+        raise KBNetError(
             f"{where}: depth has a median of {median:.0f} m, which looks like millimetres read as metres; {remedy}"
         )

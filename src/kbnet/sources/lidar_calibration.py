@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.data.rectification import Model
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, check_intrinsics, check_pose
 from kbnet.frames.image_file import read_numbers
 
@@ -66,7 +67,7 @@ def read_kitti_calibration(path: str | Path, camera: int = 2) -> LidarCalibratio
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: a matrix is missing or is none.
+        KBNetError: a matrix is missing or is none.
     """
     path = Path(path)
     if path.is_dir():
@@ -102,11 +103,11 @@ def read_transform(path: str | Path, what: str) -> Transform:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds no rigid transform.
+        KBNetError: it holds no rigid transform.
     """
     numbers = read_numbers(path, what)
     if numbers.size not in (12, 16):
-        raise ValueError(f"expected {what} as 3x4 or 4x4 numbers, got {numbers.size} in {path}; write it row by row")
+        raise KBNetError(f"expected {what} as 3x4 or 4x4 numbers, got {numbers.size} in {path}; write it row by row")
     transform = np.eye(4)
     transform[: numbers.size // 4] = numbers.reshape(-1, 4)
     check_pose(transform, what, where=f" in {path}")
@@ -121,12 +122,12 @@ def read_pose_lines(path: str | Path) -> list[Transform]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds something else.
+        KBNetError: it holds something else.
     """
     what = "poses (12 numbers a line, camera to world)"
     numbers = read_numbers(path, what)
     if numbers.size == 0 or numbers.size % 12:
-        raise ValueError(f"expected {what}, got {numbers.size} numbers in {path}; write a line for each image")
+        raise KBNetError(f"expected {what}, got {numbers.size} numbers in {path}; write a line for each image")
     poses = []
     for index, rows in enumerate(numbers.reshape(-1, 3, 4)):
         pose = np.vstack([rows, [0, 0, 0, 1]])
@@ -151,11 +152,11 @@ def _read_keys(path: Path) -> dict[str, str]:
 def _matrix(values: dict[str, str], keys: tuple[str, ...], shape: tuple[int, int], path: Path) -> Transform:
     key = next((key for key in keys if key in values), None)
     if key is None:
-        raise ValueError(
+        raise KBNetError(
             f"expected a line '{keys[0]}: ...' in {path}, but its lines are {', '.join(values) or 'none'}; "
             "give K and the lidar's place as text (--intrinsics, --extrinsics) if it is no calibration of KITTI"
         )
     try:
         return np.array(values[key].split(), np.float64).reshape(shape)
     except ValueError:
-        raise ValueError(f"expected {shape[0] * shape[1]} numbers as {key} in {path}; copy the file again") from None
+        raise KBNetError(f"expected {shape[0] * shape[1]} numbers as {key} in {path}; copy the file again") from None

@@ -11,6 +11,7 @@ import numpy as np
 
 from kbnet.data.lidar import drop_hidden_points, project_points
 from kbnet.data.rectification import Camera
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.image_file import read_image
@@ -84,15 +85,15 @@ def open_lidar(
 
     Raises:
         FileNotFoundError: there are no images or scans.
-        ValueError: no image has a scan, or poses are missing or are not one an image.
+        KBNetError: no image has a scan, or poses are missing or are not one an image.
     """
     pictures, clouds = list_images(images), list_scans(scans)
     if poses is not None and len(poses) != len(pictures):
-        raise ValueError(f"expected a pose for each of {len(pictures)} images in {images}, got {len(poses)}")
+        raise KBNetError(f"expected a pose for each of {len(pictures)} images in {images}, got {len(poses)}")
     whole_place = Path(scans).is_file() and poses is not None
     if Path(scans).is_file():
         if poses is None and len(pictures) > 1:
-            raise ValueError(
+            raise KBNetError(
                 f"expected poses, since {scans} is one cloud for {len(pictures)} images; give the camera's pose in the "
                 "cloud for each (--poses), or name the folder of scans"
             )
@@ -128,7 +129,7 @@ class LidarFrames(RectifiedRecording[int]):
 
     Raises (when frames are looked for):
         FileNotFoundError: a file is missing.
-        ValueError: a file is damaged or does not fit the others, the points look like millimetres, or the lidar looks
+        KBNetError: a file is damaged or does not fit the others, the points look like millimetres, or the lidar looks
             elsewhere.
     """
 
@@ -200,7 +201,7 @@ class LidarFrames(RectifiedRecording[int]):
                 continue
             self.empty += 1
             if not found and number + 1 in (patience, len(frames)):
-                raise ValueError(_explain(frame, self._read(frame.scan), self.rectification.target.K, self.camera.size))
+                raise KBNetError(_explain(frame, self._read(frame.scan), self.rectification.target.K, self.camera.size))
 
     def make(self, index: int, moment: Moment[int]) -> Frame:
         """Read one frame."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_folder
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import write_depth_png
@@ -54,13 +55,13 @@ def add_sparse_depth(
         Points a frame, the mean.
 
     Raises:
-        ValueError: the name is taken or is no such name, a frame has no depth, or the pattern is out of range.
+        KBNetError: the name is taken or is no such name, a frame has no depth, or the pattern is out of range.
     """
     if not name.startswith("sparse_depth") or Path(name).name != name:
-        raise ValueError(f"expected a name that begins with sparse_depth, got '{name}'; name it sparse_depth_{name}")
+        raise KBNetError(f"expected a name that begins with sparse_depth, got '{name}'; name it sparse_depth_{name}")
     target = sequence.folder / name
     if target.exists() and not overwrite:
-        raise ValueError(f"{target} is there already; choose another --name, or replace it (--overwrite)")
+        raise KBNetError(f"{target} is there already; choose another --name, or replace it (--overwrite)")
     points = 0
     with atomic_folder(target) as partial:
         for frame in _measured(sequence, pattern):
@@ -91,7 +92,7 @@ def copy_made_sparse(
         Points a frame, the mean.
 
     Raises:
-        ValueError: the folder is taken, a frame has no depth, or the pattern is out of range.
+        KBNetError: the folder is taken, a frame has no depth, or the pattern is out of range.
     """
     frames = (
         PosedFrame(frame, sequence.pose(index) if sequence.has_poses else None)
@@ -107,7 +108,7 @@ def _measured(sequence: Sequence, pattern: SparsePattern) -> Iterator[Frame]:
         dense = Frame(image, depth, sequence.intrinsics, name=name)
         sparse: FloatArray = pattern.measure(image, dense.sparse_depth, sequence.intrinsics, index)
         if not sparse.any():
-            raise ValueError(
+            raise KBNetError(
                 f"expected depth to choose points from, got none in frame '{name}' of {sequence.folder}; remove it, or "
                 "ask for more points"
             )

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
+
 _KINDS = {"F": "f", "I": "i", "U": "u"}
 _LONGEST_HEADER = 1 << 14
 
@@ -23,12 +25,12 @@ def read_pcd(path: str | Path) -> NDArray[np.float64]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no PCD, is truncated, or its points have no x, y and z.
+        KBNetError: the file is no PCD, is truncated, or its points have no x, y and z.
     """
     content = Path(path).read_bytes()
     data = content.find(b"\nDATA ", 0, _LONGEST_HEADER)
     if data < 0:
-        raise ValueError(f"expected a PCD file with its header, got something else in {path}; check the file")
+        raise KBNetError(f"expected a PCD file with its header, got something else in {path}; check the file")
     try:
         begin = content.index(b"\n", data + 1) + 1
         lines = content[:begin].decode("ascii", "replace").splitlines()
@@ -36,7 +38,7 @@ def read_pcd(path: str | Path) -> NDArray[np.float64]:
         point = _point_type(header)
         return _read(content[begin:], header["DATA"][0], point, int(header["POINTS"][0]))
     except (ValueError, KeyError, IndexError) as error:
-        raise ValueError(
+        raise KBNetError(
             f"expected a PCD cloud of points with x y z, but {path} is damaged ({error}); copy it again"
         ) from None
 
@@ -45,7 +47,7 @@ def _point_type(header: Mapping[str, list[str]]) -> np.dtype[np.void]:
     names, sizes, kinds = header["FIELDS"], header["SIZE"], header["TYPE"]
     counts = header.get("COUNT", ["1"] * len(names))
     if not {"x", "y", "z"} <= set(names):
-        raise ValueError(f"its fields are {' '.join(names)}")
+        raise KBNetError(f"its fields are {' '.join(names)}")
     fields = [
         # Padding is called "_", more than once.
         (f"{index}" if name == "_" else name, f"<{_KINDS[kind]}{size}", (int(count),))
@@ -62,7 +64,7 @@ def _read(body: bytes, storage: str, point: np.dtype[np.void], count: int) -> ND
             body.decode("ascii").splitlines(), np.float64, ndmin=2, usecols=[first[axis] for axis in "xyz"]
         )
         if len(table) != count:
-            raise ValueError(f"{count} points announced, {len(table)} found")
+            raise KBNetError(f"{count} points announced, {len(table)} found")
         return table
     if storage == "binary":
         points = np.frombuffer(body, point, count)
@@ -77,7 +79,7 @@ def _read(body: bytes, storage: str, point: np.dtype[np.void], count: int) -> ND
             columns[name] = column.reshape(count, -1)[:, 0].astype(np.float64)
             begin += column.nbytes
         return np.stack([columns[axis] for axis in "xyz"], axis=1)
-    raise ValueError(f"its DATA is '{storage}'")
+    raise KBNetError(f"its DATA is '{storage}'")
 
 
 def decompress_lzf(packed: bytes, size: int) -> bytes:
@@ -88,7 +90,7 @@ def decompress_lzf(packed: bytes, size: int) -> bytes:
         size: of what comes out.
 
     Raises:
-        ValueError: something of another size comes out.
+        KBNetError: something of another size comes out.
     """
     plain = bytearray()
     at = 0
@@ -114,5 +116,5 @@ def decompress_lzf(packed: bytes, size: int) -> bytes:
     except IndexError:
         pass
     if len(plain) != size:
-        raise ValueError(f"{size} bytes announced, {len(plain)} decompressed")
+        raise KBNetError(f"{size} bytes announced, {len(plain)} decompressed")
     return bytes(plain)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
+
 _TYPES = {
     **dict.fromkeys(("char", "int8"), "i1"),
     **dict.fromkeys(("uchar", "uint8"), "u1"),
@@ -33,13 +35,13 @@ def read_ply(path: str | Path) -> NDArray[np.float64]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no PLY, is truncated, or its first element is not ``vertex`` with x, y and z.
+        KBNetError: the file is no PLY, is truncated, or its first element is not ``vertex`` with x, y and z.
     """
     content = Path(path).read_bytes()
     header, end, _ = content[:_LONGEST_HEADER].partition(b"end_header")
     lines = header.decode("ascii", "replace").splitlines()
     if not lines or lines[0].strip() != "ply" or not end:
-        raise ValueError(f"expected a PLY file with its header, got something else in {path}; check the file")
+        raise KBNetError(f"expected a PLY file with its header, got something else in {path}; check the file")
     try:
         is_text, count, vertex = _vertices(iter(lines))
         body = content[content.index(b"\n", len(header)) + 1 :]
@@ -48,10 +50,10 @@ def read_ply(path: str | Path) -> NDArray[np.float64]:
         else:
             table = np.loadtxt(body.decode("ascii").splitlines()[:count], vertex, ndmin=1)
         if len(table) != count:
-            raise ValueError(f"{count} vertices announced, {len(table)} found")
+            raise KBNetError(f"{count} vertices announced, {len(table)} found")
         return np.stack([table[axis].astype(np.float64) for axis in "xyz"], axis=1)
     except (ValueError, KeyError, IndexError) as error:
-        raise ValueError(
+        raise KBNetError(
             f"expected a PLY cloud of vertices with x y z, but {path} is damaged ({error}); copy it again"
         ) from None
 
@@ -67,12 +69,12 @@ def _vertices(lines: Iterator[str]) -> tuple[bool, int, np.dtype[np.void]]:
             if count >= 0:
                 break
             if words[1] != "vertex":
-                raise ValueError(f"its first element is '{words[1]}'")
+                raise KBNetError(f"its first element is '{words[1]}'")
             count = int(words[2])
         elif words[:1] == ["property"]:
             if words[1] == "list":
-                raise ValueError("its vertices have a list")
+                raise KBNetError("its vertices have a list")
             fields.append((words[2], order + _TYPES[words[1]]))
     if not {"x", "y", "z"} <= {name for name, _ in fields}:
-        raise ValueError("its vertices have no x y z")
+        raise KBNetError("its vertices have no x y z")
     return not order, count, np.dtype(fields)

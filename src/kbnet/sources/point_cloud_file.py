@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.data.lidar import read_velodyne
+from kbnet.errors import KBNetError
 from kbnet.sources.pcd import read_pcd
 from kbnet.sources.ply import read_ply
 
@@ -27,19 +28,19 @@ def read_points(path: str | Path) -> Points:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the suffix is not known, or the file is damaged or holds no points.
+        KBNetError: the suffix is not known, or the file is damaged or holds no points.
         ModuleNotFoundError: laspy is not installed, which reads LAS and LAZ.
     """
     path = Path(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise ValueError(f"expected a point cloud of {', '.join(READERS)}, got {path}; convert it to one of these")
+        raise KBNetError(f"expected a point cloud of {', '.join(READERS)}, got {path}; convert it to one of these")
     if not path.is_file():
         raise FileNotFoundError(f"expected a point cloud in {path}, but there is no such file; check the path")
     points = reader(path)
     points = points[np.isfinite(points).all(axis=1) & points.any(axis=1)]
     if not len(points):
-        raise ValueError(f"expected points in {path}, got none that are finite and not 0 0 0; check how it was written")
+        raise KBNetError(f"expected points in {path}, got none that are finite and not 0 0 0; check how it was written")
     return points
 
 
@@ -53,7 +54,7 @@ def _read_las(path: Path) -> Points:
     try:
         cloud = laspy.read(path)
     except (laspy.LaspyException, ValueError, OSError, RuntimeError) as error:
-        raise ValueError(
+        raise KBNetError(
             f"expected a LAS or LAZ point cloud, but {path} cannot be read ({error}); copy it again"
         ) from None
     return np.asarray(cloud.xyz, np.float64)

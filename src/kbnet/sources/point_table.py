@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.sources.clock import ROUNDING_S, to_seconds
 
 Floats = NDArray[np.float64]
@@ -54,7 +55,7 @@ def read_point_table(path: str | Path) -> PointTable:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: columns are missing, or a value is no number.
+        KBNetError: columns are missing, or a value is no number.
     """
     path = Path(path)
     try:
@@ -67,14 +68,14 @@ def read_point_table(path: str | Path) -> PointTable:
         raise FileNotFoundError(
             f"expected a table of points in {path}, but there is no such file; check the path"
         ) from None
-    except UnicodeDecodeError:
-        raise ValueError(f"expected a table of points as CSV, but {path} is no text; check the path") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise KBNetError(f"expected a table of points as CSV, but {path} is no text; check the path") from None
+    except KBNetError:
+        raise
     except ValueError as error:
-        if str(path) in str(error):
-            raise
-        raise ValueError(f"expected numbers in {path} ({error}, counted after the header); correct the table") from None
+        raise KBNetError(f"expected numbers in {path} ({error}, counted after the header); correct the table") from None
     if not len(rows):
-        raise ValueError(f"expected points in {path}, got only a header; check the file")
+        raise KBNetError(f"expected points in {path}, got only a header; check the file")
     keys, first = np.unique(rows[:, 0], return_inverse=True)
     order = np.argsort(first, kind="stable")
     groups = np.split(rows[order, 1:], np.flatnonzero(np.diff(first[order])) + 1)
@@ -87,7 +88,7 @@ def _columns(header: list[str], path: Path) -> tuple[int, Literal["pixels", "poi
     for kind, names in COLUMNS.items():
         if keys and set(names) <= set(header):
             return keys[0], kind
-    raise ValueError(
+    raise KBNetError(
         f"expected a header with frame or time, and u, v, depth or x, y, z in {path}, got {', '.join(header)[:80]!r}; "
         "name the columns in the first row, separated by commas"
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kbnet.data.lidar import drop_hidden_points, project_points
 from kbnet.data.rectification import Camera
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.recording import Moment
@@ -92,7 +93,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
         tree = recording.tree
         self._world = options.world or recording.world
         if options.world and options.world not in tree.lineage(recording.camera_frame):
-            raise ValueError(
+            raise KBNetError(
                 f"expected a frame above {recording.camera_frame} as world, got {options.world}; "
                 f"choose among {', '.join(tree.lineage(recording.camera_frame)[1:]) or 'none: the bag has no TF of it'}"
             )
@@ -144,7 +145,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
                 found = True
                 yield Moment(f"{round(moment.image * 1e6):016d}", self._pose(moment.image), moment)
         if not found:
-            raise ValueError(self._why_nothing())
+            raise KBNetError(self._why_nothing())
 
     def make(self, index: int, moment: Moment[RosMoment]) -> Frame:
         """Read one frame."""
@@ -208,7 +209,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
         camera = self.recording.depth_camera
         assert camera is not None
         if depth.shape != camera.size:
-            raise ValueError(
+            raise KBNetError(
                 f"{self.recording.depth} is {depth.shape[1]}x{depth.shape[0]} but calibrated for "
                 f"{camera.size[1]}x{camera.size[0]} (width x height); record its camera_info with it"
             )
@@ -236,13 +237,13 @@ class RosFrames(RectifiedRecording[RosMoment]):
     def _check_connected(self) -> None:
         recording, tree = self.recording, self.recording.tree
         if not recording.is_cloud and recording.depth_camera is None:
-            raise ValueError(
+            raise KBNetError(
                 f"{recording.depth} is of frame {recording.depth_frame}, the images of {recording.camera_frame}, and "
                 "the depth's camera_info is not in the bag; if both lie on each other pixel by pixel, say --aligned"
             )
         above = set(tree.lineage(recording.camera_frame)) & set(tree.lineage(recording.depth_frame))
         if self.options.T_camera_depth is None and not above:
-            raise ValueError(
+            raise KBNetError(
                 f"expected a transform from {recording.depth_frame} ({recording.depth}) to {recording.camera_frame} "
                 f"({recording.image}), but TF knows {', '.join(tree.frames) or 'no frames'}; "
                 "give it (--extrinsics FILE, 4x4)"

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kbnet.errors import KBNetError
+
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
 
@@ -51,14 +53,14 @@ class Bag:
         """Return the name of a topic after checking that it is there and of one of these types.
 
         Raises:
-            ValueError: it is not; the message names those that are.
+            KBNetError: it is not; the message names those that are.
         """
         if self.topics.get(name) in types:
             return name
         kinds = " or ".join(type_.rpartition("/")[2] for type_ in types)
         what = f"is of type {self.topics[name]}" if name in self.topics else f"is not in {self.path}"
         others = ", ".join(self.of_type(*types)) or f"none; its topics are {self.described()}"
-        raise ValueError(f"expected a topic of {kinds}, but {name} {what}; it has {others}")
+        raise KBNetError(f"expected a topic of {kinds}, but {name} {what}; it has {others}")
 
     def messages(self, topics: Sequence[str]) -> Iterator[tuple[str, float, Any]]:
         """Messages of some topics as they were recorded.
@@ -68,7 +70,7 @@ class Bag:
             of recording.
 
         Raises:
-            ValueError: the recording is damaged.
+            KBNetError: the recording is damaged.
         """
         for topic, time, message, _ in self.recorded_messages(topics):
             yield topic, time, message
@@ -79,7 +81,7 @@ class Bag:
         """As :meth:`messages`, with the time of recording in nanoseconds, and only those recorded from start to stop.
 
         Raises:
-            ValueError: the recording is damaged.
+            KBNetError: the recording is damaged.
         """
         # Without connections the reader would yield all topics.
         connections = [connection for connection in self._reader.connections if connection.topic in topics]
@@ -94,12 +96,12 @@ class Bag:
         """The message of a topic with a time in its header, recorded at a time in nanoseconds.
 
         Raises:
-            ValueError: it is not there, or the recording is damaged.
+            KBNetError: it is not there, or the recording is damaged.
         """
         for _, found, message, _ in self.recorded_messages([topic], recorded_ns, recorded_ns + 1):
             if found == time:
                 return message
-        raise ValueError(f"expected a message of {topic} at {time:.6f} s in {self.path}, got none; was it changed?")
+        raise KBNetError(f"expected a message of {topic} at {time:.6f} s in {self.path}, got none; was it changed?")
 
     def first(self, topic: str) -> Any:
         """The first message of a topic."""
@@ -118,7 +120,7 @@ def open_bag(path: str | Path) -> Bag:
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: it is no recording, damaged, or was not closed.
+        KBNetError: it is no recording, damaged, or was not closed.
         ModuleNotFoundError: rosbags is not installed.
     """
     from rosbags.highlevel import AnyReader
@@ -128,7 +130,7 @@ def open_bag(path: str | Path) -> Bag:
     if not path.exists():
         raise FileNotFoundError(f"expected a bag in {path}, but there is no such file or folder; check the path")
     if not (path.suffix in (".bag", ".mcap", ".db3") if path.is_file() else (path / "metadata.yaml").is_file()):
-        raise ValueError(
+        raise KBNetError(
             f"expected a .bag, .mcap or .db3 file, or the folder of a ROS 2 bag with metadata.yaml, got {path}; "
             "name one recording (ros2 bag reindex writes metadata.yaml anew)"
         )
@@ -158,7 +160,7 @@ def _one_line(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         # Beside its own errors, a damaged file makes rosbags raise KeyError, AssertionError and those of SQLite.
-        raise ValueError(
+        raise KBNetError(
             f"expected a whole recording, but {path} cannot be read ({str(error) or type(error).__name__}); if the "
             "recorder was cut off, repair it: rosbag reindex, ros2 bag reindex or mcap recover"
         ) from error

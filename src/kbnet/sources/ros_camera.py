@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kbnet.data.rectification import Camera, Model
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray
 from kbnet.sources.ros_bag import CAMERA_INFO, Bag, stamp
 
@@ -37,7 +38,7 @@ def find_info_topic(bag: Bag, picture_topic: str, depth_topic: str) -> str:
     """Name of the topic with the calibration of a topic of pictures: beside it, or the only one but that of the depth.
 
     Raises:
-        ValueError: there is none such; the message names those that are there.
+        KBNetError: there is none such; the message names those that are there.
     """
     beside, known = info_topic_beside(picture_topic), bag.of_type(CAMERA_INFO)
     if beside in known:
@@ -45,7 +46,7 @@ def find_info_topic(bag: Bag, picture_topic: str, depth_topic: str) -> str:
     others = [topic for topic in known if topic != info_topic_beside(depth_topic)]
     if len(others) == 1:
         return others[0]
-    raise ValueError(
+    raise KBNetError(
         f"expected the calibration of {picture_topic} in {beside}, but {bag.path} has {', '.join(known) or 'none'}; "
         "name it (--camera-info TOPIC), or give a file (--intrinsics K.txt)"
     )
@@ -71,15 +72,15 @@ def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -
         picture_topic: of the pictures that they calibrate.
 
     Raises:
-        ValueError: there is none, it changes, holds no calibration, or of a lens that is not known.
+        KBNetError: there is none, it changes, holds no calibration, or of a lens that is not known.
     """
     if not messages:
-        raise ValueError(f"expected a calibration in {topic}, got none; give a file (--intrinsics K.txt)")
+        raise KBNetError(f"expected a calibration in {topic}, got none; give a file (--intrinsics K.txt)")
     rectified = "rect" in _without_transport(picture_topic).rpartition("/")[2]
     matrices = [_matrix(message, rectified) for message in messages]
     for message, matrix in zip(messages, matrices, strict=True):
         if not np.allclose(matrix, matrices[0], rtol=1e-4, atol=1e-2):
-            raise ValueError(
+            raise KBNetError(
                 f"expected one K in the whole recording, but {topic} changes from {_text(matrices[0])} to "
                 f"{_text(matrix)} (fx fy cx cy) at {stamp(message):.3f} s; record with fixed zoom and focus, or cut "
                 "the bag there"
@@ -90,13 +91,13 @@ def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -
 def _camera(message: Any, topic: str, *, rectified: bool) -> Camera:
     K = _matrix(message, rectified)
     if not K.any():
-        raise ValueError(f"{topic} holds no calibration (K is 0); calibrate the camera, or give --intrinsics K.txt")
+        raise KBNetError(f"{topic} holds no calibration (K is 0); calibrate the camera, or give --intrinsics K.txt")
     if message.binning_x > 1 or message.binning_y > 1 or message.roi.width not in (0, message.width):
-        raise ValueError(f"expected whole images in {topic}, got binning or a region of interest; give --intrinsics")
+        raise KBNetError(f"expected whole images in {topic}, got binning or a region of interest; give --intrinsics")
     size = (int(message.height), int(message.width))
     offset_m = float(_member(message, "p")[3]) / max(float(K[0, 0]), 1.0)
     if rectified and abs(offset_m) > LARGEST_OFFSET_M:
-        raise ValueError(
+        raise KBNetError(
             f"P of {topic} has an offset of {offset_m:.3f} m, as of the right camera of a stereo pair, whose frame is "
             "that of the left one; take the left images, or give --intrinsics, and --extrinsics with the offset"
         )
@@ -104,7 +105,7 @@ def _camera(message: Any, topic: str, *, rectified: bool) -> Camera:
     if rectified or not any(coefficients):
         return Camera(K, size)
     if message.distortion_model not in _MODELS:
-        raise ValueError(
+        raise KBNetError(
             f"expected a lens among {', '.join(filter(None, _MODELS))} in {topic}, got '{message.distortion_model}'; "
             "rectify the images first"
         )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import convolve
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray
 
 DEPTH_ENCODINGS = ("16UC1", "mono16", "32FC1")
@@ -44,7 +45,7 @@ def decode_image(message: Any) -> ImageArray:
         RGB, (H, W, 3), uint8; of 16 bits the upper 8.
 
     Raises:
-        ValueError: the encoding is not known, or the message is cut off.
+        KBNetError: the encoding is not known, or the message is cut off.
     """
     if not hasattr(message, "encoding"):
         with _decoded(bytes(message.data), message.format) as picture:
@@ -55,7 +56,7 @@ def decode_image(message: Any) -> ImageArray:
     deep = encoding.endswith("16")
     name = encoding.removesuffix("16" if deep else "8")
     if name == encoding or (name not in _CHANNELS and not name.startswith("bayer_")):
-        raise ValueError(
+        raise KBNetError(
             f"expected an image encoded as rgb8, bgr8, rgba8, bgra8, mono8, bayer_*8, yuv422 or their 16-bit kinds, "
             f"got '{message.encoding}'; convert the topic"
         )
@@ -76,19 +77,19 @@ def decode_depth(message: Any, metres_per_unit: float | None = None) -> FloatArr
         Depth along z, (H, W), float32 metres; 0 = unmeasured.
 
     Raises:
-        ValueError: it is no depth image, or cut off.
+        KBNetError: it is no depth image, or cut off.
     """
     if hasattr(message, "encoding"):
         whole = message.encoding in ("16UC1", "mono16")
         if not is_depth(message):
-            raise ValueError(f"expected a depth image, 16UC1 or 32FC1, got '{message.encoding}'; name another topic")
+            raise KBNetError(f"expected a depth image, 16UC1 or 32FC1, got '{message.encoding}'; name another topic")
         units = _pixels(message, np.dtype(np.uint16 if whole else np.float32), 1)[..., 0].astype(np.float32)
     else:
         content = bytes(message.data)
         start = content.find(_PNG)
         whole = message.format.startswith(("16UC1", "mono16"))
         if not is_depth(message) or start < (0 if whole else _DEPTH_HEADER.size):
-            raise ValueError(f"expected depth as compressedDepth PNG, got '{message.format}'; name another topic")
+            raise KBNetError(f"expected depth as compressedDepth PNG, got '{message.format}'; name another topic")
         with _decoded(content[start:], message.format) as picture:
             units = np.array(picture).astype(np.float32)
         if not whole:
@@ -124,7 +125,7 @@ def _pixels(message: Any, kind: np.dtype[Any], channels: int) -> NDArray[Any]:
     """Stored values, (H, W, channels); rows may be padded, and bytes swapped."""
     used = message.width * channels * kind.itemsize
     if message.step < used or message.data.size < message.step * message.height:
-        raise ValueError(
+        raise KBNetError(
             f"expected {message.height} rows of {used} bytes in an image of {message.width}x{message.height} "
             f"{message.encoding}, got {message.data.size} bytes, {message.step} a row; record it again"
         )
@@ -137,7 +138,7 @@ def _from_yuv(pairs: NDArray[np.uint8], luma: int, chroma: tuple[int, int]) -> I
     """RGB of two pixels in four bytes, given as (H, W, 2): BT.601 in the full range, as cameras over USB send it."""
     height, width = pairs.shape[:2]
     if width % 2:
-        raise ValueError(f"expected a yuv422 image of even width, got {width}; convert the topic")
+        raise KBNetError(f"expected a yuv422 image of even width, got {width}; convert the topic")
     four = pairs.reshape(height, width // 2, 4)
     colours = np.empty((height, width, 3), np.uint8)
     colours[..., 0] = pairs[..., luma]
@@ -151,7 +152,7 @@ def _decoded(content: bytes, what: str) -> Image.Image:
         picture.load()
         return picture
     except (OSError, ValueError, SyntaxError) as error:
-        raise ValueError(
+        raise KBNetError(
             f"expected a JPEG or PNG in a compressed image '{what}', but it cannot be read ({error}); "
             "convert the topic, or record it again"
         ) from None

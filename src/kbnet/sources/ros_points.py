@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
+
 Floats = NDArray[np.float64]
 
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
@@ -21,7 +23,7 @@ def decode_points(message: Any) -> Floats:
         drivers write where nothing came back.
 
     Raises:
-        ValueError: it has no x, y, z, or is cut off.
+        KBNetError: it has no x, y, z, or is cut off.
     """
     if hasattr(message, "points"):
         points = np.array([(point.x, point.y, point.z) for point in message.points], np.float64).reshape(-1, 3)
@@ -36,11 +38,11 @@ def _field(message: Any, name: str) -> Floats:
             kind = np.dtype(_TYPES[field.datatype]).newbyteorder(">" if message.is_bigendian else "<")
             break
     else:
-        raise ValueError(
+        raise KBNetError(
             f"expected a point cloud with x, y, z, got {[field.name for field in message.fields]}; name another topic"
         )
     if message.data.size < message.row_step * message.height or message.row_step < message.width * message.point_step:
-        raise ValueError(
+        raise KBNetError(
             f"expected {message.height} rows of {message.width} points of {message.point_step} bytes, "
             f"got {message.data.size} bytes, {message.row_step} a row; record it again"
         )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.data.rectification import Camera
+from kbnet.errors import KBNetError
 from kbnet.sources.clock import nearest_in_time
 from kbnet.sources.ros_bag import (
     CAMERA_INFO,
@@ -115,7 +116,7 @@ def survey(
         largest_difference_s: between the times of an image and of its depth.
 
     Raises:
-        ValueError: a topic is not there, several fit, the calibration changes, or no depth is near any image in time.
+        KBNetError: a topic is not there, several fit, the calibration changes, or no depth is near any image in time.
     """
     image, depth = find_image_topic(bag, topics.image), find_depth_topic(bag, topics.depth)
     if topics.odometry:
@@ -161,7 +162,7 @@ def find_image_topic(bag: Bag, name: str = "") -> str:
     """Name of the topic of images: the given one, or the only one.
 
     Raises:
-        ValueError: it is not there, or several fit; the message names those that are there.
+        KBNetError: it is not there, or several fit; the message names those that are there.
     """
     if name:
         return bag.check_topic(name, *PICTURES)
@@ -173,7 +174,7 @@ def find_depth_topic(bag: Bag, name: str = "") -> str:
     """Name of the topic of depth images or points: the given one, or the only one.
 
     Raises:
-        ValueError: it is not there, or several fit; the message names those that are there.
+        KBNetError: it is not there, or several fit; the message names those that are there.
     """
     if name:
         return bag.check_topic(name, *PICTURES, *CLOUDS)
@@ -187,10 +188,10 @@ def _only(bag: Bag, topics: list[str], what: str, flag: str) -> str:
     if len(names) == 1:
         return names[0]
     if names:
-        raise ValueError(
+        raise KBNetError(
             f"expected one topic of {what} in {bag.path}, got {', '.join(names)}; choose with {flag} TOPIC"
         )
-    raise ValueError(f"expected a topic of {what} in {bag.path}, got none; its topics are {bag.described()}")
+    raise KBNetError(f"expected a topic of {what} in {bag.path}, got none; its topics are {bag.described()}")
 
 
 def _add_transforms(tree: TransformTree, message: Any, *, fixed: bool) -> None:
@@ -203,14 +204,14 @@ def _add_transforms(tree: TransformTree, message: Any, *, fixed: bool) -> None:
 def _add_odometry(tree: TransformTree, message: Any, topic: str) -> None:
     child, pose = message.child_frame_id.lstrip("/"), message.pose.pose
     if not child:
-        raise ValueError(f"expected {topic} to name the frame that moves, but child_frame_id is empty; use TF")
+        raise KBNetError(f"expected {topic} to name the frame that moves, but child_frame_id is empty; use TF")
     tree.add(frame_of(message), child, _xyz(pose.position), _xyzw(pose.orientation), stamp(message))
 
 
 def _check_odometry(tree: TransformTree, odometry: TransformTree, camera_frame: str, topic: str) -> None:
     above = tree.lineage(camera_frame)
     if topic and not any(map(odometry.moves, above)):
-        raise ValueError(
+        raise KBNetError(
             f"expected {topic} to say where one of {', '.join(above)} is, but it does of "
             f"{', '.join(filter(odometry.moves, odometry.frames)) or 'none'}, and TF does not connect them; leave out "
             "--odometry, or record TF"
@@ -228,7 +229,7 @@ def _match(
         return tuple(zip(image_times[near].tolist(), nearest[near].tolist(), strict=True))
     start = min(image_times[0], depth_times[0])
     spans = [f"{times[0] - start:.3f} to {times[-1] - start:.3f} s" for times in (depth_times, image_times)]
-    raise ValueError(
+    raise KBNetError(
         f"no overlap in time: {what} are never within {largest_difference_s:g} s of each other (at best "
         f"{np.abs(nearest - image_times).min():.3f} s; they span "
         f"{' and '.join(spans)}); check their clocks, or allow --max-difference"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frames.sequence import IMAGE_SUFFIXES
 from kbnet.sources.clock import nearest_in_time, to_seconds
 from kbnet.sources.point_cloud_file import READERS
@@ -24,7 +25,7 @@ def list_images(path: str | Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: two share a name.
+        KBNetError: two share a name.
     """
     return _list(Path(path), IMAGE_SUFFIXES, "images")
 
@@ -34,7 +35,7 @@ def list_scans(path: str | Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: two share a name.
+        KBNetError: two share a name.
     """
     return _list(Path(path), tuple(READERS), "point clouds")
 
@@ -56,7 +57,7 @@ def pair_scans(
         Index of the image and the scan, for each image that has one.
 
     Raises:
-        ValueError: none has.
+        KBNetError: none has.
     """
     by_name = {scan.stem: scan for scan in scans}
     pairs = [(index, by_name[image.stem]) for index, image in enumerate(images) if image.stem in by_name]
@@ -65,13 +66,13 @@ def pair_scans(
     if pairs and not by_chance:
         return pairs
     if image_times is None or scan_times is None:
-        raise ValueError(
+        raise KBNetError(
             f"no image and scan share a name ({images[0].name} and {scans[0].name} come first), and not all names are "
             "times; give an image and its scan the same name"
         )
     nearest, close = nearest_in_time(image_times, scan_times, largest_difference_s)
     if not close.any():
-        raise ValueError(
+        raise KBNetError(
             f"no image has a scan within {largest_difference_s:g} s: images span {_span(image_times)}, scans "
             f"{_span(scan_times)}; check that both have one clock, or allow more (--max-difference)"
         )
@@ -100,7 +101,7 @@ def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
         )
     for first, second in pairwise(files):
         if first.stem == second.stem:
-            raise ValueError(
+            raise KBNetError(
                 f"expected {what} of different names in {path}, got {first.name} and {second.name}; remove one"
             )
     return files

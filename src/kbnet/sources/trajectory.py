@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
+from kbnet.errors import KBNetError
 from kbnet.frames.image_file import read_numbers
 from kbnet.sources.clock import to_seconds
 
@@ -36,10 +37,10 @@ class Trajectory:
             quaternions: camera to world as x y z w, (N, 4); their length does not matter.
 
         Raises:
-            ValueError: there is no pose, or a quaternion is zero.
+            KBNetError: there is no pose, or a quaternion is zero.
         """
         if not len(times):
-            raise ValueError("expected poses, got none; leave them out, or check the file")
+            raise KBNetError("expected poses, got none; leave them out, or check the file")
         self.times, order = np.unique(times, return_index=True)
         self._positions = positions[order]
         self._rotations = Rotation.from_quat(quaternions[order])
@@ -78,15 +79,15 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds something else, or no pose.
+        KBNetError: it holds something else, or no pose.
     """
     numbers = read_numbers(path, "a trajectory")
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     columns = next(filter(None, map(_named_columns, lines)), None)
     widths = {len(words) for line in lines if (words := line.partition("#")[0].replace(",", " ").split())}
     width = widths.pop() if columns and len(widths) == 1 else 8
     if numbers.size == 0 or numbers.size % width or width <= max(columns or (0,)):
-        raise ValueError(
+        raise KBNetError(
             f"expected lines of 8 numbers (time tx ty tz qx qy qz qw), got {numbers.size} numbers in {path}; check it, "
             "or name further columns in a first line '# time tx ty tz qx qy qz qw ...'"
         )
@@ -94,7 +95,7 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
     try:
         return Trajectory(to_seconds(rows[:, 0]), rows[:, 1:4], rows[:, 4:])
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise KBNetError(f"{path}: {error}") from None
 
 
 def _named_columns(line: str) -> list[int] | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kbnet.data.rectification import Camera
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.frames.image_file import open_picture, read_image
 from kbnet.frames.recording import Moment
@@ -79,7 +80,7 @@ def open_tum(folder: str | Path, *, largest_difference_s: float = LARGEST_DIFFER
 
     Raises:
         FileNotFoundError: the folder or a list is missing.
-        ValueError: a list holds something else, or no image has depth at its time.
+        KBNetError: a list holds something else, or no image has depth at its time.
     """
     folder = Path(folder)
     images, depths = (_read_list(folder, name) for name in ("rgb.txt", "depth.txt"))
@@ -92,7 +93,7 @@ def open_tum(folder: str | Path, *, largest_difference_s: float = LARGEST_DIFFER
         for index in np.flatnonzero(mutual & close)
     ]
     if not frames:
-        raise ValueError(
+        raise KBNetError(
             f"no image in {folder} has depth within {largest_difference_s:g} s: rgb.txt goes from "
             f"{image_times[0]:.3f} to {image_times[-1]:.3f} s, depth.txt from {depth_times[0]:.3f} to "
             f"{depth_times[-1]:.3f} s; check that both use one clock, or allow more (--max-difference)"
@@ -105,7 +106,7 @@ def find_camera(folder: str | Path) -> Camera:
     """The benchmark's calibration for a recording, told by "freiburg1" to 3 (or "fr1") in its path or groundtruth.txt.
 
     Raises:
-        ValueError: neither names a camera.
+        KBNetError: neither names a camera.
     """
     folder = Path(folder).resolve()
     header = folder / "groundtruth.txt"
@@ -114,7 +115,7 @@ def find_camera(folder: str | Path) -> Camera:
         for name in CAMERAS:
             if name in text or name.replace("freiburg", "fr") in text:
                 return benchmark_camera(name)
-    raise ValueError(
+    raise KBNetError(
         f"cannot tell which camera recorded {folder}; name it (--camera {', '.join(CAMERAS)}), "
         "or give its calibration (--intrinsics K.txt)"
     )
@@ -139,11 +140,11 @@ def read_tum_depth(path: str | Path, factor: float = DEPTH_FACTOR) -> FloatArray
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no such PNG, or its values cannot be metres times the factor.
+        KBNetError: it is no such PNG, or its values cannot be metres times the factor.
     """
     picture = open_picture(path, "a depth image")
     if not picture.mode.startswith("I"):
-        raise ValueError(
+        raise KBNetError(
             f"expected a 16-bit greyscale PNG as depth, got mode '{picture.mode}' in {path}; check depth.txt"
         )
     depth = np.asarray(picture).astype(np.float32) / np.float32(factor)
@@ -162,7 +163,7 @@ class TumFrames(RectifiedRecording[TumFrame]):
 
     Raises (when a frame is read):
         FileNotFoundError: a file is missing.
-        ValueError: a file does not fit the camera or the format.
+        KBNetError: a file does not fit the camera or the format.
     """
 
     def __init__(
@@ -199,7 +200,7 @@ class TumFrames(RectifiedRecording[TumFrame]):
         _check_aligned(image, depth, tum)
         image, depth = self.rectification.image(image), self.rectification.dense_depth(depth)
         if not depth.any():
-            raise ValueError(f"{tum.depth} holds no depth; take its line out of depth.txt")
+            raise KBNetError(f"{tum.depth} holds no depth; take its line out of depth.txt")
         sparse = sample_points(image, depth, self._points, np.random.default_rng(index), range_noise=0)
         return Frame(image, sparse, self.rectification.target.K, depth, tum.name)
 
@@ -210,19 +211,19 @@ def _read_list(folder: Path, name: str) -> list[tuple[float, Path]]:
         raise FileNotFoundError(
             f"expected a recording in TUM's format with rgb.txt and depth.txt, but there is no {path}; name its folder"
         )
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
     try:
         listed = sorted((float(words[0]), folder / words[1]) for words in lines if words and words[0][0] != "#")
     except (ValueError, IndexError) as error:
-        raise ValueError(f"expected lines of time and file name in {path} ({error}); check the file") from None
+        raise KBNetError(f"expected lines of time and file name in {path} ({error}); check the file") from None
     if not listed:
-        raise ValueError(f"expected lines of time and file name, got none in {path}; check the file")
+        raise KBNetError(f"expected lines of time and file name, got none in {path}; check the file")
     return listed
 
 
 def _check_aligned(image: ImageArray, depth: FloatArray, frame: TumFrame) -> None:
     if image.shape[:2] != depth.shape:
-        raise ValueError(
+        raise KBNetError(
             f"{frame.image} has {image.shape[1]}x{image.shape[0]} pixels but {frame.depth} has "
             f"{depth.shape[1]}x{depth.shape[0]}; depth must be aligned to the colour image, pixel by pixel"
         )

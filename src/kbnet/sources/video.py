@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kbnet.data.lidar import project_points
 from kbnet.data.rectification import Camera, Rectification
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
@@ -79,7 +80,7 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         left_out: frames left out so far, by reason.
 
     Raises (when frames are looked for):
-        ValueError: no frame has points, they all lie outside the image, or look like millimetres, or the video is
+        KBNetError: no frame has points, they all lie outside the image, or look like millimetres, or the video is
             damaged from the beginning.
     """
 
@@ -147,7 +148,7 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         _check_units(depths, self._table)
         if not found:
             text = _no_overlap(self._table, self._motion, self.left_out, self.read, self._time_offset_s, last_time)
-            raise ValueError(outside or text)
+            raise KBNetError(outside or text)
 
     def make(self, index: int, moment: Moment[VideoMoment]) -> Frame:
         """Read one frame."""

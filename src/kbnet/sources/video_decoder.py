@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kbnet.errors import KBNetError
 from kbnet.frame import ImageArray
 
 NEAR_FRAMES = 30
@@ -61,7 +62,7 @@ def open_video(path: str | Path) -> Video:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no video, or damaged.
+        KBNetError: it is no video, or damaged.
         ModuleNotFoundError: av is not installed.
     """
     import av
@@ -71,7 +72,7 @@ def open_video(path: str | Path) -> Video:
         raise FileNotFoundError(f"expected a video in {path}, but there is no such file; check the path")
     with _one_line(path), av.open(str(path)) as container:
         if not container.streams.video:
-            raise ValueError(f"expected a video in {path}, but it holds no pictures; name another file")
+            raise KBNetError(f"expected a video in {path}, but it holds no pictures; name another file")
         stream = container.streams.video[0]
         # Sound may last longer than pictures.
         duration_s = (container.duration or 0) / av.time_base if len(container.streams) == 1 else 0.0
@@ -90,7 +91,7 @@ class VideoDecoder:
         """All frames in order; of a video that is cut off, those before the cut, with a warning.
 
         Raises:
-            ValueError: the file is damaged before its first frame.
+            KBNetError: the file is damaged before its first frame.
         """
         path, count, last = self._video.path, 0, 0.0
         try:
@@ -103,7 +104,7 @@ class VideoDecoder:
                     )
                 count, last = count + 1, decoded.time
                 yield decoded
-        except ValueError as error:
+        except KBNetError as error:
             if not count:
                 raise
             warnings.warn(f"only the first {count} frames of {path} are read: {error}", stacklevel=2)
@@ -124,7 +125,7 @@ class VideoDecoder:
             timestamp: that of :meth:`all`.
 
         Raises:
-            ValueError: it is not there any more.
+            KBNetError: it is not there any more.
         """
         ahead = index - self._position
         if timestamp is None:
@@ -139,7 +140,7 @@ class VideoDecoder:
                 self._coming = _decoded(self._video.path)
                 decoded = next((one for one in self._coming if one.timestamp == timestamp), None)
         if decoded is None:
-            raise ValueError(f"expected frame {index} in {self._video.path}, but it is gone; was the file changed?")
+            raise KBNetError(f"expected frame {index} in {self._video.path}, but it is gone; was the file changed?")
         self._position = index
         return decoded
 
@@ -168,6 +169,6 @@ def _one_line(path: Path) -> Iterator[None]:
     try:
         yield
     except FFmpegError as error:
-        raise ValueError(
+        raise KBNetError(
             f"expected a whole video, but {path} cannot be read ({error.strerror}); copy it again"
         ) from None

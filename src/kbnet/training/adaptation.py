@@ -16,6 +16,7 @@ import tomlkit
 
 from kbnet.data.augment import AugmentationConfig
 from kbnet.data.neighbour_gap import Gap, choose_gap
+from kbnet.errors import KBNetError
 from kbnet.files import file_sha256, write_json
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
@@ -73,15 +74,15 @@ class Adaptation:
 
     def __post_init__(self) -> None:
         if self.output.suffix != ".safetensors":
-            raise ValueError(f"expected a .safetensors file as --output, got {self.output}; add the suffix")
+            raise KBNetError(f"expected a .safetensors file as --output, got {self.output}; add the suffix")
         if not 0 < self.minutes < float("inf"):
-            raise ValueError(f"expected a positive number of --minutes, got {self.minutes:g}")
+            raise KBNetError(f"expected a positive number of --minutes, got {self.minutes:g}")
         if self.gap is not None and self.gap < 1:
-            raise ValueError(f"expected a --gap of at least 1 frame, got {self.gap}")
+            raise KBNetError(f"expected a --gap of at least 1 frame, got {self.gap}")
         if not self.sparse_depth or len(set(self.sparse_depth)) < len(self.sparse_depth):
-            raise ValueError(f"expected one or more names of sparse depth, each once, got {self.sparse_depth}")
+            raise KBNetError(f"expected one or more names of sparse depth, each once, got {self.sparse_depth}")
         if Path(self.weights).suffix == ".pth":
-            raise ValueError(
+            raise KBNetError(
                 f"expected weights that carry their config, got {self.weights}; import it: kbnet weights import"
             )
 
@@ -113,7 +114,7 @@ def plan(asked: Adaptation) -> Plan:
     """Hold points out, measure how fast training is, and record both; or read what was recorded before.
 
     Raises:
-        ValueError: the video or the weights do not fit, or the run folder holds another adaptation.
+        KBNetError: the video or the weights do not fit, or the run folder holds another adaptation.
         FileNotFoundError: something is missing.
     """
     network = read_config(asked.weights)
@@ -137,7 +138,7 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
     Images are not compared: that learns less in the same time (``docs/accuracy.md``).
 
     Raises:
-        FileNotFoundError, ValueError: the first image cannot be read.
+        FileNotFoundError, KBNetError: the first image cannot be read.
     """
     height, width = open_prepared(plan.held_out.training).image(0).shape[:2]
     return TrainingConfig(
@@ -190,7 +191,7 @@ def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[Report], No
 
     Raises:
         Interrupted: Ctrl-C; the state is saved.
-        ValueError: as :func:`kbnet.training.loop.train` raises it.
+        KBNetError: as :func:`kbnet.training.loop.train` raises it.
     """
     state = asked.folder / STATE_FILE
     done = load_state(asked.folder)["step"] if state.is_file() else 0
@@ -243,7 +244,7 @@ def _seconds_per_step(config: TrainingConfig) -> float:
 def _gap(first: FrameSource, asked: int | None) -> Gap | None:
     if not isinstance(first, Sequence):
         if asked is not None:
-            raise ValueError(
+            raise KBNetError(
                 f"got --gap {asked}, but {first.folder} is a list, which may join several videos; leave it out, or "
                 "give a sequence folder"
             )
@@ -290,9 +291,9 @@ def _recorded(path: Path, wanted: dict[str, Any]) -> Plan:
         )
         plan = Plan(held, gap and Gap(**gap), values["seconds_per_step"], values["steps"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); remove {path.parent} to begin anew") from error
+        raise KBNetError(f"{path} is damaged ({error}); remove {path.parent} to begin anew") from error
     if different := [name for name, value in wanted.items() if asked.get(name) != value]:
-        raise ValueError(
+        raise KBNetError(
             f"{path.parent} holds another adaptation (of another {', '.join(different)}); choose another --output, "
             "or remove that folder"
         )

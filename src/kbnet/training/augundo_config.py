@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from kbnet.errors import KBNetError
+
 
 @dataclass(frozen=True)
 class AugUndoConfig:
@@ -61,14 +63,14 @@ class AugUndoConfig:
             values = tuple(getattr(self, name))
             object.__setattr__(self, name, values)
             if len(values) != 2 or not least <= values[0] <= values[1] <= most:
-                raise ValueError(
+                raise KBNetError(
                     f"expected augundo.{name} as two ascending numbers in {least:g}..{most:g}, got {values}"
                 )
         for name, probability in self.probabilities.items():
             if not 0 <= probability <= 1:
-                raise ValueError(f"expected augundo.{name} as a probability in 0..1, got {probability}")
+                raise KBNetError(f"expected augundo.{name} as a probability in 0..1, got {probability}")
         if self.erase_patch < 1 or self.erase_patch % 2 == 0:
-            raise ValueError(f"expected augundo.erase_patch as an odd number of pixels, got {self.erase_patch}")
+            raise KBNetError(f"expected augundo.erase_patch as an odd number of pixels, got {self.erase_patch}")
 
     @property
     def probabilities(self) -> dict[str, float]:

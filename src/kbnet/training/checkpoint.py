@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 
 STATE_FILE = "state.pt"
@@ -34,7 +35,7 @@ def load_state(folder: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: the folder holds no state.
-        ValueError: the state is damaged, or the file holds something else.
+        KBNetError: the state is damaged, or the file holds something else.
     """
     path = folder / STATE_FILE
     if not path.is_file():
@@ -44,11 +45,11 @@ def load_state(folder: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged and for unsafe files
-        raise ValueError(
+        raise KBNetError(
             f"{path} is damaged or not a state of kbnet train; start anew from the weights beside it"
         ) from error
     if not isinstance(state, dict) or not state.keys() >= KEYS:
-        raise ValueError(
+        raise KBNetError(
             f"expected {', '.join(sorted(KEYS))} in {path}, but it is not a state of kbnet train; "
             "start anew from the weights beside it"
         )

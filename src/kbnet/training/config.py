@@ -12,6 +12,7 @@ import tyro
 from tyro.conf import arg
 
 from kbnet.data.augment import AugmentationConfig
+from kbnet.errors import KBNetError
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.points.drawn_points import PointDrawing
@@ -52,16 +53,16 @@ class ScheduleConfig:
             for name in (values, ends):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
             if len(getattr(self, values)) != len(getattr(self, ends)) or not getattr(self, ends):
-                raise ValueError(
+                raise KBNetError(
                     f"expected one of {ends} for each of {values}, "
                     f"got {getattr(self, ends)} and {getattr(self, values)}"
                 )
             if list(getattr(self, ends)) != sorted(set(getattr(self, ends))):
-                raise ValueError(f"expected ascending {ends}, got {getattr(self, ends)}")
+                raise KBNetError(f"expected ascending {ends}, got {getattr(self, ends)}")
         if min(self.learning_rates) <= 0:
-            raise ValueError(f"expected positive learning rates, got {self.learning_rates}")
+            raise KBNetError(f"expected positive learning rates, got {self.learning_rates}")
         if self.warmup_steps < 0 or (self.steps is not None and self.steps < 1):
-            raise ValueError(
+            raise KBNetError(
                 f"expected steps of at least 1 and warmup_steps of at least 0, got {self.steps} and {self.warmup_steps}"
             )
 
@@ -85,10 +86,10 @@ class ValidationConfig:
         object.__setattr__(self, "limits", tuple(self.limits))
         for name in ("every_steps", "every_frames"):
             if getattr(self, name) < 1:
-                raise ValueError(f"expected {name} of at least 1, got {getattr(self, name)}")
+                raise KBNetError(f"expected {name} of at least 1, got {getattr(self, name)}")
         low, high = self.limits
         if not 0 <= low < high:
-            raise ValueError(f"expected 0 <= low < high as limits of validation in metres, got {self.limits}")
+            raise KBNetError(f"expected 0 <= low < high as limits of validation in metres, got {self.limits}")
 
 
 @dataclass(frozen=True)
@@ -155,57 +156,57 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         if len(self.gaps) not in (1, len(self.sequences)) and self.sequences:
-            raise ValueError(
+            raise KBNetError(
                 f"expected one gap, or one for each of {len(self.sequences)} sequences, got {len(self.gaps)}"
             )
         if not self.sparse_depth:
-            raise ValueError(
+            raise KBNetError(
                 "expected at least one folder name in sparse_depth, got none; name one, such as sparse_depth"
             )
         for name in ("prior", "gradient"):
             if getattr(self.losses, name) > 0 and self.network.scaffold == "none":
-                raise ValueError(
+                raise KBNetError(
                     f"expected a network with a scaffold for losses.{name}, got none; set network.scaffold to linear, "
                     "or the weight to 0"
                 )
         if self.losses.expected_error > 0 and not self.network.predicts_error:
-            raise ValueError(
+            raise KBNetError(
                 "expected a network that predicts its expected error for losses.expected_error, got none; "
                 "set network.error to predicted, or the weight to 0"
             )
         if self.normalisation_statistics == "frozen" and self.initial_weights is None:
-            raise ValueError(
+            raise KBNetError(
                 "expected initial weights whose statistics can be frozen, got none; name initial_weights, or set "
                 "normalisation_statistics to batch"
             )
         if self.augmentation.cut_and_paste > 0 and self.losses.needs_poses:
-            raise ValueError(
+            raise KBNetError(
                 "expected augmentation.cut_and_paste of 0 for losses that compare images, since neighbours have no "
                 f"cut-outs, got {self.augmentation.cut_and_paste}; set losses.colour, losses.structure and "
                 "losses.prior to 0, or cut_and_paste to 0"
             )
         if self.frames == "reduced" and self.losses.needs_poses:
-            raise ValueError(
+            raise KBNetError(
                 "expected frames full for losses that compare images, got frames reduced; "
                 "set losses.colour, losses.structure and losses.prior to 0, or frames to full"
             )
         if self.frames == "reduced" and len(self.sparse_depth) > 1:
-            raise ValueError(
+            raise KBNetError(
                 f"expected one folder name in sparse_depth for frames reduced, got {', '.join(self.sparse_depth)}; "
                 "name one, and draw other points with points.probability, or set frames to full"
             )
         if self.image_features_rate < 0 or self.weight_decay < 0 or not 0 < self.second_moment_decay < 1:
-            raise ValueError(
+            raise KBNetError(
                 f"expected image_features_rate and weight_decay of at least 0 and second_moment_decay in 0..1, "
                 f"got {self.image_features_rate}, {self.weight_decay} and {self.second_moment_decay}"
             )
         if self.seed < 0:
-            raise ValueError(f"expected a seed of at least 0, got {self.seed}")
+            raise KBNetError(f"expected a seed of at least 0, got {self.seed}")
         for name in ("batch_size", "processes", "log_steps", "summary_steps", "checkpoint_steps"):
             if getattr(self, name) < 1:
-                raise ValueError(f"expected {name} of at least 1, got {getattr(self, name)}")
+                raise KBNetError(f"expected {name} of at least 1, got {getattr(self, name)}")
         if not 0 <= self.average_decay < 1 or self.gradient_clip < 0 or self.workers < 0:
-            raise ValueError(
+            raise KBNetError(
                 f"expected average_decay in 0..1, gradient_clip and workers of at least 0, "
                 f"got {self.average_decay}, {self.gradient_clip} and {self.workers}"
             )
@@ -228,7 +229,7 @@ class TrainingConfig:
         """The published training of ``void`` or ``kitti`` (published system, section 6).
 
         Raises:
-            ValueError: no preset of that name.
+            KBNetError: no preset of that name.
         """
         network = KBNetConfig.preset(name)
         if name == "void":
@@ -271,7 +272,7 @@ def from_table(table: Mapping[str, Any], base: TrainingConfig) -> TrainingConfig
     The key ``preset``, by which a recipe says what it is to be based on, is for who chooses ``base``.
 
     Raises:
-        ValueError: a key is unknown, or a value is not of the kind of the one in its place.
+        KBNetError: a key is unknown, or a value is not of the kind of the one in its place.
     """
     import dacite
 
@@ -279,18 +280,18 @@ def from_table(table: Mapping[str, Any], base: TrainingConfig) -> TrainingConfig
     try:
         return dacite.from_dict(TrainingConfig, merged, dacite.Config(strict=True, cast=[Path, tuple, float]))
     except (dacite.DaciteError, TypeError, ValueError) as error:
-        raise ValueError(f"{error}; see kbnet train --help for every key") from error
+        raise KBNetError(f"{error}; see kbnet train --help for every key") from error
 
 
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
         if isinstance(base.get(key), list) and not isinstance(value, list):
-            raise ValueError(f"expected {key} as a list, got {value!r}; write [{value!r}]")
+            raise KBNetError(f"expected {key} as a list, got {value!r}; write [{value!r}]")
         if isinstance(base.get(key), float) and not isinstance(value, int | float):
-            raise ValueError(f"expected {key} as a number, got {value!r}; write it without quotes")
+            raise KBNetError(f"expected {key} as a number, got {value!r}; write it without quotes")
         if any(isinstance(one, bool) for one in (value if isinstance(value, list) else [value])):
-            raise ValueError(f"expected {key} as a number or a text, got {value!r}; no setting is true or false")
+            raise KBNetError(f"expected {key} as a number or a text, got {value!r}; no setting is true or false")
         nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
         merged[key] = _merge(base[key], value) if nested else value
     return merged

@@ -10,6 +10,7 @@ import numpy as np
 from torch.utils.data import Dataset, Sampler
 
 from kbnet.data.augment import AugmentationConfig, augment, check_crop
+from kbnet.errors import KBNetError
 from kbnet.frame import ImageArray, Triplet
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
@@ -46,7 +47,7 @@ class TripletDataset(Dataset[TripletBatch]):
         reduced: frames come at the network's resolution, and are kept in memory.
 
     Raises:
-        ValueError: a source has no frame with the neighbours it needs, or its first image is smaller than the crop.
+        KBNetError: a source has no frame with the neighbours it needs, or its first image is smaller than the crop.
     """
 
     def __init__(
@@ -125,14 +126,14 @@ def open_dataset(config: TrainingConfig) -> TripletDataset:
 
     Raises:
         FileNotFoundError: a sequence or list, or something in it, is missing.
-        ValueError: a sequence or list does not fit the config.
+        KBNetError: a sequence or list does not fit the config.
     """
     sources = [
         tuple(open_prepared(path, sparse_depth=name) for name in config.sparse_depth) for path in config.sequences
     ]
     for first, *_ in sources:
         if max(config.losses.supervised, config.losses.gradient) > 0 and not first.has_ground_truth:
-            raise ValueError(
+            raise KBNetError(
                 f"expected ground_truth in {first.folder} for the supervised loss, but there is none; "
                 "add the folder (or the column of a list), leave this source out, or set --losses.supervised 0"
             )
@@ -165,7 +166,7 @@ class BatchPlan(Sampler[list[SampleKey]]):
         probability: factor of the augmentation in an epoch.
 
     Raises:
-        ValueError: there are fewer samples than one step needs.
+        KBNetError: there are fewer samples than one step needs.
     """
 
     def __init__(
@@ -180,7 +181,7 @@ class BatchPlan(Sampler[list[SampleKey]]):
         probability: Callable[[int], float] = lambda epoch: 1.0,
     ) -> None:
         if length < batch_size * processes:
-            raise ValueError(
+            raise KBNetError(
                 f"expected at least {batch_size * processes} frames to train on for one step "
                 f"({processes} x batch {batch_size}), got {length}; choose a smaller batch or gap, or more sequences"
             )

@@ -9,6 +9,8 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from kbnet.errors import KBNetError
+
 _LOST = ("closed by peer", "reset by peer", "Broken pipe", "Timed out waiting", "remote process exited")
 """What gloo and NCCL say when another process is gone."""
 
@@ -20,13 +22,13 @@ def count_processes(asked: int) -> tuple[int, int]:
         asked: processes to start on this machine where there is no ``torchrun``.
 
     Raises:
-        ValueError: ``torchrun`` started unequal numbers of processes on its machines.
+        KBNetError: ``torchrun`` started unequal numbers of processes on its machines.
     """
     if not torch.distributed.is_torchelastic_launched():
         return asked, 1
     total, here, machines = (int(os.environ[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"))
     if here * machines != total:
-        raise ValueError(
+        raise KBNetError(
             f"expected as many processes on each of {machines} machines, got {here} here and {total} in all; "
             "start torchrun with the same --nproc-per-node everywhere"
         )
@@ -37,13 +39,13 @@ def check_devices(device: str, processes: int) -> None:
     """Make sure that each process on this machine has a GPU of its own, unless they train on the CPU.
 
     Raises:
-        ValueError: there are fewer GPUs.
+        KBNetError: there are fewer GPUs.
     """
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         return
     found = torch.cuda.device_count()
     if found < processes:
-        raise ValueError(f"expected {processes} CUDA devices, found {found}; use --device cpu or fewer --processes")
+        raise KBNetError(f"expected {processes} CUDA devices, found {found}; use --device cpu or fewer --processes")
 
 
 def is_lost_process(error: RuntimeError) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.frame_files import FrameFiles, column_of, with_kinds, write_frame_list
@@ -68,7 +69,7 @@ def hold_out(
         seed: of the draw.
 
     Raises:
-        ValueError: there are too few frames, or too few with points.
+        KBNetError: there are too few frames, or too few with points.
         FileNotFoundError: a file is missing.
     """
     first = next(iter(sources.values()))
@@ -84,7 +85,7 @@ def hold_out(
         seen.append(with_kinds(files))
     parted = next(iter(judged.values()))
     if len(parted) < LEAST_FRAMES:
-        raise ValueError(
+        raise KBNetError(
             f"expected at least {LEAST_FRAMES} frames with sparse points to judge by, got {len(parted)} of "
             f"{len(first)} in {first.folder}; take a longer video, or one with more points a frame"
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kbnet.checking import PointErrors
 from kbnet.completion import DepthCompleter
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_list import FrameList
 from kbnet.points.interpolation import linear
@@ -66,7 +67,7 @@ def judge(
         on_frame: called after every frame.
 
     Raises:
-        ValueError: fewer than two frames have held-out points within the depth range of the networks.
+        KBNetError: fewer than two frames have held-out points within the depth range of the networks.
     """
     methods: dict[str, Callable[[Frame], FloatArray]] = {
         "linear": lambda frame: linear(frame.sparse_depth),
@@ -87,7 +88,7 @@ def judge(
     judged = sorted(set.intersection(*map(set, found.values())))
     frames = len(judged)
     if frames < 2:
-        raise ValueError(
+        raise KBNetError(
             f"expected held-out points nearer than {before.config.max_depth:g} m in at least 2 frames, got them in "
             f"{frames}; check that sparse depth is in metres, or choose weights made for such depth"
         )

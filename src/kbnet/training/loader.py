@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
+from kbnet.errors import KBNetError
 from kbnet.training.batch import TripletBatch, join_samples
 from kbnet.training.config import TrainingConfig
 from kbnet.training.dataset import BatchPlan, TripletDataset
@@ -47,11 +48,11 @@ def read_batches(loader: Iterable[TripletBatch]) -> Iterator[TripletBatch]:
     """The batches of a loader; what goes wrong in a worker reads as if it had gone wrong here.
 
     Raises:
-        ValueError, OSError: as the worker raised it, without the worker's traceback in the message.
+        KBNetError, OSError: as the worker raised it, without the worker's traceback in the message.
     """
     try:
         yield from loader
-    except (ValueError, OSError) as error:
+    except (KBNetError, OSError) as error:
         text = str(error)
         if not text.startswith("Caught "):
             raise

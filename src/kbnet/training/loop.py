@@ -14,6 +14,7 @@ from lightning_fabric import Fabric, seed_everything
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
@@ -51,9 +52,9 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[
         The best weights: a safetensors file in the run folder.
 
     Raises:
-        ValueError: the config does not fit the data, or the run folder holds another run.
+        KBNetError: the config does not fit the data, or the run folder holds another run.
         FileNotFoundError: data or state is missing.
-        ValueError, OSError: a frame cannot be read; the state is saved.
+        KBNetError, OSError: a frame cannot be read; the state is saved.
         FloatingPointError: a loss or gradient is not finite; the last saved state is kept.
         ConnectionError: another process of the run is gone; the state is saved.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
@@ -61,11 +62,11 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[
     Under ``torchrun`` the number of processes is its own, whatever ``config.processes`` says.
     """
     if not config.sequences:
-        raise ValueError(
+        raise KBNetError(
             "expected at least one sequence folder or frame list to train on, got none; name them on the command line"
         )
     if not resume and (config.output / STATE_FILE).exists():
-        raise ValueError(
+        raise KBNetError(
             f"{config.output} holds a run already; go on with --resume {config.output}, or choose another --output"
         )
     here, machines = distributed.count_processes(config.processes)
@@ -120,7 +121,7 @@ class Run:
             try:
                 step_module.load_state_dict(state["step_module"])
             except RuntimeError as error:
-                raise ValueError(
+                raise KBNetError(
                     f"the state in {config.output} is of another network; resume with its config"
                 ) from error
         self.step_module, self.optimizer = fabric.setup(step_module, optimizer)
@@ -276,13 +277,13 @@ class Run:
     def _restore(self, state: dict[str, Any]) -> None:
         self.step = self.saved_step = state["step"]
         if any("rate_share" not in group for group in state["optimizer"]["param_groups"]):
-            raise ValueError(f"the state in {self.config.output} is of an older kbnet; start from its last.safetensors")
+            raise KBNetError(f"the state in {self.config.output} is of an older kbnet; start from its last.safetensors")
         self.optimizer.load_state_dict(state["optimizer"])
         self.best = None if state["best"] is None else DepthErrors(**state["best"])
         if self.average is not None and state["average"] is not None:
             self.average.load_state_dict(state["average"])
         if self.step >= self.steps:
-            raise ValueError(
+            raise KBNetError(
                 f"the run in {self.config.output} is done ({self.step} of {self.steps} steps); "
                 "raise --schedule.steps to go on"
             )

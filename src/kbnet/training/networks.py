@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from kbnet.errors import KBNetError
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
@@ -32,17 +33,17 @@ def build_networks(
         read_weights: start from the initial weights of the config; a run that is resumed has its own.
 
     Raises:
-        ValueError: initial weights are damaged or of another network, or a batch is too small to normalise.
+        KBNetError: initial weights are damaged or of another network, or a batch is too small to normalise.
         FileNotFoundError: there are no such initial weights.
     """
     needs_pose_network = config.losses.needs_poses and not (config.poses == "known" and all_poses_known)
     if config.losses.pose_consistency > 0 and not needs_pose_network:
-        raise ValueError(
+        raise KBNetError(
             "got a weight for pose_consistency, but this run trains no pose network, since the motion is known or no "
             "loss needs it; set losses.pose_consistency to 0, or poses to network"
         )
     if config.initial_pose_weights is not None and not needs_pose_network:
-        raise ValueError(
+        raise KBNetError(
             f"got initial_pose_weights {config.initial_pose_weights}, but this run trains no pose network, since the "
             "motion is known or no loss needs it; leave them out, or set poses to network"
         )
@@ -72,7 +73,7 @@ def settings_of_weights(source: str, otherwise: KBNetConfig) -> KBNetConfig:
 
     Raises:
         FileNotFoundError: there are no such weights.
-        ValueError: they are damaged.
+        KBNetError: they are damaged.
     """
     path = find_weights(source)
     if path.suffix == ".pth":
@@ -97,7 +98,7 @@ def _start_from(network: KBNet, source: str) -> None:
     if theirs.head == "propagation":
         theirs = replace(theirs, **{name: getattr(network.config, name) for name in SCALE_FREE_SETTINGS})
     if different := differing_settings(theirs, network.config):
-        raise ValueError(
+        raise KBNetError(
             f"the initial weights {source} are of a network with {different}; "
             "leave these settings out on the command line and in the recipe, which keeps those of the weights"
         )
@@ -107,7 +108,7 @@ def _start_from(network: KBNet, source: str) -> None:
 def _start_pose_from(network: PoseNet, source: str) -> None:
     encoder = read_encoder(source)
     if encoder != network.encoder_name:
-        raise ValueError(
+        raise KBNetError(
             f"the initial pose weights {source} are of the pose encoder {encoder}, "
             f"not {network.encoder_name}; set pose_encoder to {encoder}"
         )
@@ -119,7 +120,7 @@ def _check_batch(config: TrainingConfig, reduction: int, what: str) -> None:
     height, width = config.augmentation.crop
     values = config.batch_size * math.ceil(height / reduction) * math.ceil(width / reduction)
     if values < 2:
-        raise ValueError(
+        raise KBNetError(
             f"expected at least 2 values in each channel of the smallest features of the {what}, to normalise them, "
             f"got 1 from a batch of 1 with a crop of {width}x{height}; set batch_size to 2 or more, "
             f"or make the crop wider or higher than {reduction} pixels"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from kbnet.errors import KBNetError
 from kbnet.training.config import TrainingConfig, from_table
 
 
@@ -35,7 +36,7 @@ def read_recipe_layers(path: Path) -> list[Layer]:
 
     Raises:
         FileNotFoundError: the file, or one that it is based on, is missing.
-        ValueError: a file is no TOML, ``base`` is no path, or recipes are based on each other in a circle.
+        KBNetError: a file is no TOML, ``base`` is no path, or recipes are based on each other in a circle.
     """
     return _layers(path, ())
 
@@ -52,31 +53,31 @@ def apply_layers(config: TrainingConfig, layers: Sequence[Layer]) -> TrainingCon
     weights does not count.
 
     Raises:
-        ValueError: a key is unknown, or a value is not of its kind; the message names the layer.
+        KBNetError: a key is unknown, or a value is not of its kind; the message names the layer.
     """
     named = max((number for number, layer in enumerate(layers) if "initial_weights" in layer.table), default=0)
     for number, (origin, table) in enumerate(layers):
         left_out = {"base", "network"} if number < named else {"base"}
         try:
             config = from_table({key: value for key, value in table.items() if key not in left_out}, config)
-        except ValueError as error:
-            raise ValueError(f"in {origin}: {error}") from error
+        except KBNetError as error:
+            raise KBNetError(f"in {origin}: {error}") from error
     return config
 
 
 def _layers(path: Path, above: tuple[Path, ...]) -> list[Layer]:
     if path.resolve() in above:
-        raise ValueError(f"{path} is based on itself, by way of {', '.join(map(str, above))}; remove one base")
+        raise KBNetError(f"{path} is based on itself, by way of {', '.join(map(str, above))}; remove one base")
     try:
         table = tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
     except FileNotFoundError as error:
         what = f"{path}, the base of {above[-1]}" if above else str(path)
         raise FileNotFoundError(f"expected a training config {what}, but there is none; check the path") from error
     except (TOMLKitError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}; correct the line") from error
+        raise KBNetError(f"{path} is not TOML: {error}; correct the line") from error
     base = table.get("base")
     if base is None:
         return [Layer(str(path), table)]
     if not isinstance(base, str):
-        raise ValueError(f'in {path}: expected base as a path, got {base!r}; write base = "other.toml"')
+        raise KBNetError(f'in {path}: expected base as a path, got {base!r}; write base = "other.toml"')
     return [*_layers(path.parent / base, (*above, path.resolve())), Layer(str(path), table)]

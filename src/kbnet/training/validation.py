@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kbnet.completion import DepthCompleter
+from kbnet.errors import KBNetError
 from kbnet.evaluation import Part, evaluate, network_method
 from kbnet.frames.open import open_prepared
 from kbnet.metrics import DepthErrors
@@ -19,12 +20,12 @@ def open_parts(paths: tuple[Path, ...], sparse_depth: tuple[str, ...]) -> list[P
 
     Raises:
         FileNotFoundError: a sequence or list, or something in it, is missing.
-        ValueError: a sequence or list has no ground truth.
+        KBNetError: a sequence or list has no ground truth.
     """
     sources = [(open_prepared(path, sparse_depth=name), name) for path in paths for name in sparse_depth]
     for source, _ in sources:
         if not source.has_ground_truth:
-            raise ValueError(
+            raise KBNetError(
                 f"expected ground_truth in {source.folder} to validate with, but there is none; "
                 "add the folder (or the column of a list), or leave this source out of --validation.sequences"
             )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frame import ImageArray
 from kbnet.frames.frame_source import FrameSource
 from kbnet.report.colour import colourise
@@ -75,7 +76,7 @@ class Window:
             index = int(self.controls["frame"].value)
             try:
                 completed = self._completed(index)
-            except (OSError, ValueError) as error:
+            except (OSError, KBNetError) as error:
                 self._said.content = f"frame {index + 1} cannot be shown: {' '.join(str(error).split())}"
                 return
             with self._server.atomic():

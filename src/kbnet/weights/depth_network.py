@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from kbnet.errors import KBNetError
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.weights.fit import misfit
@@ -38,18 +39,18 @@ def read_config(source: str | Path, *, preset: str | None = None) -> KBNetConfig
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.
-        ValueError: the file is damaged, of another architecture, or the preset is missing or not wanted.
+        KBNetError: the file is damaged, of another architecture, or the preset is missing or not wanted.
     """
     path = find_weights(source)
     if path.suffix == ".pth":
         if preset is None:
-            raise ValueError(
+            raise KBNetError(
                 f"expected a preset with published weights, which do not carry one; "
                 f"add preset='void' (--preset void on the command line) or 'kitti' for {path}"
             )
         return KBNetConfig.preset(preset, intrinsics_scaling="published")
     if preset is not None:
-        raise ValueError(f"got preset '{preset}', but {path} carries its own config; leave the preset out")
+        raise KBNetError(f"got preset '{preset}', but {path} carries its own config; leave the preset out")
     return _stored_config(path, read_header(path, DEPTH_FORMAT))
 
 
@@ -66,7 +67,7 @@ def load_network(source: str | Path, *, preset: str | None = None) -> KBNet:
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.
-        ValueError: the file is damaged, of another architecture, or the preset is missing or not wanted.
+        KBNetError: the file is damaged, of another architecture, or the preset is missing or not wanted.
     """
     config = read_config(source, preset=preset)
     path = find_weights(source)
@@ -86,7 +87,7 @@ def fill_from_weights(network: KBNet, source: str | Path) -> None:
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.
-        ValueError: the file is damaged, or does not fit the network.
+        KBNetError: the file is damaged, or does not fit the network.
     """
     path = find_weights(source)
     if path.suffix == ".pth":
@@ -94,7 +95,7 @@ def fill_from_weights(network: KBNet, source: str | Path) -> None:
         return
     header = read_header(path, DEPTH_FORMAT)
     if described := misfit({name: tuple(x.shape) for name, x in network.state_dict().items()}, header.shapes):
-        raise ValueError(f"{path} does not fit the network of its config: {described}; fetch it again")
+        raise KBNetError(f"{path} does not fit the network of its config: {described}; fetch it again")
     network.load_state_dict(read_tensors(path))  # converts to float32 on the way
 
 
@@ -102,7 +103,7 @@ def _stored_config(path: Path, header: Header) -> KBNetConfig:
     try:
         return KBNetConfig.from_dict(json.loads(header.metadata["config"]))
     except (KeyError, ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"the config inside {path} cannot be read ({error}); is it from a newer kbnet?") from error
+        raise KBNetError(f"the config inside {path} cannot be read ({error}); is it from a newer kbnet?") from error
 
 
 def _check_fit(path: Path, config: KBNetConfig) -> None:
@@ -112,6 +113,6 @@ def _check_fit(path: Path, config: KBNetConfig) -> None:
             expected = {name: tuple(tensor.shape) for name, tensor in KBNet(config).state_dict().items()}
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:  # torch refuses a value of the config
         reason = str(error).splitlines()[0]
-        raise ValueError(f"the config inside {path} gives no network ({reason}); fetch it again") from error
+        raise KBNetError(f"the config inside {path} gives no network ({reason}); fetch it again") from error
     if described := misfit(expected, read_header(path, DEPTH_FORMAT).shapes):
-        raise ValueError(f"{path} does not fit the network of its config: {described}; fetch it again")
+        raise KBNetError(f"{path} does not fit the network of its config: {described}; fetch it again")

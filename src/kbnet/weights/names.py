@@ -36,7 +36,7 @@ def published_configs(name: str, preset: str) -> dict[str, KBNetConfig]:
     fit the same file, so both are offered (published system, section 3, pool sizes).
 
     Raises:
-        ValueError: no preset of that name.
+        KBNetError: no preset of that name.
     """
     config = KBNetConfig.preset(preset, intrinsics_scaling="published")
     configs = {name: config}

@@ -7,6 +7,7 @@ from typing import cast, get_args
 
 import torch
 
+from kbnet.errors import KBNetError
 from kbnet.network.pose_net import EncoderName, PoseNet
 from kbnet.weights.fit import misfit
 from kbnet.weights.names import find_weights
@@ -38,7 +39,7 @@ def load_pose_network(source: str | Path) -> PoseNet:
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.
-        ValueError: the file is damaged, or of another architecture.
+        KBNetError: the file is damaged, or of another architecture.
     """
     path = find_weights(source)
     network = PoseNet(read_encoder(path))
@@ -54,14 +55,14 @@ def read_encoder(source: str | Path) -> EncoderName:
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.
-        ValueError: the file is damaged, of another architecture, or of an unknown encoder.
+        KBNetError: the file is damaged, of another architecture, or of an unknown encoder.
     """
     path = find_weights(source)
     if path.suffix == ".pth":
         return "resnet18"
     encoder = read_header(path, POSE_FORMAT).metadata.get("encoder")
     if encoder not in get_args(EncoderName):
-        raise ValueError(
+        raise KBNetError(
             f"the encoder of {path} is not known here (expected one of {', '.join(get_args(EncoderName))}, "
             f"got '{encoder}'); is it from a newer kbnet?"
         )
@@ -77,7 +78,7 @@ def fill_pose_from_weights(network: PoseNet, source: str | Path) -> None:
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.
-        ValueError: the file is damaged, or does not fit the network.
+        KBNetError: the file is damaged, or does not fit the network.
     """
     path = find_weights(source)
     if path.suffix == ".pth":
@@ -85,5 +86,5 @@ def fill_pose_from_weights(network: PoseNet, source: str | Path) -> None:
         return
     header = read_header(path, POSE_FORMAT)
     if described := misfit({name: tuple(x.shape) for name, x in network.state_dict().items()}, header.shapes):
-        raise ValueError(f"{path} does not fit the network of its encoder: {described}; fetch it again")
+        raise KBNetError(f"{path} does not fit the network of its encoder: {described}; fetch it again")
     network.load_state_dict(read_tensors(path))

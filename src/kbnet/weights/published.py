@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kbnet.errors import KBNetError
 from kbnet.network.config import PRESETS
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
@@ -28,7 +29,7 @@ def read_published(path: Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, holds more than tensors and plain values, or is no dictionary.
+        KBNetError: the file is damaged, holds more than tensors and plain values, or is no dictionary.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path}; check the path")
@@ -38,12 +39,12 @@ def read_published(path: Path) -> Checkpoint:
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged and for unsafe pickles
         # Its own message is left out: it advises to load such a file unsafely.
-        raise ValueError(
+        raise KBNetError(
             f"expected a checkpoint of tensors in {path}, but it is damaged or holds code, which is never run; "
             "fetch the file again from a source you trust"
         ) from error
     if not isinstance(checkpoint, dict):
-        raise ValueError(f"expected a published checkpoint (a dictionary) in {path}, got a {type(checkpoint).__name__}")
+        raise KBNetError(f"expected a published checkpoint (a dictionary) in {path}, got a {type(checkpoint).__name__}")
     return checkpoint
 
 
@@ -64,10 +65,10 @@ def fill_depth_network(network: KBNet, checkpoint: Checkpoint, *, origin: str = 
         origin: what the checkpoint is called in an error.
 
     Raises:
-        ValueError: the checkpoint does not fit; every name that does not is named, as published.
+        KBNetError: the checkpoint does not fit; every name that does not is named, as published.
     """
     if holds_pose_network(checkpoint):
-        raise ValueError(f"expected weights of a {NETWORKS[DEPTH_FORMAT]}, but {origin} holds {NETWORKS[POSE_FORMAT]}")
+        raise KBNetError(f"expected weights of a {NETWORKS[DEPTH_FORMAT]}, but {origin} holds {NETWORKS[POSE_FORMAT]}")
     remedy = f"was it trained with another preset (there are {', '.join(PRESETS)}), or is it of another architecture?"
     _fill(network, _tensors(checkpoint, _DEPTH_GROUPS), depth_names(), origin, remedy)
 
@@ -83,10 +84,10 @@ def fill_pose_network(network: PoseNet, checkpoint: Checkpoint, *, origin: str =
         origin: what the checkpoint is called in an error.
 
     Raises:
-        ValueError: the checkpoint does not fit; every name that does not is named, as published.
+        KBNetError: the checkpoint does not fit; every name that does not is named, as published.
     """
     if _DEPTH_GROUPS[0] in checkpoint:
-        raise ValueError(f"expected weights of a {NETWORKS[POSE_FORMAT]}, but {origin} holds {NETWORKS[DEPTH_FORMAT]}")
+        raise KBNetError(f"expected weights of a {NETWORKS[POSE_FORMAT]}, but {origin} holds {NETWORKS[DEPTH_FORMAT]}")
     remedy = "is it of another architecture? Published PoseNets have the encoder resnet18"
     _fill(network, _tensors(checkpoint, _POSE_GROUPS), pose_names(), origin, remedy)
 
@@ -95,7 +96,7 @@ def _tensors(checkpoint: Checkpoint, groups: tuple[str, ...]) -> dict[str, Any]:
     """All that lies under '<group>.<name>', without the 'module.' of every name; a missing group is empty."""
     found = {group: checkpoint.get(group) for group in groups}
     if not any(isinstance(tensors, dict) for tensors in found.values()):
-        raise ValueError(
+        raise KBNetError(
             f"expected a published checkpoint with the groups {', '.join(groups)}, but it has none of them "
             f"(it has {', '.join(map(str, checkpoint)) or 'nothing'}); was this file saved by another program?"
         )
@@ -112,7 +113,7 @@ def _fill(network: nn.Module, tensors: dict[str, Any], names: dict[str, str | No
     stored = {theirs: tensor for theirs, tensor in tensors.items() if theirs in read or theirs not in names}
     shapes = {ours: tuple(tensor.shape) for ours, tensor in network.state_dict().items()}
     if described := misfit({theirs: shapes[ours] for theirs, ours in read.items()}, stored):
-        raise ValueError(f"{origin} does not fit this {type(network).__name__}: {described}; {remedy}")
+        raise KBNetError(f"{origin} does not fit this {type(network).__name__}: {described}; {remedy}")
     check_finite(stored, origin)
     state: dict[str, Tensor] = {read[theirs]: tensor for theirs, tensor in stored.items()}
     network.load_state_dict(state)

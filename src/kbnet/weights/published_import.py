@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kbnet.errors import KBNetError
 from kbnet.files import file_sha256
 from kbnet.network.config import PRESETS, KBNetConfig
 from kbnet.network.kbnet import KBNet
@@ -47,22 +48,22 @@ def plan_import(file: Path, *, name: str | None = None, preset: str | None = Non
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: name or preset is missing or cannot be used, or the file is damaged.
+        KBNetError: name or preset is missing or cannot be used, or the file is damaged.
     """
     if file.name in PUBLISHED_FILES:
         published = PUBLISHED_FILES[file.name]
         name, preset = name or published.name, preset or published.preset
     elif preset is None and not holds_pose_network(read_published(file)):
-        raise ValueError(
+        raise KBNetError(
             f"{file.name} is none of the published names ({', '.join(PUBLISHED_FILES)}), so what it is must be said: "
             f"add --preset ({' or '.join(PRESETS)}) and --name"
         )
     if name is None:
-        raise ValueError(f"expected a name for the weights in {file.name}; add --name")
+        raise KBNetError(f"expected a name for the weights in {file.name}; add --name")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or name.endswith((".pth", ".safetensors")):
-        raise ValueError(f"expected a name of letters, digits, '-', '_' and '.', without a suffix, got '{name}'")
+        raise KBNetError(f"expected a name of letters, digits, '-', '_' and '.', without a suffix, got '{name}'")
     if name in bundled_weights():
-        raise ValueError(f"'{name}' is the name of bundled weights, which would be found first; choose another --name")
+        raise KBNetError(f"'{name}' is the name of bundled weights, which would be found first; choose another --name")
     if preset is None:
         return [WeightsImport(name, file, None)]
     return [WeightsImport(each, file, config) for each, config in published_configs(name, preset).items()]
@@ -79,13 +80,13 @@ def import_weights(imports: Sequence[WeightsImport], *, overwrite: bool = False)
         The names that were written; the others were there already, with the same content.
 
     Raises:
-        ValueError: a file is damaged or does not fit, or a name is taken; in the latter case nothing is written.
+        KBNetError: a file is damaged or does not fit, or a name is taken; in the latter case nothing is written.
     """
     digests = {file: file_sha256(file) for file in {each.file for each in imports}}
     missing = [each for each in imports if not _is_there(each, digests[each.file])]
     taken = [each.name for each in missing if local_path(each.name).exists()]
     if taken and not overwrite:
-        raise ValueError(
+        raise KBNetError(
             f"weights named {', '.join(taken)} are in {local_folder()} already, with other content; "
             "'kbnet weights import' with --overwrite replaces them, and with --name puts one .pth beside them"
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the text alone is read without it
@@ -77,16 +78,16 @@ def read_header(path: Path, wanted: str) -> Header:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or of another format.
+        KBNetError: the file is damaged, or of another format.
     """
     with _opened(path, "numpy") as file:
         metadata = dict(file.metadata() or {})
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 -- not a dict
     found = metadata.get("format")
     if found in NETWORKS and found != wanted:
-        raise ValueError(f"expected weights of a {NETWORKS[wanted]}, but {path} holds those of a {NETWORKS[found]}")
+        raise KBNetError(f"expected weights of a {NETWORKS[wanted]}, but {path} holds those of a {NETWORKS[found]}")
     if found != wanted:
-        raise ValueError(
+        raise KBNetError(
             f"expected weights that kbnet wrote, but {path} has no kbnet config inside (format '{found}'); "
             "was it written by kbnet train?"
         )
@@ -98,7 +99,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or holds NaN or infinity.
+        KBNetError: the file is damaged, or holds NaN or infinity.
     """
     with _opened(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a dict
@@ -110,12 +111,12 @@ def check_finite(tensors: Mapping[str, Tensor], origin: str) -> None:
     """Refuse NaN and infinity.
 
     Raises:
-        ValueError: with the names of the tensors.
+        KBNetError: with the names of the tensors.
     """
     bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if bad:
         more = f" and {len(bad) - 3} others" if len(bad) > 3 else ""
-        raise ValueError(
+        raise KBNetError(
             f"expected finite weights, but {origin} holds NaN or infinity in {', '.join(bad[:3])}{more}; "
             "fetch the file again, or train anew"
         )
@@ -126,7 +127,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged.
+        KBNetError: the file is damaged.
     """
     with _opened(path, "numpy") as file:
         return dict(file.metadata() or {})
@@ -138,6 +139,6 @@ def _opened(path: Path, framework: str) -> Iterator[Any]:  # safetensors annotat
         with safe_open(path, framework=framework) as file:
             yield file
     except SafetensorError as error:
-        raise ValueError(
+        raise KBNetError(
             f"expected a safetensors file, but {path} is truncated or damaged ({error}); fetch it again"
         ) from error

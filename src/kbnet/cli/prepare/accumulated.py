@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from kbnet.cli.arguments import SparseDepths, Switch
+from kbnet.errors import KBNetError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class Command:
         from kbnet.fusion.accumulation import write_accumulated
 
         if self.output.suffix != ".csv":
-            raise ValueError(f"expected a .csv file to write, got {self.output}; name it {self.output.stem}.csv")
+            raise KBNetError(f"expected a .csv file to write, got {self.output}; name it {self.output.stem}.csv")
         kinds = {kind: Sequence(self.sequence, sparse_depth=kind) for kind in self.sparse_depth}
         first = kinds[self.sparse_depth[0]]
         gap = choose_gap(first, self.gap).frames

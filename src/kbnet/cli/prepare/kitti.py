@@ -10,6 +10,7 @@ import tyro
 
 from kbnet.cli.arguments import OptionalFile
 from kbnet.cli.preparation import FromPaths, SplitCount, conclude, transfer_progress
+from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
     from kbnet.datasets.kitti import Selection
@@ -46,7 +47,7 @@ class Command:
         from kbnet.datasets.kitti_archives import KittiFolder
 
         if self.standing == "keep" and self.standing_list:
-            raise ValueError("expected --standing keep or --standing-list, got both; leave one out")
+            raise KBNetError("expected --standing keep or --standing-list, got both; leave one out")
         rows: list[SplitCount] = []
         failures: dict[str, str] = {}
         with transfer_progress() as on_progress:
@@ -56,7 +57,7 @@ class Command:
                     continue
                 try:
                     rows.append(self._list_train(kitti) if split == "train" else self._list_selection(kitti, split))
-                except (ValueError, OSError) as error:
+                except (KBNetError, OSError) as error:
                     failures[f"{split}.csv"] = str(error)
         for archive in kitti.missing:
             print(f"missing: {archive.url}")

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from kbnet.cli.arguments import Folder, OptionalFile
+from kbnet.errors import KBNetError
 
 TextList = Annotated[Path, tyro.conf.arg(metavar="FILE")]
 
@@ -42,7 +43,7 @@ class Command:
         from kbnet.frames.frame_list import write_frame_list
 
         if self.output.suffix != ".csv":
-            raise ValueError(f"expected a .csv file to write, got {self.output}; name it {self.output.stem}.csv")
+            raise KBNetError(f"expected a .csv file to write, got {self.output}; name it {self.output.stem}.csv")
         frames = frames_of_lists(self.image, self.sparse_depth, self.intrinsics, self.ground_truth, root=self.root)
         written = write_frame_list(self.output, frames)
         kind = "three images side by side" if frames[0].side_by_side else "one image"

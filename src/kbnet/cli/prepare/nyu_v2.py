@@ -10,6 +10,7 @@ import tyro
 
 from kbnet.cli.arguments import OptionalFile
 from kbnet.cli.preparation import FromPaths, SplitCount, conclude, transfer_progress
+from kbnet.errors import KBNetError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class Command:
     def run(self) -> None:
         """Prepare the splits, or the raw parts."""
         if self.points < 1:
-            raise ValueError(f"expected at least 1 point a frame, got {self.points}; choose --points 1500 as published")
+            raise KBNetError(f"expected at least 1 point a frame, got {self.points}; choose --points 1500 as published")
         if self.raw:
             self._prepare_raw()
             return
@@ -57,7 +58,7 @@ class Command:
         for split in self.splits:
             try:
                 row, made = self._prepare(split)
-            except (ValueError, OSError) as error:
+            except (KBNetError, OSError) as error:
                 failures[f"{split}.csv"] = str(error)
                 continue
             rows.append(row)

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from kbnet.cli.arguments import OptionalFolder, Switch
+from kbnet.errors import KBNetError
 from kbnet.points.patterns import SparsePattern
 
 
@@ -36,7 +37,7 @@ class Command:
         from kbnet.sources.made_sparse import add_sparse_depth, copy_made_sparse, open_dense
 
         if self.copy and self.name:
-            raise ValueError("expected --name or --copy, got both; the points of a copy are its sparse_depth")
+            raise KBNetError("expected --name or --copy, got both; the points of a copy are its sparse_depth")
         self.config.check()
         sequence = open_dense(self.sequence)
         name = self.name or f"sparse_depth_{self.config.pattern}_{self.config.points}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from kbnet.cli.preparation import FromPaths, SplitCount, conclude, transfer_progress
+from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
     from kbnet.datasets.void import Split
@@ -46,7 +47,7 @@ class Command:
             for split in ("train", "test"):
                 try:
                     rows.append(self._write_list(density, root, split))
-                except (ValueError, OSError) as error:
+                except (KBNetError, OSError) as error:
                     failures[f"void_{density}_{split}.csv"] = failure or str(error)
             if failure and len(rows) == made + 2:
                 warnings.warn(f"both lists of void_{density} could be made, but {failure}", stacklevel=2)
@@ -59,7 +60,7 @@ class Command:
         with transfer_progress() as on_progress:
             try:
                 unpack_density(density, self.folder, by_hand=self.from_, on_progress=on_progress)
-            except (ValueError, OSError) as error:
+            except (KBNetError, OSError) as error:
                 return str(error)
         return ""
 

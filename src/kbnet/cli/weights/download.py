@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from kbnet.datasets.download import Archive
+from kbnet.errors import KBNetError
 
 DRIVE_ID = "1C2RHo6E_Q8TzXN_h-GjrojJk4FYzQfRT"
 
@@ -44,5 +45,5 @@ class Command:
             path = obtain(archive, home() / "archives", on_progress=progress)
         with put_aside_if_wrong(path):
             if not PUBLISHED_FILES.keys() & {PurePosixPath(name).name for name in names(path)}:
-                raise ValueError(f"expected {', '.join(PUBLISHED_FILES)}, or some of them, in {path}, found none")
+                raise KBNetError(f"expected {', '.join(PUBLISHED_FILES)}, or some of them, in {path}, found none")
         import_.Command(source=path).run()

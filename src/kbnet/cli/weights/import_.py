@@ -12,6 +12,7 @@ from typing import Annotated
 import tyro
 
 from kbnet.cli.arguments import OptionalPreset, OptionalWeightsName, Switch
+from kbnet.errors import KBNetError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class Command:
         from kbnet.weights.published_import import import_weights, plan_import
 
         if self.source.suffix != ".pth" and (self.preset or self.name):
-            raise ValueError(f"--preset and --name go with one .pth file, got {self.source}; leave them out")
+            raise KBNetError(f"--preset and --name go with one .pth file, got {self.source}; leave them out")
         with _files(self.source) as files:
             imports = [each for file in files for each in plan_import(file, name=self.name, preset=self.preset)]
             written = import_weights(imports, overwrite=self.overwrite)
@@ -69,7 +70,7 @@ def _files(source: Path) -> Iterator[list[Path]]:
             unpack(source, Path(folder), rename=lambda name: name if _is_published(name) else None)
             yield _published_files(Path(folder), source)
     else:
-        raise ValueError(f"expected pretrained_models.zip, a folder or a .pth file, got {source}")
+        raise KBNetError(f"expected pretrained_models.zip, a folder or a .pth file, got {source}")
 
 
 def _is_published(name: str) -> bool:
@@ -85,10 +86,10 @@ def _published_files(folder: Path, source: Path) -> list[Path]:
     if not files:
         from kbnet.weights.names import PUBLISHED_FILES
 
-        raise ValueError(
+        raise KBNetError(
             f"expected {', '.join(PUBLISHED_FILES)}, or some of them, in {source}, found none; "
             "for a file of another name give the .pth itself, with --name and --preset"
         )
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"{', '.join(twice)} lies in {source} more than once; give the .pth you mean itself")
+        raise KBNetError(f"{', '.join(twice)} lies in {source} more than once; give the .pth you mean itself")
     return files

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kbnet.errors import KBNetError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -53,7 +55,7 @@ def _row(name: str, path: Path, where: str) -> tuple[str, ...]:
     try:
         metadata = read_metadata(path)
         if metadata.get("format") not in NETWORKS:
-            raise ValueError(f"{path} was not written by kbnet")
+            raise KBNetError(f"{path} was not written by kbnet")
         is_pose = metadata["format"] == POSE_FORMAT
         columns = (metadata["encoder"], "-") if is_pose else _columns(json.loads(metadata["config"]))
     except (ValueError, KeyError, TypeError):

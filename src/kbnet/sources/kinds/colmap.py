@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kbnet.errors import KBNetError
 from kbnet.frames.kinds import Kind, register
 from kbnet.sources.colmap_folder import holds_model
 from kbnet.sources.flags import CountFlag, FolderFlag
@@ -42,7 +43,7 @@ def open_colmap(path: Path, options: ColmapArguments) -> ColmapFrames:
     from kbnet.sources.colmap import ColmapFrames, PointFilter
 
     if options.longest_side is not None and options.longest_side < 32:
-        raise ValueError(f"expected --longest-side of at least 32 pixels, got {options.longest_side}")
+        raise KBNetError(f"expected --longest-side of at least 32 pixels, got {options.longest_side}")
     return ColmapFrames(
         path,
         images=options.images,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
+from kbnet.errors import KBNetError
 from kbnet.frames.kinds import Kind, register
 from kbnet.sources.flags import CoefficientsFlag, FileFlag, PathFlag
 
@@ -66,7 +67,7 @@ def open_drive(path: Path, options: LidarInPlaceArguments) -> LidarFrames:
     """Open a KITTI drive with its own calibration, or a folder of images with ``options.scans``.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`open_lidar_recording`, or there are no scans.
+        FileNotFoundError, KBNetError: as :func:`open_lidar_recording`, or there are no scans.
     """
     camera = 2 if options.camera is None else options.camera
     if (path / "velodyne_points").is_dir():
@@ -81,7 +82,7 @@ def open_drive(path: Path, options: LidarInPlaceArguments) -> LidarFrames:
         if options.poses is None and (path / "poses.txt").is_file():
             options = replace(options, poses=path / "poses.txt")
     elif options.scans is None:
-        raise ValueError(
+        raise KBNetError(
             f"{path} holds images without depth; name the sequence folder around it, or lidar scans (--scans FOLDER)"
         )
     else:
@@ -132,7 +133,7 @@ def _calibration(images: Path, scans: Path, options: LidarArguments) -> LidarCal
         return read_kitti_calibration(options.calibration, camera)
     whole_place = scans.is_file() and options.poses is not None
     if options.calibration or not options.intrinsics or whole_place == bool(options.extrinsics):
-        raise ValueError(
+        raise KBNetError(
             "expected --calibration, or --intrinsics and --extrinsics, or, for one cloud in the axes of the world, "
             "--intrinsics and --poses; give what one of these needs"
         )

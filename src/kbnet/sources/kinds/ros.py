@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
+from kbnet.errors import KBNetError
 from kbnet.frames.kinds import Kind, register
 from kbnet.sources.flags import CoefficientsFlag, FileFlag, Lens, NumberFlag, SwitchFlag, TopicFlag
 
@@ -65,7 +66,7 @@ def open_ros(path: Path, options: RosArguments) -> RosFrames:
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: the bag is damaged, topics are missing or several fit, or an option is out of range.
+        KBNetError: the bag is damaged, topics are missing or several fit, or an option is out of range.
         ModuleNotFoundError: rosbags is not installed.
     """
     from kbnet.sources.lidar_calibration import read_transform
@@ -74,10 +75,10 @@ def open_ros(path: Path, options: RosArguments) -> RosFrames:
     from kbnet.sources.ros_recording import RosTopics, survey
 
     if options.every < 1 or options.points < 1:
-        raise ValueError(f"expected --every and --points of at least 1, got {options.every} and {options.points}")
+        raise KBNetError(f"expected --every and --points of at least 1, got {options.every} and {options.points}")
     unit = options.metres_per_unit
     if unit is not None and not unit > 0:
-        raise ValueError(f"expected --metres-per-unit above 0, got {unit:g}; 0.001 for millimetres")
+        raise KBNetError(f"expected --metres-per-unit above 0, got {unit:g}; 0.001 for millimetres")
     ros_options = RosOptions(
         points=options.points,
         metres_per_unit=unit,
@@ -95,7 +96,7 @@ def open_ros(path: Path, options: RosArguments) -> RosFrames:
 def _camera(bag: Bag, options: RosArguments) -> Camera | None:
     if options.intrinsics is None:
         if options.distortion or options.lens != "pinhole":
-            raise ValueError("--lens and --distortion go with --intrinsics; camera_info brings its own")
+            raise KBNetError("--lens and --distortion go with --intrinsics; camera_info brings its own")
         return None
     from kbnet.data.rectification import Camera
     from kbnet.frames.image_file import read_intrinsics

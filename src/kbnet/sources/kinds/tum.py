@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
+from kbnet.errors import KBNetError
 from kbnet.frames.kinds import Kind, register
 from kbnet.sources.flags import FileFlag
 
@@ -49,7 +50,7 @@ def open_tum_recording(path: Path, options: TumArguments) -> TumFrames:
     from kbnet.sources.tum_rgbd import TumFrames, open_tum
 
     if not options.depth_factor > 0:
-        raise ValueError(
+        raise KBNetError(
             f"expected --depth-factor above 0, got {options.depth_factor:g}; 1000 if depth is in millimetres"
         )
     listing = open_tum(path, largest_difference_s=options.max_difference)
@@ -63,10 +64,10 @@ def _camera(listing: TumRecording, options: TumArguments) -> Camera:
 
     if options.intrinsics is None:
         if options.distortion:
-            raise ValueError("--distortion goes with --intrinsics; the benchmark's cameras bring their own")
+            raise KBNetError("--distortion goes with --intrinsics; the benchmark's cameras bring their own")
         return benchmark_camera(options.camera) if options.camera else find_camera(listing.folder)
     if options.camera:
-        raise ValueError("give --camera or --intrinsics, not both")
+        raise KBNetError("give --camera or --intrinsics, not both")
     height, width = read_image(listing.frames[0].image).shape[:2]
     return Camera(read_intrinsics(options.intrinsics), (height, width), "radial-tangential", options.distortion)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
+from kbnet.errors import KBNetError
 from kbnet.frames.kinds import Kind, register
 from kbnet.sources.flags import CoefficientsFlag, FileFlag, Lens
 
@@ -57,10 +58,10 @@ def open_video_recording(path: Path, options: VideoArguments) -> VideoFrames:
     from kbnet.sources.video_decoder import open_video
 
     if options.every < 1:
-        raise ValueError(f"expected --every of at least 1 frame, got {options.every}; 1 takes all")
+        raise KBNetError(f"expected --every of at least 1 frame, got {options.every}; 1 takes all")
     table, motion = read_point_table(options.points), _motion(options)
     if motion and motion.points_in_world and table.kind == "pixels":
-        raise ValueError(f"expected x, y, z for --points-in world, but {options.points} has u, v, depth")
+        raise KBNetError(f"expected x, y, z for --points-in world, but {options.points} has u, v, depth")
     video = open_video(path)
     return VideoFrames(
         video,
@@ -80,7 +81,7 @@ def _motion(options: VideoArguments) -> Motion | None:
 
     if options.poses is None:
         if options.points_in == "world" or options.extrinsics:
-            raise ValueError("--points-in world and --extrinsics go with --poses; give those too")
+            raise KBNetError("--points-in world and --extrinsics go with --poses; give those too")
         return None
     in_world = options.points_in == "world"
     if options.extrinsics is None:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
+from kbnet.errors import KBNetError
+
 Part = Literal["training", "validation"]
 
 
@@ -40,17 +42,17 @@ class RoomsConfig:
         """Refuse what cannot be rendered.
 
         Raises:
-            ValueError: a number is out of range.
+            KBNetError: a number is out of range.
         """
         if self.frames < 1 or self.views < 1 or self.seed < 0 or not self.points or min(self.points) < 12:
-            raise ValueError(
+            raise KBNetError(
                 "expected at least 1 frame, 1 view, 12 points in each of at least one density, and a seed of at least "
                 f"0, got {self.frames} frames, {self.views} views, points {self.points} and seed {self.seed}"
             )
         if min(self.size) < 32:
-            raise ValueError(f"expected a size of at least 32x32 pixels, got {self.size[0]}x{self.size[1]}")
+            raise KBNetError(f"expected a size of at least 32x32 pixels, got {self.size[0]}x{self.size[1]}")
         if self.range_noise < 0 or not 0 <= self.outlier_share <= 1:
-            raise ValueError(
+            raise KBNetError(
                 "expected range_noise of at least 0 and outlier_share in 0..1, "
                 f"got {self.range_noise} and {self.outlier_share}"
             )

@@ -23,7 +23,7 @@ def cached_obj(path: Path) -> tuple[Mesh, list[MtlMaterial]]:
     """Mesh and materials of an OBJ file, as from :func:`read_obj`, from the user's cache folder if it is there.
 
     Raises:
-        ValueError: the file has no triangles, or is broken.
+        KBNetError: the file has no triangles, or is broken.
     """
     kept = _cache_file(path)
     try:

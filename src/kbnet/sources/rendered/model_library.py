@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray
 from kbnet.sources.rendered.catalogue import LARGEST_SIDE, Model
 from kbnet.sources.rendered.materials import Material, RoomMaterials, linear_colour
@@ -65,7 +66,7 @@ class ModelLibrary:
         try:
             mesh, materials = cached_obj(model.path)
             if len(mesh.material) > LARGEST_TRIANGLES:
-                raise ValueError(f"{model.path}: more than {LARGEST_TRIANGLES} triangles")
+                raise KBNetError(f"{model.path}: more than {LARGEST_TRIANGLES} triangles")
             mesh = placed_mesh(_without_doubles(mesh), model)
         except (ValueError, OSError) as error:
             self.broken.add(model.name)
@@ -98,20 +99,20 @@ def placed_mesh(mesh: Mesh, model: Model) -> Mesh:
     Without a catalogue size, units are guessed: metres, or centimetres if it would be larger than 12 m.
 
     Raises:
-        ValueError: the model has no extent, or is larger than a room takes.
+        KBNetError: the model has no extent, or is larger than a room takes.
     """
     if model.rotation is not None:
         mesh = mesh.transformed(np.array(model.rotation, np.float32).reshape(3, 3))
     extent = mesh.high - mesh.low
     if extent.max() <= 0:
-        raise ValueError(f"{model.path}: expected a body, but all corners are one point")
+        raise KBNetError(f"{model.path}: expected a body, but all corners are one point")
     if model.size is not None:
         factors = np.array(model.size, np.float32) / np.maximum(extent, 1e-6)
         factors = np.where(extent < 1e-4 * extent.max(), factors[extent.argmax()], factors).astype(np.float32)
     else:
         factors = np.full(3, 0.01 if extent.max() > 12 else 1.0, np.float32)
         if (extent * factors).max() > LARGEST_SIDE:
-            raise ValueError(f"{model.path}: {(extent * factors).max():.1f} m large; more than {LARGEST_SIDE} m")
+            raise KBNetError(f"{model.path}: {(extent * factors).max():.1f} m large; more than {LARGEST_SIDE} m")
     mesh = mesh.scaled(factors)
     low, high = mesh.low, mesh.high
     return mesh.moved(to=(-(low[0] + high[0]) / 2, -low[1], -(low[2] + high[2]) / 2))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray
 from kbnet.sources.rendered.mesh import IntArray, Mesh, plane_normals, unit
 
@@ -38,13 +39,13 @@ def read_obj(path: Path) -> tuple[Mesh, list[str], list[str]]:
         names of its MTL files.
 
     Raises:
-        ValueError: the file has no triangles, or is broken.
+        KBNetError: the file has no triangles, or is broken.
     """
     lines = path.read_text(encoding="latin-1").splitlines()
     positions = _numbers(lines, "v ", 3, path)
     tokens, material, names, libraries = _faces(lines)
     if not tokens or not len(positions):
-        raise ValueError(f"{path}: expected vertices and faces, found {len(positions)} and {len(tokens) // 3}")
+        raise KBNetError(f"{path}: expected vertices and faces, found {len(positions)} and {len(tokens) // 3}")
     index = _indices(tokens, path)
     corners = _pick(positions, index[:, 0], path).reshape(-1, 3, 3)
     uv = np.zeros((len(index), 2), np.float32)
@@ -55,7 +56,7 @@ def read_obj(path: Path) -> tuple[Mesh, list[str], list[str]]:
         own = unit(_pick(given, index[:, 2], path))
         normals = np.where((np.abs(own).sum(axis=1) > 0)[:, None], own, normals)
     if not np.isfinite(corners).all() or not np.isfinite(uv).all():
-        raise ValueError(f"{path}: expected finite coordinates, found nan or infinity; export the model again")
+        raise KBNetError(f"{path}: expected finite coordinates, found nan or infinity; export the model again")
     mesh = Mesh(corners, uv.reshape(-1, 3, 2), normals.reshape(-1, 3, 3), material)
     whole = np.flatnonzero(np.abs(plane_normals(corners)).sum(axis=1) > 0)
     mesh = Mesh(mesh.corners[whole], mesh.uv[whole], mesh.normals[whole], mesh.material[whole])
@@ -113,7 +114,7 @@ def _numbers(lines: list[str], key: str, count: int, path: Path) -> FloatArray:
     try:
         return np.array(rows, np.float32).reshape(-1, count)
     except ValueError:
-        raise ValueError(f"{path}: expected {count} numbers in each line '{key.strip()}'; the file is broken") from None
+        raise KBNetError(f"{path}: expected {count} numbers in each line '{key.strip()}'; the file is broken") from None
 
 
 def _faces(lines: list[str]) -> tuple[list[str], IntArray, list[str], list[str]]:
@@ -148,12 +149,12 @@ def _indices(tokens: list[str], path: Path) -> IntArray:
         else:
             found = np.array([[int(x or 0) for x in (token + "//").split("/")[:3]] for token in tokens], np.int32)
     except ValueError:
-        raise ValueError(f"{path}: expected whole numbers in its faces; the file is broken") from None
+        raise KBNetError(f"{path}: expected whole numbers in its faces; the file is broken") from None
     return np.pad(found, ((0, 0), (0, 3 - found.shape[1])))
 
 
 def _pick(values: FloatArray, index: IntArray, path: Path) -> FloatArray:
     if index.min() < 1 or index.max() > len(values):
-        raise ValueError(f"{path}: a face refers to element {index.min()} or {index.max()} of {len(values)}")
+        raise KBNetError(f"{path}: a face refers to element {index.min()} or {index.max()} of {len(values)}")
     picked: FloatArray = values[index - 1]
     return picked

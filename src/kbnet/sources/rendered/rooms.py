@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.frames.sequence_writer import PosedFrame, write_sequence
 from kbnet.sources.rendered.catalogue import credits_text, read_models
@@ -52,7 +53,7 @@ def write_rooms_sequence(
         on_frame: called after every frame.
 
     Raises:
-        ValueError: the folder is taken, or a value of the config is out of range.
+        KBNetError: the folder is taken, or a value of the config is out of range.
         FileNotFoundError: there are no models.
         ModuleNotFoundError: open3d or scikit-image is not installed.
     """
@@ -82,7 +83,7 @@ def rooms_frames(config: RoomsConfig, library: ModelLibrary) -> Iterator[PosedFr
         and ``T_world_camera``, (4, 4), where poses are asked for.
 
     Raises:
-        ValueError: rooms have no view that is worth a picture.
+        KBNetError: rooms have no view that is worth a picture.
     """
     pool = TexturePool(_photographs(config), (*_seed(config), POOL))
     K, size = intrinsics(config), (config.size[1], config.size[0])
@@ -104,7 +105,7 @@ def rooms_frames(config: RoomsConfig, library: ModelLibrary) -> Iterator[PosedFr
         index += 1
         empty = 0 if written > before else empty + 1
         if empty > MOST_ROOMS_WITHOUT_VIEW:
-            raise ValueError(f"no view of {empty} rooms is worth a picture; take another seed or a shorter path")
+            raise KBNetError(f"no view of {empty} rooms is worth a picture; take another seed or a shorter path")
 
 
 def build_room(pool: TexturePool, library: ModelLibrary, generator: np.random.Generator) -> tuple[Room, RayScene]:
