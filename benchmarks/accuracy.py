@@ -152,7 +152,7 @@ class Command:
     def _judge(self) -> Judge:
         from studies.study import Judge
 
-        from kbnet.evaluation import Part
+        from kbnet.evaluation.ground_truth import Part
         from kbnet.frames.open import open_frames
 
         parts = tuple(

@@ -14,11 +14,11 @@ from scipy.optimize import nnls
 from kbnet.completion import DepthCompleter
 from kbnet.confidence import LEAST_ERROR, believed_depth, complete_with_confidence, error_cues, most_confident
 from kbnet.errors import KBNetError
-from kbnet.evaluation import EVALUATION_LIMITS
+from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
+from kbnet.evaluation.metrics import judged_pixels
 from kbnet.files import atomic_path
 from kbnet.frame import Frame
 from kbnet.frames.frame_source import FrameSource
-from kbnet.metrics import judged_pixels
 
 Float64Array = NDArray[np.float64]
 

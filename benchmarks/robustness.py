@@ -13,15 +13,15 @@ from kbnet.cli.arguments import Device, SeveralWeights
 from kbnet.cli.error_table import new_table, show_table
 from kbnet.cli.evaluate import distinct_names
 from kbnet.errors import KBNetError
-from kbnet.summary import ALL_SEQUENCES
+from kbnet.evaluation.summary import ALL_SEQUENCES
 
 if TYPE_CHECKING:
     from rich.table import Table
     from studies.degradation import Curve
 
     from kbnet.completion import DepthCompleter
+    from kbnet.evaluation.summary import Summary
     from kbnet.frames.frame_source import FrameSource
-    from kbnet.summary import Summary
 
 CurveName = Literal["points", "range_noise", "outliers", "focal_length", "blur", "darkness"]
 BASELINES = ("nearest", "linear")
@@ -67,8 +67,8 @@ class Command:
         from studies.degradation import CURVES, Condition
 
         from kbnet.cli.progress import frame_progress
-        from kbnet.evaluation import baseline_methods, network_method
-        from kbnet.summary import Summary, write_summary
+        from kbnet.evaluation.methods import baseline_methods, network_method
+        from kbnet.evaluation.summary import Summary, write_summary
 
         if not self.sequences or not self.weights:
             raise KBNetError("expected --sequences to judge by, and --weights; see --help")
@@ -119,7 +119,7 @@ class Command:
         }
 
     def _settings(self, networks: dict[str, tuple[Path, DepthCompleter]]) -> dict[str, object]:
-        from kbnet.evaluation import run_settings
+        from kbnet.evaluation.ground_truth import run_settings
 
         weights = run_settings([], networks, limits=self.limits, every=1)["weights"]
         return {**{name: str(value) for name, value in vars(self).items()}, "weights": weights}

@@ -9,10 +9,10 @@ import pytest
 
 from kbnet.completion import DepthCompleter
 from kbnet.confidence import LEAST_ERROR, believed_depth, complete_with_confidence, expected_error, most_confident
-from kbnet.evaluation import EVALUATION_LIMITS
+from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
+from kbnet.evaluation.metrics import judged_pixels
 from kbnet.frame import FloatArray
 from kbnet.frames.open import open_frames
-from kbnet.metrics import judged_pixels
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.points.interpolation import linear

@@ -1,6 +1,6 @@
 """Parity with the published implementation, by every file and every array recorded from it in ``shared/golden``.
 
-The four metrics that stand beside each depth are tested in ``test_metrics.py``.
+The four metrics that stand beside each depth are tested in ``evaluation/test_metrics.py``.
 """
 
 from __future__ import annotations

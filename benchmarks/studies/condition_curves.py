@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kbnet.errors import KBNetError
-from kbnet.evaluation import Method
+from kbnet.evaluation.methods import Method
+from kbnet.evaluation.metrics import depth_errors, judged_pixels
+from kbnet.evaluation.summary import FrameResult, Summary
 from kbnet.frames.frame_source import FrameSource
-from kbnet.metrics import depth_errors, judged_pixels
-from kbnet.summary import FrameResult, Summary
 from studies.degradation import Condition, Curve, degrade
 
 

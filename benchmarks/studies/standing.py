@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kbnet.metrics import DepthErrors, RunningStatistics
-from kbnet.summary import SummaryRow
+from kbnet.evaluation.metrics import DepthErrors, RunningStatistics
+from kbnet.evaluation.summary import SummaryRow
 
 YARDSTICK = "linear"
 """The method whose error is 1."""

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from kbnet.completion import load
-from kbnet.evaluation import Method, Part, baseline_methods, evaluate, network_method, run_settings
-from kbnet.metrics import RunningStatistics
-from kbnet.summary import ALL_SEQUENCES, SummaryRow, read_same_run, write_summary
+from kbnet.evaluation.ground_truth import Part, evaluate, run_settings
+from kbnet.evaluation.methods import Method, baseline_methods, network_method
+from kbnet.evaluation.metrics import RunningStatistics
+from kbnet.evaluation.summary import ALL_SEQUENCES, SummaryRow, read_same_run, write_summary
 from kbnet.training.config import TrainingConfig, to_table
 from kbnet.training.monitor import Report
 from studies.learning import Snapshot, learn

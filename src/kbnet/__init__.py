@@ -3,13 +3,14 @@
 The two flows, each word a module (``kbnet.<module>``):
 
     complete   frame ─► network.sparse_to_dense ─► network.encoder (network.backprojection) ─► network.decoder ─► depth
-               depth ─► metrics, evaluation · point_cloud · report
+               depth ─► evaluation · point_cloud · report
     train      frames.sequence ─► triplet ─► training.step: depth (network.kbnet) + pose (network.pose_net, or known)
                ─► geometry.warp ─► losses ─► training.loop ─► weights.depth_network
 
     frame.py   Frame and Triplet: what goes in, checked     completion.py   DepthCompleter: arrays in, depth out
     frames/    files to frames, and back                    data/           generated scenes, augmentation
-    sources/   recordings to frames                         cli/            the commands; imports everything
+    sources/   recordings to frames                         evaluation/     how good depth is
+    cli/       the commands; imports everything
 
 Start with ``completer = kbnet.load("indoor")`` and ``depth = completer(image, sparse_depth, intrinsics)``. The names
 below are imported when first used, so that ``import kbnet`` costs nothing. Units and axes: ``kbnet.geometry``.

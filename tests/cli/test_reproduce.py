@@ -13,8 +13,8 @@ from zipfile import ZipFile
 import pytest
 import torch
 
-from kbnet import reproduction
 from kbnet.cli.main import main
+from kbnet.evaluation import reproduction
 from kbnet.frames.depth_png import read_depth_png
 
 Run = Callable[..., int]

@@ -11,8 +11,8 @@ import pytest
 from studies.learning import Snapshot
 from studies.standing import mean_ratios, standings
 
-from kbnet.metrics import DepthErrors
-from kbnet.summary import SummaryRow
+from kbnet.evaluation.metrics import DepthErrors
+from kbnet.evaluation.summary import SummaryRow
 from kbnet.training.config import TrainingConfig
 from kbnet.training.interruption import Interrupted
 

@@ -11,12 +11,12 @@ import pytest
 from studies.condition_curves import judge_curve, spread_indices
 from studies.degradation import Condition, Curve
 
-from kbnet.evaluation import baseline_methods
+from kbnet.evaluation.methods import baseline_methods
+from kbnet.evaluation.summary import Summary, SummaryRow
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.summary import Summary, SummaryRow
 from kbnet.weights.depth_network import save_network
 
 Load = Callable[[str], Any]

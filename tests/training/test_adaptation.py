@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import load_file
 
 import kbnet.training.adaptation as adaptation
-from kbnet.checking import PointErrors
+from kbnet.evaluation.before_after import Judgement
+from kbnet.evaluation.held_out_points import PointErrors
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.frame_list import FrameList
 from kbnet.network.config import KBNetConfig
@@ -24,7 +25,6 @@ from kbnet.network.kbnet import KBNet
 from kbnet.training.adaptation import Adaptation, keep, plan, run_training
 from kbnet.training.batch import TripletBatch
 from kbnet.training.interruption import Interrupted
-from kbnet.training.judgement import Judgement
 from kbnet.training.monitor import Report
 from kbnet.training.step import StepResult, TrainingStep
 from kbnet.weights.depth_network import load_network, save_network

@@ -9,7 +9,8 @@ import pytest
 from kbnet.completion import DepthCompleter
 from kbnet.data.augment import AugmentationConfig
 from kbnet.data.synthetic import SyntheticConfig, write_synthetic_sequence
-from kbnet.evaluation import Part, evaluate, network_method
+from kbnet.evaluation.ground_truth import Part, evaluate
+from kbnet.evaluation.methods import network_method
 from kbnet.frames.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import kbnet.training.step
+from kbnet.evaluation.metrics import DepthErrors
 from kbnet.frames.frame_list import FrameFiles, write_frame_list
-from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.training.checkpoint import load_state

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kbnet.metrics import DepthErrors
+from kbnet.evaluation.metrics import DepthErrors
 from kbnet.training.config import TrainingConfig, ValidationConfig
 from kbnet.training.loop import train
 from kbnet.training.monitor import Monitor, Report

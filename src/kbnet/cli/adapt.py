@@ -13,8 +13,8 @@ from kbnet.cli.arguments import SparseDepths, Weights
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from kbnet.evaluation.before_after import Judgement
     from kbnet.training.adaptation import Adaptation, Plan
-    from kbnet.training.judgement import Judgement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def _say(asked: Adaptation, plan: Plan) -> None:
 def _judge(asked: Adaptation, plan: Plan, adapted: Path) -> Judgement:
     import kbnet
     from kbnet.cli.progress import frame_progress
-    from kbnet.training.judgement import judge
+    from kbnet.evaluation.before_after import judge
 
     before, after = (kbnet.load(weights, device=asked.device) for weights in (asked.weights, adapted))
     lists = plan.held_out.judged
@@ -98,7 +98,7 @@ def _judge(asked: Adaptation, plan: Plan, adapted: Path) -> Judgement:
 
 def _show(judgement: Judgement) -> None:
     from kbnet.cli.error_table import new_table, show_table
-    from kbnet.training.judgement import STANDARD_ERRORS
+    from kbnet.evaluation.before_after import STANDARD_ERRORS
 
     table: Table = new_table(("sparse depth", "at held-out points"), ("MAE mm", "RMSE mm", "mean %", "median %"))
     last = None

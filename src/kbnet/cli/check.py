@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.table import Table
 
-    from kbnet.checking import Band, Check, CheckedFrame, PointErrors
     from kbnet.completion import DepthCompleter
+    from kbnet.evaluation.held_out_points import Band, Check, CheckedFrame, PointErrors
     from kbnet.frame import FloatArray, Frame
     from kbnet.frames.frame_source import FrameSource
 
@@ -73,9 +73,9 @@ class Command(SourceArguments):
     def run(self) -> None:
         """Check, print the tables, write the files."""
         import kbnet
-        from kbnet.checking import check
         from kbnet.cli.progress import frame_progress
-        from kbnet.evaluation import baseline_methods, network_method
+        from kbnet.evaluation.held_out_points import check
+        from kbnet.evaluation.methods import baseline_methods, network_method
 
         if self.pictures and self.output is None:
             raise KBNetError("--pictures also needs --output, the folder to write them to; see kbnet check --help")

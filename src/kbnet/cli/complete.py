@@ -112,7 +112,7 @@ class Command(SourceArguments):
         return self._origin(self._source()[1])[1]
 
     def _origin(self, frames: Frames) -> tuple[dict[str, str | None], str]:
-        from kbnet.depth_origin import depth_origin, network_origin
+        from kbnet.inference.depth_origin import depth_origin, network_origin
 
         network = network_origin(self.weights, preset=self.preset, precision=self.precision)
         return depth_origin(self.output, frames, network)
@@ -124,7 +124,7 @@ class Command(SourceArguments):
     def _complete(self, pending: Frames, origin: dict[str, str | None]) -> None:
         from kbnet.cli.progress import frame_progress
         from kbnet.confidence import complete_with_confidence
-        from kbnet.depth_origin import record_origin, recorded_origin
+        from kbnet.inference.depth_origin import record_origin, recorded_origin
 
         completer = self._load()
         if origin != recorded_origin(self.output):

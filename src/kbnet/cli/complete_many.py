@@ -16,8 +16,8 @@ from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
     from kbnet.bulk import Outcome
-    from kbnet.depth_origin import Origin
     from kbnet.frames.frame_source import FrameSource
+    from kbnet.inference.depth_origin import Origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +62,8 @@ class Command:
         from kbnet.bulk import Workers, check_distinct, complete_many
         from kbnet.cli.progress import frame_progress
         from kbnet.completion import DepthCompleter, open_weights
-        from kbnet.depth_origin import network_origin
         from kbnet.frames.open import open_prepared
+        from kbnet.inference.depth_origin import network_origin
 
         if not self.sources:
             raise KBNetError("expected at least one sequence folder or list, got none; see kbnet complete-many --help")
@@ -90,7 +90,7 @@ class Command:
 
     def _check_origin(self, source: FrameSource, network: Origin) -> None:
         """Record what the depth of a source is made with; depth that something else made must not lie beside it."""
-        from kbnet.depth_origin import depth_origin, record_origin
+        from kbnet.inference.depth_origin import depth_origin, record_origin
 
         folder = self.output / source.name
         frames = {name: partial(source.frame, index) for index, name in enumerate(source.names)}

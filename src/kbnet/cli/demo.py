@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from kbnet.cli.arguments import Device, Folder, Weights
 
 if TYPE_CHECKING:
-    from kbnet.evaluation import Method
+    from kbnet.evaluation.methods import Method
+    from kbnet.evaluation.metrics import DepthErrors
     from kbnet.frame import FloatArray, Frame
-    from kbnet.metrics import DepthErrors
 
 TIMED_RUNS = 3
 
@@ -38,7 +38,8 @@ class Command:
         """Complete, compare, write."""
         import kbnet
         from kbnet.data.motorcycle import load_motorcycle
-        from kbnet.evaluation import EVALUATION_LIMITS, baseline_methods, network_method
+        from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
+        from kbnet.evaluation.methods import baseline_methods, network_method
         from kbnet.report.page import write_page
         from kbnet.report.survey import Judging, look_at
 
@@ -63,7 +64,7 @@ class Command:
 
 def complete(method: Method, frame: Frame, limits: tuple[float, float]) -> tuple[FloatArray, DepthErrors, float]:
     """Completed depth, (H, W), metres; its errors; and the milliseconds it took, without the first run."""
-    from kbnet.metrics import depth_errors
+    from kbnet.evaluation.metrics import depth_errors
 
     assert frame.ground_truth is not None
     depth = method.predict(frame)

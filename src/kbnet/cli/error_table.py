@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kbnet.metrics import DepthErrors
+    from kbnet.evaluation.metrics import DepthErrors
 
 ERROR_COLUMNS = ("MAE mm", "RMSE mm", "iMAE 1/km", "iRMSE 1/km")
 

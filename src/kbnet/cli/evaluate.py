@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from kbnet.completion import DepthCompleter
-    from kbnet.evaluation import Method, Part
-    from kbnet.summary import Summary
+    from kbnet.evaluation.ground_truth import Part
+    from kbnet.evaluation.methods import Method
+    from kbnet.evaluation.summary import Summary
 
 FAR = 50.0
 """Depth in metres; a network that reaches beyond it was not made for the indoor limits."""
@@ -72,8 +73,8 @@ class Command:
     def run(self) -> None:
         """Evaluate, print the table, write the files."""
         from kbnet.cli.progress import frame_progress
-        from kbnet.evaluation import EVALUATION_LIMITS, TIMING, evaluate, run_settings
-        from kbnet.summary import write_summary
+        from kbnet.evaluation.ground_truth import EVALUATION_LIMITS, TIMING, evaluate, run_settings
+        from kbnet.evaluation.summary import write_summary
 
         parts = self._parts()
         networks = self._networks()
@@ -105,7 +106,7 @@ class Command:
 
     def _parts(self) -> list[Part]:
         from kbnet.cli.recordings import open_source
-        from kbnet.evaluation import Part
+        from kbnet.evaluation.ground_truth import Part
 
         if not self.sources:
             raise KBNetError("expected at least one sequence folder or list, got none; see kbnet evaluate --help")
@@ -142,7 +143,7 @@ class Command:
         return networks
 
     def _methods(self, networks: dict[str, tuple[str, DepthCompleter]]) -> list[Method]:
-        from kbnet.evaluation import baseline_methods, network_method
+        from kbnet.evaluation.methods import baseline_methods, network_method
 
         methods = [network_method(completer, name) for name, (_, completer) in networks.items()]
         return methods + (baseline_methods(scaffold=True) if self.baselines else [])

@@ -65,7 +65,7 @@ class Command(SourceArguments):
         """Complete, compare, write the page."""
         import kbnet
         from kbnet.cli.progress import frame_progress
-        from kbnet.evaluation import EVALUATION_LIMITS
+        from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
         from kbnet.report.page import write_page
         from kbnet.report.survey import Judging, survey
 

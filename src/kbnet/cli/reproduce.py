@@ -18,7 +18,7 @@ from kbnet.errors import KBNetError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kbnet.reproduction import Comparison, PublishedRow
+    from kbnet.evaluation.reproduction import Comparison, PublishedRow
 
 TIMES = (
     "ms/frame: not to be compared; published is the network's forward call alone on a GTX 1080 Ti, measured is from "
@@ -68,8 +68,8 @@ class Command:
             SystemExit: with code 1, if a row is not within the tolerance.
             KBNetError: rows failed, or none could be measured; the lines under the table say why.
         """
+        from kbnet.evaluation.reproduction import published_rows
         from kbnet.files import write_json
-        from kbnet.reproduction import published_rows
 
         rows = published_rows(self.rows)
         if self.every < 1:
@@ -117,7 +117,7 @@ class Command:
 
     def _measure(self, row: PublishedRow) -> Comparison:
         from kbnet.cli.progress import frame_progress
-        from kbnet.reproduction import Comparison, measure
+        from kbnet.evaluation.reproduction import Comparison, measure
 
         with frame_progress() as progress:
             task = progress.add_task(row.title, total=None)
@@ -157,8 +157,8 @@ def _has_failed(outcome: Comparison | str) -> bool:
 
 def _earlier(path: Path) -> dict[str, Comparison | str]:
     """Outcomes by row that `_plain` wrote; none where there is no such file, or it is damaged."""
-    from kbnet.reproduction import Comparison, published_rows
-    from kbnet.summary import row_from
+    from kbnet.evaluation.reproduction import Comparison, published_rows
+    from kbnet.evaluation.summary import row_from
 
     try:
         entries = {entry["published"]["key"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))}

@@ -1,7 +1,8 @@
 """Sparse points put aside, so that a completion from the others can be judged at them without ground truth.
 
 One by one, or by patches: a point among its neighbours is easily told from them, but most of a depth map lies far from
-any point. `kbnet.checking` judges any completion so, and `kbnet.training.held_out` what training on the others brings.
+any point. `kbnet.evaluation.held_out_points` judges any completion so, and `kbnet.training.held_out` what training on
+the others brings.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.checking import BAND_EDGES, BAND_POINTS, PointErrors
+from kbnet.evaluation.held_out_points import BAND_EDGES, BAND_POINTS, PointErrors
+from kbnet.evaluation.metrics import RunningStatistics, depth_errors
 from kbnet.frame import FloatArray
-from kbnet.metrics import RunningStatistics, depth_errors
 from kbnet.report.survey import NETWORK, Comparison, ShownFrame
 
 YARDSTICK = "linear"
@@ -50,7 +50,7 @@ class Figures:
     """Adds up frames: holds a few numbers of each, and those points that were held out.
 
     Args:
-        held_out: whether frames are judged by held-out points, as `kbnet.checking` does, instead of ground truth.
+        held_out: whether frames are judged by held-out points instead of ground truth.
     """
 
     def __init__(self, *, held_out: bool) -> None:

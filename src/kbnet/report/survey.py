@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from kbnet.completion import DepthCompleter
 from kbnet.confidence import complete_with_confidence
-from kbnet.evaluation import baseline_methods
+from kbnet.evaluation.methods import baseline_methods
+from kbnet.evaluation.metrics import judged_pixels
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
-from kbnet.metrics import judged_pixels
 from kbnet.points.hold_out import SHARE, HoldOut, hold_out_points
 
 NETWORK = "kbnet"
@@ -21,7 +21,7 @@ NETWORK = "kbnet"
 
 @dataclass(frozen=True)
 class Judging:
-    """What depth is judged by: ground truth, or sparse points that are held out, as `kbnet.checking` does it.
+    """What depth is judged by: ground truth, or sparse points that are held out.
 
     Attributes:
         limits: judge where min < ground truth < max, metres; None: hold out points.

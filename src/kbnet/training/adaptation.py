@@ -17,6 +17,7 @@ import tomlkit
 from kbnet.data.augment import AugmentationConfig
 from kbnet.data.neighbour_gap import Gap, choose_gap
 from kbnet.errors import KBNetError
+from kbnet.evaluation.before_after import Judgement
 from kbnet.files import file_sha256, write_json
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
@@ -28,7 +29,6 @@ from kbnet.training.checkpoint import STATE_FILE, load_state
 from kbnet.training.config import ScheduleConfig, TrainingConfig, to_table
 from kbnet.training.held_out import HeldOut, hold_out
 from kbnet.training.interruption import Interrupted
-from kbnet.training.judgement import Judgement
 from kbnet.training.loop import LAST_WEIGHTS, train
 from kbnet.training.monitor import Report
 from kbnet.weights.depth_network import load_network, read_config, save_network

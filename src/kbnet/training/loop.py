@@ -15,8 +15,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kbnet.errors import KBNetError
+from kbnet.evaluation.metrics import DepthErrors
 from kbnet.files import atomic_path
-from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
 from kbnet.training import distributed
 from kbnet.training.batch import TripletBatch

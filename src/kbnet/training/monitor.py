@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from kbnet.metrics import DepthErrors
+from kbnet.evaluation.metrics import DepthErrors
 from kbnet.training.batch import TripletBatch
 from kbnet.training.pictures import histograms, picture_rows
 from kbnet.training.step import StepResult

@@ -8,9 +8,10 @@ import numpy as np
 
 from kbnet.completion import DepthCompleter
 from kbnet.errors import KBNetError
-from kbnet.evaluation import Part, evaluate, network_method
+from kbnet.evaluation.ground_truth import Part, evaluate
+from kbnet.evaluation.methods import network_method
+from kbnet.evaluation.metrics import DepthErrors
 from kbnet.frames.open import open_prepared
-from kbnet.metrics import DepthErrors
 from kbnet.network.kbnet import KBNet
 from kbnet.training.config import ValidationConfig
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from kbnet.completion import DepthCompleter
+from kbnet.evaluation.before_after import Judgement, judge
 from kbnet.frame import FloatArray
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.sequence import Sequence
 from kbnet.training.held_out import HeldOut, hold_out
-from kbnet.training.judgement import Judgement, judge
 
 WriteSequence = Callable[..., Path]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbnet import reproduction
+from kbnet.evaluation import reproduction
+from kbnet.evaluation.metrics import DepthErrors
+from kbnet.evaluation.reproduction import PUBLISHED_ROWS, Comparison, measure, published_rows
+from kbnet.evaluation.summary import SummaryRow
 from kbnet.frame import FloatArray, ImageArray
-from kbnet.metrics import DepthErrors
 from kbnet.network.config import KBNetConfig
-from kbnet.reproduction import PUBLISHED_ROWS, Comparison, measure, published_rows
-from kbnet.summary import SummaryRow
 
 ROWS = {row.key: row for row in PUBLISHED_ROWS}
 VOID_1500 = ROWS["void-1500"]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kbnet.checking import CheckedFrame, PointErrors, check
-from kbnet.evaluation import Method, baseline_methods
+from kbnet.evaluation.held_out_points import CheckedFrame, PointErrors, check
+from kbnet.evaluation.methods import Method, baseline_methods
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kbnet.depth_origin import RECORD, network_origin, recorded_origin
+from kbnet.inference.depth_origin import RECORD, network_origin, recorded_origin
 
 
 @pytest.fixture

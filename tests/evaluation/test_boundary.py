@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from kbnet.boundary import THRESHOLDS, boundary_f1, is_dense
+from kbnet.evaluation.boundary import THRESHOLDS, boundary_f1, is_dense
 from kbnet.frame import FloatArray
 from kbnet.points.interpolation import linear
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbnet.metrics import DepthErrors, RunningStatistics, depth_errors, judged_pixels
+from kbnet.evaluation.metrics import DepthErrors, RunningStatistics, depth_errors, judged_pixels
 
 VOID = {"min_depth": 0.2, "max_depth": 5.0}
 

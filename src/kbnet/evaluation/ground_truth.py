@@ -1,4 +1,4 @@
-"""How well and how fast depth is completed: errors of every frame, streamed."""
+"""Errors against ground truth, and speed: one frame at a time."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kbnet.boundary import boundary_f1, is_dense
 from kbnet.errors import KBNetError
+from kbnet.evaluation.boundary import boundary_f1, is_dense
+from kbnet.evaluation.methods import Method
+from kbnet.evaluation.metrics import DepthErrors, depth_errors, judged_pixels
+from kbnet.evaluation.summary import FrameResult, Summary
 from kbnet.files import atomic_path, file_sha256
-from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.inference.weights_files import weights_files
-from kbnet.metrics import DepthErrors, depth_errors, judged_pixels
-from kbnet.points.interpolation import linear, nearest
-from kbnet.summary import FrameResult, Summary
 
 if TYPE_CHECKING:
     from kbnet.completion import DepthCompleter
@@ -30,28 +30,6 @@ EVALUATION_LIMITS: dict[str, tuple[float, float]] = {"void": (0.2, 5.0), "kitti"
 """Ground truth that is judged, metres, both ends excluded, by preset, as published."""
 
 TIMING = "from arrays in memory to depth in memory, device waited for; the first frame of each sequence is left out"
-
-
-class Completer(Protocol):
-    """What completes depth: a `kbnet.DepthCompleter`, or anything that is called like one."""
-
-    def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
-        """(H, W, 3) uint8, (H, W) metres and K in; (H, W) float32 metres out."""
-        ...
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to complete depth, under the name it has in tables.
-
-    Attributes:
-        predict: from a frame to its dense depth, (H, W), float32 metres; returns when the depth is there.
-        needs_points: whether frames without a sparse point are beyond it.
-    """
-
-    name: str
-    predict: Callable[[Frame], FloatArray]
-    needs_points: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,30 +43,6 @@ class Part:
     def frames(self, every: int) -> range:
         """Indices of every ``every``-th frame."""
         return range(0, len(self.source), every)
-
-
-def network_method(completer: Completer, name: str = "kbnet") -> Method:
-    """The network; its depth is an array, so that whatever a GPU had to do is done when it is there."""
-    return Method(name, lambda frame: completer(frame.image, frame.sparse_depth, frame.intrinsics))
-
-
-def baseline_methods(*, scaffold: bool = False) -> list[Method]:
-    """Interpolation of the sparse points alone, as ``nearest`` and ``linear``.
-
-    Args:
-        scaffold: add the baseline ``scaffold``: linear interpolation after outlier rejection and extrapolation.
-    """
-    methods = [
-        Method("nearest", lambda frame: nearest(frame.sparse_depth), needs_points=True),
-        Method("linear", lambda frame: linear(frame.sparse_depth), needs_points=True),
-    ]
-    return [*methods, Method("scaffold", _scaffold, needs_points=True)] if scaffold else methods
-
-
-def _scaffold(frame: Frame) -> FloatArray:
-    from kbnet.points.scaffold import scaffold_of_supported_points  # imports torch
-
-    return scaffold_of_supported_points(frame.sparse_depth, frame.intrinsics)
 
 
 def evaluate(
@@ -105,10 +59,10 @@ def evaluate(
 
     Args:
         parts: sequences and lists of frames.
-        methods: `network_method`, `baseline_methods`, or others.
+        methods: `kbnet.evaluation.methods.network_method`, `kbnet.evaluation.methods.baseline_methods`, or others.
         limits: judge where min < ground truth < max, metres; see ``EVALUATION_LIMITS``.
         every: judge every Nth frame; 1 judges all.
-        boundaries: measure `kbnet.boundary.boundary_f1` too, on frames with dense ground truth.
+        boundaries: measure `kbnet.evaluation.boundary.boundary_f1` too, on frames with dense ground truth.
         table: CSV to stream one row a frame and method to; it appears at the end, whole or not at all.
         on_frame: called after each frame that was read.
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
 from kbnet.errors import KBNetError
-from kbnet.metrics import judged_pixels
+from kbnet.evaluation.metrics import judged_pixels
 
 FloatArray = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ def boundary_f1(
 
     - A pair of horizontal or vertical neighbours is an edge at threshold t if farther / nearer depth > t. It has one
       of four directions: the farther pixel is right, left, below or above.
-    - Only pairs of which both pixels are judged (`kbnet.metrics.judged_pixels`) count, in both maps.
+    - Only pairs of which both pixels are judged (`kbnet.evaluation.metrics.judged_pixels`) count, in both maps.
     - Precision of a direction: share of predicted edges that have a true edge of the same direction and threshold
       within 3 px (Euclidean distance between the pairs). Recall: share of true edges that have such a predicted edge.
     - Precision is the mean over directions with a predicted edge, recall over directions with a true edge.

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kbnet.evaluation.metrics import DepthErrors, RunningStatistics
 from kbnet.files import environment, versions, write_json
-from kbnet.metrics import DepthErrors, RunningStatistics
 
 ALL_SEQUENCES = "all sequences"
 """Stands in the place of a sequence's name where its frames were counted together with those of the others."""
@@ -22,7 +22,8 @@ class FrameResult:
 
     Attributes:
         seconds: time of the prediction; None for the frame that warmed the method up.
-        boundary_f1: of `kbnet.boundary`, 0 to 1; None where ground truth is not dense or has no edge, or not asked for.
+        boundary_f1: of `kbnet.evaluation.boundary`, 0 to 1; None where ground truth is not dense or has no edge, or not
+            asked for.
     """
 
     method: str
@@ -139,8 +140,8 @@ def write_summary(path: Path, summary: Summary, settings: Mapping[str, object]) 
 
     Args:
         path: the JSON to write.
-        summary: from `kbnet.evaluation.evaluate`.
-        settings: what was run, as from `kbnet.evaluation.run_settings`; plain values.
+        summary: from `kbnet.evaluation.ground_truth.evaluate`.
+        settings: what was run, as from `kbnet.evaluation.ground_truth.run_settings`; plain values.
     """
     results = [
         {**asdict(row), "total_seconds": row.total_seconds, "frames_per_second": row.frames_per_second}

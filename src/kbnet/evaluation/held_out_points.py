@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from kbnet.errors import KBNetError
-from kbnet.evaluation import Method
+from kbnet.evaluation.methods import Method
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
 from kbnet.points.hold_out import SHARE, HoldOut, hold_out_points
@@ -180,7 +180,7 @@ def check(
 
     Args:
         source: frames; ground truth is not looked at.
-        methods: `kbnet.evaluation.network_method`, `kbnet.evaluation.baseline_methods`, or others.
+        methods: `kbnet.evaluation.methods.network_method`, `kbnet.evaluation.methods.baseline_methods`, or others.
         expect: what to expect of depth by the first method.
         share: fraction of a frame's points that is held out.
         every: check every Nth frame; 1 checks all.

@@ -17,19 +17,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from kbnet.evaluation import (
-    TIMING,
-    Method,
-    Part,
-    baseline_methods,
-    evaluate,
-    network_method,
-    run_settings,
-)
+from kbnet.evaluation.ground_truth import TIMING, Part, evaluate, run_settings
+from kbnet.evaluation.methods import Method, baseline_methods, network_method
+from kbnet.evaluation.summary import ALL_SEQUENCES, read_same_run, write_summary
 from kbnet.files import file_sha256
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
-from kbnet.summary import ALL_SEQUENCES, read_same_run, write_summary
 
 VOID = (0.2, 5.0)
 K = np.array([[40, 0, 20], [0, 40, 16], [0, 0, 1]], dtype=np.float32)
@@ -167,7 +160,7 @@ def test_table_has_boundary_f1_beside_the_errors(tmp_path: Path) -> None:
 
 def test_time_leaves_the_first_frame_of_each_method_out(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("kbnet.evaluation.time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr("kbnet.evaluation.ground_truth.time", SimpleNamespace(perf_counter=lambda: clock.now))
 
     def method(name: str, warm_up: float, then: float) -> Method:
         seconds = iter([warm_up, then, then])
@@ -231,7 +224,7 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> tuple[Queue, Any]:
 
     completer = DepthCompleter(KBNet(KBNetConfig()), device="cpu")
     completer.run_network = forward
-    monkeypatch.setattr("kbnet.evaluation.time", SimpleNamespace(perf_counter=lambda: queue.now))
+    monkeypatch.setattr("kbnet.evaluation.ground_truth.time", SimpleNamespace(perf_counter=lambda: queue.now))
     return queue, completer
 
 

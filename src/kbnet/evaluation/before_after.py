@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.checking import PointErrors
 from kbnet.completion import DepthCompleter
 from kbnet.errors import KBNetError
+from kbnet.evaluation.held_out_points import PointErrors
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_list import FrameList
 from kbnet.points.interpolation import linear

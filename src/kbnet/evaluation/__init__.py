@@ -1,0 +1,1 @@
+"""How good depth is: against ground truth, at sparse points held out, before and after training."""
