@@ -28,9 +28,12 @@ class Command:
         import torch
         from safetensors import safe_open
 
+        from kbnet.network.kbnet import KBNet
         from kbnet.weights.depth_network import load_network, save_network
 
         network = load_network(self.weights)
+        if not isinstance(network, KBNet):
+            raise ValueError(f"expected weights of a KBNet, got {self.weights}; others are not bundled")
         with safe_open(self.weights, framework="pt") as file:
             notes = {name: text for name, text in file.metadata().items() if name not in ("format", "config")}
         if self.residual_share != 1.0:

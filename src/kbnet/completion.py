@@ -16,10 +16,10 @@ from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
 from kbnet.inference.tensor_checks import PointCounts, check_shapes, checked_counts
 from kbnet.inference.weights_files import is_exported
-from kbnet.network.config import KBNetConfig
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.guided_upsampling import guided_upsampling
 from kbnet.network.inputs import frame_tensors, working_inputs
-from kbnet.network.kbnet import KBNet
+from kbnet.network.siblings.config import NetworkConfig
 from kbnet.weights.depth_network import load_network
 
 BEYOND_RANGE = 0.1
@@ -59,7 +59,7 @@ def load(
     return DepthCompleter(open_weights(source, preset=preset), device=device, precision=precision, engine=engine)
 
 
-def open_weights(source: str | Path, *, preset: str | None = None) -> KBNet | Path:
+def open_weights(source: str | Path, *, preset: str | None = None) -> DepthNetwork | Path:
     """What :class:`DepthCompleter` takes: the network of some weights, or the absolute path of an exported file.
 
     Args:
@@ -92,14 +92,14 @@ class DepthCompleter:
 
     def __init__(
         self,
-        network: KBNet | Path,
+        network: DepthNetwork | Path,
         *,
         device: str = "auto",
         precision: Precision = "auto",
         engine: EngineName = "torch",
     ) -> None:
         self.device = find_device("cpu" if device == "auto" and isinstance(network, Path) else device)
-        self.config: KBNetConfig
+        self.config: NetworkConfig
         if isinstance(network, Path):
             opened = open_engine(network, engine=engine, device=self.device, precision=precision)
             self._engine: Engine = opened

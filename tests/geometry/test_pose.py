@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from kbnet.geometry.pose import rotation_from_axis_angle, transform_from_vector, transform_points
+from kbnet.geometry.pose import (
+    rotation_by_exponential_map,
+    rotation_from_axis_angle,
+    transform_from_vector,
+    transform_points,
+)
 
 
 def test_rotation_equals_scipy() -> None:
@@ -15,12 +22,17 @@ def test_rotation_equals_scipy() -> None:
     rotations = rotation_from_axis_angle(torch.from_numpy(vectors)).numpy()
     # The axis is v / (|v| + 1e-7), so the rotation is off by that part.
     np.testing.assert_allclose(rotations, Rotation.from_rotvec(vectors).as_matrix(), atol=1e-6)
+    exponential = rotation_by_exponential_map(torch.from_numpy(vectors)).numpy()
+    np.testing.assert_allclose(exponential, Rotation.from_rotvec(vectors).as_matrix(), atol=1e-14)
 
 
+@pytest.mark.parametrize("rotate", [rotation_from_axis_angle, rotation_by_exponential_map])
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e-20, 1e-10, 1e-6])
-def test_a_vanishing_rotation_is_the_identity_with_a_finite_gradient(size: float) -> None:
+def test_a_vanishing_rotation_is_the_identity_with_a_finite_gradient(
+    rotate: Callable[[torch.Tensor], torch.Tensor], size: float
+) -> None:
     vector = torch.tensor([[0.0, size, 0.0]], requires_grad=True)
-    rotation = rotation_from_axis_angle(vector)
+    rotation = rotate(vector)
     torch.testing.assert_close(rotation[0], torch.eye(3), rtol=0, atol=2e-6)
     rotation.square().sum().backward()
     assert vector.grad is not None

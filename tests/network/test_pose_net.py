@@ -19,9 +19,6 @@ def layer(wide_in: int, wide_out: int, kernel_size: int = 3) -> int:
     return wide_in * wide_out * kernel_size**2 + 2 * wide_out
 
 
-HEAD = 2 * layer(256, 256) + 256 * 6
-
-
 def parameters(network: PoseNet) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
@@ -40,12 +37,12 @@ def test_resnet34_has_its_blocks_and_the_slim_channels() -> None:
     assert parameters(network) == parameters(PoseNet()) + more
 
 
-def test_plain_is_seven_convolutions() -> None:
+def test_plain_is_the_seven_layer_network_of_voiced_and_fusionnet() -> None:
     network = PoseNet("plain")
     wide = (6, 16, 32, 64, 128, 256, 256, 256)
     kernel_sizes = (7, 5, 3, 3, 3, 3, 3)
     layers = sum(layer(*channels) for channels in zip(wide[:-1], wide[1:], kernel_sizes, strict=True))
-    assert parameters(network) == layers + HEAD
+    assert parameters(network) == layers + 256 * 6 == 1_587_776
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "resnet34", "plain"])
@@ -72,6 +69,8 @@ def test_the_reduction_is_that_of_the_smallest_features(encoder: Any) -> None:
     assert shapes == [torch.Size([1, 6, 2, 2])]
 
 
-def test_unknown_encoders_are_refused() -> None:
+def test_unknown_encoders_and_rotations_are_refused() -> None:
+    with pytest.raises(ValueError, match="axis-angle, exponential, got 'euler'"):
+        PoseNet("plain", rotation="euler")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="resnet18, resnet34, plain, got 'vgg'"):
         PoseNet("vgg")  # type: ignore[arg-type]

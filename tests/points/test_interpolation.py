@@ -12,7 +12,7 @@ from scipy.spatial import Delaunay
 
 from kbnet.frames.sequence import Sequence
 from kbnet.points import interpolation
-from kbnet.points.interpolation import linear, nearest
+from kbnet.points.interpolation import linear, linear_in_hull, nearest
 
 HEIGHT, WIDTH = 45, 61
 Interpolation = Callable[[np.ndarray], np.ndarray]
@@ -149,3 +149,23 @@ def test_linear_agrees_with_scipy_on_real_sparse_points(shared: Path, name: str,
     inside = np.isfinite(expected)
     assert inside.mean() > 0.4
     np.testing.assert_allclose(linear(sparse_depth)[inside], expected[inside], atol=1e-5)
+
+
+def test_linear_in_hull_is_zero_outside_it_and_includes_its_boundary() -> None:
+    sparse = np.zeros((5, 6), np.float32)
+    sparse[1, 1], sparse[1, 4], sparse[4, 1] = 1.0, 4.0, 4.0
+    dense = linear_in_hull(sparse)
+    expected = np.zeros_like(sparse)
+    expected[1, 1:5], expected[2, 1:4], expected[3, 1:3], expected[4, 1] = [1, 2, 3, 4], [2, 3, 4], [3, 4], 4
+    np.testing.assert_allclose(dense, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("points", "found"), [([], "0"), ([(1, 1)], "1"), ([(1, 1), (3, 2)], "2 on"), ([(0, 0), (2, 2), (5, 5)], "3 on")]
+)
+def test_linear_in_hull_names_points_that_have_no_triangle(points: list[tuple[int, int]], found: str) -> None:
+    sparse = np.zeros((8, 8), np.float32)
+    for row, column in points:
+        sparse[row, column] = 2.0
+    with pytest.raises(ValueError, match=f"three sparse points that are not on one line, got {found}"):
+        linear_in_hull(sparse)

@@ -136,7 +136,7 @@ def test_a_resumed_run_does_not_read_initial_weights(make_config: MakeConfig) ->
 
 
 @pytest.mark.parametrize(
-    ("encoder", "largest"), [("resnet18", 128), ("resnet34", 128), ("plain", 512)], ids=lambda value: str(value)
+    ("encoder", "largest"), [("resnet18", 128), ("resnet34", 128), ("plain", 128)], ids=lambda value: str(value)
 )
 def test_a_batch_too_small_to_normalise_is_refused_as_torch_would(
     make_config: MakeConfig, encoder: Any, largest: int

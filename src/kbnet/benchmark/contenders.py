@@ -17,6 +17,7 @@ from kbnet.completion import DepthCompleter
 from kbnet.errors import KBNetError
 from kbnet.export.openvino import export_openvino
 from kbnet.inference.engine_names import EngineName, Precision
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.inputs import prepare_inputs
 from kbnet.network.kbnet import KBNet
 
@@ -42,7 +43,7 @@ class Contender:
     difference: float = math.nan
 
 
-def contender(network: KBNet, engine: EngineName, precision: Precision, device: torch.device) -> Contender:
+def contender(network: DepthNetwork, engine: EngineName, precision: Precision, device: torch.device) -> Contender:
     """An engine of this package, as a user gets it.
 
     For int8 the ranges come from made frames, which is enough for its speed; a user's own frames give its accuracy.
@@ -78,7 +79,7 @@ def plain_contender(network: KBNet, device: torch.device) -> Contender:
 
 
 def contenders(
-    network: KBNet,
+    network: DepthNetwork,
     engines: Sequence[EngineName],
     precisions: Sequence[Precision],
     device: torch.device,
@@ -89,7 +90,7 @@ def contenders(
     ``leave_out`` is told, with the reason, of an engine that there is not, and of a precision that was asked for in
     vain or only needs another package.
     """
-    if is_published_architecture(network.config):
+    if isinstance(network, KBNet) and is_published_architecture(network.config):
         yield plain_contender(network, device)
     for engine in engines:
         refused: dict[str, Exception] = {}

@@ -22,8 +22,10 @@ from kbnet.errors import KBNetError
 from kbnet.frame import Frame
 from kbnet.inference.engine import TOLERANCE
 from kbnet.network.config import KBNetConfig
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.inputs import frame_tensors, working_inputs
 from kbnet.network.kbnet import KBNet
+from kbnet.network.siblings.config import NetworkConfig
 from kbnet.weights.depth_network import load_network
 
 FRESH = "fresh"
@@ -55,7 +57,7 @@ class Case:
         """KITTI's where the frame has KITTI's size, else VOID's."""
         return "kitti" if (self.width, self.height) == KITTI_SIZE else "void"
 
-    def network(self) -> KBNet:
+    def network(self) -> DepthNetwork:
         """The named one, or the published one of the preset with random weights under which features keep their size.
 
         Raises:
@@ -74,7 +76,7 @@ class Case:
 class RepeatedFrame:
     """A frame as tensors on a device, ``batch`` times: for a whole completion, and for the network alone."""
 
-    def __init__(self, frame: Frame, batch: int, config: KBNetConfig, device: torch.device) -> None:
+    def __init__(self, frame: Frame, batch: int, config: NetworkConfig, device: torch.device) -> None:
         one = frame_tensors(frame.image, frame.sparse_depth, frame.intrinsics)
         image, sparse_depth, intrinsics = (x.repeat(batch, *[1] * (x.ndim - 1)).to(device) for x in one)
         self.frame = (image, sparse_depth, intrinsics)
@@ -95,7 +97,7 @@ class Comparison:
     def __init__(
         self,
         case: Case,
-        network: KBNet,
+        network: DepthNetwork,
         entrants: Sequence[Contender],
         device: torch.device,
         leave_out: Callable[[str, Exception], None],
@@ -163,10 +165,10 @@ def tolerance(entrant: Contender) -> float | None:
 
 
 @torch.no_grad()
-def eager_float32(network: KBNet, inputs: RepeatedFrame) -> Tensor:
+def eager_float32(network: DepthNetwork, inputs: RepeatedFrame) -> Tensor:
     """Depth by the yardstick, else by the network as it is, without TF32."""
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        if is_published_architecture(network.config):
+        if isinstance(network, KBNet) and is_published_architecture(network.config):
             image, sparse_depth, validity, intrinsics, _ = inputs.network
             plain = plain_network(network).to(image.device)
             depth: Tensor = plain(image, sparse_depth, validity, intrinsics)

@@ -14,6 +14,7 @@ import torch
 from kbnet.benchmark.contenders import PLAIN, contender, plain_contender
 from kbnet.benchmark.inference import Case, RepeatedFrame
 from kbnet.inference.engine import EngineName, Precision
+from kbnet.network.kbnet import KBNet
 
 CALLS = 2
 """The first call may set things up."""
@@ -52,6 +53,7 @@ def _complete_and_tell(
     device, network = torch.device(device_name), case.network()
     inputs = RepeatedFrame(case.frame(), case.batch, network.config, device)
     if engine == PLAIN:
+        assert isinstance(network, KBNet), "the yardstick is a KBNet"
         entrant = plain_contender(network, device)
     else:
         entrant = contender(network, cast(EngineName, engine), cast(Precision, precision), device)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from kbnet.errors import KBNetError
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
+from kbnet.network.siblings.config import NetworkConfig
 from kbnet.weights.published import depth_names, read_published
 
 
@@ -200,8 +201,10 @@ def pixel_rays(intrinsics: Tensor, height: int, width: int) -> Tensor:
     return torch.matmul(torch.inverse(intrinsics), pixels).reshape(-1, 3, height, width)
 
 
-def is_published_architecture(config: KBNetConfig) -> bool:
+def is_published_architecture(config: NetworkConfig) -> bool:
     """Whether the yardstick can be laid at a network of this config."""
+    if not isinstance(config, KBNetConfig):
+        return False
     published = KBNetConfig()
     names = ("image_filters", "depth_filters", "decoder_filters", "scaffold", "normalisation")
     return all(getattr(config, name) == getattr(published, name) for name in names)

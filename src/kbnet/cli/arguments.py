@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, get_args
 
 import tyro
+
+from kbnet.network.siblings.config import PresetName
 
 Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")]
 """Off unless given; there is no ``--no-...``."""
@@ -22,7 +24,7 @@ Weights = Annotated[str, tyro.conf.arg(metavar="NAME|FILE")]
 SeveralWeights = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME|FILE ...")]
 
 OptionalPreset = Annotated[
-    Literal["void", "kitti"] | None, tyro.conf.arg(metavar="{void,kitti}", help_behavior_hint="")
+    PresetName | None, tyro.conf.arg(metavar=f"{{{','.join(get_args(PresetName))}}}", help_behavior_hint="")
 ]
 
 OptionalWeightsName = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]

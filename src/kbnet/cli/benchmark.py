@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kbnet.benchmark.contenders import Contender
     from kbnet.benchmark.inference import Case
     from kbnet.benchmark.training import TrainingCase
-    from kbnet.network.kbnet import KBNet
+    from kbnet.network.depth_network import DepthNetwork
 
 Engine = Literal["torch", "onnxruntime", "openvino"]
 Precision = Literal["float32", "float16", "bfloat16", "int8"]
@@ -172,7 +172,7 @@ def _compare(cases: list[Case], command: Command, device: torch.device, report: 
 
     from kbnet.benchmark.contenders import contenders
 
-    network: KBNet = cases[0].network()
+    network: DepthNetwork = cases[0].network()
     _say(f"building the engines for {cases[0].weights}")
     entrants: list[Contender] = list(contenders(network, command.engines, command.precisions, device, report.leave_out))
     for case in cases:
@@ -184,7 +184,7 @@ def _compare(cases: list[Case], command: Command, device: torch.device, report: 
 
 
 def _compare_in(
-    case: Case, network: KBNet, entrants: list[Contender], command: Command, device: torch.device, report: Report
+    case: Case, network: DepthNetwork, entrants: list[Contender], command: Command, device: torch.device, report: Report
 ) -> None:
     from kbnet.benchmark.inference import Comparison
     from kbnet.benchmark.memory import peak_memory_mib

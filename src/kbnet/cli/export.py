@@ -15,7 +15,7 @@ from kbnet.export.sizes import Sizes
 if TYPE_CHECKING:
     from kbnet.export.parity import Parity
     from kbnet.frame import Frame
-    from kbnet.network.kbnet import KBNet
+    from kbnet.network.depth_network import DepthNetwork
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 
@@ -78,7 +78,7 @@ class Command:
             needs = "needs frames" if self.calibration is None else "is for --precision int8"
             raise KBNetError(f"--calibration SEQUENCE {needs}; see kbnet export --help")
 
-    def _export(self, network: KBNet, frames: list[Frame]) -> Parity:
+    def _export(self, network: DepthNetwork, frames: list[Frame]) -> Parity:
         origin = _origin(self.weights)
         if self.format == "onnx":
             from kbnet.export.onnx import export_onnx

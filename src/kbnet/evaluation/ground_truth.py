@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from kbnet.completion import DepthCompleter
     from kbnet.frames.frame_source import FrameSource
 
-EVALUATION_LIMITS: dict[str, tuple[float, float]] = {"void": (0.2, 5.0), "kitti": (0.0, 100.0)}
+EVALUATION_LIMITS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("void", "voiced-void", "scaffnet-scenenet", "fusionnet-void"), (0.2, 5.0)),
+    **dict.fromkeys(("kitti", "voiced-kitti", "scaffnet-vkitti", "fusionnet-kitti"), (0.0, 100.0)),
+}
 """Ground truth that is judged, metres, both ends excluded, by preset, as published."""
 
 TIMING = "from arrays in memory to depth in memory, device waited for; the first frame of each sequence is left out"

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, get_args
 
 from kbnet.errors import KBNetError
 from kbnet.export.sizes import Sizes
-from kbnet.network.config import KBNetConfig
 from kbnet.network.inputs import input_names
+from kbnet.network.siblings.config import NetworkConfig, config_from_dict
 from kbnet.points.outlier_rejection import SUPPORT_SLOPE_PER_RAD, SUPPORT_TOLERANCE
 
 FORMAT = "kbnet-export-1"
@@ -25,13 +25,13 @@ class Description(NamedTuple):
         precision: ``float32``, or ``int8`` if it was quantised.
     """
 
-    config: KBNetConfig
+    config: NetworkConfig
     sizes: Sizes
     precision: str
 
 
 def describe(
-    config: KBNetConfig, origin: Mapping[str, str], *, sizes: Sizes = "any", precision: str = "float32"
+    config: NetworkConfig, origin: Mapping[str, str], *, sizes: Sizes = "any", precision: str = "float32"
 ) -> dict[str, str]:
     """Text by key, which travels inside an exported file.
 
@@ -90,6 +90,6 @@ def read_description(text: Mapping[str, str], path: object) -> Description:
         sizes = json.loads(text["preprocessing"]).get("sizes", "any")
         if sizes not in get_args(Sizes):
             raise KBNetError(f"unknown sizes '{sizes}'")
-        return Description(KBNetConfig.from_dict(json.loads(text["config"])), sizes, text.get("precision", "float32"))
+        return Description(config_from_dict(json.loads(text["config"])), sizes, text.get("precision", "float32"))
     except (KeyError, ValueError, TypeError) as error:
         raise KBNetError(f"what {path} says of itself cannot be read ({error}); is it from a newer kbnet?") from error

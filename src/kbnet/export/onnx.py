@@ -23,9 +23,9 @@ from kbnet.export.parity import Parity, Run, check_parity, measure_parity
 from kbnet.export.sizes import Sizes
 from kbnet.files import atomic_path
 from kbnet.frame import Frame
-from kbnet.network.config import KBNetConfig
-from kbnet.network.inputs import NetworkInputs, input_names
-from kbnet.network.kbnet import KBNet
+from kbnet.network.depth_network import DepthNetwork
+from kbnet.network.inputs import NetworkInputs
+from kbnet.network.siblings.config import NetworkConfig
 
 OPSET = 17
 """Read by ONNX Runtime from 1.13 and TensorRT from 8.5 on."""
@@ -37,7 +37,7 @@ _EXPORTING = threading.Lock()
 """Held while torch's exporter and `warnings.catch_warnings` work: both change the state of the whole process."""
 
 
-def onnx_model(network: KBNet, *, sizes: Sizes = "any") -> bytes:
+def onnx_model(network: DepthNetwork, *, sizes: Sizes = "any") -> bytes:
     """Convert a network.
 
     Args:
@@ -52,7 +52,8 @@ def onnx_model(network: KBNet, *, sizes: Sizes = "any") -> bytes:
         ModuleNotFoundError: onnx is not installed.
     """
     ready = inference_copy(network)
-    names = input_names(network.config)
+    examples = example_inputs(network.config, *_TRACED[sizes])
+    names = NetworkInputs._fields[: len(examples)]  # the exporter leaves out what the network does not read
     image = {0: "batch", 2: "height", 3: "width"}
     axes = {name: {0: "batch"} if name == "intrinsics" else image for name in [*names, OUTPUT]}
     model = io.BytesIO()
@@ -60,11 +61,11 @@ def onnx_model(network: KBNet, *, sizes: Sizes = "any") -> bytes:
         warnings.simplefilter("ignore")  # that sizes are traced, and that there is a newer exporter
         torch.onnx.export(
             ready,
-            example_inputs(network.config, *_TRACED[sizes]),
+            examples,
             model,  # type: ignore[arg-type, unused-ignore]  # any binary file will do
             dynamo=False,
             opset_version=OPSET,
-            input_names=names,
+            input_names=list(names),
             output_names=[OUTPUT],
             dynamic_axes=axes,
         )
@@ -72,7 +73,7 @@ def onnx_model(network: KBNet, *, sizes: Sizes = "any") -> bytes:
 
 
 def export_onnx(
-    network: KBNet, path: Path, frames: list[Frame], *, origin: Mapping[str, str], sizes: Sizes = "any"
+    network: DepthNetwork, path: Path, frames: list[Frame], *, origin: Mapping[str, str], sizes: Sizes = "any"
 ) -> Parity:
     """Write ``path``, after ONNX Runtime gave the network's depth with it.
 
@@ -100,7 +101,7 @@ def export_onnx(
     return parity
 
 
-def example_inputs(config: KBNetConfig, height: int, width: int, batch: int = 1) -> tuple[Tensor, ...]:
+def example_inputs(config: NetworkConfig, height: int, width: int, batch: int = 1) -> tuple[Tensor, ...]:
     """Inputs of a network at some size, with a depth of 1 m everywhere."""
     depth = torch.ones(batch, 1, height, width)
     K = torch.tensor([[width, 0.0, width / 2], [0.0, width, height / 2], [0.0, 0.0, 1.0]]).expand(batch, 3, 3)
@@ -108,7 +109,7 @@ def example_inputs(config: KBNetConfig, height: int, width: int, batch: int = 1)
     return known if config.scaffold == "none" else (*known, depth)
 
 
-def inference_copy(network: KBNet) -> KBNet:
+def inference_copy(network: DepthNetwork) -> DepthNetwork:
     """A copy in float32 on the CPU, in evaluation mode, folded."""
     return copy.deepcopy(network).to("cpu", torch.float32).eval().fold()
 
@@ -120,7 +121,7 @@ def _run_file(path: Path) -> Run:
     names = [each.name for each in session.get_inputs()]
 
     def run(inputs: NetworkInputs) -> Tensor:
-        feeds: dict[str, Any] = {name: x.numpy() for name, x in zip(names, inputs.given(), strict=True)}
+        feeds: dict[str, Any] = {name: getattr(inputs, name).numpy() for name in names}
         return torch.from_numpy(session.run(None, feeds)[0])
 
     return run

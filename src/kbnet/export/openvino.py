@@ -23,9 +23,9 @@ from kbnet.export.parity import Parity, Run, check_parity, measure_parity
 from kbnet.export.signal_stack import signal_stack_kept
 from kbnet.export.sizes import Sizes
 from kbnet.frame import Frame
-from kbnet.network.config import KBNetConfig
-from kbnet.network.inputs import NetworkInputs, frame_inputs
-from kbnet.network.kbnet import KBNet
+from kbnet.network.depth_network import DepthNetwork
+from kbnet.network.inputs import NetworkInputs, frame_inputs, input_names
+from kbnet.network.siblings.config import NetworkConfig
 
 CALIBRATION_FRAMES = 64
 """How many frames the ranges of an int8 network are taken from."""
@@ -58,7 +58,7 @@ def read_model(framework: Literal["onnx", "ir"], source: Any) -> Any:
     return reader.convert(reader.load(source))
 
 
-def openvino_model(network: KBNet, *, sizes: Sizes = "any") -> Any:
+def openvino_model(network: DepthNetwork, *, sizes: Sizes = "any") -> Any:
     """Convert a network, in memory, through ONNX.
 
     Args:
@@ -74,7 +74,7 @@ def openvino_model(network: KBNet, *, sizes: Sizes = "any") -> Any:
     return read_model("onnx", io.BytesIO(onnx_model(network, sizes=sizes)))
 
 
-def quantise(model: Any, config: KBNetConfig, frames: Iterable[Frame]) -> Any:
+def quantise(model: Any, config: NetworkConfig, frames: Iterable[Frame]) -> Any:
     """Quantise to int8, with ranges taken from frames.
 
     Args:
@@ -92,7 +92,7 @@ def quantise(model: Any, config: KBNetConfig, frames: Iterable[Frame]) -> Any:
     import nncf
 
     samples = [
-        {name: x.numpy() for name, x in frame_inputs(frame, config)._asdict().items() if x is not None}
+        {name: x.numpy() for name, x in frame_inputs(frame, config)._asdict().items() if name in input_names(config)}
         for frame in frames
     ]
     if not samples:
@@ -111,7 +111,7 @@ def quantise(model: Any, config: KBNetConfig, frames: Iterable[Frame]) -> Any:
 
 
 def export_openvino(
-    network: KBNet,
+    network: DepthNetwork,
     path: Path,
     frames: list[Frame],
     *,
@@ -164,7 +164,9 @@ def _run_file(path: Path) -> Run:
     with signal_stack_kept():
         compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
+    names = [each.get_any_name() for each in compiled.inputs]
+
     def run(inputs: NetworkInputs) -> Tensor:
-        return torch.from_numpy(compiled([x.numpy() for x in inputs.given()])[0])
+        return torch.from_numpy(compiled([getattr(inputs, name).numpy() for name in names])[0])
 
     return run

@@ -15,8 +15,8 @@ from kbnet.errors import KBNetError
 from kbnet.export.sizes import FACTOR, Sizes, largest_fitting
 from kbnet.frame import MINIMUM_SIZE, Frame
 from kbnet.frames.open import open_prepared
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.inputs import NetworkInputs, frame_inputs
-from kbnet.network.kbnet import KBNet
 
 Run = Callable[[NetworkInputs], Tensor]
 """An exported network: from its inputs to depth, (B, 1, H, W), metres."""
@@ -72,7 +72,7 @@ def spread_frames(source: Path, count: int, *, sparse_depth: str | None = None) 
         yield frames.frame(int(index))
 
 
-def measure_parity(run: Run, network: KBNet, frames: Iterable[Frame], *, sizes: Sizes = "any") -> Parity:
+def measure_parity(run: Run, network: DepthNetwork, frames: Iterable[Frame], *, sizes: Sizes = "any") -> Parity:
     """Compare an export with the network it came from.
 
     Args:

@@ -17,8 +17,9 @@ from kbnet.export.parity import Parity, check_parity, measure_parity
 from kbnet.export.sizes import FACTOR, Sizes
 from kbnet.files import atomic_path
 from kbnet.frame import Frame
+from kbnet.network.config import KBNetConfig
 from kbnet.network.decoder import Decoder, UpConvolution
-from kbnet.network.kbnet import KBNet
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.trunk import KBTrunk
 
 DESCRIPTION = "kbnet.json"
@@ -35,7 +36,7 @@ _TRACED: dict[Sizes, tuple[int, int]] = {"any": (101, 167), "multiples-of-32": (
 
 
 def export_torch_program(
-    network: KBNet, path: Path, frames: list[Frame], *, origin: Mapping[str, str], sizes: Sizes = "any"
+    network: DepthNetwork, path: Path, frames: list[Frame], *, origin: Mapping[str, str], sizes: Sizes = "any"
 ) -> Parity:
     """Write ``path``, after `torch.export.load` gave the network's depth with it. For the CPU, any batch.
 
@@ -66,7 +67,7 @@ def export_torch_program(
     return parity
 
 
-def torch_program(network: KBNet, *, sizes: Sizes = "any") -> torch.export.ExportedProgram:
+def torch_program(network: DepthNetwork, *, sizes: Sizes = "any") -> torch.export.ExportedProgram:
     """Record a network.
 
     Args:
@@ -77,8 +78,12 @@ def torch_program(network: KBNet, *, sizes: Sizes = "any") -> torch.export.Expor
         A program with the inputs and the output of `KBNet.forward`, batch, height and width free.
 
     Raises:
-        KBNetError: this version of torch cannot.
+        KBNetError: this version of torch cannot, or the network is of a sibling system.
     """
+    if not isinstance(network.config, KBNetConfig):
+        raise KBNetError(
+            f"expected a KBNet to export as a torch program, got {network.config.system}; export onnx or openvino"
+        )
     ready = inference_copy(network)
     if sizes == "any":
         for module in (each for each in list(ready.modules()) if isinstance(each, Decoder | KBTrunk)):

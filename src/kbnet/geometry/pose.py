@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
+RotationForm = Literal["axis-angle", "exponential"]
+
 AXIS_EPSILON = 1e-7
 """Added to the rotation angle before dividing by it (published system, section 4)."""
+SMALL_ANGLE_RAD = 1e-10
+"""Below it the exponential map is I + [v]×."""
 
 
 def rotation_from_axis_angle(axis_angle_rad: Tensor) -> Tensor:
@@ -28,27 +34,54 @@ def rotation_from_axis_angle(axis_angle_rad: Tensor) -> Tensor:
     # |v| has no gradient at v = 0; a zero under the root would make it NaN.
     squared = axis_angle_rad.square().sum(dim=1, keepdim=True)
     angle = torch.where(squared > 0, squared.clamp_min(torch.finfo(squared.dtype).tiny).sqrt(), squared)
-    x, y, z = (axis_angle_rad / (angle + AXIS_EPSILON)).unbind(dim=1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).view(-1, 3, 3)
+    axis = axis_angle_rad / (angle + AXIS_EPSILON)
+    cross = _cross(axis)
     sine, cosine = torch.sin(angle)[..., None], torch.cos(angle)[..., None]
-    outer = torch.stack([x, y, z], dim=1)
-    outer = outer[:, :, None] * outer[:, None, :]
+    outer = axis[:, :, None] * axis[:, None, :]
     identity = torch.eye(3, dtype=cross.dtype, device=cross.device)
     rotation: Tensor = cosine * identity + sine * cross + (1 - cosine) * outer
     return rotation
 
 
-def transform_from_vector(vector: Tensor) -> Tensor:
+def rotation_by_exponential_map(axis_angle_rad: Tensor) -> Tensor:
+    """Rotation matrices of the same formula with the axis v / |v|; I + [v]× for |v| below 1e-10, as VOICED has it.
+
+    Args:
+        axis_angle_rad: axis times angle, (B, 3), radians.
+
+    Returns:
+        Rotations, (B, 3, 3); finite gradients everywhere.
+    """
+    squared = axis_angle_rad.square().sum(dim=1, keepdim=True)
+    small = squared < SMALL_ANGLE_RAD**2
+    angle = squared.masked_fill(small, 1.0).sqrt()
+    sine, cosine = torch.sin(angle)[..., None], torch.cos(angle)[..., None]
+    cross = _cross(axis_angle_rad / angle)
+    identity = torch.eye(3, dtype=cross.dtype, device=cross.device)
+    rotation = identity + sine * cross + (1 - cosine) * (cross @ cross)
+    return torch.where(small[..., None], identity + _cross(axis_angle_rad), rotation)
+
+
+def _cross(vector: Tensor) -> Tensor:
+    """[v]×, (B, 3, 3)."""
+    x, y, z = vector.unbind(dim=1)
+    zero = torch.zeros_like(x)
+    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).view(-1, 3, 3)
+
+
+def transform_from_vector(vector: Tensor, rotation: RotationForm = "axis-angle") -> Tensor:
     """Rigid transforms from rotation and translation in six numbers.
 
     Args:
-        vector: (B, 6): axis-angle rotation in radians, then translation in metres.
+        vector: (B, 6): axis times angle in radians, then translation in metres.
+        rotation: ``axis-angle`` by :func:`rotation_from_axis_angle`, ``exponential`` by
+            :func:`rotation_by_exponential_map`.
 
     Returns:
         Transforms x' = R x + t, (B, 4, 4).
     """
-    top = torch.cat([rotation_from_axis_angle(vector[:, :3]), vector[:, 3:, None]], dim=2)
+    rotate = rotation_by_exponential_map if rotation == "exponential" else rotation_from_axis_angle
+    top = torch.cat([rotate(vector[:, :3]), vector[:, 3:, None]], dim=2)
     bottom = vector.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(len(vector), 1, 4)
     return torch.cat([top, bottom], dim=1)
 

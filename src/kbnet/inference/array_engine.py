@@ -15,8 +15,8 @@ from torch import Tensor
 from kbnet.errors import KBNetError
 from kbnet.export.sizes import Sizes, cheapest, check_size
 from kbnet.inference.per_size import PerSize
-from kbnet.network.config import KBNetConfig
 from kbnet.network.inputs import NetworkInputs, input_names
+from kbnet.network.siblings.config import NetworkConfig
 
 Run = Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]
 """From inputs by name, in order, to depth in memory of its own; for any number of threads at once."""
@@ -45,7 +45,7 @@ class ArrayEngine(ABC):
 
     name: str
 
-    def __init__(self, config: KBNetConfig, precision: str, graphs: Graphs) -> None:
+    def __init__(self, config: NetworkConfig, precision: str, graphs: Graphs) -> None:
         self.config = config
         self.precision = precision
         self._names = input_names(config)
@@ -59,13 +59,16 @@ class ArrayEngine(ABC):
         self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
     ) -> Tensor:
         """As `KBNet.forward`; depth comes back on the device of ``image``."""
-        given = NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold).given()
-        if len(given) != len(self._names):
-            raise KBNetError(f"expected the inputs {', '.join(self._names)}, got {len(given)} of them")
-        arrays = (x.detach().float().cpu().contiguous().numpy() for x in given)
+        inputs = NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold)
+        given = {name: x for name in self._names if (x := getattr(inputs, name)) is not None}
+        unwanted = scaffold is not None and "scaffold" not in self._names
+        if len(given) != len(self._names) or unwanted:
+            got = len(inputs.given())
+            raise KBNetError(f"expected the inputs {', '.join(self._names)}, got {got} of them")
+        arrays = {name: x.detach().float().cpu().contiguous().numpy() for name, x in given.items()}
         batch, _, height, width = image.shape
         run = self._runs[InputSize(batch, height, width, torch.get_num_threads())]
-        return torch.from_numpy(run(dict(zip(self._names, arrays, strict=True)))).to(image.device)
+        return torch.from_numpy(run(arrays)).to(image.device)
 
 
 def converted_graphs(convert: Callable[[Sizes], Any]) -> Graphs:

@@ -14,7 +14,7 @@ from kbnet.inference.array_engine import ArrayEngine
 from kbnet.inference.engine_names import EngineName, Precision
 from kbnet.inference.torch_engine import TorchEngine
 from kbnet.inference.weights_files import EXPORTED
-from kbnet.network.kbnet import KBNet
+from kbnet.network.depth_network import DepthNetwork
 
 __all__ = ["TOLERANCE", "Engine", "EngineName", "Precision", "make_engine", "open_engine", "pick"]
 
@@ -51,7 +51,7 @@ class Engine(Protocol):
 
 
 def make_engine(
-    network: KBNet, *, engine: EngineName = "auto", device: torch.device, precision: Precision = "auto"
+    network: DepthNetwork, *, engine: EngineName = "auto", device: torch.device, precision: Precision = "auto"
 ) -> Engine:
     """Prepare a copy of a network.
 

@@ -13,7 +13,7 @@ from kbnet.export.description import Description, read_description
 from kbnet.export.onnx import onnx_model
 from kbnet.inference.array_engine import ArrayEngine, InputSize, Run, converted_graphs, exported_graphs
 from kbnet.inference.weights_files import weights_files
-from kbnet.network.kbnet import KBNet
+from kbnet.network.depth_network import DepthNetwork
 
 
 def available() -> bool:
@@ -37,7 +37,7 @@ class OnnxRuntimeEngine(ArrayEngine):
 
     name = "onnxruntime"
 
-    def __init__(self, source: KBNet | Path, device: torch.device) -> None:
+    def __init__(self, source: DepthNetwork | Path, device: torch.device) -> None:
         if not available():
             raise ModuleNotFoundError("engine onnxruntime is not installed: pip install 'kbnet[export]'")
         self._source, self._device = source, device

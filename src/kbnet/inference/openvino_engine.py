@@ -15,7 +15,7 @@ from kbnet.export.openvino import INFO, openvino_model, read_model
 from kbnet.export.signal_stack import signal_stack_kept
 from kbnet.inference.array_engine import ArrayEngine, InputSize, Run, converted_graphs, exported_graphs
 from kbnet.inference.weights_files import weights_files
-from kbnet.network.kbnet import KBNet
+from kbnet.network.depth_network import DepthNetwork
 
 FloatPrecision = Literal["float32", "bfloat16"]
 
@@ -45,7 +45,7 @@ class OpenVinoEngine(ArrayEngine):
 
     name = "openvino"
 
-    def __init__(self, source: KBNet | Path, precision: FloatPrecision = "float32") -> None:
+    def __init__(self, source: DepthNetwork | Path, precision: FloatPrecision = "float32") -> None:
         if not available():
             raise ModuleNotFoundError("engine openvino is not installed: pip install 'kbnet[export]'")
         self._source, self._hint = source, precision
@@ -65,8 +65,9 @@ class OpenVinoEngine(ArrayEngine):
         import openvino
 
         sized = graph.clone()
-        shapes = {name: [size.batch, 1, size.height, size.width] for name in self._names}
-        shapes |= {"image": [size.batch, 3, size.height, size.width], "intrinsics": [size.batch, 3, 3]}
+        of_map = [size.batch, 1, size.height, size.width]
+        others = {"image": [size.batch, 3, size.height, size.width], "intrinsics": [size.batch, 3, 3]}
+        shapes = {name: others.get(name, of_map) for name in self._names}
         options = {
             "INFERENCE_PRECISION_HINT": _HINTS[self._hint],
             "INFERENCE_NUM_THREADS": size.threads,

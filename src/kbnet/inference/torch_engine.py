@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from kbnet.inference.per_size import PerSize
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.encoder import RayTerms
 from kbnet.network.inputs import NetworkInputs
-from kbnet.network.kbnet import KBNet
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -32,17 +32,17 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(self, network: KBNet, device: torch.device, precision: str) -> None:
-        ready: KBNet = copy.deepcopy(network).eval().requires_grad_(False).fold().to(device, DTYPES[precision])
+    def __init__(self, network: DepthNetwork, device: torch.device, precision: str) -> None:
+        ready: DepthNetwork = copy.deepcopy(network).eval().requires_grad_(False).fold().to(device, DTYPES[precision])
         # Convolutions over channels-last memory are faster on the CPU and on a GPU, with the same result.
         ready = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.__setstate__((ready, device, precision))
 
-    def __getstate__(self) -> tuple[KBNet, torch.device, str]:
+    def __getstate__(self) -> tuple[DepthNetwork, torch.device, str]:
         """What pickle keeps: no graphs."""
         return self._network, self._device, self.precision
 
-    def __setstate__(self, state: tuple[KBNet, torch.device, str]) -> None:
+    def __setstate__(self, state: tuple[DepthNetwork, torch.device, str]) -> None:
         self._network, self._device, self.precision = state
         network, device = self._network, self._device
         self._rays = _CameraMemory(network)
@@ -72,7 +72,7 @@ class _CameraMemory:
     Threads with one camera share it. Camera, size and terms are replaced as one tuple, so no thread sees those of two.
     """
 
-    def __init__(self, network: KBNet) -> None:
+    def __init__(self, network: DepthNetwork) -> None:
         self._network = network
         self._known: tuple[Tensor, torch.Size, RayTerms] | None = None
 
@@ -105,14 +105,14 @@ class _CapturedGraph:
     The memory for inputs and depth is one for all threads and CUDA streams. Each call has it to itself.
     """
 
-    def __init__(self, network: KBNet, inputs: NetworkInputs) -> None:
+    def __init__(self, network: DepthNetwork, inputs: NetworkInputs) -> None:
         self._inputs = inputs
         self._lock = threading.Lock()
         self._done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         with _CAPTURING:
             self._capture(network, inputs)
 
-    def _capture(self, network: KBNet, inputs: NetworkInputs) -> None:
+    def _capture(self, network: DepthNetwork, inputs: NetworkInputs) -> None:
         searches, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True
         try:
             with torch.cuda.device(inputs[0].device):

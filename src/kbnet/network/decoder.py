@@ -54,13 +54,18 @@ def doubling_kernel(weight: Tensor) -> Tensor:
     return weight.transpose(0, 1)
 
 
+def depth_from_inverse(inverse: Tensor, min_depth: float, max_depth: float) -> Tensor:
+    """min / (x + min / max) in metres for x in 0..1, the output of a sigmoid (section 3.4)."""
+    return min_depth / (inverse + min_depth / max_depth)
+
+
 class Decoder(nn.Module):
-    """Five up-convolutions and a linear output (section 3.3).
+    """Up-convolutions and a linear output (section 3.3; five levels in KBNet).
 
     Args:
         latent_channels: channels of the latent.
         skip_channels: channels of each skip, highest resolution first.
-        filters: channels of each level, lowest resolution first.
+        filters: channels of each level, lowest resolution first; one level more than skips has none.
         normalise: put a BatchNorm into every convolution but the output.
         outputs: channels of the output.
     """
@@ -76,7 +81,7 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         inputs = [latent_channels, *filters[:-1]]
-        skips = [*reversed(skip_channels), 0]
+        skips = [*reversed(skip_channels), 0][: len(filters)]
         self.levels = nn.ModuleList(
             UpConvolution(*channels, normalise=normalise) for channels in zip(inputs, skips, filters, strict=True)
         )
@@ -94,7 +99,7 @@ class Decoder(nn.Module):
             Values before any activation, (B, outputs, H, W).
         """
         x = latent
-        for level, skip in zip(self.levels, [*reversed(skips), None], strict=True):
+        for level, skip in zip(self.levels, [*reversed(skips), None][: len(self.levels)], strict=True):
             x = level(x, size if skip is None else skip.shape[-2:], skip)
         output: Tensor = self.output(x)
         return output

@@ -14,6 +14,7 @@ from torch import Tensor
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.network.config import KBNetConfig
 from kbnet.network.guided_upsampling import colours_in_unit_range
+from kbnet.network.siblings.config import NetworkConfig
 from kbnet.network.working_size import mean_of_cells, reduced_intrinsics, working_factor, working_points
 from kbnet.points.outlier_rejection import kept_points
 from kbnet.points.scaffold import scaffold_from_points
@@ -42,13 +43,15 @@ class NetworkInputs(NamedTuple):
         return tuple(x for x in self if x is not None)
 
 
-def input_names(config: KBNetConfig) -> list[str]:
-    """Names of the inputs in order; ``scaffold`` only where the network has one."""
+def input_names(config: NetworkConfig) -> list[str]:
+    """Names of the inputs that a network reads, in order: those of an exported graph."""
+    if not isinstance(config, KBNetConfig):
+        return list(config.reads)
     return [name for name in NetworkInputs._fields if name != "scaffold" or config.scaffold != "none"]
 
 
 def prepare_inputs(
-    image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, config: KBNetConfig, *, validity: Tensor | None = None
+    image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, config: NetworkConfig, *, validity: Tensor | None = None
 ) -> NetworkInputs:
     """Outlier rejection and scaffold of a batch that has the working size.
 
@@ -66,7 +69,7 @@ def prepare_inputs(
     return NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold)
 
 
-def kept_validity(sparse_depth: Tensor, intrinsics: Tensor, config: KBNetConfig) -> Tensor:
+def kept_validity(sparse_depth: Tensor, intrinsics: Tensor, config: NetworkConfig) -> Tensor:
     """Outlier rejection by the rule of a network: 1 where a point is kept, else 0, (B, 1, H, W).
 
     Args:
@@ -84,7 +87,7 @@ def kept_validity(sparse_depth: Tensor, intrinsics: Tensor, config: KBNetConfig)
 
 
 def working_inputs(
-    image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, config: KBNetConfig
+    image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, config: NetworkConfig
 ) -> tuple[NetworkInputs, int]:
     """Inputs of a batch of any size, reduced by :func:`kbnet.network.working_size.working_factor`.
 
@@ -104,7 +107,7 @@ def working_inputs(
     return prepare_inputs(reduced, *_reduced(sparse_depth, intrinsics, factor), config), factor
 
 
-def frame_inputs(frame: Frame, config: KBNetConfig) -> NetworkInputs:
+def frame_inputs(frame: Frame, config: NetworkConfig) -> NetworkInputs:
     """Inputs of one frame at its working size, a batch of one on the CPU."""
     return working_inputs(*frame_tensors(frame.image, frame.sparse_depth, frame.intrinsics), config)[0]
 
@@ -125,7 +128,7 @@ def image_tensor(image: ImageArray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
 
 
-def kept_depth(sparse_depth: FloatArray, intrinsics: FloatArray, config: KBNetConfig) -> FloatArray:
+def kept_depth(sparse_depth: FloatArray, intrinsics: FloatArray, config: NetworkConfig) -> FloatArray:
     """Sparse depth after outlier rejection, at the working size.
 
     Args:

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from kbnet.errors import KBNetError
 from kbnet.geometry.camera import halved_intrinsics
 from kbnet.network.config import KBNetConfig
-from kbnet.network.decoder import Decoder, UpConvolution
+from kbnet.network.decoder import Decoder, depth_from_inverse
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.encoder import Encoder, RayTerms
 from kbnet.network.error_head import ErrorHead
 from kbnet.network.guided_upsampling import guided_upsampling
 from kbnet.network.image_features import ImageFeatures
 from kbnet.network.inputs import NetworkInputs
-from kbnet.network.layers import Convolution, initialise_weights
+from kbnet.network.layers import initialise_weights
 from kbnet.network.propagation import PropagationHead
 from kbnet.network.reduced_resolution import cropped, enlarged, halved_inputs, padded_inputs
 from kbnet.network.sparse_to_dense import SparseToDensePool, local_range
@@ -36,8 +37,10 @@ LOG_LARGEST_SCALE = math.log(4)
 """An affine residual scales the scaffold by a quarter to four (FusionNet; published system, section 10)."""
 
 
-class KBNet(nn.Module):
+class KBNet(DepthNetwork):
     """The depth network; everything that defines it besides the weights is its ``config``."""
+
+    config: KBNetConfig
 
     def __init__(self, config: KBNetConfig | None = None) -> None:
         super().__init__()
@@ -207,7 +210,7 @@ class KBNet(nn.Module):
         """
         residual, low, high = output.float(), self.config.min_depth, self.config.max_depth
         if scaffold is None:
-            return low / (torch.sigmoid(residual) + low / high)
+            return depth_from_inverse(torch.sigmoid(residual), low, high)
         scaffold = scaffold.float()
         if self.config.residual == "spread":
             seen = scaffold if seen_scaffold is None else seen_scaffold.float()
@@ -220,16 +223,3 @@ class KBNet(nn.Module):
             depth = scaffold * residual.exp()
         # Points beyond the depth range take the output along: a residual of 0 is the scaffold, whatever it is.
         return depth.clamp(scaffold.clamp_max(low), scaffold.clamp_min(high))
-
-    def fold(self) -> KBNet:
-        """Compute once, in place, what follows from final weights: for inference only.
-
-        Every BatchNorm goes into its convolution, and every up-convolution gets its doubling kernel.
-        """
-        for module in self.modules():
-            if isinstance(module, Convolution):
-                module.fold()
-        for module in self.modules():
-            if isinstance(module, UpConvolution | ImageFeatures):
-                module.fold()
-        return self

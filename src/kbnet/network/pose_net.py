@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kbnet.errors import KBNetError
-from kbnet.geometry.pose import transform_from_vector
+from kbnet.geometry.pose import RotationForm, transform_from_vector
 
 EncoderName = Literal["resnet18", "resnet34", "plain"]
 
@@ -63,41 +63,42 @@ class PoseNet(nn.Module):
 
     - ``resnet18``: ResNet-18 with slim channels, as published; released weights are of this one.
     - ``resnet34``: the same with ResNet-34's numbers of blocks.
-    - ``plain``: seven convolutions of stride 2.
+    - ``plain``: seven convolutions of stride 2 and a head of one 1x1, as VOICED and FusionNet train with.
 
-    The published facts give only the filters of the last two. That ``resnet34`` keeps the slim channels, and that
-    ``plain`` has the kernels 7, 5, then 3 and the same head, is our reading; no published weights of them are known
-    to try it on.
+    The published facts give only the filters of ``resnet34``. That it keeps the slim channels is our reading; no
+    published weights of it are known to try it on.
 
     Args:
         encoder: one of the above.
+        rotation: how three numbers become a rotation, see :func:`kbnet.geometry.pose.transform_from_vector`.
+            ``exponential`` is VOICED's.
 
     Attributes:
         encoder_name: which it is.
+        rotation: likewise.
         reduction: input pixels, along each side, to a pixel of the smallest features.
 
     Raises:
         KBNetError: no encoder of that name.
     """
 
-    def __init__(self, encoder: EncoderName = "resnet18") -> None:
+    def __init__(self, encoder: EncoderName = "resnet18", *, rotation: RotationForm = "axis-angle") -> None:
         super().__init__()
         if encoder not in get_args(EncoderName):
             raise KBNetError(f"expected one of the pose encoders {', '.join(get_args(EncoderName))}, got '{encoder}'")
-        self.encoder_name = encoder
+        if rotation not in get_args(RotationForm):
+            raise KBNetError(f"expected one of the rotations {', '.join(get_args(RotationForm))}, got '{rotation}'")
+        self.encoder_name, self.rotation = encoder, rotation
+        self.reduction = 128
         if encoder == "plain":
             self.stem, self.stages = _plain_encoder()
             self.stem_pool: nn.Module = nn.Identity()
-            self.reduction = 512
+            narrowing = []
         else:
             self.stem, self.stages = _residual_encoder(BLOCKS[encoder])
             self.stem_pool = nn.MaxPool2d(3, stride=2, padding=1)
-            self.reduction = 128
-        self.head = nn.Sequential(
-            NormalisedConvolution(256, 256, stride=2),
-            NormalisedConvolution(256, 256, stride=2),
-            nn.Conv2d(256, 6, 1, bias=False),
-        )
+            narrowing = [NormalisedConvolution(256, 256, stride=2) for _ in range(2)]
+        self.head = nn.Sequential(*narrowing, nn.Conv2d(256, 6, 1, bias=False))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.xavier_normal_(module.weight)
@@ -114,7 +115,7 @@ class PoseNet(nn.Module):
         """
         x = self.stem_pool(self.stem(torch.cat([target, source], dim=1)))
         vector = self.head(self.stages(x)).float().mean(dim=(2, 3))
-        return transform_from_vector(POSE_SCALE * vector)
+        return transform_from_vector(POSE_SCALE * vector, self.rotation)
 
 
 def _residual_encoder(blocks: tuple[int, ...]) -> tuple[NormalisedConvolution, nn.Sequential]:

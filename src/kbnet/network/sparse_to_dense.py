@@ -38,9 +38,7 @@ class SparseToDensePool(nn.Module):
         self.min_pool_sizes = tuple(min_pool_sizes)
         self.max_pool_sizes = tuple(max_pool_sizes)
         pools = len(self.min_pool_sizes) + len(self.max_pool_sizes)
-        self.pool_convolutions = nn.Sequential(
-            *(Convolution(inputs, channels, 1, normalise=normalise) for inputs in (pools, channels, channels))
-        )
+        self.pool_convolutions = pool_convolutions(pools, channels, normalise=normalise)
         self.convolution = Convolution(channels + 2 + int(scaffold), channels, 3, normalise=normalise)
 
     def forward(self, sparse_depth: Tensor, validity: Tensor, scaffold: Tensor | None = None) -> Tensor:
@@ -62,6 +60,13 @@ class SparseToDensePool(nn.Module):
         known = [sparse_depth, validity] if scaffold is None else [sparse_depth, validity, scaffold]
         joined: Tensor = self.convolution(torch.cat([features, *known], dim=1))
         return joined
+
+
+def pool_convolutions(pools: int, channels: int, *, normalise: bool = False) -> nn.Sequential:
+    """Three 1x1 convolutions, from a stack of pools to ``channels`` features."""
+    return nn.Sequential(
+        *(Convolution(inputs, channels, 1, normalise=normalise) for inputs in (pools, channels, channels))
+    )
 
 
 def nested_max_pools(x: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:

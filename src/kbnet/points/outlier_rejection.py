@@ -14,7 +14,7 @@ from kbnet.points.sparse_points import measured_pixels
 from kbnet.points.triangulation import delaunay_triangles
 
 IntArray = NDArray[np.int64]
-OutlierRule = Literal["window", "support"]
+OutlierRule = Literal["none", "window", "support"]
 
 SUPPORT_TOLERANCE = 0.05
 """Two neighbours support each other if the logarithms of their depths differ by less than this ..."""
@@ -30,13 +30,15 @@ def kept_points(
     Args:
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
         intrinsics: K, (B, 3, 3), pixels.
-        rule: which of the two; ``window`` is the published one.
+        rule: which of the two; ``window`` is the published one. ``none`` keeps every point.
         window: of the rule ``window``, odd, pixels.
         threshold: of the rule ``window``, metres.
 
     Returns:
         Validity, (B, 1, H, W), float: 1 where a point is kept, 0 where it is an outlier or unmeasured.
     """
+    if rule == "none":
+        return (sparse_depth > 0).to(sparse_depth.dtype)
     if rule == "support":
         return supported_points(sparse_depth, intrinsics)
     return unoccluded_points(sparse_depth, window, threshold)

@@ -11,28 +11,34 @@ from torch import Tensor
 
 from kbnet.frame import FloatArray
 from kbnet.points.extrapolation import extrapolated_to_border
-from kbnet.points.interpolation import linear
+from kbnet.points.interpolation import linear, linear_in_hull
 from kbnet.points.outlier_rejection import kept_points
 
+ScaffoldKind = Literal["none", "linear", "continued", "hull"]
 
-def scaffold_from_points(points: Tensor, kind: Literal["none", "linear", "continued"], step: int = 1) -> Tensor | None:
+
+def scaffold_from_points(points: Tensor, kind: ScaffoldKind, step: int = 1) -> Tensor | None:
     """Interpolate sparse points, sample by sample, on the CPU.
 
     Args:
         points: depth of the kept points, (B, 1, H, W), metres; 0 = none.
         kind: ``linear`` for Delaunay interpolation with the nearest point outside the hull; ``continued`` for the same
-            after :func:`kbnet.points.extrapolation.extrapolated_to_border`; ``none`` for no scaffold.
+            after :func:`kbnet.points.extrapolation.extrapolated_to_border`; ``hull`` for
+            :func:`kbnet.points.interpolation.linear_in_hull`; ``none`` for no scaffold.
         step: of every so many rows and columns one is interpolated from points, those between from these.
 
     Returns:
         Dense depth, (B, 1, H, W), metres, on the device of ``points``; 0 in a sample without points; None for ``none``.
+
+    Raises:
+        KBNetError: ``hull`` and a sample has fewer than three points, or all on one line.
     """
     if kind == "none":
         return None
     samples = list(points[:, 0].float().cpu().numpy())
     if kind == "continued":
         samples = [extrapolated_to_border(sample) for sample in samples]
-    dense = np.stack([linear(sample, step) for sample in samples])
+    dense = np.stack([linear_in_hull(sample) if kind == "hull" else linear(sample, step) for sample in samples])
     scaffold = torch.from_numpy(dense)[:, None].to(points.device, points.dtype)
     if step == 1:
         return scaffold

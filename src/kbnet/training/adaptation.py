@@ -31,7 +31,7 @@ from kbnet.training.held_out import HeldOut, hold_out
 from kbnet.training.interruption import Interrupted
 from kbnet.training.loop import LAST_WEIGHTS, train
 from kbnet.training.monitor import Report
-from kbnet.weights.depth_network import load_network, read_config, save_network
+from kbnet.weights.depth_network import load_network, read_kbnet_config, save_network
 from kbnet.weights.names import find_weights
 
 RECORD = "adaptation.json"
@@ -117,7 +117,7 @@ def plan(asked: Adaptation) -> Plan:
         KBNetError: the video or the weights do not fit, or the run folder holds another adaptation.
         FileNotFoundError: something is missing.
     """
-    network = read_config(asked.weights)
+    network = read_kbnet_config(asked.weights)
     wanted = _wanted(asked)
     path = asked.folder / RECORD
     if path.is_file():
@@ -196,7 +196,7 @@ def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[Report], No
     state = asked.folder / STATE_FILE
     done = load_state(asked.folder)["step"] if state.is_file() else 0
     if done < plan.steps:
-        config = training_config(asked, plan, read_config(asked.weights))
+        config = training_config(asked, plan, read_kbnet_config(asked.weights))
         try:
             train(config, resume=state.is_file(), on_report=on_report)
         except Interrupted as stopped:
@@ -208,7 +208,7 @@ def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[Report], No
 def keep(asked: Adaptation, plan: Plan, judgement: Judgement) -> None:
     """Write the adapted weights to where they are wanted, with notes of what they are adapted from and on."""
     frames = len(open_prepared(plan.held_out.training))
-    config = training_config(asked, plan, read_config(asked.weights))
+    config = training_config(asked, plan, read_kbnet_config(asked.weights))
     before, after = (
         "; ".join(
             f"{kind} {errors.mae_mm:.1f} mm" for (kind, method), errors in judgement.errors.items() if method == which

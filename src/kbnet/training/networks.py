@@ -10,7 +10,7 @@ from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.training.config import TrainingConfig
-from kbnet.weights.depth_network import fill_from_weights, read_config
+from kbnet.weights.depth_network import fill_from_weights, read_kbnet_config
 from kbnet.weights.image_features import fill_image_features
 from kbnet.weights.names import find_weights
 from kbnet.weights.pose_network import fill_pose_from_weights, read_encoder
@@ -78,7 +78,7 @@ def settings_of_weights(source: str, otherwise: KBNetConfig) -> KBNetConfig:
     path = find_weights(source)
     if path.suffix == ".pth":
         return replace(otherwise, intrinsics_scaling="published")
-    return read_config(path)
+    return read_kbnet_config(path)
 
 
 def differing_settings(theirs: KBNetConfig, ours: KBNetConfig) -> str:
@@ -94,7 +94,7 @@ def _start_from(network: KBNet, source: str) -> None:
     if path.suffix == ".pth":
         fill_from_weights(network, path)
         return
-    theirs = read_config(path)
+    theirs = read_kbnet_config(path)
     if theirs.head == "propagation":
         theirs = replace(theirs, **{name: getattr(network.config, name) for name in SCALE_FREE_SETTINGS})
     if different := differing_settings(theirs, network.config):

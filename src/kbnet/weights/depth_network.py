@@ -8,16 +8,21 @@ from pathlib import Path
 import torch
 
 from kbnet.errors import KBNetError
-from kbnet.network.config import KBNetConfig
+from kbnet.network.build import network_of
+from kbnet.network.config import PRESETS, KBNetConfig
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.kbnet import KBNet
+from kbnet.network.siblings.config import NetworkConfig, config_from_dict, preset_config
 from kbnet.weights.fit import misfit
 from kbnet.weights.names import find_weights
-from kbnet.weights.published import fill_depth_network, read_published
+from kbnet.weights.published import Checkpoint, fill_depth_network, read_published
+from kbnet.weights.published_content import content_of
+from kbnet.weights.published_siblings import Sibling, fill_sibling
 from kbnet.weights.safetensors_file import DEPTH_FORMAT, Header, read_header, read_tensors, write_tensors
 
 
 def save_network(
-    network: KBNet, path: Path, *, dtype: torch.dtype = torch.float32, notes: dict[str, str] | None = None
+    network: DepthNetwork, path: Path, *, dtype: torch.dtype = torch.float32, notes: dict[str, str] | None = None
 ) -> None:
     """Write a network's weights and config; the file appears whole or not at all.
 
@@ -31,7 +36,7 @@ def save_network(
     write_tensors(path, network.state_dict(), dtype, metadata)
 
 
-def read_config(source: str | Path, *, preset: str | None = None) -> KBNetConfig:
+def read_config(source: str | Path, *, preset: str | None = None) -> NetworkConfig:
     """Read what defines a network besides its weights, without reading them.
 
     Args:
@@ -44,23 +49,43 @@ def read_config(source: str | Path, *, preset: str | None = None) -> KBNetConfig
     path = find_weights(source)
     if path.suffix == ".pth":
         if preset is None:
+            content = content_of(read_published(path))
+            first, *others = content.presets or PRESETS
             raise KBNetError(
-                f"expected a preset with published weights, which do not carry one; "
-                f"add preset='void' (--preset void on the command line) or 'kitti' for {path}"
+                "expected a preset with published weights, which do not carry one; "
+                f"add preset='{first}' (--preset {first} on the command line)"
+                f"{''.join(f' or {other!r}' for other in others)} for {path}, which holds {content.words}"
             )
-        return KBNetConfig.preset(preset, intrinsics_scaling="published")
+        return preset_config(preset)
     if preset is not None:
         raise KBNetError(f"got preset '{preset}', but {path} carries its own config; leave the preset out")
     return _stored_config(path, read_header(path, DEPTH_FORMAT))
 
 
-def load_network(source: str | Path, *, preset: str | None = None) -> KBNet:
+def read_kbnet_config(source: str | Path) -> KBNetConfig:
+    """As :func:`read_config` of a KBNet, which is what can be trained.
+
+    Raises:
+        FileNotFoundError: there is no such file, nor weights of that name.
+        KBNetError: as of :func:`read_config`; or the weights are of a sibling system.
+    """
+    config = read_config(source)
+    if not isinstance(config, KBNetConfig):
+        raise KBNetError(
+            f"expected weights of a KBNet to train, but {source} are those of {config.system}, which kbnet completes "
+            "depth with but does not train; choose other weights"
+        )
+    return config
+
+
+def load_network(source: str | Path, *, preset: str | None = None) -> DepthNetwork:
     """Read a network.
 
     Args:
         source: the name of bundled or local weights, a ``.safetensors`` file written by :func:`save_network`, or a
             published ``.pth`` file.
-        preset: ``void`` or ``kitti``; a published file does not say which it is, every other file does.
+        preset: one of :data:`kbnet.network.siblings.config.PresetName`; a published file does not say which it is,
+            every other file does.
 
     Returns:
         The network in float32, on the CPU, in evaluation mode.
@@ -73,12 +98,12 @@ def load_network(source: str | Path, *, preset: str | None = None) -> KBNet:
     path = find_weights(source)
     if path.suffix != ".pth":
         _check_fit(path, config)
-    network = KBNet(config)
+    network = network_of(config)
     fill_from_weights(network, path)
     return network.eval()
 
 
-def fill_from_weights(network: KBNet, source: str | Path) -> None:
+def fill_from_weights(network: DepthNetwork, source: str | Path) -> None:
     """Give a network the tensors of weights. Their config may differ in what no tensor depends on.
 
     Args:
@@ -91,7 +116,7 @@ def fill_from_weights(network: KBNet, source: str | Path) -> None:
     """
     path = find_weights(source)
     if path.suffix == ".pth":
-        fill_depth_network(network, read_published(path), origin=str(path))
+        fill_published(network, read_published(path), origin=str(path))
         return
     header = read_header(path, DEPTH_FORMAT)
     if described := misfit({name: tuple(x.shape) for name, x in network.state_dict().items()}, header.shapes):
@@ -99,18 +124,36 @@ def fill_from_weights(network: KBNet, source: str | Path) -> None:
     network.load_state_dict(read_tensors(path))  # converts to float32 on the way
 
 
-def _stored_config(path: Path, header: Header) -> KBNetConfig:
+def fill_published(network: DepthNetwork, checkpoint: Checkpoint, *, origin: str) -> None:
+    """Give a network the weights of a published checkpoint of its system.
+
+    Args:
+        network: to be filled; its config must be that of the checkpoint.
+        checkpoint: what :func:`kbnet.weights.published.read_published` gave.
+        origin: what the checkpoint is called in an error.
+
+    Raises:
+        KBNetError: the checkpoint is of another network or does not fit.
+    """
+    if isinstance(network, KBNet):
+        fill_depth_network(network, checkpoint, origin=origin)
+    else:
+        assert isinstance(network, Sibling)
+        fill_sibling(network, checkpoint, origin=origin)
+
+
+def _stored_config(path: Path, header: Header) -> NetworkConfig:
     try:
-        return KBNetConfig.from_dict(json.loads(header.metadata["config"]))
+        return config_from_dict(json.loads(header.metadata["config"]))
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise KBNetError(f"the config inside {path} cannot be read ({error}); is it from a newer kbnet?") from error
 
 
-def _check_fit(path: Path, config: KBNetConfig) -> None:
+def _check_fit(path: Path, config: NetworkConfig) -> None:
     """Refuse a file that does not hold the tensors of a config, before any of them takes memory."""
     try:
         with torch.device("meta"):
-            expected = {name: tuple(tensor.shape) for name, tensor in KBNet(config).state_dict().items()}
+            expected = {name: tuple(tensor.shape) for name, tensor in network_of(config).state_dict().items()}
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:  # torch refuses a value of the config
         reason = str(error).splitlines()[0]
         raise KBNetError(f"the config inside {path} gives no network ({reason}); fetch it again") from error

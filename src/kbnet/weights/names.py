@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kbnet.network.config import KBNetConfig
+from kbnet.network.siblings.config import NetworkConfig, preset_config
 
 ASSETS = Path(__file__).parent.parent / "assets"
 
 
 class PublishedFile(NamedTuple):
-    """A file of the published ``pretrained_models.zip``, by what it is called here (published system, section 8)."""
+    """A published file, by what it is called here (published system, section 8)."""
 
     name: str
     preset: str | None
@@ -26,10 +27,20 @@ PUBLISHED_FILES = {
     "posenet-kitti.pth": PublishedFile("posenet-kitti", None),
     "posenet-void1500.pth": PublishedFile("posenet-void1500", None),
 }
-"""By their published names, which is how they are recognised."""
+"""Files of KBNet's ``pretrained_models.zip`` by their published names, which is how they are recognised."""
+
+SIBLING_FILES = {
+    "voiced-void1500.pth": PublishedFile("voiced", "voiced-void"),
+    "scaffnet-scenenet.pth": PublishedFile("scaffnet-scenenet", "scaffnet-scenenet"),
+    "scaffnet-vkitti.pth": PublishedFile("scaffnet-vkitti", "scaffnet-vkitti"),
+    "fusionnet-void1500.pth": PublishedFile("fusionnet-void", "fusionnet-void"),
+}
+"""Files that VOICED, ScaffNet and FusionNet were released as, likewise."""
+
+RECOGNISED_FILES = PUBLISHED_FILES | SIBLING_FILES
 
 
-def published_configs(name: str, preset: str) -> dict[str, KBNetConfig]:
+def published_configs(name: str, preset: str) -> dict[str, NetworkConfig]:
     """Names and configs that one published depth file is imported under.
 
     The published scripts that run the VOID weights and the script that trained them name different pool sizes. Both
@@ -38,9 +49,10 @@ def published_configs(name: str, preset: str) -> dict[str, KBNetConfig]:
     Raises:
         KBNetError: no preset of that name.
     """
-    config = KBNetConfig.preset(preset, intrinsics_scaling="published")
-    configs = {name: config}
+    config = preset_config(preset)
+    configs: dict[str, NetworkConfig] = {name: config}
     if preset == "void":
+        assert isinstance(config, KBNetConfig)
         configs[f"{name}-training-pools"] = dataclasses.replace(
             config, min_pool_sizes=(15, 17, 19), max_pool_sizes=(23, 27)
         )
@@ -48,7 +60,7 @@ def published_configs(name: str, preset: str) -> dict[str, KBNetConfig]:
 
 
 def published_weights() -> list[str]:
-    """Names that the published files have here, whether they were imported or not."""
+    """Names that the files of ``pretrained_models.zip`` have here, whether they were imported or not."""
     return [
         name
         for file in PUBLISHED_FILES.values()
@@ -106,6 +118,9 @@ def find_weights(source: str | Path) -> Path:
             "these are published weights: get them with 'kbnet weights download', "
             "or fetch pretrained_models.zip by hand and run 'kbnet weights import pretrained_models.zip'"
         )
+    for file, sibling in SIBLING_FILES.items():
+        if name == sibling.name:
+            remedy = f"these are published weights: fetch {file} by hand and run 'kbnet weights import {file}'"
     raise FileNotFoundError(
         f"expected a .safetensors or .pth file, bundled weights ({', '.join(bundled_weights()) or 'none here'}) "
         f"or local weights ({', '.join(local_weights()) or 'none yet'}), got '{name}'; {remedy}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import torch
 
@@ -12,6 +12,7 @@ from kbnet.network.pose_net import EncoderName, PoseNet
 from kbnet.weights.fit import misfit
 from kbnet.weights.names import find_weights
 from kbnet.weights.published import fill_pose_network, read_published
+from kbnet.weights.published_content import content_of
 from kbnet.weights.safetensors_file import POSE_FORMAT, read_header, read_tensors, write_tensors
 
 
@@ -24,6 +25,8 @@ def save_pose_network(network: PoseNet, path: Path, *, notes: dict[str, str] | N
         notes: where the weights come from, readable by any safetensors reader.
     """
     metadata = {**(notes or {}), "format": POSE_FORMAT, "encoder": network.encoder_name}
+    if network.rotation != "axis-angle":
+        metadata["rotation"] = network.rotation
     write_tensors(path, network.state_dict(), torch.float32, metadata)
 
 
@@ -32,7 +35,8 @@ def load_pose_network(source: str | Path) -> PoseNet:
 
     Args:
         source: the name of local weights (``posenet-void1500``), a ``.safetensors`` file written by
-            :func:`save_pose_network`, or a published ``.pth`` file, whose encoder is ``resnet18``.
+            :func:`save_pose_network`, or a published ``.pth`` file of KBNet (encoder ``resnet18``) or of VOICED and
+            FusionNet (``plain``).
 
     Returns:
         The network in float32, on the CPU, in evaluation mode.
@@ -42,7 +46,12 @@ def load_pose_network(source: str | Path) -> PoseNet:
         KBNetError: the file is damaged, or of another architecture.
     """
     path = find_weights(source)
-    network = PoseNet(read_encoder(path))
+    encoder = read_encoder(path)
+    metadata = {} if path.suffix == ".pth" else read_header(path, POSE_FORMAT).metadata
+    try:
+        network = PoseNet(encoder, rotation=cast(Any, metadata.get("rotation", "axis-angle")))
+    except ValueError as error:
+        raise KBNetError(f"the rotation of {path} is not known here ({error}); is it from a newer kbnet?") from error
     fill_pose_from_weights(network, path)
     return network.eval()
 
@@ -59,7 +68,7 @@ def read_encoder(source: str | Path) -> EncoderName:
     """
     path = find_weights(source)
     if path.suffix == ".pth":
-        return "resnet18"
+        return "plain" if content_of(read_published(path)).system == "plain-pose" else "resnet18"
     encoder = read_header(path, POSE_FORMAT).metadata.get("encoder")
     if encoder not in get_args(EncoderName):
         raise KBNetError(

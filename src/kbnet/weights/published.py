@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,13 @@ from kbnet.network.config import PRESETS
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.weights.fit import misfit
+from kbnet.weights.published_content import content_of
 from kbnet.weights.safetensors_file import DEPTH_FORMAT, NETWORKS, POSE_FORMAT, check_finite
 
 Checkpoint = dict[str, Any]
 
 _DEPTH_GROUPS = ("sparse_to_dense_pool_state_dict", "encoder_state_dict", "decoder_state_dict")
 _POSE_GROUPS = ("encoder_state_dict", "decoder_state_dict")
-_ONLY_IN_POSE = "module.conv1.conv.weight"
-"""First convolution of the published PoseNet's encoder, of any kind; KBNet's encoder has no such name."""
 
 
 def read_published(path: Path) -> Checkpoint:
@@ -48,12 +48,6 @@ def read_published(path: Path) -> Checkpoint:
     return checkpoint
 
 
-def holds_pose_network(checkpoint: Checkpoint) -> bool:
-    """Whether a published checkpoint is one of a PoseNet."""
-    encoder = checkpoint.get("encoder_state_dict")
-    return isinstance(encoder, dict) and _ONLY_IN_POSE in encoder and _DEPTH_GROUPS[0] not in checkpoint
-
-
 def fill_depth_network(network: KBNet, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
     """Give a network the weights of a published KBNet checkpoint.
 
@@ -67,32 +61,38 @@ def fill_depth_network(network: KBNet, checkpoint: Checkpoint, *, origin: str = 
     Raises:
         KBNetError: the checkpoint does not fit; every name that does not is named, as published.
     """
-    if holds_pose_network(checkpoint):
-        raise KBNetError(f"expected weights of a {NETWORKS[DEPTH_FORMAT]}, but {origin} holds {NETWORKS[POSE_FORMAT]}")
+    _check_content(checkpoint, ("kbnet", "unknown"), NETWORKS[DEPTH_FORMAT], origin)
     remedy = f"was it trained with another preset (there are {', '.join(PRESETS)}), or is it of another architecture?"
-    _fill(network, _tensors(checkpoint, _DEPTH_GROUPS), depth_names(), origin, remedy)
+    fill(network, tensors_of(checkpoint, _DEPTH_GROUPS), depth_names(), origin, remedy)
 
 
 def fill_pose_network(network: PoseNet, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
-    """Give a network of encoder ``resnet18`` the weights of a published PoseNet checkpoint.
+    """Give a network the weights of a published PoseNet checkpoint, KBNet's or that of VOICED and FusionNet.
 
     The projections of blocks that keep their shape, which nothing reads, are left behind.
 
     Args:
-        network: to be filled.
+        network: to be filled; of encoder ``resnet18``, or ``plain`` for the siblings' checkpoint.
         checkpoint: what :func:`read_published` gave.
         origin: what the checkpoint is called in an error.
 
     Raises:
         KBNetError: the checkpoint does not fit; every name that does not is named, as published.
     """
-    if _DEPTH_GROUPS[0] in checkpoint:
-        raise KBNetError(f"expected weights of a {NETWORKS[POSE_FORMAT]}, but {origin} holds {NETWORKS[DEPTH_FORMAT]}")
-    remedy = "is it of another architecture? Published PoseNets have the encoder resnet18"
-    _fill(network, _tensors(checkpoint, _POSE_GROUPS), pose_names(), origin, remedy)
+    _check_content(checkpoint, ("pose", "plain-pose", "unknown"), NETWORKS[POSE_FORMAT], origin)
+    remedy = f"is it of another architecture, not of the encoder {network.encoder_name}?"
+    names = plain_pose_names() if network.encoder_name == "plain" else pose_names()
+    fill(network, tensors_of(checkpoint, _POSE_GROUPS), names, origin, remedy)
 
 
-def _tensors(checkpoint: Checkpoint, groups: tuple[str, ...]) -> dict[str, Any]:
+def _check_content(checkpoint: Checkpoint, allowed: tuple[str, ...], wanted: str, origin: str) -> None:
+    content = content_of(checkpoint)
+    if content.system not in allowed:
+        presets = f"; its preset is {' or '.join(content.presets)}" if content.presets else ""
+        raise KBNetError(f"expected weights of a {wanted}, but {origin} holds {content.words}{presets}")
+
+
+def tensors_of(checkpoint: Checkpoint, groups: tuple[str, ...]) -> dict[str, Any]:
     """All that lies under '<group>.<name>', without the 'module.' of every name; a missing group is empty."""
     found = {group: checkpoint.get(group) for group in groups}
     if not any(isinstance(tensors, dict) for tensors in found.values()):
@@ -108,7 +108,20 @@ def _tensors(checkpoint: Checkpoint, groups: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _fill(network: nn.Module, tensors: dict[str, Any], names: dict[str, str | None], origin: str, remedy: str) -> None:
+def fill(
+    network: nn.Module, tensors: dict[str, Any], names: Mapping[str, str | None], origin: str, remedy: str
+) -> None:
+    """Give a network tensors of other names.
+
+    Args:
+        network: to be filled.
+        tensors: by published name.
+        names: our name of every published one; None where nothing reads it.
+        origin, remedy: what an error says before and after the names that do not fit.
+
+    Raises:
+        KBNetError: some do not fit, or hold NaN or infinity.
+    """
     read = {theirs: ours for theirs, ours in names.items() if ours is not None}
     stored = {theirs: tensor for theirs, tensor in tensors.items() if theirs in read or theirs not in names}
     shapes = {ours: tuple(tensor.shape) for ours, tensor in network.state_dict().items()}
@@ -154,6 +167,18 @@ def pose_names() -> dict[str, str | None]:
             theirs, ours = f"encoder.blocks{stage + 2}.{block}", f"stages.{stage}.{block}"
             layers |= {f"{theirs}.conv1": f"{ours}.first", f"{theirs}.conv2": f"{ours}.second"}
             names[f"{theirs}.projection.conv.weight"] = f"{ours}.projection.weight" if block == 0 else None
+    return names | _normalised_names(layers)
+
+
+def plain_pose_names() -> dict[str, str | None]:
+    """Our name of every published weight of the seven-layer PoseNet."""
+    layers = {"encoder.conv1": "stem"} | {f"encoder.conv{i + 2}": f"stages.{i}" for i in range(6)}
+    return {"decoder.conv.conv.weight": "head.0.weight"} | _normalised_names(layers)
+
+
+def _normalised_names(layers: Mapping[str, str]) -> dict[str, str | None]:
+    """Of normalised convolutions by their published names."""
+    names: dict[str, str | None] = {}
     for theirs, ours in layers.items():
         names[f"{theirs}.conv.weight"] = f"{ours}.convolution.weight"
         for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):

@@ -10,19 +10,21 @@ from pathlib import Path
 
 from kbnet.errors import KBNetError
 from kbnet.files import file_sha256
-from kbnet.network.config import PRESETS, KBNetConfig
-from kbnet.network.kbnet import KBNet
+from kbnet.network.build import network_of
+from kbnet.network.config import PRESETS
 from kbnet.network.pose_net import PoseNet
-from kbnet.weights.depth_network import save_network
+from kbnet.network.siblings.config import NetworkConfig, config_from_dict
+from kbnet.weights.depth_network import fill_published, save_network
 from kbnet.weights.names import (
-    PUBLISHED_FILES,
+    RECOGNISED_FILES,
     bundled_weights,
     local_folder,
     local_path,
     published_configs,
 )
 from kbnet.weights.pose_network import save_pose_network
-from kbnet.weights.published import fill_depth_network, fill_pose_network, holds_pose_network, read_published
+from kbnet.weights.published import fill_pose_network, read_published
+from kbnet.weights.published_content import content_of
 from kbnet.weights.safetensors_file import read_metadata
 
 LICENCE = "the published weights are for academic, non-commercial use; see the page they come from"
@@ -34,7 +36,7 @@ class WeightsImport:
 
     name: str
     file: Path
-    config: KBNetConfig | None
+    config: NetworkConfig | None
     """Of the depth network; None: a pose network."""
 
 
@@ -44,19 +46,20 @@ def plan_import(file: Path, *, name: str | None = None, preset: str | None = Non
     Args:
         file: of a published name (``kbnet-void1500.pth``), by which it is recognised; or of any other.
         name: what to call the weights; needed with a file of another name.
-        preset: ``void`` or ``kitti``; needed with a depth network in a file of another name.
+        preset: of :data:`kbnet.network.siblings.config.PresetName`; needed with a depth network in a file of another
+            name.
 
     Raises:
         FileNotFoundError: there is no such file.
         KBNetError: name or preset is missing or cannot be used, or the file is damaged.
     """
-    if file.name in PUBLISHED_FILES:
-        published = PUBLISHED_FILES[file.name]
+    if file.name in RECOGNISED_FILES:
+        published = RECOGNISED_FILES[file.name]
         name, preset = name or published.name, preset or published.preset
-    elif preset is None and not holds_pose_network(read_published(file)):
+    elif preset is None and not (content := content_of(read_published(file))).is_pose_network:
         raise KBNetError(
-            f"{file.name} is none of the published names ({', '.join(PUBLISHED_FILES)}), so what it is must be said: "
-            f"add --preset ({' or '.join(PRESETS)}) and --name"
+            f"{file.name} is none of the published names ({', '.join(RECOGNISED_FILES)}), so what it is must be said: "
+            f"it holds {content.words}; add --preset ({' or '.join(content.presets or PRESETS)}) and --name"
         )
     if name is None:
         raise KBNetError(f"expected a name for the weights in {file.name}; add --name")
@@ -98,7 +101,7 @@ def import_weights(imports: Sequence[WeightsImport], *, overwrite: bool = False)
 def _is_there(item: WeightsImport, digest: str) -> bool:
     try:
         metadata = read_metadata(local_path(item.name))
-        config = KBNetConfig.from_dict(json.loads(metadata["config"])) if "config" in metadata else None
+        config = config_from_dict(json.loads(metadata["config"])) if "config" in metadata else None
     except (FileNotFoundError, ValueError, TypeError):  # missing, damaged, or of a newer kbnet
         return False
     return metadata.get("sha256") == digest and config == item.config
@@ -114,10 +117,10 @@ def _write(item: WeightsImport, digest: str) -> None:
     }
     path = local_path(item.name)
     if item.config is None:
-        pose_network = PoseNet()
+        pose_network = PoseNet("plain" if content_of(checkpoint).system == "plain-pose" else "resnet18")
         fill_pose_network(pose_network, checkpoint, origin=item.file.name)
         save_pose_network(pose_network, path, notes=notes)
     else:
-        network = KBNet(item.config)
-        fill_depth_network(network, checkpoint, origin=item.file.name)
+        network = network_of(item.config)
+        fill_published(network, checkpoint, origin=item.file.name)
         save_network(network, path, notes=notes)

@@ -17,12 +17,15 @@ from kbnet.errors import KBNetError
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Import published weights: pretrained_models.zip, a folder, or one .pth.
+    """Import published weights: pretrained_models.zip, another zip, a folder, or one .pth.
 
     Files are recognised by their published names (kbnet-kitti.pth, kbnet-void1500.pth, posenet-kitti.pth,
     posenet-void1500.pth). They become kitti and void1500, which any --weights then takes, and posenet-kitti and
     posenet-void1500, which training can start from. The pool sizes of VOID are published in two readings, so there is
     void1500-training-pools too: evaluate both on a sequence of yours to see which is the better.
+
+    Files of the sibling systems are recognised too: voiced-void1500.pth, scaffnet-scenenet.pth, scaffnet-vkitti.pth
+    and fusionnet-void1500.pth become voiced, scaffnet-scenenet, scaffnet-vkitti and fusionnet-void.
 
     No code inside a file is ever run. The published weights are for academic, non-commercial use.
     """
@@ -38,7 +41,7 @@ class Command:
 
     def run(self) -> None:
         """Recognise, read, write."""
-        from kbnet.weights.names import PUBLISHED_FILES, local_folder
+        from kbnet.weights.names import PUBLISHED_FILES, SIBLING_FILES, local_folder
         from kbnet.weights.published_import import import_weights, plan_import
 
         if self.source.suffix != ".pth" and (self.preset or self.name):
@@ -49,7 +52,10 @@ class Command:
             for each in imports:
                 done = f"imported from {each.file.name}" if each.name in written else "there already, unchanged"
                 print(f"{each.name}: {done}")
-            if len(files) > 1 and (absent := sorted(PUBLISHED_FILES.keys() - {file.name for file in files})):
+            found = {file.name for file in files}
+            released = [names for names in (PUBLISHED_FILES, SIBLING_FILES) if names.keys() & found]
+            absent = sorted({name for names in released for name in names} - found)
+            if len(files) > 1 and absent:
                 print(f"not in {self.source}: {', '.join(absent)}")
         print(f"weights are in {local_folder()}; 'kbnet weights list' lists them")
 
@@ -74,9 +80,9 @@ def _files(source: Path) -> Iterator[list[Path]]:
 
 
 def _is_published(name: str) -> bool:
-    from kbnet.weights.names import PUBLISHED_FILES
+    from kbnet.weights.names import RECOGNISED_FILES
 
-    return PurePosixPath(name).name in PUBLISHED_FILES
+    return PurePosixPath(name).name in RECOGNISED_FILES
 
 
 def _published_files(folder: Path, source: Path) -> list[Path]:
@@ -84,10 +90,10 @@ def _published_files(folder: Path, source: Path) -> list[Path]:
     files = sorted(path for path in folder.rglob("*.pth") if _is_published(path.name))
     names = [path.name for path in files]
     if not files:
-        from kbnet.weights.names import PUBLISHED_FILES
+        from kbnet.weights.names import RECOGNISED_FILES
 
         raise KBNetError(
-            f"expected {', '.join(PUBLISHED_FILES)}, or some of them, in {source}, found none; "
+            f"expected {', '.join(RECOGNISED_FILES)}, or some of them, in {source}, found none; "
             "for a file of another name give the .pth itself, with --name and --preset"
         )
     if twice := sorted({name for name in names if names.count(name) > 1}):

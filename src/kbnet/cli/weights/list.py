@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kbnet.errors import KBNetError
 
@@ -28,6 +28,7 @@ class Command:
         """Read what the files say of themselves, and print it."""
         from kbnet.weights.names import (
             ASSETS,
+            SIBLING_FILES,
             bundled_weights,
             local_path,
             local_weights,
@@ -45,6 +46,11 @@ class Command:
                 f"\npublished, and not here: {', '.join(missing)}\n"
                 "  kbnet weights download                        fetches and imports them\n"
                 "  kbnet weights import pretrained_models.zip    imports what you fetched by hand"
+            )
+        if siblings := [f"{each.name} ({file})" for file, each in SIBLING_FILES.items() if each.name not in local]:
+            print(
+                f"\npublished with VOICED, ScaffNet and FusionNet, and not here: {', '.join(siblings)}\n"
+                "  kbnet weights import FILE.pth                 imports what you fetched by hand"
             )
 
 
@@ -64,10 +70,10 @@ def _row(name: str, path: Path, where: str) -> tuple[str, ...]:
     return (name, "pose" if is_pose else "depth", *columns, size, where, metadata.get("origin", trained))
 
 
-def _columns(config: Mapping[str, list[int] | float]) -> tuple[str, str]:
-    pools = " / ".join(
-        ",".join(map(str, sizes))
-        for sizes in (config["min_pool_sizes"], config["max_pool_sizes"])
-        if isinstance(sizes, list)
-    )
-    return pools, f"{config['min_depth']:g}..{config['max_depth']:g} m"
+def _columns(config: Mapping[str, Any]) -> tuple[str, str]:
+    if "system" in config:
+        stored = [config.get("scaffnet", config).get("pool_sizes", [])]
+    else:
+        stored = [config["min_pool_sizes"], config["max_pool_sizes"]]
+    pools = " / ".join(",".join(map(str, sizes)) for sizes in stored)
+    return pools or "-", f"{config['min_depth']:g}..{config['max_depth']:g} m"

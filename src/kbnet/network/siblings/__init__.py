@@ -1,0 +1,1 @@
+"""The authors' sibling systems beside KBNet: VOICED, ScaffNet and FusionNet, at parity with their published files."""

@@ -1,0 +1,153 @@
+"""What defines a sibling network besides its weights: depth range, pools, encoder; stored inside every weights file.
+
+The class variables say how the inputs are prepared; they have the names of :class:`kbnet.network.config.KBNetConfig`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from kbnet.errors import KBNetError
+from kbnet.network.config import PRESETS, KBNetConfig
+
+
+@dataclass(frozen=True)
+class SiblingConfig:
+    """Settings that the siblings share. No working size: frames are completed at their size, odd ones too."""
+
+    system: ClassVar[str]
+    """Key ``system`` of a stored config, which tells the siblings from KBNet."""
+    outlier_rule: ClassVar[Literal["none", "window"]] = "none"
+    outlier_window: ClassVar[int] = 7
+    outlier_threshold: ClassVar[float] = 1.5
+    scaffold: ClassVar[Literal["none", "hull"]] = "none"
+    halvings: ClassVar[int] = 0
+    working_side: ClassVar[int] = 0
+    predicts_error: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]]
+    """Inputs of :class:`kbnet.network.inputs.NetworkInputs` that the network reads."""
+
+    min_depth: float = 0.1
+    """Nearest depth the network can express, metres."""
+    max_depth: float = 8.0
+    """Farthest depth the network can express, metres."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_depth < self.max_depth:
+            raise KBNetError(f"expected 0 < min_depth < max_depth in metres, got {self.min_depth} and {self.max_depth}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; ``system`` says whose they are."""
+        return {"system": self.system, **dataclasses.asdict(self)}
+
+
+@dataclass(frozen=True)
+class VoicedConfig(SiblingConfig):
+    """VOICED (Wong, Fei, Tsuei & Soatto, RA-L 2020). The scaffold is interpolated from all points."""
+
+    system: ClassVar[str] = "voiced"
+    scaffold: ClassVar[Literal["none", "hull"]] = "hull"
+    reads: ClassVar[tuple[str, ...]] = ("image", "validity", "scaffold")
+
+    encoder_layers: Literal[8, 11] = 11
+    """Convolutions of each encoder; 11: two at each of the three lowest levels."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoder_layers not in (8, 11):
+            raise KBNetError(f"expected encoder_layers 8 or 11, got {self.encoder_layers}")
+
+
+@dataclass(frozen=True)
+class ScaffNetConfig(SiblingConfig):
+    """ScaffNet (Wong, Cicek & Soatto, RA-L 2021): sparse depth alone."""
+
+    system: ClassVar[str] = "scaffnet"
+    reads: ClassVar[tuple[str, ...]] = ("sparse_depth",)
+
+    max_depth: float = 10.0
+    """Farthest depth the network can express, metres. Farther points are set to it."""
+    pool_sizes: tuple[int, ...] = (13, 17, 19, 21, 25)
+    """Windows of the maximum pools, odd and ascending, pixels."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "pool_sizes", tuple(self.pool_sizes))
+        sizes = self.pool_sizes
+        if not sizes or any(size % 2 == 0 or size < 3 for size in sizes) or list(sizes) != sorted(set(sizes)):
+            raise KBNetError(f"expected pool_sizes as ascending odd window sizes of at least 3, got {sizes}")
+
+
+@dataclass(frozen=True)
+class FusionNetConfig(SiblingConfig):
+    """FusionNet (Wong, Cicek & Soatto, RA-L 2021) with the ScaffNet inside it, which sees the points unfiltered."""
+
+    system: ClassVar[str] = "fusionnet"
+    outlier_rule: ClassVar[Literal["none", "window"]] = "window"
+    reads: ClassVar[tuple[str, ...]] = ("image", "sparse_depth", "validity")
+
+    scaffnet: ScaffNetConfig = field(default_factory=ScaffNetConfig)
+    """Of the frozen ScaffNet."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.scaffnet, dict):
+            object.__setattr__(self, "scaffnet", ScaffNetConfig(**self.scaffnet))
+
+
+PresetName = Literal[
+    "void",
+    "kitti",
+    "voiced-void",
+    "voiced-kitti",
+    "scaffnet-scenenet",
+    "scaffnet-vkitti",
+    "fusionnet-void",
+    "fusionnet-kitti",
+]
+"""Published settings: KBNet's, then those of the siblings."""
+
+NetworkConfig: TypeAlias = "KBNetConfig | VoicedConfig | ScaffNetConfig | FusionNetConfig"
+
+_VKITTI = ScaffNetConfig(min_depth=1.5, max_depth=80.0)
+
+SIBLING_PRESETS: dict[str, VoicedConfig | ScaffNetConfig | FusionNetConfig] = {
+    "voiced-void": VoicedConfig(),
+    "voiced-kitti": VoicedConfig(min_depth=1.5, max_depth=100.0),
+    "scaffnet-scenenet": ScaffNetConfig(),
+    "scaffnet-vkitti": _VKITTI,
+    "fusionnet-void": FusionNetConfig(),
+    "fusionnet-kitti": FusionNetConfig(scaffnet=_VKITTI, min_depth=1.5, max_depth=100.0),
+}
+"""Published settings by name: depth limits and pools, which are in no published file."""
+
+_SYSTEMS = {config.system: config for config in (VoicedConfig, ScaffNetConfig, FusionNetConfig)}
+
+
+def config_from_dict(values: dict[str, Any]) -> NetworkConfig:
+    """The inverse of ``to_dict`` of any network's config.
+
+    Raises:
+        KBNetError: a key is unknown, or a value is out of range.
+    """
+    if "system" not in values:
+        return KBNetConfig.from_dict(values)
+    system, rest = values["system"], {key: value for key, value in values.items() if key != "system"}
+    if system not in _SYSTEMS:
+        raise KBNetError(f"expected one of the systems {', '.join(_SYSTEMS)}, got '{system}'")
+    return _SYSTEMS[system](**rest)
+
+
+def preset_config(name: str) -> NetworkConfig:
+    """The config of a published depth network: ``void`` and ``kitti`` for KBNet, and those of the siblings.
+
+    Raises:
+        KBNetError: no preset of that name.
+    """
+    if name in SIBLING_PRESETS:
+        return SIBLING_PRESETS[name]
+    if name not in PRESETS:
+        raise KBNetError(f"expected one of the presets {', '.join((*PRESETS, *SIBLING_PRESETS))}, got '{name}'")
+    return KBNetConfig.preset(name, intrinsics_scaling="published")

@@ -1,0 +1,60 @@
+"""What a published checkpoint holds: KBNet, VOICED, ScaffNet, FusionNet or a pose network, by its groups and names."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from kbnet.network.config import PRESETS
+from kbnet.network.siblings.config import SIBLING_PRESETS
+
+SCAFFNET_GROUPS = ("spatial_pyramid_pool", "scaffnet_encoder", "scaffnet_decoder_depth")
+"""Without ``_state_dict``; a FusionNet file holds them too."""
+
+
+class Content(NamedTuple):
+    """What a published checkpoint holds.
+
+    Attributes:
+        system: whose depth network; ``pose``: KBNet's pose network; ``plain-pose``: that of the siblings.
+        words: the same for messages, with what tells variants apart.
+    """
+
+    system: Literal["kbnet", "voiced", "scaffnet", "fusionnet", "pose", "plain-pose", "unknown"]
+    words: str
+
+    @property
+    def presets(self) -> list[str]:
+        """Presets that a depth network of this system may have been trained as."""
+        if self.system == "kbnet":
+            return list(PRESETS)
+        return [name for name, config in SIBLING_PRESETS.items() if config.system == self.system]
+
+    @property
+    def is_pose_network(self) -> bool:
+        """Whether it is a pose network of either kind."""
+        return self.system in ("pose", "plain-pose")
+
+
+def content_of(checkpoint: dict[str, Any]) -> Content:
+    """Recognise a checkpoint, as `kbnet.weights.published.read_published` gives it."""
+    groups = {str(key).removesuffix("_state_dict"): value for key, value in checkpoint.items()}
+    if "sparse_to_dense_pool" in groups:
+        return Content("kbnet", "KBNet (depth)")
+    if "fusionnet_decoder" in groups:
+        whole = all(group in groups for group in SCAFFNET_GROUPS)
+        return Content("fusionnet", "FusionNet" if whole else "FusionNet without the ScaffNet that it needs inside")
+    if "scaffnet_encoder" in groups:
+        return Content("scaffnet", "ScaffNet")
+    if "encoder_image" in groups:
+        deep = any(".conv_block.1." in name for name in _names(groups["encoder_image"]))
+        return Content("voiced", f"VOICED with {11 if deep else 8}-layer encoders")
+    names = _names(groups.get("encoder"))
+    if "conv7.conv.weight" in names:
+        return Content("plain-pose", "the seven-layer PoseNet of VOICED and FusionNet (pose)")
+    if "conv1.conv.weight" in names:
+        return Content("pose", "PoseNet (pose)")
+    return Content("unknown", "none of the published networks")
+
+
+def _names(group: object) -> set[str]:
+    return {str(name).removeprefix("module.") for name in group} if isinstance(group, dict) else set()
