@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kbnet.completion import DepthCompleter
-from kbnet.evaluation.before_after import Judgement, judge
+from kbnet.evaluation.before_after import Judgement, judge_before_after
 from kbnet.frame import FloatArray
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.sequence import Sequence
@@ -38,7 +38,7 @@ class Network:
 
 
 def compare(held_out: HeldOut, before: Network, after: Network, **options: Any) -> Judgement:
-    return judge(held_out.judged, cast(DepthCompleter, before), cast(DepthCompleter, after), **options)
+    return judge_before_after(held_out.judged, cast(DepthCompleter, before), cast(DepthCompleter, after), **options)
 
 
 def test_errors_are_those_at_the_held_out_points(held_out: HeldOut) -> None:

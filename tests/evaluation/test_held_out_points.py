@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kbnet.evaluation.held_out_points import CheckedFrame, PointErrors, check
+from kbnet.evaluation.held_out_points import CheckedFrame, check
 from kbnet.evaluation.methods import Method, baseline_methods
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
@@ -49,23 +49,6 @@ def _expect(frame: Frame, depth: FloatArray) -> tuple[FloatArray, NDArray[np.boo
     return np.full_like(depth, 0.1), np.ones(frame.size, np.bool_)
 
 
-def test_point_errors_by_hand() -> None:
-    errors = PointErrors.of(np.array([1.0, 2.125, 4.0, 6.0], np.float32), np.array([1.0, 2.0, 4.0, 5.0], np.float32))
-    assert errors.points == 4
-    assert errors.mae_mm == pytest.approx(281.25)
-    assert errors.rmse_mm == pytest.approx(1000 * ((0.125**2 + 1) / 4) ** 0.5)
-    assert errors.median_percent == pytest.approx(3.125)
-    assert errors.off_percent == pytest.approx(25)
-    assert errors.mean_percent == pytest.approx(100 * (0.125 / 2 + 1 / 5) / 4)
-
-
-def test_point_errors_of_frames_count_the_same_however_many_points_they_have() -> None:
-    one = PointErrors.of(np.array([1.5], np.float32), np.array([1.0], np.float32))
-    other = PointErrors.of(np.full(9, 2.0, np.float32), np.full(9, 2.0, np.float32))
-    mean = PointErrors.mean([one, other])
-    assert (mean.points, mean.mae_mm, mean.median_percent, mean.off_percent) == (10, 250, 25, 50)
-
-
 def test_check_by_patches_holds_out_neighbours_together() -> None:
     kept: dict[str, float] = {}
     for by in ("points", "patches"):
@@ -91,9 +74,9 @@ def test_check_judges_only_at_points_that_were_taken_away() -> None:
 
     found = check(_source(2.0, 2.5), [Method("kbnet", predict)], _expect, share=0.25)
     assert [frame.seen for frame in found.frames] == seen
-    assert [frame.seen + frame.measured.size for frame in found.frames] == [480, 480]
+    assert [frame.seen + frame.points.true.size for frame in found.frames] == [480, 480]
     assert [frame.errors["kbnet"].mae_mm for frame in found.frames] == pytest.approx([0, 500])
-    points = [frame.measured.size for frame in found.frames]
+    points = [frame.points.true.size for frame in found.frames]
     assert found.overall()["kbnet"].mae_mm == pytest.approx(500 * points[1] / sum(points))
 
 
@@ -142,7 +125,7 @@ def test_check_scales_the_expected_error_of_all_pixels_by_what_is_found_at_belie
         return expected, frame.ground_truth < 10
 
     found = check(_source(2.0, 2.0, false={1: 20.0}), [_constant(2.2)], expect)
-    share = np.mean([frame.measured.size for frame in found.frames]) / (40 * 48)
+    share = np.mean([frame.points.true.size for frame in found.frames]) / (40 * 48)
     assert found.all_pixels_mm() == pytest.approx(2 * 1000 * (0.1 * share + 0.4 * (1 - share)), rel=1e-3)
 
 
@@ -162,8 +145,8 @@ def test_check_refuses_what_cannot_be_checked(depths: tuple[float, ...], options
 def test_checked_frame_keeps_points_alone() -> None:
     found = check(_source(2.0), [_constant(2.0)], _expect)
     frame: CheckedFrame = found.frames[0]
-    assert frame.measured.ndim == 1
-    assert frame.depths["kbnet"].shape == frame.measured.shape
+    assert frame.points.true.ndim == 1
+    assert frame.points.depths["kbnet"].shape == frame.points.true.shape
 
 
 def test_check_says_how_near_to_others_held_out_points_are() -> None:

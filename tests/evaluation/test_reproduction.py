@@ -11,7 +11,7 @@ import pytest
 
 from kbnet.evaluation import reproduction
 from kbnet.evaluation.metrics import DepthErrors
-from kbnet.evaluation.reproduction import PUBLISHED_ROWS, Comparison, measure, published_rows
+from kbnet.evaluation.reproduction import PUBLISHED_ROWS, ReproducedRow, measure, published_rows
 from kbnet.evaluation.summary import SummaryRow
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.network.config import KBNetConfig
@@ -48,7 +48,7 @@ def test_published_rows_keep_the_order_of_the_table() -> None:
 )
 def test_comparison_is_within_tolerance_only_if_all_errors_are(factor: float, within: bool) -> None:
     errors = replace(VOID_1500.mean, irmse_per_km=VOID_1500.mean.irmse_per_km * factor)
-    comparison = Comparison(VOID_1500, _measured(errors), 0.01, 1)
+    comparison = ReproducedRow(VOID_1500, _measured(errors), 0.01, 1)
     assert comparison.within is within
     assert comparison.difference == pytest.approx(
         {"mae_mm": 0, "rmse_mm": 0, "imae_per_km": 0, "irmse_per_km": factor - 1}
@@ -57,8 +57,8 @@ def test_comparison_is_within_tolerance_only_if_all_errors_are(factor: float, wi
 
 
 def test_comparison_says_what_it_does_not_cover() -> None:
-    assert "(799 of 800 frames)" in Comparison(VOID_1500, _measured(VOID_1500.mean, 799), 0.01, 1).verdict
-    quick = Comparison(VOID_1500, _measured(VOID_1500.mean, 80), 0.01, 10)
+    assert "(799 of 800 frames)" in ReproducedRow(VOID_1500, _measured(VOID_1500.mean, 799), 0.01, 1).verdict
+    quick = ReproducedRow(VOID_1500, _measured(VOID_1500.mean, 80), 0.01, 10)
     assert quick.within is None
     assert quick.verdict == "quick look, stride 10"
 

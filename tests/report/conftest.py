@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from kbnet.evaluation.judged_pixels import JudgedPixels
 from kbnet.frame import Frame
-from kbnet.report.survey import Comparison, ShownFrame
+from kbnet.report.shown_frames import ShownFrame
 
 K = np.array([[60, 0, 31.5], [0, 60, 23.5], [0, 0, 1]], np.float32)
 Judged = Literal["truth", "points", "nothing"]
@@ -28,11 +29,11 @@ def shown_frame() -> Callable[..., ShownFrame]:
         image[:, : 4 * (index + 1)] = (255, 0, 0)
         frame = Frame(image, sparse, K, truth if judged == "truth" else None, name or f"{index:04}")
         depth, expected = truth + np.float32(off), np.tile(np.linspace(0.01, 0.3, 64, dtype=np.float32), (48, 1))
-        comparison = None
+        pixels = None
         if judged != "nothing":
             at = np.ones(truth.shape, bool) if judged == "truth" else sparse > 0
             depths = {"kbnet": depth[at], "nearest": truth[at] + 0.3, "linear": truth[at] + np.float32(0.2)}
-            comparison = Comparison(np.array(np.nonzero(at)), truth[at], depths, expected[at])
-        return ShownFrame(index, frame, depth, expected, comparison)
+            pixels = JudgedPixels(truth[at], depths, np.array(np.nonzero(at)), expected[at])
+        return ShownFrame(index, frame, depth, expected, pixels)
 
     return make

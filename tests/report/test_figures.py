@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from kbnet.report.figures import Figures
-from kbnet.report.survey import ShownFrame
+from kbnet.report.shown_frames import ShownFrame
 
 ShownFrameOf = Callable[..., ShownFrame]
 
@@ -34,12 +34,18 @@ def test_figures_at_held_out_points_count_every_point_the_same(shown_frame: Show
     assert (mae, rmse) == pytest.approx((200, 1000 * ((0.01 + 0.09) / 2) ** 0.5), rel=1e-4)
     assert 3 < median < 30
     assert 30 < far_off < 70
-    assert "at 96 points that it did not see" in figures.verdict()
+    assert figures.verdict().startswith(f"depth is {median:.1f} % off at the median point that it did not see")
 
 
 def test_figures_say_when_interpolation_is_no_worse(shown_frame: ShownFrameOf) -> None:
-    assert _figures(shown_frame(off=0.1)).verdict() == ("Depth is 100 mm off on average, linear interpolation 200 mm.")
-    assert _figures(shown_frame(off=0.25)).verdict().endswith("200 mm: these weights do not help here.")
+    assert _figures(shown_frame(off=0.05)).verdict() == (
+        "depth is 2.5 % off at the median pixel with ground truth, more than 10 % off at 0 % of them"
+    )
+    assert (
+        _figures(shown_frame(off=0.25))
+        .verdict()
+        .endswith("; linear interpolation is no worse: these weights do not help here")
+    )
 
 
 def test_figures_by_distance_hold_the_pixels_of_their_band(shown_frame: ShownFrameOf) -> None:
@@ -50,12 +56,12 @@ def test_figures_by_distance_hold_the_pixels_of_their_band(shown_frame: ShownFra
 
 def test_figures_of_the_most_confident_are_those_of_the_pixels_expected_to_be_best(shown_frame: ShownFrameOf) -> None:
     shown = shown_frame()
-    assert shown.comparison is not None
-    shown.comparison.depths["kbnet"][:] = shown.comparison.true + shown.comparison.expected_error
+    assert shown.judged is not None
+    shown.judged.depths["kbnet"][:] = shown.judged.true + shown.judged.expected_error
     kept = _figures(shown).content()["kept"]
     assert kept["shares"][-1] == 1
     assert kept["mae_mm"] == sorted(kept["mae_mm"])
-    assert kept["mae_mm"][-1] == pytest.approx(1000 * shown.comparison.expected_error.mean(), rel=1e-4)
+    assert kept["mae_mm"][-1] == pytest.approx(1000 * shown.judged.expected_error.mean(), rel=1e-4)
 
 
 def test_figures_without_anything_to_judge_by_are_empty(shown_frame: ShownFrameOf) -> None:

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kbnet.evaluation.judged_pixels import Judging
 from kbnet.report.packing import DEPTH_STEP, logarithmic, pack_map
 from kbnet.report.page import write_page
-from kbnet.report.survey import Judging, ShownFrame
+from kbnet.report.shown_frames import ShownFrame
 
 ShownFrameOf = Callable[..., ShownFrame]
 OpenPage = Callable[..., Any]
@@ -205,7 +206,7 @@ def test_page_of_held_out_points_draws_them(folder: Path, shown_frame: ShownFram
     write_page(path, [shown_frame(i, judged="points") for i in range(2)], POINTS, title="room")
     page = open_page(path)
     assert page.locator("#panels figure").count() == 5
-    assert "points that it did not see" in page.inner_text("#verdict")
+    assert "point that it did not see" in page.inner_text("#verdict")
     assert _map_pixel(page, "error", 4, 4) != _map_pixel(page, "error", 8, 8)
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 import kbnet.training.adaptation as adaptation
 from kbnet.evaluation.before_after import Judgement
-from kbnet.evaluation.held_out_points import PointErrors
+from kbnet.evaluation.point_errors import PointErrors
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.frame_list import FrameList
 from kbnet.network.config import KBNetConfig

@@ -87,13 +87,13 @@ def _say(asked: Adaptation, plan: Plan) -> None:
 def _judge(asked: Adaptation, plan: Plan, adapted: Path) -> Judgement:
     import kbnet
     from kbnet.cli.progress import frame_progress
-    from kbnet.evaluation.before_after import judge
+    from kbnet.evaluation.before_after import judge_before_after
 
     before, after = (kbnet.load(weights, device=asked.device) for weights in (asked.weights, adapted))
     lists = plan.held_out.judged
     with frame_progress() as progress:
         task = progress.add_task("judging", total=plan.held_out.frames * len(lists))
-        return judge(lists, before, after, on_frame=lambda: progress.advance(task))
+        return judge_before_after(lists, before, after, on_frame=lambda: progress.advance(task))
 
 
 def _show(judgement: Judgement) -> None:

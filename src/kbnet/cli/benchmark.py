@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from kbnet.cli.arguments import Device, OptionalFile, SeveralWeights, Switch
-from kbnet.cli.benchmark_report import Report
+from kbnet.cli.benchmark_report import BenchmarkReport
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Command:
                 f"got {command.rounds}, {command.warmup} and {command.steps}"
             )
         device = find_device(self.device)
-        report = Report(self.output, conditions(device))
+        report = BenchmarkReport(self.output, conditions(device))
         cases, trainings = command.cases(device), command.training_cases(device, report)
         try:
             for compared in _by_weights(cases):
@@ -129,7 +129,7 @@ class Command:
         sizes = [_size(text) for text in self.sizes]
         return [Case(weights, *size, batch) for weights, size, batch in product(self.weights, sizes, batches)]
 
-    def training_cases(self, device: torch.device, report: Report) -> list[TrainingCase]:
+    def training_cases(self, device: torch.device, report: BenchmarkReport) -> list[TrainingCase]:
         """What is trained; nothing where the packages for it are not installed, unless nothing else is asked for."""
         if "training" not in self.parts:
             return []
@@ -167,7 +167,7 @@ def _by_weights(cases: list[Case]) -> list[list[Case]]:
     return list(groups.values())
 
 
-def _compare(cases: list[Case], command: Command, device: torch.device, report: Report) -> None:
+def _compare(cases: list[Case], command: Command, device: torch.device, report: BenchmarkReport) -> None:
     import torch
 
     from kbnet.benchmark.contenders import contenders
@@ -184,7 +184,12 @@ def _compare(cases: list[Case], command: Command, device: torch.device, report: 
 
 
 def _compare_in(
-    case: Case, network: DepthNetwork, entrants: list[Contender], command: Command, device: torch.device, report: Report
+    case: Case,
+    network: DepthNetwork,
+    entrants: list[Contender],
+    command: Command,
+    device: torch.device,
+    report: BenchmarkReport,
 ) -> None:
     from kbnet.benchmark.inference import Comparison
     from kbnet.benchmark.memory import peak_memory_mib
@@ -200,7 +205,7 @@ def _compare_in(
         report.add(comparison)
 
 
-def _train(case: TrainingCase, report: Report) -> None:
+def _train(case: TrainingCase, report: BenchmarkReport) -> None:
     import torch
 
     _say(f"training {case.name}")

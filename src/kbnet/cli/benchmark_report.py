@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Report:
+class BenchmarkReport:
     """What was measured so far."""
 
     path: Path

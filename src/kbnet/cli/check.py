@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from kbnet.completion import DepthCompleter
-    from kbnet.evaluation.held_out_points import Band, Check, CheckedFrame, PointErrors
+    from kbnet.evaluation.held_out_points import Check, CheckedFrame
+    from kbnet.evaluation.point_errors import Band, PointErrors
     from kbnet.frame import FloatArray, Frame
     from kbnet.frames.frame_source import FrameSource
 
-NETWORK, YARDSTICK = "kbnet", "linear"
 COLUMNS = ("points", "MAE mm", "RMSE mm", "median %", ">10 % off")
 
 
@@ -75,7 +75,7 @@ class Command(SourceArguments):
         import kbnet
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation.held_out_points import check
-        from kbnet.evaluation.methods import baseline_methods, network_method
+        from kbnet.evaluation.methods import NETWORK, baseline_methods, network_method
 
         if self.pictures and self.output is None:
             raise KBNetError("--pictures also needs --output, the folder to write them to; see kbnet check --help")
@@ -85,7 +85,7 @@ class Command(SourceArguments):
         completer = kbnet.load(
             self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
         )
-        methods = [network_method(completer, NETWORK), *baseline_methods()]
+        methods = [network_method(completer), *baseline_methods()]
         with frame_progress() as progress:
             task = progress.add_task("checking", total=len(range(0, len(source), max(1, self.every))))
             found = check(
@@ -105,6 +105,8 @@ class Command(SourceArguments):
                 self._draw(self.output / "picture", worst, source, completer)
 
     def _show(self, found: Check, worst: list[CheckedFrame]) -> None:
+        from kbnet.evaluation.point_errors import verdict
+
         overall = found.overall()
         notes = [
             f"kbnet: weights {self.weights}",
@@ -114,7 +116,7 @@ class Command(SourceArguments):
             "the nearest of these is {:.0f} pixels from a held-out point, {:.0f} from any pixel (medians)".format(
                 *found.distance_px()
             ),
-            _verdict(overall),
+            verdict(overall, "point that it did not see"),
             f"over all pixels, also those far from any point, the MAE is roughly {found.all_pixels_mm():.0f} mm",
         ]
         if found.unchecked:
@@ -125,10 +127,11 @@ class Command(SourceArguments):
     def _write(self, output: Path, found: Check, worst: list[CheckedFrame], source: FrameSource) -> None:
         import csv
 
+        from kbnet.evaluation.point_errors import PointErrors
         from kbnet.files import atomic_path, file_sha256, write_json
         from kbnet.inference.weights_files import weights_files
 
-        names = list(asdict(found.frames[0].errors[NETWORK]))
+        names = [field.name for field in fields(PointErrors)]
         with atomic_path(output / "frames.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(["method", "frame", "seen", *names])
@@ -187,18 +190,6 @@ def _expected_error(completer: DepthCompleter, frame: Frame, depth: FloatArray) 
 
 def _plain(errors: Mapping[str, PointErrors]) -> dict[str, dict[str, float]]:
     return {method: asdict(one) for method, one in errors.items()}
-
-
-def _verdict(overall: Mapping[str, PointErrors]) -> str:
-    """One sentence: how far off, and whether the network is worth its time here."""
-    network, linear = overall[NETWORK], overall[YARDSTICK]
-    sentence = (
-        f"depth is {network.median_percent:.1f} % off at the median point that it did not see, "
-        f"more than 10 % off at {network.off_percent:.0f} % of them"
-    )
-    if network.mae_mm >= linear.mae_mm:
-        sentence += "; linear interpolation is no worse: these weights do not help here"
-    return sentence
 
 
 def _table(overall: Mapping[str, PointErrors], bands: list[Band], worst: list[CheckedFrame]) -> Table:

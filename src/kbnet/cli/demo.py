@@ -39,9 +39,10 @@ class Command:
         import kbnet
         from kbnet.data.motorcycle import load_motorcycle
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
+        from kbnet.evaluation.judged_pixels import Judging
         from kbnet.evaluation.methods import baseline_methods, network_method
         from kbnet.report.page import write_page
-        from kbnet.report.survey import Judging, look_at
+        from kbnet.report.shown_frames import show_frame
 
         frame = load_motorcycle(self.points)
         completer = kbnet.load(self.weights, device=self.device)
@@ -57,7 +58,7 @@ class Command:
             print(f"{what:<14}{path}")
         page = self.output / f"{frame.name}.html"
         judging = Judging(limits)
-        shown = look_at(frame, 0, completer, judging)
+        shown = show_frame(frame, 0, completer, judging)
         write_page(page, [shown], judging, title=f"{frame.name}: completed depth", about=[f"weights: {self.weights}"])
         print(f"{'page':<14}{page} (open it in a browser)")
 

@@ -66,8 +66,9 @@ class Command(SourceArguments):
         import kbnet
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
+        from kbnet.evaluation.judged_pixels import Judging
         from kbnet.report.page import write_page
-        from kbnet.report.survey import Judging, survey
+        from kbnet.report.shown_frames import shown_frames
 
         self._check()
         source = self.open_source()
@@ -79,7 +80,7 @@ class Command(SourceArguments):
         limits = EVALUATION_LIMITS[self.preset or ("kitti" if completer.config.max_depth > FAR else "void")]
         judging = Judging(limits if source.has_ground_truth else None, share=self.share, by=self.hold_out)
         with frame_progress() as progress:
-            shown = survey(source, indices, completer, judging)
+            shown = shown_frames(source, indices, completer, judging)
             figures = write_page(
                 self.output,
                 progress.track(shown, total=len(indices), description="completing"),

@@ -18,7 +18,7 @@ from kbnet.errors import KBNetError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kbnet.evaluation.reproduction import Comparison, PublishedRow
+    from kbnet.evaluation.reproduction import PublishedRow, ReproducedRow
 
 TIMES = (
     "ms/frame: not to be compared; published is the network's forward call alone on a GTX 1080 Ti, measured is from "
@@ -104,7 +104,7 @@ class Command:
         """A quick look has one of its own, so that it takes nothing from full results."""
         return self.output if self.every == 1 else self.output / f"every-{self.every}"
 
-    def _outcome(self, row: PublishedRow, missing: list[str]) -> Comparison | str:
+    def _outcome(self, row: PublishedRow, missing: list[str]) -> ReproducedRow | str:
         """What was measured; or why there is nothing to compare, or why it failed."""
         if missing:
             return "no " + ", no ".join(what.partition(" ")[0] for what in missing)
@@ -115,9 +115,9 @@ class Command:
                 raise
             return f"{FAILED}{one_line(error)}"
 
-    def _measure(self, row: PublishedRow) -> Comparison:
+    def _measure(self, row: PublishedRow) -> ReproducedRow:
         from kbnet.cli.progress import frame_progress
-        from kbnet.evaluation.reproduction import Comparison, measure
+        from kbnet.evaluation.reproduction import ReproducedRow, measure
 
         with frame_progress() as progress:
             task = progress.add_task(row.title, total=None)
@@ -130,7 +130,7 @@ class Command:
                 overwrite=self.overwrite,
                 on_frame=lambda total: progress.update(task, advance=1, total=total),
             )
-        return Comparison(row, measured, self.tolerance, self.every)
+        return ReproducedRow(row, measured, self.tolerance, self.every)
 
     def _complete(self, row: PublishedRow) -> str:
         """Write what the online benchmark takes; depth that is there stays only if it was made the same way."""
@@ -147,17 +147,17 @@ class Command:
         return ZIPPED
 
 
-def _is_done(outcome: Comparison | str | None) -> bool:
+def _is_done(outcome: ReproducedRow | str | None) -> bool:
     return outcome == ZIPPED or not (outcome is None or isinstance(outcome, str))
 
 
-def _has_failed(outcome: Comparison | str) -> bool:
+def _has_failed(outcome: ReproducedRow | str) -> bool:
     return isinstance(outcome, str) and outcome.startswith(FAILED)
 
 
-def _earlier(path: Path) -> dict[str, Comparison | str]:
+def _earlier(path: Path) -> dict[str, ReproducedRow | str]:
     """Outcomes by row that `_plain` wrote; none where there is no such file, or it is damaged."""
-    from kbnet.evaluation.reproduction import Comparison, published_rows
+    from kbnet.evaluation.reproduction import ReproducedRow, published_rows
     from kbnet.evaluation.summary import row_from
 
     try:
@@ -165,14 +165,14 @@ def _earlier(path: Path) -> dict[str, Comparison | str]:
         return {
             row.key: entry["verdict"]
             if entry["measured"] is None
-            else Comparison(row, row_from(entry["measured"]), entry["tolerance"], entry["every"])
+            else ReproducedRow(row, row_from(entry["measured"]), entry["tolerance"], entry["every"])
             for row, entry in ((row, entries[row.key]) for row in published_rows(entries))
         }
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return {}
 
 
-def _table(rows: list[PublishedRow], outcomes: dict[str, Comparison | str]) -> Table:
+def _table(rows: list[PublishedRow], outcomes: dict[str, ReproducedRow | str]) -> Table:
     table = new_table(("row", ""), ("frames", *ERROR_COLUMNS, "ms/frame"))
     table.add_column("verdict", overflow="fold", max_width=VERDICT_WIDTH)
     for row in rows:
@@ -199,7 +199,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:+.{2 if abs(share) < 1 else 0}f} %"
 
 
-def _plain(row: PublishedRow, outcome: Comparison | str) -> dict[str, object]:
+def _plain(row: PublishedRow, outcome: ReproducedRow | str) -> dict[str, object]:
     """One row of reproduction.json."""
     if isinstance(outcome, str):
         return {"published": asdict(row), "measured": None, "verdict": outcome}

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from kbnet.completion import DepthCompleter
 from kbnet.errors import KBNetError
-from kbnet.evaluation.held_out_points import PointErrors
-from kbnet.frame import FloatArray, Frame
+from kbnet.evaluation.methods import LINEAR, network_method
+from kbnet.evaluation.point_errors import PointErrors
 from kbnet.frames.frame_list import FrameList
-from kbnet.points.interpolation import linear
 
 STANDARD_ERRORS = 2.0
 """How many standard errors below zero the change must lie to count as a gain."""
@@ -52,7 +51,7 @@ class Judgement:
         return self.change + STANDARD_ERRORS * self.standard_error < 0 and self.mae_change <= 0
 
 
-def judge(
+def judge_before_after(
     lists: Mapping[str, Path],
     before: DepthCompleter,
     after: DepthCompleter,
@@ -69,12 +68,10 @@ def judge(
     Raises:
         KBNetError: fewer than two frames have held-out points within the depth range of the networks.
     """
-    methods: dict[str, Callable[[Frame], FloatArray]] = {
-        "linear": lambda frame: linear(frame.sparse_depth),
-        "before": lambda frame: before(frame.image, frame.sparse_depth, frame.intrinsics),
-        "after": lambda frame: after(frame.image, frame.sparse_depth, frame.intrinsics),
+    methods = [LINEAR, network_method(before, "before"), network_method(after, "after")]
+    found: dict[tuple[str, str], dict[int, PointErrors]] = {
+        (kind, method.name): {} for kind in lists for method in methods
     }
-    found: dict[tuple[str, str], dict[int, PointErrors]] = {(kind, name): {} for kind in lists for name in methods}
     for kind, path in lists.items():
         source = FrameList(path)
         for index in range(len(source)):
@@ -82,8 +79,9 @@ def judge(
             assert frame.ground_truth is not None
             points = (frame.ground_truth > 0) & (frame.ground_truth < before.config.max_depth)
             if points.any() and frame.sparse_depth.any():
-                for name, complete in methods.items():
-                    found[kind, name][index] = PointErrors.of(complete(frame)[points], frame.ground_truth[points])
+                for method in methods:
+                    depth = method.predict(frame)
+                    found[kind, method.name][index] = PointErrors.of(depth[points], frame.ground_truth[points])
             on_frame()
     judged = sorted(set.intersection(*map(set, found.values())))
     frames = len(judged)

@@ -85,7 +85,9 @@ def evaluate(
     summary = Summary()
     with _frame_table(table, boundaries=boundaries) as write:
         for part in parts:
-            for result in judge(part, methods, limits=limits, every=every, boundaries=boundaries, on_frame=on_frame):
+            for result in _frame_results(
+                part, methods, limits=limits, every=every, boundaries=boundaries, on_frame=on_frame
+            ):
                 summary.add(result)
                 write(result)
         if not summary.rows():
@@ -140,7 +142,7 @@ def run_settings(
     }
 
 
-def judge(
+def _frame_results(
     part: Part,
     methods: list[Method],
     *,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,61 +11,14 @@ from scipy.ndimage import distance_transform_edt
 
 from kbnet.errors import KBNetError
 from kbnet.evaluation.methods import Method
+from kbnet.evaluation.point_errors import Band, JudgedPoints, PointErrors
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
 from kbnet.points.hold_out import SHARE, HoldOut, hold_out_points
 
-FAR_OFF = 0.1
-"""Relative error from which a point counts as far off."""
-
-BAND_EDGES = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, np.inf)
-"""Bands of distance, metres."""
-
-BAND_POINTS = 20
-"""Held-out points from which a band has figures of its own."""
-
 Expect = Callable[[Frame, FloatArray], tuple[FloatArray, NDArray[np.bool_]]]
 """From a frame with held-out points and its depth to the error to expect, metres, and which points to believe, (H, W);
 see `kbnet.confidence`."""
-
-
-@dataclass(frozen=True)
-class PointErrors:
-    """Errors of one method at held-out points.
-
-    Attributes:
-        points: how many.
-        mae_mm, rmse_mm: millimetres. False ranges among the points count in full.
-        median_percent: median error relative to the measured depth, which false ranges hardly move.
-        off_percent: share of the points where the depth is more than ``FAR_OFF`` of the measured one off.
-        mean_percent: mean error relative to the measured depth; false ranges count.
-    """
-
-    points: int
-    mae_mm: float
-    rmse_mm: float
-    median_percent: float
-    off_percent: float
-    mean_percent: float
-
-    @classmethod
-    def of(cls, depth: FloatArray, measured: FloatArray) -> PointErrors:
-        """Compare depth with what was measured at the same points, both (N,), metres, N > 0."""
-        error = np.abs(depth.astype(np.float64) - measured)
-        return cls(
-            points=measured.size,
-            mae_mm=1000 * float(error.mean()),
-            rmse_mm=1000 * float(np.sqrt(np.square(error).mean())),
-            median_percent=100 * float(np.median(error / measured)),
-            off_percent=100 * float((error > FAR_OFF * measured).mean()),
-            mean_percent=100 * float((error / measured).mean()),
-        )
-
-    @classmethod
-    def mean(cls, frames: Sequence[PointErrors]) -> PointErrors:
-        """The mean of the errors of several frames, every frame counting the same, and how many points they have."""
-        _, *errors = np.array([astuple(frame) for frame in frames], np.float64).mean(axis=0).tolist()
-        return cls(sum(frame.points for frame in frames), *errors)
 
 
 @dataclass(frozen=True)
@@ -76,9 +28,8 @@ class CheckedFrame:
     Attributes:
         name, index: of the frame in its source.
         seen: how many points the methods had.
-        measured: depth of the held-out points, (N,), metres.
-        depths: what each method completes there, (N,), metres.
-        errors: of each method.
+        points: the held-out ones: what was measured there, and what each method completes.
+        errors: of each method there.
         scale_mm: mean error of the first method at those held-out points that are believed; its mean expected error
             there, and at all pixels.
         distance_px: how far the nearest point is that the methods had, in the image, from the held-out points and from
@@ -88,20 +39,10 @@ class CheckedFrame:
     name: str
     index: int
     seen: int
-    measured: FloatArray
-    depths: Mapping[str, FloatArray]
+    points: JudgedPoints
     errors: Mapping[str, PointErrors]
     scale_mm: tuple[float, float, float]
     distance_px: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Band:
-    """Errors at the held-out points from ``low`` to ``high`` metres away, by method."""
-
-    low: float
-    high: float
-    errors: Mapping[str, PointErrors]
 
 
 @dataclass(frozen=True)
@@ -118,19 +59,11 @@ class Check:
 
     def overall(self) -> dict[str, PointErrors]:
         """Errors over the held-out points of all frames, by method; every point counts the same."""
-        measured, depths = self._all()
-        return {method: PointErrors.of(depth, measured) for method, depth in depths.items()}
+        return self._all().errors()
 
     def bands(self) -> list[Band]:
         """The same by distance; bands with fewer than ``BAND_POINTS`` points are left out."""
-        measured, depths = self._all()
-        bands = []
-        for low, high in pairwise(BAND_EDGES):
-            within = (measured > low) & (measured <= high)
-            if np.count_nonzero(within) >= BAND_POINTS:
-                errors = {method: PointErrors.of(depth[within], measured[within]) for method, depth in depths.items()}
-                bands.append(Band(low, high, errors))
-        return bands
+        return self._all().bands()
 
     def worst(self, method: str, count: int) -> list[CheckedFrame]:
         """The frames with most points far off, worst first: by share, so that one false range does not decide."""
@@ -158,10 +91,8 @@ class Check:
         at_points, at_pixels = np.array([frame.distance_px for frame in self.frames]).mean(axis=0).tolist()
         return at_points, at_pixels
 
-    def _all(self) -> tuple[FloatArray, dict[str, FloatArray]]:
-        measured = np.concatenate([frame.measured for frame in self.frames])
-        methods = self.frames[0].depths
-        return measured, {method: np.concatenate([frame.depths[method] for frame in self.frames]) for method in methods}
+    def _all(self) -> JudgedPoints:
+        return JudgedPoints.joined([frame.points for frame in self.frames])
 
 
 def check(
@@ -210,21 +141,19 @@ def check(
 def _checked(frame: Frame, index: int, methods: list[Method], expect: Expect) -> CheckedFrame:
     assert frame.ground_truth is not None
     points = frame.ground_truth > 0
-    measured = frame.ground_truth[points]
     completed = {method.name: method.predict(frame) for method in methods}
     first = completed[methods[0].name]
     expected, believed = expect(frame, first)
     judged = points & believed if (points & believed).any() else points
     error = np.abs(first[judged] - frame.ground_truth[judged])
-    depths = {name: depth[points] for name, depth in completed.items()}
+    held_out = JudgedPoints(frame.ground_truth[points], {name: depth[points] for name, depth in completed.items()})
     distance = distance_transform_edt(frame.sparse_depth == 0)
     return CheckedFrame(
         frame.name,
         index,
         int(np.count_nonzero(frame.sparse_depth)),
-        measured,
-        depths,
-        {name: PointErrors.of(depth, measured) for name, depth in depths.items()},
+        held_out,
+        held_out.errors(),
         (1000 * float(error.mean()), 1000 * float(expected[judged].mean()), 1000 * float(expected.mean())),
         (float(np.median(distance[points])), float(np.median(distance))),
     )

@@ -32,7 +32,14 @@ class Method:
     needs_points: bool = False
 
 
-def network_method(completer: Completer, name: str = "kbnet") -> Method:
+NETWORK = "kbnet"
+"""Name of the network among methods, unless there are several."""
+
+NEAREST = Method("nearest", lambda frame: nearest(frame.sparse_depth), needs_points=True)
+LINEAR = Method("linear", lambda frame: linear(frame.sparse_depth), needs_points=True)
+
+
+def network_method(completer: Completer, name: str = NETWORK) -> Method:
     """The network; its depth is an array, so that whatever a GPU had to do is done when it is there."""
     return Method(name, lambda frame: completer(frame.image, frame.sparse_depth, frame.intrinsics))
 
@@ -43,11 +50,9 @@ def baseline_methods(*, scaffold: bool = False) -> list[Method]:
     Args:
         scaffold: add the baseline ``scaffold``: linear interpolation after outlier rejection and extrapolation.
     """
-    methods = [
-        Method("nearest", lambda frame: nearest(frame.sparse_depth), needs_points=True),
-        Method("linear", lambda frame: linear(frame.sparse_depth), needs_points=True),
-    ]
-    return [*methods, Method("scaffold", _scaffold, needs_points=True)] if scaffold else methods
+    if not scaffold:
+        return [NEAREST, LINEAR]
+    return [NEAREST, LINEAR, Method("scaffold", _scaffold, needs_points=True)]
 
 
 def _scaffold(frame: Frame) -> FloatArray:

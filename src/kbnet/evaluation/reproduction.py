@@ -164,7 +164,7 @@ def published_rows(keys: Iterable[str]) -> list[PublishedRow]:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ReproducedRow:
     """A published row and what was measured.
 
     Attributes:

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kbnet.evaluation.held_out_points import BAND_EDGES, BAND_POINTS, PointErrors
+from kbnet.evaluation.judged_pixels import JudgedPixels
+from kbnet.evaluation.methods import NETWORK
 from kbnet.evaluation.metrics import RunningStatistics, depth_errors
+from kbnet.evaluation.point_errors import BandMeans, JudgedPoints, PointErrors, verdict
 from kbnet.frame import FloatArray
-from kbnet.report.survey import NETWORK, Comparison, ShownFrame
+from kbnet.report.shown_frames import ShownFrame
 
-YARDSTICK = "linear"
 SHARES = np.linspace(0.1, 1.0, 10)
 """Shares of the pixels, most confident first, whose error is drawn."""
 LARGE = 95
@@ -58,19 +58,19 @@ class Figures:
         self.frames: list[dict[str, Any]] = []
         self._depth_ends: list[tuple[float, float]] = []
         self._large_errors: list[float] = []
-        self._true: list[FloatArray] = []
-        self._depths: dict[str, list[FloatArray]] = defaultdict(list)
+        self._held_out_points: list[JudgedPoints] = []
         self._errors: dict[str, RunningStatistics] = defaultdict(RunningStatistics)
-        self._band_sums: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros((2, len(BAND_EDGES) + 1)))
+        self._errors_of_frames: dict[str, list[PointErrors]] = defaultdict(list)
+        self._bands = BandMeans()
         self._kept = RunningStatistics()
 
     def add(self, shown: ShownFrame) -> None:
         """Take in one frame."""
         errors: dict[str, list[float]] = {}
         error = shown.expected_error
-        if shown.comparison is not None:
-            error = np.abs(shown.comparison.depths[NETWORK] - shown.comparison.true)
-            errors = self._compare(shown.comparison, error)
+        if shown.judged is not None:
+            error = np.abs(shown.judged.depths[NETWORK] - shown.judged.true)
+            errors = self._errors_of(shown.judged, error)
         self._depth_ends.append((float(np.percentile(shown.depth, 1)), float(np.percentile(shown.depth, 99))))
         self._large_errors.append(float(np.percentile(error, LARGE)))
         self.frames.append({"name": shown.frame.name, "index": shown.index, "errors": errors})
@@ -84,7 +84,10 @@ class Figures:
             "frames": self.frames,
             "overall": self.overall(),
             "verdict": self.verdict(),
-            "bands": self._bands(),
+            "bands": [
+                {"from_m": near, "to_m": far if np.isfinite(far) else None, "mae_mm": mae_mm}
+                for near, far, mae_mm in self._bands.mae_mm()
+            ],
             "kept": {"shares": SHARES.tolist(), "mae_mm": self._kept.mean.tolist() if self._kept.count else []},
             "scales": {
                 "depth": [low, max(high, low + 0.05)],
@@ -96,64 +99,37 @@ class Figures:
         """Each measure by method: means over frames, or over all points that were held out."""
         if not self.held_out:
             return {method: statistics.mean.tolist() for method, statistics in self._errors.items()}
-        true = np.concatenate(self._true) if self._true else np.zeros(0, np.float32)
-        return {method: _point_errors(np.concatenate(depths), true) for method, depths in self._depths.items()}
+        points = JudgedPoints.joined(self._held_out_points)
+        return {method: _measures(errors) for method, errors in points.errors().items()}
 
     def verdict(self) -> str:
-        """One sentence: how far off, and whether the network is worth its time here; empty if nothing was judged."""
-        overall = self.overall()
-        if NETWORK not in overall:
-            return ""
-        network, linear = overall[NETWORK], overall.get(YARDSTICK)
-        sentence = f"Depth is {network[0]:.0f} mm off on average"
+        """`kbnet.evaluation.point_errors.verdict`; with ground truth over the means of frames."""
         if self.held_out:
-            sentence += f" (at the median {network[2]:.1f} %) at {sum(map(len, self._true))} points that it did not see"
-        if linear is None:
-            return f"{sentence}."
-        better = "" if network[0] < linear[0] else ": these weights do not help here"
-        return f"{sentence}, linear interpolation {linear[0]:.0f} mm{better}."
+            points = JudgedPoints.joined(self._held_out_points)
+            return verdict(points.errors(), "point that it did not see")
+        errors = {method: PointErrors.mean(frames) for method, frames in self._errors_of_frames.items()}
+        return verdict(errors, "pixel with ground truth")
 
-    def _compare(self, compared: Comparison, error: FloatArray) -> dict[str, list[float]]:
+    def _errors_of(self, judged: JudgedPixels, error: FloatArray) -> dict[str, list[float]]:
         """Errors of the frame by method; ``error`` is that of the network at each pixel, metres."""
-        order = np.argsort(compared.expected_error, kind="stable")
+        order = np.argsort(judged.expected_error, kind="stable")
         means = np.cumsum(error[order], dtype=np.float64) / np.arange(1, error.size + 1)
         counts = np.maximum(1, np.rint(SHARES * error.size)).astype(int)
         self._kept.add(1000 * means[counts - 1])
+        self._bands.add(judged)
+        at_points = judged.errors()
         if self.held_out:
-            self._true.append(compared.true)
-        band = np.digitize(compared.true, BAND_EDGES, right=True)
-        errors = {}
-        for method, depth in compared.depths.items():
-            off = np.abs(depth - compared.true)
-            self._band_sums[method] += [
-                np.bincount(band, weights, minlength=len(BAND_EDGES) + 1) for weights in (None, off)
-            ]
-            if self.held_out:
-                self._depths[method].append(depth)
-                errors[method] = _point_errors(depth, compared.true)
-            else:
-                found = depth_errors(depth, compared.true, min_depth=0, max_depth=np.inf).as_array()
-                self._errors[method].add(found)
-                errors[method] = found.tolist()
-        return errors
-
-    def _bands(self) -> list[dict[str, Any]]:
-        rows = []
-        for band in range(1, len(BAND_EDGES)):
-            counts = {method: sums[0, band] for method, sums in self._band_sums.items()}
-            if counts and min(counts.values()) >= BAND_POINTS:
-                high = BAND_EDGES[band]
-                rows.append(
-                    {
-                        "from_m": BAND_EDGES[band - 1],
-                        "to_m": high if np.isfinite(high) else None,
-                        "mae_mm": {m: 1000 * float(sums[1, band] / counts[m]) for m, sums in self._band_sums.items()},
-                    }
-                )
-        return rows
+            self._held_out_points.append(JudgedPoints(judged.true, judged.depths))
+            return {method: _measures(errors) for method, errors in at_points.items()}
+        found = {}
+        for method, depth in judged.depths.items():
+            of_frame = depth_errors(depth, judged.true, min_depth=0, max_depth=np.inf).as_array()
+            self._errors[method].add(of_frame)
+            self._errors_of_frames[method].append(at_points[method])
+            found[method] = of_frame.tolist()
+        return found
 
 
-def _point_errors(depth: FloatArray, true: FloatArray) -> list[float]:
+def _measures(errors: PointErrors) -> list[float]:
     """In the order of ``POINT_MEASURES``."""
-    errors = PointErrors.of(depth, true)
     return [errors.mae_mm, errors.rmse_mm, errors.median_percent, errors.off_percent]

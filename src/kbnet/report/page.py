@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.evaluation.judged_pixels import Judging
+from kbnet.evaluation.methods import NETWORK
 from kbnet.files import atomic_path
 from kbnet.frame import FloatArray
 from kbnet.report.colour import DEPTH_COLOURS, ERROR_COLOURS
@@ -30,7 +32,7 @@ from kbnet.report.packing import (
     pack_numbers,
     sampled,
 )
-from kbnet.report.survey import NETWORK, Judging, ShownFrame
+from kbnet.report.shown_frames import ShownFrame
 
 WEB = Path(__file__).with_name("web")
 SCRIPTS = ("unpack.js", "colours.js", "panels.js", "cloud.js", "charts.js", "page.js")
@@ -96,7 +98,7 @@ def write_page(
 
 def pack_frame(shown: ShownFrame, longest: int) -> dict[str, Any]:
     """What a page holds of one frame; ``web/unpack.js`` says how it is read."""
-    frame, compared = shown.frame, shown.comparison
+    frame, judged = shown.frame, shown.judged
     scale = min(1.0, longest / max(frame.size))
     size = max(1, round(scale * frame.size[0])), max(1, round(scale * frame.size[1]))
     measured = np.array(np.nonzero(frame.sparse_depth))
@@ -111,14 +113,14 @@ def pack_frame(shown: ShownFrame, longest: int) -> dict[str, Any]:
         "expected": pack_map(sampled(shown.expected_error, size), ERROR_STEP),
         "sparse": _pack_points(measured, (frame.sparse_depth[tuple(measured)], DEPTH_STEP)),
     }
-    if compared is None:
+    if judged is None:
         return content
-    if compared.true.size < SPARSE_TRUTH * frame.sparse_depth.size:
-        error = np.abs(compared.depths[NETWORK] - compared.true)
-        content["judged"] = _pack_points(compared.pixels, (compared.true, DEPTH_STEP), (error, ERROR_STEP))
+    if judged.true.size < SPARSE_TRUTH * frame.sparse_depth.size:
+        error = np.abs(judged.depths[NETWORK] - judged.true)
+        content["judged"] = _pack_points(judged.pixels, (judged.true, DEPTH_STEP), (error, ERROR_STEP))
     else:
         truth = np.zeros(frame.size, np.float32)
-        truth[tuple(compared.pixels)] = compared.true
+        truth[tuple(judged.pixels)] = judged.true
         content["truth"] = pack_map(sampled(truth, size), DEPTH_STEP)
     return content
 

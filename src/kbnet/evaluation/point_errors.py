@@ -1,0 +1,169 @@
+"""Errors at points or pixels whose true depth is known: overall, by distance, and in one sentence."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.evaluation.methods import LINEAR, NETWORK
+from kbnet.frame import FloatArray
+
+FAR_OFF = 0.1
+"""Relative error from which a point counts as far off."""
+
+BAND_EDGES = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, np.inf)
+"""Bands of distance, metres; a band holds its far end."""
+
+BAND_POINTS = 20
+"""Held-out points from which a band has figures of its own."""
+
+_BANDS = tuple(pairwise(BAND_EDGES))
+
+
+@dataclass(frozen=True)
+class PointErrors:
+    """Errors of one method at held-out points.
+
+    Attributes:
+        points: how many.
+        mae_mm, rmse_mm: millimetres. False ranges among the points count in full.
+        median_percent: median error relative to the measured depth, which false ranges hardly move.
+        off_percent: share of the points where the depth is more than ``FAR_OFF`` of the measured one off.
+        mean_percent: mean error relative to the measured depth; false ranges count.
+    """
+
+    points: int
+    mae_mm: float
+    rmse_mm: float
+    median_percent: float
+    off_percent: float
+    mean_percent: float
+
+    @classmethod
+    def of(cls, depth: FloatArray, measured: FloatArray) -> PointErrors:
+        """Compare depth with what was measured at the same points, both (N,), metres, N > 0."""
+        error = np.abs(depth.astype(np.float64) - measured)
+        return cls(
+            points=measured.size,
+            mae_mm=1000 * float(error.mean()),
+            rmse_mm=1000 * float(np.sqrt(np.square(error).mean())),
+            median_percent=100 * float(np.median(error / measured)),
+            off_percent=100 * float((error > FAR_OFF * measured).mean()),
+            mean_percent=100 * float((error / measured).mean()),
+        )
+
+    @classmethod
+    def mean(cls, frames: Sequence[PointErrors]) -> PointErrors:
+        """The mean of the errors of several frames, every frame counting the same, and how many points they have."""
+        _, *errors = np.array([astuple(frame) for frame in frames], np.float64).mean(axis=0).tolist()
+        return cls(sum(frame.points for frame in frames), *errors)
+
+
+@dataclass(frozen=True)
+class Band:
+    """Errors at the held-out points from ``low`` to ``high`` metres away, by method."""
+
+    low: float
+    high: float
+    errors: Mapping[str, PointErrors]
+
+
+@dataclass(frozen=True)
+class JudgedPoints:
+    """Depth by every method where the true depth is known.
+
+    Attributes:
+        true: what was measured at held-out points, or ground truth, (N,), metres, above 0.
+        depths: by method, (N,), metres.
+    """
+
+    true: FloatArray
+    depths: Mapping[str, FloatArray]
+
+    @classmethod
+    def joined(cls, frames: Sequence[JudgedPoints]) -> JudgedPoints:
+        """The points of several frames together; the frames have the same methods."""
+        if not frames:
+            return JudgedPoints(np.zeros(0, np.float32), {})
+        depths = {name: np.concatenate([frame.depths[name] for frame in frames]) for name in frames[0].depths}
+        return JudgedPoints(np.concatenate([frame.true for frame in frames]), depths)
+
+    def errors(self) -> dict[str, PointErrors]:
+        """By method; every point counts the same. At least one point is needed if there are methods."""
+        return {method: PointErrors.of(depth, self.true) for method, depth in self.depths.items()}
+
+    def bands(self) -> list[Band]:
+        """The same by distance; bands with fewer than ``BAND_POINTS`` points are left out."""
+        band = _band_of(self.true)
+        found = []
+        for index, (low, high) in _filled(_counts(band)):
+            within = band == index
+            depths = {method: depth[within] for method, depth in self.depths.items()}
+            found.append(Band(low, high, JudgedPoints(self.true[within], depths).errors()))
+        return found
+
+
+class BandMeans:
+    """Mean error by distance over many frames, of which it keeps sums alone."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros((2, len(_BANDS))))
+
+    def add(self, points: JudgedPoints) -> None:
+        """Take in the points or pixels of one frame."""
+        band = _band_of(points.true)
+        for method, depth in points.depths.items():
+            self._sums[method] += [_counts(band), _counts(band, np.abs(depth - points.true))]
+
+    def mae_mm(self) -> list[tuple[float, float, dict[str, float]]]:
+        """Near end and far end of each band, metres, and MAE by method, millimetres.
+
+        Bands where a method has fewer than ``BAND_POINTS`` points are left out.
+        """
+        if not self._sums:
+            return []
+        least = np.min([counts for counts, _ in self._sums.values()], axis=0)
+        return [
+            (low, high, {m: 1000 * float(sums[band] / counts[band]) for m, (counts, sums) in self._sums.items()})
+            for band, (low, high) in _filled(least)
+        ]
+
+
+def verdict(errors: Mapping[str, PointErrors], where: str) -> str:
+    """One sentence: how far off the network is, and whether it is worth its time here.
+
+    Args:
+        errors: by method.
+        where: what was judged, such as "pixel with ground truth".
+
+    Returns:
+        The sentence; empty if ``errors`` has none of the network.
+    """
+    if NETWORK not in errors:
+        return ""
+    network, linear = errors[NETWORK], errors.get(LINEAR.name)
+    sentence = (
+        f"depth is {network.median_percent:.1f} % off at the median {where}, "
+        f"more than {100 * FAR_OFF:g} % off at {network.off_percent:.0f} % of them"
+    )
+    if linear is not None and network.mae_mm >= linear.mae_mm:
+        sentence += "; linear interpolation is no worse: these weights do not help here"
+    return sentence
+
+
+def _band_of(true: FloatArray) -> NDArray[np.intp]:
+    return np.digitize(true, BAND_EDGES[1:], right=True)
+
+
+def _counts(band: NDArray[np.intp], weights: FloatArray | None = None) -> NDArray[np.float64]:
+    return np.bincount(band, weights, minlength=len(_BANDS)).astype(np.float64)
+
+
+def _filled(counts: NDArray[np.float64]) -> Iterable[tuple[int, tuple[float, float]]]:
+    """Index, near end and far end of the bands with enough points."""
+    return [(index, ends) for index, ends in enumerate(_BANDS) if counts[index] >= BAND_POINTS]
