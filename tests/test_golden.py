@@ -156,8 +156,8 @@ def test_losses_and_their_gradients_equal_the_recording(golden: Path, file: str,
     total.backward()
     assert depth.grad is not None
     _assert_equal_but_for_kinks(depth.grad[0, 0].numpy(), recording["grad_depth"])
-    # The norm sums over those kinks: in float64 it differs from the recording by 1.1e-3.
-    assert _gradient_norm(network) == pytest.approx(float(recording["grad_norm"]), rel=2e-3)
+    # The norm sums over those kinks: it differs from the recording by 1.1e-3 in float64, 2.7e-3 without AVX-512.
+    assert _gradient_norm(network) == pytest.approx(float(recording["grad_norm"]), rel=4e-3)
 
     # From the recorded gradient by depth on, nothing has kinks, and the norm agrees to 1e-7.
     network.zero_grad()

@@ -35,7 +35,8 @@ def test_plain_network_equals_the_recording(shared: Path, file: str) -> None:
     image = torch.from_numpy(recorded["image"]).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         depth = plain(image, *maps, torch.from_numpy(recorded["intrinsics"])[None])
-    np.testing.assert_allclose(depth[0, 0].numpy(), recorded["depth"], rtol=1e-5)
+    # One pixel of 81,920 differs by 1.13e-5 on a processor without AVX-512.
+    np.testing.assert_allclose(depth[0, 0].numpy(), recorded["depth"], rtol=1.5e-5)
 
 
 @pytest.mark.parametrize("scaling", ["exact", "published"])
