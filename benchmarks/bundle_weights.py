@@ -21,6 +21,8 @@ class Command:
     """The .safetensors file to write."""
     earlier_steps: int = 0
     """Training steps behind the initial weights of the run, which are added to its own."""
+    licence: str = ""
+    """What kbnet weights list says of the licence of the training data, where it restricts the use of the weights."""
     residual_share: float = 1.0
     """Multiply the learnt residual of a network with a scaffold by this: the half-way house between interpolation (0)
     and the network as trained (1), for cameras and rooms that it has not seen."""
@@ -39,6 +41,8 @@ class Command:
         with safe_open(self.weights, framework="pt") as file:
             notes = {name: text for name, text in file.metadata().items() if name not in ("format", "config")}
         notes["steps"] = str(self.earlier_steps + int(notes["steps"]))
+        if self.licence:
+            notes["licence"] = self.licence
         if self.residual_share != 1.0:
             if network.config.scaffold == "none":
                 raise KBNetError(f"{self.weights} predicts depth itself, not a residual; leave --residual-share out")

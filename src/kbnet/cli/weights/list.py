@@ -67,7 +67,8 @@ def _row(name: str, path: Path, where: str) -> tuple[str, ...]:
     except (ValueError, KeyError, TypeError):
         return (name, "?", "-", "-", size, where, "damaged, or not written by kbnet")
     trained = f"kbnet train, {metadata['steps']} steps" if "steps" in metadata else "unknown"
-    return (name, "pose" if is_pose else "depth", *columns, size, where, metadata.get("origin", trained))
+    origin = ", ".join(filter(None, (metadata.get("origin", trained), metadata.get("licence"))))
+    return (name, "pose" if is_pose else "depth", *columns, size, where, origin)
 
 
 def _columns(config: Mapping[str, Any]) -> tuple[str, str]:
