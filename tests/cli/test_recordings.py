@@ -66,3 +66,9 @@ def test_flags_that_do_not_belong_are_named_in_one_line(
     (tmp_path / "room" / "image").mkdir(parents=True)
     assert main(["check", str(tmp_path / "room"), "--depth", "/points"]) == 2
     assert "is a sequence or list, which needs no --depth" in one_line_error()
+
+
+def test_a_single_frame_takes_no_flags_of_a_recording(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = ["--image", "a.png", "--sparse-depth", "a.png", "--intrinsics", "K.txt"]
+    assert main(["complete", *frame, "--output", "depth", "--depth", "/lidar/points"]) == 2
+    assert "--depth belongs to a recording, but --image names a single frame" in capsys.readouterr().err

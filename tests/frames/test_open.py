@@ -104,7 +104,7 @@ def test_a_recording_keeps_few_frames_and_can_be_sent_to_a_worker(
 def test_what_is_no_recording_names_the_kinds_and_what_was_found(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "todo.txt").touch()
-    kinds = r"a sequence folder .*; a \.csv list of frames; a COLMAP model .*; a KITTI drive .*; a ROS bag .* a video"
+    kinds = r"a sequence folder .*; a \.csv list of frames; a COLMAP model .*; a ROS bag .* a video .*; a KITTI drive"
     with pytest.raises(FileNotFoundError, match=rf"got a folder with todo\.txt; what is read: {kinds}"):
         kbnet.open_frames(tmp_path / "notes")
     with pytest.raises(FileNotFoundError, match=r"got a file of type '\.txt'; what is read: a sequence folder"):
@@ -141,3 +141,36 @@ def test_a_sequence_folder_is_no_recording_whatever_lies_in_it(tmp_path: Path) -
     for name in ("rgb.txt", "depth.txt", "metadata.yaml"):
         (tmp_path / name).touch()
     assert recording_kind(tmp_path) is None
+
+
+def test_a_loose_picture_does_not_change_the_kind(write_recording: Callable[..., Path]) -> None:
+    path = write_recording()
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(path / "preview.png")
+    kind = recording_kind(path)
+    assert kind is not None
+    assert kind.name == "tum"
+
+
+def test_an_unknown_choice_names_the_choices(write_recording: Callable[..., Path]) -> None:
+    with pytest.raises(
+        kbnet.KBNetError, match="expected camera among freiburg1, freiburg2, freiburg3, got 'freiburg9'"
+    ):
+        kbnet.open_frames(write_recording(), camera="freiburg9")
+
+
+def test_an_interrupted_look_at_a_recording_is_not_its_end(
+    write_recording: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "K.txt").write_text(K)
+    source = kbnet.open_frames(write_recording(), intrinsics=tmp_path / "K.txt")
+    whole = type(source).moments
+
+    def interrupted(self: Any) -> Any:
+        yield next(whole(self))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(source), "moments", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        len(source)
+    monkeypatch.setattr(type(source), "moments", whole)
+    assert len(source) == len(list(whole(source))) > 1

@@ -159,6 +159,9 @@ class Command(SourceArguments):
         if self.sequence is None and self.image is None:
             raise KBNetError("expected a sequence folder, a list or --image, got neither; see kbnet complete --help")
         if self.sequence is None:
+            if self.recording_flags:
+                flag = self.recording_flags[0].partition("=")[0]
+                raise KBNetError(f"{flag} belongs to a recording, but --image names a single frame; leave {flag} out")
             return self._single_frame()
         from kbnet.cli.recordings import open_source
         from kbnet.frames.open import recording_kind

@@ -80,6 +80,8 @@ class Command:
         networks = self._networks()
         limits = EVALUATION_LIMITS[self.preset or "void"]
         settings = run_settings(parts, networks, limits=limits, every=self.every)
+        if self.recording_flags:
+            settings["options"] = list(self.recording_flags)
         with frame_progress() as progress:
             task = progress.add_task("evaluating", total=sum(len(part.frames(self.every)) for part in parts))
             summary = evaluate(

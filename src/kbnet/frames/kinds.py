@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from kbnet.errors import KBNetError
 
@@ -28,6 +28,7 @@ class Kind:
         recognise: whether a file or folder is of this kind, by its name and the names in it; nothing is read.
         options: frozen dataclass; its fields are the flags and the keyword arguments.
         open: makes the recording of a path and options.
+        last: ask this kind after all others, whose folders may look like one of it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Kind:
     recognise: Callable[[Path], bool]
     options: type
     open: Callable[[Path, Any], Recording[Any]]
+    last: bool = False
 
     def option_names(self) -> list[str]:
         """Names of the options, as keyword arguments."""
@@ -72,7 +74,11 @@ class Kind:
         hints = get_type_hints(self.options)
         values = dict(given)
         for name, value in given.items():
-            if isinstance(value, str) and Path in (hints[name], *get_args(hints[name])):
+            parts = (hints[name], *get_args(hints[name]))
+            choices = [one for part in parts if get_origin(part) is Literal for one in get_args(part)]
+            if choices and value is not None and value not in choices:
+                raise KBNetError(f"expected {name} among {', '.join(map(str, choices))}, got {value!r}")
+            if isinstance(value, str) and Path in parts:
                 values[name] = Path(value)
             elif isinstance(value, Sequence) and not isinstance(value, str):
                 values[name] = tuple(value)
@@ -89,7 +95,7 @@ def kinds() -> list[Kind]:
     package = importlib.import_module(FOLDER_OF_KINDS)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{FOLDER_OF_KINDS}.{module.name}")
-    return [_REGISTERED[name] for name in sorted(_REGISTERED)]
+    return sorted(_REGISTERED.values(), key=lambda kind: (kind.last, kind.name))
 
 
 def kind_of(path: str | Path) -> Kind | None:

@@ -227,7 +227,11 @@ class Recording(ABC, Generic[T]):
             if self._coming is None:
                 self._coming = self.moments()
             while index >= len(self._known):
-                moment = next(self._coming, None)
+                try:
+                    moment = next(self._coming, None)
+                except BaseException:  # a generator that raised looks as if it were at its end
+                    self._coming, self._known = None, []
+                    raise
                 if moment is None:
                     return False
                 self._known.append(moment)

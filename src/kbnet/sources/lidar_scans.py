@@ -187,6 +187,7 @@ class LidarFrames(RectifiedRecording[int]):
 
     def moments(self) -> Iterator[Moment[int]]:
         """Frames in order, with their poses."""
+        self.empty = self._points = self._projected = 0
         frames = self._listing.frames
         # A camera may have come from outside into the place that one cloud shows.
         patience = PATIENCE if self._scans > 1 else len(frames)

@@ -77,7 +77,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
     Attributes:
         left_out: frames left out so far, by reason.
 
-    Raises (ValueError):
+    Raises (KBNetError):
         Frames of the recording are not connected. When frames are looked for: no point falls into the image, depth is
         in millimetres, or a message is not as it should be.
     """
@@ -133,6 +133,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
 
     def moments(self) -> Iterator[Moment[RosMoment]]:
         """Frames in order, with their poses."""
+        self.left_out.clear()
         found = False
         for pair in self._pairs:
             moment = RosMoment(*pair)

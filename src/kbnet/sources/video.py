@@ -124,6 +124,7 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
 
     def moments(self) -> Iterator[Moment[VideoMoment]]:
         """Frames in order, with their poses."""
+        self.left_out.clear()
         outside, last_time, depths, found = "", 0.0, list[Floats](), False
         for index, decoded in enumerate(self._decoder.all()):
             self.read, last_time = index + 1, decoded.time

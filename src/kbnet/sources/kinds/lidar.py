@@ -154,5 +154,6 @@ register(
         is_lidar,
         LidarInPlaceArguments,
         open_drive,
+        last=True,
     )
 )
