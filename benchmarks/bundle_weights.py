@@ -37,15 +37,16 @@ class Command:
 
         network = load_network(self.weights)
         if not isinstance(network, KBNet):
-            raise ValueError(f"expected weights of a KBNet, got {self.weights}; others are not bundled")
+            raise KBNetError(f"expected weights of a KBNet, got {self.weights}; others are not bundled")
         with safe_open(self.weights, framework="pt") as file:
             notes = {name: text for name, text in file.metadata().items() if name not in ("format", "config")}
-        notes["steps"] = str(self.earlier_steps + int(notes["steps"]))
+        if self.earlier_steps:
+            notes["steps"] = str(self.earlier_steps + int(notes.get("steps", 0)))
         if self.licence:
             notes["licence"] = self.licence
         if self.residual_share != 1.0:
-            if network.config.scaffold == "none":
-                raise KBNetError(f"{self.weights} predicts depth itself, not a residual; leave --residual-share out")
+            if network.config.scaffold == "none" or network.config.head != "dense":
+                raise KBNetError(f"{self.weights} predicts no dense residual; leave --residual-share out")
             with torch.no_grad():
                 network.decoder.output.weight *= self.residual_share
             notes["residual_share"] = str(self.residual_share)

@@ -237,7 +237,7 @@ def test_unknown_keys_and_wrong_kinds_are_named_in_one_line(table: dict[str, Any
         ({"weight_decay": -1.0}, "weight_decay of at least 0"),
         ({"second_moment_decay": 1.0}, r"second_moment_decay in 0\.\.1"),
         ({"normalisation_statistics": "frozen"}, "initial weights whose statistics can be frozen, got none"),
-        ({"seed": -1}, "a seed of at least 0, got -1"),
+        ({"seed": -1}, r"a seed of at least 0 and below 2\^32, got -1"),
     ],
 )
 def test_impossible_runs_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -91,5 +91,5 @@ def read_description(text: Mapping[str, str], path: object) -> Description:
         if sizes not in get_args(Sizes):
             raise KBNetError(f"unknown sizes '{sizes}'")
         return Description(config_from_dict(json.loads(text["config"])), sizes, text.get("precision", "float32"))
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise KBNetError(f"what {path} says of itself cannot be read ({error}); is it from a newer kbnet?") from error

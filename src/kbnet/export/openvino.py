@@ -164,7 +164,8 @@ def _run_file(path: Path) -> Run:
     with signal_stack_kept():
         compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
-    names = [each.get_any_name() for each in compiled.inputs]
+    # A quantised model has further names for its inputs.
+    names = [next(name for name in NetworkInputs._fields if name in each.get_names()) for each in compiled.inputs]
 
     def run(inputs: NetworkInputs) -> Tensor:
         return torch.from_numpy(compiled([getattr(inputs, name).numpy() for name in names])[0])

@@ -140,7 +140,9 @@ def kept_depth(sparse_depth: FloatArray, intrinsics: FloatArray, config: Network
         (ceil(H / factor), ceil(W / factor)), float32 metres; 0 = unmeasured or rejected.
     """
     factor = working_factor((sparse_depth.shape[0], sparse_depth.shape[1]), config.working_side)
-    points, K = torch.from_numpy(np.array(sparse_depth, np.float32))[None, None], torch.from_numpy(intrinsics)[None]
+    # Copies, since torch warns of arrays that cannot be written.
+    points = torch.from_numpy(np.array(sparse_depth, np.float32))[None, None]
+    K = torch.from_numpy(np.array(intrinsics, np.float32))[None]
     if factor > 1:
         points, K = _reduced(points, K, factor)
     kept: FloatArray = (points * kept_validity(points, K, config))[0, 0].numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,11 @@ class PointDrawing:
         for name in ("count", "range_noise", "outlier_share"):
             low, high = getattr(self, name)
             object.__setattr__(self, name, (low, high))
-            if not 0 <= low <= high or (name == "count" and low < 1) or (name == "outlier_share" and high > 1):
+            if (
+                not 0 <= low <= high < math.inf
+                or (name == "count" and low < 1)
+                or (name == "outlier_share" and high > 1)
+            ):
                 raise KBNetError(f"expected an ascending range of points.{name}, got {low} to {high}")
         for name in ("probability", "thinning"):
             if not 0 <= getattr(self, name) <= 1:

@@ -1,4 +1,4 @@
-"""Sparse depth continued to the border of the image, where interpolation would have nothing to go by."""
+"""Extrapolation of sparse depth to the border of the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sparse points to believe: none that lie behind what is in front of them, none that stand alone."""
+"""Outlier rejection of sparse points: occlusion in a window, or support by Delaunay neighbours."""
 
 from __future__ import annotations
 

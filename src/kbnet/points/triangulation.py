@@ -1,4 +1,4 @@
-"""The Delaunay triangulation of measured pixels, which says what lies beside what, and between what."""
+"""Delaunay triangulation of measured pixels."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def check_metres(depth: FloatArray | Iterable[float], *, where: str, remedy: str
     Example:
         >>> check_metres([0, 1200, 1500, 1900], where="depth/0001.png", remedy="divide by 1000")
         Traceback (most recent call last):
-        KBNetError: depth/0001.png: depth has a median of 1500 m, which looks like millimetres read as metres; ...
+        kbnet.errors.KBNetError: depth/0001.png: depth has a median of 1500 m, which looks like ...
     """
     values = np.asarray(depth)
     measured = values[values > 0]

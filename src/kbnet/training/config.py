@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,9 @@ class ScheduleConfig:
                 )
             if list(getattr(self, ends)) != sorted(set(getattr(self, ends))):
                 raise KBNetError(f"expected ascending {ends}, got {getattr(self, ends)}")
-        if min(self.learning_rates) <= 0:
+            if getattr(self, ends)[0] < 1:
+                raise KBNetError(f"expected {ends} of at least 1, got {getattr(self, ends)}")
+        if not all(0 < rate < math.inf for rate in self.learning_rates):
             raise KBNetError(f"expected positive learning rates, got {self.learning_rates}")
         if self.warmup_steps < 0 or (self.steps is not None and self.steps < 1):
             raise KBNetError(
@@ -200,8 +203,8 @@ class TrainingConfig:
                 f"expected image_features_rate and weight_decay of at least 0 and second_moment_decay in 0..1, "
                 f"got {self.image_features_rate}, {self.weight_decay} and {self.second_moment_decay}"
             )
-        if self.seed < 0:
-            raise KBNetError(f"expected a seed of at least 0, got {self.seed}")
+        if not 0 <= self.seed < 2**32:
+            raise KBNetError(f"expected a seed of at least 0 and below 2^32, got {self.seed}")
         for name in ("batch_size", "processes", "log_steps", "summary_steps", "checkpoint_steps"):
             if getattr(self, name) < 1:
                 raise KBNetError(f"expected {name} of at least 1, got {getattr(self, name)}")

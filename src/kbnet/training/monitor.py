@@ -1,4 +1,4 @@
-"""What a run tells while it goes: a log, TensorBoard events, and reports for a progress display."""
+"""Progress of a run: a log, TensorBoard events, and reports for a progress display."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _row(name: str, path: Path, where: str) -> tuple[str, ...]:
             raise KBNetError(f"{path} was not written by kbnet")
         is_pose = metadata["format"] == POSE_FORMAT
         columns = (metadata["encoder"], "-") if is_pose else _columns(json.loads(metadata["config"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return (name, "?", "-", "-", size, where, "damaged, or not written by kbnet")
     trained = f"kbnet train, {metadata['steps']} steps" if "steps" in metadata else "unknown"
     origin = ", ".join(filter(None, (metadata.get("origin", trained), metadata.get("licence"))))

@@ -95,6 +95,8 @@ class FusionNetConfig(SiblingConfig):
         super().__post_init__()
         if isinstance(self.scaffnet, dict):
             object.__setattr__(self, "scaffnet", ScaffNetConfig(**self.scaffnet))
+        if not isinstance(self.scaffnet, ScaffNetConfig):
+            raise KBNetError(f"expected the config of a ScaffNet as scaffnet, got {self.scaffnet!r}")
 
 
 PresetName = Literal[
