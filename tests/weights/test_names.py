@@ -52,8 +52,8 @@ def test_home_is_in_the_users_own_folder_unless_named(monkeypatch: pytest.Monkey
 def test_unknown_names_list_bundled_and_local_weights() -> None:
     save_network(KBNet(TINY), local_path("mine"))
     with pytest.raises(FileNotFoundError) as caught:
-        load_network("outdoor")
-    assert f"bundled weights ({', '.join(bundled_weights())}) or local weights (mine), got 'outdoor'" in str(
+        load_network("underwater")
+    assert f"bundled weights ({', '.join(bundled_weights())}) or local weights (mine), got 'underwater'" in str(
         caught.value
     )
     assert "download" not in str(caught.value)

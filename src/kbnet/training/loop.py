@@ -278,13 +278,7 @@ class Run:
         self.step = self.saved_step = state["step"]
         if any("rate_share" not in group for group in state["optimizer"]["param_groups"]):
             raise KBNetError(f"the state in {self.config.output} is of an older kbnet; start from its last.safetensors")
-        try:
-            self.optimizer.load_state_dict(state["optimizer"])
-        except ValueError as error:
-            raise KBNetError(
-                f"the state in {self.config.output} is of other trained parameters ({error}); resume with its config, "
-                "or start anew from its last.safetensors"
-            ) from error
+        self.optimizer.load_state_dict(state["optimizer"])
         self.best = None if state["best"] is None else DepthErrors(**state["best"])
         if self.average is not None and state["average"] is not None:
             self.average.load_state_dict(state["average"])
