@@ -48,6 +48,7 @@ def test_training_without_labels_on_the_synthetic_room_finds_depth(tmp_path: Pat
         ),
         batch_size=4,
         gaps=(2,),
+        gradient_clip=1.0,
         workers=0,
     )
     weights = train(config)
