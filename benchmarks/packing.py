@@ -14,7 +14,8 @@ from PIL import Image
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.frames.image_file import read_image
-from kbnet.frames.sequence import IMAGE_SUFFIXES, Sequence
+from kbnet.frames.kinds import IMAGE_SUFFIXES
+from kbnet.frames.sequence import Sequence
 
 MEBIBYTE = 2**20
 BLOCK = 512

@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from kbnet.evaluation.methods import Method
     from kbnet.evaluation.summary import Summary
 
-FAR = 50.0
-"""Depth in metres; a network that reaches beyond it was not made for the indoor limits."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -127,6 +124,7 @@ class Command:
     def _networks(self) -> dict[str, tuple[str, DepthCompleter]]:
         """Weights and completers by the method's name: ``kbnet``, or where there are several, that of the weights."""
         import kbnet
+        from kbnet.evaluation.ground_truth import FAR_M
 
         named = distinct_names(tuple(map(Path, self.weights)))
         if not named:
@@ -139,7 +137,7 @@ class Command:
                 weights, preset=preset, device=self.device, precision=self.precision, engine=self.engine
             )
             networks[name if len(named) > 1 else "kbnet"] = weights, completer
-            if self.preset is None and completer.config.max_depth > FAR:
+            if self.preset is None and completer.config.max_depth > FAR_M:
                 what = f"{name} is made for depth to {completer.config.max_depth:g} m but judged to 5 m"
                 warnings.warn(f"{what}; --preset kitti judges to 100 m", stacklevel=2)
         return networks

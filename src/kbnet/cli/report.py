@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 MEGABYTE = 1_000_000
 BUDGET = 15 * MEGABYTE
 """Beyond this size a page is slow to open and to send."""
-FAR = 50.0
-"""Depth in metres; a network that reaches beyond it is judged as on KITTI, unless --preset says otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +63,7 @@ class Command(SourceArguments):
         """Complete, compare, write the page."""
         import kbnet
         from kbnet.cli.progress import frame_progress
-        from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
+        from kbnet.evaluation.ground_truth import EVALUATION_LIMITS, FAR_M
         from kbnet.evaluation.judged_pixels import Judging
         from kbnet.report.page import write_page
         from kbnet.report.shown_frames import shown_frames
@@ -77,7 +75,7 @@ class Command(SourceArguments):
         completer = kbnet.load(
             self.weights, preset=preset, device=self.device, precision=self.precision, engine=self.engine
         )
-        limits = EVALUATION_LIMITS[self.preset or ("kitti" if completer.config.max_depth > FAR else "void")]
+        limits = EVALUATION_LIMITS[self.preset or ("kitti" if completer.config.max_depth > FAR_M else "void")]
         judging = Judging(limits if source.has_ground_truth else None, share=self.share, by=self.hold_out)
         with frame_progress() as progress:
             shown = shown_frames(source, indices, completer, judging)

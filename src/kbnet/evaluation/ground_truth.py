@@ -32,6 +32,9 @@ EVALUATION_LIMITS: dict[str, tuple[float, float]] = {
 }
 """Ground truth that is judged, metres, both ends excluded, by preset, as published."""
 
+FAR_M = 50.0
+"""Networks with a larger maximum depth, metres, are made for streets: use the limits of KITTI for them."""
+
 TIMING = "from arrays in memory to depth in memory, device waited for; the first frame of each sequence is left out"
 
 

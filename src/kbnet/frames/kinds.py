@@ -14,6 +14,7 @@ from kbnet.errors import KBNetError
 if TYPE_CHECKING:
     from kbnet.frames.recording import Recording
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 FOLDER_OF_KINDS = "kbnet.sources.kinds"
 _REGISTERED: dict[str, Kind] = {}
 

@@ -16,8 +16,7 @@ from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import read_depth_png
 from kbnet.frames.frame_files import FrameFiles
 from kbnet.frames.image_file import read_image, read_intrinsics, read_numbers
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+from kbnet.frames.kinds import IMAGE_SUFFIXES
 
 
 class Sequence:

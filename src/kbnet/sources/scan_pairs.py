@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frames.sequence import IMAGE_SUFFIXES
+from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.sources.clock import nearest_in_time, to_seconds
 from kbnet.sources.point_cloud_file import READERS
 

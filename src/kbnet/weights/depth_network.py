@@ -13,7 +13,7 @@ from kbnet.network.config import PRESETS, KBNetConfig
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.kbnet import KBNet
 from kbnet.network.siblings.config import NetworkConfig, config_from_dict, preset_config
-from kbnet.weights.fit import misfit
+from kbnet.weights.fit import fill_from_file, misfit
 from kbnet.weights.names import find_weights
 from kbnet.weights.published import Checkpoint, fill_depth_network, read_published
 from kbnet.weights.published_content import content_of
@@ -96,10 +96,13 @@ def load_network(source: str | Path, *, preset: str | None = None) -> DepthNetwo
     """
     config = read_config(source, preset=preset)
     path = find_weights(source)
-    if path.suffix != ".pth":
+    if path.suffix == ".pth":
+        network = network_of(config)
+        fill_from_weights(network, path)
+    else:
         _check_fit(path, config)
-    network = network_of(config)
-    fill_from_weights(network, path)
+        network = network_of(config)
+        network.load_state_dict(read_tensors(path))  # converts to float32 on the way
     return network.eval()
 
 
@@ -118,10 +121,7 @@ def fill_from_weights(network: DepthNetwork, source: str | Path) -> None:
     if path.suffix == ".pth":
         fill_published(network, read_published(path), origin=str(path))
         return
-    header = read_header(path, DEPTH_FORMAT)
-    if described := misfit({name: tuple(x.shape) for name, x in network.state_dict().items()}, header.shapes):
-        raise KBNetError(f"{path} does not fit the network of its config: {described}; fetch it again")
-    network.load_state_dict(read_tensors(path))  # converts to float32 on the way
+    fill_from_file(network, path, DEPTH_FORMAT, "config")
 
 
 def fill_published(network: DepthNetwork, checkpoint: Checkpoint, *, origin: str) -> None:

@@ -1,9 +1,16 @@
-"""Whether stored tensors fit a network."""
+"""Whether stored tensors fit a network, and filling it with them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kbnet.errors import KBNetError
+from kbnet.weights.safetensors_file import read_header, read_tensors
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def misfit(expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Any]) -> str:
@@ -32,3 +39,22 @@ def misfit(expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Any]) 
         named = (f"{name} (expected {expected[name]}, got {shapes[name]})" for name in misshapen)
         described.append(f"of another shape is {', '.join(named)}")
     return "; ".join(described)
+
+
+def fill_from_file(network: nn.Module, path: Path, wanted: str, described_by: str) -> None:
+    """Give a network the tensors of a file of ours, in its own precision.
+
+    Args:
+        network: to be filled, in place.
+        path: the ``.safetensors`` file.
+        wanted: the format it must have.
+        described_by: what in the file describes the network, for the message: its config or its encoder.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        KBNetError: the file is damaged, or does not fit the network.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    if described := misfit(expected, read_header(path, wanted).shapes):
+        raise KBNetError(f"{path} does not fit the network of its {described_by}: {described}; fetch it again")
+    network.load_state_dict(read_tensors(path))

@@ -9,11 +9,11 @@ import torch
 
 from kbnet.errors import KBNetError
 from kbnet.network.pose_net import EncoderName, PoseNet
-from kbnet.weights.fit import misfit
+from kbnet.weights.fit import fill_from_file
 from kbnet.weights.names import find_weights
 from kbnet.weights.published import fill_pose_network, read_published
 from kbnet.weights.published_content import content_of
-from kbnet.weights.safetensors_file import POSE_FORMAT, read_header, read_tensors, write_tensors
+from kbnet.weights.safetensors_file import POSE_FORMAT, read_header, write_tensors
 
 
 def save_pose_network(network: PoseNet, path: Path, *, notes: dict[str, str] | None = None) -> None:
@@ -93,7 +93,4 @@ def fill_pose_from_weights(network: PoseNet, source: str | Path) -> None:
     if path.suffix == ".pth":
         fill_pose_network(network, read_published(path), origin=str(path))
         return
-    header = read_header(path, POSE_FORMAT)
-    if described := misfit({name: tuple(x.shape) for name, x in network.state_dict().items()}, header.shapes):
-        raise KBNetError(f"{path} does not fit the network of its encoder: {described}; fetch it again")
-    network.load_state_dict(read_tensors(path))
+    fill_from_file(network, path, POSE_FORMAT, "encoder")

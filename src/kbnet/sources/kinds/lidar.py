@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import arg
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import Kind, register
+from kbnet.frames.kinds import IMAGE_SUFFIXES, Kind, register
 from kbnet.sources.flags import CoefficientsFlag, FileFlag, PathFlag
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from kbnet.sources.lidar_scans import LidarFrames
 
 Unit = Annotated[Literal["m", "mm"] | None, arg(metavar="{m,mm}", help_behavior_hint="")]
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, kw_only=True)
