@@ -136,7 +136,7 @@ def list_with_gap(posed_room: Path, tmp_path: Path) -> list[str]:
         (few_frames, "at least 5 frames with sparse points to judge by, got 3 of 3"),
         (pose_weights, "expected weights of a KBNet (depth)"),
         (list_with_gap, "is a list, which may join several videos; leave it out"),
-        (lambda *_: ["--weights", "outdoor"], "got 'outdoor'"),
+        (lambda *_: ["--weights", "outdoors"], "got 'outdoors'"),
         (lambda *_: ["--minutes", "0"], "a positive number of --minutes"),
     ],
 )
