@@ -15,14 +15,14 @@ from tempfile import TemporaryDirectory
 import tyro
 from command import start
 
-from kbnet.bulk import Completer, Workers, complete_many
-from kbnet.completion import DepthCompleter, open_weights
 from kbnet.errors import KBNetError
 from kbnet.files import environment
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence
+from kbnet.inference.completer import DepthCompleter, open_weights
 from kbnet.inference.engine_names import EngineName
+from kbnet.inference.workers import Completer, Workers, complete_many
 
 MEBIBYTE = 2**20
 

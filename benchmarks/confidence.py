@@ -39,7 +39,7 @@ class Command:
         import numpy as np
         from reliability import SHARES, cues_and_errors, draw, fit_weights, measure
 
-        from kbnet.completion import load
+        from kbnet.inference.completer import load
 
         completer = load(self.weights)
         if self.fit:

@@ -14,9 +14,9 @@ from kbnet.cli.evaluate import distinct_names
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
-    from kbnet.completion import DepthCompleter
     from kbnet.frame import FloatArray, Frame
     from kbnet.frames.frame_source import FrameSource
+    from kbnet.inference.completer import DepthCompleter
 
 TRUTH = "ground truth"
 NEAR_MM = 50.0
@@ -87,9 +87,9 @@ class Command:
         """Points, or corners of the mesh, in the world, (N, 3), metres, by method."""
         import numpy as np
 
-        from kbnet.fusion.surface import Surface
-        from kbnet.fusion.view import View, confident_pixels, posed_frames
-        from kbnet.fusion.voxel_cloud import VoxelCloud
+        from kbnet.report.fusion.surface import Surface
+        from kbnet.report.fusion.view import View, confident_pixels, posed_frames
+        from kbnet.report.fusion.voxel_cloud import VoxelCloud
 
         indices = posed_frames(source, self.every)
         fused: dict[str, VoxelCloud | Surface] = {}
@@ -118,7 +118,7 @@ class Command:
 
 def _completed(completer: DepthCompleter, frame: Frame) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Depth and expected error, by the network and by interpolation of all points."""
-    from kbnet.confidence import believed_depth, complete_with_confidence, expected_error
+    from kbnet.inference.confidence import believed_depth, complete_with_confidence, expected_error
     from kbnet.points.interpolation import linear
 
     interpolated = linear(frame.sparse_depth)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from kbnet.completion import DepthCompleter
     from kbnet.frame import Frame
+    from kbnet.inference.completer import DepthCompleter
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from kbnet.completion import DepthCompleter
-from kbnet.confidence import LEAST_ERROR, believed_depth, complete_with_confidence, error_cues, most_confident
 from kbnet.errors import KBNetError
 from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
 from kbnet.evaluation.metrics import judged_pixels
 from kbnet.files import atomic_path
 from kbnet.frame import Frame
 from kbnet.frames.frame_source import FrameSource
+from kbnet.inference.completer import DepthCompleter
+from kbnet.inference.confidence import LEAST_ERROR, believed_depth, complete_with_confidence, error_cues, most_confident
 
 Float64Array = NDArray[np.float64]
 

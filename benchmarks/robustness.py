@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from rich.table import Table
     from studies.degradation import Curve
 
-    from kbnet.completion import DepthCompleter
     from kbnet.evaluation.summary import Summary
     from kbnet.frames.frame_source import FrameSource
+    from kbnet.inference.completer import DepthCompleter
 
 CurveName = Literal["points", "range_noise", "outliers", "focal_length", "blur", "darkness"]
 BASELINES = ("nearest", "linear")

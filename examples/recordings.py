@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from kbnet.data.ray_casting import cast
-from kbnet.data.synthetic import SyntheticConfig, furnished_room, synthetic_frames
 from kbnet.frame import Frame
+from kbnet.sources.rendered.ray_casting import cast
+from kbnet.sources.rendered.synthetic import SyntheticConfig, furnished_room, synthetic_frames
 
 Floats = NDArray[np.float64]
 

@@ -62,7 +62,7 @@ def kitti_archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _render(seed: int) -> list[Frame]:
-    from kbnet.data.synthetic import SyntheticConfig, synthetic_frames
+    from kbnet.sources.rendered.synthetic import SyntheticConfig, synthetic_frames
 
     config = SyntheticConfig(
         frames=RAW_FRAMES, width=WIDTH + SHIFT_PX, height=HEIGHT, points=POINTS, range_noise=0.0, seed=seed

@@ -65,8 +65,8 @@ def _lists(density: int) -> dict[str, bytes]:
 
 def _sequences(density: int) -> dict[str, dict[str, bytes]]:
     """Files of both sequences, which repeat three rendered frames: each differs from those ten before and after it."""
-    from kbnet.data.synthetic import SyntheticConfig, synthetic_frames
     from kbnet.points.sampling import sample_points
+    from kbnet.sources.rendered.synthetic import SyntheticConfig, synthetic_frames
 
     config = SyntheticConfig(frames=3, width=WIDTH, height=HEIGHT, points=POINTS[density])
     rendered = []

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from kbnet.completion import DepthCompleter
-from kbnet.data.augment import AugmentedTriplet
 from kbnet.frame import Frame, Triplet
+from kbnet.inference.completer import DepthCompleter
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
+from kbnet.training.augmentation import AugmentedTriplet
 from kbnet.training.batch import TripletBatch, join_samples, make_sample
 from kbnet.training.step import TrainingStep
 

@@ -65,7 +65,11 @@ def test_site_loads_nothing_from_elsewhere(site: Path) -> None:
 def test_site_finds_every_part_of_the_package(site: Path) -> None:
     index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
     found = {entry["location"] for entry in index["docs"]}
-    for name in ("kbnet.completion.load", "kbnet.frames.sequence_writer.write_sequence", "kbnet.geometry.warp.warp"):
+    for name in (
+        "kbnet.inference.completer.load",
+        "kbnet.frames.sequence_writer.write_sequence",
+        "kbnet.geometry.warp.warp",
+    ):
         assert any(location.endswith(f"#{name}") for location in found), name
 
 

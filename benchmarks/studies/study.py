@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kbnet.completion import load
 from kbnet.evaluation.ground_truth import Part, evaluate, run_settings
 from kbnet.evaluation.methods import Method, baseline_methods, network_method
 from kbnet.evaluation.metrics import RunningStatistics
 from kbnet.evaluation.summary import ALL_SEQUENCES, SummaryRow, read_same_run, write_summary
+from kbnet.inference.completer import load
 from kbnet.training.config import TrainingConfig, to_table
 from kbnet.training.monitor import Report
 from studies.learning import Snapshot, learn

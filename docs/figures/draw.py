@@ -21,13 +21,13 @@ from PIL import Image
 from torch import Tensor
 
 import kbnet
-from kbnet.data.synthetic import SyntheticConfig, synthetic_frames
 from kbnet.frame import Frame
 from kbnet.geometry.camera import backproject
 from kbnet.geometry.warp import warp
 from kbnet.network.inputs import frame_inputs
 from kbnet.network.sparse_to_dense import SparseToDensePool, nested_max_pools
 from kbnet.report.picture import write_picture
+from kbnet.sources.rendered.synthetic import SyntheticConfig, synthetic_frames
 
 HERE = Path(__file__).parent
 CONFIG = SyntheticConfig(frames=12, outlier_share=0.03)

@@ -2,15 +2,15 @@
 
 The two flows, each word a module (``kbnet.<module>``):
 
-    complete   frame ─► network.sparse_to_dense ─► network.encoder (network.backprojection) ─► network.decoder ─► depth
-               depth ─► evaluation · point_cloud · report
-    train      frames.sequence ─► triplet ─► training.step: depth (network.kbnet) + pose (network.pose_net, or known)
+    complete   any recording ─► frames.open ─► network.inputs (points.outlier_rejection, points.scaffold)
+               ─► network.kbnet ─► inference.completer ─► depth ─► evaluation · report
+    train      triplet ─► training.step: depth (network.kbnet) + pose (network.pose_net, or known)
                ─► geometry.warp ─► losses ─► training.loop ─► weights.depth_network
 
-    frame.py   Frame and Triplet: what goes in, checked     completion.py   DepthCompleter: arrays in, depth out
-    frames/    files to frames, and back                    data/           generated scenes, augmentation
-    sources/   recordings to frames                         evaluation/     how good depth is
-    cli/       the commands; imports everything
+    frame.py   Frame and Triplet: what goes in, checked     inference/      arrays in, depth out; output files
+    frames/    a path to frames; the sequence folder        evaluation/     how good depth is
+    sources/   one module a kind of recording               report/         pictures, page, point cloud, fusion, viewer
+    datasets/  published data sets                          cli/            the commands; imports everything
 
 Start with ``completer = kbnet.load("indoor")`` and ``depth = completer(image, sparse_depth, intrinsics)``. The names
 below are imported when first used, so that ``import kbnet`` costs nothing. Units and axes: ``kbnet.geometry``.
@@ -22,18 +22,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kbnet.completion import DepthCompleter, load
     from kbnet.errors import KBNetError
     from kbnet.frame import Frame, Triplet
     from kbnet.frames.open import open_frames
+    from kbnet.inference.completer import DepthCompleter, load
 
     __version__: str
 
 __all__ = ["DepthCompleter", "Frame", "KBNetError", "Triplet", "__version__", "load", "open_frames"]
 
 _OWNERS = {
-    "DepthCompleter": "kbnet.completion",
-    "load": "kbnet.completion",
+    "DepthCompleter": "kbnet.inference.completer",
+    "load": "kbnet.inference.completer",
     "open_frames": "kbnet.frames.open",
     "Frame": "kbnet.frame",
     "KBNetError": "kbnet.errors",

@@ -20,10 +20,10 @@ from safetensors.torch import load_file
 import kbnet.cli.main as command_line
 from kbnet.cli.main import main
 from kbnet.cli.train import parse
-from kbnet.data.augment import AugmentationConfig
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
+from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.checkpoint import load_state
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.loop import train

@@ -10,11 +10,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from kbnet.completion import DepthCompleter
 from kbnet.evaluation.before_after import Judgement, judge_before_after
 from kbnet.frame import FloatArray
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.sequence import Sequence
+from kbnet.inference.completer import DepthCompleter
 from kbnet.training.held_out import HeldOut, hold_out
 
 WriteSequence = Callable[..., Path]

@@ -153,7 +153,7 @@ def _slow_f1(depth: FloatArray, truth: FloatArray) -> float:
 
 def test_boundary_f1_of_the_demo_scene_orders_sharp_blurred_and_interpolated() -> None:
     pytest.importorskip("skimage")
-    from kbnet.data.motorcycle import load_motorcycle
+    from kbnet.datasets.motorcycle import load_motorcycle
 
     frame = load_motorcycle()
     truth = frame.ground_truth

@@ -210,7 +210,7 @@ class Queue:
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> tuple[Queue, Any]:
     """Such a device, and a completer whose network takes 0.25 s to queue work that takes 4 s, the first time 9 s."""
-    from kbnet.completion import DepthCompleter
+    from kbnet.inference.completer import DepthCompleter
     from kbnet.network.config import KBNetConfig
     from kbnet.network.kbnet import KBNet
 
@@ -237,7 +237,7 @@ def test_time_waits_for_the_device(queue: tuple[Queue, Any]) -> None:
 def test_time_waits_for_the_gpu() -> None:
     import torch
 
-    from kbnet.completion import DepthCompleter
+    from kbnet.inference.completer import DepthCompleter
     from kbnet.network.config import KBNetConfig
     from kbnet.network.kbnet import KBNet
 

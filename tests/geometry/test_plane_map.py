@@ -65,7 +65,7 @@ def test_the_mapped_camera_sees_the_same_rays(matrix: Tensor, intrinsics: Tensor
 
 
 def test_flipped_intrinsics_are_those_of_a_mirrored_world() -> None:
-    """The same convention as ``kbnet.data.augment.flip``."""
+    """The same convention as ``kbnet.training.augmentation.flip``."""
     horizontal = torch.tensor([[[-1.0, 0, WIDTH - 1], [0, 1, 0], [0, 0, 1]]])
     vertical = torch.tensor([[[1.0, 0, 0], [0, -1, HEIGHT - 1], [0, 0, 1]]])
     expected = SKEWED.clone()

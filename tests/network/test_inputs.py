@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from kbnet.data.augment import AugmentedTriplet
 from kbnet.frame import Frame, Triplet
 from kbnet.network.config import KBNetConfig
 from kbnet.network.inputs import frame_inputs, frame_tensors, input_names, kept_depth, working_inputs
 from kbnet.points.interpolation import linear
+from kbnet.training.augmentation import AugmentedTriplet
 from kbnet.training.batch import make_sample
 
 KINDS: list[dict[str, Any]] = [

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.data.rectification import Camera
 from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import WrittenFrames, write_sequence
 from kbnet.sources.lidar_calibration import LidarCalibration
 from kbnet.sources.lidar_scans import LidarFrames, open_lidar
 from kbnet.sources.misplaced_points import FORWARD_LEFT_UP
+from kbnet.sources.rectification import Camera
 
 K = np.array([[60, 0, 39.5], [0, 60, 29.5], [0, 0, 1]], np.float32)
 SIZE = (60, 80)

@@ -11,7 +11,7 @@ import pytest
 
 from kbnet.cli.main import one_line
 from kbnet.sources.pcd import decompress_lzf
-from kbnet.sources.point_cloud_file import read_points
+from kbnet.sources.point_cloud_file import read_points, read_velodyne
 
 POINTS = np.random.default_rng(0).normal(scale=20, size=(37, 3)).astype(np.float32)
 
@@ -161,3 +161,17 @@ def test_a_missing_laspy_names_the_extra(tmp_path: Path, monkeypatch: pytest.Mon
 def test_what_nothing_came_back_from_is_left_out(tmp_path: Path) -> None:
     write_bin(tmp_path / "scan.bin", np.vstack([POINTS, np.zeros((5, 3)), [[np.nan, 1, 1]]]).astype(np.float32))
     np.testing.assert_array_equal(read_points(tmp_path / "scan.bin"), POINTS)
+
+
+def test_read_velodyne_gives_what_was_stored(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
+    points.tofile(tmp_path / "scan.bin")
+    np.testing.assert_array_equal(read_velodyne(tmp_path / "scan.bin"), points)
+
+
+def test_read_velodyne_refuses_part_of_a_point(tmp_path: Path) -> None:
+    (tmp_path / "scan.bin").write_bytes(b"\0" * 40)
+    with pytest.raises(ValueError, match=r"16 bytes a point .* got 40 bytes .*scan\.bin"):
+        read_velodyne(tmp_path / "scan.bin")
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read_velodyne(tmp_path / "none.bin")

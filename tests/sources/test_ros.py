@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kbnet.data.rectification import Camera
 from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import WrittenFrames, write_sequence
+from kbnet.sources.rectification import Camera
 from kbnet.sources.ros import RosFrames, RosOptions
 from kbnet.sources.ros_bag import open_bag
 from kbnet.sources.ros_recording import RosTopics, survey

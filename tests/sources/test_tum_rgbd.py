@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.data.rectification import Camera
 from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import WrittenFrames, write_sequence
+from kbnet.sources.rectification import Camera
 from kbnet.sources.tum_rgbd import CAMERAS, TumFrames, TumRecording, find_camera, open_tum, read_tum_depth
 
 WriteRecording = Callable[..., Path]

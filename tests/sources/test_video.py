@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kbnet.data.rectification import Camera
 from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import write_sequence
 from kbnet.sources.point_table import read_point_table
+from kbnet.sources.rectification import Camera
 from kbnet.sources.trajectory import Trajectory
 from kbnet.sources.video import Motion, VideoFrames
 from kbnet.sources.video_decoder import open_video

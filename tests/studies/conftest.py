@@ -12,7 +12,7 @@ import pytest
 import studies.study
 
 import kbnet
-from kbnet.data.synthetic import SyntheticConfig, write_synthetic_sequence
+from kbnet.sources.rendered.synthetic import SyntheticConfig, write_synthetic_sequence
 
 RECIPE = """
 poses = "known"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kbnet.data.augment import AugmentationConfig
 from kbnet.network.config import KBNetConfig
+from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 
 MakeConfig = Callable[..., TrainingConfig]

@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from kbnet.data.augment import AugmentationConfig
 from kbnet.frames.sequence import Sequence
 from kbnet.geometry.camera import backproject, viewing_rays
 from kbnet.geometry.plane_map import mapped_pixels
@@ -21,6 +20,7 @@ from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.points.scaffold import scaffold_from_points
+from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.augundo import AugUndo, Draw, draw
 from kbnet.training.augundo_config import AugUndoConfig
 from kbnet.training.batch import TripletBatch

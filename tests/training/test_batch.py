@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from kbnet.data.augment import AugmentedTriplet
 from kbnet.frame import Frame, Triplet
 from kbnet.network.config import KBNetConfig
 from kbnet.points.interpolation import linear
+from kbnet.training.augmentation import AugmentedTriplet
 from kbnet.training.batch import join_samples, make_sample
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import tomlkit
 
-from kbnet.data.augment import AugmentationConfig
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
+from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.config import ScheduleConfig, TrainingConfig, ValidationConfig, from_table, to_table
 from kbnet.training.recipe import apply_layers, read_recipe_layers
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from kbnet.data.augment import AugmentationConfig
 from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.frames.sequence import Sequence
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
+from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.batch import TripletBatch
 from kbnet.training.config import TrainingConfig
 from kbnet.training.dataset import BatchPlan, SampleKey, TripletDataset, open_dataset

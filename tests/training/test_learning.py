@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from kbnet.completion import DepthCompleter
-from kbnet.data.augment import AugmentationConfig
-from kbnet.data.synthetic import SyntheticConfig, write_synthetic_sequence
 from kbnet.evaluation.ground_truth import Part, evaluate
 from kbnet.evaluation.methods import network_method
 from kbnet.frames.sequence import Sequence
+from kbnet.inference.completer import DepthCompleter
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
+from kbnet.sources.rendered.synthetic import SyntheticConfig, write_synthetic_sequence
+from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.loop import train
 from kbnet.weights.depth_network import load_network

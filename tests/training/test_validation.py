@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from kbnet.completion import DepthCompleter
 from kbnet.evaluation.metrics import DepthErrors, depth_errors
 from kbnet.frames.sequence import Sequence
+from kbnet.inference.completer import DepthCompleter
 from kbnet.network.kbnet import KBNet
 from kbnet.training.config import TrainingConfig, ValidationConfig
 from kbnet.training.validation import is_best, open_parts, validate

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from kbnet.benchmark.made_frame import made_frame, preset_for
 from kbnet.benchmark.plain_kbnet import is_published_architecture, plain_network
-from kbnet.completion import DepthCompleter
 from kbnet.errors import KBNetError
 from kbnet.export.openvino import export_openvino
+from kbnet.inference.completer import DepthCompleter
 from kbnet.inference.engine_names import EngineName, Precision
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.inputs import prepare_inputs

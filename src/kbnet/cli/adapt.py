@@ -69,7 +69,7 @@ class Command:
 
 
 def _say(asked: Adaptation, plan: Plan) -> None:
-    from kbnet.fusion.accumulation import REACH
+    from kbnet.report.fusion.accumulation import REACH
 
     gap, judged = plan.gap, plan.held_out.frames
     learnt = "points of each frame that the network is not given"

@@ -85,7 +85,7 @@ class Command:
     def run(self) -> None:
         """Measure, write after every comparison, print the tables."""
         from kbnet.benchmark.measurement import conditions
-        from kbnet.completion import find_device
+        from kbnet.inference.completer import find_device
 
         command = self._shortened() if self.quick else self
         if command.rounds < 1 or command.warmup < 1 or command.steps < 1:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.table import Table
 
-    from kbnet.completion import DepthCompleter
     from kbnet.evaluation.held_out_points import Check, CheckedFrame
     from kbnet.evaluation.point_errors import Band, PointErrors
     from kbnet.frame import FloatArray, Frame
     from kbnet.frames.frame_source import FrameSource
+    from kbnet.inference.completer import DepthCompleter
 
 COLUMNS = ("points", "MAE mm", "RMSE mm", "median %", ">10 % off")
 
@@ -177,7 +177,7 @@ class Command(SourceArguments):
 
 
 def _expected_error(completer: DepthCompleter, frame: Frame, depth: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    from kbnet.confidence import believed_depth, expected_error
+    from kbnet.inference.confidence import believed_depth, expected_error
 
     assert frame.ground_truth is not None
     K = frame.intrinsics

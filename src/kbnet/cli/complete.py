@@ -23,8 +23,8 @@ from kbnet.errors import KBNetError
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
-    from kbnet.completion import DepthCompleter
     from kbnet.frame import FloatArray, Frame
+    from kbnet.inference.completer import DepthCompleter
 
     Frames = dict[str, Callable[[], Frame]]
     """How to read each frame, by name."""
@@ -123,7 +123,7 @@ class Command(SourceArguments):
 
     def _complete(self, pending: Frames, origin: dict[str, str | None]) -> None:
         from kbnet.cli.progress import frame_progress
-        from kbnet.confidence import complete_with_confidence
+        from kbnet.inference.confidence import complete_with_confidence
         from kbnet.inference.depth_origin import record_origin, recorded_origin
 
         completer = self._load()
@@ -216,8 +216,8 @@ class Command(SourceArguments):
 
         from kbnet.files import atomic_path
         from kbnet.frames.depth_png import UNITS_PER_METRE, write_depth_png
-        from kbnet.point_cloud import point_cloud, write_ply
         from kbnet.report.picture import write_picture
+        from kbnet.report.point_cloud import point_cloud, write_ply
 
         files = self._files(frame.name)
         if "picture" in files:

@@ -15,9 +15,9 @@ from kbnet.errors import KBNetError
 from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
-    from kbnet.bulk import Outcome
     from kbnet.frames.frame_source import FrameSource
     from kbnet.inference.depth_origin import Origin
+    from kbnet.inference.workers import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +59,11 @@ class Command:
 
     def run(self) -> None:
         """Complete what is not done yet."""
-        from kbnet.bulk import Workers, check_distinct, complete_many
         from kbnet.cli.progress import frame_progress
-        from kbnet.completion import DepthCompleter, open_weights
         from kbnet.frames.open import open_prepared
+        from kbnet.inference.completer import DepthCompleter, open_weights
         from kbnet.inference.depth_origin import network_origin
+        from kbnet.inference.workers import Workers, check_distinct, complete_many
 
         if not self.sources:
             raise KBNetError("expected at least one sequence folder or list, got none; see kbnet complete-many --help")

@@ -37,7 +37,7 @@ class Command:
     def run(self) -> None:
         """Complete, compare, write."""
         import kbnet
-        from kbnet.data.motorcycle import load_motorcycle
+        from kbnet.datasets.motorcycle import load_motorcycle
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
         from kbnet.evaluation.judged_pixels import Judging
         from kbnet.evaluation.methods import baseline_methods, network_method
@@ -95,8 +95,8 @@ def print_table(results: dict[str, tuple[DepthErrors, float]]) -> None:
 def write_results(folder: Path, frame: Frame, depth: FloatArray) -> dict[str, Path]:
     """Write depth map, point cloud and picture; return where they are, by what they are."""
     from kbnet.frames.depth_png import write_depth_png
-    from kbnet.point_cloud import point_cloud, write_ply
     from kbnet.report.picture import write_picture
+    from kbnet.report.point_cloud import point_cloud, write_ply
 
     paths = {
         "depth map": folder / f"{frame.name}_depth.png",

@@ -32,10 +32,10 @@ from kbnet.inference.engine_names import EngineName, Precision
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kbnet.completion import DepthCompleter
     from kbnet.evaluation.ground_truth import Part
     from kbnet.evaluation.methods import Method
     from kbnet.evaluation.summary import Summary
+    from kbnet.inference.completer import DepthCompleter
 
 
 @dataclass(frozen=True, kw_only=True)

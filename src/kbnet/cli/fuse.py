@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from kbnet.frame import FloatArray, Frame, ImageArray
     from kbnet.frames.frame_source import FrameSource
-    from kbnet.fusion.view import View
+    from kbnet.report.fusion.view import View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +72,8 @@ class Command(SourceArguments):
 
     def run(self) -> None:
         """Fuse, and write the file."""
-        from kbnet.fusion.view import posed_frames
-        from kbnet.point_cloud import WORLD_AXES, write_ply
+        from kbnet.report.fusion.view import posed_frames
+        from kbnet.report.point_cloud import WORLD_AXES, write_ply
 
         output = self._checked()
         source = self.open_source()
@@ -120,8 +120,8 @@ class Command(SourceArguments):
     def _views(self, source: FrameSource, indices: list[int]) -> Iterator[View]:
         import kbnet
         from kbnet.cli.progress import frame_progress
-        from kbnet.confidence import complete_with_confidence
-        from kbnet.fusion.view import views
+        from kbnet.inference.confidence import complete_with_confidence
+        from kbnet.report.fusion.view import views
 
         completer = kbnet.load(
             self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
@@ -136,8 +136,8 @@ class Command(SourceArguments):
 
     def _fuse(self, found: Iterator[View], seen: int) -> tuple[FloatArray, ImageArray, NDArray[np.int32] | None, float]:
         """Points or corners, their colours, triangles of a mesh, and the size of voxels, metres."""
-        from kbnet.fusion.surface import Surface
-        from kbnet.fusion.voxel_cloud import VoxelCloud, fitting_voxel
+        from kbnet.report.fusion.surface import Surface
+        from kbnet.report.fusion.voxel_cloud import VoxelCloud, fitting_voxel
 
         first = next(found)
         voxel = self.voxel or fitting_voxel(first.depth)

@@ -13,7 +13,7 @@ from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
     from kbnet.frame import FloatArray, Frame
-    from kbnet.viewer.window import Window
+    from kbnet.report.viewer.window import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +62,9 @@ class Command(SourceArguments):
     def open(self) -> Window:
         """Start to serve."""
         import kbnet
-        from kbnet.confidence import complete_with_confidence
-        from kbnet.viewer.completed import completed_frames
-        from kbnet.viewer.window import Window
+        from kbnet.inference.confidence import complete_with_confidence
+        from kbnet.report.viewer.completed import completed_frames
+        from kbnet.report.viewer.window import Window
 
         if self.max_points < 1 or not self.fps > 0:
             raise KBNetError(f"expected --max-points and --fps above 0, got {self.max_points} and {self.fps:g}")

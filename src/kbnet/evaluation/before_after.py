@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.completion import DepthCompleter
 from kbnet.errors import KBNetError
 from kbnet.evaluation.methods import LINEAR, network_method
 from kbnet.evaluation.point_errors import PointErrors
 from kbnet.frames.frame_list import FrameList
+from kbnet.inference.completer import DepthCompleter
 
 STANDARD_ERRORS = 2.0
 """How many standard errors below zero the change must lie to count as a gain."""

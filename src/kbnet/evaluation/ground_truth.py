@@ -23,8 +23,8 @@ from kbnet.frame import FloatArray, Frame
 from kbnet.inference.weights_files import weights_files
 
 if TYPE_CHECKING:
-    from kbnet.completion import DepthCompleter
     from kbnet.frames.frame_source import FrameSource
+    from kbnet.inference.completer import DepthCompleter
 
 EVALUATION_LIMITS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("void", "voiced-void", "scaffnet-scenenet", "fusionnet-void"), (0.2, 5.0)),

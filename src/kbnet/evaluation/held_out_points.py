@@ -18,7 +18,7 @@ from kbnet.points.hold_out import SHARE, HoldOut, hold_out_points
 
 Expect = Callable[[Frame, FloatArray], tuple[FloatArray, NDArray[np.bool_]]]
 """From a frame with held-out points and its depth to the error to expect, metres, and which points to believe, (H, W);
-see `kbnet.confidence`."""
+see `kbnet.inference.confidence`."""
 
 
 @dataclass(frozen=True)

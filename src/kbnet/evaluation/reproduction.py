@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from kbnet.completion import load
 from kbnet.errors import KBNetError
 from kbnet.evaluation.ground_truth import EVALUATION_LIMITS, Part, evaluate, run_settings
 from kbnet.evaluation.methods import network_method
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.evaluation.summary import SummaryRow, read_same_run, write_summary
 from kbnet.frames.open import open_prepared
+from kbnet.inference.completer import load
 from kbnet.weights.names import find_weights
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kbnet.data.motorcycle import load_motorcycle
+from kbnet.datasets.motorcycle import load_motorcycle
 from kbnet.errors import KBNetError
 from kbnet.export.sizes import FACTOR, Sizes, largest_fitting
 from kbnet.frame import MINIMUM_SIZE, Frame

@@ -86,8 +86,8 @@ def mapped_intrinsics(intrinsics: Tensor, matrix: Tensor) -> Tensor:
     Depth along z stays, so x and y of the camera may only turn or be mirrored, by an orthogonal Q: K' = A K Q⁻¹. Scale
     and offset leave Q the identity. A rotation rolls the camera, Q = R; for square pixels K' is a pinhole matrix as K,
     with the principal point moved. A horizontal flip mirrors its world, Q = diag(-1, 1, 1), and so does
-    :func:`kbnet.data.augment.flip`. In general Q is what makes the lower left of K' zero (RQ decomposition), which is
-    exact for pixels that are not square, and for skew, too.
+    horizontal flips in augmentation. In general Q is what makes the lower left of K' zero (RQ decomposition), which
+    is exact for pixels that are not square, and for skew, too.
 
     Args:
         intrinsics: K, (B, 3, 3), pixels.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kbnet.completion import DepthCompleter
-from kbnet.confidence import complete_with_confidence
 from kbnet.evaluation.judged_pixels import JudgedPixels, Judging, judge_pixels
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
+from kbnet.inference.completer import DepthCompleter
+from kbnet.inference.confidence import complete_with_confidence
 from kbnet.points.hold_out import hold_out_points
 
 

@@ -14,8 +14,8 @@ from scipy.ndimage import uniform_filter
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray, check_depth
-from kbnet.point_cloud import point_cloud
 from kbnet.report.film import write_film
+from kbnet.report.point_cloud import point_cloud
 from kbnet.report.splatting import splat
 
 FPS = 20

@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.rectification import Camera
-from kbnet.data.resizing import limit_longer_side
 from kbnet.errors import KBNetError
 from kbnet.frame import Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
@@ -24,7 +22,9 @@ from kbnet.frames.image_file import read_image
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.sources.colmap_folder import holds_model
+from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
+from kbnet.sources.resizing import limit_longer_side
 
 Floats = NDArray[np.float64]
 

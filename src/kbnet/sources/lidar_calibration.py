@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.rectification import Model
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, check_intrinsics, check_pose
 from kbnet.frames.image_file import read_numbers
+from kbnet.sources.rectification import Model
 
 Transform = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ class LidarCalibration:
         T_camera_lidar: (4, 4), float64, metres: a point x in the lidar is ``T_camera_lidar @ x`` in the camera.
         T_camera_reference: (4, 4), float64, metres: from the camera whose poses are given to this one; KITTI gives
             those of camera 0.
-        model, coefficients: of the lens, as `kbnet.data.rectification.Camera` has them.
+        model, coefficients: of the lens, as `kbnet.sources.rectification.Camera` has them.
     """
 
     K: FloatArray

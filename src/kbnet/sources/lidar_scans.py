@@ -9,18 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from kbnet.data.lidar import drop_hidden_points, project_points
-from kbnet.data.rectification import Camera
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.image_file import read_image
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
+from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.lidar_calibration import LidarCalibration, Transform
 from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.point_cloud_file import Points, read_points
+from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
 from kbnet.sources.scan_pairs import LARGEST_DIFFERENCE_S, list_images, list_scans, pair_scans, widest_number
 
@@ -122,7 +122,7 @@ class LidarFrames(RectifiedRecording[int]):
         calibration: the same.
         path: of the recording, for messages.
         unit_m: of the points' coordinates, metres; None = 1, after a look at whether that can be.
-        occlusion_radius: as in `kbnet.data.lidar.drop_hidden_points`, pixels.
+        occlusion_radius: as in `kbnet.points.projection.drop_hidden_points`, pixels.
 
     Attributes:
         empty: images left out so far for want of points.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.lidar import project_points
 from kbnet.frame import FloatArray
+from kbnet.points.projection import project_points
 
 Floats = NDArray[np.float64]
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.lidar import read_velodyne
 from kbnet.errors import KBNetError
+from kbnet.frame import FloatArray
 from kbnet.sources.pcd import read_pcd
 from kbnet.sources.ply import read_ply
 
 Points = NDArray[np.float64]
+
+_BYTES_PER_VELODYNE_POINT = 16
 
 
 def read_points(path: str | Path) -> Points:
@@ -42,6 +44,31 @@ def read_points(path: str | Path) -> Points:
     if not len(points):
         raise KBNetError(f"expected points in {path}, got none that are finite and not 0 0 0; check how it was written")
     return points
+
+
+def read_velodyne(path: str | Path) -> FloatArray:
+    """Read a scan of KITTI's Velodyne (``.bin``; A. Geiger et al., "Vision meets robotics", IJRR 2013).
+
+    Args:
+        path: four little-endian float32 a point.
+
+    Returns:
+        Points, (N, 4), float32: x forward, y left, z up in metres, and reflectance 0..1.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        KBNetError: its size is not that of a whole number of points.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"expected a lidar scan in {path}, but there is no such file; check the path") from None
+    if len(content) % _BYTES_PER_VELODYNE_POINT:
+        raise KBNetError(
+            f"expected a lidar scan of {_BYTES_PER_VELODYNE_POINT} bytes a point (x y z reflectance, float32), "
+            f"got {len(content)} bytes in {path}; copy the file again"
+        )
+    return np.frombuffer(content, "<f4").reshape(-1, 4).astype(np.float32)
 
 
 def _read_bin(path: Path) -> Points:

@@ -6,8 +6,8 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import TypeVar
 
-from kbnet.data.rectification import Camera, Rectification
 from kbnet.frames.recording import Recording
+from kbnet.sources.rectification import Camera, Rectification
 
 T = TypeVar("T")
 

@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.lidar import drop_hidden_points, project_points
-from kbnet.data.rectification import Camera
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
+from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.points.sampling import sample_points
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.misplaced_points import explain_misses
+from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
 from kbnet.sources.ros_images import decode_depth, decode_image
 from kbnet.sources.ros_points import decode_points

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from kbnet.data.rectification import Camera, Model
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray
+from kbnet.sources.rectification import Camera, Model
 from kbnet.sources.ros_bag import CAMERA_INFO, Bag, stamp
 
 _MODELS: dict[str, Model] = {

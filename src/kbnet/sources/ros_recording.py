@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.rectification import Camera
 from kbnet.errors import KBNetError
 from kbnet.sources.clock import nearest_in_time
+from kbnet.sources.rectification import Camera
 from kbnet.sources.ros_bag import (
     CAMERA_INFO,
     CLOUD,

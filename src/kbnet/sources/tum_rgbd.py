@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from kbnet.data.rectification import Camera
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.frames.image_file import open_picture, read_image
@@ -17,6 +16,7 @@ from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.sampling import sample_points
 from kbnet.sources.clock import nearest_in_time
 from kbnet.sources.depth_units import check_metres
+from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
 from kbnet.sources.trajectory import Trajectory, read_tum_trajectory
 

@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.data.lidar import project_points
-from kbnet.data.rectification import Camera, Rectification
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
+from kbnet.points.projection import project_points
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.point_table import PointTable
+from kbnet.sources.rectification import Camera, Rectification
 from kbnet.sources.rectified_recording import RectifiedRecording
 from kbnet.sources.trajectory import LONGEST_GAP_S, Trajectory
 from kbnet.sources.video_decoder import Video, VideoDecoder

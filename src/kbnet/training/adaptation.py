@@ -14,8 +14,6 @@ from typing import Any, Literal
 import numpy as np
 import tomlkit
 
-from kbnet.data.augment import AugmentationConfig
-from kbnet.data.neighbour_gap import Gap, choose_gap
 from kbnet.errors import KBNetError
 from kbnet.evaluation.before_after import Judgement
 from kbnet.files import file_sha256, write_json
@@ -25,12 +23,14 @@ from kbnet.frames.sequence import Sequence
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.points.hold_out import PATCHES
+from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.checkpoint import STATE_FILE, load_state
 from kbnet.training.config import ScheduleConfig, TrainingConfig, to_table
 from kbnet.training.held_out import HeldOut, hold_out
 from kbnet.training.interruption import Interrupted
 from kbnet.training.loop import LAST_WEIGHTS, train
 from kbnet.training.monitor import Report
+from kbnet.training.neighbour_gap import Gap, choose_gap
 from kbnet.weights.depth_network import load_network, read_kbnet_config, save_network
 from kbnet.weights.names import find_weights
 

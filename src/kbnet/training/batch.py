@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kbnet.data.augment import AugmentedTriplet
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.network.config import KBNetConfig
 from kbnet.network.guided_upsampling import colours_in_unit_range
 from kbnet.network.inputs import NetworkInputs, image_tensor, kept_validity, prepare_inputs
+from kbnet.training.augmentation import AugmentedTriplet
 
 
 @dataclass

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import arg
 
-from kbnet.data.augment import AugmentationConfig
 from kbnet.errors import KBNetError
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.points.drawn_points import PointDrawing
+from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.augundo_config import AugUndoConfig
 
 # How --help shows lists and what need not be given.

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
-from kbnet.data.augment import AugmentationConfig, augment, check_crop
 from kbnet.errors import KBNetError
 from kbnet.frame import ImageArray, Triplet
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
 from kbnet.network.config import KBNetConfig
 from kbnet.points.drawn_points import PointDrawing
+from kbnet.training.augmentation import AugmentationConfig, augment, check_crop
 from kbnet.training.batch import TripletBatch, make_sample
 from kbnet.training.config import TrainingConfig
 from kbnet.training.frame_cache import FrameCache

@@ -17,8 +17,8 @@ from kbnet.frames.frame_files import FrameFiles, column_of, with_kinds, write_fr
 from kbnet.frames.frame_list import FrameList
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import absolute_files
-from kbnet.fusion.accumulation import Accumulator
 from kbnet.points.hold_out import SHARE, draw_pixels, part_depth
+from kbnet.report.fusion.accumulation import Accumulator
 
 JUDGED_FRAMES = 30
 """About how many frames are judged, evenly spread over the video."""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kbnet.completion import DepthCompleter
 from kbnet.errors import KBNetError
 from kbnet.evaluation.ground_truth import Part, evaluate
 from kbnet.evaluation.methods import network_method
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.frames.open import open_prepared
+from kbnet.inference.completer import DepthCompleter
 from kbnet.network.kbnet import KBNet
 from kbnet.training.config import ValidationConfig
 

@@ -11,7 +11,7 @@ import pytest
 from kbnet.cli.main import main
 from kbnet.cli.prepare.accumulated import Command
 from kbnet.frames.frame_list import FrameList
-from kbnet.fusion.accumulation import REACH
+from kbnet.report.fusion.accumulation import REACH
 
 
 @pytest.fixture

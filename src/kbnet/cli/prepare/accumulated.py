@@ -39,9 +39,9 @@ class Command:
     def run(self) -> None:
         """Put together and write."""
         from kbnet.cli.progress import frame_progress
-        from kbnet.data.neighbour_gap import choose_gap
         from kbnet.frames.sequence import Sequence
-        from kbnet.fusion.accumulation import write_accumulated
+        from kbnet.report.fusion.accumulation import write_accumulated
+        from kbnet.training.neighbour_gap import choose_gap
 
         if self.output.suffix != ".csv":
             raise KBNetError(f"expected a .csv file to write, got {self.output}; name it {self.output.stem}.csv")

@@ -13,8 +13,8 @@ from kbnet.cli.preparation import FromPaths, SplitCount, conclude, transfer_prog
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
-    from kbnet.datasets.kitti import Selection
-    from kbnet.datasets.kitti_archives import KittiFolder
+    from kbnet.datasets.kitti.archives import KittiFolder
+    from kbnet.datasets.kitti.splits import Selection
 
 Split = Literal["train", "validation", "test"]
 
@@ -44,7 +44,7 @@ class Command:
 
     def run(self) -> None:
         """Unpack what is missing, index it, write the lists; the small splits come first."""
-        from kbnet.datasets.kitti_archives import KittiFolder
+        from kbnet.datasets.kitti.archives import KittiFolder
 
         if self.standing == "keep" and self.standing_list:
             raise KBNetError("expected --standing keep or --standing-list, got both; leave one out")
@@ -66,7 +66,7 @@ class Command:
         conclude(rows, failures, unchanged=not kitti.written)
 
     def _list_selection(self, kitti: KittiFolder, split: Selection) -> SplitCount:
-        from kbnet.datasets.kitti import PUBLISHED_SELECTION, index_selection
+        from kbnet.datasets.kitti.splits import PUBLISHED_SELECTION, index_selection
         from kbnet.frames.frame_list import write_frame_list
 
         path = self.folder / f"{split}.csv"
@@ -74,8 +74,8 @@ class Command:
         return SplitCount(split, count, PUBLISHED_SELECTION, path, "no ground truth" if split == "test" else "")
 
     def _list_train(self, kitti: KittiFolder) -> SplitCount:
-        from kbnet.datasets import kitti as published
-        from kbnet.datasets.kitti_standing import by_list, by_speed, never
+        from kbnet.datasets.kitti import splits as published
+        from kbnet.datasets.kitti.standing import by_list, by_speed, never
         from kbnet.frames.frame_list import write_frame_list
 
         is_standing = (

@@ -67,9 +67,9 @@ class Command:
 
     def _prepare(self, split: Literal["train", "test"]) -> tuple[SplitCount, int]:
         """Make one split; return its row and for how many frames files were made."""
-        from kbnet.datasets.nyu_points import prepare_split
-        from kbnet.datasets.nyu_v2 import TEST_FRAMES, find_data, list_testing, list_training
-        from kbnet.datasets.sparse_corners import POINT_KINDS
+        from kbnet.datasets.nyu_v2.points import prepare_split
+        from kbnet.datasets.nyu_v2.sparse_corners import POINT_KINDS
+        from kbnet.datasets.nyu_v2.splits import TEST_FRAMES, find_data, list_testing, list_training
 
         with transfer_progress() as on_progress:
             root = find_data(split, self.folder, by_hand=self.from_, on_progress=on_progress)
@@ -88,7 +88,7 @@ class Command:
         return SplitCount(split, prepared.frames, published, prepared.path, f"depth in {unit}"), prepared.written
 
     def _prepare_raw(self) -> None:
-        from kbnet.datasets.nyu_raw import prepare_raw
+        from kbnet.datasets.nyu_v2.raw import prepare_raw
 
         with transfer_progress() as on_progress:
             scenes = [

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from kbnet.cli.arguments import Switch
-from kbnet.data.synthetic import SyntheticConfig
+from kbnet.sources.rendered.synthetic import SyntheticConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Command:
     def run(self) -> None:
         """Render and write."""
         from kbnet.cli.progress import frame_progress
-        from kbnet.data.synthetic import write_synthetic_sequence
+        from kbnet.sources.rendered.synthetic import write_synthetic_sequence
 
         with frame_progress() as progress:
             task = progress.add_task("rendering", total=self.config.frames)

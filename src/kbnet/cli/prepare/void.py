@@ -13,7 +13,7 @@ from kbnet.cli.preparation import FromPaths, SplitCount, conclude, transfer_prog
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
-    from kbnet.datasets.void import Split
+    from kbnet.datasets.void.splits import Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Command:
 
     def run(self) -> None:
         """Unpack what is missing, index it, write the lists."""
-        from kbnet.datasets.void_archives import find_density
+        from kbnet.datasets.void.archives import find_density
 
         rows: list[SplitCount] = []
         failures: dict[str, str] = {}
@@ -55,7 +55,7 @@ class Command:
 
     def _unpack(self, density: int) -> str:
         """Unpack a density; return what went wrong, since a part of it may make a split all the same."""
-        from kbnet.datasets.void_archives import unpack_density
+        from kbnet.datasets.void.archives import unpack_density
 
         with transfer_progress() as on_progress:
             try:
@@ -65,8 +65,8 @@ class Command:
         return ""
 
     def _write_list(self, density: int, root: Path | None, split: Split) -> SplitCount:
-        from kbnet.datasets.void import PUBLISHED_SEQUENCES, PUBLISHED_TEST_FRAMES, SKIPPED, index_split
-        from kbnet.datasets.void_archives import density_folder
+        from kbnet.datasets.void.archives import density_folder
+        from kbnet.datasets.void.splits import PUBLISHED_SEQUENCES, PUBLISHED_TEST_FRAMES, SKIPPED, index_split
         from kbnet.frames.frame_list import write_frame_list
 
         frames = index_split(root or density_folder(density, self.folder), split)

@@ -13,7 +13,7 @@ from kbnet.frames.kinds import Kind, register
 from kbnet.sources.flags import CoefficientsFlag, FileFlag, Lens, NumberFlag, SwitchFlag, TopicFlag
 
 if TYPE_CHECKING:
-    from kbnet.data.rectification import Camera
+    from kbnet.sources.rectification import Camera
     from kbnet.sources.ros import RosFrames
     from kbnet.sources.ros_bag import Bag
 
@@ -98,8 +98,8 @@ def _camera(bag: Bag, options: RosArguments) -> Camera | None:
         if options.distortion or options.lens != "pinhole":
             raise KBNetError("--lens and --distortion go with --intrinsics; camera_info brings its own")
         return None
-    from kbnet.data.rectification import Camera
     from kbnet.frames.image_file import read_intrinsics
+    from kbnet.sources.rectification import Camera
     from kbnet.sources.ros_images import decode_image
     from kbnet.sources.ros_recording import find_image_topic
 

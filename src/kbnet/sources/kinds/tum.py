@@ -13,7 +13,7 @@ from kbnet.frames.kinds import Kind, register
 from kbnet.sources.flags import FileFlag
 
 if TYPE_CHECKING:
-    from kbnet.data.rectification import Camera
+    from kbnet.sources.rectification import Camera
     from kbnet.sources.tum_rgbd import TumFrames, TumRecording
 
 BenchmarkCamera = Annotated[
@@ -58,8 +58,8 @@ def open_tum_recording(path: Path, options: TumArguments) -> TumFrames:
 
 
 def _camera(listing: TumRecording, options: TumArguments) -> Camera:
-    from kbnet.data.rectification import Camera
     from kbnet.frames.image_file import read_image, read_intrinsics
+    from kbnet.sources.rectification import Camera
     from kbnet.sources.tum_rgbd import benchmark_camera, find_camera
 
     if options.intrinsics is None:

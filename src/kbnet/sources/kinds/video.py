@@ -51,9 +51,9 @@ def is_video(path: Path) -> bool:
 
 def open_video_recording(path: Path, options: VideoArguments) -> VideoFrames:
     """Open a video with its points; errors are those of `kbnet.sources.video.VideoFrames` and of the files named."""
-    from kbnet.data.rectification import Camera
     from kbnet.frames.image_file import read_intrinsics
     from kbnet.sources.point_table import read_point_table
+    from kbnet.sources.rectification import Camera
     from kbnet.sources.video import VideoFrames
     from kbnet.sources.video_decoder import open_video
 

@@ -1,0 +1,1 @@
+"""KITTI depth completion: archives, splits, standing frames."""

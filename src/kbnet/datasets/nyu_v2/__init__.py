@@ -1,0 +1,1 @@
+"""NYU Depth v2: archive, splits, raw parts, sparse points."""

@@ -1,0 +1,1 @@
+"""VOID: archives and splits."""

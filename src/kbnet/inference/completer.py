@@ -1,0 +1,260 @@
+"""DepthCompleter: an image, sparse depth and intrinsics in, dense metric depth out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kbnet.errors import KBNetError
+from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
+from kbnet.inference.tensor_checks import PointCounts, check_shapes, checked_counts
+from kbnet.inference.weights_files import is_exported
+from kbnet.network.depth_network import DepthNetwork
+from kbnet.network.guided_upsampling import guided_upsampling
+from kbnet.network.inputs import frame_tensors, working_inputs
+from kbnet.network.siblings.config import NetworkConfig
+from kbnet.weights.depth_network import load_network
+
+BEYOND_RANGE = 0.1
+"""Share of the sparse points beyond the network's depth range that is worth a warning."""
+
+
+def load(
+    source: str | Path,
+    *,
+    preset: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    engine: EngineName = "auto",
+) -> DepthCompleter:
+    """Make a depth completer from weights.
+
+    Args:
+        source: the name of bundled weights (``indoor``) or of local ones (``kitti``, ``void1500``, once imported: see
+            ``kbnet weights --help``), a ``.safetensors`` file, a published ``.pth`` file, or an ``.onnx`` or OpenVINO
+            ``.xml`` of ``kbnet export``.
+        preset: ``void`` or ``kitti``, for a published file only; others, and all that have a name, carry their config.
+        device: ``auto`` (a CUDA device if there is one, else the CPU; the CPU for an exported file) or any torch
+            device.
+        precision: ``float32``, ``bfloat16``, ``float16`` on a CUDA device, or ``auto`` for float32; ``int8`` comes with
+            an ``.xml`` that was quantised.
+        engine: what computes, see :func:`kbnet.inference.engine.make_engine`; ``auto`` for the fastest that is
+            installed. An exported file has its own.
+
+    Returns:
+        A callable; see :class:`DepthCompleter`. Its ``engine`` and ``precision`` say what was picked.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+        ModuleNotFoundError: the engine is not installed.
+        KBNetError: the file is damaged or does not fit, or device, precision or engine is not available.
+    """
+    return DepthCompleter(open_weights(source, preset=preset), device=device, precision=precision, engine=engine)
+
+
+def open_weights(source: str | Path, *, preset: str | None = None) -> DepthNetwork | Path:
+    """What :class:`DepthCompleter` takes: the network of some weights, or the absolute path of an exported file.
+
+    Args:
+        source, preset: as :func:`load` takes them.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+        KBNetError: the file is damaged, or the preset is missing or not wanted.
+    """
+    if not is_exported(source):
+        return load_network(source, preset=preset)
+    if preset is not None:
+        raise KBNetError(f"got preset '{preset}', but {source} carries its own config; leave the preset out")
+    return Path(source).absolute()
+
+
+class DepthCompleter:
+    """Completes depth with a network. Several threads may call it at once; it can be pickled.
+
+    Args:
+        network: a depth network, of which a copy is made ready for inference; or an exported file.
+        device, precision: as :func:`load` takes them.
+        engine: likewise; by default torch, which needs no seconds to get ready, and does not open exported files.
+
+    Attributes:
+        config: what defines the network besides its weights.
+        device: where it computes.
+        run_network: what computes, called as `KBNet.forward` is; the place to put a clock around.
+    """
+
+    def __init__(
+        self,
+        network: DepthNetwork | Path,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        engine: EngineName = "torch",
+    ) -> None:
+        self.device = find_device("cpu" if device == "auto" and isinstance(network, Path) else device)
+        self.config: NetworkConfig
+        if isinstance(network, Path):
+            opened = open_engine(network, engine=engine, device=self.device, precision=precision)
+            self._engine: Engine = opened
+            self.config = opened.config
+        else:
+            self._engine = make_engine(network, engine=engine, device=self.device, precision=precision)
+            self.config = network.config
+        self.run_network: Callable[..., Tensor] = self._engine
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that computes, never ``auto``."""
+        return self._engine.name
+
+    @property
+    def precision(self) -> str:
+        """What the network's convolutions compute in, never ``auto``."""
+        return self._engine.precision
+
+    @overload
+    def __call__(
+        self,
+        image: ImageArray,
+        sparse_depth: FloatArray,
+        intrinsics: FloatArray,
+        *,
+        return_error: Literal[False] = False,
+        validate: bool = True,
+    ) -> FloatArray: ...
+    @overload
+    def __call__(
+        self,
+        image: ImageArray,
+        sparse_depth: FloatArray,
+        intrinsics: FloatArray,
+        *,
+        return_error: Literal[True],
+        validate: bool = True,
+    ) -> tuple[FloatArray, FloatArray]: ...
+    @overload
+    def __call__(
+        self,
+        image: Tensor,
+        sparse_depth: Tensor,
+        intrinsics: Tensor,
+        *,
+        return_error: Literal[False] = False,
+        validate: bool = True,
+    ) -> Tensor: ...
+    @overload
+    def __call__(
+        self,
+        image: Tensor,
+        sparse_depth: Tensor,
+        intrinsics: Tensor,
+        *,
+        return_error: Literal[True],
+        validate: bool = True,
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def __call__(
+        self,
+        image: ImageArray | Tensor,
+        sparse_depth: FloatArray | Tensor,
+        intrinsics: FloatArray | Tensor,
+        *,
+        return_error: bool = False,
+        validate: bool = True,
+    ) -> FloatArray | Tensor | tuple[FloatArray, FloatArray] | tuple[Tensor, Tensor]:
+        """Complete depth of one frame (arrays) or a batch (tensors).
+
+        A frame with a longer side of 1.5 times ``config.working_side`` or more is completed at a whole fraction of its
+        size with the points of :func:`kbnet.network.working_size.working_points`. Its depth is enlarged along
+        the edges of the image.
+
+        Args:
+            image: RGB, (H, W, 3) uint8; as tensor (B, 3, H, W), uint8 or float in 0..1.
+            sparse_depth: depth along z, (H, W) float metres, 0 = unmeasured; as tensor (B, 1, H, W).
+            intrinsics: K, (3, 3), pixels; as tensor (B, 3, 3).
+            return_error: return the expected absolute error too, for weights that predict it.
+            validate: check the inputs, and warn of an empty sparse map and of points beyond the depth range. The checks
+                of tensors wait once for their device. Without them, inputs that are not as above give undefined depth.
+
+        Returns:
+            Dense depth in metres, float32: (H, W) for arrays; (B, 1, H, W) for tensors, on their device.
+            Finite everywhere, also where no point is measured at all, which is warned of. With ``return_error`` a pair:
+            depth, and its expected absolute error in metres, of the same shape; at most the depth.
+
+        Raises:
+            KBNetError: shapes, types or values are not as above, or these weights predict no error.
+        """
+        if return_error and not self.config.predicts_error:
+            raise KBNetError(
+                "expected weights that predict their error (network.error predicted), but these do not; "
+                "use kbnet.inference.confidence.complete_with_confidence"
+            )
+        if isinstance(image, Tensor) and isinstance(sparse_depth, Tensor) and isinstance(intrinsics, Tensor):
+            if validate:
+                check_shapes(image, sparse_depth, intrinsics)
+            sparse_depth, intrinsics = sparse_depth.float(), intrinsics.float()
+            if validate:
+                self._warn(checked_counts(image, sparse_depth, intrinsics, self.config.max_depth))
+            maps = self._complete(image, sparse_depth, intrinsics).to(image.device)
+            return (maps[:, :1], maps[:, 1:]) if return_error else maps[:, :1]
+        if isinstance(image, Tensor) or isinstance(sparse_depth, Tensor) or isinstance(intrinsics, Tensor):
+            raise KBNetError(
+                "expected image, sparse_depth and intrinsics all as numpy arrays or all as tensors, got a mix"
+            )
+        if validate:
+            frame = Frame(image, sparse_depth, intrinsics)
+            image, sparse_depth, intrinsics = frame.image, frame.sparse_depth, frame.intrinsics
+        tensors = frame_tensors(image, sparse_depth.astype(np.float32), intrinsics.astype(np.float32))
+        if validate:
+            self._warn(PointCounts.of(tensors[1], self.config.max_depth))
+        depth, *expected_error = self._complete(*tensors)[0].cpu().numpy()
+        return (depth, expected_error[0]) if return_error else depth
+
+    @torch.no_grad()
+    def _complete(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
+        """What the network returns: depth, and its expected error if it predicts that, (B, 1 or 2, H, W), metres."""
+        image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
+        inputs, factor = working_inputs(image, sparse_depth, intrinsics, self.config)
+        depth = self.run_network(*inputs)
+        if factor == 1:
+            return depth
+        return guided_upsampling(depth.log(), inputs.image, image, factor, in_blocks=True).exp_()
+
+    def _warn(self, counts: PointCounts) -> None:
+        """Warn of points that depth cannot follow, at the line of the caller of :meth:`__call__`."""
+        if counts.empty:
+            warnings.warn(
+                f"sparse_depth holds no measured point in {counts.empty} of {counts.frames} frames; "
+                "the completed depth there has no metric scale to go by",
+                stacklevel=3,
+            )
+        if counts.beyond > BEYOND_RANGE * counts.points:
+            warnings.warn(
+                f"more than a tenth of sparse_depth lies beyond {self.config.max_depth:g} m, which these weights are "
+                "not made for; expect little there, or check that depth is in metres",
+                stacklevel=3,
+            )
+
+
+def find_device(name: str) -> torch.device:
+    """The torch device of a name; ``auto`` is a CUDA device if there is one, else the CPU.
+
+    Raises:
+        KBNetError: there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise KBNetError(f"expected a usable device, got '{name}' ({reason}); use cpu or auto") from error
+    return device

@@ -1,0 +1,132 @@
+"""What several frames of a posed video measured of one view: depth to learn from where nobody has true depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kbnet.errors import KBNetError
+from kbnet.files import atomic_folder
+from kbnet.frame import FloatArray
+from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.frame_files import FrameFiles, with_kinds, write_frame_list
+from kbnet.frames.frame_source import FrameSource
+from kbnet.frames.sequence import Sequence
+from kbnet.points.outlier_rejection import supported_points
+from kbnet.points.projection import drop_hidden_points, project_points
+from kbnet.report.fusion.view import View
+
+REACH = 3
+"""Frames on either side whose points are put together, each a gap from the next: the farther, the more points, and the
+more of them that this view cannot see."""
+
+HIDDEN_RADIUS_PX = 48
+"""How far to look for what hides a point: sparse points lie that far apart."""
+
+
+class Accumulator:
+    """The sparse points of a frame and of its neighbours, as that frame sees them.
+
+    Points that no neighbour in their own frame supports are left out
+    (`kbnet.points.outlier_rejection.supported_points`), and of other frames those that something nearer hides
+    (`kbnet.points.projection.drop_hidden_points`). What moved in between is where it was. Points are
+    remembered, so that frames asked for in order are read twice at most.
+    """
+
+    def __init__(self, source: FrameSource, gap: int = 1, reach: int = REACH) -> None:
+        """Nothing is read yet.
+
+        Args:
+            source: a video with poses.
+            gap: frames from one lender to the next.
+            reach: how many lenders there are on either side.
+
+        Raises:
+            KBNetError: ``gap`` or ``reach`` is not positive.
+        """
+        if min(gap, reach) < 1:
+            raise KBNetError(f"expected a gap and a reach of at least 1 frame, got {gap} and {reach}")
+        self._source = source
+        self._offsets = range(-gap * reach, gap * reach + 1, gap)
+        self._world_points = lru_cache(maxsize=2 * gap * reach + 1)(lambda index: self._view(index).points()[0])
+
+    def depth(self, index: int) -> FloatArray:
+        """Accumulated depth of one frame, (H, W), float32 metres; 0 = unmeasured.
+
+        A frame without a pose has its own points, and lends none.
+
+        Raises:
+            FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others.
+        """
+        own = self._view(index)
+        if not self._source.has_pose(index):
+            return own.depth
+        lenders = [other for other in (index + offset for offset in self._offsets) if 0 <= other < len(self._source)]
+        points = np.concatenate([self._world_points(other) for other in lenders if self._source.has_pose(other)])
+        seen = project_points(points, own.intrinsics, np.linalg.inv(own.T_world_camera), own.depth.shape)
+        return np.where(own.depth > 0, own.depth, drop_hidden_points(seen, HIDDEN_RADIUS_PX))
+
+    def _view(self, index: int) -> View:
+        frame = self._source.frame(index)
+        pose = self._source.pose(index) if self._source.has_pose(index) else np.eye(4)
+        tensors = (torch.from_numpy(array)[None] for array in (frame.sparse_depth[None], frame.intrinsics))
+        supported = supported_points(*tensors)[0, 0].numpy() > 0
+        return View(frame.image, np.where(supported, frame.sparse_depth, np.float32(0)), frame.intrinsics, pose)
+
+
+def write_accumulated(
+    kinds: Mapping[str, Sequence],
+    path: Path,
+    *,
+    gap: int,
+    reach: int = REACH,
+    overwrite: bool = False,
+    on_frame: Callable[[], None] = lambda: None,
+) -> float:
+    """Write a list of a sequence's frames whose ``ground_truth`` is accumulated depth, in a folder beside the list.
+
+    Images and sparse depth stay where they are.
+
+    Args:
+        kinds: the sequence with each kind of sparse depth, by the name of the kind; the first is accumulated.
+        path: the ``.csv`` file.
+        gap: frames from one lender to the next, and to the neighbours that the list names.
+        reach: how many lenders there are on either side.
+        overwrite: replace a list that is there.
+        on_frame: called after each frame.
+
+    Returns:
+        Points a frame, the mean.
+
+    Raises:
+        KBNetError: the list is there, or the sequence has no poses.
+        FileNotFoundError: a file is missing.
+    """
+    first = next(iter(kinds.values()))
+    depths = path.with_name(f"{path.stem}_depth")
+    if not overwrite and (taken := [place for place in (path, depths) if place.exists()]):
+        raise KBNetError(f"{taken[0]} is there already; choose another name, or replace it (--overwrite)")
+    if not any(map(first.has_pose, range(len(first)))):
+        raise KBNetError(
+            f"expected poses (camera to world) in absolute_pose/ of {first.folder}, got none; without them nobody "
+            "knows where one frame sees the points of another"
+        )
+    accumulator = Accumulator(first, gap, reach)
+    lines: list[FrameFiles] = []
+    points = 0
+    with atomic_folder(depths) as partial:
+        for index, name in enumerate(first.names):
+            depth = accumulator.depth(index)
+            write_depth_png(partial / f"{name}.png", depth)
+            points += int(np.count_nonzero(depth))
+            neighbours = gap if gap <= index < len(first) - gap else None
+            files = with_kinds({kind: sequence.files(index, neighbours) for kind, sequence in kinds.items()})
+            lines.append(replace(files, ground_truth=str(depths.absolute() / f"{name}.png")))
+            on_frame()
+    write_frame_list(path, lines)
+    return points / len(first)

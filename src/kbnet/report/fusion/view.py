@@ -1,0 +1,83 @@
+"""A depth map and where it was seen from: what is fused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.errors import KBNetError
+from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frames.frame_source import FrameSource
+from kbnet.inference.confidence import most_confident
+from kbnet.report.point_cloud import point_cloud
+
+Complete = Callable[[Frame], tuple[FloatArray, FloatArray]]
+"""From a frame to depth and the error to expect of it, both (H, W), metres; see `kbnet.inference.confidence`."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One depth map in the world.
+
+    Attributes:
+        image: RGB, (H, W, 3), uint8.
+        depth: along z, (H, W), metres; 0 where nothing is to be fused.
+        intrinsics: K, (3, 3), pixels.
+        T_world_camera: (4, 4), metres.
+    """
+
+    image: ImageArray
+    depth: FloatArray
+    intrinsics: FloatArray
+    T_world_camera: NDArray[np.float64]
+
+    def points(self) -> tuple[NDArray[np.float64], ImageArray]:
+        """Points in the world, (N, 3), metres, and their colours, (N, 3), uint8."""
+        points, colours = point_cloud(self.depth, self.intrinsics, self.image)
+        return points @ self.T_world_camera[:3, :3].T + self.T_world_camera[:3, 3], colours
+
+
+def posed_frames(source: FrameSource, every: int = 1) -> list[int]:
+    """Indices of every Nth frame, of those that have a pose.
+
+    Raises:
+        KBNetError: the stride is not positive, or no frame has a pose.
+    """
+    if every < 1:
+        raise KBNetError(f"expected a stride of at least 1 frame, got {every}; 1 takes every frame")
+    posed = [index for index in range(len(source)) if source.has_pose(index)]
+    if not posed:
+        where = "the column pose" if Path(source.folder).suffix == ".csv" else "absolute_pose/"
+        raise KBNetError(
+            f"expected poses (camera to world) in {where} of {source.folder}, got none; without them frames cannot be "
+            "put together, but each alone: kbnet complete --cloud"
+        )
+    return posed[::every]
+
+
+def views(
+    source: FrameSource, indices: list[int], complete: Complete, *, keep: float, farthest: float
+) -> Iterator[View]:
+    """Complete frames one by one, and leave out what is not to be trusted.
+
+    Args:
+        source: frames with poses.
+        indices: which of them.
+        complete: how.
+        keep: share of a frame's pixels to keep, those of the least expected error relative to their depth.
+        farthest: depth from which pixels are left out, metres.
+    """
+    for index in indices:
+        frame = source.frame(index)
+        depth, error = complete(frame)
+        kept = confident_pixels(depth, error, keep) & (depth < farthest)
+        yield View(frame.image, np.where(kept, depth, np.float32(0)), frame.intrinsics, source.pose(index))
+
+
+def confident_pixels(depth: FloatArray, expected_error: FloatArray, share: float) -> NDArray[np.bool_]:
+    """The ``share`` of the pixels with the least expected error relative to depth, (H, W); near and far count alike."""
+    return most_confident(expected_error / np.maximum(depth, np.float32(1e-6)), share)

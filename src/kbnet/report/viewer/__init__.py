@@ -1,0 +1,1 @@
+"""A sequence in a web viewer: its point clouds, frame by frame."""
