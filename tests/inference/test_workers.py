@@ -14,12 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from kbnet.inference import workers as bulk
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.numbered_frames import NumberedFrames
 from kbnet.frames.open import open_frames
+from kbnet.inference import workers as bulk
 from kbnet.inference.completer import DepthCompleter
 from kbnet.inference.workers import Outcome, Workers, complete_many
 from kbnet.network.config import KBNetConfig
