@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import errno
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from kbnet.errors import KBNetError
 from kbnet.files import atomic_folder, atomic_path, file_sha256, write_json
 
 
@@ -84,12 +88,57 @@ def test_atomic_folder_replaces_the_folder_only_when_all_went_well(tmp_path: Pat
     folder = tmp_path / "points"
     for content in ("old", "new"):
         with atomic_folder(folder) as partial:
-            partial.mkdir()
             (partial / content).touch()
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["points", "points/new"]
     with pytest.raises(FileExistsError), atomic_folder(folder) as partial:
-        [partial.mkdir() for _ in range(2)]
+        partial.mkdir()
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["points", "points/new"]
+
+
+def test_atomic_path_takes_over_what_a_killed_process_left(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+from kbnet.files import atomic_path
+with atomic_path(sys.argv[1]) as temporary:
+    temporary.write_bytes(b"much longer than what comes next")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    path = tmp_path / "depth.png"
+    assert subprocess.run([sys.executable, "-c", code, path]).returncode == -signal.SIGKILL
+    assert contents(tmp_path) == [".depth.partial.png"]
+    with atomic_path(path, durable=True) as temporary:
+        assert temporary.read_bytes() == b""
+        temporary.write_bytes(b"new")
+    assert path.read_bytes() == b"new"
+    assert contents(tmp_path) == ["depth.png"]
+
+
+def test_atomic_folder_removes_what_a_killed_process_left(tmp_path: Path) -> None:
+    (tmp_path / ".points.partial" / "image").mkdir(parents=True)
+    (tmp_path / ".points.former").mkdir()
+    (tmp_path / ".points.former" / "kept").touch()
+
+    def fail() -> None:
+        with atomic_folder(tmp_path / "points") as partial:
+            assert contents(partial) == []
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert contents(tmp_path) == ["points"]
+    assert contents(tmp_path / "points") == ["kept"]
+
+
+def test_atomic_folder_has_one_writer(tmp_path: Path) -> None:
+    def write_twice() -> None:
+        with atomic_folder(tmp_path / "points"):
+            raise KBNetError("a second writer was let in")
+
+    with atomic_folder(tmp_path / "points") as partial:
+        (partial / "first").touch()
+        with pytest.raises(KBNetError, match=r"another process is writing .*points; wait until it ends"):
+            write_twice()
+    assert contents(tmp_path / "points") == ["first"]
 
 
 def test_file_sha256_of_several_files_is_that_of_their_contents_joined(tmp_path: Path) -> None:

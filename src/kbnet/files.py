@@ -16,6 +16,11 @@ from importlib.metadata import distributions
 from pathlib import Path
 from uuid import uuid4
 
+from kbnet.errors import KBNetError
+
+if sys.platform != "win32":
+    import fcntl
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 RECORDED_PACKAGES = ("kbnet", "torch", "numpy", "scipy", "onnxruntime", "openvino")
@@ -23,14 +28,16 @@ RECORDED_PACKAGES = ("kbnet", "torch", "numpy", "scipy", "onnxruntime", "openvin
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path to write to; rename it to ``path`` when the block ends without an error.
 
     The temporary file lies hidden beside ``path`` and keeps its suffix, since writers choose their format by it.
-    Missing parent folders are made. On any error, Ctrl-C too, the temporary file goes and an older ``path`` stays.
+    Missing parent folders are made. On any error, Ctrl-C too, the temporary file goes and an older ``path`` stays. The
+    next writer of ``path`` takes over what a killed process left.
 
     Args:
         path: the file to appear.
+        durable: wait until the contents are on the disk, so that a power loss after the block leaves the new file.
 
     Yields:
         The temporary path; the block must write it.
@@ -49,36 +56,59 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{uuid4().hex[:12]}.partial{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
+        lock = _lock(temporary, os.O_RDWR | os.O_CREAT)
+    except BlockingIOError:  # two writers of one path: the last one wins
+        lock, temporary = None, path.with_name(f".{path.stem}.{uuid4().hex[:12]}.partial{path.suffix}")
+    try:
+        if lock is not None:
+            os.ftruncate(lock, 0)
         yield temporary
+        if durable:
+            _flush_to_disk(temporary)
         os.replace(temporary, path)
+        if durable and os.name == "posix":
+            _flush_to_disk(path.parent)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in DISK_FULL and error.filename in (None, str(temporary)):
             error.filename = str(path)
             error.strerror = f"{error.strerror}; free some there, then run the same command again"
         raise
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield a hidden path beside ``folder`` to make a folder at; it takes the place of ``folder`` when the block ends.
+    """Yield a hidden folder beside ``folder`` to fill; it takes the place of ``folder`` when the block ends.
 
-    On any error, Ctrl-C too, the hidden folder goes, and what stood at ``folder`` stays as it was.
+    On any error, Ctrl-C too, the hidden folder goes, and what stood at ``folder`` stays as it was. What a killed
+    process left is removed first; if it was killed between the two renames, the former ``folder`` is put back.
 
     Args:
         folder: the folder to appear; one that is there is replaced, with everything in it.
 
     Yields:
-        The hidden path; the block must make a folder there.
+        The hidden folder, empty.
 
     Raises:
+        KBNetError: another process is writing ``folder``.
         OSError: the folder cannot be renamed.
     """
-    token = uuid4().hex[:12]
-    partial, former = (folder.with_name(f".{folder.name}.{token}.{state}") for state in ("partial", "former"))
+    partial, former = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "former"))
+    partial.mkdir(parents=True, exist_ok=True)
     try:
+        lock = _lock(partial, os.O_RDONLY)
+    except BlockingIOError as error:
+        raise KBNetError(f"another process is writing {folder}; wait until it ends, or choose another name") from error
+    try:
+        for remains in partial.iterdir():
+            shutil.rmtree(remains) if remains.is_dir() and not remains.is_symlink() else remains.unlink()
+        if former.exists():
+            shutil.rmtree(former) if folder.exists() else os.replace(former, folder)
         yield partial
         if folder.exists():
             os.replace(folder, former)
@@ -88,9 +118,41 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
             if former.exists():
                 os.replace(former, folder)
             raise
+        shutil.rmtree(former, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(former, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(path: Path, flags: int) -> int | None:
+    """Lock a file or folder for one writer, until the returned descriptor is closed; None where locks do not exist.
+
+    Raises:
+        BlockingIOError: another writer has it.
+    """
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The former holder may have renamed or removed it after it was opened here.
+        if not path.exists() or not os.path.samestat(path.stat(), os.fstat(descriptor)):
+            raise BlockingIOError
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None  # a file system without locks
+    return descriptor
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, content: object) -> None:

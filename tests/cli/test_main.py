@@ -179,6 +179,26 @@ def test_a_second_interrupt_ends_the_process_with_code_130_too() -> None:
     assert (result.returncode, result.stderr) == (130, "kbnet: interrupted\n")
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_stop_signals_are_interrupts_that_clean_up(name: str, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "import kbnet.cli.main as command_line\n"
+        "from kbnet.files import atomic_path\n"
+        "def stop(*_):\n"
+        "    with atomic_path(sys.argv[1]) as temporary:\n"
+        "        temporary.touch()\n"
+        f"        signal.raise_signal(signal.{name})\n"
+        "command_line._dispatch = stop\n"
+        "sys.exit(command_line.main())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-c", code, tmp_path / "depth.png"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (130, f"kbnet: stopped by {name}\n")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     for bug in (KeyError("a bug"), ValueError("a bug"), UnicodeError("a bug"), RuntimeError("a bug")):
         with pytest.raises(type(bug)):

@@ -20,7 +20,8 @@ How a command is declared (nothing is registered anywhere; the folder is the lis
 
 Exit codes: 0 done; 1 done, with a verdict that is not good (``kbnet reproduce``: a row is not within the tolerance);
 2 for bad usage and for KBNetError, OSError, ModuleNotFoundError, FloatingPointError and a GPU out of memory (one line
-``kbnet: error: ...`` on stderr); 130 when interrupted; 141 when the reader of stdout goes away. Any other exception is
+``kbnet: error: ...`` on stderr); 130 when interrupted by
+Ctrl-C, SIGTERM or SIGHUP; 141 when the reader of stdout goes away. Any other exception is
 a bug and shows its traceback.
 ``warnings.warn`` appears as ``kbnet: warning: ...``, once however often it is said. The environment variable
 ``KBNET_DEBUG=1`` adds tracebacks.
@@ -44,6 +45,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kbnet.errors import KBNetError
+from kbnet.training.interruption import interrupt_on_stop_signals
 
 HERE = Path(__file__).parent
 OVERVIEW = "Sparse depth and a colour image in, dense metric depth out."
@@ -77,6 +79,8 @@ EXTRAS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command named by ``argv`` (default: the process's own arguments) and return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        interrupt_on_stop_signals()
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.simplefilter("default", UserWarning)

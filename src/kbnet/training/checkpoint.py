@@ -23,7 +23,7 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
     Raises:
         OSError: it cannot be written, as where the disk is full.
     """
-    with atomic_path(folder / STATE_FILE) as temporary:
+    with atomic_path(folder / STATE_FILE, durable=True) as temporary:
         try:
             torch.save(state, temporary)
         except RuntimeError as error:  # all that torch says of a write that failed

@@ -51,7 +51,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype,
         name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
         for name, tensor in tensors.items()
     }
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=True) as temporary:
         temporary.write_bytes(_with_sorted_metadata(serialise(stored, dict(metadata))))
 
 
