@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ MakeNetwork = Callable[..., Any]
 MakeInputs = Callable[..., Any]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def propagation_config() -> Callable[..., Any]:
     """A config with four channels everywhere, by changes."""
     from kbnet.network.config import KBNetConfig
@@ -37,7 +38,7 @@ def propagation_config() -> Callable[..., Any]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def propagation_inputs() -> MakeInputs:
     """Image, points at one pixel of fifty, validity (one point of ten is dropped), K and scaffold of a smooth scene."""
     import torch
@@ -56,14 +57,22 @@ def propagation_inputs() -> MakeInputs:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def propagation_network(propagation_config: Callable[..., Any], propagation_inputs: MakeInputs) -> MakeNetwork:
     """An untrained network in evaluation mode whose offsets, weights and residual differ from pixel to pixel."""
     import torch
 
     from kbnet.network.kbnet import KBNet
 
+    made: dict[str, KBNet] = {}
+
     def make(*, seed: int = 0, **changes: Any) -> KBNet:
+        key = f"{seed} {sorted(changes.items())}"
+        if key not in made:
+            made[key] = make_anew(seed, **changes)
+        return copy.deepcopy(made[key])
+
+    def make_anew(seed: int, **changes: Any) -> KBNet:
         torch.manual_seed(seed)
         network = KBNet(propagation_config(**changes))
         for layer in (network.head.prediction, network.head.upsampling[1]):

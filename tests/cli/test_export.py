@@ -77,18 +77,22 @@ def test_onnx_file_is_read_by_the_example_without_kbnet(
 def test_openvino_file_is_loaded_like_weights(
     weights: Path, write_sequence: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """In int8 one kind of network: quantisation is slow, and tests/export quantises the others."""
     room = write_sequence()
     arguments = ["export", str(weights), "--format", "openvino", "--check", str(room)]
     assert main([*arguments, "--output", str(tmp_path / "float.xml")]) == 0
-    int8 = ["--precision", "int8", "--calibration", str(room)]
-    assert main([*arguments, "--output", str(tmp_path / "int8.xml"), *int8]) == 0
-    assert "on average (tolerance 0.1)" in capsys.readouterr().out
     frame = Sequence(room).frame(0)
     given = (frame.image, frame.sparse_depth, frame.intrinsics)
     exact = kbnet.load(weights, engine="torch")(*given)
     completer = kbnet.load(tmp_path / "float.xml")
     assert (completer.engine, completer.precision) == ("openvino", "float32")
     np.testing.assert_allclose(completer(*given), exact, rtol=1e-4)
+    if weights.stem != "half":
+        return
+    int8 = ["--precision", "int8", "--calibration", str(room)]
+    capsys.readouterr()
+    assert main([*arguments, "--output", str(tmp_path / "int8.xml"), *int8]) == 0
+    assert "on average (tolerance 0.1)" in capsys.readouterr().out
     quantised = kbnet.load(tmp_path / "int8.xml")
     assert quantised.precision == "int8"
     assert np.abs(quantised(*given) / exact - 1).mean() < 0.05

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from kbnet.export.onnx import onnx_model
 from kbnet.frame import Frame
 from kbnet.frames.sequence_writer import new_sequence
 from kbnet.network.config import KBNetConfig
@@ -18,14 +21,21 @@ SMALL: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "
 OURS: dict[str, Any] = {"scaffold": "linear", "residual": "spread", "outlier_rule": "support", "normalisation": "batch"}
 
 
-@pytest.fixture(params=["published", "ours"])
+@pytest.fixture(scope="module", params=["published", "ours"])
 def network(request: pytest.FixtureRequest) -> KBNet:
-    """As published, or with a scaffold, BatchNorm and our own outlier rule."""
+    """As published, or with a scaffold, BatchNorm and our own outlier rule; read only."""
     torch.manual_seed(0)
     kind: dict[str, Any] = OURS if request.param == "ours" else {"intrinsics_scaling": "published"}
     made = KBNet(KBNetConfig(weight_init="kaiming", **SMALL, **kind)).eval()
     torch.nn.init.normal_(made.decoder.output.weight, std=0.1)
     return made
+
+
+@pytest.fixture(scope="module")
+def converted() -> Callable[..., bytes]:
+    """`onnx_model`, which converts a network of the module once for each kind of sizes."""
+    convert = cache(lambda network, sizes: onnx_model(network, sizes=sizes))
+    return lambda network, *, sizes="any": convert(network, sizes)
 
 
 @pytest.fixture

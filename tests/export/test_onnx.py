@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 import torch
 
 from kbnet.export import onnx as kbnet_onnx
-from kbnet.export.onnx import example_inputs, export_onnx, onnx_model
+from kbnet.export.onnx import example_inputs, export_onnx
 from kbnet.frame import Frame
 from kbnet.inference.onnxruntime_engine import OnnxRuntimeEngine
 from kbnet.network.config import KBNetConfig
@@ -36,42 +38,56 @@ def inputs_of(config: KBNetConfig, height: int, width: int, batch: int) -> tuple
 
 @pytest.mark.parametrize(("height", "width", "batch"), [(64, 96, 1), (33, 47, 3), (75, 101, 2), (48, 36, 1)])
 def test_model_gives_the_networks_depth_at_any_size_and_batch(
-    network: KBNet, height: int, width: int, batch: int
+    network: KBNet, converted: Callable[..., bytes], height: int, width: int, batch: int
 ) -> None:
     inputs = inputs_of(network.config, height, width, batch)
     with torch.no_grad():
         expected = network(*inputs).numpy()
-    np.testing.assert_allclose(run(onnx_model(network), inputs), expected, rtol=1e-4)
+    np.testing.assert_allclose(run(converted(network), inputs), expected, rtol=1e-4)
     if height % 32 == width % 32 == 0:
-        np.testing.assert_allclose(run(onnx_model(network, sizes="multiples-of-32"), inputs), expected, rtol=1e-4)
+        np.testing.assert_allclose(run(converted(network, sizes="multiples-of-32"), inputs), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "kind", [{"residual": "affine"}, *({"residual": "spread", "resolution": size} for size in ("half", "quarter"))]
-)
-@pytest.mark.parametrize(("height", "width"), [(33, 47), (75, 102), (96, 64), (128, 160)])
-def test_model_of_a_variant_gives_the_networks_depth(kind: dict[str, Any], height: int, width: int) -> None:
+VARIANTS: list[dict[str, Any]] = [
+    {"residual": "affine"},
+    *({"residual": "spread", "resolution": resolution} for resolution in ("half", "quarter")),
+]
+
+
+@pytest.fixture(scope="module", params=VARIANTS, ids=lambda kind: "-".join(kind.values()))
+def variant(request: pytest.FixtureRequest) -> KBNet:
+    """A network with another residual or resolution; read only."""
+    torch.manual_seed(0)
     filters: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
-    network = KBNet(KBNetConfig(scaffold="linear", weight_init="kaiming", **kind, **filters)).eval()
+    network = KBNet(KBNetConfig(scaffold="linear", weight_init="kaiming", **request.param, **filters)).eval()
     torch.nn.init.normal_(network.decoder.output.weight, std=0.1)
-    inputs = inputs_of(network.config, height, width, 2)
+    return network
+
+
+@pytest.mark.parametrize(("height", "width"), [(33, 47), (75, 102), (96, 64), (128, 160)])
+def test_model_of_a_variant_gives_the_networks_depth(
+    variant: KBNet, converted: Callable[..., bytes], height: int, width: int
+) -> None:
+    inputs = inputs_of(variant.config, height, width, 2)
     with torch.no_grad():
-        expected = network(*inputs).numpy()
-    np.testing.assert_allclose(run(onnx_model(network), inputs), expected, rtol=1e-4)
+        expected = variant(*inputs).numpy()
+    np.testing.assert_allclose(run(converted(variant), inputs), expected, rtol=1e-4)
     if height % 32 == width % 32 == 0:
-        np.testing.assert_allclose(run(onnx_model(network, sizes="multiples-of-32"), inputs), expected, rtol=1e-4)
+        np.testing.assert_allclose(run(converted(variant, sizes="multiples-of-32"), inputs), expected, rtol=1e-4)
 
 
-def test_model_follows_the_intrinsics(network: KBNet) -> None:
+def test_model_follows_the_intrinsics(network: KBNet, converted: Callable[..., bytes]) -> None:
     inputs = list(inputs_of(network.config, 40, 56, 1))
     inputs[3] = inputs[3] * torch.tensor([[1.5], [0.7], [1.0]])
     with torch.no_grad():
         expected = network(*inputs).numpy()
-    np.testing.assert_allclose(run(onnx_model(network), tuple(inputs)), expected, rtol=1e-4)
+    np.testing.assert_allclose(run(converted(network), tuple(inputs)), expected, rtol=1e-4)
 
 
-def test_model_has_standard_operators_and_no_constant_that_half_precision_cannot_hold(network: KBNet) -> None:
-    model = onnx.load_from_string(onnx_model(network))
+def test_model_has_standard_operators_and_no_constant_that_half_precision_cannot_hold(
+    network: KBNet, converted: Callable[..., bytes]
+) -> None:
+    model = onnx.load_from_string(converted(network))
     assert [(each.domain, each.version) for each in model.opset_import] == [("", 17)]
     assert {node.domain for node in model.graph.node} == {""}
     stored = [onnx.numpy_helper.to_array(each) for each in model.graph.initializer]
@@ -130,16 +146,14 @@ def test_file_for_multiples_of_32_is_checked_at_such_sizes_and_refuses_others(
 
 
 def test_export_that_differs_leaves_no_file(
-    network: KBNet, frame: Frame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    network: KBNet, converted: Callable[..., bytes], frame: Frame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.manual_seed(1)
-    config = network.config
-    other = onnx_model(KBNet(config))
-    monkeypatch.setattr(kbnet_onnx, "onnx_model", lambda network, **_: other)
+    model, changed = converted(network), copy.deepcopy(network)
+    monkeypatch.setattr(kbnet_onnx, "onnx_model", lambda network, **_: model)
     with torch.no_grad():
-        network.decoder.output.weight.mul_(3)
+        changed.decoder.output.weight.mul_(3)
     path = tmp_path / "network.onnx"
     path.write_text("older")
     with pytest.raises(ValueError, match=r"at most 0\.0001 of the depth, got .* nothing was written"):
-        export_onnx(network, path, [frame], origin={})
+        export_onnx(changed, path, [frame], origin={})
     assert [file.read_text() for file in tmp_path.iterdir()] == ["older"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,14 @@ from kbnet.export.sizes import Sizes
 from kbnet.frame import Frame
 from kbnet.frames.sequence import Sequence
 from kbnet.inference.openvino_engine import OpenVinoEngine
-from kbnet.network.config import KBNetConfig
 from kbnet.network.inputs import frame_inputs
 from kbnet.network.kbnet import KBNet
+
+
+@pytest.fixture(autouse=True)
+def converted_once(converted: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way through ONNX is not gone again for a network of this module."""
+    monkeypatch.setattr(kbnet_openvino, "onnx_model", converted)
 
 
 def test_files_give_the_networks_depth_and_carry_its_config(network: KBNet, frame: Frame, tmp_path: Path) -> None:
@@ -61,10 +67,8 @@ def test_export_that_differs_leaves_no_file(
 
 @pytest.mark.parametrize("sizes", ["any", "multiples-of-32"])
 def test_a_network_whose_depth_is_enlarged_along_the_image_is_exported(
-    sizes: Sizes, frame: Frame, tmp_path: Path
+    sizes: Sizes, propagation_network: Callable[..., KBNet], frame: Frame, tmp_path: Path
 ) -> None:
-    config = KBNetConfig(
-        head="propagation", trunk="plain", scaffold="continued", resolution="half", normalisation="batch"
-    )
-    parity = export_openvino(KBNet(config).eval(), tmp_path / "net.xml", [frame], sizes=sizes, origin={})
+    network = propagation_network(trunk="plain", resolution="half")
+    parity = export_openvino(network, tmp_path / "net.xml", [frame], sizes=sizes, origin={})
     assert parity.largest < 1e-4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kbnet.export.onnx import onnx_model
+from kbnet.export import openvino as kbnet_openvino
 from kbnet.export.openvino import QUANTISED, export_openvino, openvino_model
 from kbnet.export.parity import INT8_TOLERANCE
 from kbnet.export.sizes import Sizes
@@ -38,6 +39,18 @@ KINDS: dict[str, dict[str, Any]] = {
 SIZES = [("any", 33, 47), ("any", 75, 102), ("multiples-of-32", 64, 96)]
 
 
+@pytest.fixture(scope="module")
+def network_of(propagation_network: MakeNetwork) -> Callable[[str], KBNet]:
+    """The network of a kind, made once; read only."""
+    return cache(lambda kind: propagation_network(**KINDS[kind]))
+
+
+@pytest.fixture(autouse=True)
+def converted_once(converted: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way through ONNX is not gone again for a network of this module."""
+    monkeypatch.setattr(kbnet_openvino, "onnx_model", converted)
+
+
 def depth_of(network: KBNet, inputs: tuple[Tensor, ...]) -> np.ndarray[Any, Any]:
     with torch.no_grad():
         return network(*inputs).numpy()
@@ -45,11 +58,11 @@ def depth_of(network: KBNet, inputs: tuple[Tensor, ...]) -> np.ndarray[Any, Any]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_onnx_gives_the_networks_depth(
-    kind: str, propagation_network: MakeNetwork, propagation_inputs: MakeInputs
+    kind: str, network_of: Callable[[str], KBNet], converted: Callable[..., bytes], propagation_inputs: MakeInputs
 ) -> None:
-    network = propagation_network(**KINDS[kind])
+    network = network_of(kind)
     sessions = {
-        sizes: onnxruntime.InferenceSession(onnx_model(network, sizes=sizes)) for sizes in dict(s[:2] for s in SIZES)
+        sizes: onnxruntime.InferenceSession(converted(network, sizes=sizes)) for sizes in dict(s[:2] for s in SIZES)
     }
     for sizes, height, width in SIZES:
         inputs = propagation_inputs(2, height, width)
@@ -60,11 +73,11 @@ def test_onnx_gives_the_networks_depth(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_openvino_gives_the_networks_depth(
-    kind: str, propagation_network: MakeNetwork, propagation_inputs: MakeInputs
+    kind: str, network_of: Callable[[str], KBNet], propagation_inputs: MakeInputs
 ) -> None:
     import openvino
 
-    network = propagation_network(**KINDS[kind])
+    network = network_of(kind)
     for sizes, height, width in SIZES[1:]:
         model = openvino.Core().compile_model(
             openvino_model(network, sizes=sizes), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
@@ -77,9 +90,9 @@ def test_openvino_gives_the_networks_depth(
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "sizes"), [("plain", "any"), ("kbnet", "any"), ("plain", "multiples-of-32")])
 def test_torch_program_gives_the_networks_depth(
-    kind: str, sizes: Sizes, propagation_network: MakeNetwork, propagation_inputs: MakeInputs
+    kind: str, sizes: Sizes, network_of: Callable[[str], KBNet], propagation_inputs: MakeInputs
 ) -> None:
-    network = propagation_network(**KINDS[kind])
+    network = network_of(kind)
     file = io.BytesIO()
     torch.export.save(torch_program(network, sizes=sizes), file)
     file.seek(0)
@@ -92,9 +105,9 @@ def test_torch_program_gives_the_networks_depth(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_bfloat16_is_near_the_networks_depth(
-    kind: str, propagation_network: MakeNetwork, propagation_inputs: MakeInputs
+    kind: str, network_of: Callable[[str], KBNet], propagation_inputs: MakeInputs
 ) -> None:
-    network, inputs = propagation_network(**KINDS[kind]), propagation_inputs(1, 64, 96)
+    network, inputs = network_of(kind), propagation_inputs(1, 64, 96)
     image, points, validity, K, scaffold = inputs
     rough = TorchEngine(network, torch.device("cpu"), "bfloat16")(image, points, validity, K, scaffold)[:, :1]
     difference = np.abs(rough.numpy() / depth_of(network, inputs)[:, :1] - 1)
@@ -104,9 +117,9 @@ def test_bfloat16_is_near_the_networks_depth(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_int8_names_the_convolutions_of_the_trunk_and_leaves_depth_in_float(
-    kind: str, propagation_network: MakeNetwork
+    kind: str, network_of: Callable[[str], KBNet], converted: Callable[..., bytes]
 ) -> None:
-    graph = onnx.load_from_string(onnx_model(propagation_network(**KINDS[kind]))).graph
+    graph = onnx.load_from_string(converted(network_of(kind))).graph
     convolutions = [node.name for node in graph.node if node.op_type in ("Conv", "ConvTranspose")]
     in_float = [name for name in convolutions if not re.match(QUANTISED, name)]
     # `/trunk/encoder/Conv` are those of the rays.
@@ -126,9 +139,9 @@ def test_int8_names_the_convolutions_of_the_trunk_and_leaves_depth_in_float(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_int8_is_near_the_networks_depth(
-    kind: str, propagation_network: MakeNetwork, sequence: Path, frame: Frame, tmp_path: Path
+    kind: str, network_of: Callable[[str], KBNet], sequence: Path, frame: Frame, tmp_path: Path
 ) -> None:
-    network, frames = propagation_network(**KINDS[kind]), Sequence(sequence)
+    network, frames = network_of(kind), Sequence(sequence)
     calibration = (frames.frame(index) for index in range(len(frames)))
     path = tmp_path / "int8.xml"
     parity = export_openvino(network, path, [frame], origin={}, calibration=calibration)
