@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
+from kbnet.frames.sequence import Sequence
 from kbnet.network.config import KBNetConfig
-from kbnet.network.inputs import NetworkInputs
+from kbnet.network.depth_network import DepthNetwork
+from kbnet.network.inputs import NetworkInputs, frame_inputs
 from kbnet.network.kbnet import KBNet
+from kbnet.weights.depth_network import load_network
 
 
-@pytest.fixture(params=["published", "scaffold"])
+@pytest.fixture(scope="module", params=["published", "scaffold"])
 def network(request: pytest.FixtureRequest) -> KBNet:
-    """Of eight channels everywhere, with weights that let the image reach the depth."""
+    """Of eight channels everywhere, with weights that let the image reach the depth; read only."""
     torch.manual_seed(0)
     tiny = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
     ours = {"scaffold": "linear", "residual": "spread", "normalisation": "batch"}
@@ -38,3 +43,13 @@ def make_inputs(network: KBNet) -> Callable[..., NetworkInputs]:
         return NetworkInputs(image, depth * validity, validity, K.repeat(batch, 1, 1), scaffold)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def real_frame(shared: Path) -> tuple[DepthNetwork, NetworkInputs, Tensor]:
+    """The bundled network ``indoor``, its inputs of a recorded frame and its depth of them; read only."""
+    network = load_network("indoor")
+    frame = Sequence(shared / "data/test/hololens", sparse_depth="sparse_depth_500").frame(7)
+    inputs = frame_inputs(frame, network.config)
+    with torch.no_grad():
+        return network, inputs, network(*inputs)

@@ -3,19 +3,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from kbnet.export.onnx import example_inputs, onnx_model
-from kbnet.frames.sequence import Sequence
 from kbnet.inference import onnxruntime_engine
 from kbnet.inference.onnxruntime_engine import OnnxRuntimeEngine
 from kbnet.network.config import KBNetConfig
-from kbnet.network.inputs import frame_inputs
+from kbnet.network.depth_network import DepthNetwork
+from kbnet.network.inputs import NetworkInputs
 from kbnet.network.kbnet import KBNet
-from kbnet.points.outlier_rejection import unoccluded_points
-from kbnet.weights.depth_network import load_network
 
 CPU = torch.device("cpu")
 
@@ -25,23 +23,10 @@ def small_network() -> KBNet:
     return KBNet(KBNetConfig(image_filters=(8,) * 6, depth_filters=(8,) * 6, decoder_filters=(8,) * 5)).eval()
 
 
-@pytest.mark.parametrize("file", ["depth_void.npz", "depth_void_odd.npz"])
-def test_engine_gives_the_recorded_depth(shared: Path, file: str) -> None:
-    network = load_network(shared / "golden" / "kbnet-void-seed1.pth", preset="void")
-    with np.load(shared / "golden" / file) as recorded:
-        image = torch.from_numpy(recorded["image"]).permute(2, 0, 1)[None].float() / 255
-        sparse_depth = torch.from_numpy(recorded["sparse_depth"])[None, None]
-        K = torch.from_numpy(recorded["intrinsics"])[None]
-        depth = OnnxRuntimeEngine(network, CPU)(image, sparse_depth, unoccluded_points(sparse_depth), K)
-        np.testing.assert_allclose(depth[0, 0].numpy(), recorded["depth"], rtol=1e-4)
-
-
-def test_engine_gives_the_networks_depth_on_a_real_frame(shared: Path) -> None:
-    network = load_network("indoor")
-    frame = Sequence(shared / "data/test/hololens", sparse_depth="sparse_depth_500").frame(7)
-    inputs = frame_inputs(frame, network.config)
-    with torch.no_grad():
-        expected = network(*inputs)
+def test_engine_gives_the_networks_depth_on_a_real_frame(
+    real_frame: tuple[DepthNetwork, NetworkInputs, Tensor],
+) -> None:
+    network, inputs, expected = real_frame
     torch.testing.assert_close(OnnxRuntimeEngine(network, CPU)(*inputs), expected, rtol=1e-4, atol=0)
 
 

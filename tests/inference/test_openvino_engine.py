@@ -3,20 +3,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from kbnet.export.onnx import example_inputs
 from kbnet.export.openvino import openvino_model
-from kbnet.frames.sequence import Sequence
 from kbnet.inference import openvino_engine
 from kbnet.inference.openvino_engine import OpenVinoEngine
 from kbnet.network.config import KBNetConfig
-from kbnet.network.inputs import frame_inputs
+from kbnet.network.depth_network import DepthNetwork
+from kbnet.network.inputs import NetworkInputs
 from kbnet.network.kbnet import KBNet
-from kbnet.points.outlier_rejection import unoccluded_points
-from kbnet.weights.depth_network import load_network
 
 
 def small_network() -> KBNet:
@@ -24,24 +22,11 @@ def small_network() -> KBNet:
     return KBNet(KBNetConfig(image_filters=(8,) * 6, depth_filters=(8,) * 6, decoder_filters=(8,) * 5)).eval()
 
 
-@pytest.mark.parametrize("file", ["depth_void.npz", "depth_void_odd.npz"])
-def test_engine_gives_the_recorded_depth(shared: Path, file: str) -> None:
-    network = load_network(shared / "golden" / "kbnet-void-seed1.pth", preset="void")
-    with np.load(shared / "golden" / file) as recorded:
-        image = torch.from_numpy(recorded["image"]).permute(2, 0, 1)[None].float() / 255
-        sparse_depth = torch.from_numpy(recorded["sparse_depth"])[None, None]
-        K = torch.from_numpy(recorded["intrinsics"])[None]
-        depth = OpenVinoEngine(network)(image, sparse_depth, unoccluded_points(sparse_depth), K)
-        np.testing.assert_allclose(depth[0, 0].numpy(), recorded["depth"], rtol=1e-4)
-
-
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.05)])
-def test_engine_gives_the_networks_depth_on_a_real_frame(shared: Path, precision: str, tolerance: float) -> None:
-    network = load_network("indoor")
-    frame = Sequence(shared / "data/test/hololens", sparse_depth="sparse_depth_500").frame(7)
-    inputs = frame_inputs(frame, network.config)
-    with torch.no_grad():
-        expected = network(*inputs)
+def test_engine_gives_the_networks_depth_on_a_real_frame(
+    real_frame: tuple[DepthNetwork, NetworkInputs, Tensor], precision: str, tolerance: float
+) -> None:
+    network, inputs, expected = real_frame
     found = OpenVinoEngine(network, precision)(*inputs)  # type: ignore[arg-type]
     torch.testing.assert_close(found[:, :1], expected[:, :1], rtol=tolerance, atol=0)
     # At an edge the expected error of few pixels is off by a quarter in 16 bits (sigmoid of a rounded logit).

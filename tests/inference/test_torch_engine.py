@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -39,6 +40,7 @@ def test_a_camera_changed_in_place_is_noticed(network: KBNet, make_inputs: Calla
 
 
 def test_the_network_that_is_given_stays_as_it_is(network: KBNet, make_inputs: Callable[..., Any]) -> None:
+    network = copy.deepcopy(network)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     TorchEngine(network.train(), CPU, "bfloat16")(*make_inputs(1, 32, 32))
     after = network.state_dict()
