@@ -131,7 +131,7 @@ def test_gradients_reach_both_networks_and_only_the_one_that_is_used() -> None:
     torch.manual_seed(0)
     batch = make_batch()
     for known_poses, used in ((False, True), (True, False)):
-        step = make_step(network=KBNet(KBNetConfig(**FILTERS)), pose_network=PoseNet(), known_poses=known_poses)
+        step = make_step(network=KBNet(KBNetConfig(**FILTERS)), pose_network=PoseNet("plain"), known_poses=known_poses)
         step(batch).total.backward()
         assert all(parameter.grad.abs().sum() > 0 for parameter in step.network.parameters())
         moved = [parameter.grad.abs().sum() > 0 for parameter in step.pose_network.parameters()]
@@ -154,7 +154,7 @@ def test_a_batch_of_samples_costs_their_mean() -> None:
 
 def test_bfloat16_rounds_the_networks_and_not_the_geometry() -> None:
     torch.manual_seed(0)
-    network, pose_network = KBNet(KBNetConfig(**FILTERS)), PoseNet()
+    network, pose_network = KBNet(KBNetConfig(**FILTERS)), PoseNet("plain")
     full, rough = (
         make_step(network=network, pose_network=pose_network, known_poses=False, bfloat16=bfloat16)(make_batch())
         for bfloat16 in (False, True)
@@ -193,7 +193,7 @@ def with_scaffold(**changes: Any) -> tuple[KBNet, TripletBatch]:
 def test_adaptive_weighting_gives_finite_gradients_and_costs_the_mean_of_its_samples() -> None:
     network, batch = with_scaffold()
     weights = LossWeights(pose_consistency=0.1, prior=0.1)
-    step = make_step(network=network, pose_network=PoseNet(), weights=weights, adaptive_weighting=True).eval()
+    step = make_step(network=network, pose_network=PoseNet("plain"), weights=weights, adaptive_weighting=True).eval()
     joint = step(batch)
     assert list(joint.terms) == ["colour", "structure", "sparse_depth", "smoothness", "pose_consistency", "prior"]
     joint.total.backward()
@@ -223,7 +223,7 @@ def test_pose_consistency_asks_the_pose_network_for_the_way_back() -> None:
 
 def test_an_affine_residual_trains() -> None:
     network, batch = with_scaffold(residual="affine")
-    step = make_step(network=network, pose_network=PoseNet())
+    step = make_step(network=network, pose_network=PoseNet("plain"))
     step(batch).total.backward()
     assert network.decoder.output.weight.grad.abs().flatten(1).amax(dim=1).min() > 0
 
