@@ -43,6 +43,8 @@ SMALL: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "
 
 Load = Callable[[str], Any]
 
+pytestmark = pytest.mark.usefixtures("torch_engine")
+
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Load:
@@ -85,16 +87,29 @@ def unpack(archive: Path, folder: Path) -> dict[str, dict[str, Any]]:
     return {sequence["place"]: sequence for sequence in packed["sequences"]}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_command_starts_as_a_file(name: str) -> None:
+HELPS = """
+import runpy, sys
+for name in {names}:
+    sys.path[0], sys.argv = {folder!r}, [f"{{name}}.py", "--help"]
+    try:
+        runpy.run_path(f"{folder}/{{name}}.py", run_name="__main__")
+    except SystemExit as stop:
+        print("EXIT", name, stop.code)
+"""
+
+
+def test_commands_start_as_files() -> None:
+    """Each as ``python benchmarks/<name>.py`` starts it, one after another in one process, which imports torch once."""
     shown = subprocess.run(
-        [sys.executable, BENCHMARKS / f"{name}.py", "--help"],
+        [sys.executable, "-c", HELPS.format(names=COMMANDS, folder=str(BENCHMARKS))],
         env={**os.environ, "PYTHONPATH": str(BENCHMARKS.parent / "src")},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert shown.stdout.startswith(f"usage: {name}.py")
+    for name in COMMANDS:
+        assert f"usage: {name}.py" in shown.stdout
+        assert f"EXIT {name} 0\n" in shown.stdout or f"EXIT {name} None\n" in shown.stdout
 
 
 def test_plain_network_is_the_one_of_the_package() -> None:

@@ -50,6 +50,7 @@ def test_pages_on_recordings_have_examples_that_run() -> None:
     assert {name.removeprefix("inputs/").removesuffix(".md") for name in BLOCKS} >= kinds | {"tutorial"}
 
 
+@pytest.mark.usefixtures("torch_engine")
 @pytest.mark.parametrize("page", BLOCKS)
 def test_documented_run_prints_what_the_page_says(
     page: str,
@@ -61,7 +62,6 @@ def test_documented_run_prints_what_the_page_says(
     monkeypatch.chdir(tmp_path)
     # Pictures and engines have tests of their own, and would take longer than all the rest.
     monkeypatch.setattr("kbnet.report.picture.write_picture", lambda *_: None)
-    monkeypatch.setattr("kbnet.inference.engine.pick", lambda *_: "torch")
     printed, names = "", dict[str, Any]()
     for what, language, text in BLOCKS[page]:
         if what == "printed":

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,7 @@ def no_such_topic(request: pytest.FixtureRequest) -> list[str]:
     return [*bag(request), "--image", "/cam"]
 
 
+@pytest.mark.usefixtures("torch_engine")
 @pytest.mark.parametrize("name", MISTAKES)
 def test_troubleshooting_quotes_what_is_printed(
     name: str,
@@ -234,7 +236,6 @@ def test_troubleshooting_quotes_what_is_printed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("kbnet.inference.engine.pick", lambda *_: "torch")  # the quickest to get ready
     command = MISTAKES[name](request)
     main(command)
     printed = capsys.readouterr().err
@@ -242,6 +243,7 @@ def test_troubleshooting_quotes_what_is_printed(
     assert re.search(pattern, printed), f"{name}: the page has\n{MESSAGES[name]}\nbut printed is\n{printed}"
 
 
+@cache
 def said_by_the_package() -> str:
     """Every text in the source, the parts of formatted ones apart."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "src").rglob("*.py")]

@@ -72,6 +72,7 @@ def test_a_result_that_is_not_surely_better_is_not_kept(
     assert not (tmp_path / "adapted.safetensors").exists()
 
 
+@pytest.mark.usefixtures("torch_engine")
 def test_a_result_is_judged_by_itself(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A fresh network knows nothing, and three steps teach it little; whatever comes out, word, file and code agree."""
     code = main(words)

@@ -352,6 +352,7 @@ def test_complete_says_in_one_line_which_arguments_do_not_fit(
     assert not stand_in.loads
 
 
+@pytest.mark.usefixtures("torch_engine")
 def test_complete_runs_a_saved_network_and_warns_of_an_empty_sparse_map(
     write_sequence: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -375,6 +376,7 @@ def test_complete_runs_a_saved_network_and_warns_of_an_empty_sparse_map(
     np.testing.assert_allclose(first[points > 0], points[points > 0], rtol=1e-4)
 
 
+@pytest.mark.usefixtures("torch_engine")
 def test_complete_warns_once_a_run_of_points_beyond_the_range_of_the_weights(
     write_sequence: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,8 @@ from kbnet.cli.main import main
 from kbnet.cli.recordings import split_recording_flags
 from kbnet.frames.depth_png import read_depth_png
 
+pytestmark = pytest.mark.usefixtures("torch_engine")
+
 
 @pytest.mark.parametrize(
     ("command", "arguments", "own", "flags"),

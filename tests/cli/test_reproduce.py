@@ -19,6 +19,8 @@ from kbnet.frames.depth_png import read_depth_png
 
 Run = Callable[..., int]
 
+pytestmark = pytest.mark.usefixtures("torch_engine")
+
 
 @pytest.fixture
 def run(published_data: Path, tmp_path: Path) -> Run:

@@ -17,6 +17,8 @@ TRAINING = [
 ]
 """The published recipe in everything but size and length."""
 
+pytestmark = pytest.mark.usefixtures("torch_engine")
+
 
 def run(*words: object) -> None:
     assert main([str(word) for word in words]) == 0

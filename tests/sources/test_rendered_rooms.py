@@ -79,7 +79,7 @@ def test_prepare_rooms_writes_a_sequence_that_evaluate_reads(
     assert prepare(tmp_path / "rooms", models) == 0
     assert "wrote 3 frames of 64x48 pixels" in capsys.readouterr().out
     assert (tmp_path / "rooms" / "CREDITS.txt").is_file()
-    assert main(["evaluate", str(tmp_path / "rooms"), "--weights", "indoor-small"]) == 0
+    assert main(["evaluate", str(tmp_path / "rooms"), "--weights", "indoor-small", "--engine", "torch"]) == 0
 
 
 def test_prepare_rooms_same_seed_gives_same_files(tmp_path: Path, models: Path) -> None:

@@ -31,7 +31,7 @@ def test_prepare_lists_writes_a_list_that_complete_takes(
     for _ in range(2):
         assert main(["prepare", "lists", "out/room.csv", *text_lists]) == 0
         assert capsys.readouterr().out == "wrote 3 frames, of one image each, to out/room.csv\n"
-    assert main(["complete", "out/room.csv", "--output", "done"]) == 0
+    assert main(["complete", "out/room.csv", "--output", "done", "--engine", "torch"]) == 0
     assert sorted(path.name for path in (tmp_path / "done" / "depth").iterdir()) == [f"{i:04}.png" for i in range(3)]
 
 
