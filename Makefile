@@ -4,11 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+QUICK := tests/geometry tests/points tests/losses tests/frames tests/network tests/test_golden.py
 
-.PHONY: help demo test check docs format clean
+.PHONY: help demo quick test check docs format clean
 
 help:
 	@echo "make demo     complete a real scene and show the error beside interpolation (under a minute after the install)"
+	@echo "make quick    tests of geometry, points, losses, frames, network and its parity with the published one (under a minute)"
 	@echo "make test     check, then all tests on $(WORKERS) processes (WORKERS=n)"
 	@echo "make check    ruff, formatting, mypy"
 	@echo "make docs     build the documentation as a site, strictly and offline: open site/index.html"
@@ -18,8 +21,11 @@ help:
 demo: $(VENV)/.installed-demo
 	$(BIN)/kbnet demo
 
+quick: $(VENV)/.installed-dev
+	$(PYTEST) -m "not slow" $(QUICK)
+
 test: check
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(PYTEST)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
