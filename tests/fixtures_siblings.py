@@ -17,7 +17,7 @@ Checkpoint = dict[str, Any]
 OUTPUTS = ("decoder.output1.conv", "scaffnet_decoder_depth.output0.conv", "fusionnet_decoder.output0.conv")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def family(shared: Path) -> Path:
     return shared / "golden" / "family"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -58,6 +59,21 @@ def test_preset_names_are_those_of_kbnet_and_of_the_siblings() -> None:
     assert get_args(PresetName) == (*PRESETS, *SIBLING_PRESETS)
 
 
+@pytest.fixture(scope="module")
+def recorded_file(family: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """The published file that a recording was made with, drawn once."""
+    folder = tmp_path_factory.mktemp("recorded")
+
+    def draw(file: str, preset: str) -> Path:
+        path = folder / f"{file}.pth"
+        if not path.is_file():
+            recording = Recording(family / f"{file}.npz")
+            torch.save(recorded_checkpoint(family, preset.partition("-")[0], recording), path)
+        return path
+
+    return draw
+
+
 @pytest.mark.parametrize(
     ("file", "preset"),
     [
@@ -71,13 +87,12 @@ def test_preset_names_are_those_of_kbnet_and_of_the_siblings() -> None:
 )
 @pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
 def test_a_published_file_completes_the_recorded_frame(
-    family: Path, tmp_path: Path, file: str, preset: str, engine: Any
+    family: Path, recorded_file: Callable[[str, str], Path], file: str, preset: str, engine: Any
 ) -> None:
     if engine == "onnxruntime" and not onnxruntime_available():
         pytest.skip("onnxruntime is not installed")
     recording = Recording(family / f"{file}.npz")
-    torch.save(recorded_checkpoint(family, preset.partition("-")[0], recording), tmp_path / "x.pth")
-    completer = kbnet.load(tmp_path / "x.pth", preset=preset, device="cpu", engine=engine)
+    completer = kbnet.load(recorded_file(file, preset), preset=preset, device="cpu", engine=engine)
     height, width = recording["sparse_depth"].shape
     image = recording["image"] if "image" in recording else np.zeros((height, width, 3), np.uint8)
     depth = completer(image, recording["sparse_depth"], np.eye(3, dtype=np.float32))
