@@ -77,7 +77,12 @@ RECORDINGS = [
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("way", "file"), RECORDINGS, indirect=["way"])
+@pytest.mark.parametrize(
+    ("way", "file"),
+    RECORDINGS,
+    indirect=["way"],
+    ids=lambda value: "-".join([*value] if isinstance(value, tuple) else [value]),
+)
 def test_every_engine_keeps_its_tolerance_to_the_recorded_depth(
     way: tuple[EngineName, Precision],
     recorded_network: DepthNetwork,
@@ -112,13 +117,17 @@ def test_another_camera_or_size_needs_no_restart(
 
 
 @pytest.mark.parametrize("network", ["published"], indirect=True)
+@pytest.mark.parametrize("way", [way for way in WAYS if way != ("torch", "bfloat16")], indirect=True, ids="-".join)
 def test_hundreds_of_frames_take_no_memory(
     way: tuple[EngineName, Precision],
     network: KBNet,
     engine_of: Callable[..., Engine],
     make_inputs: Callable[..., Any],
 ) -> None:
-    """Of the whole process, at its peak: a leak of one map of 128x128 numbers a frame would be 16 MiB."""
+    """Of the whole process, at its peak: a leak of one map of 128x128 numbers a frame would be 16 MiB.
+
+    Not in 16 bits with torch, which is the same engine: processors without them take half a minute for it.
+    """
     engine = engine_of(network, way)
     frames = [make_inputs(1, 128, 128, seed=seed, focal_length=60 + seed) for seed in range(2)]
 
