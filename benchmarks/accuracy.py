@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
-from command import start
+from command import check_at_least, check_limits, start
 
 from kbnet.cli.arguments import SparseDepths
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
@@ -83,6 +83,10 @@ class Command:
             raise KBNetError("expected recipes, sequences to train on and to test on, and seeds; see --help")
         if self.steps is not None and self.seconds is not None:
             raise KBNetError("expected --steps or --seconds, got both; leave one out")
+        check_at_least(self, seeds=0, steps=1, snapshots=1, every_frames=1)
+        check_limits(self.limits)
+        if self.seconds is not None and self.seconds <= 0:
+            raise KBNetError(f"expected a positive number of --seconds, got {self.seconds:g}")
         judge, configs = self._judge(), self._configs()
         configs, planned = self._planned(configs)
         study = Study(self.output, configs, judge, planned)

@@ -13,7 +13,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import tyro
-from command import start
+from command import check_at_least, start
 
 from kbnet.errors import KBNetError
 from kbnet.files import environment
@@ -47,6 +47,7 @@ class Command:
 
     def run(self) -> None:
         """Measure and print."""
+        check_at_least(self, workers=1, rounds=1)
         known = environment()
         print(f"{known['cpu']}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the start")
         sequence = Sequence(self.sequence)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from command import start
+from command import check_at_least, start
 
 from kbnet.errors import KBNetError
 
@@ -35,6 +35,7 @@ class Command:
         from kbnet.network.kbnet import KBNet
         from kbnet.weights.depth_network import load_network, save_network
 
+        check_at_least(self, earlier_steps=0)
         network = load_network(self.weights)
         if not isinstance(network, KBNet):
             raise KBNetError(f"expected weights of a KBNet, got {self.weights}; others are not bundled")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
-from command import start
+from command import check_at_least, start
 
 from kbnet.cli.error_table import new_table, show_table
 from kbnet.cli.evaluate import distinct_names
@@ -41,6 +41,7 @@ class Command:
 
         from kbnet.inference.completer import load
 
+        check_at_least(self, every=1)
         completer = load(self.weights)
         if self.fit:
             pairs = [cues_and_errors(source, indices, completer) for _, source, indices in self._open()]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import tyro
-from command import start
+from command import check_at_least, check_limits, start
 
 from kbnet.cli.error_table import new_table, show_table
 from kbnet.cli.evaluate import distinct_names
@@ -54,6 +54,12 @@ class Command:
         import kbnet
         from kbnet.frames.open import open_frames
 
+        check_at_least(self, every=1, seen=1)
+        check_limits(self.limits)
+        if self.voxel <= 0:
+            raise KBNetError(f"expected a positive --voxel in metres, got {self.voxel:g}")
+        if not self.keep or not all(0 < share <= 1 for share in self.keep):
+            raise KBNetError(f"expected --keep as shares above 0 and up to 1, got {self.keep}")
         completer = kbnet.load(self.weights)
         columns = ("places", "mean mm", "median mm", f"< {NEAR_MM:g} mm", f"truth < {NEAR_MM:g} mm")
         table = new_table(("sequence", "sparse depth", "method"), columns)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from command import start
+from command import check_at_least, start
 
 from kbnet.cli.arguments import Device, OptionalPreset, SeveralWeights, Sources
 from kbnet.cli.error_table import new_table, show_table
@@ -49,8 +49,9 @@ class Command:
         import kbnet
         from kbnet.frames.open import open_frames
 
-        if not self.sources or self.every < 1:
-            raise KBNetError(f"expected a sequence or list, and --every of at least 1, got {self.every}; see --help")
+        check_at_least(self, every=1)
+        if not self.sources:
+            raise KBNetError("expected at least one sequence or list, got none; see --help")
         table = new_table(("sequence", "weights"), ("frames", "ms/frame"))
         for name, path in distinct_names(self.sources).items():
             source = open_frames(path, sparse_depth=self.sparse_depth)

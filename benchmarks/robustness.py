@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
-from command import start
+from command import check_at_least, check_limits, start
 
 from kbnet.cli.arguments import Device, SeveralWeights
 from kbnet.cli.error_table import new_table, show_table
@@ -72,6 +72,10 @@ class Command:
 
         if not self.sequences or not self.weights:
             raise KBNetError("expected --sequences to judge by, and --weights; see --help")
+        check_at_least(self, frames=1, points=1, range_noise=0, outlier_share=0)
+        check_limits(self.limits)
+        if self.outlier_share > 1:
+            raise KBNetError(f"expected --outlier-share of at most 1, got {self.outlier_share:g}")
         sources, networks = self._sources(), self._networks()
         methods = [network_method(completer, name) for name, (_, completer) in networks.items()] + baseline_methods()
         standard = Condition(self.points, self.range_noise, self.outlier_share)

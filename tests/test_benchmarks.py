@@ -112,6 +112,39 @@ def test_commands_start_as_files() -> None:
         assert f"EXIT {name} 0\n" in shown.stdout or f"EXIT {name} None\n" in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("confidence x --every 0", "expected --every of at least 1, got 0"),
+        ("fusion x --keep nan", "expected --keep as finite numbers, got (nan,)"),
+        ("fusion x --keep 0", "expected --keep as shares above 0 and up to 1, got (0.0,)"),
+        ("fusion x --voxel 0", "expected a positive --voxel in metres, got 0"),
+        ("pack_data x --output y.tar --limit-mib nan", "expected --limit-mib as a finite number, got nan"),
+        ("robustness --sequences x --range-noise nan", "expected --range-noise as a finite number, got nan"),
+        ("robustness --sequences x --limits 5 1", "expected 0 <= low < high as --limits in metres, got 5 1"),
+        ("accuracy --recipes a.toml --train x --test y --steps 0", "expected --steps of at least 1, got 0"),
+        (
+            "accuracy --recipes a.toml --train x --test y --seconds nan",
+            "expected --seconds as a finite number, got nan",
+        ),
+        ("accuracy --recipes a.toml --train x --test y --seconds 0", "expected a positive number of --seconds, got 0"),
+        ("bulk_cost x --rounds 0", "expected --rounds of at least 1, got 0"),
+        ("published_timing x --every 0", "expected --every of at least 1, got 0"),
+    ],
+)
+def test_an_impossible_flag_is_one_line(
+    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
+    name, *flags = line.split()
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags])
+    with pytest.raises(SystemExit) as stop:
+        load("command").start(load(name).Command)
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{name}.py: error: {message}")
+    assert said.count("\n") == 1
+
+
 def test_plain_network_is_the_one_of_the_package() -> None:
     """A link, so that the yardstick can be read here and is used from an installed package too."""
     assert (BENCHMARKS / "plain_kbnet.py").samefile(BENCHMARKS.parent / "src/kbnet/benchmark/plain_kbnet.py")

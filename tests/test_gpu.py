@@ -19,7 +19,7 @@ from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.training.augmentation import AugmentedTriplet
 from kbnet.training.batch import TripletBatch, join_samples, make_sample
-from kbnet.training.step import TrainingStep
+from kbnet.training.step import StepOptions, TrainingStep
 
 pytestmark = pytest.mark.gpu
 
@@ -112,7 +112,9 @@ def test_depth_comes_back_to_the_device_of_the_input(network: KBNet) -> None:
 
 @pytest.mark.parametrize("bfloat16", [False, True], ids=["float32", "bfloat16"])
 def test_training_step_on_the_gpu_is_finite_and_changes_every_part(network: KBNet, bfloat16: bool) -> None:
-    step = TrainingStep(network.train(), PoseNet(), LossWeights(supervised=1.0), bfloat16=bfloat16).to(DEVICE)
+    step = TrainingStep(network.train(), PoseNet(), LossWeights(supervised=1.0), StepOptions(bfloat16=bfloat16)).to(
+        DEVICE
+    )
     optimizer = torch.optim.Adam(step.parameters(), lr=1e-4)
     on_device = batch(network.config).to(torch.device(DEVICE))
     held = {field.name: getattr(on_device, field.name) for field in fields(on_device)}
@@ -134,7 +136,7 @@ def test_training_step_on_the_gpu_is_finite_and_changes_every_part(network: KBNe
 @pytest.mark.parametrize("adaptive_weighting", [False, True])
 def test_losses_on_the_gpu_equal_those_on_the_cpu(network: KBNet, adaptive_weighting: bool) -> None:
     weights = LossWeights(supervised=1.0, prior=float(network.config.scaffold != "none"))
-    step = TrainingStep(network, PoseNet().eval(), weights, adaptive_weighting=adaptive_weighting)
+    step = TrainingStep(network, PoseNet().eval(), weights, StepOptions(adaptive_weighting=adaptive_weighting))
     made = batch(network.config)
     with torch.no_grad():
         expected = {name: float(term) for name, term in step(made).terms.items()}

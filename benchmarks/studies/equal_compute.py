@@ -21,7 +21,8 @@ import torch
 from kbnet.benchmark.training import both_seconds, prepared_run, ready_config
 from kbnet.errors import KBNetError
 from kbnet.files import write_json
-from kbnet.training.config import ScheduleConfig, TrainingConfig, to_table
+from kbnet.training.config import ScheduleConfig, TrainingConfig
+from kbnet.training.recipe import to_table
 
 WARMUP_STEPS, TIMED_STEPS, ROUNDS = 1, 3, 2
 

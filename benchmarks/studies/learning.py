@@ -13,9 +13,10 @@ import tomlkit
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_path, write_json
 from kbnet.training.checkpoint import STATE_FILE, load_state
-from kbnet.training.config import TrainingConfig, ValidationConfig, from_table
+from kbnet.training.config import TrainingConfig, ValidationConfig
 from kbnet.training.loop import CONFIG_FILE, LAST_WEIGHTS, train
 from kbnet.training.monitor import Report
+from kbnet.training.recipe import from_table
 from kbnet.weights.safetensors_file import read_metadata
 
 CLOCK_FILE = "clock.json"

@@ -13,8 +13,9 @@ from kbnet.evaluation.methods import Method, baseline_methods, network_method
 from kbnet.evaluation.metrics import RunningStatistics
 from kbnet.evaluation.summary import ALL_SEQUENCES, SummaryRow, read_same_run, write_summary
 from kbnet.inference.completer import load
-from kbnet.training.config import TrainingConfig, to_table
+from kbnet.training.config import TrainingConfig
 from kbnet.training.monitor import Report
+from kbnet.training.recipe import to_table
 from studies.learning import Snapshot, learn
 from studies.standing import Standing, mean_ratios, standings
 

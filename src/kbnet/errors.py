@@ -1,6 +1,10 @@
-"""The error that states a user's mistake."""
+"""The error that states a user's mistake, and the check of numbers that every config makes."""
 
 from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
 
 
 class KBNetError(ValueError):
@@ -9,3 +13,25 @@ class KBNetError(ValueError):
     The command line shows it as one line. Any other ``ValueError`` is a bug and keeps its traceback. The class has its
     own module because ``kbnet.frame`` imports NumPy, which the help of a command does without.
     """
+
+
+def check_finite_numbers(config: Any, prefix: str = "") -> None:
+    """Check that no number in the fields of a config is NaN or infinite.
+
+    A comparison such as ``weight_decay < 0`` is false for NaN, so range checks alone accept it.
+
+    Args:
+        config: a dataclass. Numbers inside tuples are checked too; a nested config checks its own.
+        prefix: text in front of the field's name in the message, such as ``augundo.``. With ``--`` the name is written
+            as the flag of a command.
+
+    Raises:
+        KBNetError: a number is NaN or infinite; the message has the field and its value.
+    """
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        numbers = value if isinstance(value, tuple | list) else (value,)
+        if not all(math.isfinite(number) for number in numbers if isinstance(number, float)):
+            name = field.name.replace("_", "-") if prefix == "--" else field.name
+            what = "finite numbers" if isinstance(value, tuple | list) else "a finite number"
+            raise KBNetError(f"expected {prefix}{name} as {what}, got {value}; correct the value")

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, JSON, hashes, and the record of the environment of a run."""
+"""Atomic writing of files and folders, JSON, hashes, and the environment record of a run."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ if sys.platform != "win32":
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 RECORDED_PACKAGES = ("kbnet", "torch", "numpy", "scipy", "onnxruntime", "openvino")
-"""Packages that compute; their versions are recorded."""
+"""Computing packages whose versions are recorded."""
 
 
 @contextmanager
 def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path to write to; rename it to ``path`` when the block ends without an error.
 
-    The temporary file lies hidden beside ``path`` and keeps its suffix, since writers choose their format by it.
-    Missing parent folders are made. On any error, Ctrl-C too, the temporary file goes and an older ``path`` stays. The
-    next writer of ``path`` takes over what a killed process left.
+    The temporary file is hidden, in the folder of ``path``, and has its suffix, because writers choose their format by
+    the suffix. Missing parent folders are created. On any error or Ctrl-C, the temporary file is removed and an older
+    ``path`` is kept. If a process was killed, the next writer of ``path`` reuses its temporary file.
 
     Args:
-        path: the file to appear.
-        durable: wait until the contents are on the disk, so that a power loss after the block leaves the new file.
+        path: file to write.
+        durable: wait until the contents are on the disk, so that a power loss after the block keeps the new file.
 
     Yields:
         The temporary path; the block must write it.
 
     Raises:
-        OSError: the folder cannot be made or the file cannot be renamed. One that says that the disk is full names
-            ``path`` and what to do.
+        OSError: the folder cannot be created or the file cannot be renamed. If the disk is full, the message has
+            ``path`` and a remedy.
 
     Example:
         >>> import tempfile
@@ -83,13 +83,13 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside ``folder`` to fill; it takes the place of ``folder`` when the block ends.
+    """Yield a hidden empty folder; it replaces ``folder`` when the block ends.
 
-    On any error, Ctrl-C too, the hidden folder goes, and what stood at ``folder`` stays as it was. What a killed
-    process left is removed first; if it was killed between the two renames, the former ``folder`` is put back.
+    On any error or Ctrl-C, the hidden folder is removed and ``folder`` is unchanged. Remains of a killed process are
+    removed first. If it was killed between the two renames, the former ``folder`` is restored.
 
     Args:
-        folder: the folder to appear; one that is there is replaced, with everything in it.
+        folder: folder to write; an existing one is replaced with its contents.
 
     Yields:
         The hidden folder, empty.
@@ -156,13 +156,13 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write plain values as strict JSON; the file appears whole or not at all."""
+    """Write plain values as strict JSON; the file appears complete or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def file_sha256(*paths: Path) -> str:
-    """SHA-256 of a file, or of several one after another, in hex.
+    """SHA-256 of a file, or of several concatenated files, in hex.
 
     Raises:
         OSError: a file cannot be read.
@@ -176,7 +176,7 @@ def file_sha256(*paths: Path) -> str:
 
 
 def environment() -> dict[str, object]:
-    """Command, versions, commit and machine, as plain values: what it takes to repeat a run, and to judge a time."""
+    """Environment record as plain values: command, versions, commit and machine."""
     import torch
 
     return {
@@ -198,7 +198,7 @@ def versions() -> dict[str, str]:
 
 
 def _git_commit() -> str | None:
-    """The commit of the checkout this file lies in, with ``-dirty`` if files were changed; None outside of one."""
+    """Commit of the checkout with this file, with ``-dirty`` if files were changed; None outside a checkout."""
     checkout = Path(__file__).parents[2]
     if not (checkout / ".git").exists():
         return None

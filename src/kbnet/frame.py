@@ -1,4 +1,4 @@
-"""Frame and Triplet: the two nouns of this library, and the only place that checks what goes into them."""
+"""Frame and Triplet: the input data of the library, with all checks of their values."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ MINIMUM_SIZE = 32
 
 @dataclass(frozen=True)
 class Frame:
-    """One moment of one camera, checked on construction.
+    """Frame of one camera at one time, checked on construction.
 
     Attributes:
         image: RGB, (H, W, 3), uint8.
         sparse_depth: depth along z at a few pixels, (H, W), float32 metres; 0 = unmeasured.
         intrinsics: pinhole matrix K, (3, 3), float32 pixels; pixel centres on whole numbers.
-        ground_truth: true depth to judge by, (H, W), float32 metres; 0 = unmeasured; or None.
-        name: what messages and output files call this frame.
+        ground_truth: true depth for evaluation, (H, W), float32 metres; 0 = unmeasured; or None.
+        name: name of the frame in messages and output files.
 
     Raises:
-        KBNetError: a shape, type or value is not as above; the message says what came and what to do.
+        KBNetError: a shape, type or value is not as above.
     """
 
     image: ImageArray
@@ -49,19 +49,19 @@ class Frame:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(H, W) in pixels."""
+        """Size (H, W), pixels."""
         return self.image.shape[0], self.image.shape[1]
 
 
 @dataclass(frozen=True)
 class Triplet:
-    """A frame at time t with the images before and after it: what training without labels needs.
+    """Frame at time t with the images before and after it, for training without labels.
 
     Attributes:
         frame: the frame at t.
         previous_image, next_image: RGB, (H, W, 3), uint8, of the same size as ``frame.image``.
-        T_previous_current, T_next_current: known camera motion, (4, 4), float32, metres: a point x in the
-            camera at t is ``T_previous_current @ x`` in the previous camera; or None where it is not known.
+        T_previous_current, T_next_current: known camera motion, (4, 4), float32, metres. A point x in the
+            camera at t is ``T_previous_current @ x`` in the previous camera. None: unknown.
 
     Raises:
         KBNetError: sizes differ, or only one of the two poses is given, or a pose is not rigid.
@@ -91,7 +91,7 @@ class Triplet:
 
 
 def check_image(image: Any, name: str = "image", *, where: str = "") -> None:
-    """Accept only (H, W, 3) uint8 of at least 32 pixels a side."""
+    """Check an image: (H, W, 3), uint8, at least 32 pixels wide and high."""
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise KBNetError(
             f"expected {name} as (H, W, 3) uint8 RGB, got {_describe(image)}{where}; convert it to 8-bit RGB"
@@ -104,7 +104,7 @@ def check_image(image: Any, name: str = "image", *, where: str = "") -> None:
 
 
 def check_depth(depth: Any, name: str, size: tuple[int, int], *, where: str = "") -> FloatArray:
-    """Return a depth map as float32 after checking that it is (H, W), finite and not negative."""
+    """Check a depth map, (H, W), finite and not negative, and return it as float32."""
     if not isinstance(depth, np.ndarray) or depth.ndim != 2 or not np.issubdtype(depth.dtype, np.floating):
         raise KBNetError(
             f"expected {name} as (H, W) floating-point metres with 0 where unmeasured, got {_describe(depth)}{where}; "
@@ -128,7 +128,7 @@ def check_depth(depth: Any, name: str, size: tuple[int, int], *, where: str = ""
 
 
 def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
-    """Return K as float32 after checking that it is a pinhole matrix [[fx, s, cx], [0, fy, cy], [0, 0, 1]]."""
+    """Check a pinhole matrix [[fx, s, cx], [0, fy, cy], [0, 0, 1]], and return it as float32."""
     if not isinstance(intrinsics, np.ndarray) or intrinsics.shape != (3, 3):
         raise KBNetError(
             f"expected intrinsics as a (3, 3) matrix in pixels, got {_describe(intrinsics)}{where}; "
@@ -149,7 +149,7 @@ def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
 
 
 def check_pose(pose: Any, name: str, *, where: str = "") -> FloatArray:
-    """Return a rigid transform as float32 after checking shape, orthonormal rotation and last row."""
+    """Check a rigid transform (shape, orthonormal rotation, last row), and return it as float32."""
     if not isinstance(pose, np.ndarray) or pose.shape != (4, 4):
         raise KBNetError(
             f"expected {name} as a (4, 4) rigid transform, got {_describe(pose)}{where}; "

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kbnet.losses.objective import unsupervised_losses
 from kbnet.losses.scene import Scene
-from kbnet.losses.weighting import adaptive_weighting, trust
+from kbnet.losses.weighting import adaptive_weighting, comparison_weight
 from kbnet.losses.weights import LossWeights
 
 HEIGHT, WIDTH, DEPTH, SHIFT_PX, FOCAL_PX = 12, 16, 2.0, 2, 20.0
@@ -42,9 +42,9 @@ def test_trust_by_hand() -> None:
     errors = torch.tensor([1.0, 1.0, 1.0, 9.0, 50.0]).view(1, 1, 1, 5)
     counted = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0]).view(1, 1, 1, 5)  # mean 3
     expected = [1 / (1 + 1 / 81)] * 3 + [1 / 2, 1 / (1 + (50 / 9) ** 2)]
-    assert trust(errors, counted).flatten().tolist() == pytest.approx(expected)
-    assert torch.equal(trust(torch.zeros_like(errors), counted), torch.ones_like(errors))
-    assert torch.isfinite(trust(errors, torch.zeros_like(errors))).all()
+    assert comparison_weight(errors, counted).flatten().tolist() == pytest.approx(expected)
+    assert torch.equal(comparison_weight(torch.zeros_like(errors), counted), torch.ones_like(errors))
+    assert torch.isfinite(comparison_weight(errors, torch.zeros_like(errors))).all()
 
 
 def test_adaptive_weights_compare_less_and_smooth_more_where_both_neighbours_match_badly() -> None:

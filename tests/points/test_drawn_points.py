@@ -95,6 +95,7 @@ def test_the_same_generator_draws_the_same_points(image: ImageArray, depth: Floa
     [
         ({"probability": 1.5}, r"points\.probability in 0\.\.1, got 1\.5"),
         ({"count": (0, 10)}, r"ascending range of points\.count, got 0 to 10"),
+        ({"count": (1,)}, r"points\.count as two numbers, smallest and largest, got \(1,\)"),
         ({"count": (20, 10)}, r"points\.count, got 20 to 10"),
         ({"range_noise": (-0.1, 0.1)}, r"points\.range_noise"),
         ({"outlier_share": (0.1, 1.1)}, r"points\.outlier_share"),

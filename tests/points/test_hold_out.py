@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import minimum_filter
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 from kbnet.points.hold_out import draw_pixels, hold_out_points
 
@@ -74,3 +75,8 @@ def test_draw_pixels_is_the_same_for_every_kind_of_sparse_depth() -> None:
     one, same, other = (draw_pixels((40, 60), index, by="patches") for index in (3, 3, 4))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
+
+
+def test_draw_pixels_refuses_a_negative_seed() -> None:
+    with pytest.raises(KBNetError, match="a seed of at least 0 to draw held-out points, got -1"):
+        draw_pixels((10, 10), 0, seed=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 import kbnet.training.adaptation as adaptation
+from kbnet.errors import KBNetError
 from kbnet.evaluation.before_after import Judgement
 from kbnet.evaluation.point_errors import PointErrors
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
@@ -159,9 +161,22 @@ def test_a_run_folder_is_of_one_adaptation(asked: Asked, changes: dict[str, Any]
 
 def test_a_damaged_record_is_refused(asked: Asked) -> None:
     plan(asked())
-    (asked().folder / adaptation.RECORD).write_text("{}", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"adaptation\.json is damaged .*remove .*adapted_run to begin anew"):
-        plan(asked())
+    path = asked().folder / adaptation.RECORD
+    record = json.loads(path.read_text(encoding="utf-8"))
+    damaged: list[Any] = [
+        {},
+        [],
+        {**record, "asked": []},
+        {**record, "asked": "minutes"},
+        {**record, "plan": {**record["plan"], "steps": "many"}},
+        {**record, "plan": {**record["plan"], "gap": 3}},
+        {**record, "plan": {**record["plan"], "held_out": {**record["plan"]["held_out"], "judged": ["a"]}}},
+        {**record, "plan": {**record["plan"], "held_out": {**record["plan"]["held_out"], "columns": 1}}},
+    ]
+    for one in damaged:
+        path.write_text(json.dumps(one), encoding="utf-8")
+        with pytest.raises(KBNetError, match=r"adaptation\.json is damaged .*remove .*adapted_run to begin anew"):
+            plan(asked())
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(asked: Asked, tmp_path: Path) -> None:

@@ -24,11 +24,11 @@ from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.augundo import AugUndo, Draw, draw
 from kbnet.training.augundo_config import AugUndoConfig
 from kbnet.training.batch import TripletBatch
-from kbnet.training.config import TrainingConfig, from_table, to_table
+from kbnet.training.config import TrainingConfig
 from kbnet.training.dataset import SampleKey, TripletDataset
 from kbnet.training.loop import train
-from kbnet.training.recipe import apply_layers, read_recipe_layers
-from kbnet.training.step import TrainingStep
+from kbnet.training.recipe import apply_layers, from_table, read_recipe_layers, to_table
+from kbnet.training.step import StepOptions, TrainingStep
 
 HEIGHT, WIDTH, SAMPLES = 48, 60, 6
 INTRINSICS = torch.tensor([[50.0, 0.0, 31.0], [0.0, 46.0, 22.0], [0.0, 0.0, 1.0]])
@@ -287,7 +287,7 @@ def test_switched_off_a_step_is_bit_for_bit_what_it_was() -> None:
     torch.manual_seed(0)
     network = KBNet(KBNetConfig(**FILTERS))
     config = TrainingConfig(poses="known")
-    plain = TrainingStep(network, None, LossWeights(), known_poses=True)
+    plain = TrainingStep(network, None, LossWeights(), StepOptions(known_poses=True))
     assert TrainingStep.of(config, network, None).augundo is None
     batch = make_batch()
     expected, without_seed = plain(batch), TrainingStep.of(config, network, None)(replace(batch, draw_seed=None))
@@ -344,7 +344,7 @@ def test_no_loss_is_taken_where_the_network_did_not_see() -> None:
         ground_truth=torch.where(unseen, 7.0, 0.0),
     )
     weights = LossWeights(supervised=1.0)
-    result = TrainingStep(Echo(), None, weights, known_poses=True, augundo=augundo)(wrong)
+    result = TrainingStep(Echo(), None, weights, StepOptions(known_poses=True), augundo=augundo)(wrong)
     assert unseen.any()
     assert result.terms["sparse_depth"] == 0
     assert result.terms["supervised"] == 0
@@ -362,7 +362,9 @@ def test_no_gradient_comes_from_where_the_network_did_not_see() -> None:
     _, undo = augundo(batch)
     # Structure compares 3x3 pixels, so it reaches a little beyond what was seen.
     far_from_seen = nn.functional.max_pool2d(undo.seen, 7, stride=1, padding=3) == 0
-    result = TrainingStep(Echo(), None, LossWeights(supervised=1.0), known_poses=True, augundo=augundo)(batch)
+    result = TrainingStep(Echo(), None, LossWeights(supervised=1.0), StepOptions(known_poses=True), augundo=augundo)(
+        batch
+    )
     result.depth.retain_grad()
     result.total.backward()
     assert far_from_seen.any()
@@ -390,7 +392,9 @@ def test_gradients_go_through_the_way_back(scaffold: Any) -> None:
     batch = make_batch()
     batch = replace(batch, scaffold=scaffold_from_points(batch.input_depth, scaffold))
     network = KBNet(KBNetConfig(**FILTERS, scaffold=scaffold))
-    step = TrainingStep(network, None, LossWeights(), known_poses=True, augundo=AugUndo(CHANGES["everything"]))
+    step = TrainingStep(
+        network, None, LossWeights(), StepOptions(known_poses=True), augundo=AugUndo(CHANGES["everything"])
+    )
     step(batch).total.backward()
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())
     assert network.decoder.output.weight.grad.abs().sum() > 0

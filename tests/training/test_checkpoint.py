@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from kbnet.training.checkpoint import STATE_FILE, load_state, save_state
+from kbnet.errors import KBNetError
+from kbnet.training.checkpoint import STATE_FILE, load_state, restore_optimizer, restored_errors, save_state
 
 
 def test_state_comes_back(tmp_path: Path) -> None:
@@ -69,6 +70,45 @@ def test_something_else_in_the_place_of_a_state_is_refused(tmp_path: Path, conte
     save_state(tmp_path, content)
     with pytest.raises(ValueError, match=r"step_module in .*state\.pt, but it is not a state of kbnet train"):
         load_state(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("step", "3", "expected step of type int in .*, got str"),
+        ("step", True, "expected step of type int in .*, got bool"),
+        ("step_module", [1], "expected step_module of type dict in .*, got list"),
+        ("optimizer", None, "expected optimizer of type dict in .*, got NoneType"),
+        ("best", 1.0, "expected best of type dict in .*, got float"),
+        ("average", "none", "expected average of type dict in .*, got str"),
+    ],
+)
+def test_a_state_with_values_of_another_type_is_one_line(tmp_path: Path, key: str, value: Any, message: str) -> None:
+    state = {"step": 1, "best": None, "average": None, "step_module": {}, "optimizer": {}}
+    save_state(tmp_path, {**state, key: value})
+    with pytest.raises(KBNetError, match=message):
+        load_state(tmp_path)
+
+
+def test_best_errors_of_a_state_are_four_numbers(tmp_path: Path) -> None:
+    assert restored_errors(None, tmp_path) is None
+    names = ("mae_mm", "rmse_mm", "imae_per_km", "irmse_per_km")
+    errors = restored_errors(dict.fromkeys(names, 1.0), tmp_path)
+    assert errors is not None
+    assert errors.mae_mm == 1.0
+    for values in ({"mae_mm": 1.0}, dict.fromkeys(names, "1")):
+        with pytest.raises(KBNetError, match="expected four errors as best"):
+            restored_errors(values, tmp_path)
+
+
+def test_groups_of_a_damaged_optimizer_state_are_one_line(tmp_path: Path) -> None:
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.AdamW([{"params": [parameter], "rate_share": 1.0}])
+    good = optimizer.state_dict()
+    for state in ({}, {"param_groups": [3]}, {**good, "state": 3}):
+        with pytest.raises(KBNetError, match=r"state\.pt"):
+            restore_optimizer(optimizer, state, tmp_path)
+    restore_optimizer(optimizer, good, tmp_path)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -14,8 +14,8 @@ import tomlkit
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.training.augmentation import AugmentationConfig
-from kbnet.training.config import ScheduleConfig, TrainingConfig, ValidationConfig, from_table, to_table
-from kbnet.training.recipe import apply_layers, read_recipe_layers
+from kbnet.training.config import ScheduleConfig, TrainingConfig, ValidationConfig
+from kbnet.training.recipe import apply_layers, from_table, read_recipe_layers, to_table
 
 
 def through_toml(config: TrainingConfig, base: TrainingConfig) -> TrainingConfig:

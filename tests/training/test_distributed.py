@@ -21,9 +21,10 @@ from safetensors.torch import load_file
 
 import kbnet
 from kbnet.training.checkpoint import load_state
-from kbnet.training.config import TrainingConfig, to_table
+from kbnet.training.config import TrainingConfig
 from kbnet.training.distributed import check_devices, count_processes, is_lost_process
 from kbnet.training.loop import train
+from kbnet.training.recipe import to_table
 
 MakeConfig = Callable[..., TrainingConfig]
 WriteSequence = Callable[..., Path]

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import kbnet.training.step
+from kbnet.errors import KBNetError
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.network.kbnet import KBNet
@@ -257,6 +258,26 @@ def test_resuming_with_another_network_is_refused(write_sequence: WriteSequence,
     train(make_config(sequence, steps=1))
     with pytest.raises(ValueError, match="another network") as caught:
         train(make_config(sequence, steps=2, network={"scaffold": "linear"}), resume=True)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"weight_decay": 0.1},
+            r"expected weight_decay as in the state .*resume with the image_features_rate, weight_",
+        ),
+        ({"second_moment_decay": 0.9}, "expected second_moment_decay as in the state"),
+    ],
+)
+def test_resuming_with_another_optimizer_setting_is_one_line(
+    write_sequence: WriteSequence, make_config: MakeConfig, changes: dict[str, float], message: str
+) -> None:
+    sequence = write_sequence()
+    train(make_config(sequence, steps=1))
+    with pytest.raises(KBNetError, match=message) as caught:
+        train(make_config(sequence, steps=2, **changes), resume=True)
     assert "\n" not in str(caught.value)
 
 

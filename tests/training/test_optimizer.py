@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from kbnet.errors import KBNetError
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
+from kbnet.training.checkpoint import restore_optimizer
 from kbnet.training.config import TrainingConfig
 from kbnet.training.optimizer import make_optimizer
 from kbnet.training.step import TrainingStep
@@ -92,3 +95,14 @@ def test_without_weight_decay_the_optimiser_is_adam(decay: float, betas: tuple[f
     adam.step()
     for name, tensor in network.state_dict().items():
         torch.testing.assert_close(tensor, twin.state_dict()[name], rtol=0, atol=1e-8, msg=name)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.0, 0.1), (0.1, 0.0), (0.1, 0.2)])
+def test_a_run_resumed_with_another_rate_of_image_features_is_one_line(
+    tmp_path: Path, before: float, after: float
+) -> None:
+    saved = make(image_features_rate=before)[1].state_dict()
+    with pytest.raises(KBNetError, match="image_features_rate") as caught:
+        restore_optimizer(make(image_features_rate=after)[1], saved, tmp_path)
+    assert "\n" not in str(caught.value)
+    restore_optimizer(make(image_features_rate=before)[1], saved, tmp_path)

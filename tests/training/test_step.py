@@ -17,7 +17,7 @@ from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.training.batch import TripletBatch
 from kbnet.training.config import TrainingConfig
-from kbnet.training.step import TrainingStep, has_bfloat16
+from kbnet.training.step import StepOptions, TrainingStep, has_bfloat16
 
 HEIGHT, WIDTH, DEPTH, SHIFT_PX = 40, 72, 2.0, 2
 FILTERS: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
@@ -76,8 +76,9 @@ class Guess(nn.Module):
 
 
 def make_step(**changes: Any) -> TrainingStep:
-    arguments = {"network": Wall(), "pose_network": None, "weights": LossWeights(), "known_poses": True, **changes}
-    return TrainingStep(**arguments)
+    options = {name: changes.pop(name) for name in vars(StepOptions()) if name in changes}
+    arguments = {"network": Wall(), "pose_network": None, "weights": LossWeights(), **changes}
+    return TrainingStep(**arguments, options=StepOptions(**{"known_poses": True, **options}))
 
 
 def test_the_true_depth_and_motion_reconstruct_the_image_but_for_the_border() -> None:
@@ -251,7 +252,7 @@ def test_auto_precision_is_bfloat16_where_the_processor_has_it(
 ) -> None:
     monkeypatch.setattr("kbnet.training.step.has_bfloat16", lambda device: supported)
     config = TrainingConfig(precision="auto", losses=LossWeights(supervised=1.0))
-    assert TrainingStep.of(config, KBNet(KBNetConfig(**FILTERS)), None).reduced_precision is supported
+    assert TrainingStep.of(config, KBNet(KBNetConfig(**FILTERS)), None).options.bfloat16 is supported
 
 
 def test_a_processor_reports_whether_it_has_bfloat16() -> None:

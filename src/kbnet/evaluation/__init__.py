@@ -1,1 +1,1 @@
-"""How good depth is: against ground truth, at sparse points held out, before and after training."""
+"""Evaluation of depth: against ground truth, at held-out points, before and after training."""

@@ -1,4 +1,4 @@
-"""Whether training helped, measured at points that it never saw."""
+"""Comparison of two networks, before and after training, at held-out points."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from kbnet.frames.frame_list import FrameList
 from kbnet.inference.completer import DepthCompleter
 
 STANDARD_ERRORS = 2.0
-"""How many standard errors below zero the change must lie to count as a gain."""
+"""Number of standard errors by which a change must be below zero to count as an improvement."""
 
 Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Before against after.
+    """Errors before and after training.
 
     Attributes:
-        errors: by kind of sparse depth and method (``linear``, ``before``, ``after``), means over frames.
-        frames: how many frames were judged.
-        change: of the mean relative error, as a share of that before; mean over the kinds of sparse depth.
-        standard_error: of that change, over frames.
-        mae_change: the same change of the MAE.
+        errors: mean errors over frames by kind of sparse depth and method (``linear``, ``before``, ``after``).
+        frames: number of evaluated frames.
+        change: relative change of the mean relative error; mean over the kinds of sparse depth.
+        standard_error: standard error of ``change`` over frames.
+        mae_change: relative change of the MAE.
     """
 
     errors: Mapping[tuple[str, str], PointErrors]
@@ -42,11 +42,10 @@ class Judgement:
 
     @property
     def better(self) -> bool:
-        """Whether the relative error fell by more than chance explains, and the absolute one did not rise.
+        """Whether the relative error fell significantly and the MAE did not rise.
 
-        Relative, since the noise of measured depth grows with it, and the far points alone would decide on the MAE.
-        The two networks are compared point by point: a false range is as far from one as from the other, give or take
-        by how much the two differ there, so it hardly counts.
+        The relative error decides, because noise grows with depth and far points dominate the MAE. The networks are
+        compared point by point. An outlier has a similar error in both, so it has little influence.
         """
         return self.change + STANDARD_ERRORS * self.standard_error < 0 and self.mae_change <= 0
 
@@ -58,11 +57,11 @@ def judge_before_after(
     *,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Judgement:
-    """Complete every frame of the lists with both networks, and by interpolation, and compare at the held-out points.
+    """Complete every frame with both networks and by interpolation, and compare the errors at held-out points.
 
     Args:
-        lists: of frames by kind of sparse depth, as :func:`kbnet.training.held_out.hold_out` writes them.
-        before, after: the networks.
+        lists: lists of frames by kind of sparse depth, as :func:`kbnet.training.held_out.hold_out` writes them.
+        before, after: completers before and after training.
         on_frame: called after every frame.
 
     Raises:
@@ -103,7 +102,7 @@ def judge_before_after(
 
 
 def _changes(before: Sequence[PointErrors], after: Sequence[PointErrors]) -> Float64Array:
-    """Change of every frame's mean relative error and MAE as shares of their means before, (frames, 2)."""
+    """Relative change of every frame's mean relative error and MAE, as a share of the mean before, (frames, 2)."""
     was, now = (np.array([(frame.mean_percent, frame.mae_mm) for frame in frames]) for frames in (before, after))
     changes: Float64Array = (now - was) / was.mean(axis=0)
     return changes

@@ -1,4 +1,4 @@
-"""Boundary F1: how well the occlusion edges of a depth map agree with those of dense ground truth."""
+"""Boundary F1: agreement of the occlusion edges of a depth map with those of dense ground truth."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def boundary_f1(
 
     - A pair of horizontal or vertical neighbours is an edge at threshold t if farther / nearer depth > t. It has one
       of four directions: the farther pixel is right, left, below or above.
-    - Only pairs of which both pixels are judged (`kbnet.evaluation.metrics.judged_pixels`) count, in both maps.
+    - Pairs count only if both pixels are in `kbnet.evaluation.metrics.judged_pixels`, in both maps.
     - Precision of a direction: share of predicted edges that have a true edge of the same direction and threshold
       within 3 px (Euclidean distance between the pairs). Recall: share of true edges that have such a predicted edge.
     - Precision is the mean over directions with a predicted edge, recall over directions with a true edge.
@@ -48,7 +48,7 @@ def boundary_f1(
     Depth Pro has no tolerance, means over all four directions, and gives thresholds without a true edge F1 = 0.
 
     Args:
-        depth: completed depth, (H, W), metres; must be positive wherever it is judged.
+        depth: completed depth, (H, W), metres; must be positive at evaluated pixels.
         ground_truth: true depth, (H, W), metres; 0 = unmeasured.
         min_depth, max_depth: limits on the ground truth, metres, both excluded.
 
@@ -81,10 +81,10 @@ def boundary_f1(
 
 
 def _edge_strengths(depth: NDArray[np.floating], judged: NDArray[np.bool_]) -> list[FloatArray]:
-    """Second over first depth of each pair, by direction; 0 for pairs that do not count.
+    """Depth ratio of each pair, by direction; 0 for pairs that do not count.
 
     Returns:
-        Right, left, (H, W - 1); below, above, (H - 1, W).
+        Four maps: farther pixel right, left, (H, W - 1); below, above, (H - 1, W).
     """
     filled = np.where(judged, depth, 1.0).astype(np.float64)
     strengths = []
@@ -100,7 +100,7 @@ def _matched_share(strengths: list[FloatArray], others: list[FloatArray]) -> Flo
     An edge at t has a match at t if the largest strength nearby exceeds t, so that one filter serves all thresholds.
 
     Returns:
-        One share a threshold, (T,); 0 where no direction has an edge.
+        Share for every threshold, (T,); 0 if no direction has an edge.
     """
     offset = np.mgrid[-TOLERANCE_PX : TOLERANCE_PX + 1, -TOLERANCE_PX : TOLERANCE_PX + 1]
     nearby = np.square(offset).sum(axis=0) <= TOLERANCE_PX**2

@@ -1,4 +1,4 @@
-"""Errors against ground truth, and speed: one frame at a time."""
+"""Evaluation against ground truth: errors and times, one frame at a time."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ EVALUATION_LIMITS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("void", "voiced-void", "scaffnet-scenenet", "fusionnet-void"), (0.2, 5.0)),
     **dict.fromkeys(("kitti", "voiced-kitti", "scaffnet-vkitti", "fusionnet-kitti"), (0.0, 100.0)),
 }
-"""Ground truth that is judged, metres, both ends excluded, by preset, as published."""
+"""Range of the evaluated ground truth, metres, both ends excluded, by preset, as published."""
 
 FAR_M = 50.0
-"""Networks with a larger maximum depth, metres, are made for streets: use the limits of KITTI for them."""
+"""Networks with a larger maximum depth, metres, are for streets; evaluate them within the limits of KITTI."""
 
 TIMING = "from arrays in memory to depth in memory, device waited for; the first frame of each sequence is left out"
 
 
 @dataclass(frozen=True)
 class Part:
-    """Frames to evaluate on, and what they and their kind of sparse depth are called in tables."""
+    """Frames to evaluate, with the names of the sequence and of its kind of sparse depth in tables."""
 
     source: FrameSource
     name: str
@@ -61,19 +61,19 @@ def evaluate(
     table: Path | None = None,
     on_frame: Callable[[], None] | None = None,
 ) -> Summary:
-    """Judge every method on every part, holding one frame at a time.
+    """Evaluate every method on every part; one frame at a time is in memory.
 
     Args:
         parts: sequences and lists of frames.
         methods: `kbnet.evaluation.methods.network_method`, `kbnet.evaluation.methods.baseline_methods`, or others.
-        limits: judge where min < ground truth < max, metres; see ``EVALUATION_LIMITS``.
-        every: judge every Nth frame; 1 judges all.
-        boundaries: measure `kbnet.evaluation.boundary.boundary_f1` too, on frames with dense ground truth.
-        table: CSV to stream one row a frame and method to; it appears at the end, whole or not at all.
-        on_frame: called after each frame that was read.
+        limits: evaluate pixels with min < ground truth < max, metres; see ``EVALUATION_LIMITS``.
+        every: stride of the frames; 1: all.
+        boundaries: compute `kbnet.evaluation.boundary.boundary_f1` too, on frames with dense ground truth.
+        table: CSV file for one row per frame and method; it appears complete at the end, or not at all.
+        on_frame: called after each frame.
 
     Raises:
-        KBNetError: a part has no ground truth, no frame at all could be judged, or a file is not as it should be.
+        KBNetError: a part has no ground truth, no frame could be evaluated, or a file is invalid.
         FileNotFoundError: a file is missing.
     """
     parts, methods = list(parts), list(methods)
@@ -108,11 +108,11 @@ def run_settings(
     limits: tuple[float, float],
     every: int,
 ) -> dict[str, object]:
-    """What was evaluated, on what and how, as plain values: the ``settings`` of `write_summary`.
+    """Settings of an evaluation as plain values, for `write_summary`.
 
     Args:
-        parts, limits, every: as for `evaluate`.
-        networks: weights, as `kbnet.load` takes them, and completer by the name of the method.
+        parts, limits, every: as in `evaluate`.
+        networks: weights (an argument of `kbnet.load`) and completer, by the name of the method.
 
     Raises:
         OSError: a file of weights or a list cannot be read for its checksum.
@@ -135,7 +135,7 @@ def run_settings(
                 "name": part.name,
                 "path": str(part.source.folder),
                 "sparse_depth": part.sparse_depth,
-                # Of a list only: reading a whole recording for its checksum takes minutes.
+                # For lists only: the checksum of a whole recording takes minutes.
                 "sha256": file_sha256(part.source.folder) if part.source.folder.suffix == ".csv" else None,
             }
             for part in parts
@@ -155,10 +155,10 @@ def _frame_results(
     boundaries: bool = False,
     on_frame: Callable[[], None] | None = None,
 ) -> Iterator[FrameResult]:
-    """Judge every method on the frames of one part, one frame after another.
+    """Evaluate every method on the frames of one part, one frame after another.
 
-    Frames without ground truth in range are left out, as are frames without a sparse point for methods that need
-    one; a warning says how many. A method's first frame warms it up: it has errors but no time.
+    Frames without ground truth in range are skipped, and frames without a sparse point for methods that need one. A
+    warning has their number. The first frame of a method is a warm-up: it has errors but no time.
     """
     low, high = limits
     unjudged = pointless = 0
@@ -211,7 +211,7 @@ def _judge_frame(
 
 @contextmanager
 def _frame_table(path: Path | None, *, boundaries: bool) -> Iterator[Callable[[FrameResult], object]]:
-    """A function that appends one row to the CSV; without a path it does nothing."""
+    """Function that appends one row to the CSV file; without a path it does nothing."""
     if path is None:
         yield lambda result: None
         return

@@ -1,4 +1,4 @@
-"""How far to trust completed depth where there is no ground truth: its error at sparse points that it did not see."""
+"""Check of completed depth without ground truth: errors at held-out points."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ from kbnet.evaluation.methods import Method
 from kbnet.evaluation.point_errors import Band, JudgedPoints, PointErrors
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
-from kbnet.points.hold_out import SHARE, HoldOut, hold_out_points
+from kbnet.points.hold_out import HELD_OUT_SHARE, HoldOut, hold_out_points
 
 Expect = Callable[[Frame, FloatArray], tuple[FloatArray, NDArray[np.bool_]]]
-"""From a frame with held-out points and its depth to the error to expect, metres, and which points to believe, (H, W);
-see `kbnet.inference.confidence`."""
+"""Function from a frame with held-out points and its depth to the expected error, metres, and the mask of inliers, both
+(H, W); see `kbnet.inference.confidence`."""
 
 
 @dataclass(frozen=True)
 class CheckedFrame:
-    """What every method says at the held-out points of one frame.
+    """Errors of every method at the held-out points of one frame.
 
     Attributes:
-        name, index: of the frame in its source.
-        seen: how many points the methods had.
-        points: the held-out ones: what was measured there, and what each method completes.
-        errors: of each method there.
-        scale_mm: mean error of the first method at those held-out points that are believed; its mean expected error
-            there, and at all pixels.
-        distance_px: how far the nearest point is that the methods had, in the image, from the held-out points and from
-            all pixels, medians.
+        name, index: name of the frame, and index in its source.
+        seen: number of input points.
+        points: measured and completed depth at the held-out points.
+        errors: errors at the held-out points by method.
+        scale_mm: mean error of the first method at held-out inliers, its mean expected error there, and its mean
+            expected error at all pixels, millimetres.
+        distance_px: median distance in the image to the nearest input point, of held-out points and of all pixels.
     """
 
     name: str
@@ -47,26 +46,26 @@ class CheckedFrame:
 
 @dataclass(frozen=True)
 class Check:
-    """What :func:`check` found.
+    """Result of :func:`check`.
 
     Attributes:
-        frames: those that were checked, in order.
-        unchecked: how many had too few points for that.
+        frames: checked frames, in order.
+        unchecked: number of frames with too few points.
     """
 
     frames: tuple[CheckedFrame, ...]
     unchecked: int
 
     def overall(self) -> dict[str, PointErrors]:
-        """Errors over the held-out points of all frames, by method; every point counts the same."""
+        """Errors over the held-out points of all frames, by method; all points have equal weight."""
         return self._all().errors()
 
     def bands(self) -> list[Band]:
-        """The same by distance; bands with fewer than ``BAND_POINTS`` points are left out."""
+        """Errors by distance; bands with fewer than ``BAND_POINTS`` points are omitted."""
         return self._all().bands()
 
     def worst(self, method: str, count: int) -> list[CheckedFrame]:
-        """The frames with most points far off, worst first: by share, so that one false range does not decide."""
+        """Frames with the largest share of points far off, worst first; a share limits the influence of one outlier."""
 
         def badness(frame: CheckedFrame) -> tuple[float, float]:
             return frame.errors[method].off_percent, frame.errors[method].median_percent
@@ -74,19 +73,19 @@ class Check:
         return sorted(self.frames, key=badness, reverse=True)[:count]
 
     def all_pixels_mm(self) -> float:
-        """Estimate of the first method's MAE over all pixels, millimetres; mean over frames.
+        """Estimated MAE of the first method over all pixels, millimetres; mean over frames.
 
-        Points lie where the image has texture and other points are near, so their error is less than that of other
-        pixels. The expected error knows by how much, and the held-out points how good it is in scale, but for false
-        ranges, of which there are none among the pixels.
+        Points have texture and near neighbours, so their error is smaller than that of other pixels. The expected error
+        gives the ratio of all pixels to held-out points. The error at held-out inliers calibrates its scale.
         """
         found, at_points, at_pixels = np.array([frame.scale_mm for frame in self.frames]).mean(axis=0)
         return float(at_pixels * found / at_points)
 
     def distance_px(self) -> tuple[float, float]:
-        """How far from the nearest point held-out points and all pixels are, in the image; means over frames.
+        """Distance to the nearest input point, of held-out points and of all pixels, pixels; means over frames.
 
-        Where held-out points are nearer than pixels, pixels are worse; where they are farther, pixels are better.
+        If held-out points are nearer to input points than other pixels are, the error at pixels is larger; if they are
+        farther, it is smaller.
         """
         at_points, at_pixels = np.array([frame.distance_px for frame in self.frames]).mean(axis=0).tolist()
         return at_points, at_pixels
@@ -100,25 +99,25 @@ def check(
     methods: Iterable[Method],
     expect: Expect,
     *,
-    share: float = SHARE,
+    share: float = HELD_OUT_SHARE,
     by: HoldOut = "points",
     every: int = 1,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Check:
-    """Hold out some points of every frame, complete it from the others, and compare at the held-out ones.
+    """Hold out points of every frame, complete it from the others, and compute errors at the held-out points.
 
-    Holds one frame at a time; of each it keeps four bytes a held-out point and method.
+    One frame at a time is in memory, plus four bytes for each held-out point and method.
 
     Args:
-        source: frames; ground truth is not looked at.
+        source: frames; their ground truth is ignored.
         methods: `kbnet.evaluation.methods.network_method`, `kbnet.evaluation.methods.baseline_methods`, or others.
-        expect: what to expect of depth by the first method.
-        share: fraction of a frame's points that is held out.
-        every: check every Nth frame; 1 checks all.
-        on_frame: called after each frame that was read.
+        expect: expected error and inliers of the first method's depth.
+        share: fraction of the pixels whose points are held out.
+        every: stride of the frames; 1: all.
+        on_frame: called after each frame.
 
     Raises:
-        KBNetError: no frame has points enough, a number is out of range, or a file is not as it should be.
+        KBNetError: no frame has enough points, a number is out of range, or a file is invalid.
         FileNotFoundError: a file is missing.
     """
     if every < 1:

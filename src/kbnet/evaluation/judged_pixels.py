@@ -1,4 +1,4 @@
-"""What depth is judged by, and what every method says at the pixels of a frame where it can be judged."""
+"""Reference of an evaluation, and the depth of every method at the pixels of a frame with a reference."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from kbnet.evaluation.methods import NETWORK, baseline_methods
 from kbnet.evaluation.metrics import judged_pixels
 from kbnet.evaluation.point_errors import JudgedPoints
 from kbnet.frame import FloatArray, Frame
-from kbnet.points.hold_out import SHARE, HoldOut
+from kbnet.points.hold_out import HELD_OUT_SHARE, HoldOut
 
 
 @dataclass(frozen=True)
 class Judging:
-    """What depth is judged by: ground truth, or sparse points that are held out.
+    """Reference of an evaluation: ground truth, or held-out points.
 
     Attributes:
-        limits: judge where min < ground truth < max, metres; None: hold out points.
-        share: of the points that is held out.
-        by: hold out points one by one, or by patches.
+        limits: evaluate pixels with min < ground truth < max, metres; None: hold out points.
+        share: fraction of the pixels whose points are held out.
+        by: hold out single points, or patches.
     """
 
     limits: tuple[float, float] | None
-    share: float = SHARE
+    share: float = HELD_OUT_SHARE
     by: HoldOut = "points"
 
     @property
     def held_out(self) -> bool:
-        """Whether points are held out."""
+        """Whether the reference is held-out points."""
         return self.limits is None
 
     def __str__(self) -> str:
@@ -42,11 +42,11 @@ class Judging:
 
 @dataclass(frozen=True)
 class JudgedPixels(JudgedPoints):
-    """Depth by every method at those pixels of a frame where it can be judged, N > 0; the network first.
+    """Depth of every method at the N > 0 pixels of a frame with a reference; the network is first.
 
     Attributes:
         pixels: rows and columns, (2, N).
-        expected_error: of the network, (N,), metres.
+        expected_error: expected error of the network, (N,), metres.
     """
 
     pixels: NDArray[np.intp]
@@ -56,15 +56,15 @@ class JudgedPixels(JudgedPoints):
 def judge_pixels(
     frame: Frame, depth: FloatArray, expected_error: FloatArray, limits: tuple[float, float]
 ) -> JudgedPixels | None:
-    """Put depth of the network beside the baselines where min < ground truth < max.
+    """Collect the depth of network and baselines where min < ground truth < max.
 
     Args:
-        frame: ground truth may be what was measured at held-out points.
-        depth, expected_error: of the network, (H, W), metres.
+        frame: frame with ground truth, which can be held-out points.
+        depth, expected_error: result of the network, (H, W), metres.
         limits: min and max, metres.
 
     Returns:
-        None if no pixel can be judged.
+        The pixels; None if no pixel has ground truth within the limits.
     """
     if frame.ground_truth is None:
         return None

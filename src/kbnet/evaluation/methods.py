@@ -1,4 +1,4 @@
-"""Ways to complete depth that are compared: the network, and interpolation of the sparse points alone."""
+"""Methods that are evaluated: networks, and baselines that interpolate the sparse points."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from kbnet.points.interpolation import linear, nearest
 
 
 class Completer(Protocol):
-    """What completes depth: a `kbnet.DepthCompleter`, or anything that is called like one."""
+    """Callable that completes depth, such as a `kbnet.DepthCompleter`."""
 
     def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
-        """(H, W, 3) uint8, (H, W) metres and K in; (H, W) float32 metres out."""
+        """Complete depth, (H, W), float32 metres, from RGB (H, W, 3) uint8, sparse depth (H, W) metres, and K."""
         ...
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to complete depth, under the name it has in tables.
+    """Completion method with its name in tables.
 
     Attributes:
-        predict: from a frame to its dense depth, (H, W), float32 metres; returns when the depth is there.
-        needs_points: whether frames without a sparse point are beyond it.
+        predict: function from a frame to dense depth, (H, W), float32 metres; returns after the device has finished.
+        needs_points: whether the method needs at least one sparse point.
     """
 
     name: str
@@ -33,19 +33,19 @@ class Method:
 
 
 NETWORK = "kbnet"
-"""Name of the network among methods, unless there are several."""
+"""Name of the network among methods if there is one network."""
 
 NEAREST = Method("nearest", lambda frame: nearest(frame.sparse_depth), needs_points=True)
 LINEAR = Method("linear", lambda frame: linear(frame.sparse_depth), needs_points=True)
 
 
 def network_method(completer: Completer, name: str = NETWORK) -> Method:
-    """The network; its depth is an array, so that whatever a GPU had to do is done when it is there."""
+    """Method of a network. Its depth is a NumPy array, so the device has finished when it returns."""
     return Method(name, lambda frame: completer(frame.image, frame.sparse_depth, frame.intrinsics))
 
 
 def baseline_methods(*, scaffold: bool = False) -> list[Method]:
-    """Interpolation of the sparse points alone, as ``nearest`` and ``linear``.
+    """Baselines ``nearest`` and ``linear``: interpolation of the sparse points.
 
     Args:
         scaffold: add the baseline ``scaffold``: linear interpolation after outlier rejection and extrapolation.
@@ -56,6 +56,6 @@ def baseline_methods(*, scaffold: bool = False) -> list[Method]:
 
 
 def _scaffold(frame: Frame) -> FloatArray:
-    from kbnet.points.scaffold import scaffold_of_supported_points  # imports torch
+    from kbnet.points.scaffold import scaffold_of_supported_points  # this import loads torch
 
     return scaffold_of_supported_points(frame.sparse_depth, frame.intrinsics)

@@ -1,4 +1,4 @@
-"""Depth errors as the field reports them, and their mean and spread over a stream of frames (numpy only)."""
+"""Metrics of depth: MAE, RMSE, iMAE, iRMSE, and their mean and deviation over frames (NumPy only)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kbnet.errors import KBNetError
 
 @dataclass(frozen=True)
 class DepthErrors:
-    """The four errors of one frame, or their mean or standard deviation over frames.
+    """Four depth errors of one frame, or their mean or standard deviation over frames.
 
     Attributes:
         mae_mm: mean absolute error of depth, millimetres.
@@ -29,24 +29,24 @@ class DepthErrors:
 
     @classmethod
     def from_array(cls, values: ArrayLike) -> DepthErrors:
-        """Take (4,) numbers in the order of the fields, as `RunningStatistics` returns them."""
+        """Errors from an array, (4,), in the order of the fields."""
         mae_mm, rmse_mm, imae_per_km, irmse_per_km = np.asarray(values, np.float64).tolist()
         return cls(mae_mm, rmse_mm, imae_per_km, irmse_per_km)
 
     def as_array(self) -> NDArray[np.float64]:
-        """(4,) in the order of the fields."""
+        """Errors as an array, (4,), in the order of the fields."""
         return np.array([self.mae_mm, self.rmse_mm, self.imae_per_km, self.irmse_per_km])
 
 
 def judged_pixels(ground_truth: NDArray[np.floating], *, min_depth: float, max_depth: float) -> NDArray[np.bool_]:
-    """Pixels that errors are taken over: measured, and strictly within the limits.
+    """Mask of evaluated pixels: measured, and strictly within the limits.
 
     Args:
         ground_truth: true depth, (H, W), metres; 0 = unmeasured.
-        min_depth, max_depth: limits, metres, both excluded; so a lower limit of 0 leaves unmeasured pixels out too.
+        min_depth, max_depth: limits, metres, both excluded; a lower limit of 0 also excludes unmeasured pixels.
 
     Returns:
-        (H, W) bool.
+        Mask, (H, W).
     """
     return (ground_truth > max(min_depth, 0.0)) & (ground_truth < max_depth)
 
@@ -54,10 +54,10 @@ def judged_pixels(ground_truth: NDArray[np.floating], *, min_depth: float, max_d
 def depth_errors(
     depth: NDArray[np.floating], ground_truth: NDArray[np.floating], *, min_depth: float, max_depth: float
 ) -> DepthErrors:
-    """Compare a depth map with the truth over the pixels of `judged_pixels`.
+    """Errors of a depth map over the pixels of `judged_pixels`.
 
     Args:
-        depth: completed depth, (H, W), metres; must be positive and finite wherever it is judged.
+        depth: completed depth, (H, W), metres; must be positive and finite at evaluated pixels.
         ground_truth: true depth, (H, W), metres; 0 = unmeasured.
         min_depth, max_depth: limits on the ground truth, metres, both excluded.
 
@@ -100,8 +100,8 @@ def depth_errors(
 class RunningStatistics:
     """Mean and population standard deviation of a stream of numbers or equal-shaped arrays, in constant memory.
 
-    Welford's update; `merge` joins two streams by the rule of Chan et al. (1979), so that sequences, workers or
-    processes can be summed up apart. Before the first value `count` is 0 and `mean` and `std` are NaN.
+    Welford's update. `merge` joins two streams by the rule of Chan et al. (1979), so sequences, workers or processes
+    can be accumulated separately. Before the first value, `count` is 0, and `mean` and `std` are NaN.
 
     Example:
         >>> statistics = RunningStatistics([1.0, 3.0])
@@ -117,7 +117,7 @@ class RunningStatistics:
             self.add(value)
 
     def add(self, value: ArrayLike) -> None:
-        """Take in one value, a number or an array of the same shape as those before.
+        """Add one value: a number, or an array of the shape of the previous values.
 
         Raises:
             KBNetError: its shape differs from that of the values before.
@@ -130,7 +130,7 @@ class RunningStatistics:
         self._squares = self._squares + difference * (sample - self._mean)
 
     def merge(self, other: RunningStatistics) -> None:
-        """Take in all values of another stream, as if they had been added here one by one.
+        """Add all values of another stream.
 
         Raises:
             KBNetError: its values have another shape.

@@ -1,4 +1,4 @@
-"""Errors at points or pixels whose true depth is known: overall, by distance, and in one sentence."""
+"""Errors at points or pixels with known depth: overall, by distance, and as a verdict sentence."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from kbnet.evaluation.methods import LINEAR, NETWORK
 from kbnet.frame import FloatArray
 
 FAR_OFF = 0.1
-"""Relative error from which a point counts as far off."""
+"""Relative error above which a point is far off."""
 
 BAND_EDGES = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, np.inf)
-"""Bands of distance, metres; a band holds its far end."""
+"""Edges of the distance bands, metres; a band includes its far edge."""
 
 BAND_POINTS = 20
-"""Held-out points from which a band has figures of its own."""
+"""Least number of points of a band that is reported."""
 
 _BANDS = tuple(pairwise(BAND_EDGES))
 
@@ -30,11 +30,11 @@ class PointErrors:
     """Errors of one method at held-out points.
 
     Attributes:
-        points: how many.
-        mae_mm, rmse_mm: millimetres. False ranges among the points count in full.
-        median_percent: median error relative to the measured depth, which false ranges hardly move.
-        off_percent: share of the points where the depth is more than ``FAR_OFF`` of the measured one off.
-        mean_percent: mean error relative to the measured depth; false ranges count.
+        points: number of points.
+        mae_mm, rmse_mm: millimetres, with outliers among the points.
+        median_percent: median error relative to the measured depth; robust to outliers.
+        off_percent: share of points with a relative error above ``FAR_OFF``.
+        mean_percent: mean error relative to the measured depth, with outliers.
     """
 
     points: int
@@ -46,7 +46,7 @@ class PointErrors:
 
     @classmethod
     def of(cls, depth: FloatArray, measured: FloatArray) -> PointErrors:
-        """Compare depth with what was measured at the same points, both (N,), metres, N > 0."""
+        """Errors of depth against measured depth at the same points, both (N,), metres, N > 0."""
         error = np.abs(depth.astype(np.float64) - measured)
         return cls(
             points=measured.size,
@@ -59,14 +59,14 @@ class PointErrors:
 
     @classmethod
     def mean(cls, frames: Sequence[PointErrors]) -> PointErrors:
-        """The mean of the errors of several frames, every frame counting the same, and how many points they have."""
+        """Mean of the errors of several frames with equal weight, and the total number of points."""
         _, *errors = np.array([astuple(frame) for frame in frames], np.float64).mean(axis=0).tolist()
         return cls(sum(frame.points for frame in frames), *errors)
 
 
 @dataclass(frozen=True)
 class Band:
-    """Errors at the held-out points from ``low`` to ``high`` metres away, by method."""
+    """Errors by method at points with a depth from ``low`` to ``high``, metres."""
 
     low: float
     high: float
@@ -75,11 +75,11 @@ class Band:
 
 @dataclass(frozen=True)
 class JudgedPoints:
-    """Depth by every method where the true depth is known.
+    """Depth of every method at points with known depth.
 
     Attributes:
-        true: what was measured at held-out points, or ground truth, (N,), metres, above 0.
-        depths: by method, (N,), metres.
+        true: depth at held-out points, or ground truth, (N,), metres, above 0.
+        depths: depth by method, (N,), metres.
     """
 
     true: FloatArray
@@ -87,18 +87,18 @@ class JudgedPoints:
 
     @classmethod
     def joined(cls, frames: Sequence[JudgedPoints]) -> JudgedPoints:
-        """The points of several frames together; the frames have the same methods."""
+        """Join the points of several frames with the same methods."""
         if not frames:
             return JudgedPoints(np.zeros(0, np.float32), {})
         depths = {name: np.concatenate([frame.depths[name] for frame in frames]) for name in frames[0].depths}
         return JudgedPoints(np.concatenate([frame.true for frame in frames]), depths)
 
     def errors(self) -> dict[str, PointErrors]:
-        """By method; every point counts the same. At least one point is needed if there are methods."""
+        """Errors by method; all points have equal weight. With a method, at least one point is required."""
         return {method: PointErrors.of(depth, self.true) for method, depth in self.depths.items()}
 
     def bands(self) -> list[Band]:
-        """The same by distance; bands with fewer than ``BAND_POINTS`` points are left out."""
+        """Errors by distance; bands with fewer than ``BAND_POINTS`` points are omitted."""
         band = _band_of(self.true)
         found = []
         for index, (low, high) in _filled(_counts(band)):
@@ -109,13 +109,13 @@ class JudgedPoints:
 
 
 class BandMeans:
-    """Mean error by distance over many frames, of which it keeps sums alone."""
+    """Mean error by distance over many frames; only sums are stored."""
 
     def __init__(self) -> None:
         self._sums: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros((2, len(_BANDS))))
 
     def add(self, points: JudgedPoints) -> None:
-        """Take in the points or pixels of one frame."""
+        """Add the points or pixels of one frame."""
         band = _band_of(points.true)
         for method, depth in points.depths.items():
             self._sums[method] += [_counts(band), _counts(band, np.abs(depth - points.true))]
@@ -123,7 +123,7 @@ class BandMeans:
     def mae_mm(self) -> list[tuple[float, float, dict[str, float]]]:
         """Near end and far end of each band, metres, and MAE by method, millimetres.
 
-        Bands where a method has fewer than ``BAND_POINTS`` points are left out.
+        Bands where a method has fewer than ``BAND_POINTS`` points are omitted.
         """
         if not self._sums:
             return []
@@ -135,14 +135,14 @@ class BandMeans:
 
 
 def verdict(errors: Mapping[str, PointErrors], where: str) -> str:
-    """One sentence: how far off the network is, and whether it is worth its time here.
+    """Verdict sentence: error of the network, and its gain over interpolation.
 
     Args:
-        errors: by method.
-        where: what was judged, such as "pixel with ground truth".
+        errors: errors by method.
+        where: name of what was evaluated, such as "pixel with ground truth".
 
     Returns:
-        The sentence; empty if ``errors`` has none of the network.
+        The sentence; empty without errors of the network.
     """
     if NETWORK not in errors:
         return ""
@@ -165,5 +165,5 @@ def _counts(band: NDArray[np.intp], weights: FloatArray | None = None) -> NDArra
 
 
 def _filled(counts: NDArray[np.float64]) -> Iterable[tuple[int, tuple[float, float]]]:
-    """Index, near end and far end of the bands with enough points."""
+    """Index, near edge and far edge of the bands with enough points."""
     return [(index, ends) for index, ends in enumerate(_BANDS) if counts[index] >= BAND_POINTS]

@@ -1,4 +1,4 @@
-"""The published table as data, and each of its rows measured again (published system, section 7)."""
+"""Reproduction of the published table, row by row (published system, section 7)."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from kbnet.weights.names import find_weights
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One row of the published table, and what it takes to measure it.
+    """Row of the published table, with what is needed to reproduce it.
 
     Attributes:
-        key: its name on the command line, and of its folder of results.
-        title: its name in tables.
+        key: name on the command line, and of the folder of results.
+        title: name in tables.
         weights: name of the published weights.
-        frames: the list, relative to the folder of the data sets.
-        count: frames that the published numbers are over.
-        limits: ground truth judged, metres, both excluded; None: there is no ground truth, an online benchmark judges.
+        frames: list of frames, relative to the folder of the data sets.
+        count: number of frames of the published errors.
+        limits: range of the evaluated ground truth, metres, both excluded. None: an online benchmark without public
+            ground truth.
         mean: published errors.
-        std: their published standard deviation over frames, where given.
-        milliseconds: published time a frame on a GTX 1080 Ti, where given.
-        prepare: arguments of ``kbnet prepare`` after which the list is there, with {data} for the data's folder.
-        note: what the published table leaves open.
+        std: published standard deviation over frames, or None.
+        milliseconds: published time per frame on a GTX 1080 Ti, or None.
+        prepare: arguments of ``kbnet prepare`` that make the list, with {data} for the folder of the data sets.
+        note: what the publication does not specify.
     """
 
     key: str
@@ -48,7 +49,7 @@ class PublishedRow:
     note: str = ""
 
     def missing(self, data: Path) -> list[str]:
-        """What is not there to measure this row with, each with the command that gets it; empty: nothing is missing."""
+        """Missing weights and data, each with the command that provides it; empty: nothing is missing."""
         missing = []
         try:
             find_weights(self.weights)
@@ -149,7 +150,7 @@ PUBLISHED_ROWS = (
 
 
 def published_rows(keys: Iterable[str]) -> list[PublishedRow]:
-    """The rows of those names in the order of the table; all rows if none is named.
+    """Rows of the given names in the order of the table; all rows without a name.
 
     Raises:
         KBNetError: no row has that name.
@@ -165,12 +166,12 @@ def published_rows(keys: Iterable[str]) -> list[PublishedRow]:
 
 @dataclass(frozen=True)
 class ReproducedRow:
-    """A published row and what was measured.
+    """Published row and its reproduction.
 
     Attributes:
         measured: errors and time over the frames that were evaluated.
         tolerance: relative difference allowed to each of the four errors.
-        every: the stride at which frames were evaluated.
+        every: stride of the evaluated frames.
     """
 
     published: PublishedRow
@@ -180,21 +181,21 @@ class ReproducedRow:
 
     @property
     def difference(self) -> dict[str, float]:
-        """(measured - published) / published of each error, by the error's name."""
+        """Relative difference (measured - published) / published by the name of the error."""
         pairs = zip(self.measured.mean.as_array(), self.published.mean.as_array(), strict=True)
         names = (field.name for field in fields(DepthErrors))
         return {name: float(measured / published - 1) for name, (measured, published) in zip(names, pairs, strict=True)}
 
     @property
     def within(self) -> bool | None:
-        """Whether no error differs by more than the tolerance, better or worse; None after a quick look."""
+        """Whether all errors are within the tolerance, in both directions; None for a stride above 1."""
         if self.every > 1:
             return None
         return all(abs(difference) <= self.tolerance for difference in self.difference.values())
 
     @property
     def verdict(self) -> str:
-        """``within`` in words."""
+        """Verdict sentence of ``within``."""
         if self.within is None:
             return f"quick look, stride {self.every}"
         verdict = f"{'within' if self.within else 'NOT within'} {100 * self.tolerance:g} %"
@@ -212,23 +213,23 @@ def measure(
     overwrite: bool = False,
     on_frame: Callable[[int], None] | None = None,
 ) -> SummaryRow:
-    """Evaluate a row that has ground truth; or read its result, where the same was evaluated before.
+    """Evaluate a row with ground truth, or read the result of an equal earlier evaluation.
 
-    The same is: weights, list, limits, stride, device, and versions of kbnet and of what it computes with. The files
-    that the list names are not compared.
+    Evaluations are equal if weights, list, limits, stride, device and the versions of kbnet and of the computing
+    packages are. The files named in the list are not compared.
 
     Args:
-        row: nothing of it may be ``missing``.
-        data: the folder of the data sets.
-        folder: where summary.json and frames.csv are, or will be.
-        every: evaluate every Nth frame.
+        row: row with nothing ``missing``.
+        data: folder of the data sets.
+        folder: folder of summary.json and frames.csv.
+        every: stride of the frames.
         device: a torch device, or auto.
-        overwrite: evaluate again in any case.
-        on_frame: called after each frame with how many there are to evaluate.
+        overwrite: evaluate even if there is a result.
+        on_frame: called after each frame with the total number of frames.
 
     Raises:
         FileNotFoundError: weights or a file of the data are missing.
-        KBNetError: a file is not as it should be.
+        KBNetError: a file is invalid.
     """
     assert row.limits is not None
     part = Part(open_prepared(data / row.frames), row.key, "sparse_depth")

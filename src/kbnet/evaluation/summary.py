@@ -1,4 +1,4 @@
-"""Errors and times of many frames, summed up a method and a sequence at a time; and what it takes to repeat the run."""
+"""Summary of an evaluation: mean errors and times by method and sequence, and the settings of the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kbnet.evaluation.metrics import DepthErrors, RunningStatistics
 from kbnet.files import environment, versions, write_json
 
 ALL_SEQUENCES = "all sequences"
-"""Stands in the place of a sequence's name where its frames were counted together with those of the others."""
+"""Name of the row over the frames of all sequences."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class FrameResult:
     """Errors of one method on one frame.
 
     Attributes:
-        seconds: time of the prediction; None for the frame that warmed the method up.
-        boundary_f1: of `kbnet.evaluation.boundary`, 0 to 1; None where ground truth is not dense or has no edge, or not
-            asked for.
+        seconds: time of the prediction; None for the warm-up frame.
+        boundary_f1: result of `kbnet.evaluation.boundary`, 0 to 1; None if ground truth is not dense or has no edge,
+            or if it was not requested.
     """
 
     method: str
@@ -40,13 +40,13 @@ class SummaryRow:
     """Errors of one method over the frames of one sequence, or of all (then ``sequence`` is ``all sequences``).
 
     Attributes:
-        frames: how many frames the errors are over.
-        mean, std: of the frames' errors; population standard deviation.
-        milliseconds: mean time for a timed frame; None if there is none.
-        timed_frames: how many frames were timed, which may leave out the first of every sequence.
-        boundary_f1, boundary_f1_std: mean and population standard deviation of the frames' boundary F1, 0 to 1; None
-            if no frame has one.
-        boundary_frames: how many frames have a boundary F1: those with dense ground truth that has an edge.
+        frames: number of evaluated frames.
+        mean, std: mean and population standard deviation of the errors of the frames.
+        milliseconds: mean time of a timed frame; None without a timed frame.
+        timed_frames: number of timed frames; the first frame of a sequence can be excluded.
+        boundary_f1, boundary_f1_std: mean and population standard deviation of the boundary F1, 0 to 1; None if no
+            frame has one.
+        boundary_frames: number of frames with a boundary F1, that is with dense ground truth and an edge.
     """
 
     method: str
@@ -63,18 +63,18 @@ class SummaryRow:
 
     @property
     def total_seconds(self) -> float | None:
-        """Time for all timed frames together."""
+        """Total time of all timed frames, seconds."""
         return None if self.milliseconds is None else self.milliseconds * self.timed_frames / 1000.0
 
     @property
     def frames_per_second(self) -> float | None:
-        """One over the mean time."""
+        """Frames per second: 1 / mean time."""
         return 1000.0 / self.milliseconds if self.milliseconds else None
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Statistics over the frames of one row."""
+    """Statistics of one row."""
 
     errors: RunningStatistics = field(default_factory=RunningStatistics)
     seconds: RunningStatistics = field(default_factory=RunningStatistics)
@@ -82,13 +82,13 @@ class _Group:
 
 
 class Summary:
-    """Collects frame results into means and spreads; its size does not depend on the number of frames."""
+    """Accumulation of frame results into means and deviations; its size does not depend on the number of frames."""
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str, str], _Group] = {}
 
     def add(self, result: FrameResult) -> None:
-        """Take in one frame."""
+        """Add the result of one frame."""
         for sequence in (result.sequence, ALL_SEQUENCES):
             key = (result.sparse_depth, sequence, result.method)
             group = self._groups.setdefault(key, _Group())
@@ -99,7 +99,7 @@ class Summary:
                 group.boundary_f1.add(result.boundary_f1)
 
     def rows(self) -> list[SummaryRow]:
-        """One row a method, sequence and sparse-depth folder, methods side by side; then all sequences together."""
+        """One row for each method, sequence and kind of sparse depth; then rows over all sequences."""
         rows = []
         for sparse_depth in dict.fromkeys(sparse_depth for sparse_depth, _, _ in self._groups):
             keys = [key for key in self._groups if key[0] == sparse_depth]
@@ -110,7 +110,7 @@ class Summary:
         return rows
 
     def overall(self, method: str) -> DepthErrors:
-        """Mean errors of one method over every frame of every sequence and folder of sparse depth."""
+        """Mean errors of one method over all frames of all sequences and kinds of sparse depth."""
         total = RunningStatistics()
         for (_, sequence, name), group in self._groups.items():
             if sequence == ALL_SEQUENCES and name == method:
@@ -136,12 +136,12 @@ class Summary:
 
 
 def write_summary(path: Path, summary: Summary, settings: Mapping[str, object]) -> None:
-    """Write the summary as JSON, with what it takes to repeat the run; the file appears whole or not at all.
+    """Write summary and settings as JSON; the file appears complete or not at all.
 
     Args:
         path: the JSON to write.
         summary: from `kbnet.evaluation.ground_truth.evaluate`.
-        settings: what was run, as from `kbnet.evaluation.ground_truth.run_settings`; plain values.
+        settings: plain values, as from `kbnet.evaluation.ground_truth.run_settings`.
     """
     results = [
         {**asdict(row), "total_seconds": row.total_seconds, "frames_per_second": row.frames_per_second}
@@ -152,13 +152,13 @@ def write_summary(path: Path, summary: Summary, settings: Mapping[str, object]) 
 
 
 def read_same_run(path: Path, settings: Mapping[str, object]) -> list[SummaryRow]:
-    """Rows that `write_summary` wrote for the same settings, with the same versions of what computes.
+    """Read the rows of an earlier evaluation with equal settings and equal versions of the computing packages.
 
     Returns:
-        The rows; none if there is no such file, or it is of another run or damaged, so that it is to be done again.
+        The rows; empty if the file is missing, damaged or of other settings, so the evaluation has to be repeated.
 
     Raises:
-        OSError: the file is there, but cannot be read.
+        OSError: the file exists but cannot be read.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -170,7 +170,7 @@ def read_same_run(path: Path, settings: Mapping[str, object]) -> list[SummaryRow
 
 
 def row_from(plain: Mapping[str, Any]) -> SummaryRow:
-    """The row of which ``plain`` holds the fields, as `dataclasses.asdict` gives them; boundary F1 may be missing."""
+    """Row from the plain values of `dataclasses.asdict`; boundary F1 can be missing."""
     names = {field.name for field in fields(SummaryRow)}
     values = {name: value for name, value in plain.items() if name in names}
     return SummaryRow(**values | {name: DepthErrors(**plain[name]) for name in ("mean", "std")})

@@ -1,6 +1,6 @@
-"""Pinhole cameras and rigid motion on tensors; imports nothing else of this library.
+"""Geometry of pinhole cameras and rigid motion on tensors; imports no other part of this library.
 
-Conventions, said once and meant everywhere:
+Conventions of the whole library:
 
 - Camera axes: x right, y down, z forward. Depth is along z, in metres; 0 = unmeasured.
 - Pixels: (x, y) = (column, row), pixel centres on whole numbers, so the first pixel's centre is (0, 0) and an image of

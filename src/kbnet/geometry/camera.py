@@ -1,4 +1,4 @@
-"""The pinhole camera: viewing rays, intrinsics at other resolutions, backprojection and projection."""
+"""Pinhole camera: viewing rays, intrinsics at other resolutions, backprojection and projection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PROJECTION_EPSILON = 1e-7
 
 
 def viewing_rays(intrinsics: Tensor, height: int, width: int) -> Tensor:
-    """Rays K⁻¹ [x, y, 1] through every pixel, by the closed form of the inverse of a pinhole matrix.
+    """Viewing rays K⁻¹ [x, y, 1] of every pixel, by the closed-form inverse of a pinhole matrix.
 
     Args:
         intrinsics: K, (B, 3, 3), pixels.
@@ -35,7 +35,7 @@ def viewing_rays(intrinsics: Tensor, height: int, width: int) -> Tensor:
 
 
 def scale_intrinsics(intrinsics: Tensor, scale_x: float, scale_y: float) -> Tensor:
-    """Intrinsics of an image whose pixel i lies on pixel i / scale of the original.
+    """Intrinsics of a rescaled image, whose pixel i lies on pixel i / scale of the original.
 
     Args:
         intrinsics: K, (B, 3, 3), pixels.
@@ -45,12 +45,12 @@ def scale_intrinsics(intrinsics: Tensor, scale_x: float, scale_y: float) -> Tens
     Returns:
         Scaled K, (B, 3, 3), pixels.
     """
-    # Row by row: in an export of any size the scales are values of the graph, which new_tensor would freeze.
+    # Row by row: in an export for any size, scales are values of the graph; new_tensor would make them constant.
     return torch.cat([intrinsics[:, :1] * scale_x, intrinsics[:, 1:2] * scale_y, intrinsics[:, 2:]], dim=1)
 
 
 def halved_intrinsics(intrinsics: Tensor) -> Tensor:
-    """Intrinsics of an image each pixel of which is the mean of two by two, so that pixel i lies on 2 i + 1/2.
+    """Intrinsics of an image at half size: each pixel is the mean of 2x2 pixels, so pixel i lies on 2 i + 1/2.
 
     Args:
         intrinsics: K, (B, 3, 3), pixels.
@@ -68,7 +68,7 @@ def halved_intrinsics(intrinsics: Tensor) -> Tensor:
 
 
 def backproject(depth: Tensor, intrinsics: Tensor) -> Tensor:
-    """Points in the camera for every pixel: z · K⁻¹ [x, y, 1].
+    """Backproject every pixel to a point in camera axes: z · K⁻¹ [x, y, 1].
 
     Args:
         depth: depth along z, (B, 1, H, W), metres.
@@ -81,7 +81,7 @@ def backproject(depth: Tensor, intrinsics: Tensor) -> Tensor:
 
 
 def project(points: Tensor, intrinsics: Tensor) -> Tensor:
-    """Pixels at which points in the camera appear: K X / (z + 1e-7).
+    """Project points in camera axes to pixels: K X / (z + 1e-7).
 
     Args:
         points: (B, 3, H, W), metres.

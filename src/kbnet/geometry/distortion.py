@@ -1,8 +1,8 @@
-"""Lens distortion: from where a pinhole sees a ray to where a real lens puts it, and back.
+"""Lens distortion: from pinhole rays to distorted rays, and back.
 
-Points are rays cut at z = 1, (x, y) = (X / Z, Y / Z), numpy arrays (..., 2) without unit, which K makes pixels.
-A polynomial turns back at some radius, and what lies beyond would fold into the picture: there the result is NaN, and
-so it is where no ray leads to a distorted point.
+Points are rays at z = 1, (x, y) = (X / Z, Y / Z): numpy arrays (..., 2) without unit. K maps them to pixels. Beyond
+some radius the polynomial of a model decreases, and two rays would get one pixel. The result is NaN there, and where no
+ray belongs to a distorted point.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Floats = NDArray[np.float64]
 Coefficients = tuple[float, ...]
 
 ITERATIONS = 30
-STILL = 1e-12
-"""Largest step after which an inverse stops."""
-TOLERANCE = 1e-9
-"""Residual of an inverse that counts as solved: a millionth of a pixel at a focal length of 1000 px."""
+CONVERGED_STEP = 1e-12
+"""Newton's method stops once its step is below this."""
+LARGEST_RESIDUAL = 1e-9
+"""Largest residual of an inverse that is accepted: a millionth of a pixel at a focal length of 1000 px."""
 
 
 def radial_tangential(points: Floats, coefficients: Coefficients) -> Floats:
-    """Distort rays as Brown's model does: ``plumb_bob`` and ``rational_polynomial`` of ROS, ``OPENCV`` of COLMAP.
+    """Distort rays by Brown's model: ``plumb_bob`` and ``rational_polynomial`` of ROS, ``OPENCV`` of COLMAP.
 
     With r² = x² + y² and g = (1 + k1 r² + k2 r⁴ + k3 r⁶) / (1 + k4 r² + k5 r⁴ + k6 r⁶)::
 
@@ -38,7 +38,7 @@ def radial_tangential(points: Floats, coefficients: Coefficients) -> Floats:
         coefficients: k1 k2 p1 p2 [k3 [k4 k5 k6]] in OpenCV's order; missing ones are 0.
 
     Returns:
-        Distorted rays, (..., 2); NaN beyond the radius at which g r turns back.
+        Distorted rays, (..., 2); NaN beyond the radius at which g r has its maximum.
 
     Raises:
         KBNetError: there are more than 8 coefficients.
@@ -60,7 +60,7 @@ def undo_radial_tangential(points: Floats, coefficients: Coefficients) -> Floats
         coefficients: k1 k2 p1 p2 [k3 [k4 k5 k6]].
 
     Returns:
-        Undistorted rays, (..., 2); NaN where there is none within the radius at which g r turns back.
+        Undistorted rays, (..., 2); NaN where there is none within the radius at which g r has its maximum.
 
     Raises:
         KBNetError: there are more than 8 coefficients.
@@ -79,14 +79,14 @@ def undo_radial_tangential(points: Floats, coefficients: Coefficients) -> Floats
             step = np.stack([yy * error_x - xy * error_y, xx * error_y - xy * error_x], axis=-1)
             step /= (xx * yy - xy * xy)[..., None]
         former, rays = rays, _shorten(rays - np.nan_to_num(step), limit)
-        if np.allclose(rays, former, rtol=0, atol=STILL):
+        if np.allclose(rays, former, rtol=0, atol=CONVERGED_STEP):
             break
     residual = np.abs(_brown(rays, eight)[0] - points).max(axis=-1)
-    return np.where((residual < TOLERANCE)[..., None], rays, np.nan)
+    return np.where((residual < LARGEST_RESIDUAL)[..., None], rays, np.nan)
 
 
 def fisheye(points: Floats, coefficients: Coefficients) -> Floats:
-    """Distort rays as the fisheye of Kannala and Brandt does: ``equidistant`` of ROS, ``OPENCV_FISHEYE`` of COLMAP.
+    """Distort rays by the fisheye model of Kannala and Brandt: ``equidistant`` of ROS, ``OPENCV_FISHEYE`` of COLMAP.
 
     With r = sqrt(x² + y²) and the angle θ = atan r from the axis (J. Kannala & S. Brandt, PAMI 2006, equation 6)::
 
@@ -97,7 +97,7 @@ def fisheye(points: Floats, coefficients: Coefficients) -> Floats:
         coefficients: up to k1 k2 k3 k4; missing ones are 0.
 
     Returns:
-        Distorted rays, (..., 2); NaN beyond the angle at which θ' turns back.
+        Distorted rays, (..., 2); NaN beyond the angle at which θ' has its maximum.
 
     Raises:
         KBNetError: there are more than 4 coefficients.
@@ -122,7 +122,7 @@ def undo_fisheye(points: Floats, coefficients: Coefficients) -> Floats:
         coefficients: up to k1 k2 k3 k4.
 
     Returns:
-        Undistorted rays, (..., 2); NaN where there is none less than 90° from the axis, or before θ' turns back.
+        Undistorted rays, (..., 2); NaN where there is none less than 90° from the axis and below the maximum of θ'.
 
     Raises:
         KBNetError: there are more than 4 coefficients.
@@ -140,16 +140,16 @@ def undo_fisheye(points: Floats, coefficients: Coefficients) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
             step = (polynomial(angle) - distorted) / slope(angle)
         former, angle = angle, np.clip(angle - np.nan_to_num(step), 0, limit)
-        if np.allclose(angle, former, rtol=0, atol=STILL):
+        if np.allclose(angle, former, rtol=0, atol=CONVERGED_STEP):
             break
-    solved = (np.abs(polynomial(angle) - distorted) < TOLERANCE) & (angle < math.pi / 2)
+    solved = (np.abs(polynomial(angle) - distorted) < LARGEST_RESIDUAL) & (angle < math.pi / 2)
     with np.errstate(invalid="ignore"):
         scale = np.where(distorted > 0, np.tan(angle) / distorted, 1)
     return np.where(solved, scale, np.nan)[..., None] * points
 
 
 def _brown(points: Floats, eight: Coefficients) -> tuple[Floats, tuple[Floats, Floats, Floats]]:
-    """Distorted rays, and their derivative, a symmetric matrix: ∂x'/∂x, ∂x'/∂y = ∂y'/∂x, ∂y'/∂y."""
+    """Distorted rays, and their symmetric derivative: ∂x'/∂x, ∂x'/∂y = ∂y'/∂x, ∂y'/∂y."""
     k1, k2, p1, p2, k3, k4, k5, k6 = eight
     x, y = np.moveaxis(points, -1, 0)
     square = x * x + y * y
@@ -172,7 +172,7 @@ def _brown(points: Floats, eight: Coefficients) -> tuple[Floats, tuple[Floats, F
 
 
 def _squared_limit(eight: Coefficients) -> float:
-    """r² at which g r, as a function of r, stops growing."""
+    """r² of the maximum of g r as a function of r."""
     k1, k2, _, _, k3, k4, k5, k6 = eight
     above, below = Polynomial([1, k1, k2, k3]), Polynomial([1, k4, k5, k6])
     growth = above * below + Polynomial([0, 2]) * (above.deriv() * below - above * below.deriv())
@@ -189,7 +189,7 @@ def _first_root(polynomial: Polynomial) -> float:
 def _shorten(points: Floats, limit: float) -> Floats:
     if not math.isfinite(limit):
         return points
-    with np.errstate(over="ignore"):  # where Newton's method runs away
+    with np.errstate(over="ignore"):  # where Newton's method diverges
         length = np.hypot(points[..., :1], points[..., 1:])
     return points * (limit / np.maximum(length, limit))
 
@@ -204,7 +204,7 @@ def _fisheye_polynomial(coefficients: Coefficients) -> Polynomial:
 
 
 def _padded(coefficients: Coefficients, count: int, what: str) -> Coefficients:
-    # Calibration tools fill up with zeros: of OpenCV's 14 numbers mostly the first 5 are used.
+    # Calibration tools append zeros: of OpenCV's 14 numbers, usually only the first 5 are used.
     if any(coefficients[count:]) or not all(map(math.isfinite, coefficients)):
         raise KBNetError(f"expected {what}, got {len(coefficients)} numbers {coefficients}; rectify the images first")
     return (*coefficients[:count], *[0.0] * (count - len(coefficients)))

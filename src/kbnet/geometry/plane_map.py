@@ -1,6 +1,6 @@
-"""Images, sparse points and intrinsics under an affine map of the image plane, as when a picture is turned or resized.
+"""Affine maps of the image plane, such as rotation and resizing, applied to images, sparse points and intrinsics.
 
-A map is a matrix A, (B, 3, 3), with last row 0 0 1: what is at pixel p = [x, y, 1] comes to pixel A p.
+A map is a matrix A, (B, 3, 3), with last row 0 0 1. It moves the content of pixel p = [x, y, 1] to pixel A p.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def mapped_pixels(matrix: Tensor, height: int, width: int) -> Tensor:
-    """Where every pixel comes to.
+    """Map the coordinates of every pixel.
 
     Args:
         matrix: A, (B, 3, 3), pixels.
@@ -27,9 +27,9 @@ def mapped_pixels(matrix: Tensor, height: int, width: int) -> Tensor:
 
 
 def look_up(values: Tensor, pixels: Tensor) -> Tensor:
-    """Values between pixels, bilinear; beyond the frame, the value of its border.
+    """Bilinear lookup at pixel coordinates; outside the frame the value of the nearest border pixel.
 
-    Unlike ``grid_sample``, at whole pixels it gives the very value.
+    Unlike ``grid_sample``, the result at whole pixels is exact.
 
     Args:
         values: (B, C, H, W), finite.
@@ -55,17 +55,18 @@ def look_up(values: Tensor, pixels: Tensor) -> Tensor:
 
 
 def move_points(sparse_depth: Tensor, validity: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Every point goes to the pixel nearest to A p: nothing is interpolated.
+    """Move every sparse point to the pixel nearest to A p, without interpolation.
 
-    Of several points at one pixel, the nearest to the camera stays, with its validity; what leaves the frame is gone.
+    Of several points at one pixel, the nearest to the camera is kept, with its validity. Points outside the frame are
+    dropped.
 
     Args:
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
-        validity: 1 or 0, (B, 1, H, W); it may be 1 where nothing is measured, and moves from there too.
+        validity: 1 or 0, (B, 1, H, W). It may be 1 at unmeasured pixels, and moves from there too.
         matrix: A, (B, 3, 3), pixels.
 
     Returns:
-        Sparse depth and validity after the map, as above.
+        Sparse depth, (B, 1, H, W), metres, and validity, (B, 1, H, W), after the map.
     """
     height, width = sparse_depth.shape[-2:]
     x, y = mapped_pixels(matrix, height, width).round().long().unbind(dim=1)
@@ -81,13 +82,16 @@ def move_points(sparse_depth: Tensor, validity: Tensor, matrix: Tensor) -> tuple
 
 
 def mapped_intrinsics(intrinsics: Tensor, matrix: Tensor) -> Tensor:
-    """K' of the camera that sees the mapped image, with fx and fy positive.
+    """Intrinsics K' of the camera that sees the mapped image, with fx and fy positive.
 
-    Depth along z stays, so x and y of the camera may only turn or be mirrored, by an orthogonal Q: K' = A K Q⁻¹. Scale
-    and offset leave Q the identity. A rotation rolls the camera, Q = R; for square pixels K' is a pinhole matrix as K,
-    with the principal point moved. A horizontal flip mirrors its world, Q = diag(-1, 1, 1), and so does
-    horizontal flips in augmentation. In general Q is what makes the lower left of K' zero (RQ decomposition), which
-    is exact for pixels that are not square, and for skew, too.
+    Depth along z does not change, so the camera axes x and y change only by an orthogonal Q: K' = A K Q⁻¹.
+
+    - Scale and offset: Q is the identity.
+    - Rotation: Q = R, a roll of the camera. For square pixels only the principal point moves.
+    - Horizontal flip: Q = diag(-1, 1, 1), as in :func:`kbnet.training.augmentation.flip`.
+
+    In general, Q makes the lower left of K' zero (RQ decomposition). This is exact for non-square pixels and skew
+    too.
 
     Args:
         intrinsics: K, (B, 3, 3), pixels.
@@ -96,7 +100,7 @@ def mapped_intrinsics(intrinsics: Tensor, matrix: Tensor) -> Tensor:
     Returns:
         K', (B, 3, 3), pixels.
     """
-    # Not a matrix product, of which a CUDA device may be told to keep 10 bits (TF32).
+    # Not a matrix product, which CUDA may compute with 10 bits (TF32).
     whole = (matrix[..., None] * intrinsics[:, None]).sum(dim=2)
     (a, b), (c, d) = (whole[:, row, :2].unbind(dim=1) for row in (0, 1))
     mapped = whole.clone()

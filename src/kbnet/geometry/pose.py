@@ -1,4 +1,4 @@
-"""Rigid camera motion: from six numbers to a 4x4 transform, and applying one."""
+"""Rigid camera motion: 4x4 transforms from six numbers, and their application to points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SMALL_ANGLE_RAD = 1e-10
 
 
 def rotation_from_axis_angle(axis_angle_rad: Tensor) -> Tensor:
-    """Rotation matrices by the formula of Rodrigues, R = I + sin θ [a]× + (1 - cos θ) [a]×².
+    """Rotation matrices by Rodrigues' formula, R = I + sin θ [a]× + (1 - cos θ) [a]×².
 
     The axis is v / (|v| + 1e-7), so the zero vector gives the identity with finite gradients.
 
@@ -31,7 +31,7 @@ def rotation_from_axis_angle(axis_angle_rad: Tensor) -> Tensor:
              [1., 0., 0.],
              [0., 0., 1.]]])
     """
-    # |v| has no gradient at v = 0; a zero under the root would make it NaN.
+    # The gradient of |v| at v = 0 is NaN: the root has no derivative at 0.
     squared = axis_angle_rad.square().sum(dim=1, keepdim=True)
     angle = torch.where(squared > 0, squared.clamp_min(torch.finfo(squared.dtype).tiny).sqrt(), squared)
     axis = axis_angle_rad / (angle + AXIS_EPSILON)
@@ -44,7 +44,9 @@ def rotation_from_axis_angle(axis_angle_rad: Tensor) -> Tensor:
 
 
 def rotation_by_exponential_map(axis_angle_rad: Tensor) -> Tensor:
-    """Rotation matrices of the same formula with the axis v / |v|; I + [v]× for |v| below 1e-10, as VOICED has it.
+    """Rotation matrices by the exponential map of VOICED: Rodrigues' formula with the axis v / |v|.
+
+    For |v| below 1e-10 the result is I + [v]×.
 
     Args:
         axis_angle_rad: axis times angle, (B, 3), radians.
@@ -63,14 +65,14 @@ def rotation_by_exponential_map(axis_angle_rad: Tensor) -> Tensor:
 
 
 def _cross(vector: Tensor) -> Tensor:
-    """[v]×, (B, 3, 3)."""
+    """Cross-product matrix [v]×, (B, 3, 3)."""
     x, y, z = vector.unbind(dim=1)
     zero = torch.zeros_like(x)
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).view(-1, 3, 3)
 
 
 def transform_from_vector(vector: Tensor, rotation: RotationForm = "axis-angle") -> Tensor:
-    """Rigid transforms from rotation and translation in six numbers.
+    """Rigid transforms from six numbers: rotation and translation.
 
     Args:
         vector: (B, 6): axis times angle in radians, then translation in metres.
@@ -87,7 +89,7 @@ def transform_from_vector(vector: Tensor, rotation: RotationForm = "axis-angle")
 
 
 def transform_points(transform: Tensor, points: Tensor) -> Tensor:
-    """Move points by rigid transforms.
+    """Transform points by rigid transforms.
 
     Args:
         transform: (B, 4, 4), metres.

@@ -1,4 +1,4 @@
-"""The image another camera took, as this camera would see it: the measure of depth without labels."""
+"""Warp: reconstruction of an image from another view, depth and relative pose."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from kbnet.geometry.pose import transform_points
 def warp(source: Tensor, depth: Tensor, intrinsics: Tensor, T_source_target: Tensor) -> Tensor:
     """Reconstruct the target image from a source image, the target's depth and the relative pose.
 
-    Every target pixel is backprojected, moved into the source camera, projected, and looked up there
-    bilinearly; what falls outside takes the value of the border (published system, section 5).
+    Every target pixel is backprojected, transformed to the source camera, projected and looked up bilinearly. Pixels
+    outside the source image get the value of its border (published system, section 5).
 
     Args:
         source: image of the source camera, (B, C, H, W).

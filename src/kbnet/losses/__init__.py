@@ -1,1 +1,1 @@
-"""The loss terms of training without labels, as pure functions with masks, and the objective that weighs them."""
+"""Loss terms of training as pure functions with masks, and their weighted sum."""

@@ -1,4 +1,4 @@
-"""Likelihood of the errors under the expected ones."""
+"""Loss of the predicted expected error: a Laplace likelihood."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from kbnet.losses.masked_mean import masked_mean
 
 
 def expected_error_loss(depth: Tensor, expected_error: Tensor, ground_truth: Tensor) -> Tensor:
-    """Negative log-likelihood of a Laplace distribution, |d - g| / b + ln(b / g), where ground truth is known.
+    """Negative log-likelihood of a Laplace distribution, |d - g| / b + ln(b / g), over pixels with ground truth.
 
-    It is smallest where b is the mean absolute error (Kendall & Gal, NeurIPS 2017, with a Laplace distribution).
+    The minimum lies where b is the mean absolute error (Kendall & Gal, NeurIPS 2017, with a Laplace distribution).
 
     Args:
         depth: dense depth d, (B, 1, H, W), metres; no gradient flows into it.

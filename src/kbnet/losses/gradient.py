@@ -1,4 +1,4 @@
-"""Gradient matching: edges of the completed depth where the ground truth has them."""
+"""Gradient-matching loss: depth differences compared with those of ground truth."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from torch import Tensor
 
 SHIFTS_PX = (1, 2, 4, 8)
 LEAST_REFERENCE = 0.02
-"""Added to the mean difference of the scaffold before dividing by it; of ln depth."""
+"""Added to the scaffold's mean difference of ln depth before the division."""
 LEAST_DEPTH = 1e-6
 
 
 def gradient_loss(depth: Tensor, ground_truth: Tensor, scaffold: Tensor) -> Tensor:
-    """Differences of the error of ln depth between pixels 1, 2, 4 and 8 apart, relative to those of the scaffold.
+    """Gradient loss: differences of the log-depth error over 1, 2, 4 and 8 pixels, divided by the scaffold's.
 
     With e = ln depth - ln ground truth and e' likewise of the scaffold, a sample's loss is
     S(e) / (S(e') + 0.02), S(e) = sum over shifts and both directions of mean |e(x + shift) - e(x)|
-    (scale-invariant gradients as in Ranftl et al., TPAMI 2022). It counts by the share of pixels that are measured:
+    (scale-invariant gradients as in Ranftl et al., TPAMI 2022). Its weight is the share of measured pixels, because
     ground truth with holes is less exact at edges.
 
     Args:

@@ -1,20 +1,20 @@
-"""The mean of a map over the pixels that count."""
+"""Mean of a map, weighted by a mask."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 LEAST_WEIGHT = 1e-6
-"""A sample of less weight than this in sum counts as 0."""
+"""A sample whose weights add up to less than this gives 0."""
 
 
 def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Σ m x / Σ m over every sample, then the mean over the batch; without a mask, the plain mean.
+    """Masked mean Σ m x / Σ m of every sample, averaged over the batch; without a mask the plain mean.
 
     Args:
         values: (B, C, H, W).
-        mask: weight of every value, at least 0, (B, C, H, W); a sample whose mask is 0 everywhere gives 0. None = all
-            alike.
+        mask: weight of every value, at least 0, (B, C, H, W). A sample whose mask is 0 everywhere gives 0. None: equal
+            weights.
 
     Returns:
         Scalar.

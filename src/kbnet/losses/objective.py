@@ -1,4 +1,4 @@
-"""The named loss terms and their weighted total."""
+"""Training objective: the named loss terms and their weighted sum."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kbnet.losses.weighting import Weighting
 from kbnet.losses.weights import LossWeights
 
 LEAST_SCAFFOLD_ERROR = 0.02
-"""Added to the mean error of a scaffold before dividing by it, as a share of the mean ground truth."""
+"""Added to the scaffold's mean error before the division, as a share of the mean ground truth."""
 
 
 def unsupervised_losses(
@@ -24,17 +24,17 @@ def unsupervised_losses(
     mask: Tensor | None = None,
     weighting: Weighting | None = None,
 ) -> dict[str, Tensor]:
-    """The four published terms, unweighted; without reconstructions, only the two that need none.
+    """The four published loss terms, unweighted. Without reconstructions: only sparse depth and smoothness.
 
     Args:
         depth: dense depth of the frame at t, (B, 1, H, W), metres.
         image: RGB of the frame at t in 0..1, (B, 3, H, W).
         reconstructions: that image warped from t-1 and from t+1, (B, 3, H, W) each; or empty.
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
-        validity: 1 where outlier removal kept a point, (B, 1, H, W).
-        mask: weight of every pixel in every term, (B, 1, H, W), such as 1 where ``depth`` is known at all; None = all
-            alike.
-        weighting: of pixels, from :func:`kbnet.losses.weighting.adaptive_weighting`; None = as published.
+        validity: 1 where outlier rejection kept a point, else 0, (B, 1, H, W).
+        mask: weight of every pixel in every term, (B, 1, H, W), such as 1 where ``depth`` is defined. None: equal
+            weights.
+        weighting: pixel weights from :func:`kbnet.losses.weighting.adaptive_weighting`; None = as published.
 
     Returns:
         Scalars ``colour``, ``structure``, ``sparse_depth``, ``smoothness``.
@@ -54,17 +54,16 @@ def unsupervised_losses(
 def supervised_loss(
     depth: Tensor, ground_truth: Tensor, scaffold: Tensor | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Mean absolute difference to ground truth where it is known.
+    """Supervised loss: mean absolute difference to measured ground truth.
 
-    With a scaffold, every sample's mean difference is divided by that of its scaffold plus 0.02 times its mean ground
-    truth. Frames on which interpolation is nearly right then count about as much as those on which it is far off, and
-    the unit of length drops out.
+    With a scaffold, the mean difference of a sample is divided by the scaffold's mean difference plus 0.02 times the
+    mean ground truth. Easy and hard frames then have about the same weight, and the loss has no unit.
 
     Args:
         depth: dense depth, (B, 1, H, W), metres.
         ground_truth: (B, 1, H, W), metres; 0 = unmeasured. A sample without any gives 0.
-        scaffold: interpolation that ``depth`` refines, (B, 1, H, W), metres; or None.
-        mask: weight of every pixel, (B, 1, H, W); None = all alike.
+        scaffold: interpolated depth that the network refines, (B, 1, H, W), metres; or None.
+        mask: weight of every pixel, (B, 1, H, W). None: equal weights.
 
     Returns:
         Scalar; metres without a scaffold, a ratio with one.
@@ -81,12 +80,12 @@ def supervised_loss(
 
 
 def weighted_total(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
-    """Σ weight · term over the named terms."""
+    """Weighted sum Σ weight · term of the named terms, scalar."""
     return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
 
 
 def _product(first: Tensor | None, second: Tensor | None) -> Tensor | None:
-    """Of two weights, None being 1 everywhere."""
+    """Product of two weights; None stands for 1 everywhere."""
     if first is None or second is None:
         return second if first is None else first
     return first * second

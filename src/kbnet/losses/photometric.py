@@ -1,4 +1,4 @@
-"""How unlike an image and its reconstructions are: colour and structure (published system, section 5)."""
+"""Photometric losses between an image and its reconstructions: colour and structure (published system, section 5)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SSIM_C2 = 0.03**2
 
 
 def colour_loss(image: Tensor, reconstructions: Sequence[Tensor], compared: Tensor | None = None) -> Tensor:
-    """:func:`colour_error`, averaged over pixels and batch, summed over the reconstructions.
+    """Colour loss: Colour loss: :func:`colour_error`, averaged over pixels and batch, summed over the reconstructions.
 
     Args:
         image: RGB in 0..1, (B, 3, H, W).
         reconstructions: the same image warped from S other views, (B, 3, H, W) each.
-        compared: weight of every pixel of every reconstruction, (B, S, H, W), or for all of them, (B, 1, H, W). A
-            sample's average is then over all of them together, so that a reconstruction of which little counts has
-            little to say. None = all pixels alike.
+        compared: weight of every pixel of every reconstruction, (B, S, H, W), or of all reconstructions, (B, 1, H,
+            W). The average of a sample runs over all reconstructions together. A reconstruction with little weight
+            then has little influence. None: equal weights.
 
     Returns:
         Scalar.
@@ -31,12 +31,12 @@ def colour_loss(image: Tensor, reconstructions: Sequence[Tensor], compared: Tens
 
 
 def structure_loss(image: Tensor, reconstructions: Sequence[Tensor], compared: Tensor | None = None) -> Tensor:
-    """:func:`structure_error`, likewise."""
+    """Structure loss: :func:`structure_error`, averaged and summed as in :func:`colour_loss`."""
     return _mean_error(structure_error, image, reconstructions, compared)
 
 
 def colour_error(image: Tensor, reconstruction: Tensor) -> Tensor:
-    """Absolute difference, summed over channels.
+    """Absolute colour difference of every pixel, summed over channels.
 
     Args:
         image: RGB in 0..1, (B, 3, H, W).
@@ -49,7 +49,7 @@ def colour_error(image: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def structure_error(image: Tensor, reconstruction: Tensor) -> Tensor:
-    """(1 - SSIM) / 2 within 0..1, resized to the image, summed over channels.
+    """Structural dissimilarity (1 - SSIM) / 2, clipped to 0..1, resized to the image, summed over channels.
 
     Args:
         image: RGB in 0..1, (B, 3, H, W).

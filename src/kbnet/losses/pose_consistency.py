@@ -1,4 +1,4 @@
-"""There and back again is no motion."""
+"""Pose-consistency loss: T_st · T_ts should be the identity (VOICED)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 def pose_consistency_loss(forward: Sequence[Tensor], backward: Sequence[Tensor]) -> Tensor:
     """Squared distance of T_current_neighbour · T_neighbour_current from the identity (VOICED, Wong et al. 2020).
 
-    Squares are summed over the entries of the matrix and over the neighbours, and averaged over the batch.
+    The squares are summed over matrix entries and neighbours, then averaged over the batch.
 
     Args:
         forward: T_neighbour_current of each neighbour, (B, 4, 4), metres.

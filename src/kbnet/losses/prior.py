@@ -1,4 +1,4 @@
-"""Trust in the scaffold where it explains the images."""
+"""Prior loss: depth should equal the scaffold where the scaffold reconstructs the image (FusionNet)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from kbnet.losses.photometric import colour_error
 from kbnet.losses.scene import Scene
 
 PRIOR_COLOUR_LIMIT = 0.30
-"""The prior begins once the colour loss of a sample is below this (published system, section 10)."""
+"""The prior applies to samples whose colour loss is below this (published system, section 10)."""
 
 
 def prior_loss(scene: Scene, reconstructions: tuple[Tensor, ...], scaffold: Tensor) -> Tensor:
-    """Mean over pixels of |depth - scaffold| where the scaffold reconstructs the image at least as well (FusionNet).
+    """Prior loss: mean of |depth - scaffold| over pixels that the scaffold reconstructs at least as well as depth.
 
-    As well is by the colour error, summed over the neighbours. Published is a prior that begins once the colour loss is
-    below 0.30; here that is asked of every sample by itself, so that a batch costs the mean of its samples.
+    The comparison uses the colour error, summed over the neighbours. The published prior starts once the colour loss
+    of the batch is below 0.30. Here the limit is applied to each sample, so the loss of a batch is the mean of its
+    samples.
 
     Args:
         scene: frame, depth and neighbours.
         reconstructions: of the scene, (B, 3, H, W) each, at least one.
-        scaffold: (B, 1, H, W), metres; 0 = nothing known.
+        scaffold: (B, 1, H, W), metres; 0 = undefined.
 
     Returns:
         Scalar, metres.

@@ -1,4 +1,4 @@
-"""Depth changes where the image does."""
+"""Edge-aware smoothness loss."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from kbnet.losses.masked_mean import masked_mean
 
 
 def smoothness_loss(depth: Tensor, image: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Edge-aware smoothness: mean of exp(-mean_c |∂I|) |∂depth| along x plus along y, forward differences.
+    """Edge-aware smoothness: mean of exp(-mean_c |∂I|) |∂depth| along x plus the same along y, forward differences.
 
     Args:
         depth: (B, 1, H, W), metres.
         image: RGB in 0..1, (B, 3, H, W).
-        mask: weight of every pixel, (B, 1, H, W); a difference counts by the product of its two. None = all alike.
+        mask: weight of every pixel, (B, 1, H, W). The weight of a difference is the product of its two pixels' weights.
+            None: equal weights.
 
     Returns:
         Scalar.

@@ -1,4 +1,4 @@
-"""Agreement of dense depth with depth that was measured."""
+"""Loss between dense depth and measured depth."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from torch import Tensor
 
 
 def measured_depth_loss(depth: Tensor, measured: Tensor, validity: Tensor) -> Tensor:
-    """Mean absolute difference over valid pixels, Σ v |depth - measured| / Σ v, averaged over the batch.
+    """Sparse-depth loss: mean absolute difference over valid pixels, Σ v |d - measured| / Σ v, averaged over the batch.
 
     Args:
         depth: dense depth, (B, 1, H, W), metres.
         measured: sparse depth or ground truth, (B, 1, H, W), metres; 0 = unmeasured.
-        validity: weight of ``measured``, 0 where it does not count, (B, 1, H, W). A sample without any gives 0.
+        validity: weight of every measurement, 0 = ignored, (B, 1, H, W). A sample without a measurement gives 0.
 
     Returns:
         Scalar, metres.

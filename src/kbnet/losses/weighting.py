@@ -1,4 +1,4 @@
-"""Adaptive weighting: images count less, and smoothness more, where the reconstructions match badly."""
+"""Adaptive weighting: lower photometric and higher smoothness weight where reconstructions match badly."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from kbnet.losses.photometric import colour_error, structure_error
 from kbnet.losses.scene import Scene
 from kbnet.losses.weights import LossWeights
 
-HALF_TRUST_ERROR_RATIO = 3.0
+HALF_WEIGHT_ERROR_RATIO = 3.0
 """An error of this many times the mean error halves the weight of a pixel."""
 
 LEAST_MEAN_ERROR = 1e-6
-"""Lower bound of the mean error: images without any error then count everywhere."""
+"""Lower bound of the mean error; without any error every pixel keeps the weight 1."""
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """Weights of pixels.
+    """Pixel weights of the photometric and the smoothness loss.
 
     Attributes:
         compared: weight of every pixel of every reconstruction, (B, S, H, W), 0..1.
-        smoothed: weight of every pixel in smoothing, (B, 1, H, W), 1..2.
+        smoothed: weight of every pixel in the smoothness loss, (B, 1, H, W), 1..2.
     """
 
     compared: Tensor
@@ -33,42 +33,45 @@ class Weighting:
 
 @torch.no_grad()
 def adaptive_weighting(scene: Scene, reconstructions: tuple[Tensor, ...], weights: LossWeights) -> Weighting:
-    """Weights by the photometric error of every pixel, without a gradient and without ``scene.seen``.
+    """Compute pixel weights from the photometric error; without a gradient.
 
-    A pixel's error is Σ weight · error over colour and structure, its weight is that of :func:`trust`. Smoothness is
-    weighted by 2 minus the largest weight of the reconstructions.
+    The error of a pixel is Σ weight · error over colour and structure; :func:`comparison_weight` gives its weight.
+    The smoothness weight is 2 minus the largest weight of the reconstructions. The result does not include
+    ``scene.seen``.
 
     Args:
         scene: frame, depth and neighbours.
         reconstructions: of the scene, (B, 3, H, W) each, at least one.
-        weights: of the loss terms.
+        weights: weights of the loss terms.
     """
     errors = _joint_errors(scene.image, reconstructions, weights)
-    compared = trust(errors, torch.ones_like(errors) if scene.seen is None else scene.seen.expand_as(errors))
+    compared = comparison_weight(
+        errors, torch.ones_like(errors) if scene.seen is None else scene.seen.expand_as(errors)
+    )
     return Weighting(compared, 2 - compared.amax(dim=1, keepdim=True))
 
 
-def trust(errors: Tensor, counted: Tensor) -> Tensor:
-    """Weight of a comparison by its error, 1 / (1 + (error / (3 · mean error))²).
+def comparison_weight(errors: Tensor, counted: Tensor) -> Tensor:
+    """Weight of a photometric comparison, 1 / (1 + (error / (3 · mean error))²).
 
-    The idea is AdaFrame's (Wong et al., RA-L 2021): where the model's own reconstruction fails, as behind an edge or on
-    a mirror, images should count less and regularity more. Its code is not public; **this formula is ours**. An error
-    is large relative to the sample's mean: while all pixels have a similar error, all of them count, and the better
-    the rest fits, the more occluded pixels stand out. No schedule is needed.
+    The idea is AdaFrame's (Wong et al., RA-L 2021): where the reconstruction fails, as behind an edge or on a mirror,
+    the photometric loss should be weaker and the regulariser stronger. Its code is not public; **this formula is
+    ours**. The error is divided by the mean of the sample, so no schedule is needed: similar errors give similar
+    weights, and occluded pixels lose weight once the others fit.
 
     Args:
-        errors: of every reconstruction, (B, S, H, W).
-        counted: weight of every pixel in the means, one for each sample and reconstruction, (B, S, H, W).
+        errors: photometric error of every reconstruction, (B, S, H, W).
+        counted: weight of every pixel in the mean of its sample and reconstruction, (B, S, H, W).
 
     Returns:
         Weights in 0..1, (B, S, H, W).
     """
     mean = (counted * errors).sum(dim=(2, 3), keepdim=True) / counted.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
-    return 1 / (1 + (errors / (HALF_TRUST_ERROR_RATIO * mean.clamp_min(LEAST_MEAN_ERROR))).square())
+    return 1 / (1 + (errors / (HALF_WEIGHT_ERROR_RATIO * mean.clamp_min(LEAST_MEAN_ERROR))).square())
 
 
 def _joint_errors(image: Tensor, others: tuple[Tensor, ...], weights: LossWeights) -> Tensor:
-    """Weighted colour and structure error of each, (B, S, H, W)."""
+    """Weighted sum of colour and structure error of each reconstruction, (B, S, H, W)."""
     errors = [
         weights.colour * colour_error(image, other) + weights.structure * structure_error(image, other)
         for other in others

@@ -1,16 +1,15 @@
-"""How much each loss term counts."""
+"""Weights of the loss terms."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, check_finite_numbers
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weight of each term; the defaults are the published ones for VOID."""
+    """Weight of each loss term; the defaults are the published ones for VOID."""
 
     colour: float = 0.15
     """Colour difference between image and reconstruction, both sources."""
@@ -27,13 +26,12 @@ class LossWeights:
     expected_error: float = 0.0
     """Negative log-likelihood of the errors under the predicted ones (Laplace). Off as published."""
     pose_consistency: float = 0.0
-    """Distance from no motion of the pose network's motion to each neighbour and back. Off as published."""
+    """Distance of T_st · T_ts from the identity, of the pose network's motions. Off as published."""
     prior: float = 0.0
     """Difference to the scaffold where it explains the images at least as well. Off as published."""
 
     def __post_init__(self) -> None:
-        if unknown := [name for name, weight in asdict(self).items() if not math.isfinite(weight)]:
-            raise KBNetError(f"expected loss weights as finite numbers, got {asdict(self)[unknown[0]]} as {unknown[0]}")
+        check_finite_numbers(self, "losses.")
         if negative := [name for name, weight in asdict(self).items() if weight < 0]:
             raise KBNetError(f"expected loss weights of at least 0, got a negative {', '.join(negative)}")
         if not any(asdict(self).values()):
@@ -41,5 +39,5 @@ class LossWeights:
 
     @property
     def needs_poses(self) -> bool:
-        """Whether any term compares images, for which the camera's motion must be known."""
+        """Whether a term compares images, which needs the camera motion."""
         return self.colour > 0 or self.structure > 0 or self.prior > 0

@@ -1,1 +1,1 @@
-"""KBNet (sparse-to-dense pool, encoder of calibrated backprojection layers, decoder), PoseNet, and their weights."""
+"""Depth networks (KBNet, VOICED, ScaffNet, FusionNet), PoseNet, and the preparation of their inputs."""

@@ -1,4 +1,4 @@
-"""Calibrated backprojection: image features lifted into space by depth and the camera's intrinsics."""
+"""Calibrated backprojection layer: image features lifted into 3-D by depth and intrinsics."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ EVERY_SECOND = (slice(None), slice(None), slice(None, None, 2), slice(None, None
 
 
 class CalibratedBackprojection(nn.Module):
-    """One KB layer; halves the resolution (section 3.2).
+    """Calibrated backprojection (KB) layer; halves the resolution (section 3.2).
 
     Args:
-        image_channels: channels of the image features that come in.
-        depth_channels: channels of the depth features that come in.
-        fused_channels: channels of the fused features of the layer before; 0 for the first layer.
-        image_filters: channels of image and fused features that go out.
-        depth_filters: channels of the depth features that go out.
-        last: nothing reads the image branch of the last layer, so it has none.
-        normalise: put a BatchNorm into every convolution but the one that predicts z.
+        image_channels: channels of the input image features.
+        depth_channels: channels of the input depth features.
+        fused_channels: channels of the fused features of the previous layer; 0 for the first layer.
+        image_filters: channels of the output image and fused features.
+        depth_filters: channels of the output depth features.
+        last: no image branch, because nothing reads it in the last layer.
+        normalise: add a BatchNorm to every convolution except the one that predicts z.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class CalibratedBackprojection(nn.Module):
         self.fused_convolution = Convolution(image_channels + 3 + fused_channels, image_filters, 1, normalise=normalise)
 
     def ray_terms(self, rays: Tensor) -> tuple[Tensor, Tensor]:
-        """All that the layer makes of the camera alone, the same for every frame of a fixed camera.
+        """Part of the layer that depends on the camera only; constant for a fixed camera.
 
         Args:
             rays: K⁻¹ [x, y, 1] at this resolution, (B, 3, H, W).
 
         Returns:
-            The rays of every second pixel, (B, 3, ⌈H/2⌉, ⌈W/2⌉), and what they add to the depth branch before its
+            Rays of every second pixel, (B, 3, ⌈H/2⌉, ⌈W/2⌉), and their contribution to the depth branch before its
             activation, (B, depth_filters, ⌈H/2⌉, ⌈W/2⌉).
         """
         return rays[EVERY_SECOND], self.depth_convolution.linear(rays)
@@ -63,7 +63,7 @@ class CalibratedBackprojection(nn.Module):
             image: image features, (B, image_channels, H, W).
             depth: depth features, (B, depth_channels, H, W).
             ray_terms: from :meth:`ray_terms`.
-            fused: fused features of the layer before, (B, fused_channels, H, W); None at the first.
+            fused: fused features of the previous layer, (B, fused_channels, H, W); None at the first.
 
         Returns:
             Image features (None at the last layer), depth features and fused features at (⌈H/2⌉, ⌈W/2⌉).
@@ -71,7 +71,7 @@ class CalibratedBackprojection(nn.Module):
         image_out = None if self.image_convolution is None else self.image_convolution(image)
         rays, added_by_rays = ray_terms
         depth_out = self.depth_convolution(depth, added_by_rays)
-        # A strided 1x1 convolution reads every second pixel only: take those first, exactly, at a quarter of the cost.
+        # A strided 1x1 convolution reads every second pixel only. Selecting them first is exact and costs a quarter.
         z = self.depth_projection(depth[EVERY_SECOND])
         points = rays.to(z.dtype) * z
         joined = [image[EVERY_SECOND], points] if fused is None else [image[EVERY_SECOND], points, fused[EVERY_SECOND]]

@@ -1,4 +1,4 @@
-"""A depth network of any system from its config."""
+"""Construction of a depth network of any system from its config."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from kbnet.network.siblings.voiced import Voiced
 
 
 def network_of(config: NetworkConfig) -> DepthNetwork:
-    """KBNet, VOICED, ScaffNet or FusionNet with fresh weights.
+    """Build a KBNet, VOICED, ScaffNet or FusionNet with initial weights.
 
     Args:
-        config: everything that defines it.
+        config: config of one of the systems.
     """
     if isinstance(config, VoicedConfig):
         return Voiced(config)

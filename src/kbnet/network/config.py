@@ -1,4 +1,4 @@
-"""What defines a depth network besides its weights; stored inside every weights file."""
+"""Config of KBNet: everything that defines a network besides its weights. It is stored in every weights file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,33 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, check_finite_numbers
 
 PRESETS = ("void", "kitti")
+
+
+def check_depth_range(min_depth: float, max_depth: float) -> None:
+    """Check the depth range of a network, metres.
+
+    Raises:
+        KBNetError: not 0 < min_depth < max_depth.
+    """
+    if not 0 < min_depth < max_depth:
+        raise KBNetError(f"expected 0 < min_depth < max_depth in metres, got {min_depth} and {max_depth}")
+
+
+def check_pool_sizes(name: str, sizes: tuple[int, ...]) -> None:
+    """Check the windows of a network's pools, pixels.
+
+    Args:
+        name: the setting, for the message.
+        sizes: its value.
+
+    Raises:
+        KBNetError: the sizes are not ascending odd numbers of at least 3.
+    """
+    if not sizes or any(size % 2 == 0 or size < 3 for size in sizes) or list(sizes) != sorted(set(sizes)):
+        raise KBNetError(f"expected {name} as ascending odd window sizes of at least 3, got {sizes}")
 
 
 @dataclass(frozen=True)
@@ -26,35 +50,35 @@ class KBNetConfig:
     intrinsics_scaling: Literal["exact", "published"] = "exact"
     """K at lower resolutions. exact: by 2^-l. published: by the ratio of the first halving at every lower level."""
     scaffold: Literal["none", "linear", "continued"] = "none"
-    """none: as published. linear: interpolated points, nearest outside their hull. continued: extrapolated there."""
-    # continued: outside the hull of the points planes through the outermost ones, where linear has the nearest point.
+    """none: as published. linear: interpolation; nearest point outside the hull. continued: extrapolation there."""
+    # continued: planes through the outermost points, outside the convex hull.
 
     residual: Literal["plain", "spread", "affine"] = "plain"
     """Dense head, s: scaffold. plain: s * exp(r). spread: r * (0.05 + range of ln s in 31 px). affine: a * s + b."""
-    # spread: what lies between points of one depth can hardly be wrong, what lies between a near and a far one can.
-    # affine: as in FusionNet, a in 0.25..4, b in metres; two output channels.
+    # spread: the residual is scaled by the local depth range.
+    # affine: as in FusionNet; a in 0.25..4, b in metres; two output channels.
 
     resolution: Literal["full", "half", "quarter"] = "full"
-    """half, quarter: with a scaffold, the network works at that share of width and height; its result is enlarged."""
+    """half, quarter: the network works at this share of width and height; its result is upsampled. Needs a scaffold."""
     outlier_rule: Literal["window", "support"] = "window"
-    """window: as published, drop points behind the nearest in a window. support: those no neighbour agrees with."""
+    """window: as published, reject points behind the nearest in a window. support: those without agreeing neighbour."""
     outlier_window: int = 7
-    """Window of the rule window, odd, pixels."""
+    """Window size of the rule window, odd, pixels."""
     outlier_threshold: float = 1.5
-    """The rule window drops a point this much farther than the nearest in its window, metres."""
+    """The rule window rejects a point farther by this than the nearest in its window, metres."""
     image_filters: tuple[int, ...] = (48, 48, 96, 192, 384, 384)
     """Channels of the image branch: full resolution, four backprojection levels, latent."""
     depth_filters: tuple[int, ...] = (16, 16, 32, 64, 128, 128)
-    """Channels of the depth branch, likewise."""
+    """Channels of the depth branch, in the same order."""
     decoder_filters: tuple[int, ...] = (256, 128, 128, 64, 12)
     """Channels of the decoder, lowest resolution first."""
     weight_init: Literal["xavier", "kaiming"] = "xavier"
-    """Initial weights: Xavier normal as published, or Kaiming normal, under which features keep their size."""
+    """Initial weights: Xavier normal as published, or Kaiming normal, which preserves the scale of features."""
     normalisation: Literal["none", "batch"] = "none"
     """none: as published. batch: a BatchNorm after every convolution, folded into it for inference."""
     working_side: int = 0
-    """A frame is completed with a longer side near this, pixels, and refined to its size. 0 = at its size."""
-    # By the factor of kbnet.network.working_size.working_factor; frames below 1.5 times this stay as they are.
+    """Longer side of the frame during completion, about, pixels; the result is upsampled. 0 = full size."""
+    # kbnet.network.working_size.working_factor gives the factor; frames below 1.5 times this are not reduced.
     head: Literal["dense", "propagation"] = "dense"
     """dense: depth or residual per pixel. propagation: the scaffold is propagated along learnt offsets."""
     trunk: Literal["kbnet", "plain"] = "kbnet"
@@ -64,13 +88,13 @@ class KBNetConfig:
     feature_filters: tuple[int, ...] = (128, 80, 48)
     """Channels of the plain trunk's decoder at 1/8, 1/4, 1/2; the last is what the head reads."""
     image_features: Literal["none", "efficientnet-lite0"] = "none"
-    """Pretrained ImageNet features of the image that join the trunk; they lie in the weights file too."""
+    """Pretrained ImageNet features as further input of the trunk; stored in the weights file."""
     error: Literal["none", "predicted"] = "none"
-    """predicted: the propagation network also gives the expected error of its depth, as a second map."""
+    """predicted: the propagation network also predicts the expected error of its depth."""
     propagation_steps: int = 4
-    """How many times depth is propagated."""
+    """Number of propagation steps."""
     propagation_taps: Literal[9, 25] = 9
-    """Positions that depth is copied from: a grid of 3x3 or 5x5."""
+    """Positions that depth is sampled from: a grid of 3x3 or 5x5."""
     propagation_reach: float = 12.0
     """Largest learnt offset of a tap, pixels at half of the network's resolution."""
 
@@ -78,12 +102,10 @@ class KBNetConfig:
         tuples = ("min_pool_sizes", "max_pool_sizes", "image_filters", "depth_filters", "decoder_filters")
         for name in (*tuples, "trunk_filters", "feature_filters"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_finite_numbers(self)
         for name in ("min_pool_sizes", "max_pool_sizes"):
-            sizes = getattr(self, name)
-            if not sizes or any(size % 2 == 0 or size < 3 for size in sizes) or list(sizes) != sorted(set(sizes)):
-                raise KBNetError(f"expected {name} as ascending odd window sizes of at least 3, got {sizes}")
-        if not 0 < self.min_depth < self.max_depth:
-            raise KBNetError(f"expected 0 < min_depth < max_depth in metres, got {self.min_depth} and {self.max_depth}")
+            check_pool_sizes(name, getattr(self, name))
+        check_depth_range(self.min_depth, self.max_depth)
         if self.halvings and self.scaffold == "none":
             raise KBNetError(
                 f"expected a scaffold for resolution {self.resolution}, got scaffold none; set scaffold to linear"
@@ -132,17 +154,17 @@ class KBNetConfig:
 
     @property
     def predicts_error(self) -> bool:
-        """Whether the network gives the expected error of its depth too."""
+        """Whether the network predicts the expected error of its depth."""
         return self.error == "predicted"
 
     @property
     def halvings(self) -> int:
-        """How many times the input is halved before the network sees it."""
+        """Number of times the input is halved before the network."""
         return {"full": 0, "half": 1, "quarter": 2}[self.resolution]
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> KBNetConfig:
-        """The network of a published preset, ``void`` or ``kitti``, with changes.
+        """Config of a published preset, ``void`` or ``kitti``, with changes.
 
         Raises:
             KBNetError: no preset of that name.
@@ -160,12 +182,12 @@ class KBNetConfig:
         raise KBNetError(f"expected one of the presets {', '.join(PRESETS)}, got '{name}'")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON and TOML."""
+        """Config as plain values, for JSON and TOML."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> KBNetConfig:
-        """The inverse of :meth:`to_dict`.
+        """Config from plain values; the inverse of :meth:`to_dict`.
 
         Raises:
             KBNetError: a key is unknown, or a value is out of range.

@@ -1,4 +1,4 @@
-"""The decoder: from the latent back to full resolution."""
+"""Decoder: from the latent to full resolution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kbnet.network.layers import Convolution
 
 
 class UpConvolution(nn.Module):
-    """Nearest-neighbour resize, 3x3, join the skip, 3x3."""
+    """Up-convolution: nearest-neighbour resize, 3x3 convolution, concatenation of the skip, 3x3 convolution."""
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int, *, normalise: bool) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class UpConvolution(nn.Module):
         self.register_buffer("doubling_kernel", None, persistent=False)
 
     def fold(self) -> None:
-        """Keep the kernel of :func:`doubling_kernel`, once the weights are final."""
+        """Store the kernel of :func:`doubling_kernel`; for final weights only."""
         self.doubling_kernel = doubling_kernel(self.up_convolution.weight.detach())
 
     def forward(self, x: Tensor, size: Sequence[int], skip: Tensor | None) -> Tensor:
@@ -37,13 +37,13 @@ class UpConvolution(nn.Module):
 
 
 def doubling_kernel(weight: Tensor) -> Tensor:
-    """One transposed convolution for a nearest-neighbour doubling and the 3x3 convolution after it.
+    """Kernel of one transposed convolution that replaces a nearest-neighbour doubling and a 3x3 convolution.
 
-    Each of the four pixels that a pixel becomes sees 2x2 pixels of the low resolution, some through a sum of weights:
-    exact but for rounding, with 16 multiplications in place of 36. Faster in training too.
+    Each of the four output pixels of an input pixel depends on 2x2 input pixels. The result is equal except for
+    rounding, with 16 multiplications instead of 36. It is faster in training too.
 
     Args:
-        weight: of the 3x3 convolution, (out, in, 3, 3).
+        weight: weight of the 3x3 convolution, (out, in, 3, 3).
 
     Returns:
         Weight of a transposed convolution with stride 2 and padding 1, (in, out, 4, 4).
@@ -55,18 +55,18 @@ def doubling_kernel(weight: Tensor) -> Tensor:
 
 
 def depth_from_inverse(inverse: Tensor, min_depth: float, max_depth: float) -> Tensor:
-    """min / (x + min / max) in metres for x in 0..1, the output of a sigmoid (section 3.4)."""
+    """Depth min / (x + min / max), metres, for the output x of a sigmoid, 0..1 (section 3.4)."""
     return min_depth / (inverse + min_depth / max_depth)
 
 
 class Decoder(nn.Module):
-    """Up-convolutions and a linear output (section 3.3; five levels in KBNet).
+    """Decoder of up-convolutions with a linear output (section 3.3; five levels in KBNet).
 
     Args:
         latent_channels: channels of the latent.
         skip_channels: channels of each skip, highest resolution first.
-        filters: channels of each level, lowest resolution first; one level more than skips has none.
-        normalise: put a BatchNorm into every convolution but the output.
+        filters: channels of each level, lowest resolution first. A level beyond the number of skips has no skip.
+        normalise: add a BatchNorm to every convolution except the output.
         outputs: channels of the output.
     """
 
@@ -88,7 +88,7 @@ class Decoder(nn.Module):
         self.output = nn.Conv2d(filters[-1], outputs, 3, padding=1, bias=False)
 
     def forward(self, latent: Tensor, skips: Sequence[Tensor], size: Sequence[int]) -> Tensor:
-        """Decode to raw values.
+        """Decode the latent to values before any activation.
 
         Args:
             latent: (B, latent_channels, h, w).

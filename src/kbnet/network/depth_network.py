@@ -1,4 +1,4 @@
-"""What every depth network offers: one call from inputs to depth, a config, and folding for inference."""
+"""Interface of every depth network: inputs to depth, a config, and folding for inference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DepthNetwork(nn.Module):
     """Base of KBNet, VOICED, ScaffNet and FusionNet.
 
     ``forward`` takes image, sparse depth, validity, intrinsics, scaffold and ray terms, and returns dense depth, as
-    `kbnet.network.kbnet.KBNet.forward` says.
+    described in `kbnet.network.kbnet.KBNet.forward`.
 
     Attributes:
         config: everything that defines the network besides its weights.
@@ -31,7 +31,7 @@ class DepthNetwork(nn.Module):
     config: NetworkConfig
 
     def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
-        """All that the network makes of the camera alone; compute it once for a fixed camera.
+        """Part of the network that depends on the camera only; compute it once for a fixed camera.
 
         Args:
             intrinsics: K, (B, 3, 3), pixels.
@@ -40,9 +40,9 @@ class DepthNetwork(nn.Module):
         return []
 
     def fold(self: Self) -> Self:
-        """Compute once, in place, what follows from final weights: for inference only.
+        """Fold constant computations into the weights, in place; for inference only.
 
-        Every BatchNorm goes into its convolution, and every up-convolution gets its doubling kernel.
+        Every BatchNorm is folded into its convolution. Every up-convolution gets its doubling kernel.
         """
         for module in self.modules():
             if isinstance(module, Convolution):

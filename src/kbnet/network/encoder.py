@@ -1,4 +1,4 @@
-"""The encoder: image and depth branches joined by four calibrated backprojection layers."""
+"""Encoder: image and depth branches joined by four calibrated backprojection layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RayTerms: TypeAlias = "list[tuple[Tensor, Tensor]]"
 
 
 class Encoder(nn.Module):
-    """Image and sparse-to-dense features in, latent and skip connections out (section 3.2)."""
+    """Encoder from image and sparse-to-dense features to latent and skip connections (section 3.2)."""
 
     def __init__(self, config: KBNetConfig, depth_channels: int = 8) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Encoder(nn.Module):
         self.depth_latent = Convolution(depth[-2], depth[-1], stride=2, normalise=normalise)
 
     def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
-        """All that the encoder makes of the camera alone; compute it once for a fixed camera.
+        """Part of the encoder that depends on the camera only; compute it once for a fixed camera.
 
         Args:
             intrinsics: K, (B, 3, 3), pixels.
@@ -64,7 +64,7 @@ class Encoder(nn.Module):
     def forward(
         self, image: Tensor, depth_features: Tensor, intrinsics: Tensor, ray_terms: RayTerms | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """Encode.
+        """Encode image and depth features.
 
         Args:
             image: RGB in 0..1, (B, 3, H, W).
@@ -85,7 +85,7 @@ class Encoder(nn.Module):
         return torch.cat([self.image_latent(fused), self.depth_latent(depth)], dim=1), skips
 
     def _intrinsics_at(self, level: int, intrinsics: Tensor, size: Sequence[int]) -> Tensor:
-        """K at a level; pixel i there is input pixel 2^level · i.
+        """Intrinsics K at a level; its pixel i is input pixel 2^level · i.
 
         The released weights were trained with the ratio of the first halving at every lower level.
         """

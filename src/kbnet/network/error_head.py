@@ -1,4 +1,4 @@
-"""The expected error of completed depth, predicted in the same pass."""
+"""Error head: the expected error of completed depth, predicted in the same pass."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from kbnet.network.layers import Convolution
 from kbnet.network.sparse_to_dense import local_range
 
 LEAST_RELATIVE_ERROR = 0.002
-"""No depth is expected to be better than this share of itself."""
+"""Least expected error, as a share of the depth."""
 
 FIRST_LOGIT = -3.5
-"""A fresh head expects an error of 3 %."""
+"""Initial bias of the output: a new head predicts an error of 3 %."""
 
 _CHANNELS = 24
 _WINDOW = 9
 
 
 class ErrorHead(nn.Module):
-    """Relative error b of depth, learnt as the scale of a Laplace distribution: its mean absolute error.
+    """Prediction of the relative error of depth, trained as the scale b of a Laplace distribution.
 
-    Reads the features of the trunk, the local range of the completed ln depth, and by how much it differs from the
-    scaffold. Nothing flows back into them: the depth is the same with and without this head.
+    Inputs are the features of the trunk, the local range of the completed ln depth, and its difference from the
+    scaffold. No gradient flows into the inputs, so this head does not change the depth.
     """
 
     def __init__(self, channels: int) -> None:
@@ -35,11 +35,11 @@ class ErrorHead(nn.Module):
         nn.init.constant_(self.output.bias, FIRST_LOGIT)
 
     def forward(self, features: Tensor, log_depth: Tensor, log_scaffold: Tensor) -> Tensor:
-        """Predict.
+        """Predict the expected error.
 
         Args:
-            features: of the trunk, (B, channels, H/2, W/2).
-            log_depth: relative ln depth as completed, (B, 1, H, W).
+            features: features of the trunk, (B, channels, H/2, W/2).
+            log_depth: relative ln depth after completion, (B, 1, H, W).
             log_scaffold: relative ln depth of the scaffold, (B, 1, H, W).
 
         Returns:

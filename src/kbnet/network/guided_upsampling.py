@@ -1,4 +1,4 @@
-"""Joint bilateral upsampling: a map is enlarged along the edges of a full-size image (Kopf et al., SIGGRAPH 2007)."""
+"""Joint bilateral upsampling of a map, guided by a full-size image (Kopf et al., SIGGRAPH 2007)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 COLOUR_DEVIATION = 0.04
-"""Root mean square difference of two colours in 0..1 at which a neighbour has exp(-1/2) of its bilinear weight."""
+"""RMS colour difference, colours in 0..1, at which a neighbour keeps exp(-1/2) of its bilinear weight."""
 LEAST_WEIGHT = 0.01
-"""Added to the weight of the colours: where no neighbour has the pixel's colour the result is bilinear."""
+"""Added to the colour weight. Without a neighbour of similar colour, the result is bilinear."""
 BLOCK_PIXELS = 2**16
-"""Pixels computed at a time in blocks, so that intermediate maps stay in the cache."""
+"""Pixels of one block, so that intermediate maps fit into the cache."""
 
 
 def guided_upsampling(
     x: Tensor, reduced_image: Tensor, image: Tensor, factor: int, *, in_blocks: bool = False
 ) -> Tensor:
-    """Enlarge a map by a whole factor, to the size of an image.
+    """Upsample a map by an integer factor to the size of an image.
 
-    Every pixel is a mean of the 2x2 nearest pixels of the map. The weight of each is::
+    Every pixel is a weighted mean of the 2x2 nearest pixels of the map, with the weights::
 
         bilinear weight * (0.01 + exp(-|I - I_reduced|² / (2 * 0.04²)))
 
@@ -26,11 +26,11 @@ def guided_upsampling(
     factor * (i + 1) - 1 of the image; the last row and column may cover fewer.
 
     Args:
-        x: any map, (B, C, h, w), such as ln depth.
+        x: map, (B, C, h, w), such as ln depth.
         reduced_image: RGB in 0..1, mean over the pixels that each pixel of ``x`` covers, (B, 3, h, w).
         image: RGB, uint8 or float in 0..1, (B, 3, H, W) with h = ceil(H / factor), w = ceil(W / factor).
         factor: at least 1.
-        in_blocks: compute a few rows at a time: less memory and time on large images, but not for an export.
+        in_blocks: compute a few rows at a time, with less memory and time on large images; not possible in an export.
 
     Returns:
         (B, C, H, W), within the range of ``x``.
@@ -56,12 +56,12 @@ def guided_upsampling(
 
 
 def colours_in_unit_range(image: Tensor) -> Tensor:
-    """Float colours in 0..1 of an image that is uint8 or in 0..1 already, (B, 3, H, W)."""
+    """Colours as float in 0..1, (B, 3, H, W), from uint8 or from values in 0..1."""
     return image.float() / 255 if image.dtype == torch.uint8 else image.float()
 
 
 def _neighbours(length: int, reduced_length: int, factor: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The two nearest reduced pixels along one axis, and the bilinear weight of the second, (length,) each."""
+    """Two nearest reduced pixels along one axis, and the bilinear weight of the second, (length,) each."""
     place = (torch.arange(length, device=like.device, dtype=like.dtype) - (factor - 1) / 2) / factor
     first = place.floor()
     index = first.long()
@@ -71,7 +71,7 @@ def _neighbours(length: int, reduced_length: int, factor: int, like: Tensor) -> 
 def _weighted_mean(
     sides: tuple[tuple[Tensor, Tensor], ...], shares: tuple[tuple[Tensor, Tensor], ...], image: Tensor
 ) -> Tensor:
-    """Mean of four neighbours of some rows.
+    """Weighted mean of the four neighbours for a block of rows.
 
     Args:
         sides: left and right neighbours, map and colours joined, (B, C + 3, h, W); bilinear weight, (W,).

@@ -1,4 +1,4 @@
-"""Image features of an EfficientNet-Lite0 that was trained on ImageNet (Tan & Le, ICML 2019; its Lite variant)."""
+"""Image features of an EfficientNet-Lite0 pretrained on ImageNet (Tan & Le, ICML 2019; its Lite variant)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CHANNELS = (16, 24, 40, 112)
 """Channels of the features at 1/2, 1/4, 1/8, 1/16 of the image."""
 
 INPUT_MEAN, INPUT_SPREAD = 0.498, 0.502
-"""The image, RGB in 0..1, is shifted and scaled by these, as in the training on ImageNet."""
+"""Mean and spread that normalise the image, RGB in 0..1, as in the training on ImageNet."""
 
 _NORMALISATION_EPSILON = 1e-3
 
@@ -34,7 +34,7 @@ _READ_AFTER = (0, 2, 4, 10)
 
 
 class ImageFeatures(nn.Module):
-    """EfficientNet-Lite0 up to its eleventh block, always in evaluation mode: its statistics are those of ImageNet."""
+    """EfficientNet-Lite0 up to its eleventh block, always in evaluation mode with the statistics of ImageNet."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,11 +45,11 @@ class ImageFeatures(nn.Module):
 
     @property
     def learns(self) -> bool:
-        """Whether its weights are trained; frozen at first."""
+        """Whether the weights are trained; initially False."""
         return self.stem.convolution.weight.requires_grad
 
     def train(self, mode: bool = True) -> ImageFeatures:
-        """Stay in evaluation mode."""
+        """Do nothing: the module stays in evaluation mode."""
         super().train(False)
         return self
 
@@ -71,14 +71,14 @@ class ImageFeatures(nn.Module):
         return features
 
     def fold(self) -> None:
-        """Fold every BatchNorm into its convolution, in place: for inference only."""
+        """Fold every BatchNorm into its convolution, in place; for inference only."""
         for module in self.modules():
             if isinstance(module, _SameConvolution):
                 module.fold()
 
 
 class _SameConvolution(nn.Module):
-    """Convolution with "same" padding, BatchNorm, ReLU6. At stride 2 the larger half of the padding is at the end."""
+    """Convolution with "same" padding, BatchNorm, ReLU6. At stride 2 the larger part of the padding is at the end."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, activation: bool = True
@@ -107,7 +107,7 @@ class _SameConvolution(nn.Module):
 
 
 class _InvertedBottleneck(nn.Module):
-    """1x1 to more channels, depthwise convolution, 1x1 to fewer; a shortcut where the shape stays (MobileNetV2)."""
+    """Inverted bottleneck of MobileNetV2: 1x1 expansion, depthwise convolution, 1x1 projection, shortcut."""
 
     def __init__(self, expansion: int, kernel: int, stride: int, inputs: int, outputs: int) -> None:
         super().__init__()

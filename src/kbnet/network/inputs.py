@@ -1,6 +1,7 @@
-"""Frame to network input: working size, outlier rejection, scaffold. Training, inference, export and benchmarks use it.
+"""Preparation of network inputs: working size, outlier rejection, scaffold.
 
-Only this module applies outlier rejection and the scaffold for a network.
+Training, inference, export and benchmarks use it. No other module applies outlier rejection or the scaffold for a
+network.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ class NetworkInputs(NamedTuple):
     scaffold: Tensor | None = None
 
     def given(self) -> tuple[Tensor, ...]:
-        """The inputs in order, without a scaffold that is None: the arguments of an exported graph."""
+        """The inputs in order, without a scaffold of None: the arguments of an exported graph."""
         return tuple(x for x in self if x is not None)
 
 
 def input_names(config: NetworkConfig) -> list[str]:
-    """Names of the inputs that a network reads, in order: those of an exported graph."""
+    """Names of the inputs that a network reads, in order; the input names of an exported graph."""
     if not isinstance(config, KBNetConfig):
         return list(config.reads)
     return [name for name in NetworkInputs._fields if name != "scaffold" or config.scaffold != "none"]
@@ -53,24 +54,24 @@ def input_names(config: NetworkConfig) -> list[str]:
 def prepare_inputs(
     image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, config: NetworkConfig, *, validity: Tensor | None = None
 ) -> NetworkInputs:
-    """Outlier rejection and scaffold of a batch that has the working size.
+    """Prepare a batch at the working size: outlier rejection and scaffold.
 
     Args:
         image: RGB in 0..1, (B, 3, H, W).
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
         intrinsics: K, (B, 3, 3), pixels.
-        config: of the network.
-        validity: result of an earlier outlier rejection, in place of one of ``sparse_depth``.
+        config: config of the network.
+        validity: result of an earlier outlier rejection; None: reject outliers of ``sparse_depth``.
     """
     if validity is None:
         validity = kept_validity(sparse_depth, intrinsics, config)
-    # The scaffold is no finer than the network can see.
+    # The scaffold is computed at the resolution of the network.
     scaffold = scaffold_from_points(sparse_depth * validity, config.scaffold, step=2**config.halvings)
     return NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold)
 
 
 def kept_validity(sparse_depth: Tensor, intrinsics: Tensor, config: NetworkConfig) -> Tensor:
-    """Outlier rejection by the rule of a network: 1 where a point is kept, else 0, (B, 1, H, W).
+    """Outlier rejection by the rule of a network: validity, (B, 1, H, W), 1 where a point is kept, else 0.
 
     Args:
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
@@ -89,7 +90,7 @@ def kept_validity(sparse_depth: Tensor, intrinsics: Tensor, config: NetworkConfi
 def working_inputs(
     image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, config: NetworkConfig
 ) -> tuple[NetworkInputs, int]:
-    """Inputs of a batch of any size, reduced by :func:`kbnet.network.working_size.working_factor`.
+    """Prepare a batch of any size, reduced by :func:`kbnet.network.working_size.working_factor`.
 
     Args:
         image: RGB, (B, 3, H, W), uint8 or float in 0..1.
@@ -98,7 +99,7 @@ def working_inputs(
         config: of the network.
 
     Returns:
-        The inputs, of (ceil(H / factor), ceil(W / factor)) pixels, and the factor, 1 where nothing is reduced.
+        The inputs, (ceil(H / factor), ceil(W / factor)) pixels, and the factor; 1: not reduced.
     """
     factor = working_factor((image.shape[-2], image.shape[-1]), config.working_side)
     if factor == 1:
@@ -108,23 +109,23 @@ def working_inputs(
 
 
 def frame_inputs(frame: Frame, config: NetworkConfig) -> NetworkInputs:
-    """Inputs of one frame at its working size, a batch of one on the CPU."""
+    """Prepare one frame at its working size: a batch of one on the CPU."""
     return working_inputs(*frame_tensors(frame.image, frame.sparse_depth, frame.intrinsics), config)[0]
 
 
 def frame_tensors(image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> tuple[Tensor, Tensor, Tensor]:
-    """Arrays of one frame as a batch of one on the CPU.
+    """Convert the arrays of one frame to a batch of one on the CPU.
 
     Returns:
         Image, (1, 3, H, W), uint8; sparse depth, (1, 1, H, W), metres; K, (1, 3, 3), pixels.
     """
-    # Copies: torch warns of arrays that are read-only.
+    # Copies, because torch warns about read-only arrays.
     points, K = torch.from_numpy(np.array(sparse_depth)), torch.from_numpy(np.array(intrinsics))
     return image_tensor(image), points[None, None], K[None]
 
 
 def image_tensor(image: ImageArray) -> Tensor:
-    """An image, (H, W, 3), uint8, as (1, 3, H, W), uint8."""
+    """Convert an image, (H, W, 3), uint8, to a tensor, (1, 3, H, W), uint8."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
 
 
@@ -140,7 +141,7 @@ def kept_depth(sparse_depth: FloatArray, intrinsics: FloatArray, config: Network
         (ceil(H / factor), ceil(W / factor)), float32 metres; 0 = unmeasured or rejected.
     """
     factor = working_factor((sparse_depth.shape[0], sparse_depth.shape[1]), config.working_side)
-    # Copies, since torch warns of arrays that cannot be written.
+    # Copies, because torch warns about read-only arrays.
     points = torch.from_numpy(np.array(sparse_depth, np.float32))[None, None]
     K = torch.from_numpy(np.array(intrinsics, np.float32))[None]
     if factor > 1:
@@ -150,7 +151,7 @@ def kept_depth(sparse_depth: FloatArray, intrinsics: FloatArray, config: Network
 
 
 def _reduced(sparse_depth: Tensor, intrinsics: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """Points of the reduced frame, (B, 1, ceil(H / factor), ceil(W / factor)), metres; and K to match, (B, 3, 3)."""
+    """Sparse depth of the reduced frame, (B, 1, ceil(H / factor), ceil(W / factor)), metres, and its K, (B, 3, 3)."""
     samples = sparse_depth[:, 0].cpu().numpy()
     points = np.stack([working_points(sample, factor) for sample in samples])
     K = reduced_intrinsics(intrinsics.cpu().numpy(), factor)

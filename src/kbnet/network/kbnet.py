@@ -1,4 +1,4 @@
-"""KBNet: image, sparse depth and intrinsics to dense depth (Wong & Soatto, ICCV 2021)."""
+"""KBNet: dense depth from image, sparse depth and intrinsics (Wong & Soatto, ICCV 2021)."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from kbnet.network.sparse_to_dense import SparseToDensePool, local_range
 from kbnet.network.trunk import SIZE_FACTOR, KBTrunk, PlainTrunk
 
 SPREAD_WINDOW = 31
-"""Window over which the spread of a scaffold is taken, odd, pixels."""
+"""Window of the local depth range of a scaffold, odd, pixels."""
 
 LEAST_SPREAD = 0.05
-"""Added to it, so that depth can change a little where all points agree; of ln(depth)."""
+"""Added to that range of ln depth, so that depth can change a little where all points agree."""
 
 LEAST_DEPTH = 1e-6
 """Depth is clamped to this before its logarithm is taken, metres."""
 
 LOG_LARGEST_SCALE = math.log(4)
-"""An affine residual scales the scaffold by a quarter to four (FusionNet; published system, section 10)."""
+"""Limit of the logarithmic scale of an affine residual: 1/4 to 4 (FusionNet; published system, section 10)."""
 
 
 class KBNet(DepthNetwork):
-    """The depth network; everything that defines it besides the weights is its ``config``."""
+    """KBNet depth network; ``config`` holds everything that defines it besides the weights."""
 
     config: KBNetConfig
 
@@ -82,7 +82,7 @@ class KBNet(DepthNetwork):
         )
         initialise_weights(self, self.config.weight_init)
         if self.config.scaffold != "none":
-            # A fresh network is the interpolation itself: training can only be asked to improve on it.
+            # Without training the output is the scaffold, so training starts at the interpolation.
             nn.init.zeros_(self.decoder.output.weight)
 
     def forward(
@@ -97,21 +97,21 @@ class KBNet(DepthNetwork):
     ) -> Tensor:
         """Complete depth.
 
-        A network converted to half precision takes float32 all the same.
+        A network converted to half precision takes float32 inputs too.
 
         Args:
             image: RGB in 0..1, (B, 3, H, W).
-            sparse_depth: as measured, outliers included, (B, 1, H, W), metres; 0 = unmeasured.
-            validity: 1 where outlier removal kept a point, else 0, (B, 1, H, W).
+            sparse_depth: measured depth with outliers, (B, 1, H, W), metres; 0 = unmeasured.
+            validity: 1 where outlier rejection kept a point, else 0, (B, 1, H, W).
             intrinsics: K, (B, 3, 3), pixels.
-            scaffold: interpolation of the kept points, (B, 1, H, W), metres; needed if and only if
-                ``config.scaffold`` is not ``none``; 0 = nothing known, read as the middle of the depth range.
-            ray_terms: those of :meth:`ray_terms` for these intrinsics; computed where not given.
-            reduced: the inputs are at the network's resolution already, and so is the depth.
+            scaffold: interpolation of the kept points, (B, 1, H, W), metres; required if and only if
+                ``config.scaffold`` is not ``none``. 0 = undefined, replaced by the middle of the depth range.
+            ray_terms: result of :meth:`ray_terms` for these intrinsics; None: computed.
+            reduced: the inputs are at the network's resolution already; so is the depth returned.
 
         Returns:
-            Dense depth, (B, 1, H, W), metres; with ``config.error`` predicted (B, 2, H, W), the expected absolute error
-            of the depth second, metres, positive and at most the depth.
+            Dense depth, (B, 1, H, W), metres. With ``config.error`` predicted: (B, 2, H, W), where the second map is
+            the expected absolute error, metres, positive and at most the depth.
 
         Raises:
             KBNetError: the scaffold is missing, or given to a network that has none.
@@ -134,7 +134,7 @@ class KBNet(DepthNetwork):
         return self.depth_from_output(self._decoded(seen, ray_terms), scaffold, seen.scaffold, 2**halvings)
 
     def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
-        """All that the network makes of the camera alone; compute it once for a fixed camera.
+        """Part of the network that depends on the camera only; compute it once for a fixed camera.
 
         Args:
             intrinsics: K, (B, 3, 3), pixels.
@@ -159,8 +159,8 @@ class KBNet(DepthNetwork):
     ) -> Tensor:
         """Depth of the propagation head: exp(u + mean of ln scaffold), within the depth range and the scaffold.
 
-        Depth goes in and comes out relative to its geometric mean over the frame: the unit of length drops out. It is
-        enlarged along the edges of the image, where the network sees less than that.
+        The network computes depth relative to its geometric mean over the frame, so the unit of length cancels. At a
+        reduced resolution, the result is upsampled along the edges of the image.
         """
         assert seen.scaffold is not None
         seen_image, (height, width) = seen.image, seen.image.shape[-2:]
@@ -187,7 +187,7 @@ class KBNet(DepthNetwork):
         return torch.cat([depth, depth.detach() * torch.maximum(relative, without_points)], dim=1)
 
     def _image_features(self, image: Tensor) -> list[Tensor]:
-        """Pretrained features; frozen unless they were asked to learn."""
+        """Pretrained features of the image; without gradient unless they are trained."""
         assert self.image_features is not None
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.image_features.learns):
             features: list[Tensor] = self.image_features(image)
@@ -196,17 +196,21 @@ class KBNet(DepthNetwork):
     def depth_from_output(
         self, output: Tensor, scaffold: Tensor | None, seen_scaffold: Tensor | None = None, scale: int = 1
     ) -> Tensor:
-        """Metres from the decoder's raw output x: min / (sigmoid(x) + min / max); with a scaffold, scaffold · exp(x),
-        scaffold · exp(x · (0.05 + its local spread)), or scaffold · 4^tanh(x) + x' (the form and the range 0.25..4 are
-        FusionNet's, the way into that range is ours), kept within the depth range and the scaffold.
+        """Depth in metres from the decoder's output x.
 
-        Computed in float32 whatever the precision of the network: bfloat16 has steps of 4 mm at 1 m.
+        - No scaffold: min / (sigmoid(x) + min / max).
+        - ``plain``: scaffold · exp(x).
+        - ``spread``: scaffold · exp(x · (0.05 + local range of ln scaffold)).
+        - ``affine``: scaffold · 4^tanh(x) + x'. The form and the range 0.25..4 are FusionNet's; tanh is ours.
+
+        The result is clamped to the depth range, extended to the scaffold. It is always computed in float32, because
+        bfloat16 has steps of 4 mm at 1 m.
 
         Args:
             output: (B, 1, h, w), or (B, 2, h, w) for an affine residual.
             scaffold: (B, 1, H, W), metres; or None.
-            seen_scaffold: as the network saw it, (B, 1, h, w), if not as it is.
-            scale: of the scaffold's size to that of the output.
+            seen_scaffold: scaffold at the network's resolution, (B, 1, h, w), if that differs.
+            scale: size of the scaffold divided by that of the output.
         """
         residual, low, high = output.float(), self.config.min_depth, self.config.max_depth
         if scaffold is None:
@@ -221,5 +225,5 @@ class KBNet(DepthNetwork):
             depth = scaffold * torch.exp(LOG_LARGEST_SCALE * torch.tanh(residual[:, :1])) + residual[:, 1:]
         else:
             depth = scaffold * residual.exp()
-        # Points beyond the depth range take the output along: a residual of 0 is the scaffold, whatever it is.
+        # Points beyond the depth range extend it, so a residual of 0 always gives the scaffold.
         return depth.clamp(scaffold.clamp_max(low), scaffold.clamp_min(high))

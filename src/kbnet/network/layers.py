@@ -1,4 +1,4 @@
-"""Convolution and residual block of the depth network."""
+"""Convolution and residual block of the depth networks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Convolution(nn.Conv2d):
     """Bias-free convolution with padding k // 2, then LeakyReLU 0.2 (published system, section 3).
 
     Args:
-        normalise: put a BatchNorm before the activation; the published network has none.
-        activation: False leaves the LeakyReLU out.
+        normalise: add a BatchNorm before the activation; the published network has none.
+        activation: False: no LeakyReLU.
     """
 
     def __init__(
@@ -37,22 +37,22 @@ class Convolution(nn.Conv2d):
         """(B, in, H, W) to (B, out, ⌈H / stride⌉, ⌈W / stride⌉).
 
         Args:
-            x: features; all input channels, or the first of them.
-            rest: what :meth:`linear` made of the others.
+            x: features, either all input channels or the first ones.
+            rest: result of :meth:`linear` for the other channels.
         """
         x = self._conv_forward(x, self.weight[:, : int(x.shape[1])], self.bias)
         return self.activate(x if rest is None else x.add_(rest))
 
     def linear(self, rest: Tensor) -> Tensor:
-        """The last channels' share of the convolution: a convolution is a sum over channels.
+        """Contribution of the last input channels to the convolution, which is a sum over channels.
 
-        Worth it where those channels do not change from call to call.
+        Saves time if these channels are constant between calls.
         """
         share: Tensor = self._conv_forward(rest, self.weight[:, -int(rest.shape[1]) :], None)
         return share
 
     def activate(self, x: Tensor) -> Tensor:
-        """Everything after the convolution itself; overwrites ``x``."""
+        """Bias, BatchNorm and activation after the convolution; overwrites ``x``."""
         if self.normalisation is not None:
             x = self.normalisation(x)
         if not self.activation:
@@ -60,7 +60,7 @@ class Convolution(nn.Conv2d):
         return F.leaky_relu(x, NEGATIVE_SLOPE, inplace=True)
 
     def fold(self) -> None:
-        """Fold the BatchNorm, as it stands in evaluation mode, into weights and a bias: the same output, cheaper."""
+        """Fold the BatchNorm of evaluation mode into weights and a bias; equal output at less cost."""
         if self.normalisation is not None:
             norm = self.normalisation
             assert norm.running_mean is not None
@@ -72,7 +72,7 @@ class Convolution(nn.Conv2d):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions whose result is added to their input; the input passes nearly unchanged at first."""
+    """Residual block: two 3x3 convolutions added to their input. Initially the output is nearly the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class ResidualBlock(nn.Module):
 
 
 def initialise_weights(module: nn.Module, distribution: Literal["xavier", "kaiming"]) -> None:
-    """Draw the weights of every convolution below ``module`` anew."""
+    """Initialise the weights of every convolution in ``module``."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             if distribution == "xavier":

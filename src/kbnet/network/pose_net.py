@@ -1,4 +1,4 @@
-"""PoseNet: the camera's motion between two images; used in training only (published system, section 4)."""
+"""PoseNet: camera motion between two images; used in training only (published system, section 4)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kbnet.geometry.pose import RotationForm, transform_from_vector
 EncoderName = Literal["resnet18", "resnet34", "plain"]
 
 BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
-"""Residual blocks of the four stages."""
+"""Number of residual blocks of the four stages."""
 
 PLAIN_CHANNELS = (16, 32, 64, 128, 256, 256, 256)
 PLAIN_KERNEL_SIZES = (7, 5, 3, 3, 3, 3, 3)
 
 POSE_SCALE = 0.01
-"""Factor of the network's output: a fresh network predicts almost no motion."""
+"""Factor of the network's output. Initially the network predicts almost no motion."""
 
 
 class NormalisedConvolution(nn.Module):
@@ -40,7 +40,7 @@ class NormalisedConvolution(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two normalised convolutions and a shortcut; the shortcut is a 1x1 convolution where the shape changes."""
+    """Residual block: two normalised convolutions and a shortcut, which is a 1x1 convolution if the shape changes."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -57,26 +57,26 @@ class ResidualBlock(nn.Module):
 
 
 class PoseNet(nn.Module):
-    """A convolutional encoder over a pair of images, and a head that turns its features into six numbers.
+    """Pose network: a convolutional encoder of two images, and a head that predicts six numbers.
 
-    Encoders, all without biases, each convolution but the projections followed by BatchNorm and ReLU:
+    Encoders have no biases. Each convolution except the projections is followed by BatchNorm and ReLU:
 
-    - ``resnet18``: ResNet-18 with slim channels, as published; released weights are of this one.
+    - ``resnet18``: ResNet-18 with slim channels, as published; the encoder of the released weights.
     - ``resnet34``: the same with ResNet-34's numbers of blocks.
-    - ``plain``: seven convolutions of stride 2 and a head of one 1x1, as VOICED and FusionNet train with.
+    - ``plain``: seven convolutions of stride 2 and a head of one 1x1, as in the training of VOICED and FusionNet.
 
-    The published facts give only the filters of ``resnet34``. That it keeps the slim channels is our reading; no
-    published weights of it are known to try it on.
+    The published facts give only the filters of ``resnet34``. Slim channels are our interpretation; we know of no
+    published weights to verify it.
 
     Args:
         encoder: one of the above.
-        rotation: how three numbers become a rotation, see :func:`kbnet.geometry.pose.transform_from_vector`.
-            ``exponential`` is VOICED's.
+        rotation: form of the rotation, see :func:`kbnet.geometry.pose.transform_from_vector`. ``exponential`` is
+            VOICED's.
 
     Attributes:
-        encoder_name: which it is.
-        rotation: likewise.
-        reduction: input pixels, along each side, to a pixel of the smallest features.
+        encoder_name: name of the encoder.
+        rotation: form of the rotation.
+        reduction: stride of the smallest features, input pixels.
 
     Raises:
         KBNetError: no encoder of that name.
@@ -104,14 +104,14 @@ class PoseNet(nn.Module):
                 nn.init.xavier_normal_(module.weight)
 
     def forward(self, target: Tensor, source: Tensor) -> Tensor:
-        """Predict the motion from the target's camera to the source's.
+        """Predict the motion from the target camera to the source camera.
 
         Args:
             target: RGB in 0..1, (B, 3, H, W).
             source: RGB in 0..1, (B, 3, H, W).
 
         Returns:
-            T_source_target, (B, 4, 4), float32; translation in metres (up to the scale that training finds).
+            T_source_target, (B, 4, 4), float32; translation in metres, up to the scale learned in training.
         """
         x = self.stem_pool(self.stem(torch.cat([target, source], dim=1)))
         vector = self.head(self.stages(x)).float().mean(dim=(2, 3))
@@ -119,7 +119,7 @@ class PoseNet(nn.Module):
 
 
 def _residual_encoder(blocks: tuple[int, ...]) -> tuple[NormalisedConvolution, nn.Sequential]:
-    """Stem, and stages of 32, 64, 128 and 256 channels."""
+    """Residual encoder: a stem and stages of 32, 64, 128 and 256 channels."""
     stages = []
     for stage, (wide_in, wide_out) in enumerate(pairwise((16, 32, 64, 128, 256))):
         first = ResidualBlock(wide_in, wide_out, stride=1 if stage == 0 else 2)

@@ -1,7 +1,7 @@
-"""The propagation head: ln depth, copied along learnt offsets from where it is right to where it is not.
+"""Propagation head: ln depth propagated along predicted offsets.
 
-Between a near and a far surface an interpolation is a slanted sheet. A residual has to predict how far the sheet is
-from either surface. A copy from the right side needs no such number.
+At an occlusion edge, an interpolation is a slanted surface between near and far. A residual would have to predict the
+distance to the near or far surface. Propagation copies depth from the correct side instead.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from kbnet.network.layers import Convolution
 from kbnet.network.sparse_to_dense import local_range
 
 RANGE_WINDOW = 9
-"""Window of the local range that scales the residual, odd, pixels at half of the network's resolution."""
+"""Window of the local depth range that scales the residual, odd, pixels at half of the network's resolution."""
 
 LEAST_RANGE = 0.05
-"""Added to that range, of ln depth, so that the residual acts on flat areas too."""
+"""Added to that range of ln depth, so that the residual has an effect on flat areas too."""
 
 GRID_SPACING = 2.0
-"""Distance between neighbouring taps before anything is learnt, pixels at half of the network's resolution."""
+"""Initial distance between neighbouring taps, pixels at half of the network's resolution."""
 
 LARGEST_SLOPE = 0.1
-"""Largest slope of ln depth, a pixel at half of the network's resolution."""
+"""Largest slope of ln depth per pixel at half of the network's resolution."""
 
 _UPSAMPLING_CHANNELS = 64
 
 
 class PropagationHead(nn.Module):
-    """Propagates relative ln depth u at half of the network's resolution, then doubles the resolution.
+    """Propagation of relative ln depth u at half of the network's resolution, then upsampling by two.
 
     From features, a 3x3 convolution predicts at every pixel x: offsets o_k of K taps, their weights w_k (softmax), a
     confidence c in the points of the pixel, a slope s (two components) and a residual r. u starts as the scaffold z,
@@ -45,8 +45,8 @@ class PropagationHead(nn.Module):
     reach · tanh(o / 3) + grid, the slope is 0.1 · tanh(0.3 s).
 
     Args:
-        channels: of the features.
-        steps: how many times depth is propagated.
+        channels: channels of the features.
+        steps: number of propagation steps.
         taps: K, the square of an odd number.
         reach: largest learnt offset, pixels at half of the network's resolution.
     """
@@ -68,7 +68,7 @@ class PropagationHead(nn.Module):
         self.register_buffer("bilinear", _bilinear_logits(), persistent=False)
 
     def initialise(self) -> None:
-        """Small weights: a fresh head is a mild smoothing of the scaffold that keeps the points."""
+        """Initialise with small weights: the head then smooths the scaffold slightly and keeps the points."""
         nn.init.normal_(self.prediction.weight, std=0.003)
         with torch.no_grad():
             bias = self.prediction.bias
@@ -84,7 +84,7 @@ class PropagationHead(nn.Module):
         nn.init.zeros_(last.bias)
 
     def forward(self, features: Tensor, log_scaffold: Tensor, log_points: Tensor, validity: Tensor) -> Tensor:
-        """Complete relative ln depth, in float32 whatever the precision of the features.
+        """Complete relative ln depth; always in float32.
 
         Args:
             features: (B, channels, H/2, W/2).
@@ -123,7 +123,7 @@ class PropagationHead(nn.Module):
 
 
 def _sampling_positions(offsets: Tensor) -> Tensor:
-    """Positions x + o_k as `F.grid_sample` takes them, -1..1 between the outer pixel centres.
+    """Sampling positions x + o_k for `F.grid_sample`: -1..1 between the outer pixel centres.
 
     Args:
         offsets: x and y of K taps, (B, K, 2, H, W), pixels.
@@ -140,11 +140,11 @@ def _sampling_positions(offsets: Tensor) -> Tensor:
 
 
 def _convex_doubling(u: Tensor, logits: Tensor, bilinear: Tensor) -> Tensor:
-    """Twice the resolution, every pixel a convex combination of the 3x3 pixels around the one it came from.
+    """Convex upsampling by two: every pixel is a convex combination of 3x3 low-resolution pixels.
 
     Args:
         u: (B, 1, H, W).
-        logits: of the weights, (B, 36, H, W): nine for each of the four pixels that a pixel becomes.
+        logits: logits of the weights, (B, 36, H, W): nine for each of the four output pixels of a pixel.
         bilinear: logits of bilinear interpolation, (9, 4), added to them.
 
     Returns:
@@ -160,7 +160,7 @@ def _convex_doubling(u: Tensor, logits: Tensor, bilinear: Tensor) -> Tensor:
 
 
 def _bilinear_logits() -> Tensor:
-    """Logarithms of the bilinear weights of 3x3 neighbours for the four pixels that a pixel becomes, (9, 4)."""
+    """Logarithms of the bilinear weights of 3x3 neighbours for the four output pixels, (9, 4)."""
     before, after = torch.tensor([0.25, 0.75, 0.0]), torch.tensor([0.0, 0.75, 0.25])
     weights = [torch.outer(rows, columns).flatten() for rows in (before, after) for columns in (before, after)]
     return torch.stack(weights, dim=1).clamp_min(0.002).log()

@@ -1,4 +1,4 @@
-"""Half the resolution on the way into a network, and twice on the way out, once or twice over."""
+"""Halving of network inputs and upsampling of network outputs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from kbnet.network.sparse_to_dense import NOWHERE
 
 
 def halved_inputs(inputs: NetworkInputs) -> NetworkInputs:
-    """NetworkInputs at half the size, rounded up: a last odd row or column stands alone.
+    """Halve NetworkInputs; sizes are rounded up.
 
-    Image and scaffold become means of 2x2 pixels. Sparse points are never averaged: of four pixels stays the nearest of
-    the kept points, or else the nearest point.
+    Image and scaffold are averaged over 2x2 pixels. Sparse points are never averaged: of 2x2 pixels, the nearest kept
+    point remains, or else the nearest point.
     """
     kept = _nearest(inputs.sparse_depth * inputs.validity)
     points = torch.where(kept > 0, kept, _nearest(inputs.sparse_depth))
@@ -27,22 +27,20 @@ def halved_inputs(inputs: NetworkInputs) -> NetworkInputs:
 
 
 def enlarged(x: Tensor, scale: int, size: Sequence[int]) -> Tensor:
-    """``scale`` times the size, linearly, cut to (H, W)."""
+    """Upsample linearly by ``scale`` and crop to (H, W)."""
     return cropped(F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False), size)
 
 
 def cropped(x: Tensor, size: Sequence[int]) -> Tensor:
-    """The upper left (H, W) of a map."""
-    if (
-        torch.compiler.is_compiling()
-    ):  # a slice ties the graph of torch.export to sizes that it does, or does not, change
+    """Crop a map to its upper left (H, W)."""
+    if torch.compiler.is_compiling():  # a slice would make torch.export distinguish sizes that it changes from others
         rows, columns = (torch.arange(length, device=x.device) for length in size)
         return x.index_select(-2, rows).index_select(-1, columns)
     return x[..., : size[0], : size[1]]
 
 
 def padded_inputs(inputs: NetworkInputs, factor: int) -> NetworkInputs:
-    """NetworkInputs whose height and width are multiples of ``factor``: the last row and column are repeated."""
+    """Pad NetworkInputs to multiples of ``factor`` by repeating the last row and column."""
     height, width = inputs.image.shape[-2:]
     rows, columns = (
         torch.arange((length + factor - 1) // factor * factor, device=inputs.image.device).clamp_max(length - 1)
@@ -62,13 +60,13 @@ def _mean(x: Tensor) -> Tensor:
 
 
 def _nearest(points: Tensor) -> Tensor:
-    """The smallest depth in every 2x2 pixels, (B, 1, h, w); 0 = none."""
+    """Smallest depth of every 2x2 pixels, (B, 1, h, w); 0 = unmeasured."""
     nearest = _folded(points.masked_fill(points == 0, NOWHERE), torch.minimum)
     return nearest.masked_fill(nearest >= NOWHERE, 0.0)
 
 
 def _folded(x: Tensor, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """One value for every 2x2 pixels; a last odd row or column counts twice. Torch's pools take ten times as long."""
+    """Combine every 2x2 pixels; a last odd row or column counts twice. Ten times as fast as torch's pools."""
     if torch.compiler.is_compiling():
         return _folded_by_index(x, combine)
     height, width = (x.shape[-2] + 1) // 2, (x.shape[-1] + 1) // 2
@@ -79,7 +77,7 @@ def _folded(x: Tensor, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
 
 
 def _folded_by_index(x: Tensor, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """The same, three times as slow, without slices that tie the graph of torch.export to odd or to even sizes."""
+    """The same for torch.export, where slices would fix odd or even sizes; three times as slow."""
     for dim in (-2, -1):
         length = x.shape[dim]
         first = 2 * torch.arange((length + 1) // 2, device=x.device)

@@ -1,4 +1,4 @@
-"""Sparse-to-dense pooling: from a few points to features that reach over the gaps between them."""
+"""Sparse-to-dense pooling: dense features from sparse depth."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from kbnet.network.layers import Convolution
 
 NOWHERE = 2.0**15
-"""Farther than any point, metres; unlike infinity it is safe, and exact, in half precision."""
+"""Depth of unmeasured pixels in minimum pools, metres: larger than any depth, and exact in half precision."""
 
 
 class SparseToDensePool(nn.Module):
-    """Minimum and maximum pools of several windows, three 1x1 and one 3x3 convolution (section 3.1).
+    """Sparse-to-dense pool: minimum and maximum pools, three 1x1 and one 3x3 convolution (section 3.1).
 
     Args:
         min_pool_sizes: windows of the minimum pools, ascending, odd, pixels.
-        max_pool_sizes: windows of the maximum pools, likewise.
+        max_pool_sizes: windows of the maximum pools, ascending, odd, pixels.
         channels: number of features.
-        scaffold: whether an interpolated depth map joins the input of the last convolution.
-        normalise: put a BatchNorm into every convolution.
+        scaffold: whether the last convolution also has a scaffold as input.
+        normalise: add a BatchNorm to every convolution.
     """
 
     def __init__(
@@ -42,17 +42,17 @@ class SparseToDensePool(nn.Module):
         self.convolution = Convolution(channels + 2 + int(scaffold), channels, 3, normalise=normalise)
 
     def forward(self, sparse_depth: Tensor, validity: Tensor, scaffold: Tensor | None = None) -> Tensor:
-        """Features of sparse depth.
+        """Compute features of sparse depth.
 
         Args:
-            sparse_depth: as measured, (B, 1, H, W), metres; 0 = unmeasured.
-            validity: 1 where a point was kept by outlier removal, else 0, (B, 1, H, W).
-            scaffold: interpolated depth, (B, 1, H, W), metres; given if and only if built for it.
+            sparse_depth: measured depth, (B, 1, H, W), metres; 0 = unmeasured.
+            validity: 1 where outlier rejection kept a point, else 0, (B, 1, H, W).
+            scaffold: interpolated depth, (B, 1, H, W), metres; required if and only if the pool was built with one.
 
         Returns:
             Features, (B, channels, H, W).
         """
-        # min(x) = -max(-x); a window without any point yields NOWHERE, which becomes 0 = unmeasured again.
+        # min(x) = -max(-x); a window without a point gives NOWHERE, which is set to 0 = unmeasured.
         nearest = nested_max_pools((-sparse_depth).masked_fill(sparse_depth == 0, -NOWHERE), self.min_pool_sizes)
         pools = [(-pool).masked_fill(pool <= -NOWHERE, 0.0) for pool in nearest]
         pools += nested_max_pools(sparse_depth, self.max_pool_sizes)
@@ -63,20 +63,20 @@ class SparseToDensePool(nn.Module):
 
 
 def pool_convolutions(pools: int, channels: int, *, normalise: bool = False) -> nn.Sequential:
-    """Three 1x1 convolutions, from a stack of pools to ``channels`` features."""
+    """Three 1x1 convolutions from a stack of pools to ``channels`` features."""
     return nn.Sequential(
         *(Convolution(inputs, channels, 1, normalise=normalise) for inputs in (pools, channels, channels))
     )
 
 
 def nested_max_pools(x: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
-    """Same-size maximum pools with ascending odd windows, each computed from the one before.
+    """Maximum pools of equal size with ascending odd windows, each computed from the previous one.
 
-    A square window is a column of rows, and the maximum of 15 is that of the first 8 and the last 8: exact, and a
-    handful of element-wise maxima where a pool makes hundreds of comparisons a pixel.
+    Windows are separable, and a maximum over 15 pixels is the maximum of the first 8 and the last 8. The result is
+    exact and needs few element-wise maxima instead of hundreds of comparisons per pixel.
     """
     reach = sizes[-1] // 2
-    # A window that crosses the border holds the pixel there in any case: its copies change no maximum.
+    # A window across the border contains the border pixel, so replicated copies do not change the maximum.
     x = F.pad(x, (reach, reach, reach, reach), mode="replicate")
     span = 1
     for size in sizes:
@@ -90,13 +90,13 @@ def nested_max_pools(x: Tensor, sizes: Sequence[int]) -> Iterator[Tensor]:
 
 
 def local_range(x: Tensor, window: int) -> Tensor:
-    """Largest minus smallest value within window x window pixels, of the shape of ``x``."""
+    """Local range: largest minus smallest value within window x window pixels, in the shape of ``x``."""
     ((largest,), (negative_smallest,)) = (tuple(nested_max_pools(y, (window,))) for y in (x, -x))
     return largest + negative_smallest
 
 
 def _shifts(span: int, size: int) -> Iterator[int]:
-    """By how much to shift maxima over ``span`` pixels, again and again, for those over ``size``.
+    """Successive shifts that extend maxima over ``span`` pixels to maxima over ``size`` pixels.
 
     >>> list(_shifts(1, 15))
     [1, 2, 4, 7]

@@ -1,4 +1,4 @@
-"""Trunks: from the inputs of a network to features at half of its resolution, which the propagation head reads."""
+"""Trunks: features at half the network's resolution, the input of the propagation head."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from kbnet.network.layers import NEGATIVE_SLOPE, Convolution, ResidualBlock
 from kbnet.network.sparse_to_dense import SparseToDensePool, local_range, nested_max_pools
 
 SIZE_FACTOR = 16
-"""Trunks take heights and widths that are multiples of this."""
+"""Height and width of a trunk's input are multiples of this."""
 
 RANGE_WINDOW = 15
-"""Window of the local depth range that the plain trunk sees, odd, pixels."""
+"""Window of the local depth range in the input of the plain trunk, odd, pixels."""
 
 DISTANCE_WINDOWS = (3, 5, 9, 17, 33, 65)
-"""Windows in which the plain trunk looks for a point, odd, pixels: they tell the distance to the nearest one."""
+"""Windows that are searched for a point, odd, pixels; they approximate the distance to the nearest point."""
 
 
 class PlainTrunk(nn.Module):
-    """One branch: colour, relative ln depth, kept points, depth range, distance and rays go in together.
+    """Trunk with one branch for colour, relative ln depth, kept points, depth range, distance and rays.
 
-    An encoder to 1/16 with two residual blocks a level, a decoder to 1/2 with one.
+    The encoder to 1/16 has two residual blocks per level, the decoder to 1/2 has one.
     """
 
     def __init__(self, config: KBNetConfig) -> None:
@@ -51,19 +51,19 @@ class PlainTrunk(nn.Module):
         self.channels = features[-1]
 
     def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
-        """Nothing is worth keeping: the rays are two input channels."""
+        """No terms: the rays are two input channels."""
         return []
 
     def forward(
         self, seen: NetworkInputs, log_scaffold: Tensor, image_features: list[Tensor], rays: RayTerms | None
     ) -> Tensor:
-        """Features at half the resolution.
+        """Compute features at half the resolution.
 
         Args:
             seen: image in 0..1, sparse depth, validity, K, scaffold; height and width multiples of 16.
             log_scaffold: ln of the scaffold minus its mean over the frame, (B, 1, H, W).
-            image_features: of :class:`ImageFeatures`, or none.
-            rays: not used.
+            image_features: result of :class:`ImageFeatures`, or empty.
+            rays: ignored.
 
         Returns:
             (B, channels, H/2, W/2).
@@ -83,9 +83,9 @@ class PlainTrunk(nn.Module):
 
 
 class KBTrunk(nn.Module):
-    """KBNet's two branches with calibrated backprojection layers (Wong & Soatto 2021), and its decoder down to 1/2.
+    """Trunk of KBNet's two branches with calibrated backprojection (Wong & Soatto 2021) and its decoder to 1/2.
 
-    Depth is divided by its geometric mean over the frame, so that the unit of length drops out.
+    Depth is divided by its geometric mean over the frame, so the unit of length cancels.
     """
 
     def __init__(self, config: KBNetConfig) -> None:
@@ -103,13 +103,13 @@ class KBTrunk(nn.Module):
         self.channels = filters[-1]
 
     def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
-        """As of :meth:`Encoder.ray_terms`."""
+        """Same as :meth:`Encoder.ray_terms`."""
         return self.encoder.ray_terms(intrinsics, size)
 
     def forward(
         self, seen: NetworkInputs, log_scaffold: Tensor, image_features: list[Tensor], rays: RayTerms | None
     ) -> Tensor:
-        """As of :meth:`PlainTrunk.forward`; ``rays`` are those of :meth:`ray_terms`, computed where not given."""
+        """Same as :meth:`PlainTrunk.forward`; ``rays`` is the result of :meth:`ray_terms`; None: computed."""
         assert seen.scaffold is not None
         dtype = self.encoder.image_stem.weight.dtype
         relative_scaffold = log_scaffold.exp()
@@ -131,10 +131,10 @@ _INPUT_CHANNELS = 9
 
 
 def _plain_inputs(seen: NetworkInputs, log_scaffold: Tensor) -> Tensor:
-    """Colour, 2 z, kept points, 2 x range of z, distance to the nearest kept point, rays x and y: (B, 9, H, W)."""
+    """Input channels, (B, 9, H, W): colour, 2 z, kept points, 2 x range of z, distance to a point, rays x, y."""
     height, width = seen.image.shape[-2:]
     rays = viewing_rays(seen.intrinsics, height, width)[:, :2]
-    # On a logarithmic scale: every window without a point makes the distance one step larger, from -1 to 1.
+    # The distance is logarithmic: every window without a point adds one step, from -1 to 1.
     found = sum(nested_max_pools(seen.validity, DISTANCE_WINDOWS), start=seen.validity)
     distance = 1 - found * (2 / (1 + len(DISTANCE_WINDOWS)))
     channels = [
@@ -149,7 +149,7 @@ def _plain_inputs(seen: NetworkInputs, log_scaffold: Tensor) -> Tensor:
 
 
 def _feature_projections(config: KBNetConfig, channels: Sequence[int]) -> nn.ModuleList:
-    """From the pretrained features of each level to the channels of the trunk; empty where there are none."""
+    """1x1 convolutions from the pretrained features to the channels of the trunk, by level; empty without features."""
     if config.image_features == "none":
         return nn.ModuleList()
     return nn.ModuleList(
@@ -159,7 +159,7 @@ def _feature_projections(config: KBNetConfig, channels: Sequence[int]) -> nn.Mod
 
 
 class _UpLevel(nn.Module):
-    """3x3 of the skip plus the doubled 1x1 of the lower level, then a residual block."""
+    """Decoder level: 3x3 of the skip plus the upsampled 1x1 of the lower level, then a residual block."""
 
     def __init__(self, low_channels: int, skip_channels: int, outputs: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A frame at a fraction of its size: colours are averaged, depth is chosen, so that no depth is made up at an edge."""
+"""Reduction of large frames: colours are averaged, depth is selected, so that no depth is mixed at an edge."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
 from kbnet.points.sparse_points import measured_pixels, points_to_map
 
 MOST_POINTS = 30_000
-"""Above so many points of a reduced frame some are left out: triangulating 240,000 takes 4 s."""
+"""Largest number of points of a reduced frame; triangulating 240,000 takes 4 s."""
 ROWS_OF_CELLS = 32
-"""Rows of cells whose mean is taken at a time."""
+"""Rows of cells that are averaged at a time."""
 
 
 def working_factor(size: tuple[int, int], working_side: int) -> int:
-    """Factor by which a frame is reduced before the network sees it, at least 1.
+    """Integer factor by which a frame is reduced before the network, at least 1.
 
     Args:
         size: (H, W), pixels.
-        working_side: longer side to come near to, pixels; 0 = frames are not reduced.
+        working_side: longer side to approximate, pixels; 0 = no reduction.
 
     Example:
         >>> [working_factor(size, 640) for size in ((480, 640), (720, 1280), (3000, 4000), (40, 4000))]
@@ -36,15 +36,15 @@ def working_factor(size: tuple[int, int], working_side: int) -> int:
 
 
 def reduced_frame(frame: Frame, factor: int) -> Frame:
-    """One pixel for every ``factor`` x ``factor`` pixels; rows and columns that fill no cell are left out.
+    """Reduce a frame: one pixel for every cell of ``factor`` x ``factor`` pixels, without incomplete cells.
 
     Args:
-        frame: any.
+        frame: frame of any size.
         factor: at least 1.
 
     Returns:
-        The image averaged, of the sparse points the nearest in a cell, of the ground truth the lower median of the
-        measured pixels in a cell, and K to match.
+        Frame with the mean colour, the nearest sparse point and the lower median of ground truth of every cell, and
+        with the K of the reduced image.
     """
     if factor == 1:
         return frame
@@ -67,12 +67,12 @@ def reduced_image(image: ImageArray, factor: int) -> ImageArray:
 
 
 def reduced_points(sparse_depth: FloatArray, factor: int, *, whole_cells: bool = True) -> FloatArray:
-    """Nearest measured depth of every cell, metres; 0 = none.
+    """Nearest measured depth of every cell, metres; 0 = unmeasured.
 
     Args:
         sparse_depth: (H, W), metres; 0 = unmeasured.
         factor: at least 1.
-        whole_cells: leave out rows and columns that fill no cell.
+        whole_cells: drop incomplete cells.
 
     Returns:
         (H // factor, W // factor), or (ceil(H / factor), ceil(W / factor)) without ``whole_cells``; float32 metres.
@@ -85,15 +85,15 @@ def reduced_points(sparse_depth: FloatArray, factor: int, *, whole_cells: bool =
 
 
 def working_points(sparse_depth: FloatArray, factor: int) -> FloatArray:
-    """Sparse depth of a frame at the size at which it is completed.
+    """Sparse depth of a frame at its working size.
 
     Args:
         sparse_depth: (H, W), metres; 0 = unmeasured.
-        factor: of :func:`working_factor`.
+        factor: result of :func:`working_factor`.
 
     Returns:
-        As it is for a factor of 1; otherwise the nearest depth of every cell; of more than 30,000 cells some, evenly
-        spread; (ceil(H / factor), ceil(W / factor)), float32 metres.
+        (ceil(H / factor), ceil(W / factor)), float32 metres; 0 = unmeasured. Factor 1: unchanged. Otherwise the nearest
+        depth of every cell; of more than 30,000 points an evenly spread part.
     """
     if factor == 1:
         return sparse_depth
@@ -101,13 +101,13 @@ def working_points(sparse_depth: FloatArray, factor: int) -> FloatArray:
 
 
 def spread_points(sparse_depth: FloatArray, most: int) -> FloatArray:
-    """Leave about ``most`` points, evenly spread: of k x k pixels the point nearest to their centre.
+    """Thin out points to about ``most``, evenly spread: of k x k pixels, the point nearest to their centre.
 
-    Which one is independent of its depth: always the nearest depth would prefer outliers in front of a surface.
+    The choice does not depend on depth, because the nearest depth would prefer outliers in front of a surface.
 
     Args:
         sparse_depth: (H, W), metres; 0 = unmeasured.
-        most: with k = ceil(sqrt(points / most)); no more points than this are left as they are.
+        most: limit; k = ceil(sqrt(points / most)). Up to this number, points are unchanged.
 
     Returns:
         (H, W), float32 metres; 0 = unmeasured.
@@ -126,7 +126,7 @@ def spread_points(sparse_depth: FloatArray, most: int) -> FloatArray:
 
 
 def reduced_depth(depth: FloatArray, factor: int) -> FloatArray:
-    """Lower median of the measured depth of every cell, (H // factor, W // factor), metres; 0 = none."""
+    """Lower median of the measured depth of every cell, (H // factor, W // factor), metres; 0 = unmeasured."""
     cells = np.sort(_cells(depth, factor), axis=-1)
     measured = (cells > 0).sum(axis=-1)
     middle = cells.shape[-1] - measured + np.maximum(measured - 1, 0) // 2
@@ -135,7 +135,7 @@ def reduced_depth(depth: FloatArray, factor: int) -> FloatArray:
 
 
 def reduced_intrinsics(intrinsics: FloatArray, factor: int) -> FloatArray:
-    """K of the reduced image: pixel i covers pixels ``factor`` i to ``factor`` (i + 1) - 1.
+    """Intrinsics K of the reduced image, whose pixel i covers pixels ``factor`` i to ``factor`` (i + 1) - 1.
 
     Args:
         intrinsics: K, (3, 3) or (B, 3, 3), pixels.
@@ -162,7 +162,7 @@ def mean_of_cells(image: Tensor, factor: int) -> Tensor:
 
 
 def _cells(depth: FloatArray, factor: int) -> NDArray[np.float32]:
-    """(H // factor, W // factor, factor²)."""
+    """Pixels of every cell, (H // factor, W // factor, factor²)."""
     height, width = (length // factor for length in depth.shape)
     cut = depth[: height * factor, : width * factor].reshape(height, factor, width, factor)
     return cut.transpose(0, 2, 1, 3).reshape(height, width, factor * factor)

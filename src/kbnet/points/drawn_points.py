@@ -1,23 +1,22 @@
-"""Sparse points drawn anew for every training sample, in number, pattern and quality."""
+"""Random sparse points for every training sample: number, pattern, noise and outliers."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, check_finite_numbers
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.points.patterns import ring_pixels
 
 PATTERNS = {"corners": 0.5, "uniform": 0.15, "lines": 0.1, "grid": 0.1, "clusters": 0.1, "side": 0.05}
-"""How often each pattern is drawn: tracked corners, pixels anywhere, scan lines, the grid of a time-of-flight camera,
-corners in a few clusters only, corners on one side of the image only."""
+"""Probability of each pattern: tracked corners, uniformly random pixels, scan lines, the grid of a time-of-flight
+camera, corners in a few clusters, corners on one side of the image."""
 
 LINE_SPACING_DEG = 0.42
-"""Angle between neighbouring scan lines of a lidar with 64 of them over 26.9 degrees."""
+"""Angle between neighbouring scan lines of a lidar with 64 lines over 26.9 degrees."""
 
 IntArray = NDArray[np.int64]
 Generator = np.random.Generator
@@ -28,25 +27,26 @@ class PointDrawing:
     """Sparse points drawn from the ground truth of a training sample, in place of those of its sequence."""
 
     probability: float = 0.0
-    """Probability of drawing them; 0 = the points of the sequence."""
+    """Probability of drawing points; 0 = always the points of the sequence."""
     count: tuple[int, int] = (20, 2000)
-    """Range of their number in a crop, log-uniform."""
+    """Range of the number of points in a crop, log-uniform."""
     range_noise: tuple[float, float] = (0.0, 0.02)
     """Range of the relative standard deviation of their depth."""
     outlier_share: tuple[float, float] = (0.0, 0.06)
     """Range of the fraction of points with a wrong depth."""
     thinning: float = 0.0
-    """Probability of leaving out points of the sequence: scan lines, or all but a number in the range of count."""
+    """Probability of removing measured points: whole scan lines, or down to a number in the range of count."""
 
     def __post_init__(self) -> None:
         for name in ("count", "range_noise", "outlier_share"):
+            values = tuple(getattr(self, name))
+            object.__setattr__(self, name, values)
+            if len(values) != 2:
+                raise KBNetError(f"expected points.{name} as two numbers, smallest and largest, got {values}")
+        check_finite_numbers(self, "points.")
+        for name in ("count", "range_noise", "outlier_share"):
             low, high = getattr(self, name)
-            object.__setattr__(self, name, (low, high))
-            if (
-                not 0 <= low <= high < math.inf
-                or (name == "count" and low < 1)
-                or (name == "outlier_share" and high > 1)
-            ):
+            if not 0 <= low <= high or (name == "count" and low < 1) or (name == "outlier_share" and high > 1):
                 raise KBNetError(f"expected an ascending range of points.{name}, got {low} to {high}")
         for name in ("probability", "thinning"):
             if not 0 <= getattr(self, name) <= 1:
@@ -64,7 +64,7 @@ class PointDrawing:
         Returns:
             Sparse depth, (H, W), float32 metres; 0 = unmeasured.
         """
-        # Here, since the command line reads the fields above for its help, and scipy would make that slow.
+        # Imported here: the help of the command line reads the fields above, and scipy would slow it down.
         from kbnet.points.sampling import measure_points
 
         count = round(np.exp(generator.uniform(*np.log(self.count))))
@@ -80,10 +80,10 @@ class PointDrawing:
         )
 
     def thinned(self, sparse_depth: FloatArray, intrinsics: FloatArray, generator: Generator) -> FloatArray:
-        """Keep some of the points that a sensor measured, as a sensor with fewer of them would have measured.
+        """Remove measured points, to imitate a sensor with fewer points.
 
-        With the probability ``thinning``, and equally often: every second scan line of a 64-line lidar, every fourth,
-        or a random number of points in the range of ``count``.
+        This happens with the probability ``thinning``. Three ways are equally likely: keep every second scan line of a
+        64-line lidar, keep every fourth, or keep a random number of points in the range of ``count``.
 
         Args:
             sparse_depth: (H, W), metres; 0 = unmeasured.
@@ -109,13 +109,13 @@ class PointDrawing:
 def every_nth_line(sparse_depth: FloatArray, intrinsics: FloatArray, step: int, *, phase: float = 0.0) -> FloatArray:
     """Keep every ``step``-th scan line of a lidar with 64 lines.
 
-    Lines are told apart by the elevation of the camera's viewing rays, since the lidar stands near the camera.
+    The line of a point follows from the elevation of its viewing ray, because the lidar is near the camera.
 
     Args:
         sparse_depth: (H, W), metres; 0 = unmeasured.
         intrinsics: K, (3, 3), pixels.
         step: at least 1; 4 leaves about 16 lines of 64.
-        phase: where the first kept line begins, in line spacings.
+        phase: offset of the first kept line, in line spacings.
 
     Returns:
         Sparse depth, (H, W), float32 metres; 0 = unmeasured.
@@ -138,7 +138,7 @@ def _pixels(
     count: int,
     generator: Generator,
 ) -> tuple[IntArray, IntArray]:
-    """Rows and columns of measured pixels, none twice."""
+    """Rows and columns of measured pixels, without repetition."""
     from kbnet.points.sampling import corner_strength, spread_corners
 
     if pattern == "uniform":
@@ -162,7 +162,7 @@ def _pixels(
 
 
 def _grid(size: tuple[int, ...], count: int, generator: Generator) -> tuple[IntArray, IntArray]:
-    """A regular grid of about ``count`` pixels that begins anywhere."""
+    """Regular grid of about ``count`` pixels with a random offset."""
     step = max(1, round(np.sqrt(size[0] * size[1] / count)))
     y, x = (np.arange(generator.integers(step), length, step) for length in size)
     rows, columns = np.meshgrid(y, x, indexing="ij")
@@ -170,7 +170,7 @@ def _grid(size: tuple[int, ...], count: int, generator: Generator) -> tuple[IntA
 
 
 def _in_clusters(rows: IntArray, columns: IntArray, size: tuple[int, ...], generator: Generator) -> NDArray[np.bool_]:
-    """Which points lie within one to four random discs."""
+    """Mask of the points within one to four random discs, (N,)."""
     inside = np.zeros(rows.size, bool)
     for _ in range(int(generator.integers(1, 5))):
         y, x = generator.uniform((0, 0), size)
@@ -180,7 +180,7 @@ def _in_clusters(rows: IntArray, columns: IntArray, size: tuple[int, ...], gener
 
 
 def _on_one_side(rows: IntArray, columns: IntArray, size: tuple[int, ...], generator: Generator) -> NDArray[np.bool_]:
-    """Which points lie on one side of a random line through the middle part of the image."""
+    """Mask of the points on one side of a random line through the middle part of the image, (N,)."""
     angle_rad = generator.uniform(0, 2 * np.pi)
     y, x = (length * generator.uniform(0.3, 0.7) for length in size)
     side: NDArray[np.bool_] = (rows - y) * np.sin(angle_rad) + (columns - x) * np.cos(angle_rad) > 0

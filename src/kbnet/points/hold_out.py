@@ -1,8 +1,8 @@
-"""Sparse points put aside, so that a completion from the others can be judged at them without ground truth.
+"""Held-out points: sparse points removed from the input, at which completed depth is evaluated without ground truth.
 
-One by one, or by patches: a point among its neighbours is easily told from them, but most of a depth map lies far from
-any point. `kbnet.evaluation.held_out_points` judges any completion so, and `kbnet.training.held_out` what training on
-the others brings.
+Points are held out one by one or by patches. A single point is easy to interpolate from its neighbours, but most of a
+depth map is far from any point. `kbnet.evaluation.held_out_points` evaluates a completer this way,
+`kbnet.training.held_out` an adaptation.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 
-SHARE = 0.2
-"""Share of a frame's pixels of which the points are held out."""
+HELD_OUT_SHARE = 0.2
+"""Share of the pixels of a frame whose points are held out."""
 
-PATCHES = 6
-"""Patches along the shorter side of a frame."""
+PATCHES_PER_SIDE = 6
+"""Number of patches along the shorter side of a frame."""
 
 HoldOut = Literal["points", "patches"]
-"""One by one, or all points of square patches."""
+"""What is held out together: single points, or all points of square patches."""
 
 
 def hold_out_points(
-    frame: Frame, index: int, *, share: float = SHARE, seed: int = 0, by: HoldOut = "points"
+    frame: Frame, index: int, *, share: float = HELD_OUT_SHARE, seed: int = 0, by: HoldOut = "points"
 ) -> Frame | None:
-    """Part the sparse points of a frame: some stay, the others are what it is judged by.
+    """Split the sparse points of a frame into input points and held-out points.
 
     Args:
-        frame: any ground truth it has is not looked at.
-        index: of the frame in its source.
+        frame: its ground truth is ignored.
+        index: index of the frame in its source.
         share: fraction of the pixels that is held out.
-        seed: of the draw.
-        by: points one by one, or patches.
+        seed: random seed, at least 0.
+        by: single points, or patches.
 
     Returns:
-        The frame, with the points that stay as sparse depth and the held-out ones as ground truth; None if either
-        would be empty.
+        The frame with the input points as sparse depth and the held-out points as ground truth. None if either would
+        be empty.
 
     Raises:
-        KBNetError: the share is not between 0 and 1.
+        KBNetError: the share is not between 0 and 1, or the seed is negative.
     """
     withheld = draw_pixels(frame.size, index, share=share, seed=seed, by=by)
     seen, unseen = part_depth(frame.sparse_depth, withheld)
@@ -51,28 +51,30 @@ def hold_out_points(
 
 
 def draw_pixels(
-    size: tuple[int, ...], index: int, *, share: float = SHARE, seed: int = 0, by: HoldOut = "points"
+    size: tuple[int, ...], index: int, *, share: float = HELD_OUT_SHARE, seed: int = 0, by: HoldOut = "points"
 ) -> NDArray[np.bool_]:
-    """Draw the pixels that are held out, measured or not: the same for every kind of sparse depth of a frame.
+    """Draw the pixels that are held out, measured or not; the same for every kind of sparse depth of a frame.
 
     Args:
         size: (H, W), pixels.
-        index: of the frame in its source; pixels follow from it, the seed and the size alone.
+        index: index of the frame in its source. The result depends on index, seed and size alone.
         share: fraction of the pixels.
-        seed: of the draw.
-        by: pixels one by one, or patches.
+        seed: random seed, at least 0.
+        by: single pixels, or patches.
 
     Returns:
-        Which pixels, (H, W).
+        Mask of the held-out pixels, (H, W).
 
     Raises:
-        KBNetError: the share is not between 0 and 1.
+        KBNetError: the share is not between 0 and 1, or the seed is negative.
     """
     if not 0 < share < 1:
         raise KBNetError(f"expected a share of points to hold out between 0 and 1, both excluded, got {share:g}")
+    if seed < 0:
+        raise KBNetError(f"expected a seed of at least 0 to draw held-out points, got {seed}")
     generator = np.random.default_rng([seed, index])
     if by == "patches":
-        return random_patches(size, share, max(1, min(size) // PATCHES), generator)
+        return random_patches(size, share, max(1, min(size) // PATCHES_PER_SIDE), generator)
     withheld: NDArray[np.bool_] = generator.random(size) < share
     return withheld
 
@@ -80,7 +82,7 @@ def draw_pixels(
 def random_patches(
     shape: tuple[int, ...], share: float, side_px: int, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """A random ``share``, but at least one, of the square patches of a grid that begins anywhere, (H, W)."""
+    """Mask of a random ``share`` of square patches, at least one, on a grid with a random offset, (H, W)."""
     rows, columns = (
         (np.arange(length) + offset) // side_px
         for length, offset in zip(shape, generator.integers(side_px, size=2), strict=True)
@@ -92,6 +94,13 @@ def random_patches(
 
 
 def part_depth(sparse_depth: FloatArray, withheld: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    """Sparse depth, (H, W), in two maps that add up to it: what stays, and what is withheld."""
+    """Split sparse depth into two maps: kept points and withheld points.
+
+    Args:
+        sparse_depth: (H, W), metres; 0 = unmeasured.
+        withheld: mask, (H, W).
+
+    Returns:
+        Two maps, (H, W), metres; 0 = unmeasured. Their sum is ``sparse_depth``."""
     nothing = np.float32(0)
     return np.where(withheld, nothing, sparse_depth), np.where(withheld, sparse_depth, nothing)

@@ -1,4 +1,4 @@
-"""Dense depth from sparse points alone: nearest point, and linear over the Delaunay triangulation."""
+"""Interpolation of sparse depth: nearest point, and linear over the Delaunay triangulation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
 _BLOCK = 512
-"""Triangles drawn at a time, times the step: fresh memory for larger arrays would cost more than their arithmetic."""
+"""Triangles rasterised at a time, times the step. Larger arrays take longer to allocate than to compute."""
 
 
 def nearest(sparse_depth: FloatArray) -> FloatArray:
-    """Give every pixel the depth of the measured pixel nearest to it in the image.
+    """Nearest-neighbour interpolation: every pixel gets the depth of the nearest measured pixel in the image.
 
     Args:
         sparse_depth: depth along z at a few pixels, (H, W), metres; 0 = unmeasured.
@@ -30,37 +30,39 @@ def nearest(sparse_depth: FloatArray) -> FloatArray:
     measured = sparse_depth > 0
     if not measured.any():
         return np.zeros(sparse_depth.shape, np.float32)
-    # Exact, and faster than a k-d tree even where that is asked for the pixels outside the hull alone.
+    # Exact, and faster than a k-d tree, even if the tree is queried only outside the hull.
     rows, columns = distance_transform_edt(~measured, return_distances=False, return_indices=True)
     depth: FloatArray = sparse_depth[rows, columns].astype(np.float32, copy=False)
     return depth
 
 
 def linear(sparse_depth: FloatArray, step: int = 1) -> FloatArray:
-    """Interpolate linearly in the triangles of a Delaunay triangulation; nearest point outside their hull.
+    """Linear interpolation over a Delaunay triangulation; nearest point outside the convex hull.
 
     Args:
         sparse_depth: depth along z at a few pixels, (H, W), metres; 0 = unmeasured.
-        step: only every so many rows and columns are computed, from the first on, and one beyond the last if that is
-            not among them.
+        step: stride of the computed rows and columns, starting with the first. One row and column beyond the last are
+            added if the stride does not reach it.
 
     Returns:
-        Depth at the pixels (step · i, step · j), (⌈(H - 1) / step⌉ + 1, ⌈(W - 1) / step⌉ + 1), which is (H, W) for a
-        step of 1; float32 metres, and then equal to the sparse depth where that is measured. With fewer than three
-        points, or points on one line, each has the depth of a nearest point; all 0 where nothing is measured.
-        For a step above 1 the nearest is that of points moved to the grid.
+        Depth at the pixels (step · i, step · j), (⌈(H - 1) / step⌉ + 1, ⌈(W - 1) / step⌉ + 1), float32 metres.
+
+        - step 1: (H, W); equal to the sparse depth at measured pixels.
+        - Fewer than three points, or points on one line: depth of a nearest point.
+        - No point: all 0.
+        - step above 1: nearest points are found after moving the points to the grid.
     """
     rows, columns = measured_pixels(sparse_depth)
     measured = sparse_depth[rows, columns]
     height, width = (-(-(length - 1) // step) + 1 for length in sparse_depth.shape)
     depth = np.zeros((height, width), np.float32)
-    # Points are numbered from the top row down: in ascending order, so are the corners of every triangle.
+    # Points are numbered from the top row down, so sorted corners of a triangle run from top to bottom.
     corners = np.sort(_without_flat(delaunay_triangles(rows, columns), rows, columns), axis=1)
     x, y, z = columns[corners], rows[corners], measured.astype(np.float64)[corners]
     for begin in range(0, len(x), _BLOCK * step):
         block = slice(begin, begin + _BLOCK * step)
         _rasterise(depth, x[block], y[block], z[block], step)
-    if step == 1:  # elsewhere the planes' rounding matters to nobody
+    if step == 1:  # at measured pixels, remove the rounding of the planes
         depth[rows, columns] = measured
     outside = depth == 0
     if outside.any():
@@ -71,10 +73,10 @@ def linear(sparse_depth: FloatArray, step: int = 1) -> FloatArray:
 
 
 def linear_in_hull(sparse_depth: FloatArray) -> FloatArray:
-    """Interpolate linearly over scipy's Delaunay triangulation, and leave 0 outside the hull: VOICED's scaffold.
+    """VOICED's scaffold: linear interpolation over scipy's Delaunay triangulation, 0 outside the convex hull.
 
-    Other triangulations differ from it, because pixels lie on a grid and many are on one circle: scipy's, of the points
-    as (row, column) in raster order, is the published one.
+    The triangulation is not unique, because many pixels of a grid lie on one circle. The published system uses
+    scipy's, with the points as (row, column) in raster order.
 
     Args:
         sparse_depth: depth along z at a few pixels, (H, W), metres; 0 = unmeasured.
@@ -93,7 +95,7 @@ def linear_in_hull(sparse_depth: FloatArray) -> FloatArray:
             f"expected at least three sparse points that are not on one line, got {found}: VOICED interpolates between "
             "points; leave such frames out, or use other weights"
         )
-    from scipy.interpolate import LinearNDInterpolator  # takes a third of a second to import
+    from scipy.interpolate import LinearNDInterpolator  # the import takes a third of a second
 
     depth = LinearNDInterpolator(points, sparse_depth[rows, columns].astype(np.float64), fill_value=0)
     grid = np.argwhere(np.ones(sparse_depth.shape, bool)).astype(np.float64)
@@ -109,19 +111,19 @@ def _without_flat(triangles: IntArray, rows: IntArray, columns: IntArray) -> Int
 
 
 def _rasterise(depth: FloatArray, x: IntArray, y: IntArray, z: Float64Array, step: int) -> None:
-    """Overwrite ``depth`` in triangles with corners at whole pixels ``x``, ``y`` and depth ``z``, each (N, 3).
+    """Rasterise triangles into ``depth``; corners at whole pixels ``x``, ``y`` with depth ``z``, each (N, 3).
 
-    Corners are ordered from top to bottom. On every row of the grid that a triangle crosses, its long side (first to
-    last corner) and one of its two short sides bound a span, on which its plane is evaluated.
+    Corners are ordered from top to bottom. On every row of the grid, the long side (first to last corner) and one of
+    the two short sides bound a span of pixels. The plane of the triangle is evaluated on this span.
     """
-    begin = -(-y[:, :2] // step)  # the first row of the grid at or below each corner
+    begin = -(-y[:, :2] // step)  # first row of the grid at or below each corner
     triangle, down = _expand(y[:, 2] // step + 1 - begin[:, 0])
     row = begin[triangle, 0] + down
     run, offset, rise = _sides(x, y)
     long_side = 3 * triangle
     short_side = long_side + 1 + (row >= begin[triangle, 1])
-    # A quotient of whole numbers comes out exact where it is whole and is at least 1 / rise / step from a whole number
-    # elsewhere, so rounding it up or down makes no mistake.
+    # Rounding up or down is safe: a quotient of whole numbers is exact if it is whole, and otherwise at least
+    # 1 / rise / step away from a whole number.
     left, right = ((run[side] * (row * step) + offset[side]) / (rise[side] * step) for side in (long_side, short_side))
     first = np.ceil(np.minimum(left, right)).astype(np.int64)
     last = np.floor(np.maximum(left, right)).astype(np.int64)
@@ -132,9 +134,9 @@ def _rasterise(depth: FloatArray, x: IntArray, y: IntArray, z: Float64Array, ste
 
 
 def _sides(x: IntArray, y: IntArray) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Coefficients of the sides x = (run · y + offset) / rise, whole numbers, (3 N,): long, upper, lower of each."""
+    """Integer coefficients of the sides x = (run · y + offset) / rise, (3 N,): long, upper, lower side of each."""
     upper, lower = [0, 0, 1], [2, 1, 2]
-    run, rise = x[:, lower] - x[:, upper], np.maximum(y[:, lower] - y[:, upper], 1)  # a level side is its upper corner
+    run, rise = x[:, lower] - x[:, upper], np.maximum(y[:, lower] - y[:, upper], 1)  # horizontal: its upper corner
     offset = x[:, upper] * rise - y[:, upper] * run
     return run.ravel().astype(np.float64), offset.ravel().astype(np.float64), rise.ravel().astype(np.float64)
 
@@ -150,7 +152,7 @@ def _planes(x: IntArray, y: IntArray, z: Float64Array) -> tuple[Float64Array, Fl
 def _fill_spans(
     pixels: FloatArray, first: IntArray, lengths: IntArray, start: Float64Array, slope: Float64Array
 ) -> None:
-    """Write start, start + slope, start + 2 slope, … to the ``lengths`` pixels from ``first`` on."""
+    """Fill ``lengths`` pixels from ``first`` on with start, start + slope, start + 2 slope, …"""
     begin = np.cumsum(lengths) - lengths
     step = np.arange(lengths.sum(), dtype=np.int32)
     pixel = np.repeat(first - begin, lengths)

@@ -17,22 +17,22 @@ IntArray = NDArray[np.int64]
 OutlierRule = Literal["none", "window", "support"]
 
 SUPPORT_TOLERANCE = 0.05
-"""Two neighbours support each other if the logarithms of their depths differ by less than this ..."""
+"""Largest difference of ln depth between two points that support each other, at an angle of 0 ..."""
 SUPPORT_SLOPE_PER_RAD = 1.5
-"""... plus this times the angle between them: a plane seen at 56° from its normal changes by tan 56° = 1.5 a radian."""
+"""... plus this times the angle between them: a plane seen at 56° from its normal has tan 56° = 1.5 per radian."""
 
 
 def kept_points(
     sparse_depth: Tensor, intrinsics: Tensor, *, rule: OutlierRule = "window", window: int = 7, threshold: float = 1.5
 ) -> Tensor:
-    """Which sparse points to believe, by :func:`unoccluded_points` (rule ``window``) or :func:`supported_points`.
+    """Outlier rejection by :func:`unoccluded_points` (rule ``window``) or :func:`supported_points` (rule ``support``).
 
     Args:
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
         intrinsics: K, (B, 3, 3), pixels.
-        rule: which of the two; ``window`` is the published one. ``none`` keeps every point.
-        window: of the rule ``window``, odd, pixels.
-        threshold: of the rule ``window``, metres.
+        rule: ``window`` as published, ``support``, or ``none``, which keeps every point.
+        window: window size of the rule ``window``, odd, pixels.
+        threshold: largest depth difference of the rule ``window``, metres.
 
     Returns:
         Validity, (B, 1, H, W), float: 1 where a point is kept, 0 where it is an outlier or unmeasured.
@@ -45,10 +45,10 @@ def kept_points(
 
 
 def unoccluded_points(sparse_depth: Tensor, window: int = 7, threshold: float = 1.5) -> Tensor:
-    """Which sparse points have nothing far in front of them (published system, section 2).
+    """Occlusion test: reject points far behind the nearest point of their window (published system, section 2).
 
-    Unmeasured pixels and the border count as 10 times the largest depth of the sample; a point is an outlier
-    where the minimum of its window is more than ``threshold`` nearer than the point.
+    A point is an outlier if the minimum of its window is nearer by more than ``threshold``. Unmeasured pixels and the
+    border have 10 times the largest depth of the sample.
 
     Args:
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
@@ -60,26 +60,26 @@ def unoccluded_points(sparse_depth: Tensor, window: int = 7, threshold: float = 
     """
     measured = sparse_depth > 0
     far = 10 * sparse_depth.amax(dim=(1, 2, 3), keepdim=True)
-    # The padding of max_pool2d is -infinity, so under the minus sign the border never is the minimum, as with `far`.
-    # A square window is a column of rows: the same, and a third of the comparisons.
+    # max_pool2d pads with -infinity; after the change of sign the border is never the minimum, as with `far`.
+    # Separable window: rows, then columns; the same result with a third of the comparisons.
     column = F.max_pool2d(-sparse_depth.where(measured, far), (window, 1), stride=1, padding=(window // 2, 0))
     nearest = -F.max_pool2d(column, (1, window), stride=1, padding=(0, window // 2))
     return (measured & (nearest >= sparse_depth - threshold)).to(sparse_depth.dtype)
 
 
 def supported_points(sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
-    """Which sparse points agree with at least one neighbour in their Delaunay triangulation.
+    """Support test: keep points that agree with at least one neighbour in their Delaunay triangulation.
 
-    Two neighbours agree if |ln z₁ - ln z₂| < 0.05 + 1.5 · angle between them in radians: they may lie on one
-    surface. A false range rarely finds such a neighbour; a true point rarely has none. Our own rule; with fewer
-    than four points, or points on one line, all are kept. Computed on the CPU, sample by sample.
+    Two neighbours agree if |ln z₁ - ln z₂| < 0.05 + 1.5 · angle between them in radians: they can lie on one surface.
+    An outlier rarely has such a neighbour; an inlier nearly always has one. This rule is ours, not published. With
+    fewer than four points, or points on one line, all are kept. Computed on the CPU, sample by sample.
 
     Args:
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
         intrinsics: K, (B, 3, 3), pixels.
 
     Returns:
-        Validity, (B, 1, H, W), float: 1 where a point is kept, 0 where it is not or where nothing is measured.
+        Validity, (B, 1, H, W), float: 1 where a point is kept, 0 where it is an outlier or unmeasured.
     """
     kept = (sparse_depth > 0).to(sparse_depth.dtype)
     samples = sparse_depth[:, 0].float().cpu().numpy()
@@ -89,7 +89,7 @@ def supported_points(sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
 
 
 def _unsupported(sparse_depth: FloatArray, fx_px: float) -> tuple[IntArray, IntArray]:
-    """Rows and columns of the points without a neighbour that agrees."""
+    """Rows and columns of the points without an agreeing neighbour."""
     rows, columns = measured_pixels(sparse_depth)
     triangles = delaunay_triangles(rows, columns)
     pairs = triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
@@ -98,6 +98,6 @@ def _unsupported(sparse_depth: FloatArray, fx_px: float) -> tuple[IntArray, IntA
     agree = np.abs(change) < SUPPORT_TOLERANCE + SUPPORT_SLOPE_PER_RAD * angle_rad
     alone = np.ones(rows.size, bool)
     alone[pairs[agree]] = False
-    if rows.size < 4 or alone.all():  # if none agree there is no surface to stand apart from
+    if rows.size < 4 or alone.all():  # if no two points agree, no outlier can be named
         alone[:] = False
     return rows[alone], columns[alone]

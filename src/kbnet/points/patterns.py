@@ -1,4 +1,4 @@
-"""Dense depth to sparse points on purpose, for experiments: at corners, anywhere, or on the rings of a lidar."""
+"""Sampling patterns for experiments: sparse points from dense depth at corners, at random, or on lidar rings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, check_finite_numbers
 from kbnet.frame import FloatArray, ImageArray, check_depth, check_intrinsics
 
 if TYPE_CHECKING:
@@ -19,30 +19,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SparsePattern:
-    """Where depth is measured, and how well; the same values give the same points."""
+    """Sampling pattern and noise of sparse points; equal values give equal points."""
 
     pattern: Literal["corners", "uniform", "rings"] = "corners"
-    """At the strongest corners of the image, as visual-inertial odometry measures; anywhere; or on rings, as a lidar at
-    the place of the camera measures."""
+    """corners: the strongest corners of the image, as in visual-inertial odometry. uniform: random pixels. rings: scan
+    lines of a lidar at the camera."""
     points: int = 500
-    """In a frame; fewer where depth is missing, or where rings leave the image."""
+    """Points in a frame; fewer if depth is missing or rings leave the image."""
     rings: int = 16
-    """Of the pattern rings: scan lines over the height of the image, evenly spaced in angle."""
+    """Scan lines of the pattern rings over the height of the image, evenly spaced in angle."""
     range_noise: float = 0.0
-    """Relative standard deviation of the measured depth; 0.01 is like odometry's."""
+    """Relative standard deviation of the measured depth; 0.01 is typical of odometry."""
     outlier_share: float = 0.0
     """Fraction of the points with a wrong depth."""
     seed: int = 0
-    """Of what is drawn by chance."""
+    """Random seed."""
 
     def check(self) -> None:
-        """Refuse what cannot be made.
+        """Check the values.
 
-        Not on construction, since the command line would wrap the error into a page of help.
+        Not done on construction, because the command line would wrap the error into a page of help.
 
         Raises:
             KBNetError: a value is out of range.
         """
+        check_finite_numbers(self)
         if self.points < 1 or self.rings < 1 or self.seed < 0:
             raise KBNetError(
                 f"expected at least 1 point, 1 ring and a seed of at least 0, got {self.points}, {self.rings} and "
@@ -59,9 +60,9 @@ class SparsePattern:
 
         Args:
             image: RGB, (H, W, 3), uint8.
-            depth: true depth along z, (H, W), metres; 0 = unmeasured, never chosen.
+            depth: true depth along z, (H, W), metres; 0 = unmeasured, never sampled.
             intrinsics: K, (3, 3), pixels.
-            index: of the frame in its sequence; every frame has draws of its own.
+            index: index of the frame in its sequence; every frame has its own random numbers.
 
         Returns:
             Sparse depth, (H, W), float32 metres; 0 = unmeasured.
@@ -69,7 +70,7 @@ class SparsePattern:
         Raises:
             KBNetError: a value is out of range, or image and depth do not fit.
         """
-        # Here, since the command line reads the fields above for its help, and scipy would make that slow.
+        # Imported here: the help of the command line reads the fields above, and scipy would slow it down.
         from kbnet.points.sampling import corner_strength, measure_points, spread_corners
 
         self.check()
@@ -89,19 +90,19 @@ class SparsePattern:
 
 
 def ring_pixels(intrinsics: FloatArray, size: tuple[int, ...], rings: int, points: int) -> tuple[Pixels, Pixels]:
-    """Pixels that a turning lidar at the place of the camera hits: steps of equal angle, on cones of equal spacing.
+    """Pixels measured by a rotating lidar at the camera: equal azimuth steps on cones with equal spacing.
 
-    The lowest and the highest ring lie half a spacing inside the image's lower and upper edge, at its middle; a cone is
-    a hyperbola in the image, so the outer ones leave it towards the sides.
+    At the middle column, the lowest and the highest ring lie half a spacing inside the lower and upper edge. A cone is
+    a hyperbola in the image, so the outer rings leave the image towards its sides.
 
     Args:
         intrinsics: K, (3, 3), pixels.
         size: (H, W), pixels.
-        rings: scan lines.
-        points: on all rings together, those outside the image included.
+        rings: number of scan lines.
+        points: number of points on all rings together, with those outside the image.
 
     Returns:
-        Rows and columns of different pixels.
+        Rows and columns of distinct pixels, (N,) each.
     """
     K = check_intrinsics(intrinsics).astype(np.float64)
     height, width = size
@@ -119,6 +120,6 @@ def ring_pixels(intrinsics: FloatArray, size: tuple[int, ...], rings: int, point
 
 
 def _middles(ends: Floats, count: int) -> Floats:
-    """The middles of ``count`` equal parts between two ends."""
+    """Centres of ``count`` equal parts between two ends."""
     middles: Floats = ends[0] + (ends[1] - ends[0]) * (np.arange(count) + 0.5) / count
     return middles

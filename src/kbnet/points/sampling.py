@@ -1,4 +1,4 @@
-"""Dense depth and its image to sparse points like those that visual-inertial odometry tracks."""
+"""Sampling of sparse points from dense depth, at corners as in visual-inertial odometry."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray, check_depth, check_image
 
 INTEGRATION_SIGMA_PX = 1.5
-"""Standard deviation of the Gaussian window over which gradients are gathered to a corner's strength."""
-CHOICE = 2
-"""Local maxima per point asked for: the weaker half is left out, so that faint surfaces get few points."""
-WEAKEST = 1e-4
-"""Strength of a candidate as a share of the strongest: 1 % of its contrast; below lies the rounding to 8 bits."""
+"""Standard deviation of the Gaussian window of the structure tensor."""
+CANDIDATES_PER_POINT = 2
+"""Local maxima per requested point. The weaker half is discarded, so surfaces with low contrast get few points."""
+LEAST_STRENGTH_SHARE = 1e-4
+"""Least strength of a candidate, as a share of the largest: 1 % of its contrast, about the rounding to 8 bits."""
 
 _GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -30,19 +30,19 @@ def sample_points(
     range_noise: float = 0.01,
     outlier_share: float = 0.0,
 ) -> FloatArray:
-    """Measure depth at the strongest corners of an image, as a tracker of corners would.
+    """Sample depth at the strongest corners of an image, as a corner tracker measures it.
 
     Args:
         image: RGB, (H, W, 3), uint8.
         depth: true depth along z, (H, W), metres; 0 = unmeasured, never sampled.
-        points: how many pixels to measure; where fewer have depth, those.
+        points: number of pixels to sample; fewer if fewer have depth.
         generator: source of every draw.
-        range_noise: relative standard deviation of the measured depth; drawn log-normal, so that it stays positive.
-        outlier_share: fraction of the points whose depth is drawn anew, anywhere between the nearest and the
-            farthest true depth, as a wrong match gives.
+        range_noise: relative standard deviation of the measured depth, log-normal, so that depth stays positive.
+        outlier_share: fraction of outliers. Their depth is uniform between the nearest and the farthest true depth,
+            as after a wrong match.
 
     Returns:
-        Sparse depth, (H, W), float32 metres; 0 = unmeasured. Nothing is rounded: a depth PNG does that when written.
+        Sparse depth, (H, W), float32 metres; 0 = unmeasured. Values are not rounded to those of a depth PNG.
 
     Raises:
         KBNetError: image and depth do not fit, or a number is out of range.
@@ -66,11 +66,11 @@ def measure_points(
     range_noise: float,
     outlier_share: float,
 ) -> FloatArray:
-    """Measure depth at some pixels, with noise and outliers as :func:`sample_points` has them.
+    """Sample depth at given pixels, with the noise and outliers of :func:`sample_points`.
 
     Args:
         depth: true depth along z, (H, W), metres; 0 = unmeasured.
-        rows, columns: measured pixels, (N,) each, none twice.
+        rows, columns: measured pixels, (N,) each, without repetition.
         generator: source of every draw.
         range_noise: relative standard deviation.
         outlier_share: fraction of the points.
@@ -88,7 +88,7 @@ def measure_points(
 
 
 def corner_strength(image: ImageArray) -> FloatArray:
-    """Least change of a grey patch under any small shift: the smaller eigenvalue of the structure tensor.
+    """Corner strength: the smaller eigenvalue of the structure tensor of the grey image.
 
     Shi & Tomasi, "Good Features to Track", CVPR 1994.
 
@@ -96,7 +96,7 @@ def corner_strength(image: ImageArray) -> FloatArray:
         image: RGB, (H, W, 3), uint8.
 
     Returns:
-        Strength, (H, W), float32, at least 0; 0 where the image is blank or changes along one direction only.
+        Strength, (H, W), float32, at least 0; 0 where the image is constant along a direction.
     """
     grey = image.astype(np.float32) @ _GREY_WEIGHTS
     along_x, along_y = sobel(grey, axis=1), sobel(grey, axis=0)
@@ -111,17 +111,17 @@ def corner_strength(image: ImageArray) -> FloatArray:
 def spread_corners(
     strength: FloatArray, measured: NDArray[np.bool_], count: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Choose the strongest of those pixels that are the strongest in a window around them.
+    """Choose the strongest local maxima of corner strength.
 
-    The window is the widest that leaves ``CHOICE`` candidates a point; so the points stand apart as far as
-    their number allows. Only where there are too few candidates at any width, pixels come in that are not the
-    strongest around them, or are blank; equal strengths are put in random order.
+    The window of the maxima is the widest that leaves ``CANDIDATES_PER_POINT`` candidates per point, so the points
+    are as far apart as their number allows. If there are too few candidates at any width, other pixels are added,
+    also blank ones. Equal strengths are put in random order.
 
     Args:
         strength: (H, W), at least 0.
         measured: pixels that may be chosen, (H, W).
-        count: how many to choose.
-        generator: breaks ties.
+        count: number of pixels to choose.
+        generator: source of the random order of equal strengths.
 
     Returns:
         Rows and columns, strongest first: ``count`` of each, or as many as there are measured pixels.
@@ -132,13 +132,13 @@ def spread_corners(
     if count < 1:
         raise KBNetError(f"expected at least 1 point, got {count}")
     rivals = np.where(measured, strength, -1)
-    textured = measured & (rivals > WEAKEST * rivals.max())
-    # Window maxima of radius r are more than r apart, so a wider window than this cannot leave enough of them.
-    radius = math.isqrt(strength.size // (CHOICE * count))
+    textured = measured & (rivals > LEAST_STRENGTH_SHARE * rivals.max())
+    # Maxima of windows of radius r are more than r apart, so a wider window leaves too few of them.
+    radius = math.isqrt(strength.size // (CANDIDATES_PER_POINT * count))
     candidates = np.flatnonzero(measured)
     while radius > 0:
         peaks = np.flatnonzero(textured & (maximum_filter(rivals, 2 * radius + 1) == rivals))
-        if peaks.size >= (CHOICE * count if radius > 1 else count):
+        if peaks.size >= (CANDIDATES_PER_POINT * count if radius > 1 else count):
             candidates = peaks
             break
         radius -= 1

@@ -1,4 +1,4 @@
-"""The scaffold: a first dense depth from the kept sparse points alone, which a network then refines."""
+"""Scaffold: dense depth interpolated from the kept sparse points, the input that a network refines."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ ScaffoldKind = Literal["none", "linear", "continued", "hull"]
 
 
 def scaffold_from_points(points: Tensor, kind: ScaffoldKind, step: int = 1) -> Tensor | None:
-    """Interpolate sparse points, sample by sample, on the CPU.
+    """Interpolate sparse points to a scaffold, sample by sample, on the CPU.
 
     Args:
         points: depth of the kept points, (B, 1, H, W), metres; 0 = none.
         kind: ``linear`` for Delaunay interpolation with the nearest point outside the hull; ``continued`` for the same
             after :func:`kbnet.points.extrapolation.extrapolated_to_border`; ``hull`` for
             :func:`kbnet.points.interpolation.linear_in_hull`; ``none`` for no scaffold.
-        step: of every so many rows and columns one is interpolated from points, those between from these.
+        step: stride of the rows and columns interpolated from points; the others are interpolated from these.
 
     Returns:
-        Dense depth, (B, 1, H, W), metres, on the device of ``points``; 0 in a sample without points; None for ``none``.
+        Dense depth, (B, 1, H, W), metres, on the device of ``points``. All 0 in a sample without points. None for the
+        kind ``none``.
 
     Raises:
         KBNetError: ``hull`` and a sample has fewer than three points, or all on one line.
@@ -48,7 +49,7 @@ def scaffold_from_points(points: Tensor, kind: ScaffoldKind, step: int = 1) -> T
 
 
 def scaffold_of_supported_points(sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
-    """Interpolate after outlier rejection and extrapolation: the rules ``support`` and ``continued``.
+    """Scaffold of one frame after the outlier rule ``support`` and with extrapolation (kind ``continued``).
 
     Args:
         sparse_depth: (H, W), metres; 0 = unmeasured.

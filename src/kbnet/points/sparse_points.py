@@ -1,4 +1,4 @@
-"""Sparse depth as points and as a map: points are moved and never mixed, and on one pixel the nearest stays."""
+"""Conversion between sparse depth maps and lists of points."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kbnet.frame import FloatArray
 
 
 def measured_pixels(depth: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of the measured pixels, (N,) each, row by row: as `np.nonzero`, in a tenth of its time.
+    """Rows and columns of the measured pixels, (N,) each, row by row; ten times as fast as `np.nonzero`.
 
     Args:
         depth: (H, W), metres; 0 = unmeasured.
@@ -23,11 +23,12 @@ def measured_pixels(depth: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 def points_to_map(pixels: NDArray[np.floating], depth: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
-    """Put points on the nearest pixels of a map; where several fall on one, the nearest point stays.
+    """Rasterise points to the nearest pixels; of several points at one pixel, the nearest to the camera is kept.
 
     Args:
-        pixels: x, y of each point, (N, 2), pixels; centres on whole numbers. NaN = no such pixel: the point is dropped.
-        depth: along z, (N,), metres; what is not positive and finite is dropped, as is what falls outside.
+        pixels: x, y of each point, (N, 2), pixels; centres on whole numbers. NaN: the point is dropped.
+        depth: along z, (N,), metres. Points outside the map, or with a depth that is not positive and finite, are
+            dropped.
         size: (H, W) of the map, pixels.
 
     Returns:
@@ -48,7 +49,7 @@ def points_to_map(pixels: NDArray[np.floating], depth: NDArray[np.floating], siz
 
 
 def map_to_points(depth: FloatArray) -> tuple[NDArray[np.float64], FloatArray]:
-    """The measured pixels of a depth map as points.
+    """Points of the measured pixels of a depth map.
 
     Args:
         depth: (H, W), metres; 0 = unmeasured.

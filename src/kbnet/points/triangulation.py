@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 from scipy.spatial import Delaunay, QhullError
 
 _QHULL_OPTIONS = "Qbb Qc Qz Q12 Q5"
-"""Those scipy takes by default, and Q5: outer planes are not corrected at the end. Same triangles, a tenth sooner."""
+"""scipy's defaults and Q5, which skips the final correction of outer planes: equal triangles in 10 % less time."""
 
 
 def delaunay_triangles(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Corners of the triangles by number of the point, (M, 3); some may be flat.
+    """Delaunay triangulation: indices of the corners of every triangle, (M, 3). Triangles can be degenerate.
 
     Args:
-        rows, columns: of the points, (N,).
+        rows, columns: coordinates of the points, (N,), pixels.
 
     Returns:
-        None, (0, 3), for fewer than three points and for points on one line.
+        Corner indices, (M, 3); (0, 3) for fewer than three points and for points on one line.
     """
     nothing = np.zeros((0, 3), np.int64)
     if rows.size < 3:

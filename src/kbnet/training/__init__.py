@@ -1,1 +1,1 @@
-"""From triplets to weights: configuration and presets, one training step, the loop, checkpoints."""
+"""Training: configuration and presets, data set, training step, loop, checkpoints, adaptation."""

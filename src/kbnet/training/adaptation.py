@@ -1,4 +1,4 @@
-"""A few minutes of training on one video without labels, of which some points are held out to judge by."""
+"""Adaptation: a few minutes of training on one video without labels, evaluated at held-out points."""
 
 from __future__ import annotations
 
@@ -22,46 +22,47 @@ from kbnet.frames.open import open_prepared
 from kbnet.frames.sequence import Sequence
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
-from kbnet.points.hold_out import PATCHES
+from kbnet.points.hold_out import PATCHES_PER_SIDE
 from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.checkpoint import STATE_FILE, load_state
-from kbnet.training.config import ScheduleConfig, TrainingConfig, to_table
+from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.held_out import HeldOut, hold_out
 from kbnet.training.interruption import Interrupted
 from kbnet.training.loop import LAST_WEIGHTS, train
 from kbnet.training.monitor import Report
 from kbnet.training.neighbour_gap import Gap, choose_gap
+from kbnet.training.recipe import to_table
 from kbnet.weights.depth_network import load_network, read_kbnet_config, save_network
 from kbnet.weights.names import find_weights
 
 RECORD = "adaptation.json"
-"""In the run folder: what was asked for and what follows from it, so that a run can go on."""
+"""File in the run folder with the request and the plan, from which a run is resumed."""
 
 CROP = (240, 320)
-"""Largest height and width to train on, pixels."""
+"""Largest height and width of the crop, pixels."""
 
 OWN_POINTS, ACCUMULATED_POINTS = 2.0, 0.2
-"""Weights of the error at a frame's points, in metres, and at those of its neighbours too, relative to the scaffold."""
+"""Weights of the error at a frame's points, metres, and of the error at accumulated points relative to the scaffold."""
 
 NEAR, LARGEST_ROOM = 8.0, 30.0
-"""A network that reaches farther than the largest room, metres, has errors at points weighed by 8 m over its reach."""
+"""For networks with a larger depth range than LARGEST_ROOM, the first weight is multiplied by NEAR / range; metres."""
 
 PILOT_STEPS = 8
-"""Steps that are timed, but for the first two, before the number of steps is fixed."""
+"""Steps for the measurement of the time per step; the first two are not timed."""
 
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What is asked for.
+    """Request of an adaptation.
 
     Attributes:
         source: sequence folder or list of frames.
-        output: the weights to write, a ``.safetensors`` file.
-        weights: name or file of the weights to start from.
+        output: ``.safetensors`` file to write.
+        weights: name or file of the initial weights.
         sparse_depth: folders in the sequence, or columns of the list.
-        minutes: of training.
-        gap: frames to the neighbours whose points are accumulated; None: chosen by where the camera was.
-        device: where to train and to judge.
+        minutes: time of training.
+        gap: frames to the neighbours whose points are accumulated; None: chosen from the camera positions.
+        device: device of training and evaluation.
     """
 
     source: Path
@@ -88,20 +89,20 @@ class Adaptation:
 
     @property
     def folder(self) -> Path:
-        """The run folder: lists, held-out points, state, log."""
+        """Run folder: lists, held-out points, state, log."""
         return self.output.with_name(f"{self.output.stem}_run")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What follows from what is asked for and from the video; ``adaptation.json`` holds it.
+    """Plan of an adaptation, stored in ``adaptation.json``.
 
     Attributes:
-        held_out: which frames are judged, and by which points.
-        gap: to the neighbours whose points are accumulated; None where none are, for want of poses, or of a list, which
-            may join several videos.
-        seconds_per_step: as measured.
-        steps: as many as there is time for.
+        held_out: evaluated frames and their held-out points.
+        gap: gap to the neighbours whose points are accumulated. None: no accumulation, because poses are missing or
+            the source is a list, which can join several videos.
+        seconds_per_step: measured time of a step.
+        steps: number of steps within the requested time.
     """
 
     held_out: HeldOut
@@ -111,11 +112,11 @@ class Plan:
 
 
 def plan(asked: Adaptation) -> Plan:
-    """Hold points out, measure how fast training is, and record both; or read what was recorded before.
+    """Plan an adaptation: hold out points, measure the time of a step, and store both; or read a stored plan.
 
     Raises:
         KBNetError: the video or the weights do not fit, or the run folder holds another adaptation.
-        FileNotFoundError: something is missing.
+        FileNotFoundError: a file is missing.
     """
     network = read_kbnet_config(asked.weights)
     wanted = _wanted(asked)
@@ -133,9 +134,9 @@ def plan(asked: Adaptation) -> Plan:
 
 
 def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> TrainingConfig:
-    """The run: points that the network is not given, of the frame and of its neighbours, teach it.
+    """Training config: the losses are errors at points of the frame and its neighbours that are not in the input.
 
-    Images are not compared: that learns less in the same time (``docs/accuracy.md``).
+    There are no photometric losses, because they improve less in the same time (``docs/accuracy.md``).
 
     Raises:
         FileNotFoundError, KBNetError: the first image cannot be read.
@@ -160,7 +161,7 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
             flip_horizontal=0.5,
             point_removal=(0.3, 0.6),
             point_removal_probability=1.0,
-            point_removal_patch=max(1, min(height, width) // PATCHES),
+            point_removal_patch=max(1, min(height, width) // PATCHES_PER_SIDE),
             colour_jitter=0.4,
         ),
         schedule=ScheduleConfig(
@@ -184,14 +185,14 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
 
 
 def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[Report], None] | None = None) -> Path:
-    """Train by the plan, from where an earlier call stopped.
+    """Train as planned; a stopped run is resumed.
 
     Returns:
         The adapted weights, in the run folder.
 
     Raises:
         Interrupted: Ctrl-C; the state is saved.
-        KBNetError: as :func:`kbnet.training.loop.train` raises it.
+        KBNetError: as in :func:`kbnet.training.loop.train`.
     """
     state = asked.folder / STATE_FILE
     done = load_state(asked.folder)["step"] if state.is_file() else 0
@@ -206,7 +207,7 @@ def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[Report], No
 
 
 def keep(asked: Adaptation, plan: Plan, judgement: Judgement) -> None:
-    """Write the adapted weights to where they are wanted, with notes of what they are adapted from and on."""
+    """Write the adapted weights to the requested file, with notes of their origin."""
     frames = len(open_prepared(plan.held_out.training))
     config = training_config(asked, plan, read_kbnet_config(asked.weights))
     before, after = (
@@ -229,7 +230,7 @@ def keep(asked: Adaptation, plan: Plan, judgement: Judgement) -> None:
 
 
 def _seconds_per_step(config: TrainingConfig) -> float:
-    """Time a few steps of the run, whose result is thrown away."""
+    """Measure the time of a step with a short run, whose result is discarded."""
     times: list[float] = []
     with TemporaryDirectory(prefix="kbnet-adapt-") as folder:
         pilot = replace(config, output=Path(folder), log_steps=1, schedule=replace(config.schedule, steps=PILOT_STEPS))
@@ -237,7 +238,7 @@ def _seconds_per_step(config: TrainingConfig) -> float:
             train(pilot, on_report=lambda report: times.append(time.perf_counter()))
         except Interrupted as stopped:
             raise Interrupted("interrupted before the first step; run the same command again") from stopped
-    # The first steps wait for readers to start, and for memory.
+    # The first steps include the start of the readers and memory allocation.
     return float(np.mean(np.diff(times)[1:]))
 
 
@@ -254,7 +255,7 @@ def _gap(first: FrameSource, asked: int | None) -> Gap | None:
 
 
 def _wanted(asked: Adaptation) -> dict[str, Any]:
-    """What two runs of one adaptation must agree on, as plain values."""
+    """Values that must be equal when an adaptation is resumed."""
     return {
         "source": str(asked.source.resolve()),
         "weights": asked.weights,
@@ -278,23 +279,21 @@ def _plain(plan: Plan) -> dict[str, Any]:
 
 
 def _recorded(path: Path, wanted: dict[str, Any]) -> Plan:
+    """Read the plan of an earlier call with the same request."""
+    import dacite
+
+    folder = path.parent
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        asked, values = record["asked"], record["plan"]
-        held_out, gap = values["held_out"], values["gap"]
-        held = HeldOut(
-            path.parent / held_out["training"],
-            tuple(held_out["columns"]),
-            {kind: path.parent / name for kind, name in held_out["judged"].items()},
-            held_out["frames"],
-            held_out["trained"],
-        )
-        plan = Plan(held, gap and Gap(**gap), values["seconds_per_step"], values["steps"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise KBNetError(f"{path} is damaged ({error}); remove {path.parent} to begin anew") from error
+        asked, values = {**record["asked"]}, record["plan"]
+        plan = dacite.from_dict(Plan, values, dacite.Config(strict=True, cast=[Path, tuple, float]))
+    except (ValueError, KeyError, TypeError, AttributeError, dacite.DaciteError) as error:
+        raise KBNetError(f"{path} is damaged ({error}); remove {folder} to begin anew") from error
     if different := [name for name, value in wanted.items() if asked.get(name) != value]:
         raise KBNetError(
-            f"{path.parent} holds another adaptation (of another {', '.join(different)}); choose another --output, "
+            f"{folder} holds another adaptation (of another {', '.join(different)}); choose another --output, "
             "or remove that folder"
         )
-    return plan
+    judged = {kind: folder / name for kind, name in plan.held_out.judged.items()}
+    held_out = replace(plan.held_out, training=folder / plan.held_out.training, judged=judged)
+    return replace(plan, held_out=held_out)

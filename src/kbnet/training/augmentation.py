@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, check_finite_numbers
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray, Triplet
 from kbnet.frames.window import crop_triplet
 from kbnet.points.drawn_points import PointDrawing
@@ -62,6 +62,7 @@ class AugmentationConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "crop", tuple(self.crop))
         object.__setattr__(self, "point_removal", tuple(self.point_removal))
+        check_finite_numbers(self, "augmentation.")
         if min(self.crop) < MINIMUM_SIZE:
             raise KBNetError(
                 f"expected a crop of at least {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels, got height and width {self.crop}"

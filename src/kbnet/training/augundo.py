@@ -1,10 +1,13 @@
-"""AugUndo (ECCV 2024): the depth network sees a changed frame, its depth is changed back, losses see the original.
+"""AugUndo (ECCV 2024): augmentation of the depth network's input, undone in its depth; losses use original frames.
 
-A loss that compares images cannot take rotated, resized or recoloured ones: what is lost at the borders, in resampling
-and in the colours would be taken for wrong depth. So only the input of the depth network is changed, and its depth is
-warped back (published system, section 10). Written from the paper's facts; where those are silent, the choice is ours:
-colours change in the order of the config, erased patches are black, crop-and-pad puts a window of the frame elsewhere
-in it, the resizes are about a random point of the frame.
+Photometric losses on rotated, resized or recoloured images would treat lost borders, resampling and colours as depth
+errors. Therefore only the input of the depth network is augmented, and its depth is warped back (published system,
+section 10). The published facts leave these choices open; ours are:
+
+- Colours change in the order of the config.
+- Erased patches are black.
+- crop_and_pad moves a window of the frame to another place in it.
+- The resizes are about a random point of the frame.
 """
 
 from __future__ import annotations
@@ -24,14 +27,14 @@ from kbnet.training.colours import change_colours, erase
 
 @dataclass(frozen=True)
 class Draw:
-    """What was drawn for one sample, on the CPU.
+    """Random augmentation of one sample, on the CPU.
 
     Attributes:
         brightness, contrast, saturation: factors; 1 = unchanged.
-        hue_turns: turn of the hue, whole turns; 0 = unchanged.
-        patches: row and column of the middle of every erased patch, (P, 2), int64.
-        window: what of the frame is kept: first and last column, first and last row.
-        matrix: A, (3, 3), float64, pixels: what was at pixel p is at A p.
+        hue_turns: rotation of the hue, turns; 0 = unchanged.
+        patches: row and column of the centre of every erased patch, (P, 2), int64.
+        window: kept window of the frame: first and last column, first and last row.
+        matrix: A, (3, 3), float64, pixels: the content of pixel p moves to A p.
     """
 
     brightness: float
@@ -45,39 +48,39 @@ class Draw:
 
 @dataclass(frozen=True)
 class Undo:
-    """The way back from the changed frame.
+    """Inverse of an augmentation.
 
     Attributes:
-        pixels: where every pixel of the original frame is in the changed one, x and y, (B, 2, H, W).
-        seen: 1 where the network saw that pixel, 0 where it was cropped or turned out of the frame, (B, 1, H, W).
+        pixels: position of every original pixel in the augmented frame, x and y, (B, 2, H, W).
+        seen: 1 where the augmented frame contains the pixel, 0 where it is outside, (B, 1, H, W).
     """
 
     pixels: Tensor
     seen: Tensor
 
     def __call__(self, depth: Tensor) -> tuple[Tensor, Tensor]:
-        """Depth of the changed frame, (B, 1, H, W), metres, to depth of the original, and ``seen``.
+        """Warp depth of the augmented frame, (B, 1, H, W), metres, to the original frame; return it with ``seen``.
 
-        Where it was not seen, depth is what lies nearest in the changed frame: no loss may be taken there.
+        Where ``seen`` is 0, depth is that of the nearest pixel in the augmented frame and must not be used in a loss.
         """
         return look_up(depth, self.pixels), self.seen
 
 
 class AugUndo:
-    """Changes what the depth network sees of a batch, on the batch's device.
+    """Augmentation of the depth network's input, on the device of the batch.
 
     Args:
-        config: what to draw.
+        config: ranges and probabilities.
     """
 
     def __init__(self, config: AugUndoConfig) -> None:
         self.config = config
 
     def __call__(self, batch: TripletBatch) -> tuple[NetworkInputs, Undo]:
-        """The depth network's changed input, and the way back. The draws depend on ``batch.draw_seed`` alone.
+        """Augment the depth network's input; return it with the inverse. Draws depend on ``batch.draw_seed`` only.
 
-        The image and the scaffold are resampled, and continued by their edge; points are moved to the nearest pixel,
-        validity with them; K follows (:func:`kbnet.geometry.plane_map.mapped_intrinsics`).
+        Image and scaffold are resampled, with replicated borders. Points move to the nearest pixel, with their
+        validity. K is that of :func:`kbnet.geometry.plane_map.mapped_intrinsics`.
         """
         assert batch.draw_seed is not None, "AugUndo needs the draw_seed of a TripletDataset"
         height, width = batch.image.shape[-2:]
@@ -111,9 +114,9 @@ class AugUndo:
 
 
 def draw(config: AugUndoConfig, seed: int, height: int, width: int) -> Draw:
-    """Draw for one sample of a given size, pixels.
+    """Draw the augmentation of one sample of the given size, pixels.
 
-    Every change takes its numbers whether it happens or not, so switching one on leaves the draws of the others alone.
+    Random numbers of a change are drawn even if it is off, so switching it on does not affect the other changes.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -158,7 +161,7 @@ def _crop_and_pad(size: int, share: float, at: float, to: float) -> tuple[tuple[
 
 
 def _patches(share: float, size_px: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """Middles of as many patches as make the share of the frame, each inside it where it fits, (P, 2)."""
+    """Centres of patches that cover the share of the frame, each inside it if possible, (P, 2)."""
     count = round(share * height * width / size_px**2)
     places = [
         torch.randint(*_inner(size, size_px), (count,), generator=generator, dtype=torch.int64)
@@ -168,13 +171,13 @@ def _patches(share: float, size_px: int, height: int, width: int, generator: tor
 
 
 def _inner(size: int, patch: int) -> tuple[int, int]:
-    """First place of a patch's middle at which it lies inside, and the one after the last."""
+    """First centre of a patch inside the frame, and the one after the last."""
     margin = min(patch, size - 1) // 2
     return margin, size - margin
 
 
 def _affine(a: float, b: float, c: float, d: float, offset_x: float, offset_y: float) -> Tensor:
-    """[a b; c d] and an offset, (3, 3)."""
+    """Affine matrix of [a b; c d] and an offset, (3, 3)."""
     return torch.tensor([[a, b, offset_x], [c, d, offset_y], [0, 0, 1]], dtype=torch.float64)
 
 
@@ -188,13 +191,13 @@ def _scale_about(factor: float, x: float, y: float) -> Tensor:
 
 
 def _turn(angle_rad: float, x: float, y: float) -> Tensor:
-    """By an angle about a pixel; clockwise, since y points down."""
+    """Rotation matrix about a pixel; clockwise, because y points down."""
     cosine, sine = math.cos(angle_rad), math.sin(angle_rad)
     return _affine(cosine, -sine, sine, cosine, x - cosine * x + sine * y, y - sine * x - cosine * y)
 
 
 def _inside(pixels: Tensor, limits: Tensor) -> Tensor:
-    """1 where pixels (B or 1, 2, H, W) are within first and last column and row (B, 4, 1, 1), (B, 1, H, W)."""
+    """Mask, (B, 1, H, W), of pixels (B or 1, 2, H, W) within first and last column and row (B, 4, 1, 1)."""
     x, y = pixels.unbind(dim=1)
     first_x, last_x, first_y, last_y = limits.unbind(dim=1)
     inside = (x >= first_x) & (x <= last_x) & (y >= first_y) & (y <= last_y)

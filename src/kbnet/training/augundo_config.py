@@ -1,18 +1,18 @@
-"""What AugUndo draws for every sample, as keys of a recipe; see :mod:`kbnet.training.augundo` for what it does."""
+"""Config of AugUndo; :mod:`kbnet.training.augundo` applies it."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, check_finite_numbers
 
 
 @dataclass(frozen=True)
 class AugUndoConfig:
-    """Changes of the depth network's input that are undone in its depth; by default none. The ranges are published.
+    """AugUndo: augmentation of the depth network's input that is undone in its depth. The ranges are published.
 
-    Each happens with its own probability, whatever the schedule of the other augmentation.
+    By default all are off. Each has its own probability, independent of the schedule of the other augmentation.
     """
 
     brightness: tuple[float, float] = (0.5, 1.5)
@@ -28,7 +28,7 @@ class AugUndoConfig:
     saturation_probability: float = 0.0
     """Probability of changing saturation."""
     hue: tuple[float, float] = (-0.1, 0.1)
-    """Range of the turn of the hue, whole turns of the colour wheel."""
+    """Range of the rotation of the hue, turns of the colour wheel."""
     hue_probability: float = 0.0
     """Probability of changing the hue."""
     erase: tuple[float, float] = (0.001, 0.005)
@@ -42,26 +42,28 @@ class AugUndoConfig:
     flip_vertical: float = 0.0
     """Probability of mirroring top and bottom."""
     rotation_degrees: tuple[float, float] = (-25.0, 25.0)
-    """Range of the angle of a turn about the middle of the frame; positive is clockwise."""
+    """Range of the angle of a rotation about the centre of the frame; positive is clockwise."""
     rotation_probability: float = 0.0
     """Probability of rotating."""
     crop_and_pad: tuple[float, float] = (0.9, 1.0)
-    """Range of the share of width and height that is kept, and put elsewhere in the frame."""
+    """Range of the share of width and height that is kept and moved within the frame."""
     crop_and_pad_probability: float = 0.0
     """Probability of cropping and padding."""
     resize_and_pad: tuple[float, float] = (0.6, 1.0)
-    """Range of the factor by which the frame shrinks, to lie anywhere within its former self."""
+    """Range of the factor by which the frame is reduced; it is placed at random within its former size."""
     resize_and_pad_probability: float = 0.0
     """Probability of shrinking and padding."""
     resize_and_crop: tuple[float, float] = (1.0, 1.1)
-    """Range of the factor by which the frame grows, to be cut anywhere to its former size."""
+    """Range of the factor by which the frame is enlarged; it is cropped at random to its former size."""
     resize_and_crop_probability: float = 0.0
     """Probability of growing and cropping."""
 
     def __post_init__(self) -> None:
+        for name in _BOUNDS:
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_finite_numbers(self, "augundo.")
         for name, (least, most) in _BOUNDS.items():
-            values = tuple(getattr(self, name))
-            object.__setattr__(self, name, values)
+            values = getattr(self, name)
             if len(values) != 2 or not least <= values[0] <= values[1] <= most:
                 raise KBNetError(
                     f"expected augundo.{name} as two ascending numbers in {least:g}..{most:g}, got {values}"
@@ -83,7 +85,7 @@ class AugUndoConfig:
 
     @property
     def is_on(self) -> bool:
-        """Whether anything can happen."""
+        """Whether any probability is above 0."""
         return any(self.probabilities.values())
 
 
@@ -98,4 +100,4 @@ _BOUNDS = {
     "resize_and_pad": (0.1, 1.0),
     "resize_and_crop": (1.0, 10.0),
 }
-"""Bounds of every range."""
+"""Allowed limits of every range."""

@@ -19,22 +19,22 @@ from kbnet.training.augmentation import AugmentedTriplet
 
 @dataclass
 class TripletBatch:
-    """What one training step needs. Not frozen: Fabric rebuilds what passes through its wrappers.
+    """Input of one training step. Not frozen, because Fabric rebuilds objects that pass through its wrappers.
 
     Attributes:
         image, previous_image, next_image: RGB in 0..1, (B, 3, H, W).
         input_image: the network's image, RGB in 0..1, (B, 3, H, W).
         input_depth: the network's sparse depth, points removed, (B, 1, H, W), metres; 0 = unmeasured.
-        input_validity: 1 where outlier removal kept a point, for the network, (B, 1, H, W).
+        input_validity: 1 where outlier rejection kept a point of the network's input, (B, 1, H, W).
         sparse_depth: all measured points, (B, 1, H, W), metres; 0 = unmeasured.
-        validity: 1 where outlier removal kept one of them, for the losses, (B, 1, H, W).
+        validity: 1 where outlier rejection kept a point of ``sparse_depth``, for the losses, (B, 1, H, W).
         scaffold: interpolation of the kept points of ``input_depth``, (B, 1, H, W), metres; or None.
         intrinsics: K, (B, 3, 3), pixels.
         T_previous_current, T_next_current: known motion, (B, 4, 4), metres; the identity where unknown.
-        has_poses: whether it is known, (B,), bool.
+        has_poses: whether the motion is known, (B,), bool.
         ground_truth: (B, 1, H, W), metres; 0 = unmeasured, everywhere where a sequence has none.
         names: '<sequence>/<frame>' of every sample.
-        draw_seed: of what a step draws itself for every sample, (B,), int64, at least 0; None where it draws nothing.
+        draw_seed: seed of the random numbers that the step draws for each sample, (B,), int64, at least 0; or None.
     """
 
     image: Tensor
@@ -60,14 +60,14 @@ class TripletBatch:
         return NetworkInputs(self.input_image, self.input_depth, self.input_validity, self.intrinsics, self.scaffold)
 
     def to(self, device: torch.device) -> TripletBatch:
-        """The same batch on another device."""
+        """Copy of the batch on another device."""
         moved: dict[str, Any] = {
             name: value.to(device, non_blocking=True) for name, value in vars(self).items() if isinstance(value, Tensor)
         }
         return replace(self, **moved)
 
     def pin_memory(self) -> TripletBatch:
-        """The same batch in page-locked memory, from which copies to a GPU do not wait; a DataLoader asks for it."""
+        """The same batch in page-locked memory, for asynchronous copies to a GPU; called by DataLoader."""
         pinned: dict[str, Any] = {
             name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, Tensor)
         }
@@ -75,7 +75,7 @@ class TripletBatch:
 
 
 def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str, *, draw_seed: int = 0) -> TripletBatch:
-    """A batch of one."""
+    """Make a batch of one sample."""
     triplet, frame = augmented.triplet, augmented.triplet.frame
     sparse_depth, points = _map(frame.sparse_depth), _map(augmented.input_depth)
     intrinsics = torch.from_numpy(frame.intrinsics)[None]
@@ -86,8 +86,8 @@ def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str, *,
         points,
         intrinsics,
         network,
-        # As published, validity is that of all points, also of those removed from the input. With a scaffold, outlier
-        # rejection sees the same points in training as in inference.
+        # As published, outlier rejection uses all points, also those removed from the input. With a scaffold, it uses
+        # the points of the input, as in inference.
         validity=validity if network.scaffold == "none" else None,
     )
     known = triplet.T_previous_current is not None and triplet.T_next_current is not None
@@ -113,7 +113,7 @@ def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str, *,
 
 
 def join_samples(samples: Sequence[TripletBatch]) -> TripletBatch:
-    """One batch of several; all must have the same size."""
+    """Join batches of equal frame size into one."""
     joined: dict[str, object] = {}
     for field in fields(TripletBatch):
         values = [getattr(sample, field.name) for sample in samples]

@@ -1,37 +1,53 @@
-"""The state of a run on disk: enough to go on as if it had never stopped."""
+"""Checkpoint of a training run: writing, reading and restoring everything that a resumed run needs."""
 
 from __future__ import annotations
 
 import errno
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from kbnet.errors import KBNetError
+from kbnet.evaluation.metrics import DepthErrors
 from kbnet.files import atomic_path
 
 STATE_FILE = "state.pt"
-KEYS = frozenset({"step", "step_module", "optimizer", "best", "average"})
-"""What a state holds."""
+STATE_TYPES: dict[str, tuple[type, ...]] = {
+    "step": (int,),
+    "step_module": (dict,),
+    "optimizer": (dict,),
+    "best": (dict, type(None)),
+    "average": (dict, type(None)),
+}
+"""Keys of a state and the types of their values."""
+
+RESUMED_OPTIMIZER_SETTINGS = {
+    "rate_share": "image_features_rate",
+    "weight_decay": "weight_decay",
+    "betas": "second_moment_decay",
+}
+"""Values of a parameter group that a resumed run must keep, and the settings of the config that they come from."""
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain values to ``folder/state.pt``; an older state stays until the new one is whole.
+    """Write tensors and plain values to ``folder/state.pt``; an older state is kept until the new one is complete.
 
     Raises:
-        OSError: it cannot be written, as where the disk is full.
+        OSError: the file cannot be written, for example because the disk is full.
     """
     with atomic_path(folder / STATE_FILE, durable=True) as temporary:
         try:
             torch.save(state, temporary)
-        except RuntimeError as error:  # all that torch says of a write that failed
+        except RuntimeError as error:  # torch's only error for a failed write
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 def load_state(folder: Path) -> dict[str, Any]:
-    """Read what :func:`save_state` wrote, running no code in it.
+    """Read a state from :func:`save_state`, without running code in it.
 
     Raises:
         FileNotFoundError: the folder holds no state.
@@ -44,13 +60,81 @@ def load_state(folder: Path) -> dict[str, Any]:
         )
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for damaged and for unsafe files
+    except Exception as error:  # torch raises many types for damaged and unsafe files
         raise KBNetError(
             f"{path} is damaged or not a state of kbnet train; start anew from the weights beside it"
         ) from error
-    if not isinstance(state, dict) or not state.keys() >= KEYS:
+    if not isinstance(state, dict) or not state.keys() >= STATE_TYPES.keys():
         raise KBNetError(
-            f"expected {', '.join(sorted(KEYS))} in {path}, but it is not a state of kbnet train; "
+            f"expected {', '.join(sorted(STATE_TYPES))} in {path}, but it is not a state of kbnet train; "
             "start anew from the weights beside it"
         )
+    for key, types in STATE_TYPES.items():
+        if not isinstance(state[key], types) or isinstance(state[key], bool):
+            raise KBNetError(
+                f"expected {key} of type {types[0].__name__} in {path}, got {type(state[key]).__name__}; the file is "
+                "damaged: start anew from the weights beside it"
+            )
     return state
+
+
+def restore_weights(module: nn.Module, tensors: dict[str, Any], folder: Path) -> None:
+    """Load the weights of a state into a module.
+
+    Raises:
+        KBNetError: they are of another network.
+    """
+    try:
+        module.load_state_dict(tensors)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise KBNetError(f"the state in {folder} is of another network; resume with its config") from error
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], folder: Path) -> None:
+    """Load the moments and parameter groups of a state into an optimiser.
+
+    Raises:
+        KBNetError: the state is damaged, of an older version, or of other settings of the optimiser.
+    """
+    groups = state.get("param_groups")
+    if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
+        raise KBNetError(f"{folder / STATE_FILE} is damaged (no param_groups); start anew from the weights beside it")
+    if any("rate_share" not in group for group in groups):
+        raise KBNetError(f"the state in {folder} is of an older kbnet; start from its last.safetensors")
+    names = ", ".join(RESUMED_OPTIMIZER_SETTINGS.values())
+    remedy = f"resume with the {names} of {folder / 'config.toml'}"
+    if len(groups) != len(optimizer.param_groups):
+        raise KBNetError(
+            f"expected {len(groups)} parameter groups as in the state in {folder}, got {len(optimizer.param_groups)}: "
+            f"image_features_rate has changed; {remedy}"
+        )
+    for saved, group in zip(groups, optimizer.param_groups, strict=True):
+        for key, setting in RESUMED_OPTIMIZER_SETTINGS.items():
+            if saved.get(key) != group[key]:
+                raise KBNetError(
+                    f"expected {setting} as in the state in {folder}, got another value "
+                    f"({key} {group[key]}, in the state {saved.get(key)}); {remedy}"
+                )
+    try:
+        optimizer.load_state_dict(state)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KBNetError(
+            f"{folder / STATE_FILE} does not fit the optimiser ({error}); start anew from the weights beside it"
+        ) from error
+
+
+def restored_errors(values: dict[str, Any] | None, folder: Path) -> DepthErrors | None:
+    """Best validation errors of a state; None before the first validation.
+
+    Raises:
+        KBNetError: the values are not the four errors.
+    """
+    if values is None:
+        return None
+    names = {field.name for field in fields(DepthErrors)}
+    if values.keys() != names or not all(isinstance(value, float) for value in values.values()):
+        raise KBNetError(
+            f"expected four errors as best in {folder / STATE_FILE}, got {values}; "
+            "start anew from the weights beside it"
+        )
+    return DepthErrors(**values)

@@ -1,4 +1,4 @@
-"""Changing the colours of images and erasing patches of them, sample by sample; pixels stay where they are."""
+"""Colour augmentation and erased patches, with other values for every sample."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ LUMA = (0.299, 0.587, 0.114)
 def change_colours(
     image: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor, hue_turns: Tensor
 ) -> Tensor:
-    """Brightness, then contrast, saturation and hue; values stay within 0..1.
+    """Change brightness, then contrast, saturation and hue; values are clipped to 0..1.
 
     Args:
         image: RGB in 0..1, (B, 3, H, W).
         brightness: factor of all colours, (B,).
         contrast: factor of the distance to the mean grey of the image, (B,).
         saturation: factor of the distance to the grey of each pixel, (B,).
-        hue_turns: turn of the hue, (B,), whole turns; 0 leaves a sample as it is.
+        hue_turns: rotation of the hue, (B,), turns; 0 = unchanged.
 
     Returns:
-        (B, 3, H, W); the image itself where the factors are 1 and the turn is 0.
+        (B, 3, H, W); unchanged for factors of 1 and a rotation of 0.
     """
     brightness, contrast, saturation, hue_turns = (
         values[:, None, None, None] for values in (brightness, contrast, saturation, hue_turns)
@@ -35,11 +35,11 @@ def change_colours(
 
 
 def turn_hue(image: Tensor, turns: Tensor) -> Tensor:
-    """Turn the hue and keep the largest and smallest of each pixel's three values (HSV).
+    """Rotate the hue (HSV); the largest and smallest of a pixel's three values are unchanged.
 
     Args:
         image: RGB in 0..1, (B, 3, H, W).
-        turns: whole turns, (B, 1, 1, 1); red becomes green after a third.
+        turns: rotation, turns, (B, 1, 1, 1); a third of a turn changes red to green.
 
     Returns:
         (B, 3, H, W).
@@ -53,7 +53,7 @@ def turn_hue(image: Tensor, turns: Tensor) -> Tensor:
         (green - blue) / divisor,
         torch.where(largest == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
     )
-    # Of the six sixths of the wheel, each colour is full in two, absent in two, and on its way in one each between.
+    # The wheel has six parts. Each colour is full in two, absent in two, and linear in the two between.
     position = (image.new_tensor([5.0, 3.0, 1.0])[:, None, None] + sixths + 6 * turns) % 6
     return largest - chroma * torch.minimum(position, 4 - position).clamp(0, 1)
 
@@ -63,7 +63,7 @@ def erase(image: Tensor, centres: Tensor, size_px: int) -> Tensor:
 
     Args:
         image: RGB, (B, 3, H, W).
-        centres: sample, row and column of the middle of every patch, (P, 3), int64.
+        centres: sample, row and column of the centre of every patch, (P, 3), int64.
         size_px: side of a patch, odd, pixels.
 
     Returns:

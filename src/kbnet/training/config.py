@@ -1,25 +1,23 @@
-"""Everything a training run is defined by; the command line, TOML files and run folders hold exactly this."""
+"""Training config: all settings of a run, for the command line, TOML files and run folders."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import arg
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, check_finite_numbers
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.points.drawn_points import PointDrawing
 from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.augundo_config import AugUndoConfig
 
-# How --help shows lists and what need not be given.
+# Display of lists and optional values in --help.
 _Integers = Annotated[tuple[int, ...], arg(metavar="INT ...")]
 _Numbers = Annotated[tuple[float, ...], arg(metavar="FLOAT ...")]
 _Names = Annotated[tuple[str, ...], arg(metavar="NAME ...")]
@@ -32,21 +30,22 @@ class ScheduleConfig:
     """Learning rate and augmentation over time. The defaults are the published ones for VOID."""
 
     learning_rates: _Numbers = (1e-4, 5e-5)
-    """Learning rates, one after another."""
+    """Learning rates in order."""
     learning_rate_epochs: _Integers = (10, 15)
     """Epoch at which each learning rate ends; training ends with the last."""
     augmentation_probabilities: _Numbers = (1.0,)
-    """Factors of the probability of flips, point removal and noise, one after another."""
+    """Factors of the probability of flips, point removal and noise, in order."""
     augmentation_epochs: _Integers = (15,)
-    """Epoch at which each factor ends; the last goes on."""
+    """Epoch at which each factor ends; the last applies to the end."""
     steps: Annotated[int | None, arg(metavar="INT", help_behavior_hint="")] = None
     """End after this many steps instead of after the last epoch."""
     warmup_steps: int = 0
     """Steps over which the learning rate rises from 0."""
     decay: Literal["steps", "cosine"] = "steps"
-    """steps: as listed. cosine: the listed rates fall along half a cosine to 0 at the end."""
+    """steps: as listed. cosine: the listed rates are multiplied by half a cosine, from 1 to 0 at the end."""
 
     def __post_init__(self) -> None:
+        check_finite_numbers(self, "schedule.")
         for values, ends in (
             ("learning_rates", "learning_rate_epochs"),
             ("augmentation_probabilities", "augmentation_epochs"),
@@ -62,7 +61,7 @@ class ScheduleConfig:
                 raise KBNetError(f"expected ascending {ends}, got {getattr(self, ends)}")
             if getattr(self, ends)[0] < 1:
                 raise KBNetError(f"expected {ends} of at least 1, got {getattr(self, ends)}")
-        if not all(0 < rate < math.inf for rate in self.learning_rates):
+        if not all(rate > 0 for rate in self.learning_rates):
             raise KBNetError(f"expected positive learning rates, got {self.learning_rates}")
         if self.warmup_steps < 0 or (self.steps is not None and self.steps < 1):
             raise KBNetError(
@@ -72,21 +71,22 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Judging the network while it trains. The defaults are the published ones for VOID."""
+    """Validation during training. The defaults are the published ones for VOID."""
 
     sequences: _Sequences = ()
     """Sequence folders or lists with ground truth; none = no validation, and the last weights count as the best."""
     from_step: int = 5000
-    """First step at which to judge."""
+    """First step of validation."""
     every_steps: int = 1000
-    """Judge every so many steps from then on, and at the end."""
+    """Validate every N steps from then on, and at the end."""
     every_frames: int = 1
-    """Judge one frame of every so many."""
+    """Evaluate every Nth frame."""
     limits: tuple[float, float] = (0.2, 5.0)
-    """Judge where ground truth lies between these, metres."""
+    """Evaluate ground truth between these, metres."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limits", tuple(self.limits))
+        check_finite_numbers(self, "validation.")
         for name in ("every_steps", "every_frames"):
             if getattr(self, name) < 1:
                 raise KBNetError(f"expected {name} of at least 1, got {getattr(self, name)}")
@@ -104,60 +104,61 @@ class TrainingConfig:
     output: Annotated[Path, arg(metavar="FOLDER")] = Path("runs/kbnet")
     """Run folder: resolved config, log, events, weights and the state to resume from."""
     sparse_depth: _Names = ("sparse_depth",)
-    """Folder of sparse depth inside every sequence, or column of a list; of several, one is drawn for every sample."""
+    """Folder of sparse depth in every sequence, or column of a list. With several, each sample draws one."""
     gaps: _Integers = (1,)
-    """Frames between neighbours: one number for all sequences, or one for each. A list of frames names its own."""
+    """Frames between neighbours: one number for all sequences, or one for each. Lists contain their neighbours."""
     network: KBNetConfig = field(default_factory=KBNetConfig)
     losses: LossWeights = field(default_factory=LossWeights)
     adaptive_weighting: Literal["none", "residual"] = "none"
-    """residual: compare images less and smooth depth more where reconstructions match badly. none: as published."""
+    """residual: lower photometric, higher smoothness weight where reconstructions match badly. none: as published."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     points: PointDrawing = field(default_factory=PointDrawing)
     augundo: AugUndoConfig = field(default_factory=AugUndoConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     initial_weights: _Weights = None
-    """Start from these: a name (kbnet weights list), .safetensors, or published .pth. They bring their [network]."""
+    """Initial weights: a name (kbnet weights list), .safetensors, or published .pth. They set [network]."""
     poses: Literal["network", "known"] = "network"
-    """network: a pose network learns the camera's motion, as published. known: where a sequence has poses, those."""
+    """network: a pose network predicts camera motion, as published. known: poses of the sequence where it has them."""
     pose_encoder: Literal["resnet18", "resnet34", "plain"] = "resnet18"
     """Encoder of the pose network. resnet18: as published. plain: seven convolutions."""
     initial_pose_weights: _Weights = None
-    """Start the pose network from these: a name, pose.safetensors of a run, or a published .pth."""
+    """Initial weights of the pose network: a name, pose.safetensors of a run, or a published .pth."""
     batch_size: int = 8
-    """Samples a step in each process."""
+    """Samples per step in each process."""
     frames: Literal["full", "reduced"] = "full"
-    """reduced: frames are kept in each worker, at the network's resolution; no loss may compare images."""
+    """reduced: each worker caches frames at the network's resolution; not with losses that compare images."""
     image_features_rate: float = 0.0
-    """Learning rate of the pretrained image features, as a share of that of the rest; 0 = frozen."""
+    """Learning rate of the pretrained image features, as a share of the other rate; 0 = frozen."""
     weight_decay: float = 0.0
-    """Decay of weights, not of biases and normalisation (AdamW); 0 = none, as published."""
+    """Weight decay (AdamW), without biases and normalisation; 0 = none, as published."""
     second_moment_decay: float = 0.999
     """Adam's decay of the squared gradient; 0.999 as published."""
     gradient_clip: float = 0.0
-    """Scale the gradient down to this norm; 0 = never, as published."""
+    """Largest norm of the gradient; 0 = no clipping, as published."""
     average_decay: float = 0.0
-    """Decay of the running average of the weights, which then is what is judged and saved; 0 = none, as published."""
+    """Decay of the running average of weights, which is validated and saved; 0 = none, as published."""
     normalisation_statistics: Literal["batch", "frozen"] = "batch"
-    """batch: a BatchNorm normalises by its batch. frozen: in the depth network, as the initial weights would."""
+    """batch: BatchNorm uses the batch. frozen: that of the depth network uses the initial statistics."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train."""
+    """Device of training."""
     processes: int = 1
-    """Processes, one a GPU; on the CPU they share the cores."""
+    """Processes, one per GPU; on the CPU they share the cores."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    """bfloat16: 16-bit convolutions, all else in 32 bits. auto: bfloat16 if the device has instructions for it."""
+    """bfloat16: 16-bit convolutions, 32 bits otherwise. auto: bfloat16 if the device has instructions for it."""
     workers: int = 2
-    """Processes that read samples, for each training process; they change nothing in the result."""
+    """Reader processes of each training process; without effect on the result."""
     seed: int = 0
     """Seed of initial weights, order and augmentation."""
     log_steps: int = 10
-    """Write the loss terms every so many steps."""
+    """Write the loss terms every N steps."""
     summary_steps: int = 1000
-    """Write pictures every so many steps."""
+    """Write pictures every N steps."""
     checkpoint_steps: int = 1000
-    """Save the state to resume from every so many steps, and at the end, and on Ctrl-C."""
+    """Save the state every N steps, at the end, and on Ctrl-C."""
 
     def __post_init__(self) -> None:
+        check_finite_numbers(self)
         if len(self.gaps) not in (1, len(self.sequences)) and self.sequences:
             raise KBNetError(
                 f"expected one gap, or one for each of {len(self.sequences)} sequences, got {len(self.gaps)}"
@@ -215,7 +216,7 @@ class TrainingConfig:
             )
 
     def without_folders(self) -> TrainingConfig:
-        """The same run with names in place of paths: weights are given away, and need not tell where they were made."""
+        """Config with file names instead of paths, for weights that are published."""
         return dataclasses.replace(
             self,
             sequences=tuple(Path(path.name) for path in self.sequences),
@@ -229,7 +230,7 @@ class TrainingConfig:
 
     @classmethod
     def preset(cls, name: str) -> TrainingConfig:
-        """The published training of ``void`` or ``kitti`` (published system, section 6).
+        """Config of the published training on ``void`` or ``kitti`` (published system, section 6).
 
         Raises:
             KBNetError: no preset of that name.
@@ -253,48 +254,3 @@ class TrainingConfig:
             summary_steps=5000,
             checkpoint_steps=5000,
         )
-
-
-def to_table(config: Any) -> dict[str, Any]:
-    """A config as nested plain values, for TOML; values of None are left out, since TOML has none."""
-    table: dict[str, Any] = {}
-    for item in dataclasses.fields(config):
-        value = getattr(config, item.name)
-        if dataclasses.is_dataclass(value):
-            table[item.name] = to_table(value)
-        elif isinstance(value, tuple):
-            table[item.name] = [str(x) if isinstance(x, Path) else x for x in value]
-        elif value is not None:
-            table[item.name] = str(value) if isinstance(value, Path) else value
-    return table
-
-
-def from_table(table: Mapping[str, Any], base: TrainingConfig) -> TrainingConfig:
-    """``base`` with the values of a nested table, as TOML gives them, in place of its own.
-
-    The key ``preset``, by which a recipe says what it is to be based on, is for who chooses ``base``.
-
-    Raises:
-        KBNetError: a key is unknown, or a value is not of the kind of the one in its place.
-    """
-    import dacite
-
-    merged = _merge(to_table(base), {key: value for key, value in table.items() if key != "preset"})
-    try:
-        return dacite.from_dict(TrainingConfig, merged, dacite.Config(strict=True, cast=[Path, tuple, float]))
-    except (dacite.DaciteError, TypeError, ValueError) as error:
-        raise KBNetError(f"{error}; see kbnet train --help for every key") from error
-
-
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        if isinstance(base.get(key), list) and not isinstance(value, list):
-            raise KBNetError(f"expected {key} as a list, got {value!r}; write [{value!r}]")
-        if isinstance(base.get(key), float) and not isinstance(value, int | float):
-            raise KBNetError(f"expected {key} as a number, got {value!r}; write it without quotes")
-        if any(isinstance(one, bool) for one in (value if isinstance(value, list) else [value])):
-            raise KBNetError(f"expected {key} as a number or a text, got {value!r}; no setting is true or false")
-        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
-        merged[key] = _merge(base[key], value) if nested else value
-    return merged

@@ -1,4 +1,4 @@
-"""Training samples: which frame comes when, and how it is changed, as a function of seed, epoch and index alone."""
+"""Training samples: order and augmentation as functions of seed, epoch and index."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from kbnet.training.config import TrainingConfig
 from kbnet.training.frame_cache import FrameCache
 
 _ORDER, _AUGMENTATION, _STEP = 0, 1, 2
-"""Separate streams of random numbers."""
+"""Keys of separate random streams."""
 
 
 @dataclass(frozen=True)
 class SampleKey:
-    """One sample of one epoch."""
+    """Sample of an epoch."""
 
     epoch: int
     index: int
@@ -37,14 +37,14 @@ class TripletDataset(Dataset[TripletBatch]):
     """Augmented triplets of several sequences and lists of frames.
 
     Args:
-        sources: each given once for every folder or column of sparse depth to draw from.
-        gaps: neighbour gap of every source, frames; a list names its own neighbours.
-        augmentation: what is drawn for every sample.
-        network: decides outlier removal and scaffold.
-        seed: of every draw.
-        neighbours: whether a loss compares images of neighbouring frames; if not, a frame is its own neighbour.
-        points: draws or thins the sparse points of a sample; None = those of the source.
-        reduced: frames come at the network's resolution, and are kept in memory.
+        sources: for every sequence or list, one source per folder or column of sparse depth.
+        gaps: neighbour gap of every source, frames; lists contain their neighbours.
+        augmentation: augmentation of every sample.
+        network: config that defines outlier rejection and scaffold.
+        seed: seed of all draws.
+        neighbours: whether a loss compares neighbouring images; False: a frame is its own neighbour.
+        points: drawing or thinning of sparse points; None: the points of the source.
+        reduced: frames at the network's resolution, cached in memory.
 
     Raises:
         KBNetError: a source has no frame with the neighbours it needs, or its first image is smaller than the crop.
@@ -88,11 +88,11 @@ class TripletDataset(Dataset[TripletBatch]):
         self.points = points
 
     def __len__(self) -> int:
-        """Number of frames that can be trained on."""
+        """Number of training frames."""
         return len(self._frames)
 
     def __getitem__(self, key: SampleKey) -> TripletBatch:
-        """Read and augment one sample; the same key gives the same sample, whoever asks and when."""
+        """Read and augment one sample. Equal keys give equal samples in every process."""
         number, frame_index, gap = self._frames[key.index]
         densities = self._sources[number]
         generator = np.random.default_rng([self.seed, _AUGMENTATION, key.epoch, key.index])
@@ -122,10 +122,10 @@ class TripletDataset(Dataset[TripletBatch]):
 
 
 def open_dataset(config: TrainingConfig) -> TripletDataset:
-    """The samples of a run.
+    """Open the data set of a run.
 
     Raises:
-        FileNotFoundError: a sequence or list, or something in it, is missing.
+        FileNotFoundError: a sequence or list, or a file in it, is missing.
         KBNetError: a sequence or list does not fit the config.
     """
     sources = [
@@ -152,17 +152,17 @@ def open_dataset(config: TrainingConfig) -> TripletDataset:
 
 
 class BatchPlan(Sampler[list[SampleKey]]):
-    """The batches of a run from one step to another, as one of several processes sees them.
+    """Batches of a run between two steps, for one of several processes.
 
-    Every epoch is a new permutation of all samples; what does not fill a batch in all processes is left for another
-    epoch. Two processes with four samples each see what one process with eight sees.
+    Every epoch is a new permutation of all samples. Samples that do not fill a batch in all processes are dropped in
+    that epoch. Two processes with batches of four have together the samples of one process with batches of eight.
 
     Args:
-        length: number of samples an epoch.
-        batch_size: samples a step in each process.
-        seed: of the order.
-        steps: the steps to plan, counted from the beginning of the run.
-        rank, processes: which process this is, of how many.
+        length: number of samples per epoch.
+        batch_size: samples per step in each process.
+        seed: seed of the order.
+        steps: steps to plan, counted from the beginning of the run.
+        rank, processes: index of this process, and number of processes.
         probability: factor of the augmentation in an epoch.
 
     Raises:
@@ -195,7 +195,7 @@ class BatchPlan(Sampler[list[SampleKey]]):
         return len(self._steps)
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
-        """Keys of one step after another."""
+        """Yield the keys of one step after another."""
         order_epoch, order = -1, np.empty(0, np.int64)
         for step in self._steps:
             epoch, position = divmod(step, self.steps_per_epoch)

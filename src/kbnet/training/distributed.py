@@ -1,4 +1,4 @@
-"""Several training processes: how many there are, what one of them that dies looks like, and BatchNorm over all."""
+"""Distributed training: number of processes, detection of a lost process, and BatchNorm over all processes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from kbnet.errors import KBNetError
 
 _LOST = ("closed by peer", "reset by peer", "Broken pipe", "Timed out waiting", "remote process exited")
-"""What gloo and NCCL say when another process is gone."""
+"""Parts of the messages of gloo and NCCL about a lost process."""
 
 
 def count_processes(asked: int) -> tuple[int, int]:
-    """Processes on each machine, and machines: from ``torchrun`` where it started this process, else as asked.
+    """Number of processes per machine, and of machines: from ``torchrun`` if it started this process, else as asked.
 
     Args:
-        asked: processes to start on this machine where there is no ``torchrun``.
+        asked: processes to start on this machine without ``torchrun``.
 
     Raises:
         KBNetError: ``torchrun`` started unequal numbers of processes on its machines.
@@ -36,7 +36,7 @@ def count_processes(asked: int) -> tuple[int, int]:
 
 
 def check_devices(device: str, processes: int) -> None:
-    """Make sure that each process on this machine has a GPU of its own, unless they train on the CPU.
+    """Check that each process on this machine has its own GPU, unless training is on the CPU.
 
     Raises:
         KBNetError: there are fewer GPUs.
@@ -49,25 +49,25 @@ def check_devices(device: str, processes: int) -> None:
 
 
 def is_lost_process(error: RuntimeError) -> bool:
-    """Whether an error of a collective operation says that another process is gone."""
+    """Whether an error of a collective operation means that another process was lost."""
     return isinstance(error, torch.distributed.DistError) or any(words in str(error) for words in _LOST)
 
 
 def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of every process's value, apart from gradients. Fabric's own waits at a barrier first."""
+    """Mean of a value over processes, without gradient. Fabric's own function first waits at a barrier."""
     total = value.detach().clone()
     torch.distributed.all_reduce(total)
     return total / torch.distributed.get_world_size()
 
 
 class JointBatchNorm2d(nn.BatchNorm2d):
-    """BatchNorm that in training normalises by the statistics of the samples of all processes.
+    """BatchNorm whose training statistics cover the samples of all processes.
 
-    So several processes train what one trains with the joint batch. ``nn.SyncBatchNorm`` does the same on GPUs only.
+    Several processes then train like one process with the joint batch. ``nn.SyncBatchNorm`` works on GPUs only.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W); every process must come here with the same shape."""
+        """(B, C, H, W) to (B, C, H, W); all processes must call with the same shape."""
         if not self.training:
             return super().forward(input)
         assert self.running_mean is not None
@@ -77,7 +77,7 @@ class JointBatchNorm2d(nn.BatchNorm2d):
         processes = torch.distributed.get_world_size()
         values = processes * input.numel() // input.shape[1]
         x = input.float()
-        # Two passes: the mean of squares less the square of the mean has few digits left.
+        # Two passes, because mean of squares minus square of mean cancels digits.
         mean = _sum_over_processes(x.sum(dim=(0, 2, 3))) / values
         centred = x - mean[:, None, None]
         variance = _sum_over_processes(centred.square().sum(dim=(0, 2, 3))) / values
@@ -90,14 +90,14 @@ class JointBatchNorm2d(nn.BatchNorm2d):
 
 
 def join_normalisation(module: nn.Module) -> None:
-    """Let every BatchNorm below ``module`` see the samples of all processes; names and weights stay."""
+    """Convert every BatchNorm in ``module`` to :class:`JointBatchNorm2d`; names and weights are unchanged."""
     for layer in module.modules():
         if type(layer) is nn.BatchNorm2d:
             layer.__class__ = JointBatchNorm2d
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """Every process's loss depends on the sum, so the gradient of each part is the sum of all their gradients."""
+    """Sum over processes. Every process's loss depends on it, so the gradient is the sum of all gradients."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:

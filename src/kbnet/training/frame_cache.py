@@ -1,4 +1,4 @@
-"""Frames reduced to the resolution that a network works at, kept in memory once they were read."""
+"""Cache of frames at the network's resolution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kbnet.frames.frame_source import FrameSource
 from kbnet.network.working_size import reduced_frame
 
 UNITS_PER_METRE = 256
-"""Depth is kept in the units of a depth PNG: steps of 1/256 m, at most 255.99 m."""
+"""Unit of cached depth, as in a depth PNG: steps of 1/256 m, at most 255.99 m."""
 
 
 class _Stored(NamedTuple):
@@ -24,12 +24,12 @@ class _Stored(NamedTuple):
 
 
 class FrameCache:
-    """Reads each frame of a source once.
+    """Cache of the reduced frames of a source; each file is read once.
 
     Args:
         source: the sequence or list.
-        longer_side: of the network's resolution, pixels; 0 = reduce every frame by ``factor``.
-        factor: used where ``longer_side`` is 0.
+        longer_side: longer side at the network's resolution, pixels; 0 = reduce every frame by ``factor``.
+        factor: factor for a ``longer_side`` of 0.
     """
 
     def __init__(self, source: FrameSource, *, longer_side: int, factor: int) -> None:
@@ -42,7 +42,7 @@ class FrameCache:
         return len(self.source)
 
     def frame(self, index: int) -> Frame:
-        """One frame at the network's resolution; depth is rounded to 1/256 m."""
+        """Frame at the network's resolution; depth is rounded to 1/256 m."""
         if index not in self._stored:
             self._stored[index] = self._read(index)
         stored = self._stored[index]

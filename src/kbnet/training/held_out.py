@@ -1,4 +1,4 @@
-"""Sparse points that training never sees, so that what it brings can be measured on a video without ground truth."""
+"""Held-out points of an adaptation, which no training file contains."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from kbnet.frames.frame_files import FrameFiles, column_of, with_kinds, write_fr
 from kbnet.frames.frame_list import FrameList
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import absolute_files
-from kbnet.points.hold_out import SHARE, draw_pixels, part_depth
+from kbnet.points.hold_out import HELD_OUT_SHARE, draw_pixels, part_depth
 from kbnet.report.fusion.accumulation import Accumulator
 
 JUDGED_FRAMES = 30
-"""About how many frames are judged, evenly spread over the video."""
+"""Approximate number of evaluated frames, evenly spread over the video."""
 
 TRAINED_FRAMES = 300
-"""About how many frames are trained on, evenly spread: in minutes more would hardly be seen, and each is prepared."""
+"""Approximate number of training frames, evenly spread. More would take time to prepare and hardly be used."""
 
 LEAST_FRAMES = 5
-"""Judged frames from which a standard error is worth something."""
+"""Least number of evaluated frames for a useful standard error."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What :func:`hold_out` wrote.
+    """Result of :func:`hold_out`.
 
     Attributes:
-        training: list of the frames to train on, the judged ones without their held-out points; ``ground_truth`` is
-            what they and their neighbours measured, where that was accumulated.
-        columns: its columns of sparse depth, in the order of the kinds of sparse depth.
-        judged: list of the judged frames by kind of sparse depth: ``sparse_depth`` is what training has of them too,
-            ``ground_truth`` the held-out points.
-        frames: how many frames are judged.
-        trained: how many frames are trained on.
+        training: list of the training frames, without held-out points. ``ground_truth`` is the accumulated points of
+            the frame and its neighbours, if there are any.
+        columns: columns of sparse depth in that list, in the order of the kinds of sparse depth.
+        judged: list of the evaluated frames by kind of sparse depth. ``sparse_depth`` is the input, ``ground_truth``
+            the held-out points.
+        frames: number of evaluated frames.
+        trained: number of training frames.
     """
 
     training: Path
@@ -52,21 +52,20 @@ class HeldOut:
 
 
 def hold_out(
-    sources: Mapping[str, FrameSource], folder: Path, *, gap: int | None, share: float = SHARE, seed: int = 0
+    sources: Mapping[str, FrameSource], folder: Path, *, gap: int | None, share: float = HELD_OUT_SHARE, seed: int = 0
 ) -> HeldOut:
-    """Hold out some points of every n-th frame, for good: they are in no file that training reads.
+    """Hold out points of every Nth frame and write lists and depth maps for training and evaluation.
 
-    They are held out by patches, as `kbnet.points.hold_out` draws them, the same for every kind of sparse depth,
-    so that what is held out of one is not seen in another. A frame in which too few points are measured for that is
-    trained on whole. Into the patches no points of neighbours are accumulated either: a tracker sees one point in many
-    frames.
+    Points are held out by patches (`kbnet.points.hold_out`), equal for all kinds of sparse depth. No training file
+    contains them. Frames with too few points are used for training only, with all points. Points of neighbours are not
+    accumulated into the patches, because a tracker measures one point in many frames.
 
     Args:
         sources: the same frames with each kind of sparse depth, by the name of the kind.
-        folder: where to write lists and depth maps; images stay where they are.
-        gap: frames to the neighbours whose points are accumulated, of the first kind; None: none are.
-        share: fraction of the patches of a judged frame that is held out.
-        seed: of the draw.
+        folder: folder for lists and depth maps; images are not copied.
+        gap: frames to the neighbours whose points of the first kind are accumulated; None: no accumulation.
+        share: fraction of the patches of an evaluated frame that is held out.
+        seed: random seed, at least 0.
 
     Raises:
         KBNetError: there are too few frames, or too few with points.
@@ -110,7 +109,7 @@ def hold_out(
 def _part(
     files: Mapping[str, FrameFiles], folder: Path, index: int, *, share: float, seed: int
 ) -> dict[str, FrameFiles]:
-    """Write the points of one frame in two parts; return its lines for judging, none if a part would be empty."""
+    """Write input and held-out points of one frame; return its list entries by kind, empty if a part is empty."""
     maps = {kind: read_depth_png(one.sparse_depth) for kind, one in files.items()}
     withheld = _withheld(next(iter(maps.values())), index, share=share, seed=seed)
     parts = {kind: part_depth(depth, withheld) for kind, depth in maps.items()}
@@ -126,5 +125,5 @@ def _part(
 
 
 def _withheld(depth: FloatArray, index: int, *, share: float, seed: int) -> NDArray[np.bool_]:
-    """Which pixels of a judged frame training must not see, (H, W)."""
+    """Mask of the held-out pixels of an evaluated frame, (H, W)."""
     return draw_pixels(depth.shape, index, share=share, seed=seed, by="patches")

@@ -1,4 +1,4 @@
-"""Stopping a run between two steps, so that nothing is lost."""
+"""Interruption of a run between two steps, after its state is saved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STOPPING_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM",
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop, and saved its state first."""
+    """The run was interrupted and saved its state first."""
 
 
 def interrupt_on_stop_signals() -> None:
@@ -36,7 +36,7 @@ def interrupt_on_stop_signals() -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C, SIGTERM or SIGHUP sets; the second one acts as usual."""
+    """Event that is set by the first Ctrl-C, SIGTERM or SIGHUP; the second one has its usual effect."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked

@@ -1,4 +1,4 @@
-"""Reading batches, in other processes if asked."""
+"""Reading of batches, in reader processes if requested."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from kbnet.training.dataset import BatchPlan, TripletDataset
 from kbnet.training.schedule import augmentation_probability
 
 _PR_SET_PDEATHSIG = 1
-"""Of Linux's prctl: the signal that a process gets when its parent is gone."""
+"""Option of Linux's prctl: signal to a process when its parent has ended."""
 
 
 def open_loader(
     config: TrainingConfig, dataset: TripletDataset, steps: range, fabric: Fabric
 ) -> DataLoader[TripletBatch]:
-    """The batches of this process from one step to another."""
+    """Open the loader of this process's batches between two steps."""
     plan = BatchPlan(
         len(dataset),
         config.batch_size,
@@ -45,10 +45,10 @@ def open_loader(
 
 
 def read_batches(loader: Iterable[TripletBatch]) -> Iterator[TripletBatch]:
-    """The batches of a loader; what goes wrong in a worker reads as if it had gone wrong here.
+    """Yield the batches of a loader; errors of a reader are raised here.
 
     Raises:
-        KBNetError, OSError: as the worker raised it, without the worker's traceback in the message.
+        KBNetError, OSError: error of the reader, without its traceback in the message.
     """
     try:
         yield from loader
@@ -60,11 +60,11 @@ def read_batches(loader: Iterable[TripletBatch]) -> Iterator[TripletBatch]:
 
 
 def _stand_apart(worker: int) -> None:
-    """Let the main process decide when to stop; its readers read on until it is done, and not a moment longer.
+    """Make a reader ignore Ctrl-C and SIGTERM, and end with its parent process.
 
-    A terminal's Ctrl-C, ``timeout`` and ``torchrun`` signal a whole process group: a reader that dies of it is an error
-    in the middle of a step, and costs the state that was to be saved. A reader that outlives its killed process keeps
-    that one's connections open, so that other processes wait for it (torch's own watch takes 5 s).
+    Ctrl-C in a terminal, ``timeout`` and ``torchrun`` signal a whole process group. If a reader ended by the signal,
+    the step would fail and the state would not be saved. If a reader outlived its killed parent, it would keep the
+    parent's connections open, and other processes would wait (torch's own check takes 5 s).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):

@@ -1,4 +1,4 @@
-"""The training loop: from a config to a run folder with weights."""
+"""Training loop: from a config to a run folder with weights."""
 
 from __future__ import annotations
 
@@ -20,14 +20,22 @@ from kbnet.files import atomic_path
 from kbnet.network.kbnet import KBNet
 from kbnet.training import distributed
 from kbnet.training.batch import TripletBatch
-from kbnet.training.checkpoint import STATE_FILE, load_state, save_state
-from kbnet.training.config import TrainingConfig, to_table
+from kbnet.training.checkpoint import (
+    STATE_FILE,
+    load_state,
+    restore_optimizer,
+    restore_weights,
+    restored_errors,
+    save_state,
+)
+from kbnet.training.config import TrainingConfig
 from kbnet.training.dataset import BatchPlan, open_dataset
 from kbnet.training.interruption import Interrupted, stop_signals
 from kbnet.training.loader import open_loader, read_batches
 from kbnet.training.monitor import Monitor, Report
 from kbnet.training.networks import build_networks
 from kbnet.training.optimizer import make_optimizer
+from kbnet.training.recipe import to_table
 from kbnet.training.schedule import learning_rate, total_steps
 from kbnet.training.step import StepResult, TrainingStep
 from kbnet.training.validation import is_best, open_parts, validate
@@ -45,7 +53,7 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[
 
     Args:
         config: the run.
-        resume: go on from the state in ``config.output``; the next steps equal those of an unbroken run.
+        resume: resume from the state in ``config.output``; the next steps equal those of an uninterrupted run.
         on_report: called with every report, in the first process.
 
     Returns:
@@ -56,10 +64,10 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[
         FileNotFoundError: data or state is missing.
         KBNetError, OSError: a frame cannot be read; the state is saved.
         FloatingPointError: a loss or gradient is not finite; the last saved state is kept.
-        ConnectionError: another process of the run is gone; the state is saved.
+        ConnectionError: another process of the run was lost; the state is saved.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
 
-    Under ``torchrun`` the number of processes is its own, whatever ``config.processes`` says.
+    Under ``torchrun``, its number of processes replaces ``config.processes``.
     """
     if not config.sequences:
         raise KBNetError(
@@ -77,7 +85,7 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[
         devices=here,
         num_nodes=machines,
         strategy="ddp" if config.processes > 1 else "auto",
-        precision="32-true",  # its "bf16-mixed" rounds the inputs too; TrainingStep knows what may be rounded
+        precision="32-true",  # "bf16-mixed" would round the inputs; TrainingStep chooses what is rounded
     )
     fabric.launch()
     run = Run(config, fabric, on_report, resume=resume)
@@ -87,7 +95,7 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: Callable[[
 
 
 class Run:
-    """The parts of one run, wired; :meth:`go` is the loop."""
+    """Training run with all its parts; :meth:`go` is the loop."""
 
     def __init__(
         self, config: TrainingConfig, fabric: Fabric, on_report: Callable[[Report], None] | None, *, resume: bool
@@ -104,8 +112,8 @@ class Run:
         step_module = TrainingStep.of(config, network, pose_network)
         if fabric.world_size > 1:
             distributed.join_normalisation(step_module)
-        # Channels-last memory takes a quarter less time a step on a CPU in bfloat16; in float32 it takes a sixth more.
-        if step_module.reduced_precision:
+        # On a CPU, channels-last memory saves a quarter of a step in bfloat16, and costs a sixth in float32.
+        if step_module.options.bfloat16:
             step_module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = make_optimizer(config, step_module)
         self.average: AveragedModel | None = None
@@ -118,12 +126,7 @@ class Run:
         self.best: DepthErrors | None = None
         state = load_state(config.output) if resume else None
         if state is not None:
-            try:
-                step_module.load_state_dict(state["step_module"])
-            except RuntimeError as error:
-                raise KBNetError(
-                    f"the state in {config.output} is of another network; resume with its config"
-                ) from error
+            restore_weights(step_module, state["step_module"], config.output)
         self.step_module, self.optimizer = fabric.setup(step_module, optimizer)
         if self.average is not None:
             self.average.to(fabric.device)
@@ -136,7 +139,7 @@ class Run:
                 temporary.write_text(tomlkit.dumps(to_table(config)), encoding="utf-8")
 
     def go(self, stop_asked: threading.Event) -> None:
-        """Train to the end, or until asked to stop."""
+        """Train to the end, or until the stop event is set."""
         self.step_module.train()
         try:
             for batch in self._readable_batches():
@@ -149,12 +152,12 @@ class Run:
                     raise Interrupted(f"stopped at step {self.step}; go on with --resume {self.config.output}")
         except Interrupted:
             raise
-        except KeyboardInterrupt as error:  # a second Ctrl-C, which did not wait for the end of the step
+        except KeyboardInterrupt as error:  # a second Ctrl-C, before the end of the step
             raise Interrupted(f"interrupted at step {self.step}; {self._kept()} in {self.config.output}") from error
         except RuntimeError as error:
             if not distributed.is_lost_process(error):
                 raise
-            self._write_state()  # whoever is left, since the first process may be the one that is gone
+            self._write_state()  # in every process, because the first one can be the lost one
             self.monitor.say(self.step, "another process of this run is gone; the state is saved")
             raise ConnectionError(
                 f"another process of this run is gone, after step {self.step}; the state is saved: find out why, "
@@ -168,7 +171,7 @@ class Run:
         return "nothing was saved yet" if step is None else f"the last saved state, of step {step}, is kept"
 
     def _readable_batches(self) -> Iterator[TripletBatch]:
-        """The batches; a file that cannot be read costs no step that was done."""
+        """Yield the batches; if a file cannot be read, the state is saved first."""
         try:
             yield from read_batches(self.batches)
         except (ValueError, OSError):
@@ -178,21 +181,21 @@ class Run:
             raise
 
     def _all_stop(self, stop_asked: threading.Event) -> bool:
-        """Whether any process was asked to stop: all of them must, at the same step, or they wait for each other."""
+        """Whether any process has a stop event; all must stop at the same step, or they would wait for each other."""
         if self.fabric.world_size == 1:
             return stop_asked.is_set()
         asked = torch.tensor(float(stop_asked.is_set()), device=self.fabric.device)
         return bool(self._mean_of_processes(asked) > 0)
 
     def one_step(self, batch: TripletBatch) -> tuple[StepResult, float, float]:
-        """Losses, gradients, optimiser; returns the result, the learning rate and the norm of the gradient."""
+        """Run one step: losses, gradients, optimiser. Return the result, the learning rate and the gradient's norm."""
         rate = learning_rate(self.config.schedule, self.step, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate_share"]
         own: StepResult = self.step_module(batch)
         result = self._joint_losses(own)
-        # The joint loss and gradient, so that all processes stop at the same step. The loss comes before its gradient,
-        # which is not safe to compute at coordinates that are not finite.
+        # Loss and gradient of all processes are checked, so that all stop at the same step. The loss is checked first:
+        # its gradient is unsafe to compute at coordinates that are not finite.
         self._check_finite(float(result.total), "loss", batch, result)
         self.optimizer.zero_grad()
         self.fabric.backward(own.total)
@@ -205,7 +208,7 @@ class Run:
         return result, rate, norm
 
     def _joint_losses(self, result: StepResult) -> StepResult:
-        """The same with the losses of the joint batch, apart from their gradients."""
+        """Result with the losses of the joint batch, without gradient."""
         losses = torch.stack([result.total, *result.terms.values()]).detach()
         total, *terms = self._mean_of_processes(losses).unbind()
         return dataclasses.replace(result, total=total, terms=dict(zip(result.terms, terms, strict=True)))
@@ -247,7 +250,7 @@ class Run:
             if best:
                 self.best = errors
                 self._save_weights(BEST_WEIGHTS)
-                if self.step == self.steps:  # the state was saved before, and a longer run must know the best
+                if self.step == self.steps:  # the state was saved before; an extended run needs the best errors
                     self._write_state()
             self.monitor.validation(self.step, errors, best=best)
         self.fabric.barrier()
@@ -276,12 +279,10 @@ class Run:
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.step = self.saved_step = state["step"]
-        if any("rate_share" not in group for group in state["optimizer"]["param_groups"]):
-            raise KBNetError(f"the state in {self.config.output} is of an older kbnet; start from its last.safetensors")
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.best = None if state["best"] is None else DepthErrors(**state["best"])
+        restore_optimizer(self.optimizer, state["optimizer"], self.config.output)
+        self.best = restored_errors(state["best"], self.config.output)
         if self.average is not None and state["average"] is not None:
-            self.average.load_state_dict(state["average"])
+            restore_weights(self.average, state["average"], self.config.output)
         if self.step >= self.steps:
             raise KBNetError(
                 f"the run in {self.config.output} is done ({self.step} of {self.steps} steps); "
@@ -289,7 +290,7 @@ class Run:
             )
 
     def _current(self) -> KBNet:
-        """The network that is validated and saved."""
+        """Network that is validated and saved."""
         return self.network if self.average is None else cast(KBNet, self.average.module)
 
     def _save_weights(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Progress of a run: a log, TensorBoard events, and reports for a progress display."""
+"""Progress of a run: log, TensorBoard events, and reports for a progress display."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from kbnet.training.step import StepResult
 
 @dataclass(frozen=True)
 class Report:
-    """Where a run stands.
+    """Progress report of a run.
 
     Attributes:
         step: steps done.
         steps: steps of the whole run.
         losses: mean over the steps since the last report: ``total`` and the unweighted terms.
         samples_per_second: over the same steps, all processes together.
-        message: something worth a line of its own, such as a validation result.
+        message: text for a separate line, such as a validation result.
     """
 
     step: int
@@ -38,12 +38,12 @@ class Report:
 
 
 class Monitor:
-    """Writes ``train.log`` and TensorBoard events into a run folder; a process that is not ``active`` writes nothing.
+    """Writer of ``train.log`` and TensorBoard events in a run folder; inactive processes write nothing.
 
     Args:
         folder: the run folder.
         steps: steps of the whole run.
-        first_step: steps done before; events written after it by a run that was cut off are dropped.
+        first_step: steps done before; later events of an interrupted run are dropped.
         on_report: called with every report.
         active: whether this is the process that reports.
     """
@@ -63,7 +63,7 @@ class Monitor:
             self._events = SummaryWriter(str(folder / "events"), purge_step=first_step + 1)
 
     def add(self, result: StepResult, samples: int) -> None:
-        """Take in one step."""
+        """Add the result of one step."""
         for name, value in {"total": result.total, **result.terms}.items():
             self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value.detach()
         self._samples += samples
@@ -89,13 +89,13 @@ class Monitor:
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """What takes no part in the measurement of speed."""
+        """Context whose time is excluded from the measured speed."""
         began = time.perf_counter()
         yield
         self._since += time.perf_counter() - began
 
     def say(self, step: int, message: str) -> None:
-        """Write a line of its own."""
+        """Write a separate line."""
         self._line(f"step {step}/{self._steps}  {message}")
         self._on_report(Report(step, self._steps, {}, 0.0, message))
 

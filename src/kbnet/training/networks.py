@@ -1,4 +1,4 @@
-"""The networks of a run, and the weights they start from."""
+"""Networks of a run and their initial weights."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from kbnet.weights.names import find_weights
 from kbnet.weights.pose_network import fill_pose_from_weights, read_encoder
 
 DEPTH_REDUCTION = 32
-"""Input pixels, along each side, to a pixel of the depth network's smallest features."""
+"""Stride of the depth network's smallest features, input pixels."""
 
 SCALE_FREE_SETTINGS = ("min_depth", "max_depth", "working_side")
-"""Settings that a run may change in weights with a propagation head, which sees depth without its scale."""
+"""Settings that a run can change for weights with a propagation head, which is independent of the scale of depth."""
 
 
 def build_networks(
     config: TrainingConfig, *, all_poses_known: bool, read_weights: bool = True
 ) -> tuple[KBNet, PoseNet | None]:
-    """The depth network of a run, and the pose network if the run needs one.
+    """Build the depth network of a run, and the pose network if the run needs one.
 
     Args:
         config: the run.
         all_poses_known: whether the camera's motion is known for every sample.
-        read_weights: start from the initial weights of the config; a run that is resumed has its own.
+        read_weights: load the initial weights of the config; False for a resumed run.
 
     Raises:
         KBNetError: initial weights are damaged or of another network, or a batch is too small to normalise.
@@ -65,11 +65,11 @@ def build_networks(
 
 
 def settings_of_weights(source: str, otherwise: KBNetConfig) -> KBNetConfig:
-    """Settings of the network that weights were trained with, which a run that starts from them must keep.
+    """Network settings of initial weights, which a run must keep.
 
     Args:
         source: name of bundled or local weights, or a file.
-        otherwise: settings for a published ``.pth``, which carries none; K is then scaled as published all the same.
+        otherwise: settings for a published ``.pth``, which has none; the scaling of K is then the published one.
 
     Raises:
         FileNotFoundError: there are no such weights.
@@ -82,7 +82,7 @@ def settings_of_weights(source: str, otherwise: KBNetConfig) -> KBNetConfig:
 
 
 def differing_settings(theirs: KBNetConfig, ours: KBNetConfig) -> str:
-    """Every setting that differs, as 'network.max_depth 100.0 (not 8.0)', comma-separated; empty where none does."""
+    """Differing settings, as 'network.max_depth 100.0 (not 8.0)', separated by commas; empty if there are none."""
     own = ours.to_dict()
     return ", ".join(
         f"network.{name} {value} (not {own[name]})" for name, value in theirs.to_dict().items() if value != own[name]
@@ -116,7 +116,7 @@ def _start_pose_from(network: PoseNet, source: str) -> None:
 
 
 def _check_batch(config: TrainingConfig, reduction: int, what: str) -> None:
-    """BatchNorm in training divides by the spread of each channel, which one value does not have."""
+    """Check that BatchNorm has at least two values per channel, from which it computes a deviation."""
     height, width = config.augmentation.crop
     values = config.batch_size * math.ceil(height / reduction) * math.ceil(width / reduction)
     if values < 2:

@@ -1,4 +1,4 @@
-"""The optimiser of a run."""
+"""Optimiser of a run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from kbnet.training.step import TrainingStep
 
 
 def make_optimizer(config: TrainingConfig, step_module: TrainingStep) -> torch.optim.AdamW:
-    """AdamW; without weight decay it is Adam, as published.
+    """Make the AdamW optimiser; without weight decay it equals Adam, as published.
 
-    Every group of parameters has a ``rate_share``, by which the learning rate of the schedule is multiplied. Weights
-    decay; biases and normalisation, which have fewer than two dimensions, do not.
+    The learning rate of a parameter group is that of the schedule times its ``rate_share``. Weights have decay. Biases
+    and normalisation, which have fewer than two dimensions, have none.
     """
     features = step_module.network.image_features
     pretrained = set() if features is None else set(features.parameters())

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a step besides loss terms: pictures in rows, and histograms."""
+"""Pictures and histograms of a step for TensorBoard."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from kbnet.training.batch import TripletBatch
 from kbnet.training.step import StepResult
 
 SAMPLES = 2
-"""Samples of a batch that are shown, a row each."""
+"""Number of shown samples of a batch, one row each."""
 
 POINT_SIZE = 5
 """Width of a sparse point in pictures, pixels."""
 
 MARGIN = 2
-"""White between pictures, pixels."""
+"""White margin between pictures, pixels."""
 
 ERROR_SHARE = 0.1
-"""Depth errors are coloured up to this share of the largest depth."""
+"""Largest error of the colour scale, as a share of the largest depth."""
 
 
 def picture_rows(batch: TripletBatch, result: StepResult) -> dict[str, Tensor]:
-    """Two pictures, whose tags name their columns from left to right; each row is a sample.
+    """Pictures of a step by tag. A tag names the columns from left to right; each row is a sample.
 
-    - ``image/...``: the image at t; its reconstruction from t-1 and the absolute error of that; the same from t+1.
-    - ``depth/...``: prediction; the network's sparse depth, and the error of the prediction at all measured points;
-      where there is any, ground truth and the error. Depth goes from near in yellow to far in purple, up to the largest
-      depth of the picture; errors from small in purple to a tenth of that depth in yellow. Black is unmeasured.
+    - ``image/...``: image at t; reconstruction from t-1 and its absolute error; the same from t+1.
+    - ``depth/...``: prediction; input sparse depth; error at all measured points; ground truth and error, if there is
+      any. Depth: near is yellow, the largest depth of the picture is purple. Errors: small is purple, a tenth of that
+      depth is yellow. Unmeasured is black.
 
     Returns:
         RGB in 0..1 by tag, (3, rows, columns), pixels.
@@ -60,9 +60,9 @@ def picture_rows(batch: TripletBatch, result: StepResult) -> dict[str, Tensor]:
 
 
 def histograms(batch: TripletBatch, result: StepResult) -> dict[str, Tensor]:
-    """Values over the whole batch by tag, 1-D: depths and translations in metres, rotation angles in degrees.
+    """Values of the whole batch by tag, 1-D: depths and translations in metres, rotation angles in degrees.
 
-    What has no value, such as ground truth where there is none, is left out.
+    Tags without values, such as missing ground truth, are omitted.
     """
     values = {
         "depth/prediction_m": result.depth.detach().float().flatten(),
@@ -78,34 +78,34 @@ def histograms(batch: TripletBatch, result: StepResult) -> dict[str, Tensor]:
 
 
 def _error(depth: Tensor, measured: Tensor) -> Tensor:
-    """Absolute difference where measured, never quite 0, which would be unmeasured; 0 elsewhere."""
+    """Absolute difference at measured pixels, slightly above 0, because 0 is unmeasured; 0 elsewhere."""
     return torch.where(measured > 0, (depth - measured).abs().clamp_min(1e-6), 0.0)
 
 
 def _enlarged(points: Tensor) -> Tensor:
-    """Points as squares that can be seen."""
+    """Points enlarged to visible squares."""
     return F.max_pool2d(points, POINT_SIZE, stride=1, padding=POINT_SIZE // 2)
 
 
 def _coloured(depth: Tensor, limit: float) -> Tensor:
-    """(B, 1, H, W), metres, to RGB in 0..1, (B, 3, H, W)."""
+    """Colour depth, (B, 1, H, W), metres: RGB in 0..1, (B, 3, H, W)."""
     coloured = [torch.from_numpy(colourise(one, 0.0, limit)) for one in depth[:, 0].cpu().numpy()]
     return torch.stack(coloured).permute(0, 3, 1, 2) / 255
 
 
 def _coloured_error(error: Tensor, limit: float) -> Tensor:
-    """The same for errors, large ones bright as in the image row."""
+    """Colour errors in the same way; large errors are bright, as in the image row."""
     return _coloured(torch.where(error > 0, (limit - error).clamp_min(1e-6), 0.0), limit)
 
 
 def _joined(columns: list[Tensor]) -> Tensor:
-    """Columns of (B, 3, H, W) each as one picture with B rows."""
+    """Join columns of (B, 3, H, W) each to one picture with B rows."""
     padded = [F.pad(column.cpu().float().clamp(0, 1), [MARGIN] * 4, value=1.0) for column in columns]
     return torch.cat(list(torch.cat(padded, dim=3)), dim=1)
 
 
 def _angle_deg(rotations: Tensor) -> Tensor:
-    """Angle of rotations (B, 3, 3); from sine and cosine, since the cosine alone loses small angles."""
+    """Angles of rotations (B, 3, 3), degrees; from sine and cosine, because the cosine loses small angles."""
     skew = rotations - rotations.transpose(1, 2)
     sine = torch.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]]).norm(dim=0) / 2
     cosine = (rotations.diagonal(dim1=1, dim2=2).sum(dim=1) - 1) / 2

@@ -1,7 +1,8 @@
-"""Recipes: TOML files of training settings, which may name another recipe as their ``base``."""
+"""Recipes: TOML files of training settings, optionally with another recipe as ``base``."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,15 +11,15 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from kbnet.errors import KBNetError
-from kbnet.training.config import TrainingConfig, from_table
+from kbnet.training.config import TrainingConfig
 
 
 class Layer(NamedTuple):
-    """Settings over those of the layers below.
+    """Settings that override those of lower layers.
 
     Attributes:
-        origin: the file or flag they are from, for messages.
-        table: settings, nested as TOML nests them.
+        origin: file or flag of the settings, for messages.
+        table: settings, nested as in TOML.
     """
 
     origin: str
@@ -26,34 +27,34 @@ class Layer(NamedTuple):
 
 
 def read_recipe_layers(path: Path) -> list[Layer]:
-    """A recipe and the recipes it is based on, the lowest first.
+    """Read a recipe and its bases, the lowest first.
 
-    Besides the keys of ``kbnet train``, a recipe may have ``base``: a recipe of whose settings it names the
-    differences, relative to its own folder.
+    Besides the keys of ``kbnet train``, a recipe can have the key ``base``: the path of another recipe, relative to its
+    folder, whose settings it changes.
 
     Args:
         path: the TOML file.
 
     Raises:
-        FileNotFoundError: the file, or one that it is based on, is missing.
-        KBNetError: a file is no TOML, ``base`` is no path, or recipes are based on each other in a circle.
+        FileNotFoundError: the file or a base is missing.
+        KBNetError: a file is not TOML, ``base`` is not a path, or the bases form a cycle.
     """
     return _layers(path, ())
 
 
 def last_value(layers: Sequence[Layer], key: str) -> Any:
-    """The value of a key of the topmost layer that has it; None if there is none."""
+    """Value of a key in the topmost layer that has it; None if no layer has it."""
     return next((layer.table[key] for layer in reversed(layers) if key in layer.table), None)
 
 
 def apply_layers(config: TrainingConfig, layers: Sequence[Layer]) -> TrainingConfig:
-    """``config`` with the settings of every layer.
+    """Apply the settings of every layer to a config.
 
-    Initial weights bring the settings of their network: ``[network]`` of the layers below the one that names the
-    weights does not count.
+    Initial weights define the settings of their network, so ``[network]`` in layers below that of the weights is
+    ignored.
 
     Raises:
-        KBNetError: a key is unknown, or a value is not of its kind; the message names the layer.
+        KBNetError: a key is unknown, or a value has the wrong type; the message has the layer.
     """
     named = max((number for number, layer in enumerate(layers) if "initial_weights" in layer.table), default=0)
     for number, (origin, table) in enumerate(layers):
@@ -63,6 +64,37 @@ def apply_layers(config: TrainingConfig, layers: Sequence[Layer]) -> TrainingCon
         except KBNetError as error:
             raise KBNetError(f"in {origin}: {error}") from error
     return config
+
+
+def to_table(config: Any) -> dict[str, Any]:
+    """Config as nested plain values for TOML; None is omitted, because TOML has no such value."""
+    table: dict[str, Any] = {}
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            table[item.name] = to_table(value)
+        elif isinstance(value, tuple):
+            table[item.name] = [str(x) if isinstance(x, Path) else x for x in value]
+        elif value is not None:
+            table[item.name] = str(value) if isinstance(value, Path) else value
+    return table
+
+
+def from_table(table: Mapping[str, Any], base: TrainingConfig) -> TrainingConfig:
+    """Replace values of ``base`` by those of a nested TOML table.
+
+    The key ``preset`` is ignored; callers choose ``base`` by it.
+
+    Raises:
+        KBNetError: a key is unknown, or a value has the wrong type.
+    """
+    import dacite
+
+    merged = _merge(to_table(base), {key: value for key, value in table.items() if key != "preset"})
+    try:
+        return dacite.from_dict(TrainingConfig, merged, dacite.Config(strict=True, cast=[Path, tuple, float]))
+    except (dacite.DaciteError, TypeError, ValueError) as error:
+        raise KBNetError(f"{error}; see kbnet train --help for every key") from error
 
 
 def _layers(path: Path, above: tuple[Path, ...]) -> list[Layer]:
@@ -81,3 +113,17 @@ def _layers(path: Path, above: tuple[Path, ...]) -> list[Layer]:
     if not isinstance(base, str):
         raise KBNetError(f'in {path}: expected base as a path, got {base!r}; write base = "other.toml"')
     return [*_layers(path.parent / base, (*above, path.resolve())), Layer(str(path), table)]
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        if isinstance(base.get(key), list) and not isinstance(value, list):
+            raise KBNetError(f"expected {key} as a list, got {value!r}; write [{value!r}]")
+        if isinstance(base.get(key), float) and not isinstance(value, int | float):
+            raise KBNetError(f"expected {key} as a number, got {value!r}; write it without quotes")
+        if any(isinstance(one, bool) for one in (value if isinstance(value, list) else [value])):
+            raise KBNetError(f"expected {key} as a number or a text, got {value!r}; no setting is true or false")
+        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = _merge(base[key], value) if nested else value
+    return merged

@@ -1,4 +1,4 @@
-"""Learning rate and augmentation as functions of the step alone."""
+"""Schedules of learning rate and augmentation as functions of the step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kbnet.training.config import ScheduleConfig
 
 
 def total_steps(schedule: ScheduleConfig, steps_per_epoch: int) -> int:
-    """Number of steps of the whole run."""
+    """Total number of steps of a run."""
     return schedule.steps or schedule.learning_rate_epochs[-1] * steps_per_epoch
 
 
@@ -29,5 +29,5 @@ def augmentation_probability(schedule: ScheduleConfig, epoch: int) -> float:
 
 
 def _at(values: Sequence[float], ends: Sequence[int], epoch: int) -> float:
-    """The value whose end lies after ``epoch``; the last one for ever."""
+    """Value whose end is after ``epoch``; after the last end, the last value."""
     return next((value for value, end in zip(values, ends, strict=True) if epoch < end), values[-1])

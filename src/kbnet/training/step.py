@@ -1,4 +1,4 @@
-"""One training step: from a triplet to its losses."""
+"""Training step: from a batch of triplets to the losses."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from kbnet.training.batch import TripletBatch
 from kbnet.training.config import TrainingConfig
 
 NARROW_PX = 64
-"""Up to this width or height of the crop the pose network stays in 32 bits: its last features are one pixel wide there,
-and the 16-bit weight gradient of a strided convolution over them holds whatever lay in memory (torch 2.13, CPU)."""
+"""Up to this width or height of the crop, the pose network stays in 32 bits. Its last features are one pixel wide
+there, and the 16-bit weight gradient of a strided convolution over them is undefined (torch 2.13, CPU)."""
 NARROW_SEEN_PX = 16
-"""Likewise the depth network, in pixels of the resolution that it works at."""
+"""The same limit for the depth network, in pixels at its resolution."""
 
 
 @dataclass
 class StepResult:
-    """What a step computed. Not frozen: Fabric rebuilds what passes through its wrappers.
+    """Result of a step. Not frozen, because Fabric rebuilds objects that pass through its wrappers.
 
     Attributes:
         total: weighted sum of the terms, scalar.
         terms: unweighted loss terms by name, scalars.
         depth: (B, 1, H, W), metres.
-        reconstructions: the image at t warped from t-1 and from t+1, (B, 3, H, W) each; empty where no loss that has
-            a weight compares images.
-        poses: T_previous_current and T_next_current, (B, 4, 4) each, metres; empty likewise.
+        reconstructions: the image at t warped from t-1 and from t+1, (B, 3, H, W) each; empty without photometric
+            losses.
+        poses: T_previous_current and T_next_current, (B, 4, 4) each, metres; empty without photometric losses.
     """
 
     total: Tensor
@@ -48,20 +48,47 @@ class StepResult:
     poses: tuple[Tensor, ...]
 
 
+@dataclass(frozen=True)
+class StepOptions:
+    """Switches of a training step.
+
+    Attributes:
+        adaptive_weighting: reduce the photometric losses and raise the smoothness loss where reconstructions match
+            badly.
+        known_poses: use the known camera motion of a sample where it has one; False: always the pose network.
+        reduced_frames: frames arrive at the resolution of the depth network.
+        frozen_statistics: every BatchNorm of the depth network keeps its statistics in training too.
+        bfloat16: compute the convolutions of the networks in 16 bits. Geometry and losses stay in 32 bits: at 2 m, two
+            neighbouring values of bfloat16 are 8 mm apart.
+    """
+
+    adaptive_weighting: bool = False
+    known_poses: bool = False
+    reduced_frames: bool = False
+    frozen_statistics: bool = False
+    bfloat16: bool = False
+
+    @classmethod
+    def of(cls, config: TrainingConfig) -> StepOptions:
+        """Options of a training config."""
+        return cls(
+            adaptive_weighting=config.adaptive_weighting == "residual",
+            known_poses=config.poses == "known",
+            reduced_frames=config.frames == "reduced",
+            frozen_statistics=config.normalisation_statistics == "frozen",
+            bfloat16=config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16(config.device)),
+        )
+
+
 class TrainingStep(nn.Module):
-    """Depth network, pose network and losses in one module, so that one wrapper distributes them.
+    """Training step: depth network, pose network and losses in one module, for one distributed wrapper.
 
     Args:
         network: the depth network.
-        pose_network: predicts motion where a sample does not know it; None if every sample knows it.
-        weights: of the loss terms.
-        adaptive_weighting: compare images less, and smooth depth more, where reconstructions match badly.
-        augundo: changes what the depth network sees, and undoes it in its depth; None = the network sees the original.
-        known_poses: use known camera motion where a sample has it; else always the pose network.
-        reduced_frames: frames come at the resolution that the depth network works at.
-        frozen_statistics: let every BatchNorm of the depth network normalise by the statistics it has, in training too.
-        bfloat16: compute the networks' convolutions in 16 bits. Geometry and losses need the digits of 32: at 2 m,
-            two neighbouring values of bfloat16 are 8 mm apart.
+        pose_network: predicts camera motion where it is unknown; None if it is known for every sample.
+        weights: weights of the loss terms.
+        options: switches of the step.
+        augundo: geometric augmentation of the network's input, undone in its depth; None: no such augmentation.
     """
 
     def __init__(
@@ -69,58 +96,40 @@ class TrainingStep(nn.Module):
         network: KBNet,
         pose_network: PoseNet | None,
         weights: LossWeights,
-        *,
-        adaptive_weighting: bool = False,
+        options: StepOptions | None = None,
         augundo: AugUndo | None = None,
-        known_poses: bool = False,
-        reduced_frames: bool = False,
-        frozen_statistics: bool = False,
-        bfloat16: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
         self.pose_network = pose_network
         self.weights = weights
-        self.adaptive_weighting = adaptive_weighting
+        self.options = options or StepOptions()
         self.augundo = augundo
-        self.known_poses = known_poses
-        self.reduced_frames = reduced_frames
-        self.frozen_statistics = frozen_statistics
-        self.reduced_precision = bfloat16
 
     @classmethod
     def of(cls, config: TrainingConfig, network: KBNet, pose_network: PoseNet | None) -> TrainingStep:
-        """The step of a run."""
-        return cls(
-            network,
-            pose_network,
-            config.losses,
-            adaptive_weighting=config.adaptive_weighting == "residual",
-            augundo=AugUndo(config.augundo) if config.augundo.is_on else None,
-            known_poses=config.poses == "known",
-            reduced_frames=config.frames == "reduced",
-            frozen_statistics=config.normalisation_statistics == "frozen",
-            bfloat16=config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16(config.device)),
-        )
+        """Training step of a run."""
+        augundo = AugUndo(config.augundo) if config.augundo.is_on else None
+        return cls(network, pose_network, config.losses, StepOptions.of(config), augundo)
 
     def train(self, mode: bool = True) -> TrainingStep:
-        """To training mode and back, apart from statistics that are frozen."""
+        """Set training or evaluation mode; frozen statistics stay in evaluation mode."""
         super().train(mode)
-        if self.frozen_statistics:
+        if self.options.frozen_statistics:
             for module in self.network.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
         return self
 
     def forward(self, batch: TripletBatch) -> StepResult:
-        """Predict depth and motion, reconstruct the image from both neighbours, compare."""
+        """Predict depth and motion, reconstruct the image from both neighbours, and compute the losses."""
         inputs, undo = (batch.network_inputs, None) if self.augundo is None else self.augundo(batch)
         device, width = batch.image.device.type, min(batch.image.shape[-2:])
-        halvings = 0 if self.reduced_frames else self.network.config.halvings
-        reduced = self.reduced_precision and width > NARROW_SEEN_PX * 2**halvings
+        halvings = 0 if self.options.reduced_frames else self.network.config.halvings
+        reduced = self.options.bfloat16 and width > NARROW_SEEN_PX * 2**halvings
         with torch.autocast(device, dtype=torch.bfloat16, enabled=reduced):
-            predicted = self.network(*inputs, reduced=self.reduced_frames)
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.reduced_precision and width > NARROW_PX):
+            predicted = self.network(*inputs, reduced=self.options.reduced_frames)
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.options.bfloat16 and width > NARROW_PX):
             poses, poses_back = self._poses(batch), self._poses_back(batch)
         predicted, seen = (predicted, None) if undo is None else undo(predicted)
         depth, expected_error = predicted[:, :1], predicted[:, 1:]
@@ -129,7 +138,7 @@ class TrainingStep(nn.Module):
         scene = Scene(batch.image, depth, batch.intrinsics, neighbours, tuple(poses), seen)
         reconstructions = scene.reconstructions()
         weighting = None
-        if self.adaptive_weighting and reconstructions:
+        if self.options.adaptive_weighting and reconstructions:
             weighting = adaptive_weighting(scene, reconstructions, self.weights)
         terms = unsupervised_losses(
             depth, batch.image, reconstructions, batch.sparse_depth, batch.validity, seen, weighting
@@ -150,7 +159,7 @@ class TrainingStep(nn.Module):
         return StepResult(total, terms, depth, reconstructions, tuple(poses))
 
     def _poses(self, batch: TripletBatch) -> list[Tensor]:
-        """T_previous_current and T_next_current; none where no loss needs them."""
+        """T_previous_current and T_next_current; empty if no loss needs them."""
         if not self.weights.needs_poses:
             return []
         known = [batch.T_previous_current, batch.T_next_current]
@@ -158,12 +167,12 @@ class TrainingStep(nn.Module):
             assert bool(batch.has_poses.all()), f"unknown motion and no pose network: {', '.join(batch.names)}"
             return known
         predicted = [self.pose_network(batch.image, source) for source in (batch.previous_image, batch.next_image)]
-        if not self.known_poses:
+        if not self.options.known_poses:
             return predicted
         return [torch.where(batch.has_poses[:, None, None], *pair) for pair in zip(known, predicted, strict=True)]
 
     def _poses_back(self, batch: TripletBatch) -> list[Tensor]:
-        """T_current_previous and T_current_next as the pose network sees them; none where no loss needs them."""
+        """T_current_previous and T_current_next of the pose network; empty if no loss needs them."""
         if self.weights.pose_consistency == 0:
             return []
         assert self.pose_network is not None, "pose_consistency is of a pose network"
@@ -171,10 +180,10 @@ class TrainingStep(nn.Module):
 
 
 def has_bfloat16(device: str) -> bool:
-    """Whether a device has instructions for bfloat16; a CPU without them takes eight times as long as in float32.
+    """Whether a device has instructions for bfloat16. A CPU without them takes eight times as long as in float32.
 
     Args:
-        device: as in a training config: ``cpu``, ``cuda`` or ``auto``.
+        device: ``cpu``, ``cuda`` or ``auto``.
     """
     if device == "cpu" or not torch.cuda.is_available():
         return bool(torch.cpu._is_avx512_bf16_supported())

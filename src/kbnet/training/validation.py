@@ -1,4 +1,4 @@
-"""Judging the network while it trains, and keeping the best."""
+"""Validation during training, and the choice of the best weights."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from kbnet.training.config import ValidationConfig
 
 
 def open_parts(paths: tuple[Path, ...], sparse_depth: tuple[str, ...]) -> list[Part]:
-    """Every sequence and list with every folder, or column, of sparse depth.
+    """Open every sequence and list with every folder, or column, of sparse depth.
 
     Raises:
-        FileNotFoundError: a sequence or list, or something in it, is missing.
+        FileNotFoundError: a sequence or list, or a file in it, is missing.
         KBNetError: a sequence or list has no ground truth.
     """
     sources = [(open_prepared(path, sparse_depth=name), name) for path in paths for name in sparse_depth]
@@ -37,8 +37,8 @@ def validate(network: KBNet, parts: list[Part], config: ValidationConfig, device
     """Mean errors over all frames of all parts.
 
     Args:
-        network: it stays as it is.
-        parts: from :func:`open_parts`.
+        network: network to evaluate; not changed.
+        parts: result of :func:`open_parts`.
         config: limits and stride.
         device: a torch device.
     """

@@ -1,4 +1,4 @@
-"""Weights of the depth network: safetensors with its config inside; and the published ``.pth`` layout."""
+"""Weights files of depth networks: safetensors with config, and the published ``.pth`` layout."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from kbnet.weights.safetensors_file import DEPTH_FORMAT, Header, read_header, re
 def save_network(
     network: DepthNetwork, path: Path, *, dtype: torch.dtype = torch.float32, notes: dict[str, str] | None = None
 ) -> None:
-    """Write a network's weights and config; the file appears whole or not at all.
+    """Write weights and config of a network; the file appears complete or not at all.
 
     Args:
-        network: what to save.
+        network: network to save.
         path: a ``.safetensors`` file.
-        dtype: of the stored weights; float16 halves the file.
-        notes: where the weights come from (recipe, steps, data), readable by any safetensors reader.
+        dtype: type of the stored weights; float16 halves the file.
+        notes: origin of the weights (recipe, steps, data), readable by any safetensors reader.
     """
     metadata = {**(notes or {}), "format": DEPTH_FORMAT, "config": json.dumps(network.config.to_dict())}
     write_tensors(path, network.state_dict(), dtype, metadata)
 
 
 def read_config(source: str | Path, *, preset: str | None = None) -> NetworkConfig:
-    """Read what defines a network besides its weights, without reading them.
+    """Read the config of a network without its weights.
 
     Args:
-        source, preset: as :func:`load_network` takes them.
+        source, preset: as in :func:`load_network`.
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.
@@ -63,11 +63,11 @@ def read_config(source: str | Path, *, preset: str | None = None) -> NetworkConf
 
 
 def read_kbnet_config(source: str | Path) -> KBNetConfig:
-    """As :func:`read_config` of a KBNet, which is what can be trained.
+    """Read the config of a KBNet, the only system that can be trained.
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.
-        KBNetError: as of :func:`read_config`; or the weights are of a sibling system.
+        KBNetError: as in :func:`read_config`; or the weights are of a sibling system.
     """
     config = read_config(source)
     if not isinstance(config, KBNetConfig):
@@ -79,13 +79,13 @@ def read_kbnet_config(source: str | Path) -> KBNetConfig:
 
 
 def load_network(source: str | Path, *, preset: str | None = None) -> DepthNetwork:
-    """Read a network.
+    """Load a network from a weights file.
 
     Args:
         source: the name of bundled or local weights, a ``.safetensors`` file written by :func:`save_network`, or a
             published ``.pth`` file.
-        preset: one of :data:`kbnet.network.siblings.config.PresetName`; a published file does not say which it is,
-            every other file does.
+        preset: one of :data:`kbnet.network.siblings.config.PresetName`; required for a
+            published file only; other files contain their config.
 
     Returns:
         The network in float32, on the CPU, in evaluation mode.
@@ -107,11 +107,11 @@ def load_network(source: str | Path, *, preset: str | None = None) -> DepthNetwo
 
 
 def fill_from_weights(network: DepthNetwork, source: str | Path) -> None:
-    """Give a network the tensors of weights. Their config may differ in what no tensor depends on.
+    """Load weights into a network, in place. The configs may differ in settings without effect on tensors.
 
     Args:
-        network: to be filled, in place.
-        source: as :func:`load_network` takes it.
+        network: network to fill, in place.
+        source: as in :func:`load_network`.
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.
@@ -125,12 +125,12 @@ def fill_from_weights(network: DepthNetwork, source: str | Path) -> None:
 
 
 def fill_published(network: DepthNetwork, checkpoint: Checkpoint, *, origin: str) -> None:
-    """Give a network the weights of a published checkpoint of its system.
+    """Load the weights of a published checkpoint of the same system into a network.
 
     Args:
-        network: to be filled; its config must be that of the checkpoint.
-        checkpoint: what :func:`kbnet.weights.published.read_published` gave.
-        origin: what the checkpoint is called in an error.
+        network: network to fill; its config must be that of the checkpoint.
+        checkpoint: result of :func:`kbnet.weights.published.read_published`.
+        origin: name of the checkpoint in errors.
 
     Raises:
         KBNetError: the checkpoint is of another network or does not fit.
@@ -150,7 +150,7 @@ def _stored_config(path: Path, header: Header) -> NetworkConfig:
 
 
 def _check_fit(path: Path, config: NetworkConfig) -> None:
-    """Refuse a file that does not hold the tensors of a config, before any of them takes memory."""
+    """Check that a file holds the tensors of a config, before memory is allocated for them."""
     try:
         with torch.device("meta"):
             expected = {name: tuple(tensor.shape) for name, tensor in network_of(config).state_dict().items()}

@@ -1,4 +1,4 @@
-"""Whether stored tensors fit a network, and filling it with them."""
+"""Check that stored tensors fit a network, and loading them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def misfit(expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Any]) -> str:
-    """Every name that does not fit, in words; empty where all do.
+    """Description of all tensors that do not fit; empty if all fit.
 
     Args:
-        expected: the shape of every tensor of the network, by name.
-        tensors: what was stored, by name: tensors or their shapes.
+        expected: shape of every tensor of the network, by name.
+        tensors: stored tensors or their shapes, by name.
 
     Example:
         >>> misfit({"a": (2,), "b": (3,)}, {"b": 5, "c": None})
@@ -42,13 +42,13 @@ def misfit(expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Any]) 
 
 
 def fill_from_file(network: nn.Module, path: Path, wanted: str, described_by: str) -> None:
-    """Give a network the tensors of a file of ours, in its own precision.
+    """Load the tensors of a kbnet file into a network, converted to its precision.
 
     Args:
-        network: to be filled, in place.
+        network: network to fill, in place.
         path: the ``.safetensors`` file.
-        wanted: the format it must have.
-        described_by: what in the file describes the network, for the message: its config or its encoder.
+        wanted: required format.
+        described_by: name of what describes the network in the file, for the message: config or encoder.
 
     Raises:
         FileNotFoundError: there is no such file.

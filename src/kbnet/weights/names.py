@@ -1,4 +1,4 @@
-"""Weights that have a name: those that ship with the package, and the user's own in ``$KBNET_HOME/weights``."""
+"""Named weights: those bundled with the package, and local ones in ``$KBNET_HOME/weights``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ASSETS = Path(__file__).parent.parent / "assets"
 
 
 class PublishedFile(NamedTuple):
-    """A published file, by what it is called here (published system, section 8)."""
+    """Published file with its local name (published system, section 8)."""
 
     name: str
     preset: str | None
-    """Of the depth network; None: a pose network."""
+    """Preset of the depth network; None: a pose network."""
 
 
 PUBLISHED_FILES = {
@@ -27,7 +27,7 @@ PUBLISHED_FILES = {
     "posenet-kitti.pth": PublishedFile("posenet-kitti", None),
     "posenet-void1500.pth": PublishedFile("posenet-void1500", None),
 }
-"""Files of KBNet's ``pretrained_models.zip`` by their published names, which is how they are recognised."""
+"""Files of KBNet's ``pretrained_models.zip`` by their published names, by which they are recognised."""
 
 SIBLING_FILES = {
     "voiced-void1500.pth": PublishedFile("voiced", "voiced-void"),
@@ -35,16 +35,16 @@ SIBLING_FILES = {
     "scaffnet-vkitti.pth": PublishedFile("scaffnet-vkitti", "scaffnet-vkitti"),
     "fusionnet-void1500.pth": PublishedFile("fusionnet-void", "fusionnet-void"),
 }
-"""Files that VOICED, ScaffNet and FusionNet were released as, likewise."""
+"""Released files of VOICED, ScaffNet and FusionNet by their published names."""
 
 RECOGNISED_FILES = PUBLISHED_FILES | SIBLING_FILES
 
 
 def published_configs(name: str, preset: str) -> dict[str, NetworkConfig]:
-    """Names and configs that one published depth file is imported under.
+    """Names and configs under which a published depth file is imported.
 
-    The published scripts that run the VOID weights and the script that trained them name different pool sizes. Both
-    fit the same file, so both are offered (published system, section 3, pool sizes).
+    For the VOID weights, the published run scripts and the training script have different pool sizes. Both fit the
+    file, so both are imported (published system, section 3, pool sizes).
 
     Raises:
         KBNetError: no preset of that name.
@@ -60,7 +60,7 @@ def published_configs(name: str, preset: str) -> dict[str, NetworkConfig]:
 
 
 def published_weights() -> list[str]:
-    """Names that the files of ``pretrained_models.zip`` have here, whether they were imported or not."""
+    """Local names of the files of ``pretrained_models.zip``, imported or not."""
     return [
         name
         for file in PUBLISHED_FILES.values()
@@ -69,35 +69,35 @@ def published_weights() -> list[str]:
 
 
 def home() -> Path:
-    """The folder for what this package keeps for its user: ``$KBNET_HOME``, else ``~/.kbnet``."""
+    """Folder of the user's data: ``$KBNET_HOME``, else ``~/.kbnet``."""
     return Path(os.environ.get("KBNET_HOME") or "~/.kbnet").expanduser()
 
 
 def local_folder() -> Path:
-    """Where the user's own weights lie; it need not exist."""
+    """Folder of local weights; it need not exist."""
     return home() / "weights"
 
 
 def local_path(name: str) -> Path:
-    """The file of local weights of that name; it need not exist."""
+    """File of local weights with a name; it need not exist."""
     return local_folder() / f"{name}.safetensors"
 
 
 def bundled_weights() -> list[str]:
-    """Names of the weights that ship with this package."""
+    """Names of the bundled weights."""
     return _names(ASSETS)
 
 
 def local_weights() -> list[str]:
-    """Names of the weights in ``$KBNET_HOME/weights``: of depth and of pose networks."""
+    """Names of the weights in ``$KBNET_HOME/weights``, of depth and pose networks."""
     return _names(local_folder())
 
 
 def find_weights(source: str | Path) -> Path:
-    """The file of some weights.
+    """Find the file of weights.
 
     Args:
-        source: a ``.safetensors`` or ``.pth`` file, or a name: of bundled weights, else of local ones.
+        source: a ``.safetensors`` or ``.pth`` file, or a name of bundled weights, else of local ones.
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.
@@ -128,5 +128,5 @@ def find_weights(source: str | Path) -> Path:
 
 
 def _names(folder: Path) -> list[str]:
-    # A hidden file is one that is being written.
+    # A hidden file is still being written.
     return sorted(path.stem for path in folder.glob("*.safetensors") if not path.name.startswith("."))

@@ -1,4 +1,4 @@
-"""Weights of the pose network: safetensors with its encoder's name inside; and the published ``.pth`` layout."""
+"""Weights files of pose networks: safetensors with the encoder's name, and the published ``.pth`` layout."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kbnet.weights.safetensors_file import POSE_FORMAT, read_header, write_tenso
 
 
 def save_pose_network(network: PoseNet, path: Path, *, notes: dict[str, str] | None = None) -> None:
-    """Write a pose network's weights and its encoder's name; the file appears whole or not at all.
+    """Write weights and encoder name of a pose network; the file appears complete or not at all.
 
     Args:
-        network: what to save.
+        network: network to save.
         path: a ``.safetensors`` file.
-        notes: where the weights come from, readable by any safetensors reader.
+        notes: origin of the weights, readable by any safetensors reader.
     """
     metadata = {**(notes or {}), "format": POSE_FORMAT, "encoder": network.encoder_name}
     if network.rotation != "axis-angle":
@@ -31,7 +31,7 @@ def save_pose_network(network: PoseNet, path: Path, *, notes: dict[str, str] | N
 
 
 def load_pose_network(source: str | Path) -> PoseNet:
-    """Read a pose network.
+    """Load a pose network from a weights file.
 
     Args:
         source: the name of local weights (``posenet-void1500``), a ``.safetensors`` file written by
@@ -57,10 +57,10 @@ def load_pose_network(source: str | Path) -> PoseNet:
 
 
 def read_encoder(source: str | Path) -> EncoderName:
-    """Read the name of the encoder of a pose network, without its weights.
+    """Read the encoder's name of a pose network without its weights.
 
     Args:
-        source: as :func:`load_pose_network` takes it.
+        source: as in :func:`load_pose_network`.
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.
@@ -79,11 +79,11 @@ def read_encoder(source: str | Path) -> EncoderName:
 
 
 def fill_pose_from_weights(network: PoseNet, source: str | Path) -> None:
-    """Give a pose network the tensors of weights.
+    """Load weights into a pose network, in place.
 
     Args:
-        network: to be filled, in place; of the encoder that :func:`read_encoder` gives.
-        source: as :func:`load_pose_network` takes it.
+        network: network to fill, with the encoder of :func:`read_encoder`.
+        source: as in :func:`load_pose_network`.
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.

@@ -1,4 +1,4 @@
-"""The published checkpoint layout: which of its names is which of ours (published system, section 8)."""
+"""Published checkpoint layout of KBNet: mapping of its names to ours (published system, section 8)."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def read_published(path: Path) -> Checkpoint:
         raise FileNotFoundError(f"no weights file {path}; check the path")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's doubts about a file that is refused anyway, if they are founded
+            warnings.simplefilter("ignore")  # torch warns about files that are rejected below if they are unsafe
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for damaged and for unsafe pickles
-        # Its own message is left out: it advises to load such a file unsafely.
+    except Exception as error:  # torch raises many types for damaged and unsafe pickles
+        # torch's message is not shown: it recommends unsafe loading.
         raise KBNetError(
             f"expected a checkpoint of tensors in {path}, but it is damaged or holds code, which is never run; "
             "fetch the file again from a source you trust"
@@ -49,14 +49,14 @@ def read_published(path: Path) -> Checkpoint:
 
 
 def fill_depth_network(network: KBNet, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
-    """Give a network the weights of a published KBNet checkpoint.
+    """Load the weights of a published KBNet checkpoint into a network.
 
-    The image branch of the fourth backprojection layer, which nothing reads, is left behind.
+    The unused image branch of the fourth backprojection layer is dropped.
 
     Args:
-        network: to be filled; its config must be that of the checkpoint.
-        checkpoint: what :func:`read_published` gave.
-        origin: what the checkpoint is called in an error.
+        network: network to fill; its config must be that of the checkpoint.
+        checkpoint: result of :func:`read_published`.
+        origin: name of the checkpoint in errors.
 
     Raises:
         KBNetError: the checkpoint does not fit; every name that does not is named, as published.
@@ -67,14 +67,14 @@ def fill_depth_network(network: KBNet, checkpoint: Checkpoint, *, origin: str = 
 
 
 def fill_pose_network(network: PoseNet, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
-    """Give a network the weights of a published PoseNet checkpoint, KBNet's or that of VOICED and FusionNet.
+    """Load a published PoseNet checkpoint of KBNet, or of VOICED and FusionNet, into a network.
 
-    The projections of blocks that keep their shape, which nothing reads, are left behind.
+    The unused projections of blocks with equal shapes are dropped.
 
     Args:
-        network: to be filled; of encoder ``resnet18``, or ``plain`` for the siblings' checkpoint.
-        checkpoint: what :func:`read_published` gave.
-        origin: what the checkpoint is called in an error.
+        network: network to fill, with the encoder ``resnet18``, or ``plain`` for the siblings' checkpoint.
+        checkpoint: result of :func:`read_published`.
+        origin: name of the checkpoint in errors.
 
     Raises:
         KBNetError: the checkpoint does not fit; every name that does not is named, as published.
@@ -93,7 +93,7 @@ def _check_content(checkpoint: Checkpoint, allowed: tuple[str, ...], wanted: str
 
 
 def tensors_of(checkpoint: Checkpoint, groups: tuple[str, ...]) -> dict[str, Any]:
-    """All that lies under '<group>.<name>', without the 'module.' of every name; a missing group is empty."""
+    """Tensors of groups as '<group>.<name>', without the prefix 'module.'; a missing group is empty."""
     found = {group: checkpoint.get(group) for group in groups}
     if not any(isinstance(tensors, dict) for tensors in found.values()):
         raise KBNetError(
@@ -111,13 +111,13 @@ def tensors_of(checkpoint: Checkpoint, groups: tuple[str, ...]) -> dict[str, Any
 def fill(
     network: nn.Module, tensors: dict[str, Any], names: Mapping[str, str | None], origin: str, remedy: str
 ) -> None:
-    """Give a network tensors of other names.
+    """Load tensors with published names into a network.
 
     Args:
-        network: to be filled.
-        tensors: by published name.
-        names: our name of every published one; None where nothing reads it.
-        origin, remedy: what an error says before and after the names that do not fit.
+        network: network to fill.
+        tensors: tensors by published name.
+        names: our name by published name; None for unused tensors.
+        origin, remedy: text before and after the names in an error.
 
     Raises:
         KBNetError: some do not fit, or hold NaN or infinity.
@@ -133,7 +133,7 @@ def fill(
 
 
 def depth_names() -> dict[str, str | None]:
-    """Our name of every published weight of KBNet; None where nothing reads it."""
+    """Our name of every published weight of KBNet; None for unused weights."""
     names: dict[str, str | None] = {
         "sparse_to_dense_pool.conv.conv.weight": "pool.convolution.weight",
         "encoder.conv0_image.conv.weight": "encoder.image_stem.weight",
@@ -159,7 +159,7 @@ def depth_names() -> dict[str, str | None]:
 
 
 def pose_names() -> dict[str, str | None]:
-    """Our name of every published weight of PoseNet; None where nothing reads it."""
+    """Our name of every published weight of PoseNet; None for unused weights."""
     names: dict[str, str | None] = {"decoder.conv.2.conv.weight": "head.2.weight"}
     layers = {"encoder.conv1": "stem", "decoder.conv.0": "head.0", "decoder.conv.1": "head.1"}
     for stage in range(4):
@@ -177,7 +177,7 @@ def plain_pose_names() -> dict[str, str | None]:
 
 
 def _normalised_names(layers: Mapping[str, str]) -> dict[str, str | None]:
-    """Of normalised convolutions by their published names."""
+    """Our names of normalised convolutions by published names."""
     names: dict[str, str | None] = {}
     for theirs, ours in layers.items():
         names[f"{theirs}.conv.weight"] = f"{ours}.convolution.weight"

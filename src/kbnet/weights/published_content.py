@@ -1,4 +1,4 @@
-"""What a published checkpoint holds: KBNet, VOICED, ScaffNet, FusionNet or a pose network, by its groups and names."""
+"""Recognition of published checkpoints (KBNet, VOICED, ScaffNet, FusionNet, pose networks) by groups and names."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from kbnet.network.config import PRESETS
 from kbnet.network.siblings.config import SIBLING_PRESETS
 
 SCAFFNET_GROUPS = ("spatial_pyramid_pool", "scaffnet_encoder", "scaffnet_decoder_depth")
-"""Without ``_state_dict``; a FusionNet file holds them too."""
+"""Groups of ScaffNet without ``_state_dict``; a FusionNet file has them too."""
 
 
 class Content(NamedTuple):
-    """What a published checkpoint holds.
+    """Content of a published checkpoint.
 
     Attributes:
-        system: whose depth network; ``pose``: KBNet's pose network; ``plain-pose``: that of the siblings.
-        words: the same for messages, with what tells variants apart.
+        system: system of the depth network; ``pose``: KBNet's pose network; ``plain-pose``: the siblings' pose network.
+        words: description for messages, with the variant.
     """
 
     system: Literal["kbnet", "voiced", "scaffnet", "fusionnet", "pose", "plain-pose", "unknown"]
@@ -24,7 +24,7 @@ class Content(NamedTuple):
 
     @property
     def presets(self) -> list[str]:
-        """Presets that a depth network of this system may have been trained as."""
+        """Possible presets of a depth network of this system."""
         if self.system == "kbnet":
             return list(PRESETS)
         return [name for name, config in SIBLING_PRESETS.items() if config.system == self.system]
@@ -36,7 +36,7 @@ class Content(NamedTuple):
 
 
 def content_of(checkpoint: dict[str, Any]) -> Content:
-    """Recognise a checkpoint, as `kbnet.weights.published.read_published` gives it."""
+    """Recognise a checkpoint from `kbnet.weights.published.read_published`."""
     groups = {str(key).removesuffix("_state_dict"): value for key, value in checkpoint.items()}
     if "sparse_to_dense_pool" in groups:
         return Content("kbnet", "KBNet (depth)")

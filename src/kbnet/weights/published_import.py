@@ -1,4 +1,4 @@
-"""Published ``.pth`` files as named weights of the user's own, with everything that defines the network inside."""
+"""Import of published ``.pth`` files as named local weights with their config."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ LICENCE = "the published weights are for academic, non-commercial use; see the p
 
 @dataclass(frozen=True)
 class WeightsImport:
-    """One file to be read as weights of one name."""
+    """Import of one file under one name."""
 
     name: str
     file: Path
     config: NetworkConfig | None
-    """Of the depth network; None: a pose network."""
+    """Config of the depth network; None: a pose network."""
 
 
 def plan_import(file: Path, *, name: str | None = None, preset: str | None = None) -> list[WeightsImport]:
-    """What a ``.pth`` file becomes: one name, and two for VOID's depth network, whose pools have two readings.
+    """Plan the import of a ``.pth`` file: one name, or two for VOID's depth network with its two sets of pools.
 
     Args:
-        file: of a published name (``kbnet-void1500.pth``), by which it is recognised; or of any other.
-        name: what to call the weights; needed with a file of another name.
-        preset: of :data:`kbnet.network.siblings.config.PresetName`; needed with a depth network in a file of another
-            name.
+        file: file with a published name (``kbnet-void1500.pth``), or with another name.
+        name: name of the weights; required for a file with another name.
+        preset: one of :data:`kbnet.network.siblings.config.PresetName`; required for a depth network in a file with
+            another name.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -76,11 +76,11 @@ def import_weights(imports: Sequence[WeightsImport], *, overwrite: bool = False)
     """Read published files and write them as named weights.
 
     Args:
-        imports: from :func:`plan_import`.
-        overwrite: replace weights of the same name and other content, which are refused otherwise.
+        imports: result of :func:`plan_import`.
+        overwrite: replace weights with the same name and other content; False: an error.
 
     Returns:
-        The names that were written; the others were there already, with the same content.
+        The written names; the others exist already with equal content.
 
     Raises:
         KBNetError: a file is damaged or does not fit, or a name is taken; in the latter case nothing is written.

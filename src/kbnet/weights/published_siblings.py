@@ -1,4 +1,4 @@
-"""Published checkpoints of VOICED, ScaffNet, FusionNet: their names as ours."""
+"""Published checkpoints of VOICED, ScaffNet and FusionNet: mapping of their names to ours."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _GROUPS: dict[type[nn.Module], dict[str, str]] = {
         **{f"scaffnet.{ours}": theirs for ours, theirs in _SCAFFNET_GROUPS.items()},
     },
 }
-"""Published group, without ``_state_dict``, by our module."""
+"""Published group without ``_state_dict`` by our module."""
 
 
 def fill_sibling(network: Sibling, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
-    """Give a network the weights of its published checkpoint.
+    """Load the weights of a published checkpoint into a network.
 
     Args:
-        network: to be filled; its config must be that of the checkpoint.
-        checkpoint: what :func:`kbnet.weights.published.read_published` gave.
-        origin: what the checkpoint is called in an error.
+        network: network to fill; its config must be that of the checkpoint.
+        checkpoint: result of :func:`kbnet.weights.published.read_published`.
+        origin: name of the checkpoint in errors.
 
     Raises:
         KBNetError: the checkpoint is of another network or does not fit.

@@ -1,4 +1,4 @@
-"""Safetensors files of this package: tensors, and beside them text that says what they are."""
+"""Safetensors files of this package: tensors, and metadata that describes the network."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from safetensors import SafetensorError, safe_open
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 
-if TYPE_CHECKING:  # torch takes seconds to import, and the text alone is read without it
+if TYPE_CHECKING:  # torch takes seconds to import and is not needed for metadata
     import torch
     from torch import Tensor
 
 DEPTH_FORMAT = "kbnet-1"
 POSE_FORMAT = "kbnet-pose-1"
 NETWORKS = {DEPTH_FORMAT: "KBNet (depth)", POSE_FORMAT: "PoseNet (pose)"}
-"""Which network a format holds, in words."""
+"""Description of the network of each format."""
 
 
 class Header(NamedTuple):
-    """What a file says of itself, read without its tensors.
+    """Shapes and metadata of a file, read without its tensors.
 
     Attributes:
-        shapes: of every tensor, by name.
+        shapes: shape of every tensor by name.
         metadata: text by name.
     """
 
@@ -36,18 +36,18 @@ class Header(NamedTuple):
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype, metadata: Mapping[str, str]) -> None:
-    """Write tensors and text; the file appears whole or not at all. The same contents give the same bytes.
+    """Write tensors and metadata; the file appears complete or not at all. Equal contents give equal bytes.
 
     Args:
         path: the ``.safetensors`` file.
-        tensors: by name.
-        dtype: of the stored floating-point tensors; whole numbers stay as they are.
-        metadata: text by name; ``format`` says which network it is.
+        tensors: tensors by name.
+        dtype: type of the stored floating-point tensors; integers are unchanged.
+        metadata: text by name; ``format`` names the network.
     """
     from safetensors.torch import save as serialise
 
     stored = {
-        # BatchNorm counts its steps in whole numbers, which float16 could not hold.
+        # BatchNorm's step count is an integer, too large for float16.
         name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
         for name, tensor in tensors.items()
     }
@@ -56,7 +56,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype,
 
 
 def _with_sorted_metadata(file: bytes) -> bytes:
-    """The same file with the metadata in alphabetical order; safetensors writes them in a random one.
+    """Sort the metadata of a file; safetensors writes them in random order.
 
     Layout: size of the header (8 bytes, little endian), header (JSON, padded with spaces to a multiple of 8), tensors.
     """
@@ -70,11 +70,11 @@ def _with_sorted_metadata(file: bytes) -> bytes:
 
 
 def read_header(path: Path, wanted: str) -> Header:
-    """Read shapes and text of a file of one format.
+    """Read shapes and metadata of a file.
 
     Args:
         path: the file.
-        wanted: the format it must have.
+        wanted: required format.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -95,7 +95,7 @@ def read_header(path: Path, wanted: str) -> Header:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read the tensors by name, on the CPU.
+    """Read the tensors by name to the CPU.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -108,10 +108,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def check_finite(tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Refuse NaN and infinity.
+    """Check tensors for NaN and infinity.
 
     Raises:
-        KBNetError: with the names of the tensors.
+        KBNetError: a tensor holds NaN or infinity; the message has its name.
     """
     bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if bad:
@@ -123,7 +123,7 @@ def check_finite(tensors: Mapping[str, Tensor], origin: str) -> None:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Read the text alone, which takes no time and no torch.
+    """Read only the metadata; fast, and without torch.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -134,7 +134,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _opened(path: Path, framework: str) -> Iterator[Any]:  # safetensors annotates nothing
+def _opened(path: Path, framework: str) -> Iterator[Any]:  # safetensors has no type annotations
     try:
         with safe_open(path, framework=framework) as file:
             yield file

@@ -1,1 +1,1 @@
-"""The authors' sibling systems beside KBNet: VOICED, ScaffNet and FusionNet, at parity with their published files."""
+"""Sibling systems of KBNet by its authors: VOICED, ScaffNet and FusionNet, at parity with their published files."""

@@ -1,6 +1,7 @@
-"""What defines a sibling network besides its weights: depth range, pools, encoder; stored inside every weights file.
+"""Configs of the sibling systems; stored in every weights file.
 
-The class variables say how the inputs are prepared; they have the names of :class:`kbnet.network.config.KBNetConfig`.
+The class variables define the preparation of the inputs. They have the names of
+:class:`kbnet.network.config.KBNetConfig`.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from kbnet.errors import KBNetError
-from kbnet.network.config import PRESETS, KBNetConfig
+from kbnet.errors import KBNetError, check_finite_numbers
+from kbnet.network.config import PRESETS, KBNetConfig, check_depth_range, check_pool_sizes
 
 
 @dataclass(frozen=True)
 class SiblingConfig:
-    """Settings that the siblings share. No working size: frames are completed at their size, odd ones too."""
+    """Common settings of the siblings. There is no working size: frames of any size are completed at full size."""
 
     system: ClassVar[str]
-    """Key ``system`` of a stored config, which tells the siblings from KBNet."""
+    """Value of the key ``system`` of a stored config; KBNet has no such key."""
     outlier_rule: ClassVar[Literal["none", "window"]] = "none"
     outlier_window: ClassVar[int] = 7
     outlier_threshold: ClassVar[float] = 1.5
@@ -35,17 +36,17 @@ class SiblingConfig:
     """Farthest depth the network can express, metres."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.min_depth < self.max_depth:
-            raise KBNetError(f"expected 0 < min_depth < max_depth in metres, got {self.min_depth} and {self.max_depth}")
+        check_finite_numbers(self)
+        check_depth_range(self.min_depth, self.max_depth)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; ``system`` says whose they are."""
+        """Config as plain values, for JSON, with the key ``system``."""
         return {"system": self.system, **dataclasses.asdict(self)}
 
 
 @dataclass(frozen=True)
 class VoicedConfig(SiblingConfig):
-    """VOICED (Wong, Fei, Tsuei & Soatto, RA-L 2020). The scaffold is interpolated from all points."""
+    """Config of VOICED (Wong, Fei, Tsuei & Soatto, RA-L 2020). The scaffold is interpolated from all points."""
 
     system: ClassVar[str] = "voiced"
     scaffold: ClassVar[Literal["none", "hull"]] = "hull"
@@ -62,7 +63,7 @@ class VoicedConfig(SiblingConfig):
 
 @dataclass(frozen=True)
 class ScaffNetConfig(SiblingConfig):
-    """ScaffNet (Wong, Cicek & Soatto, RA-L 2021): sparse depth alone."""
+    """Config of ScaffNet (Wong, Cicek & Soatto, RA-L 2021); its only input is sparse depth."""
 
     system: ClassVar[str] = "scaffnet"
     reads: ClassVar[tuple[str, ...]] = ("sparse_depth",)
@@ -75,21 +76,19 @@ class ScaffNetConfig(SiblingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "pool_sizes", tuple(self.pool_sizes))
-        sizes = self.pool_sizes
-        if not sizes or any(size % 2 == 0 or size < 3 for size in sizes) or list(sizes) != sorted(set(sizes)):
-            raise KBNetError(f"expected pool_sizes as ascending odd window sizes of at least 3, got {sizes}")
+        check_pool_sizes("pool_sizes", self.pool_sizes)
 
 
 @dataclass(frozen=True)
 class FusionNetConfig(SiblingConfig):
-    """FusionNet (Wong, Cicek & Soatto, RA-L 2021) with the ScaffNet inside it, which sees the points unfiltered."""
+    """Config of FusionNet (Wong, Cicek & Soatto, RA-L 2021) and its inner ScaffNet, whose input has all points."""
 
     system: ClassVar[str] = "fusionnet"
     outlier_rule: ClassVar[Literal["none", "window"]] = "window"
     reads: ClassVar[tuple[str, ...]] = ("image", "sparse_depth", "validity")
 
     scaffnet: ScaffNetConfig = field(default_factory=ScaffNetConfig)
-    """Of the frozen ScaffNet."""
+    """Config of the frozen inner ScaffNet."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,7 +108,7 @@ PresetName = Literal[
     "fusionnet-void",
     "fusionnet-kitti",
 ]
-"""Published settings: KBNet's, then those of the siblings."""
+"""Names of published settings: KBNet's, then those of the siblings."""
 
 NetworkConfig: TypeAlias = "KBNetConfig | VoicedConfig | ScaffNetConfig | FusionNetConfig"
 
@@ -123,13 +122,13 @@ SIBLING_PRESETS: dict[str, VoicedConfig | ScaffNetConfig | FusionNetConfig] = {
     "fusionnet-void": FusionNetConfig(),
     "fusionnet-kitti": FusionNetConfig(scaffnet=_VKITTI, min_depth=1.5, max_depth=100.0),
 }
-"""Published settings by name: depth limits and pools, which are in no published file."""
+"""Published settings by name; published files do not contain depth limits and pools."""
 
 _SYSTEMS = {config.system: config for config in (VoicedConfig, ScaffNetConfig, FusionNetConfig)}
 
 
 def config_from_dict(values: dict[str, Any]) -> NetworkConfig:
-    """The inverse of ``to_dict`` of any network's config.
+    """Config of any system from plain values; the inverse of ``to_dict``.
 
     Raises:
         KBNetError: a key is unknown, or a value is out of range.
@@ -143,7 +142,7 @@ def config_from_dict(values: dict[str, Any]) -> NetworkConfig:
 
 
 def preset_config(name: str) -> NetworkConfig:
-    """The config of a published depth network: ``void`` and ``kitti`` for KBNet, and those of the siblings.
+    """Config of a published depth network: ``void`` and ``kitti`` for KBNet, and the presets of the siblings.
 
     Raises:
         KBNetError: no preset of that name.

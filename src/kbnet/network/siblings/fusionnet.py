@@ -1,4 +1,4 @@
-"""FusionNet: ScaffNet's depth corrected with the image and the sparse points (Wong, Cicek & Soatto, RA-L 2021)."""
+"""FusionNet: correction of ScaffNet's depth by image and sparse points (Wong, Cicek & Soatto, RA-L 2021)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from kbnet.network.siblings.two_encoders import LATENT_CHANNELS, SKIP_CHANNELS, 
 from kbnet.network.sparse_to_dense import nested_max_pools
 
 SCALING_WINDOW = 5
-"""Window over which the ratio of a point to the scaffold spreads, odd, pixels."""
+"""Window in which the ratio of a point to the scaffold applies, odd, pixels."""
 LARGEST_RATIO = 2.0
-"""A point farther than this many times the scaffold scales nothing."""
+"""Points with a larger ratio to the scaffold are ignored in the scaling."""
 SMALLEST_SCALE, LARGEST_SCALE = 0.25, 4.0
 LARGEST_OFFSET = 1000.0
-"""Of beta, metres."""
+"""Limit of beta, metres."""
 
 
 class Correction(NamedTuple):
-    """Depth = alpha · scaled scaffold + beta, before it is clamped; each (B, 1, H, W).
+    """Affine correction: depth = alpha · scaled scaffold + beta before clamping; each (B, 1, H, W).
 
     Attributes:
         alpha: scale, 0.25..4.
@@ -40,7 +40,7 @@ class Correction(NamedTuple):
 
 
 class FusionNet(DepthNetwork):
-    """6,751,088 parameters, and those of the ScaffNet inside, which is frozen and always in evaluation mode."""
+    """FusionNet with 6,751,088 parameters, plus a frozen ScaffNet that stays in evaluation mode."""
 
     config: FusionNetConfig
 
@@ -53,7 +53,7 @@ class FusionNet(DepthNetwork):
         self.scaffnet = ScaffNet(self.config.scaffnet).requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> FusionNet:
-        """Training mode for all but the ScaffNet inside."""
+        """Set the training mode of all parts except the inner ScaffNet."""
         super().train(mode)
         self.scaffnet.eval()
         return self
@@ -71,7 +71,7 @@ class FusionNet(DepthNetwork):
 
         Args:
             image: RGB in 0..1, (B, 3, H, W).
-            sparse_depth: as measured, outliers included, (B, 1, H, W), metres; 0 = unmeasured.
+            sparse_depth: measured depth with outliers, (B, 1, H, W), metres; 0 = unmeasured.
             validity: 1 where outlier rejection kept a point, else 0, (B, 1, H, W). No other input is read.
 
         Returns:
@@ -81,11 +81,11 @@ class FusionNet(DepthNetwork):
 
     @torch.no_grad()
     def scaffold(self, sparse_depth: Tensor) -> Tensor:
-        """Depth of the ScaffNet inside, (B, 1, H, W), metres, without gradient; unfiltered sparse depth."""
+        """Depth of the inner ScaffNet from unfiltered sparse depth, (B, 1, H, W), metres, without gradient."""
         return self.scaffnet.complete(sparse_depth)
 
     def refine(self, image: Tensor, scaffold: Tensor, points: Tensor) -> Tensor:
-        """Depth from a scaffold, (B, 1, H, W), metres; arguments as of :meth:`correction`."""
+        """Depth from a scaffold, (B, 1, H, W), metres; arguments as in :meth:`correction`."""
         alpha, beta, scaled = self.correction(image, scaffold, points)
         return (alpha * scaled + beta).clamp(self.config.min_depth, self.config.max_depth)
 
@@ -95,7 +95,7 @@ class FusionNet(DepthNetwork):
         Args:
             image: RGB in 0..1, (B, 3, H, W).
             scaffold: (B, 1, H, W), metres.
-            points: sparse depth after outlier rejection, (B, 1, H, W), metres; 0 = none.
+            points: sparse depth after outlier rejection, (B, 1, H, W), metres; 0 = unmeasured.
         """
         dtype = self.decoder.output.weight.dtype
         points = points.clamp_max(self.config.max_depth)
@@ -107,14 +107,14 @@ class FusionNet(DepthNetwork):
 
 
 def locally_scaled(scaffold: Tensor, points: Tensor) -> Tensor:
-    """Scaffold times the ratio of points to it, which spreads over 5x5 pixels: the largest ratio up to 2 in a window.
+    """Locally scaled scaffold: scaffold times the largest ratio, up to 2, of a point to it within 5x5 pixels.
 
     Args:
         scaffold: (B, 1, H, W), metres, positive.
-        points: (B, 1, H, W), metres; 0 = none.
+        points: (B, 1, H, W), metres; 0 = unmeasured.
 
     Returns:
-        (B, 1, H, W), metres; the scaffold itself where no point is in the window.
+        (B, 1, H, W), metres; equal to the scaffold where the window has no point.
     """
     ratio = points / scaffold
     (spread,) = nested_max_pools(ratio.masked_fill(ratio > LARGEST_RATIO, 0.0), (SCALING_WINDOW,))

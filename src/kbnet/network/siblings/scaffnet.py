@@ -1,4 +1,4 @@
-"""ScaffNet: dense depth from sparse depth alone, learned from synthetic scenes (Wong, Cicek & Soatto, RA-L 2021)."""
+"""ScaffNet: dense depth from sparse depth only, trained on synthetic scenes (Wong, Cicek & Soatto, RA-L 2021)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POOL_FEATURES = 8
 
 
 class SpatialPyramidPool(nn.Module):
-    """Sparse depth and its maximum pools, then three 1x1 convolutions. Unmeasured pixels are 0 and lose.
+    """Spatial pyramid pool: sparse depth and its maximum pools, then three 1x1 convolutions. Unmeasured pixels are 0.
 
     Args:
         sizes: windows of the pools, ascending, odd, pixels.
@@ -38,7 +38,7 @@ class SpatialPyramidPool(nn.Module):
 
 
 class ScaffNet(DepthNetwork):
-    """2,870,960 parameters."""
+    """ScaffNet with 2,870,960 parameters."""
 
     config: ScaffNetConfig
 
@@ -62,8 +62,8 @@ class ScaffNet(DepthNetwork):
         """Complete depth.
 
         Args:
-            image: not read.
-            sparse_depth: as measured, outliers included, (B, 1, H, W), metres; 0 = unmeasured. No other input is read.
+            image: ignored.
+            sparse_depth: measured depth with outliers, (B, 1, H, W), metres; 0 = unmeasured. No other input is read.
 
         Returns:
             Dense depth, (B, 1, H, W), metres.
@@ -71,7 +71,7 @@ class ScaffNet(DepthNetwork):
         return self.complete(sparse_depth)
 
     def complete(self, sparse_depth: Tensor) -> Tensor:
-        """As :meth:`forward`, from what the network reads."""
+        """Complete depth from sparse depth, as :meth:`forward`."""
         points = sparse_depth.clamp_max(self.config.max_depth).to(self.decoder.output.weight.dtype)
         features = self.pool(points)
         latent, skips = self.encoder(features)

@@ -1,4 +1,4 @@
-"""Image and depth encoder side by side, as in VOICED and FusionNet."""
+"""Image and depth encoders of VOICED and FusionNet."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from kbnet.network.siblings.vgg_encoder import DEPTH_FILTERS, IMAGE_FILTERS, VGGEncoder
 
 SKIP_CHANNELS = [image + depth for image, depth in zip(IMAGE_FILTERS[:-1], DEPTH_FILTERS[:-1], strict=True)]
-"""Of image and depth together, highest resolution first."""
+"""Channels of the joined skips, highest resolution first."""
 LATENT_CHANNELS = IMAGE_FILTERS[-1] + DEPTH_FILTERS[-1]
 
 
 class TwoEncoders(nn.Module):
-    """Encodes the image and two channels of depth; latent and skips are joined as ``[image, depth]``.
+    """Encoders of the image and of two depth channels. Latent and skips are joined as ``[image, depth]``.
 
     Args:
-        layers: of each encoder, 8 or 11.
+        layers: layers of each encoder, 8 or 11.
     """
 
     def __init__(self, layers: int) -> None:
@@ -25,7 +25,7 @@ class TwoEncoders(nn.Module):
         self.depth = VGGEncoder(2, DEPTH_FILTERS, layers=layers)
 
     def forward(self, image: Tensor, depth: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Encode.
+        """Encode image and depth.
 
         Args:
             image: RGB in 0..1, (B, 3, H, W).

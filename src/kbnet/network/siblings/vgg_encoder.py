@@ -1,4 +1,4 @@
-"""VGG encoder of the sibling systems: five levels, each halving the resolution."""
+"""VGG encoder of the sibling systems: five levels, each of which halves the resolution."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from kbnet.network.layers import Convolution
 IMAGE_FILTERS = (48, 96, 192, 384, 384)
 """Channels of the image encoder of VOICED and FusionNet by level."""
 DEPTH_FILTERS = (16, 32, 64, 128, 128)
-"""Channels of their depth encoder."""
+"""Channels of the depth encoder of VOICED and FusionNet by level."""
 LAYERS = {8: (1, 1, 1, 1, 1), 11: (1, 1, 2, 2, 2)}
-"""Convolutions of each level by the published name of the encoder, which counts three more than there are."""
+"""Convolutions of each level by the number in the encoder's published name, which is higher by three."""
 
 
 class VGGEncoder(nn.Module):
-    """Level 1: 5x5 with stride 2. Levels 2 to 5: one or two 3x3, the last with stride 2.
+    """VGG encoder. Level 1: 5x5 with stride 2. Levels 2 to 5: one or two 3x3, the last with stride 2.
 
     Args:
-        in_channels: of the input.
+        in_channels: channels of the input.
         filters: channels of the five levels.
         layers: 8 or 11, see :data:`LAYERS`.
-        normalise: put a BatchNorm into every convolution.
+        normalise: add a BatchNorm to every convolution.
     """
 
     def __init__(self, in_channels: int, filters: Sequence[int], *, layers: int = 8, normalise: bool = False) -> None:

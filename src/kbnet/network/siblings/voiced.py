@@ -1,4 +1,4 @@
-"""VOICED: interpolated sparse depth refined by a two-branch network (Wong, Fei, Tsuei & Soatto, RA-L 2020)."""
+"""VOICED: refinement of interpolated sparse depth by a two-branch network (Wong, Fei, Tsuei & Soatto, RA-L 2020)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kbnet.network.siblings.two_encoders import LATENT_CHANNELS, SKIP_CHANNELS, 
 
 
 class Voiced(DepthNetwork):
-    """10,041,200 parameters with 11-layer encoders. Depth is decoded at half the resolution."""
+    """VOICED with 10,041,200 parameters (11-layer encoders). Depth is decoded at half the resolution."""
 
     config: VoicedConfig
 
@@ -40,10 +40,11 @@ class Voiced(DepthNetwork):
 
         Args:
             image: RGB in 0..1, (B, 3, H, W).
-            sparse_depth: not read; its interpolation is.
+            sparse_depth: ignored; ``scaffold`` is its interpolation.
             validity: 1 at every measured pixel, else 0, (B, 1, H, W).
-            intrinsics, ray_terms: not read.
-            scaffold: of :func:`kbnet.points.interpolation.linear_in_hull`, (B, 1, H, W), metres; 0 outside the hull.
+            intrinsics, ray_terms: ignored.
+            scaffold: result of :func:`kbnet.points.interpolation.linear_in_hull`, (B, 1, H, W), metres; 0 outside the
+                hull.
 
         Returns:
             Dense depth, (B, 1, H, W), metres.
@@ -58,7 +59,7 @@ class Voiced(DepthNetwork):
         return depth_from_inverse(full, self.config.min_depth, self.config.max_depth)
 
     def half_output(self, image: Tensor, scaffold: Tensor, validity: Tensor) -> Tensor:
-        """The sigmoid's output in 0..1, (B, 1, ceil(H / 2), ceil(W / 2)), float32; arguments as of ``forward``."""
+        """Output of the sigmoid in 0..1, (B, 1, ceil(H / 2), ceil(W / 2)), float32; arguments as in ``forward``."""
         dtype = self.decoder.output.weight.dtype
         known = torch.cat([scaffold, validity], dim=1).to(dtype)
         latent, skips = self.encoder(image.to(dtype), known)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, check_finite_numbers
 
 Part = Literal["training", "validation"]
 
@@ -44,6 +44,7 @@ class RoomsConfig:
         Raises:
             KBNetError: a number is out of range.
         """
+        check_finite_numbers(self)
         if self.frames < 1 or self.views < 1 or self.seed < 0 or not self.points or min(self.points) < 12:
             raise KBNetError(
                 "expected at least 1 frame, 1 view, 12 points in each of at least one density, and a seed of at least "

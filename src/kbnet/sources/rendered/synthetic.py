@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, check_finite_numbers
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
 from kbnet.frames.sequence_writer import PosedFrame, write_sequence
 from kbnet.sources.rendered.ray_casting import (
@@ -68,6 +68,7 @@ class SyntheticConfig:
         Raises:
             KBNetError: there are no frames, they are too small, or the seed is negative.
         """
+        check_finite_numbers(self)
         if self.frames < 1 or min(self.width, self.height) < MINIMUM_SIZE or self.seed < 0:
             raise KBNetError(
                 f"expected at least 1 frame, {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels and a seed of at least 0, "
