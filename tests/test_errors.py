@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kbnet.training.augmentation import AugmentationConfig
 
 from kbnet.cli.main import main
 from kbnet.errors import KBNetError, check_finite_numbers
@@ -19,6 +18,7 @@ from kbnet.network.siblings.config import FusionNetConfig, ScaffNetConfig, Voice
 from kbnet.points.drawn_points import PointDrawing
 from kbnet.points.patterns import SparsePattern
 from kbnet.sources.rendered.config import RoomsConfig
+from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.augundo_config import AugUndoConfig
 from kbnet.training.config import ScheduleConfig, TrainingConfig, ValidationConfig
 from kbnet.training.recipe import from_table
