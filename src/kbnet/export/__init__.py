@@ -1,1 +1,1 @@
-"""The network as files other programs run: ONNX, OpenVINO, torch.export."""
+"""Export of networks to files for other programs: ONNX, OpenVINO, torch.export."""

@@ -1,4 +1,4 @@
-"""What every exported network says of itself: its inputs, its config, the preprocessing it expects, its origin."""
+"""Description inside every exported file: inputs, config, preprocessing and origin."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ OUTPUT = "depth"
 
 
 class Description(NamedTuple):
-    """What is read back from an exported file.
+    """Description of an exported file.
 
     Attributes:
-        config: of the network.
-        sizes: what images it is exact for.
-        precision: ``float32``, or ``int8`` if it was quantised.
+        config: config of the network.
+        sizes: image sizes for which the graph is exact.
+        precision: ``float32``, or ``int8`` for a quantised network.
     """
 
     config: NetworkConfig
@@ -33,13 +33,13 @@ class Description(NamedTuple):
 def describe(
     config: NetworkConfig, origin: Mapping[str, str], *, sizes: Sizes = "any", precision: str = "float32"
 ) -> dict[str, str]:
-    """Text by key, which travels inside an exported file.
+    """Describe a network as text by key, for an exported file.
 
     Args:
-        config: of the network.
-        origin: where the weights come from, by any keys.
-        sizes: what images the graph is exact for.
-        precision: ``float32``, or ``int8`` if it was quantised.
+        config: config of the network.
+        origin: origin of the weights, by any keys.
+        sizes: image sizes for which the graph is exact.
+        precision: ``float32``, or ``int8`` for a quantised network.
 
     Returns:
         ``format`` and ``precision``; and as JSON ``config``, ``preprocessing`` (from image, depth and K to the inputs)
@@ -73,11 +73,11 @@ def describe(
 
 
 def read_description(text: Mapping[str, str], path: object) -> Description:
-    """What an exported file says of itself.
+    """Read the description of an exported file.
 
     Args:
-        text: by key, as of :func:`describe`.
-        path: what messages call the file.
+        text: text by key, as from :func:`describe`.
+        path: name of the file in messages.
 
     Raises:
         KBNetError: kbnet did not export the file, or a newer one did.

@@ -31,18 +31,18 @@ OPSET = 17
 """Read by ONNX Runtime from 1.13 and TensorRT from 8.5 on."""
 
 _TRACED: dict[Sizes, tuple[int, int]] = {"any": (33, 65), "multiples-of-32": (64, 96)}
-"""Height and width that the graph is recorded at: odd at every level, or even at every level."""
+"""Height and width of the recorded graph: odd at every level, or even at every level."""
 
 _EXPORTING = threading.Lock()
-"""Held while torch's exporter and `warnings.catch_warnings` work: both change the state of the whole process."""
+"""Held during torch's export and `warnings.catch_warnings`, which change the state of the whole process."""
 
 
 def onnx_model(network: DepthNetwork, *, sizes: Sizes = "any") -> bytes:
-    """Convert a network.
+    """Convert a network to ONNX.
 
     Args:
-        network: any; its BatchNorms are folded in a copy.
-        sizes: what the graph must be exact for.
+        network: network to convert; its BatchNorms are folded in a copy.
+        sizes: image sizes for which the graph must be exact.
 
     Returns:
         A serialised ONNX model. Inputs are those of `KBNet.forward` by name, float32, dimensions ``batch``, ``height``
@@ -53,12 +53,12 @@ def onnx_model(network: DepthNetwork, *, sizes: Sizes = "any") -> bytes:
     """
     ready = inference_copy(network)
     examples = example_inputs(network.config, *_TRACED[sizes])
-    names = NetworkInputs._fields[: len(examples)]  # the exporter leaves out what the network does not read
+    names = NetworkInputs._fields[: len(examples)]  # the exporter drops unused inputs
     image = {0: "batch", 2: "height", 3: "width"}
     axes = {name: {0: "batch"} if name == "intrinsics" else image for name in [*names, OUTPUT]}
     model = io.BytesIO()
     with _EXPORTING, warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # that sizes are traced, and that there is a newer exporter
+        warnings.simplefilter("ignore")  # about traced sizes, and about a newer exporter
         torch.onnx.export(
             ready,
             examples,
@@ -75,14 +75,14 @@ def onnx_model(network: DepthNetwork, *, sizes: Sizes = "any") -> bytes:
 def export_onnx(
     network: DepthNetwork, path: Path, frames: list[Frame], *, origin: Mapping[str, str], sizes: Sizes = "any"
 ) -> Parity:
-    """Write ``path``, after ONNX Runtime gave the network's depth with it.
+    """Export a network to ONNX and check its depth with ONNX Runtime.
 
     Args:
-        network: what to export.
-        path: an ``.onnx`` file, which appears whole and checked or not at all.
-        frames: what to compare on.
-        origin: of the weights, by any keys.
-        sizes: what the graph must be exact for.
+        network: network to export.
+        path: an ``.onnx`` file; it appears complete and checked, or not at all.
+        frames: frames for the comparison.
+        origin: origin of the weights, by any keys.
+        sizes: image sizes for which the graph must be exact.
 
     Raises:
         KBNetError: the depth differs.
@@ -102,7 +102,7 @@ def export_onnx(
 
 
 def example_inputs(config: NetworkConfig, height: int, width: int, batch: int = 1) -> tuple[Tensor, ...]:
-    """Inputs of a network at some size, with a depth of 1 m everywhere."""
+    """Example inputs of a network, with a depth of 1 m everywhere."""
     depth = torch.ones(batch, 1, height, width)
     K = torch.tensor([[width, 0.0, width / 2], [0.0, width, height / 2], [0.0, 0.0, 1.0]]).expand(batch, 3, 3)
     known = (depth.expand(-1, 3, -1, -1) / 2, depth, depth, K.contiguous())
@@ -110,7 +110,7 @@ def example_inputs(config: NetworkConfig, height: int, width: int, batch: int = 
 
 
 def inference_copy(network: DepthNetwork) -> DepthNetwork:
-    """A copy in float32 on the CPU, in evaluation mode, folded."""
+    """Copy of a network in float32 on the CPU, in evaluation mode, folded."""
     return copy.deepcopy(network).to("cpu", torch.float32).eval().fold()
 
 

@@ -1,4 +1,4 @@
-"""OpenVINO: float32, or int8 by post-training quantisation on the user's own frames."""
+"""Export to OpenVINO: float32, or int8 by post-training quantisation on the user's frames."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from kbnet.network.inputs import NetworkInputs, frame_inputs, input_names
 from kbnet.network.siblings.config import NetworkConfig
 
 CALIBRATION_FRAMES = 64
-"""How many frames the ranges of an int8 network are taken from."""
+"""Number of calibration frames for int8."""
 
 QUANTISED = (
     r"/decoder/levels\.|/(trunk/)?encoder/(image|depth)_(stem|latent)/|"
     r"/(trunk/)?encoder/backprojections\.\d/(image|depth|fused)_convolution/(?!Add)|"
     r"/trunk/(down|blocks|levels|up|joined_features)\.|/image_features/(stem|blocks)|/head/upsampling/upsampling\.0/"
 )
-"""What int8 computes, by the beginning of an operator's name: the large convolutions.
+"""Operators computed in int8, by the beginning of the name: the large convolutions.
 
-Metres and coordinates stay in float: scaffold and spread, sparse-to-dense pools, rays, z, the plain trunk's stem, the
-propagation, the expected error and output.
-With the scaffold in int8 nothing beyond the range of the calibration could be told: the error rose by 130 %.
+Depths and coordinates stay in float: scaffold and spread, sparse-to-dense pools, rays, z, the plain trunk's stem, the
+propagation, the expected error and the output. An int8 scaffold would be clipped to the depth range of the calibration;
+the error rose by 130 %.
 """
 
 INFO = "kbnet"
-"""The part of the file's runtime information that holds the text of `kbnet.export.description`."""
+"""Key of the file's runtime information with the text of `kbnet.export.description`."""
 
 
 def read_model(framework: Literal["onnx", "ir"], source: Any) -> Any:
-    """An ``openvino.Model`` from a path or an open file of a known format.
+    """Read an ``openvino.Model`` from a path or an open file of a known format.
 
-    ``Core.read_model`` asks every reader whether the file is its own; that of TensorFlow brings a protobuf along which
-    crashes the one of TensorBoard later.
+    ``Core.read_model`` would load every reader. TensorFlow's reader loads a protobuf library that later crashes
+    TensorBoard's.
     """
     from openvino.frontend import FrontEndManager
 
@@ -59,14 +59,14 @@ def read_model(framework: Literal["onnx", "ir"], source: Any) -> Any:
 
 
 def openvino_model(network: DepthNetwork, *, sizes: Sizes = "any") -> Any:
-    """Convert a network, in memory, through ONNX.
+    """Convert a network to OpenVINO in memory, through ONNX.
 
     Args:
-        network: any.
-        sizes: what the graph must be exact for.
+        network: network to convert.
+        sizes: image sizes for which the graph must be exact.
 
     Returns:
-        An ``openvino.Model`` with dimensions left open; inputs and output as of `kbnet.export.onnx.onnx_model`.
+        An ``openvino.Model`` with dynamic dimensions; inputs and output as in `kbnet.export.onnx.onnx_model`.
 
     Raises:
         ModuleNotFoundError: onnx or openvino is not installed.
@@ -75,15 +75,15 @@ def openvino_model(network: DepthNetwork, *, sizes: Sizes = "any") -> Any:
 
 
 def quantise(model: Any, config: NetworkConfig, frames: Iterable[Frame]) -> Any:
-    """Quantise to int8, with ranges taken from frames.
+    """Quantise a model to int8, with value ranges from calibration frames.
 
     Args:
-        model: of :func:`openvino_model`.
-        config: of the network.
-        frames: like those the network will see: the same camera, scene and number of points.
+        model: result of :func:`openvino_model`.
+        config: config of the network.
+        frames: frames similar to those of the use: same camera, scene and number of points.
 
     Returns:
-        A model that computes in int8 what ``QUANTISED`` names.
+        A model whose operators in ``QUANTISED`` are int8.
 
     Raises:
         KBNetError: there are no frames.
@@ -119,16 +119,16 @@ def export_openvino(
     sizes: Sizes = "any",
     calibration: Iterable[Frame] | None = None,
 ) -> Parity:
-    """Write ``path`` and its ``.bin``, after OpenVINO gave the network's depth with them.
+    """Export a network to OpenVINO and check its depth.
 
     Args:
-        network: what to export.
-        path: an ``.xml`` file; it and the ``.bin`` beside it appear whole and checked or not at all.
-        frames: what to compare on.
-        origin: of the weights, by any keys.
-        sizes: what the graph must be exact for; with int8, any is the fastest for every size, since OpenVINO has no
-            transposed convolution in int8.
-        calibration: frames to quantise on; without them the file is float32.
+        network: network to export.
+        path: an ``.xml`` file; it and its ``.bin`` appear complete and checked, or not at all.
+        frames: frames for the comparison.
+        origin: origin of the weights, by any keys.
+        sizes: image sizes for which the graph must be exact. With int8, ``any`` is the fastest for every size, because
+            OpenVINO has no transposed convolution in int8.
+        calibration: calibration frames for int8; None: float32.
 
     Raises:
         KBNetError: the depth differs.
@@ -149,7 +149,7 @@ def export_openvino(
         openvino.save_model(model, folder / path.name, compress_to_fp16=False)
         parity = measure_parity(_run_file(folder / path.name), inference_copy(network), frames, sizes=sizes)
         check_parity(parity, int8=calibration is not None)
-        # Never an .xml beside the .bin of another: the .xml is what says that the two are there.
+        # The .xml is written last, so it never refers to the .bin of another export.
         path.unlink(missing_ok=True)
         os.replace(folder / f"{path.stem}.bin", path.with_suffix(".bin"))
         os.replace(folder / path.name, path)
@@ -164,7 +164,7 @@ def _run_file(path: Path) -> Run:
     with signal_stack_kept():
         compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
-    # A quantised model has further names for its inputs.
+    # A quantised model has additional names of its inputs.
     names = [next(name for name in NetworkInputs._fields if name in each.get_names()) for each in compiled.inputs]
 
     def run(inputs: NetworkInputs) -> Tensor:

@@ -1,4 +1,4 @@
-"""The check of every export: the depth it gives on frames, at two sizes, against that of the network."""
+"""Parity check of an export: its depth compared with the network's, on frames at two sizes."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.inputs import NetworkInputs, frame_inputs
 
 Run = Callable[[NetworkInputs], Tensor]
-"""An exported network: from its inputs to depth, (B, 1, H, W), metres."""
+"""Exported network: function from inputs to depth, (B, 1, H, W), metres."""
 
 CHECKED_FRAMES = 3
-"""How many frames of a sequence are compared, evenly spread."""
+"""Number of compared frames of a sequence, evenly spread."""
 
 TOLERANCE = 1e-4
-"""Largest relative difference in depth that float32 exports may have: orders of summation differ, nothing else."""
+"""Largest relative difference in depth of float32 exports; only the order of summation differs."""
 
 INT8_TOLERANCE = 0.1
-"""Mean relative difference beyond which an int8 export is broken, not just coarse.
+"""Mean relative difference above which an int8 export is rejected.
 
 Measured: 0.0002 (indoor) to 0.04 (random weights).
 """
 
 
 class Parity(NamedTuple):
-    """How far the depth of an export is from the network's, over all pixels compared."""
+    """Difference between the depth of an export and of the network, over all compared pixels."""
 
     largest: float
     """Largest |exported / network - 1|."""
     mean: float
-    """Its mean."""
+    """Mean of |exported / network - 1|."""
     sizes: tuple[str, ...]
-    """Sizes compared, width x height."""
+    """Compared sizes, width x height."""
 
 
 def frames_to_check(source: Path | None, *, sparse_depth: str | None = None) -> list[Frame]:
-    """Frames evenly spread over a sequence or list, as of :func:`spread_frames`; without one, the motorcycle scene.
+    """Frames for the check: of a sequence or list (:func:`spread_frames`), or the motorcycle scene without one.
 
     Raises:
-        ModuleNotFoundError: no source was given, and scikit-image, which brings the scene, is not installed.
+        ModuleNotFoundError: no source was given, and scikit-image with the scene is not installed.
         FileNotFoundError, KBNetError: the source cannot be read.
     """
     return (
@@ -60,12 +60,12 @@ def frames_to_check(source: Path | None, *, sparse_depth: str | None = None) -> 
 
 
 def spread_frames(source: Path, count: int, *, sparse_depth: str | None = None) -> Iterator[Frame]:
-    """At most ``count`` frames of a sequence folder or list, evenly spread, read one by one.
+    """Yield at most ``count`` frames of a sequence folder or list, evenly spread.
 
     Args:
-        source: the folder or list.
-        count: how many.
-        sparse_depth: the folder of sparse depth, or the column; None: ``sparse_depth``.
+        source: folder or list.
+        count: number of frames.
+        sparse_depth: folder of sparse depth, or column; None: ``sparse_depth``.
     """
     frames = open_prepared(source, sparse_depth=sparse_depth or "sparse_depth")
     for index in np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int)):
@@ -73,13 +73,13 @@ def spread_frames(source: Path, count: int, *, sparse_depth: str | None = None) 
 
 
 def measure_parity(run: Run, network: DepthNetwork, frames: Iterable[Frame], *, sizes: Sizes = "any") -> Parity:
-    """Compare an export with the network it came from.
+    """Compare an export with its network.
 
     Args:
         run: the export.
-        network: in evaluation mode, on the CPU.
-        frames: what to compare on, each whole, or as much of it as fits; and as a batch of two smaller crops.
-        sizes: what the export is exact for; with any, those crops are of an odd size, which nothing divides evenly.
+        network: network in evaluation mode, on the CPU.
+        frames: frames for the comparison, each at the largest size that fits, and as a batch of two smaller crops.
+        sizes: image sizes for which the export is exact; with ``any``, the crops have an odd size.
 
     Raises:
         KBNetError: the export gives NaN or infinity.
@@ -98,7 +98,7 @@ def measure_parity(run: Run, network: DepthNetwork, frames: Iterable[Frame], *, 
 
 
 def check_parity(parity: Parity, *, int8: bool = False) -> None:
-    """Refuse an export that is not the network.
+    """Check that an export is within the tolerance.
 
     Raises:
         KBNetError: the difference is beyond the tolerance.
@@ -112,7 +112,7 @@ def check_parity(parity: Parity, *, int8: bool = False) -> None:
 
 
 def _compared_inputs(inputs: NetworkInputs, sizes: Sizes) -> Iterator[NetworkInputs]:
-    """A frame's lower right as far as its size fits; and its upper left and lower right, smaller, as a batch of two."""
+    """Compared inputs of a frame: its lower right at the largest size, and two smaller crops as a batch."""
     height, width = inputs.image.shape[-2:]
     rows, columns = (largest_fitting(length, sizes) for length in (height, width))
     yield _cropped(inputs, height - rows, width - columns, rows, columns)
@@ -122,14 +122,14 @@ def _compared_inputs(inputs: NetworkInputs, sizes: Sizes) -> Iterator[NetworkInp
 
 
 def _smaller(length: int, sizes: Sizes) -> int:
-    """Two thirds of a length: odd, or a multiple of 32; with two pixels at the lowest level, if the length has them."""
+    """Two thirds of a length, odd or a multiple of 32, with two pixels at the lowest level if possible."""
     if sizes == "any":
         return max(length * 2 // 3 | 1, min(length, MINIMUM_SIZE + 1))
     return max(largest_fitting(length * 2 // 3, sizes), largest_fitting(min(length, 2 * FACTOR), sizes))
 
 
 def _cropped(inputs: NetworkInputs, top: int, left: int, rows: int, columns: int) -> NetworkInputs:
-    """A window of every map; cx and cy of K move by the offset."""
+    """Crop every map; cx and cy of K move by the offset."""
     moved = inputs.intrinsics.clone()
     moved[:, :2, 2] -= moved.new_tensor([left, top])
     window = (

@@ -1,4 +1,4 @@
-"""Which images an exported graph is exact for. Without torch, so that a command's help is quick."""
+"""Image sizes for which an exported graph is exact. Without torch, for a fast command-line help."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Literal
 from kbnet.errors import KBNetError
 
 Sizes = Literal["any", "multiples-of-32"]
-"""Where every size halves evenly, five times, up-convolutions are cheaper (see `network.decoder`), and a graph cannot
-choose."""
+"""If a size halves evenly five times, up-convolutions are cheaper (see `network.decoder`). A graph contains one of
+the two forms."""
 
 FACTOR = 32
 
 
 def cheapest(height: int, width: int) -> Sizes:
-    """The cheaper one of the graphs that are exact for an image."""
+    """Cheapest graph that is exact for an image size."""
     return "any" if height % FACTOR or width % FACTOR else "multiples-of-32"
 
 
 def largest_fitting(length: int, sizes: Sizes) -> int:
-    """The most pixels of a row or column of ``length`` pixels that a graph takes.
+    """Largest size up to ``length`` that a graph accepts, pixels.
 
     >>> largest_fitting(480, "any"), largest_fitting(375, "multiples-of-32")
     (480, 352)
@@ -28,7 +28,10 @@ def largest_fitting(length: int, sizes: Sizes) -> int:
 
 
 def check_size(height: int, width: int, sizes: Sizes, file: object) -> None:
-    """Raise ValueError if a graph, which the message calls ``file``, is not exact for an image."""
+    """Check that a graph is exact for an image size.
+
+    Raises:
+        KBNetError: it is not; the message has ``file``."""
     if sizes != "any" and cheapest(height, width) == "any":
         raise KBNetError(
             f"{file} was exported for widths and heights that are multiples of {FACTOR}, got {width}x{height}; "

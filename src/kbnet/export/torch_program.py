@@ -1,4 +1,4 @@
-"""A ``.pt2`` of ``torch.export``: the network as a graph that torch runs without this package."""
+"""Export to ``.pt2`` by ``torch.export``: a graph that torch runs without this package."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.trunk import KBTrunk
 
 DESCRIPTION = "kbnet.json"
-"""The file inside the ``.pt2`` that holds `kbnet.export.description`, as ``extra_files`` of `torch.export.load`."""
+"""Name of the description inside the ``.pt2``, in ``extra_files`` of `torch.export.load`."""
 
 SMALLEST: dict[Sizes, int] = {"any": FACTOR + 1, "multiples-of-32": 2 * FACTOR}
-"""Smallest width and height, pixels, which leave two at the lowest level: one would ask torch for another graph."""
+"""Smallest width and height, pixels, with two at the lowest level; one would need another graph."""
 
 LARGEST = 2**15
 """Largest width and height, pixels."""
 
 _TRACED: dict[Sizes, tuple[int, int]] = {"any": (101, 167), "multiples-of-32": (96, 160)}
-"""Height and width that the graph is recorded at."""
+"""Height and width of the recorded graph."""
 
 
 def export_torch_program(
     network: DepthNetwork, path: Path, frames: list[Frame], *, origin: Mapping[str, str], sizes: Sizes = "any"
 ) -> Parity:
-    """Write ``path``, after `torch.export.load` gave the network's depth with it. For the CPU, any batch.
+    """Export a network to a ``.pt2`` for the CPU, any batch, and check its depth.
 
     Args:
-        network: what to export.
-        path: a ``.pt2`` file, which appears whole and checked or not at all.
-        frames: what to compare on.
-        origin: of the weights, by any keys.
-        sizes: what the graph must be exact for, from ``SMALLEST`` on.
+        network: network to export.
+        path: a ``.pt2`` file; it appears complete and checked, or not at all.
+        frames: frames for the comparison.
+        origin: origin of the weights, by any keys.
+        sizes: image sizes for which the graph must be exact, from ``SMALLEST`` on.
 
     Raises:
         KBNetError: the depth differs, a frame is too small, or this version of torch cannot export the network.
@@ -68,17 +68,17 @@ def export_torch_program(
 
 
 def torch_program(network: DepthNetwork, *, sizes: Sizes = "any") -> torch.export.ExportedProgram:
-    """Record a network.
+    """Record a network as a torch program.
 
     Args:
-        network: any; its BatchNorms are folded in a copy.
-        sizes: what the graph must be exact for.
+        network: network to record; its BatchNorms are folded in a copy.
+        sizes: image sizes for which the graph must be exact.
 
     Returns:
         A program with the inputs and the output of `KBNet.forward`, batch, height and width free.
 
     Raises:
-        KBNetError: this version of torch cannot, or the network is of a sibling system.
+        KBNetError: this version of torch cannot export the network, or it is of a sibling system.
     """
     if not isinstance(network.config, KBNetConfig):
         raise KBNetError(
@@ -89,19 +89,19 @@ def torch_program(network: DepthNetwork, *, sizes: Sizes = "any") -> torch.expor
         for module in (each for each in list(ready.modules()) if isinstance(each, Decoder | KBTrunk)):
             module.levels = nn.ModuleList(_Resizing(level) for level in module.levels)
     for buffer in ready.buffers():
-        buffer.data = buffer.contiguous()  # torch.export.save warns of views
-    # Clones, since torch.export takes inputs that share memory for one and the same input.
+        buffer.data = buffer.contiguous()  # torch.export.save warns about views
+    # Clones, because torch.export treats inputs with shared memory as one input.
     inputs = tuple(x.clone() for x in example_inputs(network.config, *_TRACED[sizes], batch=2))
     batch = torch.export.Dim("batch", min=1)
     height, width = _lengths(sizes)
     shapes = tuple({0: batch} if x.ndim == 3 else {0: batch, 2: height, 3: width} for x in inputs)
     try:
         with torch.no_grad():
-            # Deferred: (n + 1) // 2 and (n - 1) // 2 + 1 are one number, which torch cannot prove.
+            # Deferred: torch cannot prove that (n + 1) // 2 equals (n - 1) // 2 + 1.
             return torch.export.export(
                 ready, inputs, dynamic_shapes=shapes, prefer_deferred_runtime_asserts_over_guards=True
             )
-    except Exception as error:  # torch.export fails in many ways
+    except Exception as error:  # torch.export raises many types
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise KBNetError(
             f"torch {torch.__version__} cannot export the network ({reason}); use a newer one, or export onnx"
@@ -117,7 +117,7 @@ def _lengths(sizes: Sizes) -> tuple[torch.export.Dim, torch.export.Dim]:
 
 
 class _Resizing(nn.Module):
-    """An up-convolution that always resizes, whether the size doubles or not: a graph cannot choose."""
+    """Up-convolution that always resizes, because a graph cannot choose between two forms."""
 
     def __init__(self, level: nn.Module) -> None:
         assert isinstance(level, UpConvolution)
@@ -126,7 +126,7 @@ class _Resizing(nn.Module):
         self.convolution = level.convolution
 
     def forward(self, x: Tensor, size: tuple[int, int], skip: Tensor | None) -> Tensor:
-        """As of `UpConvolution`."""
+        """Same as `UpConvolution.forward`."""
         x = self.up_convolution(F.interpolate(x, size=tuple(size), mode="nearest"))
         joined: Tensor = self.convolution(x if skip is None else torch.cat([x, skip], dim=1))
         return joined

@@ -1,4 +1,4 @@
-"""What the engines share that compute on arrays: inputs in order, and a graph built anew for every size."""
+"""Base of the engines that compute on arrays: ordered inputs, and one graph for each size."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from kbnet.network.inputs import NetworkInputs, input_names
 from kbnet.network.siblings.config import NetworkConfig
 
 Run = Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]
-"""From inputs by name, in order, to depth in memory of its own; for any number of threads at once."""
+"""Function from ordered inputs by name to depth in its own memory; thread-safe."""
 
 Graphs = Callable[[int, int], Any]
-"""From height and width to an engine's own kind of graph that is exact for them."""
+"""Function from height and width to an engine's graph that is exact for them."""
 
 
 class InputSize(NamedTuple):
-    """What a graph is built for; with a fixed size what follows from it, such as the rays' grid, is computed once."""
+    """Input size of a graph. Constants of a size, such as the grid of rays, are computed once."""
 
     batch: int
     height: int
@@ -35,12 +35,12 @@ class InputSize(NamedTuple):
 
 
 class ArrayEngine(ABC):
-    """A `kbnet.inference.engine.Engine`: one graph for each of the last four sizes, with torch's number of threads.
+    """Engine with one graph for each of the last four sizes, with torch's number of threads.
 
     Args:
-        config: of the network.
-        precision: what it computes in.
-        graphs: of :func:`converted_graphs` or :func:`exported_graphs`.
+        config: config of the network.
+        precision: precision of the computation.
+        graphs: result of :func:`converted_graphs` or :func:`exported_graphs`.
     """
 
     name: str
@@ -53,12 +53,12 @@ class ArrayEngine(ABC):
 
     @abstractmethod
     def _build(self, graph: Any, size: InputSize) -> Run:
-        """Make a graph ready for one size."""
+        """Prepare a graph for one size."""
 
     def __call__(
         self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
     ) -> Tensor:
-        """As `KBNet.forward`; depth comes back on the device of ``image``."""
+        """Same as `KBNet.forward`; depth is on the device of ``image``."""
         inputs = NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold)
         given = {name: x for name in self._names if (x := getattr(inputs, name)) is not None}
         unwanted = scaffold is not None and "scaffold" not in self._names
@@ -72,13 +72,13 @@ class ArrayEngine(ABC):
 
 
 def converted_graphs(convert: Callable[[Sizes], Any]) -> Graphs:
-    """Of a network in memory: for every size the cheaper graph that is exact, each converted once."""
+    """Graphs of a network in memory: the cheapest exact graph for each size, converted once."""
     converted = PerSize(convert, keep=len(get_args(Sizes)))
     return lambda height, width: converted[cheapest(height, width)]
 
 
 def exported_graphs(graph: Any, sizes: Sizes, path: Path) -> Graphs:
-    """Of a file: the one graph in it, for the sizes that it is exact for."""
+    """Graph of a file, for the sizes for which it is exact."""
 
     def of(height: int, width: int) -> Any:
         check_size(height, width, sizes, path)

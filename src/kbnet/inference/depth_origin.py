@@ -1,4 +1,4 @@
-"""What the depth in a folder of results was made with, so that depth of two networks is never mixed unnoticed."""
+"""Origin of the depth in a folder of results, so that depth of two networks is not mixed unnoticed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from kbnet.frame import FloatArray, Frame
 from kbnet.inference.weights_files import is_exported, weights_files
 
 RECORD = "made_with.json"
-"""In the folder of results: what its depth was made with."""
+"""File in the folder of results with the origin of its depth."""
 
 Origin = dict[str, str | None]
 
 
 def network_origin(weights: str | Path, *, preset: str | None, precision: str) -> Origin:
-    """What is recorded of a network. Not the engine: float32 of two differs by less than a depth PNG resolves.
+    """Record of a network. The engine is not included: float32 engines differ by less than a depth PNG resolves.
 
     Args:
-        weights, preset, precision: as `kbnet.load` takes them.
+        weights, preset, precision: as in `kbnet.load`.
 
     Raises:
         FileNotFoundError: there are no such weights.
@@ -37,17 +37,17 @@ def network_origin(weights: str | Path, *, preset: str | None, precision: str) -
 
 
 def depth_origin(output: Path, frames: Mapping[str, Callable[[], Frame]], network: Origin) -> tuple[Origin, str]:
-    """What depth of these frames is made with; and how that differs from what made depth that is there already.
+    """Origin of the depth of some frames, and its difference from the origin of existing depth.
 
-    Of the sparse points those of one frame stand for all.
+    The sparse points of one frame represent those of all frames.
 
     Args:
-        output: folder of results; its depth maps lie in ``depth/``.
-        frames: how to read each frame, by name.
-        network: of :func:`network_origin`.
+        output: folder of results with depth maps in ``depth/``.
+        frames: function that reads a frame, by name.
+        network: result of :func:`network_origin`.
 
     Returns:
-        The origin, and the difference in words, empty if there is none, or no depth.
+        The origin, and a description of the difference; empty without difference or without depth.
 
     Raises:
         FileNotFoundError, KBNetError: no frame can be read.
@@ -56,7 +56,7 @@ def depth_origin(output: Path, frames: Mapping[str, Callable[[], Frame]], networ
     recorded = recorded_origin(output) if present else {}
     frame, points = _first_points(frames, recorded.get("frame"))
     origin = network | {"frame": frame, "sparse points": hashlib.sha256(points.tobytes()).hexdigest()}
-    if recorded.get("frame", frame) != frame:  # a frame of another source, which cannot be compared
+    if recorded.get("frame", frame) != frame:  # a frame of another source cannot be compared
         origin |= {key: recorded[key] for key in ("frame", "sparse points")}
     different = [key for key in origin if recorded.get(key) != origin[key]]
     if not present or not different:
@@ -67,7 +67,7 @@ def depth_origin(output: Path, frames: Mapping[str, Callable[[], Frame]], networ
 
 
 def _first_points(frames: Mapping[str, Callable[[], Frame]], preferred: str | None) -> tuple[str, FloatArray]:
-    """The first frame that can be read, and its points: one that cannot is told of when its turn comes."""
+    """First readable frame and its points; errors of unreadable frames are reported later."""
     failure: OSError | KBNetError | None = None
     for name in [*([preferred] if preferred in frames else []), *frames]:
         assert name is not None
@@ -80,7 +80,7 @@ def _first_points(frames: Mapping[str, Callable[[], Frame]], preferred: str | No
 
 
 def recorded_origin(output: Path) -> Origin:
-    """What is recorded in a folder of results; empty if nothing is, or nothing that can be read."""
+    """Origin in a folder of results; empty if it is missing or unreadable."""
     try:
         recorded: Origin = json.loads((output / RECORD).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -89,5 +89,5 @@ def recorded_origin(output: Path) -> Origin:
 
 
 def record_origin(output: Path, origin: Origin) -> None:
-    """Record what the depth in a folder of results is made with."""
+    """Write the origin of the depth in a folder of results."""
     write_json(output / RECORD, origin)

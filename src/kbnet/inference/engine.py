@@ -1,4 +1,4 @@
-"""What runs a network: the engines, their precisions, and which is picked where none is asked for."""
+"""Engines that run a network, their precisions, and the automatic choice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kbnet.network.depth_network import DepthNetwork
 __all__ = ["TOLERANCE", "Engine", "EngineName", "Precision", "make_engine", "open_engine", "pick"]
 
 TOLERANCE = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.1, "int8": 0.1}
-"""Relative error of depth against eager float32 that a precision keeps: at every pixel, but int8 in the mean.
+"""Largest relative difference of depth from eager float32, by precision: at every pixel; for int8 the mean.
 
 Measured on real frames with the former bundled weights: float32 6e-7, bfloat16 0.7 %; with random weights, which let
 small differences grow, bfloat16 5.4 %. With random weights and depth up to 100 m it was 20 % at the worst pixel of
@@ -31,11 +31,11 @@ On a CUDA device torch rounds the inputs of float32 convolutions to 10 bits, as 
 
 
 class Engine(Protocol):
-    """A network, ready to run.
+    """Engine: a network that is ready to run.
 
     Attributes:
-        name: of the engine, one of :data:`EngineName` but ``auto``.
-        precision: what it computes in, one of :data:`Precision` but ``auto``.
+        name: name of the engine, one of :data:`EngineName` except ``auto``.
+        precision: precision of the computation, one of :data:`Precision` except ``auto``.
     """
 
     @property
@@ -46,21 +46,21 @@ class Engine(Protocol):
     def __call__(
         self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
     ) -> Tensor:
-        """What `KBNet.forward` returns: float32 metres, (B, 1 or 2, H, W), on the device of ``image``."""
+        """Result of `KBNet.forward`: float32 metres, (B, 1 or 2, H, W), on the device of ``image``."""
         ...
 
 
 def make_engine(
     network: DepthNetwork, *, engine: EngineName = "auto", device: torch.device, precision: Precision = "auto"
 ) -> Engine:
-    """Prepare a copy of a network.
+    """Make an engine from a copy of a network.
 
     Args:
-        network: any; stays as it is.
+        network: network; not changed.
         engine: ``torch``; ``onnxruntime`` (float32) or ``openvino`` (on the CPU), which take seconds at the first
             frame of a size; or ``auto``: the fastest that is installed, see :func:`pick`.
-        device: where to compute.
-        precision: ``auto`` for float32; ``float16`` is for CUDA devices.
+        device: a torch device.
+        precision: ``auto`` for float32; ``float16`` on CUDA devices only.
 
     Raises:
         ModuleNotFoundError: the engine is not installed.
@@ -89,12 +89,12 @@ def make_engine(
 def open_engine(
     path: Path, *, engine: EngineName = "auto", device: torch.device, precision: Precision = "auto"
 ) -> ArrayEngine:
-    """An engine from a file of ``kbnet export``: ONNX Runtime for an ``.onnx``, OpenVINO for an ``.xml``, int8 too.
+    """Open an engine from a file of ``kbnet export``: ONNX Runtime for ``.onnx``, OpenVINO for ``.xml``, also int8.
 
     Raises:
         ModuleNotFoundError: the engine is not installed.
         FileNotFoundError: there is no such file.
-        KBNetError: kbnet did not export it, or it does not fit engine, device or precision.
+        KBNetError: the file is not from kbnet, or does not match engine, device or precision.
     """
     if path.suffix not in EXPORTED:
         raise KBNetError(f"expected an exported file ({' or '.join(EXPORTED)}), got {path}; kbnet.load takes weights")
@@ -113,9 +113,9 @@ def open_engine(
 
 
 def pick(device: torch.device, precision: str) -> EngineName:
-    """The fastest installed engine for a device and precision, by what `kbnet benchmark` measures.
+    """Fastest installed engine for a device and precision, by measurements of `kbnet benchmark`.
 
-    On the CPU OpenVINO is ahead of ONNX Runtime, and that of torch, whose graph is not fused.
+    On the CPU the order is OpenVINO, ONNX Runtime, torch, whose graph is not fused.
     """
     if device.type == "cpu" and precision in ("float32", "bfloat16") and openvino_engine.available():
         return "openvino"

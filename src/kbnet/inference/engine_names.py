@@ -1,11 +1,11 @@
-"""What engines and precisions are called. Without torch, so that a command's help is quick."""
+"""Names of engines and precisions. Without torch, for a fast command-line help."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 EngineName = Literal["auto", "torch", "onnxruntime", "openvino"]
-"""``auto`` is the fastest that is installed."""
+"""``auto``: the fastest installed engine."""
 
 Precision = Literal["auto", "float32", "float16", "bfloat16", "int8"]
-"""``auto`` is float32, or that of an exported file."""
+"""``auto``: float32, or the precision of an exported file."""

@@ -1,4 +1,4 @@
-"""The network in ONNX Runtime, float32, on the CPU or a CUDA device."""
+"""Engine of ONNX Runtime: float32, on the CPU or a CUDA device."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from kbnet.network.depth_network import DepthNetwork
 
 
 def available() -> bool:
-    """Whether what the engine needs is installed."""
+    """Whether the packages of the engine are installed."""
     return find_spec("onnxruntime") is not None and find_spec("onnx") is not None
 
 
 class OnnxRuntimeEngine(ArrayEngine):
-    """A `kbnet.inference.engine.Engine`.
+    """Engine of ONNX Runtime.
 
     Args:
-        source: a network, converted in memory; or an ``.onnx`` file of ``kbnet export``.
-        device: the CPU, or a CUDA device, for which the package onnxruntime-gpu must be installed.
+        source: a network, which is converted in memory, or an ``.onnx`` file of ``kbnet export``.
+        device: the CPU, or a CUDA device with the package onnxruntime-gpu.
 
     Raises:
         ModuleNotFoundError: onnx or onnxruntime is not installed.
         FileNotFoundError: there is no such file.
-        KBNetError: the device is not one that the installed ONNX Runtime computes on, it lacks an operator, or kbnet
-            did not export the file.
+        KBNetError: the installed ONNX Runtime does not support the device or an operator, or the file is not from
+            kbnet.
     """
 
     name = "onnxruntime"
@@ -60,7 +60,7 @@ class OnnxRuntimeEngine(ArrayEngine):
             options.add_free_dimension_override_by_name(name, getattr(size, name))
         try:
             session = onnxruntime.InferenceSession(graph, options, providers=self._providers)
-        except Exception as error:  # its errors have no common class of their own
+        except Exception as error:  # ONNX Runtime's errors have no common class
             raise KBNetError(
                 f"ONNX Runtime {onnxruntime.__version__} cannot build the network for {size.width}x{size.height} "
                 f"({str(error).splitlines()[0]}); choose engine='torch'"
@@ -69,11 +69,11 @@ class OnnxRuntimeEngine(ArrayEngine):
 
 
 def read_exported(path: Path) -> tuple[bytes, Description]:
-    """An ``.onnx`` file, and what it says of itself.
+    """Read an ``.onnx`` file and its description.
 
     Raises:
         FileNotFoundError: there is no such file.
-        KBNetError: it cannot be read, or kbnet did not export it.
+        KBNetError: it cannot be read, or is not from kbnet.
     """
     import onnxruntime
 
@@ -92,7 +92,7 @@ def _quiet_options() -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # no remarks on its own optimisations
+    options.log_severity_level = 3  # no messages about its optimisations
     return options
 
 

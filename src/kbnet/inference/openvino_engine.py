@@ -1,4 +1,4 @@
-"""The network in OpenVINO on the CPU: float32, bfloat16, or int8 from a file that was calibrated on frames."""
+"""Engine of OpenVINO on the CPU: float32, bfloat16, or int8 from a calibrated file."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 def available() -> bool:
-    """Whether what the engine needs is installed."""
+    """Whether the packages of the engine are installed."""
     return find_spec("openvino") is not None and find_spec("onnx") is not None
 
 
 class OpenVinoEngine(ArrayEngine):
-    """A `kbnet.inference.engine.Engine`.
+    """Engine of OpenVINO.
 
     Args:
-        source: a network, converted in memory; or an ``.xml`` file of ``kbnet export``, which is how int8 comes in.
-        precision: of the convolutions that are not int8; depth comes out of float32 arithmetic in each case.
+        source: a network, which is converted in memory, or an ``.xml`` file of ``kbnet export``, also with int8.
+        precision: precision of the convolutions that are not int8; depth is always computed in float32.
 
     Attributes:
-        precision: what it computes in; ``int8`` for a file that was quantised.
+        precision: precision of the computation; ``int8`` for a quantised file.
 
     Raises:
         ModuleNotFoundError: onnx or openvino is not installed.
         FileNotFoundError: there is no such file, or no ``.bin`` beside it.
-        KBNetError: kbnet did not export the file, or OpenVINO refuses a size.
+        KBNetError: the file is not from kbnet, or OpenVINO does not support a size.
     """
 
     name = "openvino"
@@ -72,7 +72,7 @@ class OpenVinoEngine(ArrayEngine):
             "INFERENCE_PRECISION_HINT": _HINTS[self._hint],
             "INFERENCE_NUM_THREADS": size.threads,
             "PERFORMANCE_HINT": "LATENCY",
-            # Else every process computes on the first cores, and several share those while the others idle.
+            # Otherwise all processes compute on the first cores, and the other cores are idle.
             "ENABLE_CPU_PINNING": False,
         }
         try:
@@ -87,9 +87,9 @@ class OpenVinoEngine(ArrayEngine):
 
 
 class _Requests:
-    """Inference requests of one compiled network: one for each call under way, kept for later calls.
+    """Inference requests of one compiled network: one for each concurrent call, kept for later calls.
 
-    A request has memory for one frame. Two threads with one request would overwrite each other's depth.
+    A request has memory for one frame, so two threads must not share one.
     """
 
     def __init__(self, compiled: Any) -> None:
@@ -98,7 +98,7 @@ class _Requests:
 
     def __call__(self, inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         try:
-            request = self._idle.pop()  # atomic, as append is
+            request = self._idle.pop()  # atomic, like append
         except IndexError:
             request = self._compiled.create_infer_request()
         depth: NDArray[np.float32] = request.infer(inputs, share_inputs=True, share_outputs=False)[0]
@@ -107,11 +107,11 @@ class _Requests:
 
 
 def read_exported(path: Path) -> tuple[Any, Description]:
-    """The ``openvino.Model`` of an ``.xml`` file and the ``.bin`` beside it, and what it says of itself.
+    """Read the ``openvino.Model`` of an ``.xml`` file with its ``.bin``, and its description.
 
     Raises:
         FileNotFoundError: one of the two is missing.
-        KBNetError: they cannot be read, or kbnet did not export them.
+        KBNetError: they cannot be read, or are not from kbnet.
     """
     weights_files(path)
     try:

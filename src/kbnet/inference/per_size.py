@@ -1,4 +1,4 @@
-"""What an engine builds for each size of input, kept for the few used last."""
+"""Cache of what an engine builds for each input size."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Key = TypeVar("Key")
 
 
 class PerSize(Generic[Key, Built]):
-    """Build once for each key; forget the one not used for longest when there are too many.
+    """Cache that builds a value once for each key and drops the least recently used one.
 
-    For any number of threads: what is there is returned at once, and one thread builds at a time. What is forgotten
-    stays usable to the threads that use it.
+    Thread-safe: existing values are returned at once, and one thread builds at a time. Dropped values remain valid for
+    the threads that use them.
 
     Args:
-        build: from a key to what is to be kept.
-        keep: how many.
+        build: function from a key to its value.
+        keep: number of values.
 
     Example:
         >>> built = PerSize(lambda size: print("build", size) or size, keep=1)
@@ -37,14 +37,14 @@ class PerSize(Generic[Key, Built]):
         self._building = threading.Lock()
 
     def __getitem__(self, key: Key) -> Built:
-        """What was built for the key, now if need be."""
+        """Value of a key; built if it is missing."""
         try:
             return self._kept(key)
         except KeyError:
             pass
         with self._building:
             try:
-                return self._kept(key)  # another thread has built it meanwhile
+                return self._kept(key)  # another thread has built it in the meantime
             except KeyError:
                 built = self._build(key)
             with self._changing:

@@ -1,4 +1,4 @@
-"""Checks of a batch of tensors before its completion: shapes, values, and counts of points to warn of."""
+"""Checks of a batch of tensors: shapes, values, and counts of points for warnings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kbnet.frame import MINIMUM_SIZE
 
 
 class PointCounts(NamedTuple):
-    """Numbers of a batch: frames, frames without points, points, points beyond the depth range of the network."""
+    """Counts of a batch: frames, frames without points, points, points beyond the network's depth range."""
 
     frames: int
     empty: int
@@ -21,18 +21,18 @@ class PointCounts(NamedTuple):
 
     @staticmethod
     def on_device(sparse_depth: Tensor, max_depth: float) -> list[Tensor]:
-        """All but the first, scalars on the device."""
+        """All counts except frames, as scalars on the device."""
         measured = (sparse_depth > 0).flatten(1)
         return [(~measured.any(dim=1)).sum(), measured.sum(), (sparse_depth > max_depth).sum()]
 
     @classmethod
     def of(cls, sparse_depth: Tensor, max_depth: float) -> PointCounts:
-        """The counts of sparse depth, (B, 1, H, W), metres; waits for the device once."""
+        """Counts of sparse depth, (B, 1, H, W), metres; one synchronisation with the device."""
         return cls(len(sparse_depth), *torch.stack(cls.on_device(sparse_depth, max_depth)).tolist())
 
 
 def check_shapes(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> None:
-    """Refuse tensors that are not as :class:`kbnet.DepthCompleter` takes them; looks at no value."""
+    """Check shapes and types of the tensors of :class:`kbnet.DepthCompleter`, without their values."""
     if image.ndim != 4 or image.shape[1] != 3 or not (image.dtype == torch.uint8 or image.is_floating_point()):
         raise KBNetError(
             f"expected image as (B, 3, H, W), uint8 or float in 0..1, got {image.dtype} {tuple(image.shape)}"
@@ -55,7 +55,7 @@ def check_shapes(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Non
 
 
 def checked_counts(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, max_depth: float) -> PointCounts:
-    """Refuse values that are out of range, and count points. Waits for the device once, whatever is checked."""
+    """Check that values are in range, and count points; one synchronisation with the device."""
     flags = _value_flags(image, sparse_depth, intrinsics) + PointCounts.on_device(sparse_depth, max_depth)
     colours, depths, pinhole, *counts = torch.stack([flag.to(image.device, torch.int64) for flag in flags]).tolist()
     if not colours:
@@ -71,9 +71,9 @@ def checked_counts(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, max_
 
 
 def _value_flags(image: Tensor, sparse_depth: Tensor, K: Tensor) -> list[Tensor]:
-    """Whether colours, depths and K are in range, scalars on the device."""
+    """Whether colours, depths and K are in range, as scalars on the device."""
     in_range = (image >= 0) & (image <= 1) if image.is_floating_point() else torch.ones_like(image, dtype=torch.bool)
-    # Slices: an index list would be copied to the device, and wait for it.
+    # Slices, because an index list would be copied to the device with a synchronisation.
     zeros = torch.stack([K[:, 1, 0], K[:, 2, 0], K[:, 2, 1]]).abs() <= 1e-8
     pinhole = zeros.all() & ((K[:, 2, 2] - 1).abs() <= 1e-5).all() & (K[:, 0, 0] > 0).all() & (K[:, 1, 1] > 0).all()
     depths = torch.isfinite(sparse_depth) & (sparse_depth >= 0)

@@ -1,4 +1,4 @@
-"""The network in torch: channels-last, the viewing rays of a fixed camera kept, as CUDA graphs on a GPU."""
+"""Engine of torch: channels-last memory, cached rays of a fixed camera, CUDA graphs on a GPU."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from kbnet.network.inputs import NetworkInputs
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 _CAPTURING = threading.Lock()
-"""Held while a CUDA graph is captured: cuDNN's search is switched for the whole process, and a capture begins with a
-synchronisation of the device, which is an error beside another capture."""
+"""Held during the capture of a CUDA graph. cuDNN's search is set for the whole process, and a capture begins with a
+synchronisation, which is an error during another capture."""
 
 
 class TorchEngine:
-    """A `kbnet.inference.engine.Engine`: on a CUDA device one captured graph for each of the last four sizes.
+    """Engine of torch; on a CUDA device with one captured graph for each of the last four sizes.
 
     Args:
-        network: any; a copy of it is moved and folded.
-        device: where to compute.
-        precision: float32, bfloat16, or on a CUDA device float16.
+        network: network; a copy is moved to the device and folded.
+        device: a torch device.
+        precision: float32, bfloat16, or float16 on a CUDA device.
     """
 
     name = "torch"
 
     def __init__(self, network: DepthNetwork, device: torch.device, precision: str) -> None:
         ready: DepthNetwork = copy.deepcopy(network).eval().requires_grad_(False).fold().to(device, DTYPES[precision])
-        # Convolutions over channels-last memory are faster on the CPU and on a GPU, with the same result.
+        # Channels-last convolutions are faster on CPU and GPU, with equal results.
         ready = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.__setstate__((ready, device, precision))
 
     def __getstate__(self) -> tuple[DepthNetwork, torch.device, str]:
-        """What pickle keeps: no graphs."""
+        """State for pickle, without graphs."""
         return self._network, self._device, self.precision
 
     def __setstate__(self, state: tuple[DepthNetwork, torch.device, str]) -> None:
@@ -51,7 +51,7 @@ class TorchEngine:
     def __call__(
         self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
     ) -> Tensor:
-        """As `KBNet.forward`; the inputs may be on any device, depth comes back on that of ``image``."""
+        """Same as `KBNet.forward`; inputs can be on any device, depth is on that of ``image``."""
         batch, _, height, width = image.shape
         inputs = NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold)
         if self._device.type == "cuda":
@@ -67,9 +67,9 @@ class TorchEngine:
 
 
 class _CameraMemory:
-    """What the network makes of the camera, for as long as neither K nor the size changes.
+    """Cache of the network's ray terms while K and size do not change.
 
-    Threads with one camera share it. Camera, size and terms are replaced as one tuple, so no thread sees those of two.
+    Threads with one camera share it. Camera, size and terms are replaced as one tuple, so they are always consistent.
     """
 
     def __init__(self, network: DepthNetwork) -> None:
@@ -91,7 +91,7 @@ class _Key(NamedTuple):
     has_scaffold: bool
 
     def inputs(self, device: torch.device) -> NetworkInputs:
-        """Memory for inputs; an image, a depth, a camera that a warm-up can compute with."""
+        """Input memory with an image, a depth and a camera for the warm-up."""
         one = torch.ones(self.batch, 1, self.height, self.width, device=device)
         image = _channels_last(one.repeat(1, 3, 1, 1))
         K = torch.eye(3, device=device).repeat(self.batch, 1, 1)
@@ -99,10 +99,10 @@ class _Key(NamedTuple):
 
 
 class _CapturedGraph:
-    """A network for one size of input, started by the CPU once a frame instead of once an operator.
+    """CUDA graph of a network for one input size: one launch per frame instead of one per operator.
 
-    The rays are computed inside: on a GPU that costs less than asking whether the camera is still the same.
-    The memory for inputs and depth is one for all threads and CUDA streams. Each call has it to itself.
+    The graph computes the rays, which costs less on a GPU than a comparison of cameras. All threads and CUDA streams
+    share the memory of inputs and depth; one call uses it at a time.
     """
 
     def __init__(self, network: DepthNetwork, inputs: NetworkInputs) -> None:
@@ -119,25 +119,25 @@ class _CapturedGraph:
                 stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
                 stream.wait_stream(torch.cuda.current_stream())
                 with torch.cuda.stream(stream):
-                    for _ in range(3):  # lets cuDNN find its fastest kernels, which a capture cannot
+                    for _ in range(3):  # cuDNN's search for the fastest kernels is impossible in a capture
                         network(*inputs)
                 torch.cuda.current_stream().wait_stream(stream)
                 self._graph = torch.cuda.CUDAGraph()
-                # Other threads go on computing with other graphs, which by default would end the capture.
+                # By default, other threads that compute with other graphs would end the capture.
                 with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                     self._depth: Tensor = network(*inputs)
         finally:
             torch.backends.cudnn.benchmark = searches
 
     def __call__(self, image: Tensor, *others: Tensor | None) -> Tensor:
-        """Depth on the device of ``image``, in memory of the caller's own."""
+        """Depth on the device of ``image``, in new memory."""
         stream = torch.cuda.current_stream(self._depth.device)
         with self._lock:
-            stream.wait_event(self._done)  # the call before may have been on another stream
+            stream.wait_event(self._done)  # the previous call can be on another stream
             with torch.inference_mode():
                 for memory, given in zip(self._inputs, (image, *others), strict=True):
                     if memory is not None and given is not None:
-                        memory.record_stream(stream)  # not to be reused before this stream is done with it
+                        memory.record_stream(stream)  # not reused before this stream has finished
                         memory.copy_(given)
                 self._graph.replay()
             depth = self._depth.to(image.device, copy=True)  # out of inference mode: a tensor like any other

@@ -1,4 +1,4 @@
-"""Files that a network is loaded from: weights, or what `kbnet export` wrote. Without torch."""
+"""Files from which a network is loaded: weights, or exported files. Without torch."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from kbnet.inference.engine_names import EngineName
 from kbnet.weights.names import find_weights
 
 EXPORTED: dict[str, EngineName] = {".onnx": "onnxruntime", ".xml": "openvino"}
-"""Which engine runs an exported file, by its suffix."""
+"""Engine of an exported file, by its suffix."""
 
 
 def is_exported(source: str | Path) -> bool:
-    """Whether a source of weights is a file of `kbnet export`, by its suffix."""
+    """Whether a source of weights is an exported file, by its suffix."""
     return Path(source).suffix in EXPORTED
 
 
 def weights_files(source: str | Path) -> tuple[Path, ...]:
-    """The files that hold what `kbnet.load` makes of a source: one, or an ``.xml`` and the ``.bin`` beside it.
+    """Files that `kbnet.load` reads for a source: one, or an ``.xml`` and its ``.bin``.
 
     Raises:
-        FileNotFoundError: one is not there.
+        FileNotFoundError: a file is missing.
     """
     if not is_exported(source):
         return (find_weights(source),)
