@@ -124,11 +124,11 @@ class Command:
 
 def _completed(completer: DepthCompleter, frame: Frame) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Depth and expected error, by the network and by interpolation of all points."""
-    from kbnet.inference.confidence import believed_depth, complete_with_confidence, expected_error
+    from kbnet.inference.confidence import complete_with_confidence, expected_error, inlier_depth
     from kbnet.points.interpolation import linear
 
     interpolated = linear(frame.sparse_depth)
-    believed = believed_depth(completer, frame.sparse_depth, frame.intrinsics)
+    believed = inlier_depth(completer, frame.sparse_depth, frame.intrinsics)
     return {
         "linear": (interpolated, expected_error(interpolated, believed, frame.intrinsics)),
         "kbnet": complete_with_confidence(completer, frame.image, frame.sparse_depth, frame.intrinsics),

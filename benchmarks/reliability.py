@@ -18,7 +18,7 @@ from kbnet.files import atomic_path
 from kbnet.frame import Frame
 from kbnet.frames.frame_source import FrameSource
 from kbnet.inference.completer import DepthCompleter
-from kbnet.inference.confidence import LEAST_ERROR, believed_depth, complete_with_confidence, error_cues, most_confident
+from kbnet.inference.confidence import LEAST_ERROR, complete_with_confidence, error_cues, inlier_depth, most_confident
 
 Float64Array = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ def cues_and_errors(
     cues, errors = [np.empty((0, 3))], [np.empty(0)]
     for frame in map(source.frame, indices):
         depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
-        believed = believed_depth(completer, frame.sparse_depth, frame.intrinsics)
+        believed = inlier_depth(completer, frame.sparse_depth, frame.intrinsics)
         truth, judged = _truth(frame)
         taken = np.zeros(frame.size, np.bool_)
         taken[::FIT_STRIDE, ::FIT_STRIDE] = judged[::FIT_STRIDE, ::FIT_STRIDE]

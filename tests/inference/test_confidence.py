@@ -14,9 +14,9 @@ from kbnet.frames.open import open_frames
 from kbnet.inference.completer import DepthCompleter
 from kbnet.inference.confidence import (
     LEAST_ERROR,
-    believed_depth,
     complete_with_confidence,
     expected_error,
+    inlier_depth,
     most_confident,
 )
 from kbnet.network.config import KBNetConfig
@@ -113,7 +113,7 @@ def test_expected_error_of_a_large_frame_is_that_of_the_frame_at_the_working_siz
     completed, error = complete_with_confidence(completer, np.zeros((*depth.shape, 3), np.uint8), points, large_K)
     assert error.shape == completed.shape == depth.shape
     assert ((error > 0) & (error <= completed)).all()
-    believed = believed_depth(completer, points, large_K)
+    believed = inlier_depth(completer, points, large_K)
     np.testing.assert_array_equal(believed, np.where(points == 7, np.float32(0), points))
     small_K = np.array([[60, 0, 40], [0, 60, 30], [0, 0, 1]], np.float32)
     small = expected_error(completed[1::3, 1::3], believed[::3, ::3], small_K)

@@ -177,14 +177,14 @@ class Command(SourceArguments):
 
 
 def _expected_error(completer: DepthCompleter, frame: Frame, depth: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    from kbnet.inference.confidence import believed_depth, expected_error
+    from kbnet.inference.confidence import expected_error, inlier_depth
 
     assert frame.ground_truth is not None
     K = frame.intrinsics
-    believed = believed_depth(completer, frame.sparse_depth + frame.ground_truth, K) > 0
+    believed = inlier_depth(completer, frame.sparse_depth + frame.ground_truth, K) > 0
     if completer.config.predicts_error:
         return completer(frame.image, frame.sparse_depth, K, return_error=True)[1], believed
-    known = believed_depth(completer, frame.sparse_depth, K)
+    known = inlier_depth(completer, frame.sparse_depth, K)
     return expected_error(depth, known, K, working_side=completer.config.working_side), believed
 
 

@@ -1,4 +1,4 @@
-"""DepthCompleter: an image, sparse depth and intrinsics in, dense metric depth out."""
+"""DepthCompleter: dense metric depth from image, sparse depth and intrinsics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kbnet.network.siblings.config import NetworkConfig
 from kbnet.weights.depth_network import load_network
 
 BEYOND_RANGE = 0.1
-"""Share of the sparse points beyond the network's depth range that is worth a warning."""
+"""Share of the sparse points beyond the network's depth range above which a warning is given."""
 
 
 def load(
@@ -37,19 +37,19 @@ def load(
     """Make a depth completer from weights.
 
     Args:
-        source: the name of bundled weights (``indoor``) or of local ones (``kitti``, ``void1500``, once imported: see
+        source: name of bundled weights (``indoor``) or of local ones (``kitti``, ``void1500`` after their import, see
             ``kbnet weights --help``), a ``.safetensors`` file, a published ``.pth`` file, or an ``.onnx`` or OpenVINO
             ``.xml`` of ``kbnet export``.
-        preset: ``void`` or ``kitti``, for a published file only; others, and all that have a name, carry their config.
+        preset: ``void`` or ``kitti``, for a published file only; other files and named weights contain their config.
         device: ``auto`` (a CUDA device if there is one, else the CPU; the CPU for an exported file) or any torch
             device.
-        precision: ``float32``, ``bfloat16``, ``float16`` on a CUDA device, or ``auto`` for float32; ``int8`` comes with
-            an ``.xml`` that was quantised.
-        engine: what computes, see :func:`kbnet.inference.engine.make_engine`; ``auto`` for the fastest that is
-            installed. An exported file has its own.
+        precision: ``float32``, ``bfloat16``, ``float16`` on a CUDA device, or ``auto`` for float32; ``int8`` only with
+            a quantised ``.xml``.
+        engine: see :func:`kbnet.inference.engine.make_engine`; ``auto`` for the fastest installed engine. An exported
+            file has its own.
 
     Returns:
-        A callable; see :class:`DepthCompleter`. Its ``engine`` and ``precision`` say what was picked.
+        A callable; see :class:`DepthCompleter`. Its ``engine`` and ``precision`` are the chosen ones.
 
     Raises:
         FileNotFoundError: there are no such weights.
@@ -60,10 +60,10 @@ def load(
 
 
 def open_weights(source: str | Path, *, preset: str | None = None) -> DepthNetwork | Path:
-    """What :class:`DepthCompleter` takes: the network of some weights, or the absolute path of an exported file.
+    """Open weights for :class:`DepthCompleter`: a network, or the absolute path of an exported file.
 
     Args:
-        source, preset: as :func:`load` takes them.
+        source, preset: as in :func:`load`.
 
     Raises:
         FileNotFoundError: there are no such weights.
@@ -77,17 +77,17 @@ def open_weights(source: str | Path, *, preset: str | None = None) -> DepthNetwo
 
 
 class DepthCompleter:
-    """Completes depth with a network. Several threads may call it at once; it can be pickled.
+    """Depth completer: a callable with a network. It is thread-safe and can be pickled.
 
     Args:
-        network: a depth network, of which a copy is made ready for inference; or an exported file.
-        device, precision: as :func:`load` takes them.
-        engine: likewise; by default torch, which needs no seconds to get ready, and does not open exported files.
+        network: a depth network, which is copied and folded for inference, or an exported file.
+        device, precision: as in :func:`load`.
+        engine: as in :func:`load`; the default torch starts without delay and does not open exported files.
 
     Attributes:
-        config: what defines the network besides its weights.
-        device: where it computes.
-        run_network: what computes, called as `KBNet.forward` is; the place to put a clock around.
+        config: config of the network.
+        device: device of the computation.
+        run_network: function that runs the network, with the arguments of `KBNet.forward`.
     """
 
     def __init__(
@@ -111,12 +111,12 @@ class DepthCompleter:
 
     @property
     def engine(self) -> str:
-        """The name of the engine that computes, never ``auto``."""
+        """Name of the engine, never ``auto``."""
         return self._engine.name
 
     @property
     def precision(self) -> str:
-        """What the network's convolutions compute in, never ``auto``."""
+        """Precision of the network's convolutions, never ``auto``."""
         return self._engine.precision
 
     @overload
@@ -171,8 +171,8 @@ class DepthCompleter:
     ) -> FloatArray | Tensor | tuple[FloatArray, FloatArray] | tuple[Tensor, Tensor]:
         """Complete depth of one frame (arrays) or a batch (tensors).
 
-        A frame with a longer side of 1.5 times ``config.working_side`` or more is completed at a whole fraction of its
-        size with the points of :func:`kbnet.network.working_size.working_points`. Its depth is enlarged along
+        A frame with a longer side of at least 1.5 times ``config.working_side`` is completed at an integer fraction of
+        its size, with the points of :func:`kbnet.network.working_size.working_points`. Its depth is upsampled along
         the edges of the image.
 
         Args:
@@ -180,13 +180,13 @@ class DepthCompleter:
             sparse_depth: depth along z, (H, W) float metres, 0 = unmeasured; as tensor (B, 1, H, W).
             intrinsics: K, (3, 3), pixels; as tensor (B, 3, 3).
             return_error: return the expected absolute error too, for weights that predict it.
-            validate: check the inputs, and warn of an empty sparse map and of points beyond the depth range. The checks
-                of tensors wait once for their device. Without them, inputs that are not as above give undefined depth.
+            validate: check the inputs, and warn about an empty sparse map and points beyond the depth range. For
+                tensors, this synchronises once with the device. Without it, invalid inputs give undefined depth.
 
         Returns:
             Dense depth in metres, float32: (H, W) for arrays; (B, 1, H, W) for tensors, on their device.
-            Finite everywhere, also where no point is measured at all, which is warned of. With ``return_error`` a pair:
-            depth, and its expected absolute error in metres, of the same shape; at most the depth.
+            It is finite everywhere, also without any point (with a warning). With ``return_error``: a pair of depth
+            and its expected absolute error, metres, of the same shape, at most the depth.
 
         Raises:
             KBNetError: shapes, types or values are not as above, or these weights predict no error.
@@ -219,7 +219,7 @@ class DepthCompleter:
 
     @torch.no_grad()
     def _complete(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
-        """What the network returns: depth, and its expected error if it predicts that, (B, 1 or 2, H, W), metres."""
+        """Output of the network: depth, and its expected error if it is predicted, (B, 1 or 2, H, W), metres."""
         image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
         inputs, factor = working_inputs(image, sparse_depth, intrinsics, self.config)
         depth = self.run_network(*inputs)
@@ -228,7 +228,7 @@ class DepthCompleter:
         return guided_upsampling(depth.log(), inputs.image, image, factor, in_blocks=True).exp_()
 
     def _warn(self, counts: PointCounts) -> None:
-        """Warn of points that depth cannot follow, at the line of the caller of :meth:`__call__`."""
+        """Warn about missing points and points beyond the depth range, at the caller of :meth:`__call__`."""
         if counts.empty:
             warnings.warn(
                 f"sparse_depth holds no measured point in {counts.empty} of {counts.frames} frames; "
@@ -244,7 +244,7 @@ class DepthCompleter:
 
 
 def find_device(name: str) -> torch.device:
-    """The torch device of a name; ``auto`` is a CUDA device if there is one, else the CPU.
+    """Torch device of a name; ``auto``: a CUDA device if there is one, else the CPU.
 
     Raises:
         KBNetError: there is no such device.

@@ -1,14 +1,14 @@
-"""Expected absolute error of completed depth, pixel by pixel.
+"""Expected absolute error of every pixel of completed depth.
 
-Weights with ``network.error = "predicted"`` give it themselves. For others it is computed from three cues, each a
-relative error or an angle, with weights fitted on frames with ground truth:
+Networks with ``network.error = "predicted"`` predict it. For others it is a weighted sum of three cues, each a relative
+error or an angle, with weights fitted on frames with ground truth:
 
-- *disagreement*: how much interpolated depth changes if a quarter of the points is taken away, each quarter in turn;
-- *spread*: how much completed depth changes around the pixel, since near an edge it may be on the wrong side;
-- *distance* to the nearest point that is believed.
+- *disagreement*: change of interpolated depth when a quarter of the points is removed, mean over the quarters;
+- *spread*: local range of completed depth, because depth near an edge can be that of the wrong side;
+- *distance* to the nearest inlier point.
 
-The network runs once. Running it anew for every quarter of the points, or on the mirrored frame, orders the pixels no
-better and takes five times as long: docs/accuracy.md.
+The network runs once. Repeated runs without each quarter of the points are five times as slow and order the pixels no
+better: docs/accuracy.md.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from kbnet.network.working_size import reduced_intrinsics, reduced_points, worki
 from kbnet.points.interpolation import linear
 
 CUE_WEIGHTS = (1.28, 0.083, 0.6)
-"""Of disagreement, spread and distance; fitted by ``python benchmarks/confidence.py --fit``."""
+"""Weights of disagreement, spread and distance; fitted by ``python benchmarks/confidence.py --fit``."""
 
 LEAST_ERROR = 0.005
-"""Relative error that depth is never expected to be below."""
+"""Least expected relative error."""
 
 PARTS = 4
-"""Parts of the points, of which one at a time is taken away."""
+"""Number of parts of the points; one at a time is removed."""
 
 SPREAD_WINDOW_RAD = 0.06
-"""Window over which the spread is taken."""
+"""Window of the spread, radians."""
 
 FARTHEST_RAD = 1.0
-"""Larger distances count as this, radians."""
+"""Upper limit of the distance, radians."""
 
 
 def complete_with_confidence(
     completer: DepthCompleter, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Complete depth and its expected error: as the network predicts it, else by :func:`expected_error`.
+    """Complete depth with its expected error, predicted by the network or by :func:`expected_error`.
 
     Args:
-        completer: what completes.
-        image, sparse_depth, intrinsics: of one frame, as :class:`kbnet.DepthCompleter` takes them.
+        completer: depth completer.
+        image, sparse_depth, intrinsics: one frame, as in :class:`kbnet.DepthCompleter`.
 
     Returns:
-        Depth as the completer gives it, and its expected absolute error; both (H, W), float32 metres.
+        Depth and its expected absolute error, both (H, W), float32 metres.
 
     Raises:
         KBNetError: shapes, types or values are not as above.
@@ -59,48 +59,48 @@ def complete_with_confidence(
     if completer.config.predicts_error:
         return completer(image, sparse_depth, intrinsics, return_error=True)
     depth = completer(image, sparse_depth, intrinsics)
-    believed = believed_depth(completer, sparse_depth, intrinsics)
-    return depth, expected_error(depth, believed, intrinsics, working_side=completer.config.working_side)
+    inliers = inlier_depth(completer, sparse_depth, intrinsics)
+    return depth, expected_error(depth, inliers, intrinsics, working_side=completer.config.working_side)
 
 
-def believed_depth(completer: DepthCompleter, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
-    """Sparse depth, (H, W), metres, without the points that the completer takes for outliers; 0 = unmeasured.
+def inlier_depth(completer: DepthCompleter, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
+    """Sparse depth, (H, W), metres, after the completer's outlier rejection; 0 = unmeasured or rejected.
 
-    Of a frame that the completer reduces, only points that the network is given are left.
+    For a frame that the completer reduces, only the points of the reduced frame remain.
     """
     height, width = sparse_depth.shape
-    believed = kept_depth(sparse_depth, intrinsics, completer.config)
+    inliers = kept_depth(sparse_depth, intrinsics, completer.config)
     factor = working_factor((height, width), completer.config.working_side)
     if factor == 1:
-        return believed
-    of_cell = believed.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width]
+        return inliers
+    of_cell = inliers.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width]
     return np.where(sparse_depth.astype(np.float32, copy=False) == of_cell, of_cell, np.float32(0))
 
 
 def expected_error(
-    depth: FloatArray, believed: FloatArray, intrinsics: FloatArray, *, working_side: int = 0
+    depth: FloatArray, inliers: FloatArray, intrinsics: FloatArray, *, working_side: int = 0
 ) -> FloatArray:
-    """Mean absolute error to expect at each pixel.
+    """Expected absolute error of every pixel, by the three cues.
 
     Args:
         depth: completed depth, (H, W), metres, positive.
-        believed: sparse depth as of :func:`believed_depth`, (H, W), metres; 0 = unmeasured.
+        inliers: sparse depth from :func:`inlier_depth`, (H, W), metres; 0 = unmeasured.
         intrinsics: K, (3, 3), pixels.
         working_side: as in the completer's config: the relative error of a large frame is computed at the reduced size
             and enlarged bilinearly.
 
     Returns:
-        Metres, (H, W), float32, positive; nowhere above the depth itself, and equal to it where there is no point.
+        Expected error, (H, W), float32 metres, positive and at most the depth; equal to it without any point.
     """
-    if not believed.any():
+    if not inliers.any():
         return depth.astype(np.float32)
     height, width = depth.shape
     factor = working_factor((height, width), working_side)
     if factor == 1:
-        relative = _relative_error(depth, believed, intrinsics)
+        relative = _relative_error(depth, inliers, intrinsics)
     else:
         rows, columns = (np.minimum(np.arange(factor // 2, n + factor // 2, factor), n - 1) for n in (height, width))
-        points = reduced_points(believed, factor, whole_cells=False)
+        points = reduced_points(inliers, factor, whole_cells=False)
         reduced = _relative_error(depth[np.ix_(rows, columns)], points, reduced_intrinsics(intrinsics, factor))
         enlarged = F.interpolate(torch.from_numpy(reduced)[None, None], scale_factor=factor, mode="bilinear")
         relative = enlarged[0, 0, :height, :width].numpy()
@@ -108,46 +108,46 @@ def expected_error(
     return error.astype(np.float32, copy=False)
 
 
-def _relative_error(depth: FloatArray, believed: FloatArray, intrinsics: FloatArray) -> FloatArray:
-    """Expected error as a share of depth, (H, W), LEAST_ERROR to 1."""
-    relative = np.tensordot(np.array(CUE_WEIGHTS, np.float32), error_cues(depth, believed, intrinsics), axes=1)
+def _relative_error(depth: FloatArray, inliers: FloatArray, intrinsics: FloatArray) -> FloatArray:
+    """Expected error relative to depth, (H, W), LEAST_ERROR to 1."""
+    relative = np.tensordot(np.array(CUE_WEIGHTS, np.float32), error_cues(depth, inliers, intrinsics), axes=1)
     clipped: FloatArray = relative.clip(LEAST_ERROR, 1).astype(np.float32, copy=False)
     return clipped
 
 
-def error_cues(depth: FloatArray, believed: FloatArray, intrinsics: FloatArray) -> FloatArray:
-    """Disagreement, spread (both of ln depth) and distance (radians), (3, H, W), of a frame with at least one point."""
+def error_cues(depth: FloatArray, inliers: FloatArray, intrinsics: FloatArray) -> FloatArray:
+    """Cues of a frame with at least one point, (3, H, W): disagreement and spread of ln depth, distance in radians."""
     fx_px = float(intrinsics[0, 0])
     window = 2 * max(1, round(SPREAD_WINDOW_RAD * fx_px / 2)) + 1
     log_depth = np.log(depth)
-    distance_px = distance_transform_edt(believed == 0)
+    distance_px = distance_transform_edt(inliers == 0)
     return np.stack(
         [
-            _disagreement(believed),
+            _disagreement(inliers),
             maximum_filter(log_depth, window) - minimum_filter(log_depth, window),
             np.minimum(distance_px / fx_px, FARTHEST_RAD).astype(np.float32),
         ]
     )
 
 
-def _disagreement(believed: FloatArray) -> FloatArray:
-    """Mean over the parts of |ln of interpolated depth without the part - with all points|, (H, W)."""
-    points = np.flatnonzero(believed)
+def _disagreement(inliers: FloatArray) -> FloatArray:
+    """Mean over the parts of |ln(interpolation without the part) - ln(interpolation of all points)|, (H, W)."""
+    points = np.flatnonzero(inliers)
     parts = min(PARTS, points.size)
-    changes = np.zeros(believed.shape, np.float32)
+    changes = np.zeros(inliers.shape, np.float32)
     if parts < 2:
         return changes
-    reference = linear(believed)
+    reference = linear(inliers)
     shuffled = np.random.default_rng(0).permutation(points)
     for part in range(parts):
-        others = believed.copy()
+        others = inliers.copy()
         others.flat[shuffled[part::parts]] = 0
         changes += np.abs(np.log(linear(others) / reference)) / parts
     return changes
 
 
 def most_confident(uncertainty: NDArray[np.floating], share: float) -> NDArray[np.bool_]:
-    """The pixels of least uncertainty, as many as ``share`` of them says, of the shape given."""
+    """Mask of the ``share`` of the pixels with the least uncertainty, in the shape of ``uncertainty``."""
     chosen = np.zeros(uncertainty.shape, np.bool_)
     chosen.flat[np.argsort(uncertainty, axis=None, kind="stable")[: round(share * uncertainty.size)]] = True
     return chosen

@@ -1,4 +1,4 @@
-"""Many frames of many sequences to files, by worker processes on one machine or several (Ray Data)."""
+"""Completion of many sequences by worker processes on one machine or several (Ray Data)."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.numbered_frames import NumberedFrames
 
 Completer = Callable[[ImageArray, FloatArray, FloatArray], FloatArray]
-"""Image, sparse depth and intrinsics of one frame to dense depth, as a `kbnet.DepthCompleter` does."""
+"""Function from image, sparse depth and intrinsics of one frame to dense depth, such as a `kbnet.DepthCompleter`."""
 
 FRAMES_A_TASK = 64
-"""At most; what is queued for a worker at a time, and what runs again, as far as it was not done, if it dies."""
+"""Largest number of frames in one task of a worker; if the worker crashes, its remaining frames are repeated."""
 RETRIES = 1
-"""How often frames whose worker died are given to another one: first with the others of their task, then each alone."""
+"""Number of repetitions of frames whose worker crashed: first with their task, then each alone."""
 OBJECT_STORE_BYTES = 128 * 2**20
-"""Shared memory of a cluster that is started here. Only numbers of frames, their names and the weights pass through."""
+"""Shared memory of a cluster started here; it holds only frame numbers, names and weights."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """The processes that complete frames.
+    """Worker processes.
 
     Attributes:
-        count: how many; None for as many as the cluster, or this machine, has room for.
-        threads: of each, which Ray counts as so many CPUs.
-        gpus: of each; 0.25 lets four workers share one. 0 hides every GPU from them.
-        address: of a running Ray cluster, whose machines see the same files; None starts one here, for this run only.
+        count: number of workers; None: as many as the cluster, or this machine, has room for.
+        threads: threads of each worker; Ray reserves as many CPUs.
+        gpus: GPUs of each worker; 0.25: four workers share one. 0: workers use no GPU.
+        address: address of a running Ray cluster with shared files; None: a cluster is started here for this run.
     """
 
     count: int | None = None
@@ -58,14 +58,14 @@ class Workers:
 
 @dataclass
 class Outcome:
-    """What became of the frames of a run.
+    """Result of a run.
 
     Attributes:
-        frames: of all sources.
-        completed: in this run.
-        skipped: were done before.
-        errors: by '<source>/<frame>', in one line, why it could not be completed.
-        warnings: by what was warned of, the frames.
+        frames: number of frames of all sources.
+        completed: number of frames completed in this run.
+        skipped: number of frames completed before.
+        errors: one-line error by '<source>/<frame>'.
+        warnings: frames by warning.
     """
 
     frames: int
@@ -76,7 +76,7 @@ class Outcome:
 
     @property
     def untold(self) -> int:
-        """How many frames it says nothing of yet."""
+        """Number of frames without a result so far."""
         return self.frames - self.skipped - self.completed - len(self.errors)
 
 
@@ -88,20 +88,20 @@ def complete_many(
     *,
     on_frame: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Outcome:
-    """Complete every frame that has no depth file yet, each in one of several processes.
+    """Complete every frame without a depth file in worker processes.
 
-    Frames are independent, and a file appears whole or not at all; so a worker that is killed costs the frame it was
-    at, which another one does again, and a run that is cut off goes on when it is started again.
+    Frames are independent, and a file appears complete or not at all. If a worker is killed, another one repeats its
+    current frame. An interrupted run continues when it is started again.
 
     Args:
-        sources: sequences and lists, each of another name.
-        output: gets ``<source>/depth/<frame>.png``, 16 bits, metres x 256.
-        make_completer: called once in each worker; it is pickled, with all it holds.
-        workers: how many, and where; by default, one for each CPU of this machine.
-        on_frame: called in this process with what is known so far, once for each frame.
+        sources: sequences and lists with distinct names.
+        output: folder for ``<source>/depth/<frame>.png``, 16 bits, metres x 256.
+        make_completer: function that is pickled and called once in each worker.
+        workers: number and place of the workers; by default one for each CPU of this machine.
+        on_frame: called in this process after every frame with the result so far.
 
     Returns:
-        What became of them. A frame that cannot be completed stops no other.
+        The result. A frame that fails does not stop the others.
 
     Raises:
         KBNetError: two sources have one name, or there is no room for the workers.
@@ -116,7 +116,7 @@ def complete_many(
     if not pending:
         return outcome
     with warnings.catch_warnings(), _cluster(workers):
-        warnings.filterwarnings("ignore", module=r"ray\.")  # its own deprecated settings, which nobody here set
+        warnings.filterwarnings("ignore", module=r"ray\.")  # about Ray's own deprecated settings
         for alone in (False, True):
             for row in _results(frames, pending, make_completer, workers, alone=alone):
                 _count(outcome, row)
@@ -130,7 +130,10 @@ def complete_many(
 
 
 def check_distinct(sources: Sequence[FrameSource]) -> None:
-    """Raise ValueError if two sources have one name: their depth would go to one folder."""
+    """Check that sources have distinct names, because the name is the output folder.
+
+    Raises:
+        KBNetError: two sources have one name."""
     places: dict[str, Path] = {}
     for source in sources:
         if source.name in places:
@@ -142,7 +145,7 @@ def check_distinct(sources: Sequence[FrameSource]) -> None:
 
 
 class FrameTask:
-    """What one worker does with the frames it is given."""
+    """Task of a worker: completion of its frames."""
 
     def __init__(self, frames: NumberedFrames, make_completer: Callable[[], Completer], threads: int) -> None:
         import torch
@@ -152,18 +155,18 @@ class FrameTask:
         self._refusal = ""
         try:
             self._completer = make_completer()
-        except Exception as error:  # to be told with the frames: Ray would start this worker again and again
+        except Exception as error:  # reported with the frames; otherwise Ray would restart this worker repeatedly
             self._refusal = _in_words(error)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Complete frames one by one; each becomes a row with its name, an error and warnings, one to a line."""
+        """Complete frames one by one; each gives a row with its name, an error, and warnings, one per line."""
         rows = [self._complete(number) for number in batch["item"]]
         return {name: np.array([row[name] for row in rows], dtype=object) for name in ("frame", "error", "warnings")}
 
     def _complete(self, number: int) -> dict[str, str]:
         row = {"frame": self._frames.name(number), "error": "", "warnings": ""}
         path = self._frames.depth_file(number)
-        if self._refusal or path.is_file():  # by the worker that was killed before it could say so
+        if self._refusal or path.is_file():  # by a worker that was killed before it reported
             return row | {"error": self._refusal}
         try:
             with warnings.catch_warnings(record=True) as caught:
@@ -172,7 +175,7 @@ class FrameTask:
                 frame = source.frame(index)
                 write_depth_png(path, self._completer(frame.image, frame.sparse_depth, frame.intrinsics))
             row["warnings"] = "\n".join(str(one.message) for one in caught if one.category is UserWarning)
-        except Exception as error:  # a bug, too, costs no other frame
+        except Exception as error:  # an unexpected error must not stop other frames
             row["error"] = _in_words(error)
         return row
 
@@ -190,24 +193,24 @@ def _results(
     *,
     alone: bool,
 ) -> Iterator[dict[str, str]]:
-    """A row for each frame, as they come; with ``alone`` no other shares the fate of one that kills its worker."""
+    """Yield a row for each finished frame; with ``alone``, every frame has its own task."""
     from ray import data
 
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
-    context.max_errored_blocks = -1  # frames whose worker died every time; the others go on
+    context.max_errored_blocks = -1  # frames whose worker crashed every time; the others continue
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     count = _room(workers)
-    # Four tasks a worker at the least, so that none waits long for the last one.
+    # At least four tasks per worker, so that workers finish at about the same time.
     frames_a_task = 1 if alone else min(FRAMES_A_TASK, math.ceil(len(pending) / (4 * count)))
     numbers = data.from_items(pending, override_num_blocks=math.ceil(len(pending) / frames_a_task))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`ray_remote_args")  # max_task_retries has no other place yet
+        warnings.filterwarnings("ignore", "`ray_remote_args")  # the only way to set max_task_retries
         results = numbers.map_batches(
             FrameTask,
             fn_constructor_args=(frames, make_completer, workers.threads),
             batch_size=None,
-            # What waits at a worker dies with it: by default one task more.
+            # A crashed worker loses its queued tasks, by default one more.
             compute=data.ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=1 if alone else None),
             num_cpus=workers.threads,
             num_gpus=workers.gpus,
@@ -226,7 +229,7 @@ def _count(outcome: Outcome, row: dict[str, str]) -> None:
 
 
 def _without_word(outcome: Outcome, pending: list[int], frames: NumberedFrames) -> list[int]:
-    """Frames that have no depth and of which no worker lived to tell; those that have it count as completed."""
+    """Frames whose worker crashed without reporting, and that have no depth; those with depth count as completed."""
     if not outcome.untold:
         return []
     left = [
@@ -240,7 +243,7 @@ def _without_word(outcome: Outcome, pending: list[int], frames: NumberedFrames) 
 
 @contextmanager
 def _cluster(workers: Workers) -> Iterator[None]:
-    """The cluster this process is connected to already; else that of the address; else one of its own."""
+    """Use the cluster of this process, else that of the address, else a new one."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
@@ -253,12 +256,12 @@ def _cluster(workers: Workers) -> Iterator[None]:
         processors = workers.threads * (workers.count or max(1, (os.cpu_count() or 1) // workers.threads))
         own = {"num_cpus": processors, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     try:
-        if workers.address not in (None, "auto"):  # of a port where nobody listens Ray says nothing for minutes
+        if workers.address not in (None, "auto"):  # at a closed port, Ray would wait silently for minutes
             host, _, port = str(workers.address).rpartition(":")
             socket.create_connection((host, int(port)), timeout=10).close()
         with _silent():
             ray.init(workers.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-    except Exception as error:  # what it raises has no common class
+    except Exception as error:  # Ray's errors have no common class
         wanted = f"a Ray cluster at {workers.address}" if workers.address else "room to start Ray on this machine"
         reason = str(error).partition("\n")[0]
         raise ConnectionError(
@@ -272,7 +275,7 @@ def _cluster(workers: Workers) -> Iterator[None]:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Nothing on stderr, where Ray's C++ part says that it was told to be silent."""
+    """Context without stderr, which suppresses a message of Ray's C++ part."""
     sys.stderr.flush()
     with open(os.devnull, "wb") as nowhere:
         stderr = os.dup(2)
@@ -285,7 +288,7 @@ def _silent() -> Iterator[None]:
 
 
 def _room(workers: Workers) -> int:
-    """How many workers to start: Ray would wait for ever for what the cluster does not have."""
+    """Number of workers to start, checked against the cluster, because Ray would wait for missing resources."""
     import ray
 
     has = ray.cluster_resources()  # type: ignore[no-untyped-call]

@@ -1,1 +1,1 @@
-"""What people look at: pictures of images, sparse points, depth and errors."""
+"""Display of results: pictures, HTML page, films, viewer, point clouds and fused surfaces."""

@@ -1,6 +1,6 @@
-"""Depth and errors to colour without matplotlib: the maps viridis and inferno (CC0, van der Walt and Smith).
+"""Colour maps of depth and errors without matplotlib: viridis and inferno (CC0, van der Walt and Smith).
 
-Depth is near yellow, far purple; errors are none black, large yellow.
+Near depth is yellow, far depth purple. Small errors are black, large errors yellow.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from kbnet.errors import KBNetError
 from kbnet.frame import ImageArray
 
 COLOUR_MAP = "viridis_r"
-"""The same map by matplotlib's name: perceptually uniform, readable in grey and with any colour vision."""
+"""Matplotlib's name of the depth map: perceptually uniform, readable in grey and with any colour vision."""
 
-# 24 evenly spaced colours each; linear between them they stay within 3 of 255 levels of the full map.
+# 24 evenly spaced colours each; linear interpolation is within 3 of 255 levels of the full map.
 DEPTH_COLOURS = (
     "fde725 e2e418 c5e022 a7db34 8ad647 6fcf58 57c766 41be72 30b47c 24aa83 1fa088 1f958b "
     "228b8d 26808e 2b768e 2f6b8e 34608d 39558c 3f4989 433c84 472e7c 482072 471164 440154"
 )
-"""Near to far."""
+"""Colours of depth, near to far."""
 ERROR_COLOURS = (
     "000004 060419 120a32 230c4d 360961 490b6a 5b116e 6d186e 7e1e6c 902468 a12b62 b3325a "
     "c33b4f d24644 df5437 ea632a f2751c f8880d fb9c06 fcb116 f9c72f f5dd4f f1f079 fcffa4"
 )
-"""The map inferno, none to large."""
+"""Colours of errors, small to large (inferno)."""
 
 
 def colourise(depth: NDArray[np.floating], min_depth: float, max_depth: float) -> ImageArray:
-    """Colour a depth map; what lies outside the limits takes the colour of the nearer limit.
+    """Colour a depth map; values outside the limits get the colour of the nearer limit.
 
     Args:
         depth: depth, (H, W), metres; 0, negative or not finite = unmeasured.

@@ -1,4 +1,4 @@
-"""What the charts of a page show: errors frame by frame, over all, by distance, and by confidence."""
+"""Figures of the charts of a page: errors by frame, over all frames, by distance, and by confidence."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from kbnet.frame import FloatArray
 from kbnet.report.shown_frames import ShownFrame
 
 SHARES = np.linspace(0.1, 1.0, 10)
-"""Shares of the pixels, most confident first, whose error is drawn."""
+"""Shares of the pixels, most confident first, of the confidence chart."""
 LARGE = 95
-"""Percentile of the errors that the colours reach to."""
+"""Percentile of the errors at the end of the colour scale."""
 LEAST_SCALE = 0.01
-"""Colours of errors reach at least this far, metres."""
+"""Least end of the colour scale of errors, metres."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A kind of error, as tables and axes call it."""
+    """Kind of error with its name in tables and axes."""
 
     label: str
     unit: str
@@ -47,10 +47,10 @@ POINT_MEASURES = (
 
 
 class Figures:
-    """Adds up frames: holds a few numbers of each, and those points that were held out.
+    """Accumulation of the figures of frames; it stores a few numbers of each, and the held-out points.
 
     Args:
-        held_out: whether frames are judged by held-out points instead of ground truth.
+        held_out: whether the reference is held-out points instead of ground truth.
     """
 
     def __init__(self, *, held_out: bool) -> None:
@@ -65,7 +65,7 @@ class Figures:
         self._kept = RunningStatistics()
 
     def add(self, shown: ShownFrame) -> None:
-        """Take in one frame."""
+        """Add one frame."""
         errors: dict[str, list[float]] = {}
         error = shown.expected_error
         if shown.judged is not None:
@@ -76,7 +76,7 @@ class Figures:
         self.frames.append({"name": shown.frame.name, "index": shown.index, "errors": errors})
 
     def content(self) -> dict[str, Any]:
-        """All of it as plain values; charts without a figure are empty."""
+        """Figures as plain values; charts without a figure are empty."""
         ends = np.array(self._depth_ends)
         low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
         return {
@@ -96,14 +96,14 @@ class Figures:
         }
 
     def overall(self) -> dict[str, list[float]]:
-        """Each measure by method: means over frames, or over all points that were held out."""
+        """Every measure by method: mean over frames, or over all held-out points."""
         if not self.held_out:
             return {method: statistics.mean.tolist() for method, statistics in self._errors.items()}
         points = JudgedPoints.joined(self._held_out_points)
         return {method: _measures(errors) for method, errors in points.errors().items()}
 
     def verdict(self) -> str:
-        """`kbnet.evaluation.point_errors.verdict`; with ground truth over the means of frames."""
+        """Sentence of `kbnet.evaluation.point_errors.verdict`; with ground truth of the means over frames."""
         if self.held_out:
             points = JudgedPoints.joined(self._held_out_points)
             return verdict(points.errors(), "point that it did not see")
@@ -111,7 +111,7 @@ class Figures:
         return verdict(errors, "pixel with ground truth")
 
     def _errors_of(self, judged: JudgedPixels, error: FloatArray) -> dict[str, list[float]]:
-        """Errors of the frame by method; ``error`` is that of the network at each pixel, metres."""
+        """Errors of the frame by method; ``error`` is the network's error at each pixel, metres."""
         order = np.argsort(judged.expected_error, kind="stable")
         means = np.cumsum(error[order], dtype=np.float64) / np.arange(1, error.size + 1)
         counts = np.maximum(1, np.rint(SHARES * error.size)).astype(int)
@@ -131,5 +131,5 @@ class Figures:
 
 
 def _measures(errors: PointErrors) -> list[float]:
-    """In the order of ``POINT_MEASURES``."""
+    """Values in the order of ``POINT_MEASURES``."""
     return [errors.mae_mm, errors.rmse_mm, errors.median_percent, errors.off_percent]

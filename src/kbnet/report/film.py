@@ -1,4 +1,4 @@
-"""Pictures one after another as a file that plays: GIF by pillow, MP4 by PyAV."""
+"""Films: GIF by pillow, MP4 by PyAV."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kbnet.frame import ImageArray
 
 SUFFIXES = (".gif", ".mp4")
 CODECS = ("libx264", "mpeg4")
-"""For MP4, the first one that PyAV was built with."""
+"""Codecs for MP4; the first one that PyAV has is used."""
 COLOURS_FROM = 8
-"""How many of the pictures the 256 colours of a GIF are chosen from."""
+"""Number of pictures from which the 256 colours of a GIF are chosen."""
 
 
 def check_film_name(path: str | Path) -> None:
-    """Refuse a file name that is neither a GIF's nor an MP4's.
+    """Check that a file name has the suffix of a GIF or MP4.
 
     Raises:
         KBNetError: it has another suffix.
@@ -32,12 +32,12 @@ def check_film_name(path: str | Path) -> None:
 
 
 def write_film(path: str | Path, pictures: Iterable[ImageArray], fps: int) -> None:
-    """Write pictures as a film, which starts again when it is over; the file appears whole or not at all.
+    """Write pictures as a looping film; the file appears complete or not at all.
 
     Args:
         path: ``.gif`` or ``.mp4``.
         pictures: RGB, (H, W, 3), uint8, all of one size, which is even for MP4; at least one.
-        fps: pictures a second.
+        fps: pictures per second.
 
     Raises:
         KBNetError: the suffix is another.
@@ -53,7 +53,7 @@ def _write_gif(path: Path, pictures: Iterable[ImageArray], fps: int) -> None:
     frames = list(pictures)
     some = frames[:: -(-len(frames) // COLOURS_FROM)]
     palette = Image.fromarray(np.concatenate(some)).quantize(256)
-    # Without dithering: noise that differs from picture to picture flickers and does not compress.
+    # Without dithering, whose noise would flicker and compress badly.
     first, *others = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     first.save(path, save_all=True, append_images=others, duration=round(1000 / fps), loop=0, optimize=False)
 

@@ -1,4 +1,4 @@
-"""Maps and points as short text for a page; ``web/unpack.js`` reads it back."""
+"""Packing of maps and points into short text for a page; ``web/unpack.js`` unpacks it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from PIL import Image
 from kbnet.frame import FloatArray, ImageArray
 
 LEAST = 0.001
-"""What the code 1 means, metres; the code 0 means unmeasured."""
+"""Value of the code 1, metres; the code 0 is unmeasured."""
 DEPTH_STEP, ERROR_STEP = 0.001, 0.02
-"""From one code to the next, values grow by a factor of exp(step): 0.1 % for depth, 2 % for errors."""
+"""Logarithmic step from one code to the next: 0.1 % for depth, 2 % for errors."""
 JPEG_QUALITY = 85
 
 
 def pack_map(values: FloatArray, step: float) -> str:
-    """Pack a map: each number as what it differs from the plane through its neighbours, which is mostly little.
+    """Pack a map: codes are stored as differences from the plane through their neighbours, which are mostly small.
 
     Args:
         values: (H, W), metres; 0 = unmeasured.
@@ -29,7 +29,7 @@ def pack_map(values: FloatArray, step: float) -> str:
     codes = logarithmic(values, step)
     above = np.diff(codes, axis=0, prepend=np.zeros((1, codes.shape[1]), np.uint16))
     differences = np.diff(above, axis=1, prepend=np.zeros((codes.shape[0], 1), np.uint16)).view(np.int16)
-    # Small numbers of either sign become small numbers: 0, -1, 1, -2 are 0, 1, 2, 3.
+    # Signed to unsigned: 0, -1, 1, -2 become 0, 1, 2, 3.
     return pack_numbers(((differences << 1) ^ (differences >> 15)).view(np.uint16))
 
 
@@ -40,7 +40,7 @@ def pack_numbers(numbers: NDArray[np.uint16]) -> str:
 
 
 def pack_image(image: ImageArray, size: tuple[int, int]) -> str:
-    """A JPEG of (H, W) pixels, as a ``data:`` address."""
+    """JPEG of (H, W) pixels as a ``data:`` address."""
     file = BytesIO()
     picture = Image.fromarray(image)
     if size != image.shape[:2]:
@@ -50,13 +50,13 @@ def pack_image(image: ImageArray, size: tuple[int, int]) -> str:
 
 
 def logarithmic(values: NDArray[np.floating], step: float) -> NDArray[np.uint16]:
-    """Codes of ``LEAST * exp((code - 1) * step)``; 0 for what is 0, 1 for what is less than ``LEAST``."""
+    """Codes of values ``LEAST * exp((code - 1) * step)``; 0 for 0, 1 for values below ``LEAST``."""
     codes = np.rint(np.log(np.maximum(values, LEAST) / LEAST) / step) + 1
     return np.where(values > 0, codes, 0).astype(np.uint16)
 
 
 def sampled(values: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """A map at (H, W) pixels: each takes the value of the pixel its centre lies in, so that nothing is mixed."""
+    """Resample a map to (H, W) pixels by the nearest pixel, without mixing values."""
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(np.intp) for new, old in zip(size, values.shape, strict=True)
     )

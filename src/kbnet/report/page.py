@@ -1,7 +1,7 @@
-"""One HTML page that holds everything it needs: pictures, depth, charts and the point cloud under the mouse.
+"""Self-contained HTML page: pictures, depth, charts and an interactive point cloud.
 
-The page itself is in ``web/``, as files of their own; this module fills it. It opens from a folder, asks the network
-for nothing (its content policy forbids it), and is written frame by frame.
+The template is in ``web/``; this module fills it. The page opens from a folder and loads nothing from the network (its
+content policy forbids it). It is written frame by frame.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from kbnet.report.shown_frames import ShownFrame
 WEB = Path(__file__).with_name("web")
 SCRIPTS = ("unpack.js", "colours.js", "panels.js", "cloud.js", "charts.js", "page.js")
 MOST_POINTS = 20_000
-"""Points of one kind in one frame beyond which some are left out of the page."""
+"""Largest number of points of one kind in a frame of the page."""
 SPARSE_TRUTH = 0.25
-"""What can be judged at fewer than this share of the pixels is drawn as discs."""
+"""A reference at fewer than this share of the pixels is drawn as discs."""
 
 
 def write_page(
@@ -51,18 +51,18 @@ def write_page(
     about: Sequence[str] = (),
     longest: int = 640,
 ) -> Figures:
-    """Write a page; it appears whole or not at all. Holds one frame at a time.
+    """Write a page; it appears complete or not at all. One frame at a time is in memory.
 
     Args:
-        path: of the page.
-        frames: what it shows, at least one.
-        judging: what they were judged by.
-        title: of the page.
-        about: what stands under it: what was completed, with what.
-        longest: longer side of what it holds of a frame, pixels; larger frames are thinned out to that.
+        path: file of the page.
+        frames: at least one frame.
+        judging: reference of the evaluation.
+        title: title of the page.
+        about: subtitle: source and weights.
+        longest: longer side of the stored maps, pixels; larger frames are subsampled.
 
     Returns:
-        The figures in it.
+        The figures of the page.
     """
     figures = Figures(held_out=judging.held_out)
     has_truth = False
@@ -97,7 +97,7 @@ def write_page(
 
 
 def pack_frame(shown: ShownFrame, longest: int) -> dict[str, Any]:
-    """What a page holds of one frame; ``web/unpack.js`` says how it is read."""
+    """Data of one frame in a page, unpacked by ``web/unpack.js``."""
     frame, judged = shown.frame, shown.judged
     scale = min(1.0, longest / max(frame.size))
     size = max(1, round(scale * frame.size[0])), max(1, round(scale * frame.size[1]))
@@ -126,12 +126,12 @@ def pack_frame(shown: ShownFrame, longest: int) -> dict[str, Any]:
 
 
 def as_json(content: dict[str, Any]) -> str:
-    """JSON that can stand in a script of a page, whatever names are in it."""
+    """JSON that is safe inside a script element."""
     return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _pack_points(pixels: NDArray[np.intp], *values: tuple[FloatArray, float]) -> str:
-    """Columns of numbers: x, y, and a code of each kind of value, (N,) metres, with its step."""
+    """Pack columns: x, y, and the codes of each kind of value, (N,) metres, with its step."""
     count = pixels.shape[1]
     kept = np.arange(count)
     if count > MOST_POINTS:

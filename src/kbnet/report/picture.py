@@ -1,4 +1,4 @@
-"""One picture of one frame: image, sparse points, completed depth, and the error where the truth is known."""
+"""Picture of a frame: image, sparse points, completed depth, and error against ground truth."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DPI = 100
 PANEL_PX = 560
 """Width of a panel, pixels; its height follows the frame."""
 WIDE_PANEL_PX = 1000
-"""Width of a panel of a frame more than twice as wide as high; such panels are stacked."""
+"""Width of a panel for frames wider than twice their height; such panels are stacked."""
 GAP_PX, TITLE_PX, BAR_PX, BAR_ROOM_PX = 14, 32, 12, 68
 BAR_INSET = 0.12
 """Free space on either side of a colour bar, as a share of its slot."""
@@ -32,7 +32,7 @@ MaskedMap: TypeAlias = "np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float32]]
 
 @dataclass(frozen=True)
 class _Scale:
-    """A range of values in metres, the map that colours it, and whether values lie beyond its ends."""
+    """Colour scale: range in metres, colour map, and whether values exceed the range."""
 
     low: float
     high: float
@@ -45,13 +45,13 @@ class _Scale:
 
 
 def write_picture(path: str | Path, frame: Frame, depth: FloatArray) -> None:
-    """Draw a frame and its completed depth; the file appears whole or not at all.
+    """Draw a frame and its completed depth; the file appears complete or not at all.
 
     Sparse points and completed depth share one colour scale, which spans the 1st to the 99th percentile of either. The
     error, |depth - ground truth| in metres, is drawn where the frame has ground truth.
 
     Args:
-        path: picture to write, of a format matplotlib knows by its suffix (PNG, PDF, SVG, ...).
+        path: picture to write, in a format of matplotlib by its suffix (PNG, PDF, SVG, ...).
         frame: the frame.
         depth: completed depth, (H, W), metres; 0 = unmeasured.
 
@@ -77,7 +77,7 @@ def write_picture(path: str | Path, frame: Frame, depth: FloatArray) -> None:
 
 
 def _layout(size: tuple[int, int], *, with_error: bool) -> tuple[Figure, list[Axes], list[Axes]]:
-    """Place panels and colour bars exactly, in pixels: a row of three, a square of four, a stack of wide ones."""
+    """Layout of panels and colour bars in pixels: a row of three, a square of four, or a stack of wide panels."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -118,7 +118,7 @@ def _layout(size: tuple[int, int], *, with_error: bool) -> tuple[Figure, list[Ax
 
 
 def _panel_width(size: tuple[int, ...]) -> int:
-    """Pixels of the picture, for a frame of ``size`` (H, W)."""
+    """Width of a panel, pixels, for a frame of ``size`` (H, W)."""
     return WIDE_PANEL_PX if size[1] > 2 * size[0] else PANEL_PX
 
 
@@ -135,7 +135,7 @@ def _depth_scale(depth: FloatArray, sparse_depth: FloatArray) -> _Scale:
 
 
 def _draw_points(axes: Axes, frame: Frame, scale: _Scale) -> None:
-    """Draw the points over the image in middle greys, so that both ends of the colours stand out; nearest on top."""
+    """Draw the points over the image in grey, nearest on top."""
     grey = frame.image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     axes.imshow(grey, cmap="gray", vmin=-300, vmax=600)
     _draw_discs(axes, np.ma.masked_equal(frame.sparse_depth, 0), scale, largest_on_top=False)
@@ -159,7 +159,7 @@ def _draw_error(axes: Axes, depth: FloatArray, ground_truth: FloatArray) -> _Sca
 
 
 def _draw_discs(axes: Axes, values: MaskedMap, scale: _Scale, *, largest_on_top: bool) -> None:
-    """Draw every value as a disc, smaller the more there are, since single pixels would be too small to see."""
+    """Draw every value as a visible disc; more values give smaller discs."""
     rows, columns = np.nonzero(~np.ma.getmaskarray(values))
     shown = values.compressed()
     order = np.argsort(shown if largest_on_top else -shown)

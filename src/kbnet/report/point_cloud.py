@@ -1,4 +1,4 @@
-"""Depth maps to coloured point clouds, and clouds and meshes to binary PLY files."""
+"""Coloured point clouds from depth maps, and binary PLY files of clouds and meshes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CAMERA_AXES, WORLD_AXES = "x right, y down, z forward", "axes of the world that 
 
 
 def point_cloud(depth: FloatArray, intrinsics: FloatArray, image: ImageArray) -> tuple[FloatArray, ImageArray]:
-    """Lift every measured pixel to a point in the camera's axes (x right, y down, z forward).
+    """Backproject every measured pixel to a point in camera axes: ``depth * K^-1 [x, y, 1]``.
 
-    A point is ``depth * K^-1 [x, y, 1]``, by the closed form of a pinhole K with skew.
+    K is a pinhole matrix, also with skew.
 
     Args:
-        depth: depth along z, (H, W), metres; pixels of 0 = unmeasured give no point.
+        depth: depth along z, (H, W), metres; 0 = unmeasured, gives no point.
         intrinsics: pinhole matrix K, (3, 3), pixels.
         image: RGB, (H, W, 3), uint8.
 
@@ -52,14 +52,14 @@ def write_ply(
     *,
     axes: str = CAMERA_AXES,
 ) -> None:
-    """Write a coloured cloud or mesh as binary little-endian PLY; the file appears whole or not at all.
+    """Write a coloured cloud or mesh as binary little-endian PLY; the file appears complete or not at all.
 
     Args:
-        path: the file to write; missing folders are made.
+        path: file to write; missing folders are created.
         points: (N, 3), metres.
         colours: RGB, (N, 3), uint8.
         triangles: the three corners of each, (M, 3), counted from 0; None for a cloud.
-        axes: what the file says of its axes.
+        axes: description of the axes in the file.
 
     Raises:
         KBNetError: points and colours are not as above.

@@ -1,4 +1,4 @@
-"""Frames completed and compared with what is known, one after another: what a page shows of each."""
+"""Frames of a page: completed depth, expected error, and comparison with the reference."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kbnet.points.hold_out import hold_out_points
 
 @dataclass(frozen=True)
 class ShownFrame:
-    """A frame, its depth completed from all of its points, and what there is to judge it by.
+    """Frame with depth completed from all points, and its comparison with the reference.
 
     Attributes:
-        index: of the frame in its source.
+        index: index of the frame in its source.
         depth, expected_error: (H, W), metres.
-        judged: None where there is nothing to judge by.
+        judged: depth at the pixels with a reference; None without any.
     """
 
     index: int
@@ -35,19 +35,19 @@ class ShownFrame:
 def shown_frames(
     source: FrameSource, indices: Iterable[int], completer: DepthCompleter, judging: Judging
 ) -> Iterator[ShownFrame]:
-    """Complete frames of a source and compare them, one at a time; arguments and errors as for `show_frame`."""
+    """Complete and compare the frames of a source, one at a time; arguments and errors as in `show_frame`."""
     for index in indices:
         yield show_frame(source.frame(index), index, completer, judging)
 
 
 def show_frame(frame: Frame, index: int, completer: DepthCompleter, judging: Judging) -> ShownFrame:
-    """Complete one frame and compare it.
+    """Complete one frame and compare it with the reference.
 
     Args:
-        frame: the frame.
-        index: of the frame in its source.
-        completer: what completes.
-        judging: what the depth is judged by.
+        frame: frame.
+        index: index of the frame in its source.
+        completer: depth completer.
+        judging: reference of the evaluation.
 
     Raises:
         KBNetError: a number is out of range.
@@ -56,7 +56,7 @@ def show_frame(frame: Frame, index: int, completer: DepthCompleter, judging: Jud
     if judging.limits is not None:
         judged = judge_pixels(frame, depth, expected_error, judging.limits)
         return ShownFrame(index, frame, depth, expected_error, judged)
-    # The points that are held out are the truth for depth that is completed from the others.
+    # Held-out points are the reference of depth completed from the other points.
     parted = hold_out_points(frame, index, share=judging.share, by=judging.by)
     if parted is None:
         return ShownFrame(index, frame, depth, expected_error, None)

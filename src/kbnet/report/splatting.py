@@ -1,4 +1,4 @@
-"""Pictures of point clouds without a display: every point a small square, the nearest in front."""
+"""Rendering of point clouds without a display: every point is a small square, the nearest in front."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kbnet.frame import ImageArray
 
 BACKGROUND = (255, 255, 255)
 FINER = 2
-"""Each pixel of the picture is the mean of this many by this many."""
+"""Supersampling factor: each pixel is the mean of this many by this many."""
 LARGEST_PX = 6
-"""Edge of the largest square, in those finer pixels: what is very near must not hide everything."""
+"""Largest edge of a square, supersampled pixels, so that near points do not hide the scene."""
 NEAREST = 1e-3
-"""Metres in front of the camera from which points are drawn."""
+"""Least distance of drawn points from the camera, metres."""
 
 
 def splat(
@@ -25,23 +25,23 @@ def splat(
     T_camera_world: NDArray[np.floating],
     size: tuple[int, int],
 ) -> ImageArray:
-    """Draw a cloud as a camera would see it.
+    """Render a cloud from a camera.
 
     Args:
         points: (N, 3), metres.
         colours: RGB, (N, 3), uint8.
-        spacing: how far neighbouring points are apart, metres: the edge of their squares; (N,) or one for all.
+        spacing: distance between neighbouring points, metres, the edge of their squares; (N,) or one for all.
         K: pinhole matrix of the picture, (3, 3), pixels, without skew.
         T_camera_world: (4, 4), from the axes of the points to the camera's.
         size: (H, W) of the picture, pixels.
 
     Returns:
-        RGB, (H, W, 3), uint8; white where there is no point.
+        RGB, (H, W, 3), uint8; white without a point.
     """
     height, width = FINER * size[0], FINER * size[1]
     seen = points @ T_camera_world[:3, :3].T.astype(np.float32) + T_camera_world[:3, 3].astype(np.float32)
     z = np.maximum(seen[:, 2], NEAREST).astype(np.float32)
-    # Pixel centres lie on whole numbers, so the picture begins at -0.5.
+    # Pixel centres are on whole numbers, so the picture begins at -0.5.
     column = FINER * (K[0, 0] * seen[:, 0] / z + K[0, 2] + 0.5)
     row = FINER * (K[1, 1] * seen[:, 1] / z + K[1, 2] + 0.5)
     edge = np.clip(np.ceil(FINER * K[0, 0] * spacing / z), 1, LARGEST_PX)
@@ -50,7 +50,7 @@ def splat(
     chosen = np.flatnonzero(drawn & (np.abs(row - height / 2) < height / 2 + margin))
     left, top = (np.rint((x - edge / 2)[chosen]).astype(np.int64) for x in (column, row))
     edge = edge[chosen]
-    # Depth in the upper half of the number, the point in the lower: the least number is the nearest point.
+    # Key: depth in the upper half, index in the lower, so the smallest key is the nearest point.
     keys = (z[chosen].view(np.uint32).astype(np.uint64) << np.uint64(32)) | chosen.astype(np.uint64)
     nearest = np.full(height * width, np.iinfo(np.uint64).max, np.uint64)
     for down in range(int(edge.max(initial=0))):

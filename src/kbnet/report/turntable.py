@@ -1,4 +1,4 @@
-"""A point cloud that sways, or turns, before a camera: pictures for a film, drawn without a display."""
+"""Turntable: pictures of a point cloud from changing directions, for a film, without a display."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from kbnet.report.splatting import splat
 FPS = 20
 INK = (34, 34, 34)
 STEEPEST = 6.0
-"""Steepness from which a pixel belongs to no surface: one seen at 80° from its normal ..."""
+"""Steepness from which a pixel is not drawn: a surface seen at 80° from its normal ..."""
 LEVEL, STEEPEST_FLOOR = 0.5, 25.0
-"""... but where depth changes less than this across the image it may be a floor or road, seen at up to 88° far away."""
+"""... except where depth changes less than this across the image, as on a floor or road seen at up to 88°."""
 LONGEST = 4.0
-"""How much larger than from the front the square of a slanted point may be."""
+"""Largest factor by which the square of a slanted point is enlarged."""
 STEP_BACK = 0.12
-"""How far behind the frame's camera the sway begins, as a share of the median depth."""
+"""Distance of the first position behind the frame's camera, as a share of the median depth."""
 BAR_SHARE = 0.25
-"""Length that the scale bar may have, as a share of the picture's width."""
+"""Largest length of the scale bar, as a share of the picture's width."""
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """Points to draw, in the axes of a camera: x right, y down, z forward.
+    """Points to draw in camera axes: x right, y down, z forward.
 
     Attributes:
         points: (N, 3), metres, N > 0.
         colours: RGB, (N, 3), uint8.
-        spacing: how far neighbouring points are apart, metres, (N,) or one for all.
+        spacing: distance between neighbouring points, metres, (N,) or one for all.
     """
 
     points: NDArray[np.floating]
@@ -48,7 +48,7 @@ class Cloud:
 
     @classmethod
     def of_frame(cls, frame: Frame, depth: FloatArray) -> Cloud:
-        """The cloud of one depth map, (H, W), metres; pixels of 0, and those that bridge a jump, give no point.
+        """Cloud of one depth map, (H, W), metres; pixels of 0 and pixels across a depth edge give no point.
 
         Raises:
             KBNetError: the depth does not fit the frame, or is 0 everywhere.
@@ -67,13 +67,13 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Turn:
-    """How the camera goes round the cloud; the last picture leads back to the first.
+    """Path of the camera around the cloud; the film loops.
 
     Attributes:
-        pictures: how many.
-        yaw_deg: how far it goes to either side; from 180 on it goes all the way round.
-        pitch_deg: how far it goes up.
-        width: of a picture, pixels; made even, as films need it.
+        pictures: number of pictures.
+        yaw_deg: largest yaw to either side, degrees; from 180 on a full turn.
+        pitch_deg: largest pitch, degrees.
+        width: width of a picture, pixels; rounded to an even number for films.
     """
 
     pictures: int = 60
@@ -90,10 +90,10 @@ class Turn:
 
 
 def _steepness(depth: FloatArray, axis: int, f_px: float) -> FloatArray:
-    """How much depth changes along an axis from pixel to pixel, in units of the pixels' distance; 0 = nothing beside.
+    """Steepness: change of depth along an axis per pixel spacing; 0 = no neighbour.
 
-    Of two neighbours the better one counts: on a surface that ends at a jump this is its own slope, and only pixels
-    that hang between the two sides are steep.
+    The smaller value of the two neighbours is used. At a depth edge this is the slope of the surface itself, so only
+    pixels between the two sides are steep.
     """
     padded = np.pad(np.where(depth > 0, depth, np.nan), 1, constant_values=np.nan)
     before, after = (np.abs(np.roll(padded, step, axis)[1:-1, 1:-1] - depth) for step in (1, -1))
@@ -103,17 +103,17 @@ def _steepness(depth: FloatArray, axis: int, f_px: float) -> FloatArray:
 SWAY = Turn()
 ALL_ROUND = Turn(pictures=90, yaw_deg=180.0, pitch_deg=28.0)
 ALL_ROUND_K = np.diag([4.0, 4.0, 1.0]).astype(np.float32)
-"""Of a picture of 4 x 3: a field of view of 53° across."""
+"""Intrinsics for a picture of 4 x 3: a field of view of 53° across."""
 
 
 def write_turntable(path: str | Path, frame: Frame, depth: FloatArray, turn: Turn | None = None) -> None:
-    """Write the swaying cloud of a frame as a film; the file appears whole or not at all.
+    """Write a film of the cloud of a frame; the file appears complete or not at all.
 
     Args:
         path: ``.gif`` or ``.mp4``.
         frame: the frame.
-        depth: completed depth, (H, W), metres; pixels of 0 are left out.
-        turn: how the camera goes.
+        depth: completed depth, (H, W), metres; pixels of 0 are not drawn.
+        turn: path of the camera.
 
     Raises:
         KBNetError: the depth does not fit the frame, or the suffix is another.
@@ -126,14 +126,14 @@ def write_turntable(path: str | Path, frame: Frame, depth: FloatArray, turn: Tur
 def write_fused_turntable(
     path: str | Path, points: FloatArray, colours: ImageArray, spacing: float, T_world_camera: NDArray[np.float64]
 ) -> None:
-    """Write a cloud of many frames as a film, seen from all around, a little from above.
+    """Write a film of a fused cloud, a full turn from slightly above.
 
     Args:
         path: ``.gif`` or ``.mp4``.
         points: (N, 3), metres, in the world.
         colours: RGB, (N, 3), uint8.
-        spacing: how far neighbouring points are apart, metres.
-        T_world_camera: (4, 4), metres, of one of the cameras; it says what is up.
+        spacing: distance between neighbouring points, metres.
+        T_world_camera: pose of one camera, (4, 4), metres, for the upward direction.
 
     Raises:
         KBNetError: the suffix is another.
@@ -141,19 +141,19 @@ def write_fused_turntable(
     """
     T_camera_world = np.linalg.inv(T_world_camera)
     seen = points @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
-    # Points lie anywhere in their cubes, so that larger squares are needed to close a surface.
+    # Points are anywhere in their voxels, so larger squares are needed for a closed surface.
     cloud = Cloud(seen.astype(np.float32), colours, 1.5 * spacing)
     write_film(path, turntable(cloud, ALL_ROUND_K, (3, 4), ALL_ROUND), FPS)
 
 
 def turntable(cloud: Cloud, K: FloatArray, size: tuple[int, int], turn: Turn) -> Iterator[ImageArray]:
-    """Draw a cloud from all sides, with a bar that says how long a metre is in its middle.
+    """Render a cloud along a camera path, with a scale bar.
 
     Args:
-        cloud: what to draw.
-        K: pinhole matrix of the camera that the sway begins and ends at, (3, 3), pixels.
+        cloud: cloud to draw.
+        K: pinhole matrix of the first and last camera, (3, 3), pixels.
         size: (H, W) of its image, pixels.
-        turn: how the camera goes.
+        turn: path of the camera.
 
     Yields:
         RGB pictures, (h, w, 3), uint8, all of one size, in the proportions of the image.
@@ -172,7 +172,7 @@ def turntable(cloud: Cloud, K: FloatArray, size: tuple[int, int], turn: Turn) ->
 def _stand(
     points: NDArray[np.floating], K: NDArray[np.float64], size: tuple[int, int], *, all_round: bool
 ) -> tuple[NDArray[np.float64], float]:
-    """What the camera turns about, and how far from it: a little behind where it was, or far enough to see all."""
+    """Pivot of the camera path and distance from it: slightly behind the camera, or far enough to see all."""
     if not all_round:
         depth = float(np.median(points[:, 2]))
         return np.array([0.0, 0.0, depth]), (1 + STEP_BACK) * depth
@@ -183,7 +183,7 @@ def _stand(
 
 
 def _looking_at(pivot: NDArray[np.float64], distance: float, yaw_rad: float, pitch_rad: float) -> NDArray[np.float64]:
-    """``T_camera_world`` of a camera at a distance from the pivot, turned about its y axis, then raised above it."""
+    """``T_camera_world`` of a camera at a distance from the pivot, with a yaw about its y axis and a pitch."""
     c, s = math.cos(yaw_rad), math.sin(yaw_rad)
     about_y = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
     c, s = math.cos(pitch_rad), math.sin(pitch_rad)
@@ -196,7 +196,7 @@ def _looking_at(pivot: NDArray[np.float64], distance: float, yaw_rad: float, pit
 
 
 def _with_bar(picture: ImageArray, px_per_metre: float) -> ImageArray:
-    """Draw a bar whose length in metres is a round number, as it would be in the middle of the cloud."""
+    """Draw a scale bar with a round length in metres, valid at the centre of the cloud."""
     height, width = picture.shape[:2]
     longest = BAR_SHARE * width / px_per_metre
     power = math.floor(math.log10(longest))

@@ -1,1 +1,1 @@
-"""The frames of a sequence as one point cloud or surface; sparse points of neighbouring frames as one depth map."""
+"""Fusion: frames to one point cloud or surface; sparse points of neighbouring frames to one depth map."""

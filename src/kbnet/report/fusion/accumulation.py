@@ -1,4 +1,4 @@
-"""What several frames of a posed video measured of one view: depth to learn from where nobody has true depth."""
+"""Accumulation: sparse points of neighbouring frames projected into one view, as training labels."""
 
 from __future__ import annotations
 
@@ -22,29 +22,27 @@ from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.report.fusion.view import View
 
 REACH = 3
-"""Frames on either side whose points are put together, each a gap from the next: the farther, the more points, and the
-more of them that this view cannot see."""
+"""Number of neighbours on either side, a gap apart. More neighbours give more points, and more hidden points."""
 
 HIDDEN_RADIUS_PX = 48
-"""How far to look for what hides a point: sparse points lie that far apart."""
+"""Search radius of the occlusion test, about the distance between sparse points, pixels."""
 
 
 class Accumulator:
-    """The sparse points of a frame and of its neighbours, as that frame sees them.
+    """Accumulator of the sparse points of a frame and its neighbours.
 
-    Points that no neighbour in their own frame supports are left out
-    (`kbnet.points.outlier_rejection.supported_points`), and of other frames those that something nearer hides
-    (`kbnet.points.projection.drop_hidden_points`). What moved in between is where it was. Points are
-    remembered, so that frames asked for in order are read twice at most.
+    Outliers are rejected in their own frame (`kbnet.points.outlier_rejection.supported_points`). Hidden points of
+    neighbours are dropped (`kbnet.points.projection.drop_hidden_points`). Points on moving objects are wrong. Points
+    are cached, so frames in order are read at most twice.
     """
 
     def __init__(self, source: FrameSource, gap: int = 1, reach: int = REACH) -> None:
-        """Nothing is read yet.
+        """Store the source; nothing is read yet.
 
         Args:
             source: a video with poses.
-            gap: frames from one lender to the next.
-            reach: how many lenders there are on either side.
+            gap: frames from one neighbour to the next.
+            reach: number of neighbours on either side.
 
         Raises:
             KBNetError: ``gap`` or ``reach`` is not positive.
@@ -58,7 +56,7 @@ class Accumulator:
     def depth(self, index: int) -> FloatArray:
         """Accumulated depth of one frame, (H, W), float32 metres; 0 = unmeasured.
 
-        A frame without a pose has its own points, and lends none.
+        A frame without a pose has only its own points, and is not used as a neighbour.
 
         Raises:
             FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others.
@@ -90,21 +88,21 @@ def write_accumulated(
 ) -> float:
     """Write a list of a sequence's frames whose ``ground_truth`` is accumulated depth, in a folder beside the list.
 
-    Images and sparse depth stay where they are.
+    Images and sparse depth are not copied.
 
     Args:
         kinds: the sequence with each kind of sparse depth, by the name of the kind; the first is accumulated.
         path: the ``.csv`` file.
-        gap: frames from one lender to the next, and to the neighbours that the list names.
-        reach: how many lenders there are on either side.
-        overwrite: replace a list that is there.
+        gap: frames from one neighbour to the next, and to the neighbours in the list.
+        reach: number of neighbours on either side.
+        overwrite: replace an existing list.
         on_frame: called after each frame.
 
     Returns:
-        Points a frame, the mean.
+        Mean number of points per frame.
 
     Raises:
-        KBNetError: the list is there, or the sequence has no poses.
+        KBNetError: the list exists, or the sequence has no poses.
         FileNotFoundError: a file is missing.
     """
     first = next(iter(kinds.values()))

@@ -1,4 +1,4 @@
-"""The surface that depth maps agree on: a truncated signed distance function (Curless and Levoy, 1996) by Open3D."""
+"""Surface fusion: a truncated signed distance function (Curless and Levoy, 1996) by Open3D."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kbnet.frame import FloatArray, ImageArray
 from kbnet.report.fusion.view import View
 
 TRUNCATION = 4.0
-"""Voxels on either side of a measured surface that it changes."""
+"""Truncation distance, voxels."""
 
 BLOCK = 8
-"""Voxels along the edge of a block, the unit in which space is allotted."""
+"""Voxels along the edge of an allocated block."""
 
 
 class Surface:
-    """A distance function on the voxels near what was seen.
+    """Truncated signed distance function on the voxels near measured surfaces.
 
     Args:
         voxel: edge of a voxel, metres.
@@ -43,13 +43,13 @@ class Surface:
         )
 
     def add(self, view: View) -> None:
-        """Let a depth map pull the surface towards it, and clear the space in front of it."""
+        """Integrate a depth map."""
         if not view.depth.any():
             return
         depth = self._image(view.depth)
         colour = self._image((view.image / 255).astype(np.float32))
         K = view.intrinsics.astype(np.float64)
-        # Open3D truncates coordinates to pixels, which would be right if their centres were at halves.
+        # Open3D truncates pixel coordinates, which assumes pixel centres at halves.
         K[:2, 2] += 0.5
         intrinsics, T_camera_world = map(self._o3d.core.Tensor, (K, np.linalg.inv(view.T_world_camera)))
         limits = (1.0, float(view.depth.max()) + self.voxel, TRUNCATION)
@@ -57,10 +57,10 @@ class Surface:
         self._grid.integrate(blocks, depth, colour, intrinsics, intrinsics, T_camera_world, *limits)
 
     def mesh(self, seen: int = 1) -> tuple[FloatArray, ImageArray, NDArray[np.int32]]:
-        """The surface as triangles.
+        """Extract the surface as triangles.
 
         Args:
-            seen: leave out where fewer frames than this have looked.
+            seen: least number of frames that measured a voxel.
 
         Returns:
             Corners, (N, 3), float32 metres in the world, their colours, (N, 3), uint8, and the three corners of each

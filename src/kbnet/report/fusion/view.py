@@ -1,4 +1,4 @@
-"""A depth map and where it was seen from: what is fused."""
+"""Depth map with its pose: the input of fusion."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from kbnet.inference.confidence import most_confident
 from kbnet.report.point_cloud import point_cloud
 
 Complete = Callable[[Frame], tuple[FloatArray, FloatArray]]
-"""From a frame to depth and the error to expect of it, both (H, W), metres; see `kbnet.inference.confidence`."""
+"""Function from a frame to depth and its expected error, both (H, W), metres; see `kbnet.inference.confidence`."""
 
 
 @dataclass(frozen=True)
 class View:
-    """One depth map in the world.
+    """Depth map with its pose in the world.
 
     Attributes:
         image: RGB, (H, W, 3), uint8.
-        depth: along z, (H, W), metres; 0 where nothing is to be fused.
+        depth: along z, (H, W), metres; 0 = not fused.
         intrinsics: K, (3, 3), pixels.
         T_world_camera: (4, 4), metres.
     """
@@ -42,7 +42,7 @@ class View:
 
 
 def posed_frames(source: FrameSource, every: int = 1) -> list[int]:
-    """Indices of every Nth frame, of those that have a pose.
+    """Indices of every Nth frame with a pose.
 
     Raises:
         KBNetError: the stride is not positive, or no frame has a pose.
@@ -62,14 +62,14 @@ def posed_frames(source: FrameSource, every: int = 1) -> list[int]:
 def views(
     source: FrameSource, indices: list[int], complete: Complete, *, keep: float, farthest: float
 ) -> Iterator[View]:
-    """Complete frames one by one, and leave out what is not to be trusted.
+    """Complete frames one by one, and remove uncertain and far pixels.
 
     Args:
         source: frames with poses.
-        indices: which of them.
-        complete: how.
-        keep: share of a frame's pixels to keep, those of the least expected error relative to their depth.
-        farthest: depth from which pixels are left out, metres.
+        indices: indices of the frames.
+        complete: function that completes a frame.
+        keep: share of the pixels to keep, with the least expected error relative to depth.
+        farthest: upper limit of depth, excluded, metres.
     """
     for index in indices:
         frame = source.frame(index)
@@ -79,5 +79,5 @@ def views(
 
 
 def confident_pixels(depth: FloatArray, expected_error: FloatArray, share: float) -> NDArray[np.bool_]:
-    """The ``share`` of the pixels with the least expected error relative to depth, (H, W); near and far count alike."""
+    """Mask of the ``share`` of the pixels with the least expected error relative to depth, (H, W)."""
     return most_confident(expected_error / np.maximum(depth, np.float32(1e-6)), share)

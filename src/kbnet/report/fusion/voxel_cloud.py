@@ -1,4 +1,4 @@
-"""Points of many frames, of which those in one small cube become one: their mean."""
+"""Voxel cloud: the points of many frames, averaged in voxels."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from kbnet.frame import FloatArray, ImageArray
 from kbnet.report.fusion.view import View
 
 _BITS = 21
-"""Bits of a cube's number along each axis: three numbers make one of 63 bits."""
+"""Bits of a voxel's index along each axis; three indices make a key of 63 bits."""
 
 DETAIL = 0.015
-"""Edge of a cube that suits a scene, as a share of its median depth."""
+"""Default edge of a voxel, as a share of the median depth."""
 
 
 def fitting_voxel(depth: FloatArray) -> float:
-    """An edge for cubes that suits a scene: 1, 2 or 5 times a power of ten, about 1.5 % of the median depth.
+    """Default edge of a voxel: 1, 2 or 5 times a power of ten, about 1.5 % of the median depth.
 
     Args:
-        depth: of a frame, (H, W), metres; 0 = unmeasured.
+        depth: depth of a frame, (H, W), metres; 0 = unmeasured.
 
     Returns:
-        Metres.
+        Edge, metres.
 
     >>> fitting_voxel(np.array([0.0, 1.9, 2.1])), fitting_voxel(np.array([14.0]))
     (0.02, 0.2)
@@ -37,10 +37,10 @@ def fitting_voxel(depth: FloatArray) -> float:
 
 
 class VoxelCloud:
-    """A cloud with at most one point in every cube of space; memory grows with the surface, not with the frames.
+    """Cloud with at most one point per voxel; memory grows with the surface, not with the number of frames.
 
     Args:
-        voxel: edge of a cube, metres.
+        voxel: edge of a voxel, metres.
 
     Raises:
         KBNetError: the edge is not positive.
@@ -60,11 +60,11 @@ class VoxelCloud:
             raise KBNetError(f"expected voxels with an edge of more than 0 m, got {voxel:g}; 0.02 suits a room")
         self.voxel = voxel
         self._cubes: NDArray[np.int64] = np.empty(0, np.int64)
-        # Of each cube: how many points, how many frames, and sums of x, y, z, red, green, blue.
+        # For each voxel: number of points, number of frames, and sums of x, y, z, red, green, blue.
         self._sums: NDArray[np.float64] = np.empty((0, 8))
 
     def __len__(self) -> int:
-        """Number of cubes with a point."""
+        """Number of voxels with a point."""
         return len(self._cubes)
 
     def add(self, view: View) -> None:
@@ -79,7 +79,7 @@ class VoxelCloud:
             colours: RGB, (N, 3), uint8.
 
         Raises:
-            KBNetError: a point lies too many cubes away from the origin.
+            KBNetError: a point is too many voxels away from the origin.
         """
         if not len(points):
             return
@@ -96,10 +96,10 @@ class VoxelCloud:
         self._sums = np.insert(self._sums, at[~known], sums[~known], axis=0)
 
     def points(self, seen: int = 1) -> tuple[FloatArray, ImageArray]:
-        """The cloud: the mean of each cube's points, and of their colours.
+        """Cloud of the mean point and colour of each voxel.
 
         Args:
-            seen: leave out cubes in which fewer frames than this have a point.
+            seen: least number of frames with a point in a voxel.
 
         Returns:
             Points, (N, 3), float32 metres, and their colours, (N, 3), uint8.

@@ -1,1 +1,1 @@
-"""A sequence in a web viewer: its point clouds, frame by frame."""
+"""Web viewer of a sequence: point clouds by frame."""

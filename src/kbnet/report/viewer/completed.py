@@ -1,4 +1,4 @@
-"""Frames with their depth, completed when they are first looked at."""
+"""Completed frames of the viewer, computed on first use."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from kbnet.report.fusion.view import Complete, confident_pixels
 from kbnet.report.point_cloud import point_cloud
 
 REMEMBERED = 24
-"""Frames that are kept: one of 640x480 pixels takes 6 MB."""
+"""Number of cached frames; one of 640x480 pixels takes 6 MB."""
 
 
 @dataclass(frozen=True)
 class Completed:
-    """A frame and what was completed of it.
+    """Frame with completed depth.
 
     Attributes:
         frame: the frame.
         depth: completed depth, (H, W), metres.
-        error: the error to expect of it, (H, W), metres.
+        error: expected error, (H, W), metres.
     """
 
     frame: Frame
@@ -34,17 +34,17 @@ class Completed:
     error: FloatArray
 
     def sparse_points(self) -> tuple[FloatArray, FloatArray]:
-        """The measured points in the camera's axes, (N, 3), and their depth, (N,), metres."""
+        """Measured points in camera axes, (N, 3), and their depth, (N,), metres."""
         points, _ = point_cloud(self.frame.sparse_depth, self.frame.intrinsics, self.frame.image)
         return points, points[:, 2]
 
     def dense_points(self, colours: ImageArray, keep: float, at_most: int) -> tuple[FloatArray, ImageArray]:
-        """The completed points in the camera's axes.
+        """Completed points in camera axes.
 
         Args:
             colours: RGB, (H, W, 3), uint8.
-            keep: share of the pixels, those of the least expected error relative to their depth.
-            at_most: with more pixels than this, only those on a coarser grid are taken.
+            keep: share of the pixels with the least expected error relative to depth.
+            at_most: largest number of pixels; more are subsampled on a regular grid.
 
         Returns:
             Points, (N, 3), metres, and colours, (N, 3), uint8.
@@ -56,16 +56,16 @@ class Completed:
         return point_cloud(shown, self.frame.intrinsics, colours)
 
     def step(self, at_most: int) -> int:
-        """Distance of the pixels that are drawn, for no more than ``at_most`` of them."""
+        """Stride of the drawn pixels, for at most ``at_most`` of them."""
         return max(1, int(np.ceil(np.sqrt(self.depth.size / at_most))))
 
 
 def completed_frames(source: FrameSource, complete: Complete) -> Callable[[int], Completed]:
-    """Frames by their index; the last ones are remembered.
+    """Function from an index to a completed frame, with a cache of the last ones.
 
     Args:
-        source: where they come from.
-        complete: how depth comes about.
+        source: frames.
+        complete: function that completes a frame.
     """
 
     @lru_cache(maxsize=REMEMBERED)
@@ -77,7 +77,7 @@ def completed_frames(source: FrameSource, complete: Complete) -> Callable[[int],
 
 
 def limits(values: NDArray[np.floating]) -> tuple[float, float]:
-    """Ends of a colour scale: the 1st and the 99th percentile, some distance apart."""
+    """Ends of a colour scale: the 1st and 99th percentile, with a least distance."""
     if not values.size:
         return 0.0, 1.0
     low, high = (float(end) for end in np.percentile(values, (1, 99)))
@@ -85,7 +85,7 @@ def limits(values: NDArray[np.floating]) -> tuple[float, float]:
 
 
 def colour_bar(low: float, high: float, label: str, size: tuple[int, int] = (56, 320)) -> ImageArray:
-    """A bar of the colours of :func:`kbnet.report.colour.colourise` with its ends in metres, (H, W, 3), uint8."""
+    """Colour bar of :func:`kbnet.report.colour.colourise` with its ends in metres, (H, W, 3), uint8."""
     from PIL import Image, ImageDraw, ImageFont
 
     height, width = size

@@ -1,4 +1,4 @@
-"""The web viewer's window: the scene, the controls beside it, and what they do. Served by viser."""
+"""Window of the web viewer, served by viser: scene, controls and their effects."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from kbnet.report.viewer.completed import Completed, colour_bar, limits
 
 COLOURS = ("image", "depth", "expected error")
 SMALL_PX = 320
-"""Width of the image in the camera's frustum, pixels."""
+"""Width of the image in the frustum of the camera, pixels."""
 FRUSTUM = 0.08
 """Length of the frustum as a share of the median depth."""
 SPARSE_SIZE = 3.0
-"""How much larger than the completed points the measured ones are."""
+"""Size of measured points relative to completed points."""
 BEHIND, ABOVE = 0.25, 0.12
-"""Where one looks from at first: behind and above the camera, as shares of the median depth."""
+"""Initial position behind and above the camera, as shares of the median depth."""
 
 
 class Window:
-    """A sequence, served at :attr:`url` until :meth:`stop`.
+    """Viewer of a sequence, served at :attr:`url` until :meth:`stop`.
 
     Args:
-        source: frames; those with a pose stand where they were, the others at the origin.
-        completed: gives a frame with its depth.
-        host: address to serve at; ``127.0.0.1`` is reached from this machine only.
-        port: to serve at; the next free one is taken if it is in use.
-        points: how many points of a frame to draw at most.
+        source: frames; those without a pose are shown at the origin.
+        completed: function from an index to a completed frame.
+        host: address to serve at; ``127.0.0.1`` accepts only this machine.
+        port: port to serve at; the next free one if it is in use.
+        points: largest number of drawn points of a frame.
 
     Attributes:
-        url: where to look.
-        shown: index of the frame that is shown.
-        controls: of the panel, by name.
-        drawn: what stands in the scene, by name.
+        url: address of the viewer.
+        shown: index of the shown frame.
+        controls: controls of the panel by name.
+        drawn: objects in the scene by name.
 
     Raises:
         ModuleNotFoundError: viser is not installed.
@@ -70,7 +70,7 @@ class Window:
         self.refresh()
 
     def refresh(self) -> None:
-        """Show what the controls ask for; of many changes in short time the last one counts."""
+        """Apply the controls; of several quick changes only the last one is applied."""
         with self._lock:
             content = tuple(self.controls[name].value for name in ("frame", "colours", "keep"))
             index = int(self.controls["frame"].value)
@@ -86,18 +86,18 @@ class Window:
             self._content, self.shown = content, index
 
     def advance(self) -> None:
-        """Go to the next frame, after the last to the first, if the sequence is to play."""
+        """Show the next frame while playing; the first follows the last."""
         if self.controls["play"].value:
             self.controls["frame"].value = (int(self.controls["frame"].value) + 1) % len(self._source)
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop the server."""
         with _quiet():
             self._server.stop()
 
     def _add_controls(self, first: Completed) -> dict[str, Any]:
         gui = self._server.gui
-        # Sharing would go through a foreign server.
+        # Sharing would use an external server.
         gui.configure_theme(show_logo=False, show_share_button=False)
         last = max(1, len(self._source) - 1)
         spacing = float(np.median(first.depth)) * first.step(self._at_most) / float(first.frame.intrinsics[0, 0])
@@ -161,7 +161,7 @@ class Window:
         )
 
     def _adjust(self) -> None:
-        """What can change without sending the points again."""
+        """Apply changes that need no new points."""
         for name in ("dense", "sparse", "camera"):
             self.drawn[name].visible = self.controls[name].value
         self.drawn["dense"].point_size = self.controls["size"].value / 1000
@@ -183,7 +183,7 @@ class Window:
 
 
 def _quiet() -> AbstractContextManager[object]:
-    """What is to be said, the command says: viser would print a table of its own."""
+    """Context that suppresses viser's own output; the command prints the address."""
     return redirect_stdout(StringIO())
 
 
