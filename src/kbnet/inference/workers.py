@@ -130,10 +130,7 @@ def complete_many(
 
 
 def check_distinct(sources: Sequence[FrameSource]) -> None:
-    """Check that sources have distinct names, because the name is the output folder.
-
-    Raises:
-        KBNetError: two sources have one name."""
+    """Raise KBNetError if two sources have one name, because the name is the output folder."""
     places: dict[str, Path] = {}
     for source in sources:
         if source.name in places:
