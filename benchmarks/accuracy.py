@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from studies.study import Judge, Study
 
     from kbnet.training.config import TrainingConfig
-    from kbnet.training.monitor import Report
+    from kbnet.training.monitor import ProgressReport
 
 SNAPSHOTS = 5
 """Points of a curve, where --seconds asks for one and --snapshots does not say how many."""
@@ -210,7 +210,7 @@ def draw_curves(study: Study, path: Path) -> None:
     write_curves(path, panels, style)
 
 
-def _say(report: Report) -> None:
+def _say(report: ProgressReport) -> None:
     text = report.message or f"loss {report.losses['total']:.4f}  {report.samples_per_second:.1f} samples/s"
     print(f"  step {report.step}/{report.steps}  {text}", flush=True)
 

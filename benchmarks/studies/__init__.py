@@ -1,1 +1,1 @@
-"""What the commands of this folder share: recipes compared at equal compute, conditions that grow worse, curves."""
+"""Studies: comparison of recipes at equal compute, robustness against degraded frames, and curves."""

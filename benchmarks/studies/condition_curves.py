@@ -1,4 +1,4 @@
-"""Errors of several methods under conditions that grow worse."""
+"""Errors of several methods at increasing degradation."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def judge_curve(
     limits: tuple[float, float],
     on_frame: Callable[[], None] = lambda: None,
 ) -> None:
-    """Judge every method at every level of a curve, holding one frame at a time.
+    """Evaluate every method at every level of a curve; one frame at a time is in memory.
 
     Args:
-        curve: what grows worse.
-        sequences: frames with ground truth by the name of the sequence. The draws depend on that name and the frame
-            alone: levels and methods have the same.
+        curve: condition that changes.
+        sequences: frames with ground truth by the name of the sequence. The draws depend on name and frame only, so
+            they are equal for all levels and methods.
         methods: networks and interpolation.
-        summary: takes the results in; ``curve.place(level)`` stands where the name of the sparse depth does.
+        summary: receives the results, with ``curve.place(level)`` as the kind of sparse depth.
         standard: all other conditions.
-        frames: of each sequence, at even distances; those with no ground truth within the limits are left out.
-        limits: judge where ground truth lies between these, metres.
+        frames: number of frames of each sequence, evenly spread; frames without ground truth in range are skipped.
+        limits: range of the evaluated ground truth, metres.
         on_frame: called after each frame.
 
     Raises:
@@ -57,10 +57,10 @@ def judge_curve(
 
 
 def spread_indices(length: int, count: int) -> list[int]:
-    """``count`` indices at even distances below ``length``, or all where there are fewer.
+    """``count`` evenly spread indices below ``length``, or all if there are fewer.
 
     Raises:
-        KBNetError: no frame is asked for.
+        KBNetError: count is below 1.
 
     Example:
         >>> spread_indices(10, 3)

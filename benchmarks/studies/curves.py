@@ -1,4 +1,4 @@
-"""Curves of one figure against another, in panels side by side with one legend."""
+"""Plots of curves in panels with one legend."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kbnet.report.picture import DPI, INK
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with any colour vision; without black and the pale yellow.
+# Okabe and Ito, "Color Universal Design" (2008), for any colour vision; without black and the pale yellow.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 DASHES = ("solid", (0, (4, 1.5)), (0, (1, 1)))
-"""When the colours are used up, they come again in the next kind of line."""
+"""Line styles; further curves repeat the colours in the next style."""
 MARKERS = "osD^vP"
 GREY, GRID = "#808488", "#e3e5e7"
 PANEL_INCHES = (4.1, 3.4)
@@ -25,7 +25,7 @@ LEGEND_INCHES = 2.3
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: its name in the legend, its points (x, y), and whether it is a yardstick for the others."""
+    """Curve: name in the legend, points (x, y), and whether it is a baseline."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -34,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves that share a pair of axes."""
+    """Curves in one pair of axes."""
 
     title: str
     lines: list[Line]
@@ -42,14 +42,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class AxesStyle:
-    """What all panels have in common.
+    """Style of all panels.
 
     Attributes:
-        x_label, y_label: what is drawn, with its unit.
-        x_scale, y_scale: of the axes.
-        x_ticks: values of x to label; none = as matplotlib likes.
-        level: a level to draw across, where everything is even; None = none.
-        zoom: ends of y of a second row of panels, which shows the same curves from near; None = no such row.
+        x_label, y_label: labels with units.
+        x_scale, y_scale: scales of the axes.
+        x_ticks: labelled values of x; empty: matplotlib's choice.
+        level: value of a horizontal reference line; None: no line.
+        zoom: limits of y of a second, zoomed row of panels; None: no such row.
     """
 
     x_label: str
@@ -62,12 +62,12 @@ class AxesStyle:
 
 
 def write_curves(path: Path, panels: Sequence[Panel], style: AxesStyle) -> None:
-    """Draw curves; a name has the same look in all panels. The file appears whole or not at all.
+    """Draw curves; a name has the same style in all panels. The file appears complete or not at all.
 
     Args:
-        path: picture to write, of a format matplotlib knows by its suffix.
-        panels: side by side.
-        style: of their axes.
+        path: picture to write, in a format of matplotlib by its suffix.
+        panels: panels from left to right.
+        style: style of all panels.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -102,7 +102,7 @@ def write_curves(path: Path, panels: Sequence[Panel], style: AxesStyle) -> None:
 
 
 def _looks(panels: Sequence[Panel]) -> dict[str, dict[str, Any]]:
-    """How each name is drawn: yardsticks in grey and black, the others in colours."""
+    """Style of each name: baselines in grey and black, the others in colours."""
     lines = {line.name: line for panel in panels for line in panel.lines}
     yardsticks = [name for name, line in lines.items() if line.is_yardstick]
     others = [name for name, line in lines.items() if not line.is_yardstick]

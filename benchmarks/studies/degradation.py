@@ -1,7 +1,7 @@
-"""Frames made worse by a known amount, with sparse points drawn from their ground truth: what robustness is judged on.
+"""Degradation of frames by a known amount, with sparse points drawn from ground truth, for robustness curves.
 
-Points are drawn on the image as it was, whatever is then done to it. So the same points go with every blur and every
-darkness, and a curve shows what the image is worth to the method, not to a tracker of corners.
+Points are drawn on the original image. All levels of blur and darkness have equal points, so a curve shows the effect
+of the image on the method and not on a corner tracker.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from kbnet.points.sampling import sample_points
 SHOT_NOISE_LEVELS = 0.1
 """Variance of a pixel's photon noise for each of its 255 levels: 2550 electrons at white."""
 READ_NOISE_LEVELS = 2.0
-"""Standard deviation of the sensor's own noise, levels."""
+"""Standard deviation of the sensor's read noise, levels."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Under what conditions a frame is seen; by default the image as it is, and points like those of odometry."""
+    """Conditions of a frame; by default the original image and points as in odometry."""
 
     points: int = 300
     """Sparse points in view."""
@@ -35,11 +35,11 @@ class Condition:
     outlier_share: float = 0.03
     """Fraction of them with a wrong depth."""
     focal_scale: float = 1.0
-    """The frame is rescaled by this, focal length too, and cropped to at most its size before."""
+    """Scale of frame and focal length; the frame is cropped to at most its original size."""
     blur_sigma_px: float = 0.0
     """Standard deviation of a Gaussian blur of the image, pixels."""
     gain: float = 1.0
-    """Light that is left; the sensor's noise is not less for it."""
+    """Share of the light that remains; the sensor's noise is unchanged."""
 
     def __post_init__(self) -> None:
         if self.focal_scale <= 0 or self.blur_sigma_px < 0 or not 0 < self.gain <= 1:
@@ -51,15 +51,15 @@ class Condition:
 
 @dataclass(frozen=True)
 class Curve:
-    """One condition that grows worse while the others stay.
+    """Curve: one condition that changes while the others are constant.
 
     Attributes:
-        name: what files and tables call it.
-        condition: the attribute of `Condition` that changes.
-        levels: its values.
-        label: of the axis, with the unit.
-        unit: what a level is multiplied by on that axis.
-        scale: of that axis.
+        name: name in files and tables.
+        condition: attribute of `Condition` that changes.
+        levels: values of the attribute.
+        label: label of the axis, with its unit.
+        unit: factor of a level on the axis.
+        scale: scale of the axis.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Curve:
     scale: Literal["linear", "log"] = "linear"
 
     def place(self, level: float) -> str:
-        """What a level, as it stands on the axis, is called in tables.
+        """Name of a level (in the unit of the axis) in tables.
 
         Example:
             >>> CURVES[0].place(150)
@@ -80,11 +80,11 @@ class Curve:
 
     @property
     def axis(self) -> tuple[float, ...]:
-        """The levels as they stand on the axis."""
+        """Levels in the unit of the axis."""
         return tuple(self.unit * level for level in self.levels)
 
     def conditions(self, standard: Condition) -> dict[float, Condition]:
-        """Every level as it stands on the axis, with its condition."""
+        """Condition by level in the unit of the axis."""
         changes: list[dict[str, Any]] = [{self.condition: level} for level in self.levels]
         return {level: replace(standard, **change) for level, change in zip(self.axis, changes, strict=True)}
 
@@ -100,12 +100,12 @@ CURVES = (
 
 
 def degrade(frame: Frame, condition: Condition, generator: np.random.Generator) -> Frame:
-    """A frame under other conditions; its own sparse points are not used.
+    """Degrade a frame; its own sparse points are not used.
 
     Args:
-        frame: with ground truth.
-        condition: what is done to it.
-        generator: source of every draw; the same state draws the same points wherever their number is the same.
+        frame: frame with ground truth.
+        condition: conditions to apply.
+        generator: source of every draw; equal states draw equal points for equal numbers of points.
 
     Raises:
         KBNetError: the frame has no ground truth in view, or is too small after rescaling.
@@ -113,7 +113,7 @@ def degrade(frame: Frame, condition: Condition, generator: np.random.Generator) 
     truth = frame.ground_truth
     if truth is None:
         raise KBNetError(f"expected ground truth of frame '{frame.name}' to draw points from, but there is none")
-    view = View.rescaled(frame.size, condition.focal_scale)
+    view = RescaledCrop.rescaled(frame.size, condition.focal_scale)
     visible = view.visible(truth)
     if not visible.any():
         raise KBNetError(f"no ground truth of frame '{frame.name}' is in view at × {condition.focal_scale:g}")
@@ -139,13 +139,13 @@ def degrade(frame: Frame, condition: Condition, generator: np.random.Generator) 
 
 
 @dataclass(frozen=True)
-class View:
-    """The middle of a rescaled frame, no larger than the frame was.
+class RescaledCrop:
+    """Centre crop of a rescaled frame, no larger than the frame.
 
     Attributes:
         before: height and width of the frame, pixels.
-        scaled: of all of it after rescaling, pixels.
-        after: of what is in view, pixels.
+        scaled: height and width after rescaling, pixels.
+        after: height and width of the crop, pixels.
     """
 
     before: tuple[int, int]
@@ -153,8 +153,8 @@ class View:
     after: tuple[int, int]
 
     @classmethod
-    def rescaled(cls, size: tuple[int, int], scale: float) -> View:
-        """The view of a frame of ``size`` (H, W) rescaled by about ``scale``: to whole pixels.
+    def rescaled(cls, size: tuple[int, int], scale: float) -> RescaledCrop:
+        """Crop of a frame of ``size`` (H, W) rescaled by about ``scale``, to whole pixels.
 
         Raises:
             KBNetError: it would be smaller than 32 pixels.
@@ -167,23 +167,23 @@ class View:
 
     @property
     def _scales(self) -> tuple[float, float]:
-        """y, x."""
+        """Scales of y and x."""
         return self.scaled[0] / self.before[0], self.scaled[1] / self.before[1]
 
     @property
     def _offsets(self) -> tuple[int, int]:
-        """Rows and columns cut off at the top and left."""
+        """Cropped rows and columns at the top and left."""
         return (self.scaled[0] - self.after[0]) // 2, (self.scaled[1] - self.after[1]) // 2
 
     def of_image(self, image: ImageArray) -> ImageArray:
-        """Interpolated, and smoothed first where it shrinks."""
+        """Interpolate an image, with smoothing before a reduction."""
         if self.scaled == self.before:
             return image
         resized = Image.fromarray(image).resize(self.scaled[::-1], Image.Resampling.BICUBIC)
         return np.ascontiguousarray(np.asarray(resized)[self._window])
 
     def of_truth(self, depth: FloatArray) -> FloatArray:
-        """The nearest pixel's depth, never one in between."""
+        """Resample depth by the nearest pixel."""
         rows, columns = (
             np.rint((np.arange(count) + offset + 0.5) / scale - 0.5).clip(0, size - 1).astype(np.int64)
             for count, offset, scale, size in zip(self.after, self._offsets, self._scales, self.before, strict=True)
@@ -191,7 +191,7 @@ class View:
         return depth[np.ix_(rows, columns)]
 
     def of_points(self, sparse_depth: FloatArray) -> FloatArray:
-        """Each point moved to the nearest pixel; of several there, the nearest to the camera."""
+        """Move each point to the nearest pixel; of several points, keep the nearest to the camera."""
         rows, columns, inside = self._moved(sparse_depth)
         depth = sparse_depth[sparse_depth > 0][inside]
         order = np.argsort(-depth, kind="stable")
@@ -200,7 +200,7 @@ class View:
         return moved
 
     def visible(self, depth: FloatArray) -> FloatArray:
-        """The depth whose pixels, moved as points, are in view; 0 elsewhere."""
+        """Depth of the pixels inside the crop; 0 elsewhere."""
         _, _, inside = self._moved(depth)
         shown = np.zeros_like(depth)
         rows, columns = np.nonzero(depth)
@@ -208,7 +208,7 @@ class View:
         return shown
 
     def of_intrinsics(self, intrinsics: FloatArray) -> FloatArray:
-        """K of the view: pixel x is at scale · (x + ½) - ½ - offset, since pixel centres are whole numbers."""
+        """Intrinsics K of the crop: pixel x moves to scale · (x + ½) - ½ - offset (pixel centres at whole numbers)."""
         (scale_y, scale_x), (top, left) = self._scales, self._offsets
         move = np.array(
             [[scale_x, 0, scale_x / 2 - 0.5 - left], [0, scale_y, scale_y / 2 - 0.5 - top], [0, 0, 1]], np.float64
@@ -221,7 +221,7 @@ class View:
         return slice(top, top + height), slice(left, left + width)
 
     def _moved(self, depth: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """Rows and columns in view of all measured pixels, and which of them are inside."""
+        """Rows and columns of all measured pixels in the crop, and the mask of those inside."""
         (scale_y, scale_x), (top, left) = self._scales, self._offsets
         rows, columns = np.nonzero(depth)
         rows = np.rint((rows + 0.5) * scale_y - 0.5).astype(np.int64) - top
@@ -231,14 +231,14 @@ class View:
 
 
 def darken(image: ImageArray, gain: float, generator: np.random.Generator) -> ImageArray:
-    """An image exposed to less light: less signal, and the noise of a sensor that has seen so little.
+    """Darken an image: less signal with the corresponding sensor noise.
 
-    A sensor's variance is a share of the signal plus a constant. The image has its own already, which shrinks with the
-    square of the gain; what is added makes up the difference, nothing at a gain of 1. Rounded to 8 bits, as read out.
+    A sensor's variance is proportional to the signal plus a constant. The noise of the image decreases with the square
+    of the gain; the difference is added, which is 0 at a gain of 1. The result is rounded to 8 bits.
 
     Args:
         image: RGB, (H, W, 3), uint8, taken as proportional to light.
-        gain: light that is left, above 0, at most 1.
+        gain: share of the light, above 0, at most 1.
         generator: source of the noise.
     """
     if gain == 1:

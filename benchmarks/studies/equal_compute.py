@@ -1,7 +1,7 @@
-"""Recipes that get the same compute: how many steps of each fit into some seconds, and its schedule laid over those.
+"""Equal compute of recipes: the number of steps that fit into a time, and schedules of that length.
 
-A run that is cut off by the clock has not come to the end of its cosine, where much of the gain is made. So the seconds
-of a step are measured first, on the machine and data of the runs, and each schedule ends where its time ends.
+A run that is stopped by a clock has not reached the end of its cosine schedule, where much of the gain is. Therefore
+the time of a step is measured first, and every schedule ends when its time ends.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ WARMUP_STEPS, TIMED_STEPS, ROUNDS = 1, 3, 2
 
 
 def known_seconds_per_step(configs: Mapping[str, TrainingConfig], file: Path) -> dict[str, float]:
-    """Seconds of a step of every recipe: what ``file`` knows, the others measured now and written to it.
+    """Seconds per step of every recipe, read from ``file`` or measured and written to it.
 
-    Recipes that differ in rates, averaging and initial weights alone do the same work, and share one figure: between
-    them, no noise of a measurement decides who gets more steps.
+    Recipes that differ only in rates, averaging and initial weights do equal work and share one value, so measurement
+    noise does not give them different numbers of steps.
     """
     known: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
     work = {name: _work(config) for name, config in configs.items()}
@@ -50,11 +50,11 @@ def known_seconds_per_step(configs: Mapping[str, TrainingConfig], file: Path) ->
 
 
 def seconds_per_step(configs: Mapping[str, TrainingConfig]) -> dict[str, float]:
-    """Median seconds from one step to the next, reading included, of every recipe.
+    """Median seconds per step of every recipe, with reading.
 
-    On a CPU this is processor time over the number of threads: what a step would take if nothing else ran, however
-    busy the machine is. On a GPU it is what the clock says. All recipes take their turn in each of two rounds, the
-    second in reverse, so that what slows the machine down slows all of them.
+    On a CPU this is processor time divided by the number of threads, which is independent of other load. On a GPU it is
+    wall-clock time. All recipes are measured in turn in two rounds, the second in reverse, so that a slower machine
+    affects all of them.
     """
     seconds: dict[str, list[float]] = {name: [] for name in configs}
     for number in range(ROUNDS):
@@ -67,7 +67,7 @@ def seconds_per_step(configs: Mapping[str, TrainingConfig]) -> dict[str, float]:
 def _step_seconds(config: TrainingConfig, scratch: Path) -> list[float]:
     config = ready_config(config, scratch, 10 * (WARMUP_STEPS + TIMED_STEPS))
     on_gpu = config.device != "cpu" and torch.cuda.is_available()
-    # Processor time is that of one process: reading counts if it happens there.
+    # Processor time is that of one process; it includes reading in that process.
     with prepared_run(config if on_gpu else replace(config, workers=0)) as run:
         if on_gpu:
             return both_seconds(run, WARMUP_STEPS, TIMED_STEPS)
@@ -79,9 +79,9 @@ def _step_seconds(config: TrainingConfig, scratch: Path) -> list[float]:
 
 
 def _work(config: TrainingConfig) -> dict[str, Any]:
-    """What the time of a step depends on, as plain values."""
+    """Settings that the time of a step depends on, as plain values."""
     network = replace(config.network, weight_init="kaiming")
-    # Frozen statistics need weights to come from: a step is timed with those of the batch.
+    # Frozen statistics need initial weights; the step is timed with those of the batch.
     start: dict[str, Any] = {"initial_weights": None, "normalisation_statistics": "batch"}
     same = replace(config, network=network, schedule=ScheduleConfig(), average_decay=0.0, **start)
     plain: dict[str, Any] = json.loads(json.dumps(to_table(same)))
@@ -89,10 +89,10 @@ def _work(config: TrainingConfig) -> dict[str, Any]:
 
 
 def with_steps(config: TrainingConfig, steps: int) -> TrainingConfig:
-    """The recipe laid over another number of steps; warm-up keeps its share of them.
+    """Recipe with another number of steps; the share of the warm-up is unchanged.
 
     Raises:
-        KBNetError: there is no step.
+        KBNetError: steps is below 1.
     """
     if steps < 1:
         raise KBNetError(f"expected at least 1 step, got {steps}; give more --steps or --seconds")

@@ -1,4 +1,4 @@
-"""One run of training, watched: its clock, and its weights at several times. It can be cut off, and goes on."""
+"""Training run with its time and snapshots of its weights; an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from kbnet.files import atomic_path, write_json
 from kbnet.training.checkpoint import STATE_FILE, load_state
 from kbnet.training.config import TrainingConfig, ValidationConfig
 from kbnet.training.loop import CONFIG_FILE, LAST_WEIGHTS, train
-from kbnet.training.monitor import Report
+from kbnet.training.monitor import ProgressReport
 from kbnet.training.recipe import from_table
 from kbnet.weights.safetensors_file import read_metadata
 
 CLOCK_FILE = "clock.json"
 SNAPSHOTS = "snapshots"
 READINGS = 5
-"""Of the clock between two snapshots."""
+"""Number of time readings between two snapshots."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Weights on the way.
+    """Snapshot of weights during training.
 
     Attributes:
-        step: after how many steps.
-        seconds: of training until then, as the clock of the run says; reading included, saving and setting up left out.
+        step: number of steps so far.
+        seconds: training time so far, with reading, without saving and initialisation.
         weights: a safetensors file.
     """
 
@@ -41,19 +41,19 @@ class Snapshot:
 
 
 def learn(
-    config: TrainingConfig, snapshots: int, on_report: Callable[[Report], None] = lambda report: None
+    config: TrainingConfig, snapshots: int, on_report: Callable[[ProgressReport], None] = lambda report: None
 ) -> list[Snapshot]:
-    """Train to the end of the schedule, or go on where the run was cut off, or just look where it is done.
+    """Train to the end of the schedule, resume an interrupted run, or read a finished one.
 
-    Nothing is validated on the way, so that no data but those to train on have a say.
+    There is no validation, so only training data have an influence.
 
     Args:
-        config: the run, with its ``output`` and the number of its steps.
-        snapshots: how often to keep the weights, at even distances; the last time is at the end.
+        config: run with its ``output`` and number of steps.
+        snapshots: number of evenly spaced snapshots; the last one is at the end.
         on_report: called with every report of the training.
 
     Returns:
-        What was kept, first to last.
+        Snapshots, first to last.
 
     Raises:
         KBNetError: the config has no number of steps or several processes, or the folder holds a run of other settings.
@@ -74,7 +74,7 @@ def learn(
         started = (folder / STATE_FILE).is_file()
         clock = _Clock(folder / CLOCK_FILE, load_state(folder)["step"] if started else 0, config.batch_size)
 
-        def watch(report: Report) -> None:
+        def watch(report: ProgressReport) -> None:
             clock.read(report)
             _keep_weights(folder, interval, steps)
             on_report(report)
@@ -90,12 +90,12 @@ def learn(
 
 
 class _Clock:
-    """Seconds of training by step; on disk, so that they add up over the parts of a run that was cut off.
+    """Training time by step, stored on disk, so that times of a resumed run add up.
 
     Args:
-        path: the JSON file.
-        step: where the run stands; readings beyond it are of steps that will be done again.
-        batch_size: samples a step.
+        path: JSON file.
+        step: present step of the run; later readings are dropped, because their steps are repeated.
+        batch_size: samples per step.
     """
 
     def __init__(self, path: Path, step: int, batch_size: int) -> None:
@@ -106,8 +106,8 @@ class _Clock:
             self._readings = [(at, seconds) for at, seconds in readings if at <= step]
         self.step, self._seconds = step, self.seconds_at(step)
 
-    def read(self, report: Report) -> None:
-        """Take in a report, whose rate is that of the steps since the last one."""
+    def read(self, report: ProgressReport) -> None:
+        """Add a report with the rate of the steps since the previous one."""
         if report.message:
             return
         self._seconds += (report.step - self.step) * self._batch_size / report.samples_per_second
@@ -116,7 +116,7 @@ class _Clock:
         write_json(self._path, {"seconds_by_step": self._readings})
 
     def seconds_at(self, step: int) -> float:
-        """Seconds until a step; between two readings, and after the last one, as if all steps there took the same."""
+        """Training time until a step, seconds, linear between readings and after the last one."""
         before = max((reading for reading in self._readings if reading[0] <= step), default=(0, 0.0))
         after = min((reading for reading in self._readings if reading[0] >= step), default=None)
         if before[0] == step:
@@ -131,7 +131,7 @@ def _snapshot_path(folder: Path, step: int) -> Path:
 
 
 def _keep_weights(folder: Path, interval: int, steps: int) -> None:
-    """Copy the weights that were saved last, if they are of a step to keep; the next ones will take their place."""
+    """Copy the last saved weights if their step is a snapshot; the next ones overwrite them."""
     last = folder / LAST_WEIGHTS
     if not last.is_file():
         return
@@ -143,7 +143,7 @@ def _keep_weights(folder: Path, interval: int, steps: int) -> None:
 
 
 def _check_same_run(config: TrainingConfig) -> None:
-    """Refuse a folder with a run that would not have come to the same weights."""
+    """Check that the run in a folder has equal settings and data."""
     file = config.output / CONFIG_FILE
     if not file.is_file():
         return

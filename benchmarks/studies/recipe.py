@@ -1,4 +1,4 @@
-"""Recipes to compare: TOML files as ``kbnet train --config`` reads them, with changes from the command line."""
+"""Recipes of a comparison: TOML files of ``kbnet train --config``, with changes from the command line."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from kbnet.training.recipe import Layer, apply_layers, last_value, read_recipe_l
 
 
 def read_recipe(path: Path, changes: Mapping[str, Any]) -> TrainingConfig:
-    """A recipe over its preset, with changes.
+    """Read a recipe with its preset, and apply changes.
 
     See :func:`kbnet.training.recipe.read_recipe_layers` and :func:`kbnet.training.recipe.apply_layers`.
 
     Args:
         path: the TOML file.
-        changes: settings over those of the file, nested as TOML nests them.
+        changes: settings that override those of the file, nested as in TOML.
 
     Raises:
-        FileNotFoundError: the file, or one that it is based on, is missing.
-        KBNetError: it is no TOML, a key or value is not of a recipe, or recipes are based on each other in a circle.
+        FileNotFoundError: the file or a base is missing.
+        KBNetError: the file is not TOML, a key or value is invalid, or the bases form a cycle.
     """
     layers = [*read_recipe_layers(path), Layer("--set", changes)]
     config = TrainingConfig.preset(last_value(layers, "preset") or "void")
@@ -38,10 +38,10 @@ def read_recipe(path: Path, changes: Mapping[str, Any]) -> TrainingConfig:
 
 
 def read_changes(texts: Sequence[str]) -> dict[str, Any]:
-    """Settings such as ``losses.smoothness=0.1`` as a nested table; a text needs no quotes.
+    """Parse settings such as ``losses.smoothness=0.1`` into a nested table; text needs no quotes.
 
     Raises:
-        KBNetError: one is not of that form, or names a key that another one has set.
+        KBNetError: a setting has another form, or a key is set twice.
 
     Example:
         >>> read_changes(["losses.smoothness=0.1", "poses=known", "gaps=[3, 1]"])

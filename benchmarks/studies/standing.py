@@ -1,4 +1,4 @@
-"""Where recipes stand: errors over several seeds, beside interpolation."""
+"""Errors of recipes over several seeds, compared with interpolation."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from kbnet.evaluation.metrics import DepthErrors, RunningStatistics
 from kbnet.evaluation.summary import SummaryRow
 
 YARDSTICK = "linear"
-"""The method whose error is 1."""
+"""Reference method of the ratios."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Errors of one recipe, or interpolation, on one sequence with one kind of sparse depth.
+    """Errors of one recipe, or of interpolation, on one sequence with one kind of sparse depth.
 
     Attributes:
-        method: the recipe or interpolation.
-        seeds: how many runs the figures are over.
-        mean: of the runs' errors, each the mean over frames.
-        std: of the runs' errors; None where there is one run.
-        ratio: mean of the runs' MAE over that of linear interpolation.
+        method: recipe or interpolation.
+        seeds: number of runs.
+        mean: mean of the runs' errors, each the mean over frames.
+        std: standard deviation of the runs' errors; None for one run.
+        ratio: mean MAE of the runs divided by that of linear interpolation.
     """
 
     method: str
@@ -34,11 +34,11 @@ class Standing:
 
 
 def standings(baselines: Sequence[SummaryRow], runs: Mapping[str, Sequence[Sequence[SummaryRow]]]) -> list[Standing]:
-    """One row a kind of sparse depth, sequence and method; what belongs together stands together.
+    """One row for each kind of sparse depth, sequence and method, in this order.
 
     Args:
         baselines: rows of ``nearest`` and ``linear``.
-        runs: for every recipe, the rows of its runs, one set a seed.
+        runs: rows of the runs by recipe, one set per seed.
     """
     yardstick = {place(row): row.mean.mae_mm for row in baselines if row.method == YARDSTICK}
     sets = {method: [[row for row in baselines if row.method == method]] for method in ("nearest", YARDSTICK)}
@@ -55,7 +55,7 @@ def standings(baselines: Sequence[SummaryRow], runs: Mapping[str, Sequence[Seque
 
 
 def mean_ratios(rows: Iterable[SummaryRow], baselines: Sequence[SummaryRow]) -> dict[str, float]:
-    """MAE over that of linear interpolation by sequence, each the mean over the kinds of sparse depth."""
+    """Ratio of MAE to that of linear interpolation by sequence, mean over the kinds of sparse depth."""
     yardstick = {place(row): row.mean.mae_mm for row in baselines if row.method == YARDSTICK}
     ratios: dict[str, RunningStatistics] = {}
     for row in rows:
@@ -65,5 +65,5 @@ def mean_ratios(rows: Iterable[SummaryRow], baselines: Sequence[SummaryRow]) -> 
 
 
 def place(row: SummaryRow) -> tuple[str, str]:
-    """Kind of sparse depth, and sequence."""
+    """Kind of sparse depth and sequence of a row."""
     return row.sparse_depth, row.sequence

@@ -1,4 +1,4 @@
-"""A comparison of recipes: each trained with every seed, judged on the way, and kept in one folder."""
+"""Study: comparison of recipes, each trained with every seed and evaluated, in one folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kbnet.evaluation.metrics import RunningStatistics
 from kbnet.evaluation.summary import ALL_SEQUENCES, SummaryRow, read_same_run, write_summary
 from kbnet.inference.completer import load
 from kbnet.training.config import TrainingConfig
-from kbnet.training.monitor import Report
+from kbnet.training.monitor import ProgressReport
 from kbnet.training.recipe import to_table
 from studies.learning import Snapshot, learn
 from studies.standing import Standing, mean_ratios, standings
@@ -24,13 +24,13 @@ BASELINES_FILE = "baselines.json"
 
 @dataclass(frozen=True)
 class Judge:
-    """How weights and interpolation are judged; what was judged before is read.
+    """Evaluation of weights and interpolation; existing results are read.
 
     Attributes:
         parts: sequences with their kinds of sparse depth.
-        limits: judge where ground truth lies between these, metres.
-        every: judge one frame of so many.
-        device: where to compute.
+        limits: range of the evaluated ground truth, metres.
+        every: stride of the frames.
+        device: a torch device.
     """
 
     parts: tuple[Part, ...]
@@ -39,13 +39,13 @@ class Judge:
     device: str
 
     def weights(self, weights: Path) -> list[SummaryRow]:
-        """Errors of a network on every sequence; kept in a JSON file beside its weights."""
+        """Errors of a network on every sequence, stored in a JSON file beside its weights."""
         completer = load(weights, device=self.device)
         settings = run_settings(self.parts, {"kbnet": (weights, completer)}, limits=self.limits, every=self.every)
         return self._rows([network_method(completer)], settings, weights.with_suffix(".json"))
 
     def baselines(self, file: Path) -> list[SummaryRow]:
-        """Errors of nearest and linear interpolation, kept in ``file``."""
+        """Errors of nearest and linear interpolation, stored in ``file``."""
         settings = run_settings(self.parts, {}, limits=self.limits, every=self.every)
         return self._rows(baseline_methods(), settings, file)
 
@@ -60,7 +60,7 @@ class Judge:
 
 @dataclass(frozen=True)
 class Stage:
-    """What weights on the way, or at the end of a run, are worth."""
+    """Evaluation of a snapshot of a run."""
 
     step: int
     seconds: float
@@ -72,9 +72,9 @@ class JudgedRun:
     """One recipe trained with one seed.
 
     Attributes:
-        recipe, seed: which run it is.
-        config: everything it is defined by.
-        stages: first to last.
+        recipe, seed: recipe and seed of the run.
+        config: config of the run.
+        stages: evaluated snapshots, first to last.
     """
 
     recipe: str
@@ -84,18 +84,18 @@ class JudgedRun:
 
     @property
     def seconds(self) -> float:
-        """Of training, all of it, as the clock of the run says."""
+        """Total training time, seconds."""
         return self.stages[-1].seconds
 
 
 class Study:
-    """Runs of several recipes and what they are worth, collected as they are done.
+    """Runs of several recipes with their evaluation.
 
     Args:
-        folder: gets a folder a recipe in it, and in that one a seed.
-        configs: the recipes by name, with their number of steps.
-        judge: of all runs.
-        planned_seconds_per_step: by recipe, where the steps were planned by time; else empty.
+        folder: folder of the study, with a subfolder for each recipe and seed.
+        configs: recipes by name, with their number of steps.
+        judge: evaluation of all runs.
+        planned_seconds_per_step: seconds per step by recipe if steps were planned by time; else empty.
     """
 
     def __init__(
@@ -110,8 +110,8 @@ class Study:
         self.runs: list[JudgedRun] = []
         self.baselines = judge.baselines(folder / BASELINES_FILE)
 
-    def do(self, recipe: str, seed: int, snapshots: int, on_report: Callable[[Report], None]) -> JudgedRun:
-        """Train one recipe with one seed, or take what is there; judge it at the end, or that many times on the way."""
+    def do(self, recipe: str, seed: int, snapshots: int, on_report: Callable[[ProgressReport], None]) -> JudgedRun:
+        """Train one recipe with one seed, or read it if it exists, and evaluate its snapshots."""
         config = replace(self.configs[recipe], output=self.folder / recipe / f"seed{seed}", seed=seed)
         kept = learn(config, snapshots, on_report)
         run = JudgedRun(recipe, seed, config, [self._stage(one) for one in (kept if snapshots > 1 else kept[-1:])])
@@ -122,17 +122,16 @@ class Study:
         return Stage(snapshot.step, snapshot.seconds, self.judge.weights(snapshot.weights))
 
     def standings(self) -> list[Standing]:
-        """The last stages of all runs so far, seeds taken together, beside interpolation."""
+        """Errors of the last snapshots of all runs over seeds, and of interpolation."""
         return standings(
             self.baselines, {name: [run.stages[-1].rows for run in self.of(name)] for name in self.configs}
         )
 
     def curves(self) -> dict[str, dict[str, list[tuple[float, float]]]]:
-        """By sequence and recipe: seconds of training, and MAE over that of linear interpolation, seeds taken together.
+        """Points (training seconds, ratio to linear interpolation) by sequence and recipe, mean over seeds.
 
-        Where steps were planned by time, the seconds are those of the plan. The clock of a run would also tell how busy
-        the machine was during it.
-        """
+        If steps were planned by time, the seconds are those of the plan, because the clock of a run depends on other
+        load."""
         found: dict[str, dict[str, list[tuple[float, float]]]] = {}
         for recipe in self.configs:
             points: dict[tuple[str, int], tuple[RunningStatistics, RunningStatistics]] = {}
@@ -149,11 +148,11 @@ class Study:
         return found
 
     def of(self, recipe: str) -> list[JudgedRun]:
-        """The runs of one recipe that are done."""
+        """Finished runs of one recipe."""
         return [run for run in self.runs if run.recipe == recipe]
 
     def to_plain(self) -> dict[str, Any]:
-        """All so far as plain values, with versions and machine as they were when interpolation was judged."""
+        """Study as plain values, with versions and machine at the evaluation of interpolation."""
         judged = json.loads((self.folder / BASELINES_FILE).read_text(encoding="utf-8"))
         return {
             "made_with": {name: judged[name] for name in judged.keys() - {"settings", "results"}},

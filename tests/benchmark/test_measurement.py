@@ -10,7 +10,7 @@ import torch
 
 from kbnet.benchmark import measurement
 from kbnet.benchmark.contenders import contenders
-from kbnet.benchmark.inference import Case, Comparison
+from kbnet.benchmark.inference import Case, CaseTimes
 from kbnet.benchmark.made_frame import made_frame, write_made_sequence
 from kbnet.benchmark.measurement import Timed, conditions, matrix_product, take_turns
 from kbnet.benchmark.memory import peak_memory_mib
@@ -89,7 +89,7 @@ def test_network_without_a_plain_twin_is_compared_with_itself(small: Path) -> No
     entrants = list(contenders(network, ["torch"], ["float32", "float16"], CPU, left_out.__setitem__))
     assert [each.engine for each in entrants] == ["torch"]
     assert left_out.keys() == {"torch float16"}
-    comparison = Comparison(case, network, entrants, CPU, left_out.__setitem__)
+    comparison = CaseTimes(case, network, entrants, CPU, left_out.__setitem__)
     assert comparison.rows() == []
     comparison.measure(rounds=1, warmup=0)
     (row,) = comparison.rows()

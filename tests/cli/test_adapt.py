@@ -12,7 +12,7 @@ import pytest
 import kbnet.training.adaptation as adaptation
 from kbnet.cli.main import main
 from kbnet.evaluation import before_after
-from kbnet.evaluation.before_after import Judgement
+from kbnet.evaluation.before_after import BeforeAfter
 from kbnet.evaluation.point_errors import PointErrors
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.frame_list import write_frame_list
@@ -36,12 +36,12 @@ def words(posed_room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return ["adapt", str(posed_room), *flags, "--device", "cpu"]
 
 
-def judged(change: float) -> Callable[..., Judgement]:
+def judged(change: float) -> Callable[..., BeforeAfter]:
     errors = {
         ("sparse_depth", method): PointErrors(9, 100.0, 200.0, 3.0, 0.0, 5.0)
         for method in ("linear", "before", "after")
     }
-    return lambda *arguments, **options: Judgement(errors, 8, change, 0.02, change / 2)
+    return lambda *arguments, **options: BeforeAfter(errors, 8, change, 0.02, change / 2)
 
 
 def test_a_better_result_is_kept(

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from kbnet.evaluation.before_after import Judgement, judge_before_after
+from kbnet.evaluation.before_after import BeforeAfter, compare_before_after
 from kbnet.frame import FloatArray
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.sequence import Sequence
@@ -37,8 +37,8 @@ class Network:
         return (2.0 + self.error + noise).astype(np.float32)
 
 
-def compare(held_out: HeldOut, before: Network, after: Network, **options: Any) -> Judgement:
-    return judge_before_after(held_out.judged, cast(DepthCompleter, before), cast(DepthCompleter, after), **options)
+def compare(held_out: HeldOut, before: Network, after: Network, **options: Any) -> BeforeAfter:
+    return compare_before_after(held_out.judged, cast(DepthCompleter, before), cast(DepthCompleter, after), **options)
 
 
 def test_errors_are_those_at_the_held_out_points(held_out: HeldOut) -> None:
@@ -73,7 +73,7 @@ def test_the_same_network_is_not_better_than_itself(held_out: HeldOut) -> None:
 def test_a_gain_is_beyond_chance_and_not_at_the_cost_of_what_is_far(
     change: float, standard_error: float, mae_change: float, better: bool
 ) -> None:
-    assert Judgement({}, 30, change, standard_error, mae_change).better == better
+    assert BeforeAfter({}, 30, change, standard_error, mae_change).better == better
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies.degradation import CURVES, READ_NOISE_LEVELS, SHOT_NOISE_LEVELS, Condition, View, darken, degrade
+from studies.degradation import CURVES, READ_NOISE_LEVELS, SHOT_NOISE_LEVELS, Condition, RescaledCrop, darken, degrade
 
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.sequence import Sequence
@@ -42,7 +42,7 @@ def test_rescaling_moves_points_and_intrinsics_together(frame: Frame, scale: flo
     rows, columns = np.mgrid[:height, :width]
     normal = np.array([0.1, 0.2, 1.0])
     plane = plane_depth(frame.intrinsics, rows, columns, normal)
-    view = View.rescaled(frame.size, scale)
+    view = RescaledCrop.rescaled(frame.size, scale)
     points = view.of_points(np.where(rows % 4 + columns % 4 == 0, plane, np.float32(0)))
     rows, columns = np.nonzero(points)
     assert rows.size > 50
@@ -74,7 +74,7 @@ def test_rescaled_frames_keep_their_number_of_points_and_fit_their_truth(
 
 
 def test_moved_points_collide_in_favour_of_the_nearer() -> None:
-    view = View.rescaled((64, 64), 0.5)
+    view = RescaledCrop.rescaled((64, 64), 0.5)
     depth = np.zeros((64, 64), np.float32)
     depth[20, 20], depth[21, 21] = 3.0, 2.0
     moved = view.of_points(depth)

@@ -15,7 +15,7 @@ from studies.recipe import read_recipe
 
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.interruption import Interrupted
-from kbnet.training.monitor import Report
+from kbnet.training.monitor import ProgressReport
 from kbnet.weights.depth_network import load_network
 
 
@@ -25,7 +25,7 @@ def config(recipe: Path, room: Path, tmp_path: Path) -> TrainingConfig:
 
 
 def test_learn_keeps_weights_on_the_way_and_the_time_they_took(config: TrainingConfig) -> None:
-    reports: list[Report] = []
+    reports: list[ProgressReport] = []
     kept = learn(config, 3, reports.append)
     assert [one.step for one in kept] == [2, 4, 6]
     assert 0 < kept[0].seconds < kept[1].seconds < kept[2].seconds
@@ -38,7 +38,7 @@ def test_learn_keeps_weights_on_the_way_and_the_time_they_took(config: TrainingC
 
 def test_learn_does_not_train_again_what_is_done(config: TrainingConfig) -> None:
     kept = learn(config, 2)
-    reports: list[Report] = []
+    reports: list[ProgressReport] = []
     assert learn(config, 2, reports.append) == kept
     assert not reports
 
@@ -46,13 +46,13 @@ def test_learn_does_not_train_again_what_is_done(config: TrainingConfig) -> None
 def test_learn_goes_on_where_it_was_cut_off(config: TrainingConfig) -> None:
     whole = learn(replace(config, output=config.output.with_name("whole")), 3)
 
-    def interrupt(report: Report) -> None:
+    def interrupt(report: ProgressReport) -> None:
         if report.step == 3 and not report.message:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(Interrupted):
         learn(config, 3, interrupt)
-    resumed: list[Report] = []
+    resumed: list[ProgressReport] = []
     kept = learn(config, 3, resumed.append)
     assert [one.step for one in resumed if not one.message] == [4, 5, 6]
     assert [one.step for one in kept] == [2, 4, 6]

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 import kbnet.training.adaptation as adaptation
 from kbnet.errors import KBNetError
-from kbnet.evaluation.before_after import Judgement
+from kbnet.evaluation.before_after import BeforeAfter
 from kbnet.evaluation.point_errors import PointErrors
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.frame_list import FrameList
@@ -27,7 +27,7 @@ from kbnet.network.kbnet import KBNet
 from kbnet.training.adaptation import Adaptation, keep, plan, run_training
 from kbnet.training.batch import TripletBatch
 from kbnet.training.interruption import Interrupted
-from kbnet.training.monitor import Report
+from kbnet.training.monitor import ProgressReport
 from kbnet.training.step import StepResult, TrainingStep
 from kbnet.weights.depth_network import load_network, save_network
 from kbnet.weights.safetensors_file import read_metadata
@@ -185,7 +185,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(asked: Asked, tmp_
 
     asked_once: list[int] = []
 
-    def interrupt(report: Report) -> None:
+    def interrupt(report: ProgressReport) -> None:
         if report.step == 5 and not asked_once:
             asked_once.append(report.step)
             os.kill(os.getpid(), signal.SIGINT)
@@ -215,7 +215,7 @@ def test_kept_weights_say_what_they_are_adapted_from_and_on(asked: Asked) -> Non
         ("sparse_depth", "before"): PointErrors(9, 50.0, 60.0, 1.0, 0.0, 2.0),
         ("sparse_depth", "after"): PointErrors(9, 40.0, 50.0, 1.0, 0.0, 2.0),
     }
-    keep(adapting, planned, Judgement(errors, 8, -0.2, 0.01, -0.2))
+    keep(adapting, planned, BeforeAfter(errors, 8, -0.2, 0.01, -0.2))
     notes = read_metadata(adapting.output)
     assert notes["origin"] == "kbnet adapt, first on wall"
     assert notes["adapted_from"].startswith("first.safetensors (sha256 ")

@@ -25,7 +25,7 @@ from kbnet.network.pose_net import PoseNet
 from kbnet.training.checkpoint import load_state
 from kbnet.training.config import TrainingConfig, ValidationConfig
 from kbnet.training.loop import Interrupted, train
-from kbnet.training.monitor import Report
+from kbnet.training.monitor import ProgressReport
 from kbnet.weights.depth_network import load_network, save_network
 from kbnet.weights.pose_network import load_pose_network, save_pose_network
 
@@ -73,10 +73,10 @@ def logged_steps(folder: Path) -> list[str]:
     return [line for line in stripped if "stopped" not in line]
 
 
-def stop_at(step: int) -> Callable[[Report], None]:
-    """Report handler that sends this process Ctrl-C at a step."""
+def stop_at(step: int) -> Callable[[ProgressReport], None]:
+    """ProgressReport handler that sends this process Ctrl-C at a step."""
 
-    def on_report(report: Report) -> None:
+    def on_report(report: ProgressReport) -> None:
         if report.step == step and not report.message:
             signal.raise_signal(signal.SIGINT)
 
@@ -147,7 +147,7 @@ def test_handlers_of_signals_are_put_back(write_sequence: WriteSequence, make_co
 def test_a_second_interrupt_says_what_the_last_saved_state_is(
     write_sequence: WriteSequence, make_config: MakeConfig
 ) -> None:
-    def interrupt_twice(report: Report) -> None:
+    def interrupt_twice(report: ProgressReport) -> None:
         if report.step == 3 and not report.message:
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
@@ -380,7 +380,7 @@ def test_averaged_weights_are_the_ones_that_are_saved(write_sequence: WriteSeque
     config = make_config(write_sequence(), steps=3, average_decay=0.5, checkpoint_steps=1)
     snapshots: list[dict[str, Tensor]] = []
 
-    def on_report(report: Report) -> None:
+    def on_report(report: ProgressReport) -> None:
         if report.step > 1:
             snapshots.append(load_state(config.output)["step_module"])
 
@@ -460,7 +460,7 @@ def test_a_frame_that_cannot_be_read_costs_no_step(write_sequence: WriteSequence
     train(unbroken)
     pictures = {path: path.read_bytes() for path in (sequence / "image").iterdir()}
 
-    def spoil(report: Report) -> None:
+    def spoil(report: ProgressReport) -> None:
         if report.step == 2 and not report.message:
             for path in pictures:
                 path.write_bytes(b"not a picture")

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.training.config import TrainingConfig, ValidationConfig
 from kbnet.training.loop import train
-from kbnet.training.monitor import Monitor, Report
+from kbnet.training.monitor import Monitor, ProgressReport
 from kbnet.training.step import StepResult
 
 
@@ -27,7 +27,7 @@ def events(folder: Path) -> EventAccumulator:
 
 
 def test_a_report_is_the_mean_of_the_steps_since_the_last(tmp_path: Path) -> None:
-    reports: list[Report] = []
+    reports: list[ProgressReport] = []
     monitor = Monitor(tmp_path, 10, 0, reports.append, active=True)
     for first, second in ((1.0, 3.0), (5.0, 7.0)):
         monitor.add(result(first), 4)
@@ -43,7 +43,7 @@ def test_a_report_is_the_mean_of_the_steps_since_the_last(tmp_path: Path) -> Non
 
 
 def test_a_judgement_is_logged_and_reported(tmp_path: Path) -> None:
-    reports: list[Report] = []
+    reports: list[ProgressReport] = []
     monitor = Monitor(tmp_path, 10, 0, reports.append, active=True)
     monitor.validation(5, DepthErrors(12.345, 20.0, 3.0, 4.0), best=True)
     monitor.close()
@@ -53,7 +53,7 @@ def test_a_judgement_is_logged_and_reported(tmp_path: Path) -> None:
 
 
 def test_a_process_that_is_not_the_first_writes_and_reports_nothing(tmp_path: Path) -> None:
-    reports: list[Report] = []
+    reports: list[ProgressReport] = []
     monitor = Monitor(tmp_path / "run", 10, 0, reports.append, active=False)
     monitor.add(result(1.0), 4)
     monitor.report(1, 1e-4, 0.5)
@@ -113,7 +113,7 @@ def test_events_of_a_run_that_was_cut_off_do_not_come_twice(tmp_path: Path) -> N
 def test_a_pause_between_two_reports_drops_nothing_but_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reports: list[Report] = []
+    reports: list[ProgressReport] = []
     clock = iter([0.0, 2.0, 102.0, 104.0, 104.0])
     monkeypatch.setattr("kbnet.training.monitor.time.perf_counter", lambda: next(clock))
     monitor = Monitor(tmp_path, 10, 0, reports.append, active=False)

@@ -20,7 +20,7 @@ from kbnet.points.drawn_points import PointDrawing
 from kbnet.training.config import TrainingConfig
 from kbnet.training.dataset import SampleKey, open_dataset
 from kbnet.training.loop import Interrupted, train
-from kbnet.training.monitor import Report
+from kbnet.training.monitor import ProgressReport
 from kbnet.weights.depth_network import load_network
 
 TINY: dict[str, Any] = {
@@ -66,7 +66,7 @@ def config(tmp_path: Path, make_config: Callable[..., TrainingConfig]) -> Traini
 
 
 def test_a_stopped_run_on_reduced_frames_resumes_to_the_same_weights(config: TrainingConfig) -> None:
-    def stop(report: Report) -> None:
+    def stop(report: ProgressReport) -> None:
         if report.step == 2 and not report.message:
             raise KeyboardInterrupt
 

@@ -1,1 +1,1 @@
-"""How fast completion and training are: the plain yardstick, the clock, and what is timed with it."""
+"""Benchmarks of speed: the plain baseline, time measurement, completion and training."""

@@ -1,4 +1,4 @@
-"""The ways to complete a frame that are laid side by side: the yardstick, and every engine in every precision."""
+"""Contenders of the speed benchmark: the plain baseline, and every engine in every precision."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "bfloat16", "int8")
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to complete the frames of a case.
+    """Contender: one engine and precision that completes the frames of a case.
 
     Attributes:
-        engine, precision: what it is called.
-        network: image in 0..1, sparse depth, validity, K, scaffold to depth, as KBNet.forward.
-        complete: image (uint8), sparse depth, K to depth: all that a user waits for.
-        difference: relative difference of its depth from eager float32: the largest; of int8 the mean.
+        engine, precision: names in the table.
+        network: function from image in 0..1, sparse depth, validity, K and scaffold to depth, as KBNet.forward.
+        complete: function from image (uint8), sparse depth and K to depth: the whole completion.
+        difference: relative difference of its depth from eager float32: the largest; for int8 the mean.
     """
 
     engine: str
@@ -44,9 +44,9 @@ class Contender:
 
 
 def contender(network: DepthNetwork, engine: EngineName, precision: Precision, device: torch.device) -> Contender:
-    """An engine of this package, as a user gets it.
+    """Contender with an engine of this package.
 
-    For int8 the ranges come from made frames, which is enough for its speed; a user's own frames give its accuracy.
+    For int8, the calibration uses synthetic frames, which is sufficient for speed but not for accuracy.
 
     Raises:
         ModuleNotFoundError: the engine is not installed.
@@ -65,7 +65,7 @@ def contender(network: DepthNetwork, engine: EngineName, precision: Precision, d
 
 
 def plain_contender(network: KBNet, device: torch.device) -> Contender:
-    """The yardstick; outlier removal before it is this package's."""
+    """Contender with the plain baseline, after this package's outlier rejection."""
     plain = plain_network(network).to(device)
 
     def forward(image: Tensor, sparse_depth: Tensor, validity: Tensor, K: Tensor, scaffold: Tensor | None) -> Tensor:
@@ -85,10 +85,10 @@ def contenders(
     device: torch.device,
     leave_out: Callable[[str, Exception], None],
 ) -> Iterator[Contender]:
-    """The yardstick where it fits the network, then every engine in every precision; without any, in those it has.
+    """All contenders: the plain baseline if it fits the network, then every engine in every precision.
 
-    ``leave_out`` is told, with the reason, of an engine that there is not, and of a precision that was asked for in
-    vain or only needs another package.
+    Without requested precisions, every engine has all of its own. ``leave_out`` is called with the reason for a missing
+    engine, and for a requested precision that is unavailable or needs another package.
     """
     if isinstance(network, KBNet) and is_published_architecture(network.config):
         yield plain_contender(network, device)

@@ -1,4 +1,4 @@
-"""What completing a frame takes: every engine and precision beside the yardstick, on one frame, in turn."""
+"""Time of completing a frame: every engine and precision and the plain baseline, in turn."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from kbnet.weights.depth_network import load_network
 FRESH = "fresh"
 KITTI_SIZE = (1216, 352)
 RATES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Precisions in which matrix products are timed; 8-bit convolutions are laid against the 16-bit rate."""
+"""Precisions of the timed matrix products; 8-bit convolutions are compared with the 16-bit rate."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is completed.
+    """Benchmark case.
 
     Attributes:
-        weights: what `kbnet.load` takes, or ``fresh``.
-        width, height: of the frame, pixels.
-        batch: how many frames at once.
+        weights: an argument of `kbnet.load`, or ``fresh`` for random weights.
+        width, height: size of the frame, pixels.
+        batch: number of frames at once.
     """
 
     weights: str
@@ -54,14 +54,14 @@ class Case:
 
     @property
     def preset(self) -> str:
-        """KITTI's where the frame has KITTI's size, else VOID's."""
+        """Preset: KITTI's for a frame of KITTI's size, else VOID's."""
         return "kitti" if (self.width, self.height) == KITTI_SIZE else "void"
 
     def network(self) -> DepthNetwork:
-        """The named one, or the published one of the preset with random weights under which features keep their size.
+        """Network of the weights, or the published network of the preset with random weights (Kaiming).
 
         Raises:
-            FileNotFoundError, KBNetError: as :func:`kbnet.weights.depth_network.load_network`.
+            FileNotFoundError, KBNetError: as in :func:`kbnet.weights.depth_network.load_network`.
         """
         if self.weights != FRESH:
             return load_network(self.weights)
@@ -69,12 +69,12 @@ class Case:
         return KBNet(KBNetConfig.preset(self.preset, weight_init="kaiming")).eval()
 
     def frame(self) -> Frame:
-        """The frame that is measured on."""
+        """Frame of the measurement."""
         return made_frame(self.width, self.height, self.preset)
 
 
 class RepeatedFrame:
-    """A frame as tensors on a device, ``batch`` times: for a whole completion, and for the network alone."""
+    """Frame as tensors on a device, repeated ``batch`` times, for the whole completion and for the network."""
 
     def __init__(self, frame: Frame, batch: int, config: NetworkConfig, device: torch.device) -> None:
         one = frame_tensors(frame.image, frame.sparse_depth, frame.intrinsics)
@@ -83,15 +83,15 @@ class RepeatedFrame:
         self.network, _ = working_inputs(image, sparse_depth, intrinsics, config)
 
 
-class Comparison:
-    """The contenders of one case with their times, also half done.
+class CaseTimes:
+    """Times of all contenders of one case, also of an interrupted measurement.
 
     Args:
-        case: what is completed.
-        network: that completes it.
-        entrants: in the order of the table.
-        device: where.
-        leave_out: told of an entrant that cannot complete the case, and why.
+        case: benchmark case.
+        network: network of the case.
+        entrants: contenders in the order of the table.
+        device: a torch device.
+        leave_out: called with a contender that cannot complete the case, and the reason.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Comparison:
         self.entrants: list[Contender] = []
         for each in entrants:
             try:
-                # A copy: an engine completes other cases too.
+                # A copy, because an engine is used for other cases too.
                 self.entrants.append(replace(each, difference=_difference(each, inputs, reference)))
             except (KBNetError, RuntimeError) as error:
                 leave_out(f"{each.engine} {each.precision} of {case}", error)
@@ -119,17 +119,17 @@ class Comparison:
         self.memory_mib: list[float | None] = [None] * len(self.entrants)
 
     def measure(self, rounds: int, warmup: int) -> None:
-        """Time everything in turn; what was timed stays where this is interrupted."""
+        """Measure all contenders in turn; after an interruption, the times so far are kept."""
         turns = [*(timed for timed, _ in self.products.values()), *self.networks, *self.frames]
         with torch.no_grad(), _quiet():
             take_turns(turns, self.device, rounds=rounds, warmup=warmup)
 
     def rates(self) -> dict[str, float]:
-        """GFLOP a second of matrix products, by precision; empty before the first round."""
+        """Rate of matrix products by precision, GFLOP/s; empty before the first round."""
         return {name: gflop / timed.median for name, (timed, gflop) in self.products.items() if timed.seconds}
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a contender that has been timed at least once, plain values."""
+        """One row of plain values for each contender with at least one time."""
         done = zip(self.entrants, self.networks, self.frames, self.memory_mib, strict=True)
         return [self._row(*each) for each in done if each[2].seconds]
 
@@ -160,13 +160,13 @@ class Comparison:
 
 
 def tolerance(entrant: Contender) -> float | None:
-    """What the contender's precision promises for :attr:`Contender.difference`; plain promises nothing."""
+    """Tolerance of :attr:`Contender.difference` for the contender's precision; None for the plain baseline."""
     return None if entrant.engine == PLAIN else TOLERANCE.get(entrant.precision)
 
 
 @torch.no_grad()
 def eager_float32(network: DepthNetwork, inputs: RepeatedFrame) -> Tensor:
-    """Depth by the yardstick, else by the network as it is, without TF32."""
+    """Reference depth: plain baseline, else the network in eager float32, without TF32."""
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         if isinstance(network, KBNet) and is_published_architecture(network.config):
             image, sparse_depth, validity, intrinsics, _ = inputs.network
@@ -197,7 +197,7 @@ def _gflop_of(width: int, height: int, preset: str) -> float:
 
 
 def published_gflop(case: Case) -> float:
-    """GFLOP of the published network on the frames of a case: two for every multiplication in its convolutions.
+    """GFLOP of the published network on the frames of a case: two per multiplication in its convolutions.
 
     >>> round(published_gflop(Case("fresh", 640, 480)), 1)
     72.3
@@ -207,7 +207,7 @@ def published_gflop(case: Case) -> float:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No warnings: those of an engine that traces would fill the screen."""
+    """Context without warnings, because tracing engines emit many."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Frames to measure on that need no download: a smooth image with grain over slanted ground with boxes on it."""
+"""Synthetic frames for benchmarks: a smooth image with grain, and slanted ground with boxes."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from kbnet.frame import Frame, ImageArray
 from kbnet.frames.sequence_writer import PosedFrame, write_sequence
 
 MEASURED_SHARE = {"void": 0.005, "kitti": 0.05}
-"""Share of the pixels with a sparse point: 1536 at 640x480, as VOID 1500 has; about what KITTI's scanner leaves."""
+"""Share of the pixels with a sparse point: 1536 at 640x480, as in VOID 1500; about that of KITTI's lidar."""
 DEPTHS = {"void": (6.0, 1.0), "kitti": (60.0, 4.0)}
-"""Depth of the first row and of the last, metres."""
+"""Depth of the first and last row, metres."""
 BLOB = 16
-"""Pixels from one independent colour to the next."""
+"""Distance between independent colours, pixels."""
 
 
 def preset_for(max_depth: float) -> str:
-    """The preset whose frames suit a network with depths up to ``max_depth`` metres."""
+    """Preset of frames for a network with depths up to ``max_depth``, metres."""
     return "kitti" if max_depth > 50 else "void"
 
 
 def made_frame(width: int, height: int, preset: str, seed: int = 0, name: str = "made") -> Frame:
-    """A frame, the same for the same arguments; its sparse points lie at random pixels.
+    """Make a synthetic frame with random sparse points; equal arguments give equal frames.
 
     Args:
         width: pixels.
         height: pixels.
-        preset: ``void`` or ``kitti``: how many points, and how far.
-        seed: of image, boxes and points.
-        name: of the frame.
+        preset: ``void`` or ``kitti``, for the number of points and their depth.
+        seed: seed of image, boxes and points.
+        name: name of the frame.
     """
     generator = np.random.default_rng(seed)
     far, near = DEPTHS[preset]
@@ -45,7 +45,7 @@ def made_frame(width: int, height: int, preset: str, seed: int = 0, name: str = 
 
 
 def write_made_sequence(folder: Path, frames: int, width: int, height: int, preset: str) -> None:
-    """Write a sequence of made frames, unlike each other: for reading speed, not for learning."""
+    """Write a sequence of different synthetic frames, to measure reading speed."""
 
     def posed(index: int) -> PosedFrame:
         T_world_camera = np.eye(4)
@@ -56,7 +56,7 @@ def write_made_sequence(folder: Path, frames: int, width: int, height: int, pres
 
 
 def _image(width: int, height: int, generator: np.random.Generator) -> ImageArray:
-    """Colours that change smoothly, with grain, so that a PNG of it is about as large as one of a photograph."""
+    """Smooth colours with grain; a PNG of it is about as large as that of a photograph."""
     blobs = generator.integers(0, 256, (height // BLOB + 2, width // BLOB + 2, 3), dtype=np.uint8)
     smooth = np.asarray(Image.fromarray(blobs).resize((width, height), Image.Resampling.BICUBIC), np.int16)
     grain = generator.integers(-4, 5, smooth.shape, dtype=np.int16)

@@ -1,4 +1,4 @@
-"""The clock that waits for the GPU and takes turns, the machine's matrix-product rate, and what was measured on."""
+"""Time measurement with device synchronisation, rate of matrix products, and measurement conditions."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ import torch
 from kbnet.files import environment
 
 PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}
-"""Rows and columns of the square matrices that are multiplied, by kind of device."""
+"""Size of the square matrices by kind of device."""
 
 
 @dataclass
 class Timed:
-    """Some work and how long it took, round by round."""
+    """Work with its measured times, one per round."""
 
     work: Callable[[], object]
     seconds: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
-        """Seconds."""
+        """Median time, seconds."""
         return median(self.seconds)
 
 
 def take_turns(timed: Sequence[Timed], device: torch.device, *, rounds: int, warmup: int) -> None:
-    """Time every work once a round, so that a machine that slows down slows all of them.
+    """Measure every work once per round, so that a slower machine affects all of them.
 
     Args:
-        timed: gets one more time each round.
-        device: whose queue is empty when a time starts and when it ends.
-        rounds: to time.
-        warmup: rounds before those, not timed.
+        timed: work; every round appends one time.
+        device: device that is synchronised before and after each time.
+        rounds: number of timed rounds.
+        warmup: number of rounds before, not timed.
     """
     for number in range(warmup + rounds):
         for each in timed:
@@ -47,7 +47,7 @@ def take_turns(timed: Sequence[Timed], device: torch.device, *, rounds: int, war
 
 
 def seconds_taken(work: Callable[[], object], device: torch.device) -> float:
-    """Wall-clock seconds of ``work``, with the device's queue empty before it and after it."""
+    """Wall-clock time of ``work``, seconds, with the device synchronised before and after."""
     synchronise(device)
     started = time.perf_counter()
     work()
@@ -56,15 +56,15 @@ def seconds_taken(work: Callable[[], object], device: torch.device) -> float:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done all that was asked of it; a CPU always has."""
+    """Synchronise with the device; on a CPU nothing happens."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def matrix_product(device: torch.device, dtype: torch.dtype) -> tuple[Timed, float]:
-    """A product of two large square matrices, to be timed, and its GFLOP.
+    """Product of two large square matrices for timing, and its GFLOP.
 
-    On a CUDA device float32 is rounded as its convolutions round it: to TF32 unless that is switched off.
+    On a CUDA device, float32 has the rounding of convolutions: TF32 unless it is switched off.
     """
     size = PRODUCT_SIZE.get(device.type, PRODUCT_SIZE["cpu"])
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
@@ -81,9 +81,9 @@ def matrix_product(device: torch.device, dtype: torch.dtype) -> tuple[Timed, flo
 
 
 def conditions(device: torch.device) -> dict[str, object]:
-    """What a figure depends on besides the code: versions, device, threads, load, and how float32 is rounded.
+    """Measurement conditions: versions, device, threads, load, and rounding of float32.
 
-    ``tf32_convolutions`` is torch's own default on a CUDA device: inputs of float32 convolutions keep 10 bits.
+    ``tf32_convolutions`` is torch's default on a CUDA device: inputs of float32 convolutions have 10 bits.
     """
     known = environment()
     return {

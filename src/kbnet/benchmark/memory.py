@@ -1,4 +1,4 @@
-"""Peak memory of a completion, in a process of its own, so that nothing else is counted and nothing is reused."""
+"""Peak memory of a completion, measured in a separate process."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from kbnet.inference.engine import EngineName, Precision
 from kbnet.network.kbnet import KBNet
 
 CALLS = 2
-"""The first call may set things up."""
+"""Number of calls; the first can include initialisation."""
 
 
 def peak_memory_mib(case: Case, engine: str, precision: str, device: torch.device) -> float | None:
-    """Largest memory while a fresh process completes the frames of a case, MiB.
+    """Peak memory of a new process that completes the frames of a case, MiB; None if the process fails.
 
-    On the CPU all that lies in memory, Python and the engine's libraries included; on a CUDA device what torch holds
-    there. Where the system can, the count starts after the engine is built. None where the process fails.
+    On the CPU: all resident memory, with Python and the engine's libraries. On a CUDA device: torch's memory there. If
+    the system supports it, the measurement starts after the engine is built.
     """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -48,7 +48,7 @@ def peak_memory_mib(case: Case, engine: str, precision: str, device: torch.devic
 def _complete_and_tell(
     connection: Connection, case: Case, engine: str, precision: str, device_name: str, threads: int
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of a terminal; the parent ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent ends this one
     torch.set_num_threads(threads)
     device, network = torch.device(device_name), case.network()
     inputs = RepeatedFrame(case.frame(), case.batch, network.config, device)
@@ -70,7 +70,7 @@ def _restart_count(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
         return
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts again from what is held now
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: reset the peak to the present value
 
 
 def _peak_mib(device: torch.device) -> float:

@@ -1,4 +1,4 @@
-"""The yardstick of training: the published losses as they are specified, each term and each source by itself."""
+"""Plain baseline of training: the published losses as specified, each term and source computed separately."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kbnet.training.batch import TripletBatch
 
 
 class PlainTrainingStep(nn.Module):
-    """Depth and pose network, two reconstructions, four losses; eager float32."""
+    """Plain training step: depth and pose network, two reconstructions, four losses, in eager float32."""
 
     def __init__(self, network: PlainKBNet, pose_network: PoseNet, weights: LossWeights) -> None:
         super().__init__()
         self.network, self.pose_network, self.weights = network, pose_network, weights
 
     def forward(self, batch: TripletBatch) -> Tensor:
-        """The weighted total of the four terms, a scalar."""
+        """Weighted sum of the four terms, scalar."""
         depth = self.network(batch.input_image, batch.input_depth, batch.input_validity, batch.intrinsics)
         total = self.weights.sparse_depth * sparse_depth_loss(depth, batch.sparse_depth, batch.validity)
         total = total + self.weights.smoothness * smoothness_loss(depth, batch.image)
@@ -33,7 +33,7 @@ class PlainTrainingStep(nn.Module):
 
 
 def warp(source: Tensor, depth: Tensor, intrinsics: Tensor, pose: Tensor) -> Tensor:
-    """The target image looked up in a source image: backproject, move, project, sample; (B, 3, H, W)."""
+    """Reconstruct the target from a source image: backproject, transform, project, sample; (B, 3, H, W)."""
     batch, _, height, width = source.shape
     points = (depth * pixel_rays(intrinsics, height, width)).reshape(batch, 3, -1)
     points = torch.cat([points, torch.ones_like(points[:, :1])], dim=1)

@@ -1,4 +1,4 @@
-"""What training is made of: reading samples, and the step on a batch of them, apart and together."""
+"""Time of training: reading samples, the step, and both together."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from kbnet.training.config import TrainingConfig, ValidationConfig
 from kbnet.training.loop import Run
 
 MARGIN = 32
-"""How much larger than the crop a made frame is, pixels."""
+"""Difference between the size of a synthetic frame and the crop, pixels."""
 
 
 @dataclass(frozen=True)
 class TrainingCase:
-    """What is trained.
+    """Training case.
 
     Attributes:
-        name: of the preset or the recipe.
-        config: of the run; the step is timed in float32 and in bfloat16, reading with the config's workers.
-        steps: batches to time.
-        warmup: batches before those, not timed; at least 1.
+        name: name of the preset or the recipe.
+        config: config of the run; the step is timed in float32 and bfloat16, reading with the config's workers.
+        steps: number of timed batches.
+        warmup: number of batches before, not timed; at least 1.
     """
 
     name: str
@@ -47,7 +47,7 @@ class TrainingCase:
     warmup: int
 
     def rows(self, scratch: Path) -> Iterator[dict[str, Any]]:
-        """Measure part after part; yield a row each, plain values."""
+        """Measure one part after another; yield a row of plain values for each."""
         warmup, steps = whole_turns(self.config.workers, self.warmup, self.steps)
         config = ready_config(self.config, scratch, 10 * (warmup + steps))
         with prepared_run(replace(config, precision="float32", output=scratch / "float32")) as run:
@@ -90,9 +90,9 @@ class TrainingCase:
 
 
 def whole_turns(workers: int, warmup: int, steps: int) -> tuple[int, int]:
-    """Batches to let pass and batches to time, at least so many, so that each worker's count alike.
+    """Numbers of warm-up and timed batches, rounded up to multiples of the workers.
 
-    They come in bursts, one batch of every worker: within the first of them a loader seems to be infinitely fast.
+    Batches arrive in bursts, one from every worker; within a burst the measured time would be near 0.
 
     >>> whole_turns(workers=12, warmup=3, steps=10)
     (12, 12)
@@ -102,7 +102,7 @@ def whole_turns(workers: int, warmup: int, steps: int) -> tuple[int, int]:
 
 
 def ready_config(config: TrainingConfig, scratch: Path, steps: int) -> TrainingConfig:
-    """A config to run in a scratch folder for some steps; on made frames where it names no sequences."""
+    """Config for some steps in a scratch folder, with synthetic frames if it has no sequences."""
     config = replace(
         config, output=scratch / "run", validation=ValidationConfig(), schedule=replace(config.schedule, steps=steps)
     )
@@ -117,7 +117,7 @@ def ready_config(config: TrainingConfig, scratch: Path, steps: int) -> TrainingC
 
 @contextmanager
 def prepared_run(config: TrainingConfig) -> Iterator[Run]:
-    """A training run as :func:`kbnet.training.loop.train` sets it up, in one process, about to take its first step."""
+    """Prepare a training run in one process, as :func:`kbnet.training.loop.train`, before its first step."""
     fabric = Fabric(accelerator=config.device, devices=1, precision="32-true")
     fabric.launch()
     run = Run(config, fabric, None, resume=False)
@@ -129,7 +129,7 @@ def prepared_run(config: TrainingConfig) -> Iterator[Run]:
 
 
 def plain_step(run: Run) -> Callable[[TripletBatch], None] | None:
-    """The yardstick's step with the run's networks copied; None where the run is not of the published kind."""
+    """Plain training step with copies of the run's networks; None if the run is not of the published kind."""
     config = run.config
     published = is_published_architecture(config.network) and run.pose_network is not None
     further = (config.losses.supervised, config.losses.pose_consistency, config.losses.prior)
@@ -151,12 +151,12 @@ def plain_step(run: Run) -> Callable[[TripletBatch], None] | None:
 
 
 def loader_seconds(run: Run, warmup: int, steps: int) -> list[float]:
-    """Seconds from one batch of the loader to the next, nothing being done with them."""
+    """Seconds between batches of the loader, without training."""
     return _intervals(iter(run.batches), warmup, steps)
 
 
 def both_seconds(run: Run, warmup: int, steps: int) -> list[float]:
-    """Seconds from one step to the next with the loader at work beside them, as in training."""
+    """Seconds between steps with the loader running, as in training."""
 
     def trained() -> Iterator[None]:
         for batch in run.batches:
@@ -168,10 +168,10 @@ def both_seconds(run: Run, warmup: int, steps: int) -> list[float]:
 
 
 def step_memory_mib(step: Callable[[], object], device: torch.device) -> float:
-    """Memory of one step, MiB: on a CUDA device the peak; on the CPU, what the forward pass keeps for the backward.
+    """Memory of one step, MiB: on a CUDA device the peak; on the CPU the memory kept for the backward pass.
 
-    The latter is most of the former, and as large on any device. The peak counts the weights and moments of the other
-    steps that are compared too.
+    The latter is most of the former and independent of the device. The peak includes weights and moments of the other
+    compared steps.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

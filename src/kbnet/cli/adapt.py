@@ -13,7 +13,7 @@ from kbnet.cli.arguments import SparseDepths, Weights
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kbnet.evaluation.before_after import Judgement
+    from kbnet.evaluation.before_after import BeforeAfter
     from kbnet.training.adaptation import Adaptation, Plan
 
 
@@ -84,19 +84,19 @@ def _say(asked: Adaptation, plan: Plan) -> None:
     )
 
 
-def _judge(asked: Adaptation, plan: Plan, adapted: Path) -> Judgement:
+def _judge(asked: Adaptation, plan: Plan, adapted: Path) -> BeforeAfter:
     import kbnet
     from kbnet.cli.progress import frame_progress
-    from kbnet.evaluation.before_after import judge_before_after
+    from kbnet.evaluation.before_after import compare_before_after
 
     before, after = (kbnet.load(weights, device=asked.device) for weights in (asked.weights, adapted))
     lists = plan.held_out.judged
     with frame_progress() as progress:
         task = progress.add_task("judging", total=plan.held_out.frames * len(lists))
-        return judge_before_after(lists, before, after, on_frame=lambda: progress.advance(task))
+        return compare_before_after(lists, before, after, on_frame=lambda: progress.advance(task))
 
 
-def _show(judgement: Judgement) -> None:
+def _show(judgement: BeforeAfter) -> None:
     from kbnet.cli.error_table import new_table, show_table
     from kbnet.evaluation.before_after import STANDARD_ERRORS
 

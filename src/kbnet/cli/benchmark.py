@@ -191,10 +191,10 @@ def _compare_in(
     device: torch.device,
     report: BenchmarkReport,
 ) -> None:
-    from kbnet.benchmark.inference import Comparison
+    from kbnet.benchmark.inference import CaseTimes
     from kbnet.benchmark.memory import peak_memory_mib
 
-    comparison = Comparison(case, network, entrants, device, report.leave_out)
+    comparison = CaseTimes(case, network, entrants, device, report.leave_out)
     try:
         comparison.measure(command.rounds, command.warmup)
         if not command.quick:

@@ -13,7 +13,7 @@ from kbnet.cli.main import one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kbnet.benchmark.inference import Comparison
+    from kbnet.benchmark.inference import CaseTimes
 
 
 @dataclass
@@ -32,7 +32,7 @@ class BenchmarkReport:
         """Remember what could not be measured and why."""
         self.left_out[name] = one_line(error)
 
-    def add(self, comparison: Comparison) -> None:
+    def add(self, comparison: CaseTimes) -> None:
         """Take the rows of a comparison, if there are any, and write."""
         if rows := comparison.rows():
             self.inference += rows

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from kbnet.training.monitor import Report
+    from kbnet.training.monitor import ProgressReport
 
 
 def frame_progress() -> Progress:
@@ -51,7 +51,7 @@ def is_first_process() -> bool:
 
 
 @contextmanager
-def training_progress() -> Iterator[Callable[[Report], None]]:
+def training_progress() -> Iterator[Callable[[ProgressReport], None]]:
     """A bar on stderr with losses, samples a second and time left; plain lines where stderr is no terminal."""
     from rich.console import Console
     from rich.progress import (
@@ -75,7 +75,7 @@ def training_progress() -> Iterator[Callable[[Report], None]]:
     ) as bar:
         task = bar.add_task("", total=None)
 
-        def show(report: Report) -> None:
+        def show(report: ProgressReport) -> None:
             if report.message:
                 bar.console.print(f"step {report.step}: {report.message}", highlight=False, soft_wrap=True)
                 return

@@ -23,7 +23,7 @@ Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class BeforeAfter:
     """Errors before and after training.
 
     Attributes:
@@ -50,13 +50,13 @@ class Judgement:
         return self.change + STANDARD_ERRORS * self.standard_error < 0 and self.mae_change <= 0
 
 
-def judge_before_after(
+def compare_before_after(
     lists: Mapping[str, Path],
     before: DepthCompleter,
     after: DepthCompleter,
     *,
     on_frame: Callable[[], None] = lambda: None,
-) -> Judgement:
+) -> BeforeAfter:
     """Complete every frame with both networks and by interpolation, and compare the errors at held-out points.
 
     Args:
@@ -92,7 +92,7 @@ def judge_before_after(
     of_frames = {key: [errors[index] for index in judged] for key, errors in found.items()}
     changes = np.mean([_changes(of_frames[kind, "before"], of_frames[kind, "after"]) for kind in lists], axis=0)
     change, mae_change = changes.mean(axis=0).tolist()
-    return Judgement(
+    return BeforeAfter(
         {key: PointErrors.mean(errors) for key, errors in of_frames.items()},
         frames,
         change,

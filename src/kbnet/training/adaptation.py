@@ -15,7 +15,7 @@ import numpy as np
 import tomlkit
 
 from kbnet.errors import KBNetError
-from kbnet.evaluation.before_after import Judgement
+from kbnet.evaluation.before_after import BeforeAfter
 from kbnet.files import file_sha256, write_json
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
@@ -29,7 +29,7 @@ from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.held_out import HeldOut, hold_out
 from kbnet.training.interruption import Interrupted
 from kbnet.training.loop import LAST_WEIGHTS, train
-from kbnet.training.monitor import Report
+from kbnet.training.monitor import ProgressReport
 from kbnet.training.neighbour_gap import Gap, choose_gap
 from kbnet.training.recipe import to_table
 from kbnet.weights.depth_network import load_network, read_kbnet_config, save_network
@@ -184,7 +184,7 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
     )
 
 
-def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[Report], None] | None = None) -> Path:
+def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[ProgressReport], None] | None = None) -> Path:
     """Train as planned; a stopped run is resumed.
 
     Returns:
@@ -206,7 +206,7 @@ def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[Report], No
     return asked.folder / LAST_WEIGHTS
 
 
-def keep(asked: Adaptation, plan: Plan, judgement: Judgement) -> None:
+def keep(asked: Adaptation, plan: Plan, judgement: BeforeAfter) -> None:
     """Write the adapted weights to the requested file, with notes of their origin."""
     frames = len(open_prepared(plan.held_out.training))
     config = training_config(asked, plan, read_kbnet_config(asked.weights))

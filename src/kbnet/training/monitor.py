@@ -19,7 +19,7 @@ from kbnet.training.step import StepResult
 
 
 @dataclass(frozen=True)
-class Report:
+class ProgressReport:
     """Progress report of a run.
 
     Attributes:
@@ -49,7 +49,13 @@ class Monitor:
     """
 
     def __init__(
-        self, folder: Path, steps: int, first_step: int, on_report: Callable[[Report], None] | None, *, active: bool
+        self,
+        folder: Path,
+        steps: int,
+        first_step: int,
+        on_report: Callable[[ProgressReport], None] | None,
+        *,
+        active: bool,
     ) -> None:
         self._steps = steps
         self._on_report = on_report if active and on_report is not None else lambda report: None
@@ -83,7 +89,7 @@ class Monitor:
             f"step {step}/{self._steps}  {terms}  rate {learning_rate:.2e}  gradient {gradient_norm:.3f}  "
             f"{rate:.1f} samples/s"
         )
-        self._on_report(Report(step, self._steps, losses, rate))
+        self._on_report(ProgressReport(step, self._steps, losses, rate))
         self._sums, self._samples, self._pending = {}, 0, 0
         self._since = time.perf_counter()
 
@@ -97,7 +103,7 @@ class Monitor:
     def say(self, step: int, message: str) -> None:
         """Write a separate line."""
         self._line(f"step {step}/{self._steps}  {message}")
-        self._on_report(Report(step, self._steps, {}, 0.0, message))
+        self._on_report(ProgressReport(step, self._steps, {}, 0.0, message))
 
     def validation(self, step: int, errors: DepthErrors, *, best: bool) -> None:
         """Write validation errors."""
