@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +32,7 @@ from kbnet.training.config import TrainingConfig
 from kbnet.training.dataset import BatchPlan, open_dataset
 from kbnet.training.interruption import Interrupted, stop_signals
 from kbnet.training.loader import open_loader, read_batches
-from kbnet.training.monitor import Monitor, ProgressReport
+from kbnet.training.monitor import Monitor, OnReport
 from kbnet.training.networks import build_networks
 from kbnet.training.optimizer import make_optimizer
 from kbnet.training.recipe import to_table
@@ -48,9 +48,7 @@ POSE_WEIGHTS = "pose.safetensors"
 CONFIG_FILE = "config.toml"
 
 
-def train(
-    config: TrainingConfig, *, resume: bool = False, on_report: Callable[[ProgressReport], None] | None = None
-) -> Path:
+def train(config: TrainingConfig, *, resume: bool = False, on_report: OnReport | None = None) -> Path:
     """Train a depth network on sequence folders and frame lists.
 
     Args:
@@ -99,14 +97,7 @@ def train(
 class Run:
     """Training run with all its parts; :meth:`go` is the loop."""
 
-    def __init__(
-        self,
-        config: TrainingConfig,
-        fabric: Fabric,
-        on_report: Callable[[ProgressReport], None] | None,
-        *,
-        resume: bool,
-    ) -> None:
+    def __init__(self, config: TrainingConfig, fabric: Fabric, on_report: OnReport | None, *, resume: bool) -> None:
         self.config, self.fabric = config, fabric
         dataset = open_dataset(config)
         self._parts = open_parts(config.validation.sequences, config.sparse_depth)

@@ -37,6 +37,10 @@ class ProgressReport:
     message: str = ""
 
 
+OnReport = Callable[[ProgressReport], None]
+"""Function that receives every report."""
+
+
 class Monitor:
     """Writer of ``train.log`` and TensorBoard events in a run folder; inactive processes write nothing.
 
@@ -48,15 +52,7 @@ class Monitor:
         active: whether this is the process that reports.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        steps: int,
-        first_step: int,
-        on_report: Callable[[ProgressReport], None] | None,
-        *,
-        active: bool,
-    ) -> None:
+    def __init__(self, folder: Path, steps: int, first_step: int, on_report: OnReport | None, *, active: bool) -> None:
         self._steps = steps
         self._on_report = on_report if active and on_report is not None else lambda report: None
         self._sums: dict[str, Tensor] = {}
