@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -70,12 +71,18 @@ def part_of(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """All nodes of a file's syntax tree."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def imported_modules(path: Path) -> Iterator[tuple[str, int]]:
     """Every module a file imports, inside functions too, with the line."""
     package = module_name(path).split(".")
     if path.name != "__init__.py":
         package = package[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno
@@ -133,7 +140,7 @@ def test_only_network_inputs_applies_outlier_rejection_and_scaffold_for_a_networ
     callers = {
         module_name(path)
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path)
         if (isinstance(node, ast.Name) and node.id in preparing)
         or (isinstance(node, ast.Attribute) and node.attr in preparing)
     }
@@ -143,7 +150,7 @@ def test_only_network_inputs_applies_outlier_rejection_and_scaffold_for_a_networ
 @pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
 def test_a_mistake_of_the_user_is_a_kbnet_error(path: Path) -> None:
     """Any other ``ValueError`` is a bug, whose traceback the command line shows."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Raise) and node.exc is not None:
             raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
             assert not (isinstance(raised, ast.Name) and raised.id == "ValueError"), f"line {node.lineno}"
