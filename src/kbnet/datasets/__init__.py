@@ -1,1 +1,1 @@
-"""Data sets others published: where their files come from, and which of them make a frame."""
+"""Published data sets: download, archives, and the files of every frame."""

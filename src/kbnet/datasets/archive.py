@@ -1,4 +1,4 @@
-"""Safe unpacking of zip archives, also of those with overlapping entries that other programs take for a bomb."""
+"""Safe unpacking of zip archives, also with overlapping entries, which other programs reject."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 
 CHUNK = 1 << 16
-"""Bytes read at once; deflate blows them up to 64 MiB at most."""
+"""Bytes read at once; deflate expands them to at most 64 MiB."""
 
 
 def names(archive: Path) -> list[str]:
@@ -39,24 +39,23 @@ def unpack(
     rename: Callable[[str], str | None] = lambda name: name,
     on_progress: Progress | None = None,
 ) -> int:
-    """Unpack a zip archive, leaving out the files that are there already with the right size.
+    """Unpack a zip archive; existing files with the right size are skipped.
 
-    Each file is checked and appears whole, so that an interrupted run goes on where it stopped. Nothing is written if
-    any name could leave the target. Entries are read where the archive's directory says they begin, whether or not
-    they overlap; what bounds a bomb is the disk space, which is compared with the stated sizes first.
+    Each file is checked and appears complete, so an interrupted run can be continued. Nothing is written if a name
+    points outside the target. Entries can overlap. The stated sizes are first compared with the disk space.
 
     Args:
         archive: the zip archive: stored or deflated, zip64 too.
-        target: folder to write to; made if needed.
-        rename: maps a file's name in the archive to its path under ``target``, with ``/``; None leaves it out.
-        on_progress: told of bytes.
+        target: folder to write to; created if needed.
+        rename: maps a file's name in the archive to its path under ``target``, with ``/``; None: skip the file.
+        on_progress: called with bytes.
 
     Returns:
         Number of files written.
 
     Raises:
         FileNotFoundError: there is no such archive.
-        KBNetError: it is no whole zip archive, a name is unsafe, a file in it is damaged, encrypted or a link.
+        KBNetError: it is not a complete zip archive, a name is unsafe, a file in it is damaged, encrypted or a link.
         OSError: the disk is too small, or full; what is written stays, and the next run goes on.
     """
     # By path: where two entries have the same, the last one counts.
@@ -127,12 +126,12 @@ def unpack_once(
 
 
 def is_whole(target: Path) -> bool:
-    """Whether a file or folder is there and `unpack_once` was not interrupted in it."""
+    """Whether a file or folder exists and `unpack_once` was not interrupted in it."""
     return target.exists() and not _unfinished(target).exists()
 
 
 def _members_below(target: str, archive: Path, rename: Callable[[str], str | None]) -> dict[str, str]:
-    """Where the files of an archive go that are the target or lie in it."""
+    """Paths of the archive's files that are the target or inside it."""
     renamed = {name: rename(name) for name in names(archive)}
     return {name: path for name, path in renamed.items() if path and f"{path}/".startswith(f"{target}/")}
 
@@ -196,7 +195,7 @@ def _contents(file: BinaryIO, member: zipfile.ZipInfo, archive: Path) -> Iterato
 
 
 def _uncompressed(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    """What can be read of a member; nothing where none begins.
+    """Readable data of a member; empty if none begins there.
 
     Sizes come from the archive's directory: those in front of the data may be zero, with the true ones behind it.
     """

@@ -1,4 +1,4 @@
-"""Checksums of downloads, recorded beside them; a download that turns out to be wrong is put aside and forgotten."""
+"""Checksums of downloads, recorded beside them; a wrong download is renamed and its checksum removed."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def put_aside(path: Path, name: str) -> Path:
 
 @contextmanager
 def put_aside_if_wrong(archive: Path) -> Iterator[None]:
-    """Put a download aside, and forget its checksum, where the block finds its content wrong: raises KBNetError.
+    """Rename a download and remove its checksum if the block raises KBNetError because of its content.
 
-    The next run then downloads it again. A file without a recorded checksum was put there by hand, and stays.
+    The next run then downloads it again. A file without a recorded checksum was copied by hand and is kept.
 
     Raises:
-        KBNetError: that of the block, and what became of the file.
+        KBNetError: error of the block, with the new name of the file.
     """
     try:
         yield

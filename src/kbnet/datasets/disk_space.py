@@ -1,4 +1,4 @@
-"""Disk space: looked for before a block of work begins, and one line where it runs out."""
+"""Disk space: check before a block of work, and a one-line error if the disk becomes full."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 @contextmanager
 def disk_space(folder: Path, needed: int, purpose: str) -> Iterator[None]:
-    """Say in one line that a disk is too full, before a block of work begins or when it happens inside.
+    """Check the free disk space before a block of work, and report a full disk inside it in one line.
 
     Args:
         folder: where the block writes; it must exist.
         needed: bytes the block will write.
-        purpose: what for, as in "to unpack void_150.zip".
+        purpose: purpose for the message, such as "to unpack void_150.zip".
 
     Raises:
         OSError: less is free than needed, or it ran out.
@@ -38,7 +38,7 @@ def disk_space(folder: Path, needed: int, purpose: str) -> Iterator[None]:
 
 
 def size_text(size: float) -> str:
-    """A number of bytes for a person.
+    """Number of bytes as readable text.
 
     Example:
         >>> size_text(100), size_text(2_345_678), size_text(190e9)

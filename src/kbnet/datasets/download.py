@@ -1,4 +1,4 @@
-"""Archives of published data sets: found where the user put them, or downloaded, going on where it stopped."""
+"""Archives of published data sets: local files, or downloads that can be resumed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from kbnet.errors import KBNetError
 from kbnet.files import file_sha256
 
 Progress = Callable[[str, int, int], None]
-"""Called as work goes on with (what, done, total), in bytes or files; a total of 0 is not known."""
+"""Function called during work with (what, done, total), in bytes or files; a total of 0 is unknown."""
 
 MIRROR = "KBNET_MIRROR"
 """Environment variable: a base URL under which all archives are looked for by their file name, such as a lab's own."""
 
 ATTEMPTS = 5
-"""Tries in a row that bring no further byte before a download is given up."""
+"""Consecutive attempts without a further byte before a download fails."""
 
 PAUSE_S = 2.0
-"""Wait between two tries, seconds."""
+"""Wait between two attempts, seconds."""
 
 TIMEOUT_S = 60.0
 """Silence of a server that counts as a dropped connection, seconds."""
@@ -62,7 +62,7 @@ class Archive:
 
     @property
     def remedy(self) -> str:
-        """What to tell a user who lacks it."""
+        """Instruction for a user without the archive."""
         return f"fetch it by hand from {self.page or self.url} and name it with --from"
 
 
@@ -133,7 +133,7 @@ def found_instead(name: str, by_hand: tuple[Path, ...]) -> str:
 
 
 def _remedy(archive: Archive, folder: Path) -> str:
-    """What to do about a download that does not work."""
+    """Instruction for a failed download."""
     mirror = f"correct or unset {MIRROR}, " if os.environ.get(MIRROR) else ""
     return f"{mirror}{archive.remedy}, or put it into {folder}"
 
@@ -158,7 +158,7 @@ def _download(archive: Archive, path: Path, on_progress: Progress) -> None:
             f"expected a zip archive from {url}, got something else, kept as {wrong}; run again, or "
             f"{_remedy(archive, path.parent)}"
         )
-    # Recorded before the file has its name: a file that has it is never looked at again.
+    # Recorded before the file gets its name, because a file with its name is not checked again.
     write_checksums(path.parent, {**checksums, archive.name: checksum})
     os.replace(partial, path)
     _tag(partial).unlink(missing_ok=True)
@@ -229,12 +229,12 @@ def _receive(archive: Archive, url: str, partial: Path, on_progress: Progress) -
             )
         if response.status_code != 206:
             size = 0
-            # Emptied before the new tag is written, so that a tag never stands beside the bytes of an older file.
+            # Emptied before the new tag is written, so that the tag always belongs to the bytes.
             partial.write_bytes(b"")
             tag.write_text(_version(response.headers), encoding="latin-1")
         length = response.headers.get("Content-Length")
         total = size + int(length) if length else 0
-        # The bytes before a drop are worth keeping, so that the end is noticed here and not by the reader.
+        # The bytes before a lost connection are kept, so the end is detected here and not by the reader.
         response.raw.enforce_content_length = False
         needed = max(total - size, 0)
         with disk_space(partial.parent, needed, f"to download {archive.name}"), partial.open("ab") as file:

@@ -16,16 +16,16 @@ PRINCIPAL_POINT_PX = (311.193, 254.877)
 BASELINE = 0.193001
 """Metres between the two cameras."""
 DISPARITY_OFFSET_PX = 31.086
-"""How much farther right the right camera's principal point lies."""
+"""Horizontal offset of the right camera's principal point, pixels."""
 
 
 def load_motorcycle(points: int = 1500, *, range_noise: float = 0.0, seed: int = 0) -> Frame:
     """Make a frame of the left image, with true depth and with sparse points at its strongest corners.
 
     Args:
-        points: how many sparse points.
-        range_noise: relative standard deviation of their depth; none by default.
-        seed: of the draws.
+        points: number of sparse points.
+        range_noise: relative standard deviation of their depth; 0 by default.
+        seed: random seed.
 
     Returns:
         A frame of 741x500 pixels (width x height). Its ground truth, some 2 to 5 m, is 0 where the benchmark has none.

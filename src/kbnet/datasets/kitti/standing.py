@@ -1,4 +1,4 @@
-"""Frames of KITTI in which the car stands: told by its own speed, or by the user's list."""
+"""Frames of KITTI with a standing car, by its measured speed or by a list."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def by_list(path: Path) -> IsStanding:
 
 
 def never(drive: Path, camera: str, frame: str) -> bool:
-    """Take no frame as one of a standing car."""
+    """Treat no frame as one of a standing car."""
     return False
 
 
 @cache
 def _read_speed(path: Path) -> float:
-    """Metres a second; remembered, since both cameras ask."""
+    """Speed, m/s; cached for both cameras."""
     numbers = read_numbers(path, "an OXTS packet")
     if numbers.size != 30 or not np.isfinite(numbers[[_FORWARD, _LEFTWARD]]).all():
         raise KBNetError(f"expected the 30 numbers of an OXTS packet, got {numbers.size} in {path}; copy it again")

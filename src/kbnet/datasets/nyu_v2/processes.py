@@ -1,4 +1,4 @@
-"""The same work for many files, spread over the cores."""
+"""Parallel processing of many files on all cores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 WORTH_A_PROCESS = 16
-"""Jobs per process below which starting one takes longer than the work."""
+"""Least number of jobs per process; with fewer, the start takes longer than the work."""
 
 _CHUNK = 4
 
