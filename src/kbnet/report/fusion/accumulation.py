@@ -64,8 +64,8 @@ class Accumulator:
         own = self._view(index)
         if not self._source.has_pose(index):
             return own.depth
-        lenders = [other for other in (index + offset for offset in self._offsets) if 0 <= other < len(self._source)]
-        points = np.concatenate([self._world_points(other) for other in lenders if self._source.has_pose(other)])
+        neighbours = [other for other in (index + offset for offset in self._offsets) if 0 <= other < len(self._source)]
+        points = np.concatenate([self._world_points(other) for other in neighbours if self._source.has_pose(other)])
         seen = project_points(points, own.intrinsics, np.linalg.inv(own.T_world_camera), own.depth.shape)
         return np.where(own.depth > 0, own.depth, drop_hidden_points(seen, HIDDEN_RADIUS_PX))
 
@@ -111,8 +111,8 @@ def write_accumulated(
         raise KBNetError(f"{taken[0]} is there already; choose another name, or replace it (--overwrite)")
     if not any(map(first.has_pose, range(len(first)))):
         raise KBNetError(
-            f"expected poses (camera to world) in absolute_pose/ of {first.folder}, got none; without them nobody "
-            "knows where one frame sees the points of another"
+            f"expected poses (camera to world) in absolute_pose/ of {first.folder}, got none; points "
+            "of other frames can only be projected with poses"
         )
     accumulator = Accumulator(first, gap, reach)
     lines: list[FrameFiles] = []
