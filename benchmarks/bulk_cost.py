@@ -22,7 +22,8 @@ from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence
 from kbnet.inference.completer import DepthCompleter, open_weights
 from kbnet.inference.engine_names import EngineName
-from kbnet.inference.workers import Completer, Workers, complete_many
+from kbnet.inference.output_folder import Completer, OutputFolder
+from kbnet.inference.workers import Workers, complete_many
 
 MEBIBYTE = 2**20
 
@@ -97,10 +98,11 @@ def together(sequence: Sequence, make: Callable[[], Completer], count: int) -> l
     with TemporaryDirectory() as folder:
         diary, load, began = Path(folder) / "usage", os.getloadavg()[0], time.time()
         diary.mkdir()
-        outcome = complete_many([sequence], Path(folder), partial(noting, make, diary), Workers(count))
+        output = OutputFolder(Path(folder) / "out", sequence)
+        outcome = complete_many([output], partial(noting, make, diary), Workers(count))
         if outcome.errors:
             raise KBNetError(f"expected frames that can be completed, got {next(iter(outcome.errors.items()))}")
-        done = sorted(path.stat().st_mtime for path in (Path(folder) / sequence.name / "depth").rglob("*.png"))
+        done = sorted(path.stat().st_mtime for path in (output.folder / "depth").rglob("*.png"))
         usage = [list(map(float, path.read_text(encoding="ascii").split())) for path in diary.iterdir()]
     kept = done[count : len(done) - count]
     processor, *memory = zip(*usage, strict=True)

@@ -147,6 +147,14 @@ def test_only_network_inputs_applies_outlier_rejection_and_scaffold_for_a_networ
     assert {name for name in callers if part_of(name) != "points"} == {"kbnet.network.inputs"}
 
 
+def test_no_command_imports_another() -> None:
+    declared = re.compile(r"^class Command\b", re.MULTILINE)
+    commands = {path for path in MODULES if part_of(module_name(path)) == "cli" and declared.search(path.read_text())}
+    names = {module_name(path) for path in commands}
+    for path in commands:
+        assert not {module for module, _ in imported_modules(path)} & names, path.name
+
+
 @pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
 def test_a_mistake_of_the_user_is_a_kbnet_error(path: Path) -> None:
     """Any other ``ValueError`` is a bug, whose traceback the command line shows."""

@@ -23,21 +23,38 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kbnet.errors import KBNetError
+    from kbnet.evaluation.ground_truth import evaluate_completer as evaluate
+    from kbnet.evaluation.held_out_points import check_completer as check
     from kbnet.frame import Frame, Triplet
     from kbnet.frames.open import open_frames
     from kbnet.inference.completer import DepthCompleter, load
+    from kbnet.training.loop import train
 
     __version__: str
 
-__all__ = ["DepthCompleter", "Frame", "KBNetError", "Triplet", "__version__", "load", "open_frames"]
+__all__ = [
+    "DepthCompleter",
+    "Frame",
+    "KBNetError",
+    "Triplet",
+    "__version__",
+    "check",
+    "evaluate",
+    "load",
+    "open_frames",
+    "train",
+]
 
 _OWNERS = {
-    "DepthCompleter": "kbnet.inference.completer",
-    "load": "kbnet.inference.completer",
-    "open_frames": "kbnet.frames.open",
-    "Frame": "kbnet.frame",
-    "KBNetError": "kbnet.errors",
-    "Triplet": "kbnet.frame",
+    "DepthCompleter": "kbnet.inference.completer:DepthCompleter",
+    "Frame": "kbnet.frame:Frame",
+    "KBNetError": "kbnet.errors:KBNetError",
+    "Triplet": "kbnet.frame:Triplet",
+    "check": "kbnet.evaluation.held_out_points:check_completer",
+    "evaluate": "kbnet.evaluation.ground_truth:evaluate_completer",
+    "load": "kbnet.inference.completer:load",
+    "open_frames": "kbnet.frames.open:open_frames",
+    "train": "kbnet.training.loop:train",
 }
 
 
@@ -45,7 +62,8 @@ def _find(name: str) -> Any:
     if name == "__version__":
         value: Any = _installed_version()
     elif name in _OWNERS:
-        value = getattr(importlib.import_module(_OWNERS[name]), name)
+        module, _, attribute = _OWNERS[name].partition(":")
+        value = getattr(importlib.import_module(module), attribute)
     else:
         raise AttributeError(f"module 'kbnet' has no attribute '{name}'")
     globals()[name] = value

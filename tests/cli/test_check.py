@@ -110,7 +110,6 @@ def test_check_says_how_many_frames_have_too_few_points(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "got none; see kbnet check --help"),
         (["nowhere"], "nowhere"),
         (["{room}", "--pictures"], "--pictures also needs --output"),
         (["{room}", "--share", "1.5"], "between 0 and 1"),

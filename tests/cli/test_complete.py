@@ -10,6 +10,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from kbnet.cli.main import main
@@ -333,6 +334,11 @@ def test_complete_says_in_one_line_which_file_is_bad(
         (["nowhere"], "there is no folder nowhere"),
         (["nowhere.csv"], "there is no file nowhere.csv"),
         (["room", "--sparse-depth", "sparse_depth_7"], "sparse_depth_7"),
+        (["room", "room"], "another name for each source, got 'room' for room and room"),
+        (["room", "room", "--turntable", "a.gif"], "--turntable is of one sequence, got 2"),
+        (["room", "--gpus", "1"], "--threads, --gpus and --address are of workers; give --workers too"),
+        (["room", "--workers", "-1"], "expected at least 1 worker"),
+        (["room", "--workers", "1", "--weights", "nothing"], "nothing"),
     ],
 )
 def test_complete_says_in_one_line_which_arguments_do_not_fit(
@@ -462,3 +468,61 @@ def test_complete_says_in_one_line_which_engine_or_precision_does_not_fit(
     assert main(["complete", room, "--output", out, "--weights", str(getattr(exported, file)), *arguments]) == 2
     assert message in one_line_error()
     assert not (tmp_path / "out").exists()
+
+
+def test_complete_writes_a_folder_for_each_of_several_sequences(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    rooms = [str(write_sequence(name, frames=2)) for name in ("hall", "room")]
+    assert main(["complete", *rooms, "--output", str(out), "--npy", "--zip"]) == 0
+    assert f"completed 4 of 4 frames in {out}\n" in capsys.readouterr().out
+    assert len(stand_in.loads) == 1
+    files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    for room in ("hall", "room"):
+        assert {f"{room}/depth/0001.png", f"{room}/npy/0001.npy", f"{room}/{room}.zip"} <= files
+        assert f"{room}/made_with.json" in files
+    assert main(["complete", rooms[1], "--output", str(out / "room"), "--npy"]) == 0
+    assert stand_in.calls == 4, "alone it has the same folder"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["weights", "int8"])
+def test_workers_write_what_one_process_does_and_tell_what_failed(
+    write_sequence: Callable[..., Path],
+    exported: Any,
+    file: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """In a cluster of its own, started for the run."""
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    rooms = [write_sequence(name) for name in ("hall", "room")]
+    spoilt = [rooms[1] / folder / "0002.png" for folder in ("image", "sparse_depth")]
+    spoilt[0].write_bytes(b"no image")
+    out = tmp_path / "out"
+    options = ["--weights", str(getattr(exported, file)), "--npy", "--cloud", "--confidence"]
+    words = ["complete", *map(str, rooms), "--output", str(out), *options, "--workers", "2"]
+    assert main(words) == 2
+    said = capfd.readouterr()
+    assert f"completed 5 of 6 frames in {out}\n" in said.out
+    assert "kbnet: error: 1 of 6 frames could not be completed, first room/0002" in said.err
+    assert "Traceback" not in said.err
+    assert "warning" not in said.err
+
+    for path in spoilt:
+        path.unlink()
+    assert main(words) == 0, "there is nothing left to do, and no cluster is started for it"
+    assert f"completed 0 of 5 frames in {out}; skipped 5 that were done" in capfd.readouterr().out
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as each worker has
+    assert main(["complete", *map(str, rooms), "--output", str(tmp_path / "alone"), *options]) == 0
+    torch.set_num_threads(threads)
+    files = [
+        {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (out, tmp_path / "alone")
+    ]
+    assert files[0] == files[1]

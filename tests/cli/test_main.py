@@ -89,7 +89,7 @@ def test_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["complte", "x"], "did you mean 'kbnet complete'?"),
         (["prepare", "sinthetic"], "did you mean 'kbnet prepare synthetic'?"),
-        (["zzz"], "the commands are adapt, benchmark, check, complete, complete-many, demo, evaluate, export"),
+        (["zzz"], "the commands are adapt, benchmark, check, complete, demo, evaluate, export"),
         (["--verbose"], "unknown option '--verbose'"),
         (["main"], "unknown command 'main'"),
         (["../data"], "unknown command '../data'"),
@@ -103,6 +103,28 @@ def test_unknown_command_names_the_nearest(
     assert err.startswith("kbnet: error: unknown ")
     assert remedy in err
     assert err.count("\n") == 1
+
+
+def test_missing_positional_is_bad_usage_and_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 2
+    assert "SEQUENCE|LIST.csv|RECORDING" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["report"], ["prepare", "colmap"], ["train"]])
+def test_help_joins_the_lines_of_docstrings_and_has_one_group_of_plain_flags(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "4000")
+    assert main([*words, "--help"]) == 0
+    out = capsys.readouterr().out
+    for name, text in (
+        ("report", "published .pth (with --preset), or an exported .onnx"),
+        ("colmap", "--images FOLDER"),
+        ("train", "network.scaffold is scaffold in [network]. base = "),
+    ):
+        assert words[-1] != name or text in out
+    assert "options options" not in out
+    assert "config options" not in out
 
 
 def test_unknown_flag_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,7 +88,6 @@ def test_report_warns_beyond_its_budget(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "got none; see kbnet report --help"),
         (["nowhere"], "nowhere"),
         (["{room}", "--frames", "0"], "--frames of at least 1, got 0"),
         (["{room}", "--every", "0"], "--every of at least 1, got 0"),

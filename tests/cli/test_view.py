@@ -38,7 +38,6 @@ def test_view_says_where_to_look_and_ends_with_ctrl_c(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "expected a sequence folder or a list, got none"),
         (["nowhere"], "nowhere"),
         (["{room}", "--fps", "0"], "--max-points and --fps above 0"),
         (["{room}", "--max-points", "0"], "--max-points and --fps above 0"),

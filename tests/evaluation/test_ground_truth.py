@@ -17,6 +17,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+import kbnet
 from kbnet.evaluation.ground_truth import TIMING, Part, evaluate, run_settings
 from kbnet.evaluation.methods import Method, baseline_methods, network_method
 from kbnet.evaluation.summary import ALL_SEQUENCES, read_same_run, write_summary
@@ -404,3 +405,18 @@ def test_evaluate_names_the_frame_whose_depth_is_not_dense() -> None:
 def test_evaluate_refuses_a_stride_of_zero() -> None:
     with pytest.raises(ValueError, match="stride of at least 1"):
         evaluate([_part(1.0)], [_constant(1.0)], limits=VOID, every=0)
+
+
+@pytest.mark.parametrize(("max_depth", "judged"), [(10.0, 1), (80.0, 2)])
+def test_evaluate_of_a_completer_takes_the_limits_that_fit_its_weights(max_depth: float, judged: int) -> None:
+    class Constant:
+        config = SimpleNamespace(max_depth=max_depth)
+
+        def __call__(self, image: Any, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
+            return np.ones_like(sparse_depth)
+
+    source: Any = FakeSequence([1.0, 50.0])
+    source.name = "fake"
+    completer: Any = Constant()
+    summary = kbnet.evaluate(source, completer, baselines=False)
+    assert [(row.method, row.frames) for row in summary.rows()] == [("kbnet", judged)]

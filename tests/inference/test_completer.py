@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from kbnet.errors import KBNetError
+from kbnet.frame import Frame
 from kbnet.inference import onnxruntime_engine, openvino_engine
 from kbnet.inference.completer import DepthCompleter, load
 from kbnet.network.config import KBNetConfig
@@ -67,6 +69,16 @@ def test_arrays_and_tensors_give_the_same_depth(completer: DepthCompleter) -> No
         assert batched.shape == (1, 1, HEIGHT, WIDTH)
         assert batched.device == image.device
         np.testing.assert_array_equal(batched[0, 0].numpy(), depth)
+
+
+def test_a_frame_gives_the_depth_of_its_arrays_and_needs_none_beside_it(completer: DepthCompleter) -> None:
+    image, points, K = arrays()
+    frame: Any = Frame(image, points, K)
+    np.testing.assert_array_equal(completer(frame), completer(image, points, K))
+    missing: Any = None
+    for inputs in ((frame, points, K), (image, missing, K), (image, points, missing)):
+        with pytest.raises(KBNetError, match="give all three or a frame"):
+            completer(*inputs)
 
 
 def test_a_batch_equals_its_samples(completer: DepthCompleter) -> None:

@@ -53,7 +53,7 @@ def test_results_do_not_share_memory() -> None:
 
 
 def test_model_has_torchs_threads_and_is_bound_to_no_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bound, the workers of `kbnet complete-many` would all compute on the first core."""
+    """Bound, the workers of `kbnet complete --workers` would all compute on the first core."""
     import openvino
 
     compile_model, compiled = openvino.Core.compile_model, []

@@ -17,10 +17,10 @@ from PIL import Image
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.frame_source import FrameSource
-from kbnet.frames.numbered_frames import NumberedFrames
 from kbnet.frames.open import open_frames
 from kbnet.inference import workers as bulk
 from kbnet.inference.completer import DepthCompleter
+from kbnet.inference.output_folder import output_folders
 from kbnet.inference.workers import Outcome, Workers, complete_many
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
@@ -78,12 +78,9 @@ def completed_here(sources: list[FrameSource], output: Path, network: KBNet) -> 
     completer = DepthCompleter(network)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    frames = NumberedFrames(sources, output)
-    for number in range(len(frames)):
-        source, index = frames[number]
-        frame = source.frame(index)
-        depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
-        write_depth_png(frames.depth_file(number), depth)
+    for one in output_folders(output, sources):
+        for index in range(len(one.frames)):
+            one.complete(index, completer)
     torch.set_num_threads(threads)
     return files(output)
 
@@ -142,7 +139,7 @@ def test_a_killed_worker_costs_the_frame_it_was_at_and_the_files_equal_those_of_
         seen.append((outcome.completed, outcome.skipped))
 
     make = dying_completer(network, diary, deaths=1)
-    outcome = complete_many(sources, output, make, Workers(2, address=address), on_frame=note)
+    outcome = complete_many(output_folders(output, sources), make, Workers(2, address=address), on_frame=note)
 
     assert (outcome.frames, outcome.completed, outcome.skipped, outcome.errors) == (FRAMES, FRAMES - 1, 1, {})
     assert seen[-1] == (FRAMES - 1, 1)
@@ -151,7 +148,7 @@ def test_a_killed_worker_costs_the_frame_it_was_at_and_the_files_equal_those_of_
     assert len(begun) == FRAMES - 1 + 1, "only the frame at which the worker died began twice"
     assert len({path.name.rpartition("-")[2] for path in begun}) == 3, "two workers, and one in place of the killed one"
 
-    again = complete_many(sources, output, make, Workers(2, address=address))
+    again = complete_many(output_folders(output, sources), make, Workers(2, address=address))
     assert (again.completed, again.skipped) == (0, FRAMES)
 
 
@@ -166,14 +163,16 @@ def test_frames_that_cannot_be_completed_stop_no_other(
     monkeypatch.setattr(bulk, "RETRIES", 0)
     network = tiny_network()
     make = dying_completer(network, tmp_path / "diary", deaths=1000)
-    outcome = complete_many(sources, tmp_path / "out", make, Workers(2, address=address))
+    outcome = complete_many(output_folders(tmp_path / "out", sources), make, Workers(2, address=address))
     assert sorted(outcome.errors) == ["hall/0001", "room/0004"]
     assert outcome.completed == FRAMES - 2
     assert "cannot be read" in outcome.errors["hall/0001"]
     assert "its worker died 2 times" in outcome.errors["room/0004"]
     assert list(outcome.warnings.values()) == [["room/0003"]]
 
-    outcome = complete_many(sources, tmp_path / "out", partial(DepthCompleter, network), Workers(2, address=address))
+    outcome = complete_many(
+        output_folders(tmp_path / "out", sources), partial(DepthCompleter, network), Workers(2, address=address)
+    )
     assert list(outcome.errors) == ["hall/0001"]
     assert outcome.completed == 1
     assert len(files(tmp_path / "out")) == FRAMES - 1
@@ -183,8 +182,10 @@ def test_frames_that_cannot_be_completed_stop_no_other(
 def test_what_the_workers_cannot_have_is_said(sources: list[FrameSource], address: str, tmp_path: Path) -> None:
     make = partial(DepthCompleter, tiny_network())
     with pytest.raises(ValueError, match="expected room for 3 workers with 1 threads and 0 GPUs each, got 2 CPUs"):
-        complete_many(sources, tmp_path / "out", make, Workers(3, address=address))
-    outcome = complete_many(sources, tmp_path / "out", partial(make, device="nonsense"), Workers(2, address=address))
+        complete_many(output_folders(tmp_path / "out", sources), make, Workers(3, address=address))
+    outcome = complete_many(
+        output_folders(tmp_path / "out", sources), partial(make, device="nonsense"), Workers(2, address=address)
+    )
     assert len(outcome.errors) == FRAMES
     assert all("expected a usable device, got 'nonsense'" in error for error in outcome.errors.values())
 
@@ -194,12 +195,11 @@ def test_a_cluster_that_is_not_there_is_said_in_one_line(
     sources: list[FrameSource], tmp_path: Path, address: str
 ) -> None:
     with pytest.raises(ConnectionError, match=f"^expected a Ray cluster at {address}, got: .*; see to that, then"):
-        complete_many(sources, tmp_path / "out", partial(DepthCompleter, tiny_network()), Workers(1, address=address))
-
-
-def test_sources_of_one_name_are_refused(sources: list[FrameSource], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"another name for each source, got 'hall' for .*hall and .*hall"):
-        complete_many([sources[0], sources[0]], tmp_path / "out", partial(DepthCompleter, tiny_network()))
+        complete_many(
+            output_folders(tmp_path / "out", sources),
+            partial(DepthCompleter, tiny_network()),
+            Workers(1, address=address),
+        )
 
 
 @pytest.mark.parametrize("changes", [{"count": 0}, {"threads": 0}, {"gpus": -1.0}])

@@ -1,13 +1,28 @@
-"""Kinds of command-line arguments, as annotations of a command's fields; they only change how ``--help`` reads."""
+"""Command-line arguments: kinds of values, groups that several commands share, and the call of the parser.
+
+The annotations only change how ``--help`` reads.
+"""
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, get_args
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
 
 import tyro
 
+from kbnet.inference.engine_names import EngineName, Precision
 from kbnet.network.siblings.config import PresetName
+
+if TYPE_CHECKING:
+    from kbnet.inference.completer import DepthCompleter
+
+T = TypeVar("T")
 
 Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")]
 """Off unless given; there is no ``--no-...``."""
@@ -16,6 +31,7 @@ Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
 
+OptionalInteger = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")]
 OptionalMetres = Annotated[float | None, tyro.conf.arg(metavar="METRES", help_behavior_hint="")]
 
 Weights = Annotated[str, tyro.conf.arg(metavar="NAME|FILE")]
@@ -35,12 +51,102 @@ Device = Annotated[str, tyro.conf.arg(metavar="DEVICE")]
 SparseDepth = Annotated[str | None, tyro.conf.arg(metavar="FILE|NAME", help_behavior_hint="")]
 SparseDepths = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
 
+SOURCE = "SEQUENCE|LIST.csv|RECORDING"
+"""What `kbnet.open_frames` takes."""
+
+Source = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar=SOURCE)]
 Sources = Annotated[
-    tuple[Path, ...],
-    tyro.conf.Positional,
-    tyro.conf.arg(metavar="SEQUENCE|LIST.csv ...", help_behavior_hint="(required)"),
+    tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar=f"{SOURCE} ...", help_behavior_hint="(required)")
 ]
-OptionalSource = Annotated[
-    Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[SEQUENCE|LIST.csv]", help_behavior_hint="")
+OptionalSources = Annotated[
+    tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar=f"[{SOURCE} ...]", help_behavior_hint="")
 ]
-"""What `kbnet.frames.open.open_frames` takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceArguments:
+    """Where a network runs."""
+
+    device: Device = "auto"
+    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineArguments(DeviceArguments):
+    """How a network runs."""
+
+    precision: Precision = "auto"
+    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
+    engine: EngineName = "auto"
+    """What computes; auto is the fastest that is installed, or that of an exported file."""
+
+    def load(self, weights: str, *, preset: str | None = None) -> DepthCompleter:
+        """Open weights with these options, as `kbnet.load`."""
+        import kbnet
+
+        return kbnet.load(weights, preset=preset, device=self.device, precision=self.precision, engine=self.engine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsArguments:
+    """One network."""
+
+    weights: Weights = "indoor"
+    """Bundled or local weights by name (kbnet weights list), a .safetensors file, a published .pth (with --preset), or
+    an exported .onnx or .xml (kbnet export)."""
+    preset: OptionalPreset = None
+    """Architecture of a published .pth."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkArguments(EngineArguments, WeightsArguments):
+    """One network, and how it runs. Fields of the last base class come first in ``--help``."""
+
+    def load_network(self) -> DepthCompleter:
+        """Open the network, as `kbnet.load`."""
+        return self.load(self.weights, preset=self.preset)
+
+
+def parse_arguments(command: type[T], arguments: Sequence[str], *, prog: str, default: T | None = None) -> T:
+    """Read the arguments of a command.
+
+    Args:
+        command: dataclass; its fields are the flags.
+        arguments: as typed, after the name of the command.
+        prog: what the usage line calls the command.
+        default: defaults of the fields, in place of those of the class.
+
+    Raises:
+        SystemExit: the arguments do not fit (code 2), or help was asked for (code 0).
+    """
+    _join_help_lines(command)
+    config = (tyro.conf.FlagCreatePairsOff,)
+    if default is None:
+        return tyro.cli(command, args=arguments, prog=prog, config=config)
+    return tyro.cli(command, args=arguments, prog=prog, config=config, default=default)
+
+
+def _join_help_lines(command: Any) -> None:
+    """Give every field its docstring as one line: tyro keeps the line breaks of docstrings under fields."""
+    hints = get_type_hints(command)
+    for one in fields(command):
+        owner = next(cls for cls in command.__mro__ if one.name in inspect.get_annotations(cls))
+        text = _field_docstrings(owner).get(one.name)
+        if text:
+            one.metadata = MappingProxyType({**one.metadata, "help": text})
+        if isinstance(hints[one.name], type) and is_dataclass(hints[one.name]):
+            _join_help_lines(hints[one.name])
+
+
+def _field_docstrings(cls: type) -> dict[str, str]:
+    (node,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(node, ast.ClassDef)
+    return {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in zip(node.body, node.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from kbnet.cli.arguments import Device, OptionalFile, SeveralWeights, Switch
+from kbnet.cli.arguments import DeviceArguments, OptionalFile, SeveralWeights, Switch
 from kbnet.cli.benchmark_report import BenchmarkReport
 from kbnet.errors import KBNetError
 
@@ -36,7 +36,7 @@ Sequences = Annotated[tuple[Path, ...], tyro.conf.arg(metavar="SEQUENCE|LIST.csv
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(DeviceArguments):
     """Time completion and training beside a plain implementation of the published network.
 
     Plain is the specification in eager float32 with stock layers. It and every engine and precision that is installed
@@ -75,8 +75,6 @@ class Command:
     """Processes that read samples; all processors less one by default, 12 at most."""
     steps: int = 10
     """Training batches to time."""
-    device: Device = "auto"
-    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
     quick: Switch = False
     """A first look: the first size and preset, single frames, 3 rounds, 2 steps, no memory."""
     output: Path = Path("runs/benchmark.json")

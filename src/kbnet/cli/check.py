@@ -5,30 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kbnet.cli.arguments import (
-    Device,
-    OptionalFolder,
-    OptionalPreset,
-    Switch,
-    Weights,
-)
+from kbnet.cli.arguments import NetworkArguments, OptionalFolder, Switch
 from kbnet.cli.error_table import new_table, show_table
 from kbnet.cli.recordings import SourceArguments
 from kbnet.errors import KBNetError
-from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from rich.table import Table
 
     from kbnet.evaluation.held_out_points import Check, CheckedFrame
     from kbnet.evaluation.point_errors import Band, PointErrors
-    from kbnet.frame import FloatArray, Frame
     from kbnet.frames.frame_source import FrameSource
     from kbnet.inference.completer import DepthCompleter
 
@@ -36,7 +25,7 @@ COLUMNS = ("points", "MAE mm", "RMSE mm", "median %", ">10 % off")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(SourceArguments):
+class Command(NetworkArguments, SourceArguments):
     """Hold out some sparse points, complete depth from the others, and report the error at the held-out ones.
 
     Example:  kbnet check SEQUENCE --output OUT --pictures
@@ -45,11 +34,6 @@ class Command(SourceArguments):
     as errors of every method, in the means most, in the median least.
     """
 
-    weights: Weights = "indoor"
-    """Bundled or local weights by name (kbnet weights list), .safetensors file, published .pth (with --preset), or
-    exported .onnx or .xml (kbnet export)."""
-    preset: OptionalPreset = None
-    """Architecture of a published .pth."""
     share: float = 0.2
     """Share of every frame's points that is held out."""
     hold_out: Literal["points", "patches"] = "points"
@@ -63,35 +47,24 @@ class Command(SourceArguments):
     """Folder for check.json, frames.csv and table.txt."""
     pictures: Switch = False
     """Write OUT/picture/<name>.png of those frames too: image, points that were left, depth, error at the others."""
-    device: Device = "auto"
-    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
-    precision: Precision = "auto"
-    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
-    engine: EngineName = "auto"
-    """What computes; auto is the fastest that is installed, or that of an exported file."""
 
     def run(self) -> None:
         """Check, print the tables, write the files."""
-        import kbnet
         from kbnet.cli.progress import frame_progress
-        from kbnet.evaluation.held_out_points import check
-        from kbnet.evaluation.methods import NETWORK, baseline_methods, network_method
+        from kbnet.evaluation.held_out_points import check_completer
+        from kbnet.evaluation.methods import NETWORK
 
         if self.pictures and self.output is None:
             raise KBNetError("--pictures also needs --output, the folder to write them to; see kbnet check --help")
         if self.worst < 0:
             raise KBNetError(f"expected --worst of at least 0 frames, got {self.worst}")
         source = self.open_source()
-        completer = kbnet.load(
-            self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
-        )
-        methods = [network_method(completer), *baseline_methods()]
+        completer = self.load_network()
         with frame_progress() as progress:
             task = progress.add_task("checking", total=len(range(0, len(source), max(1, self.every))))
-            found = check(
+            found = check_completer(
                 source,
-                methods,
-                partial(_expected_error, completer),
+                completer,
                 share=self.share,
                 by=self.hold_out,
                 every=self.every,
@@ -174,18 +147,6 @@ class Command(SourceArguments):
             depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
             write_picture(folder / f"{checked.name}.png", frame, depth)
         print(f"drew the {len(worst)} frames that look worst to {folder}")
-
-
-def _expected_error(completer: DepthCompleter, frame: Frame, depth: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    from kbnet.inference.confidence import expected_error, inlier_depth
-
-    assert frame.ground_truth is not None
-    K = frame.intrinsics
-    believed = inlier_depth(completer, frame.sparse_depth + frame.ground_truth, K) > 0
-    if completer.config.predicts_error:
-        return completer(frame.image, frame.sparse_depth, K, return_error=True)[1], believed
-    known = inlier_depth(completer, frame.sparse_depth, K)
-    return expected_error(depth, known, K, working_side=completer.config.working_side), believed
 
 
 def _plain(errors: Mapping[str, PointErrors]) -> dict[str, dict[str, float]]:

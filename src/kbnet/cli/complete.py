@@ -1,51 +1,56 @@
-"""``kbnet complete``: dense depth of a sequence folder, or of one frame, to files."""
+"""``kbnet complete``: dense depth of sequences, recordings, or one frame, to files."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 from kbnet.cli.arguments import (
-    Device,
     Folder,
+    NetworkArguments,
     OptionalFile,
-    OptionalPreset,
+    OptionalInteger,
+    OptionalSources,
     SparseDepth,
     Switch,
-    Weights,
 )
-from kbnet.cli.recordings import SourceArguments
+from kbnet.cli.recordings import RecordingFlags
 from kbnet.errors import KBNetError
-from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
-    from kbnet.frame import FloatArray, Frame
-    from kbnet.inference.completer import DepthCompleter
-
-    Frames = dict[str, Callable[[], Frame]]
-    """How to read each frame, by name."""
+    from kbnet.inference.output_files import CompletedFrame, FileKind
+    from kbnet.inference.output_folder import NamedFrames, Origin, OutputFolder
+    from kbnet.inference.workers import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(SourceArguments):
-    """Complete a sequence folder, a list of frames, a recording, or one frame from files, to dense depth.
+class Command(NetworkArguments):
+    """Complete sequence folders, lists of frames, recordings, or one frame from files, to dense depth.
 
-    Of a sequence:  kbnet complete SEQUENCE --output OUT
+    Of a sequence:    kbnet complete SEQUENCE --output OUT
 
-    Of a recording: kbnet complete drive.mcap --output OUT --depth /lidar/points
+    Of a recording:   kbnet complete drive.mcap --output OUT --depth /lidar/points
 
-    Of a list:      kbnet complete data/kitti/test.csv --output OUT --weights kitti --zip
+    Of a list:        kbnet complete data/kitti/test.csv --output OUT --weights kitti --zip
 
-    Of one frame:   kbnet complete --image a.png --sparse-depth a_sparse.png --intrinsics K.txt --output OUT
+    Of several:       kbnet complete data/rooms/* --output OUT --workers 4
 
-    Depth is written to OUT/depth/<name>.png, 16 bits, metres x 256. Frames whose files exist are skipped.
-    OUT/made_with.json records what made them; other weights or sparse points need another OUT, or --overwrite.
+    Of one frame:     kbnet complete --image a.png --sparse-depth a_sparse.png --intrinsics K.txt --output OUT
+
+    Depth is written to OUT/depth/<name>.png, 16 bits, metres x 256; of several sources to OUT/<source>/depth. Frames
+    whose files exist are skipped. made_with.json beside depth records what made it; other weights or sparse points need
+    another OUT, or --overwrite.
     """
 
+    sequences: OptionalSources = ()
+    """Sequence folders (K.txt, image/ and sparse depth), .csv lists of frames, or recordings in place: ROS bag, MCAP,
+    COLMAP, TUM, video, KITTI drive, with the flags of kbnet prepare, such as --depth TOPIC."""
     output: Folder
     """Folder for the results."""
     image: OptionalFile = None
@@ -54,11 +59,7 @@ class Command(SourceArguments):
     """With --image: 16-bit PNG, metres x 256. Else the folder in the sequence, or column (default: sparse_depth)."""
     intrinsics: OptionalFile = None
     """With --image, or of a recording: the 3x3 camera matrix, as text or .npy."""
-    weights: Weights = "indoor"
-    """Bundled or local weights by name (kbnet weights list), a .safetensors file, a published .pth (with --preset), or
-    an exported .onnx or .xml (kbnet export)."""
-    preset: OptionalPreset = None
-    """Architecture of a published .pth."""
+    recording_flags: RecordingFlags = ()
     npy: Switch = False
     """Write OUT/npy/<name>.npy too: float32 metres."""
     cloud: Switch = False
@@ -73,189 +74,162 @@ class Command(SourceArguments):
     """Write OUT/<name of the source>.zip too, with all depth maps at its root, as the KITTI benchmark takes them."""
     overwrite: Switch = False
     """Complete frames again whose files exist."""
-    device: Device = "auto"
-    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
-    precision: Precision = "auto"
-    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
-    engine: EngineName = "auto"
-    """What computes; auto is the fastest that is installed, or that of an exported file."""
+    workers: OptionalInteger = None
+    """Complete in so many processes, by Ray (the extra ray); 0 = as many as there is room for. A frame that cannot be
+    completed then stops no other (default: in this process, without Ray)."""
+    threads: int = 1
+    """Of each worker."""
+    gpus: float = 0.0
+    """Of each worker; 0.25 lets four share one."""
+    address: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT|auto", help_behavior_hint="")] = None
+    """Of a running Ray cluster whose machines see the same files, weights too, under the same paths (default: workers
+    on this machine)."""
 
     def run(self) -> None:
         """Complete what is not done yet."""
+        from kbnet.inference.output_folder import network_origin, output_folders
         from kbnet.report.film import check_film_name
 
         if self.turntable is not None:
             check_film_name(self.turntable)
-        source, frames = self._source()
+        self._check()
+        output = self.output if self.workers is None else self.output.absolute()
+        outputs = output_folders(output, self._sources(), self._kinds())
         if self.zip:
-            _check_names_for_zip(frames)
-        origin, misfit = self._origin(frames)
-        others = self._others(frames)
-        if misfit and (others or not self.overwrite):
-            raise KBNetError(
-                f"{self.output / 'depth'} holds depth {misfit}; choose another --output"
-                + ("" if others else ", or complete it again with --overwrite")
-            )
-        pending = {name: read for name, read in frames.items() if self.overwrite or not self._done(name)}
-        if pending:
-            self._complete(pending, origin)
-        counted = f"completed {len(pending)} of {len(frames)} frames in {self.output}"
-        skipped = len(frames) - len(pending)
-        print(counted + (f"; skipped {skipped} that were done (--overwrite does them again)" if skipped else ""))
-        if self.zip:
-            self._write_zip(source, frames)
-        if self.turntable is not None:
-            self._write_turntable(self.turntable, list(frames.values()))
-
-    def misfit(self) -> str:
-        """In what depth in the folder of results is not what this command makes; empty: it is, or there is none."""
-        return self._origin(self._source()[1])[1]
-
-    def _origin(self, frames: Frames) -> tuple[dict[str, str | None], str]:
-        from kbnet.inference.depth_origin import depth_origin, network_origin
-
+            for one in outputs:
+                one.check_names_for_zip()
         network = network_origin(self.weights, preset=self.preset, precision=self.precision)
-        return depth_origin(self.output, frames, network)
+        if self.workers is None:
+            origins = [one.checked_origin(network, overwrite=self.overwrite) for one in outputs]
+            self._complete(outputs, origins)
+        else:
+            self._complete_with_workers(outputs, network, self.workers)
+        if self.zip:
+            for one in outputs:
+                print(f"wrote {one.write_zip()}")
+        if self.turntable is not None:
+            self._write_turntable(self.turntable, outputs[0].frames)
 
-    def _others(self, frames: Frames) -> bool:
-        """Whether the folder of results holds depth of other frames."""
-        return bool(set((self.output / "depth").rglob("*.png")) - {self._files(name)["depth"] for name in frames})
+    def _check(self) -> None:
+        if self.turntable is not None and len(self.sequences) > 1:
+            raise KBNetError(f"--turntable is of one sequence, got {len(self.sequences)}; name one, or leave it out")
+        if self.workers is None and (self.threads != 1 or self.gpus or self.address):
+            raise KBNetError("--threads, --gpus and --address are of workers; give --workers too, or leave them out")
 
-    def _complete(self, pending: Frames, origin: dict[str, str | None]) -> None:
+    def _complete(self, outputs: list[OutputFolder], origins: list[Origin]) -> None:
+        from kbnet.cli.progress import frame_bar, frame_progress
+
+        completed = 0
+        load = cache(self.load_network)
+        with frame_progress() as progress:
+            for one, origin in zip(outputs, origins, strict=True):
+                bar = frame_bar(progress, "completing")
+                completed += one.complete_missing(load, origin, overwrite=self.overwrite, on_frame=bar)
+        self._say(completed, sum(len(one.frames) for one in outputs))
+
+    def _complete_with_workers(self, outputs: list[OutputFolder], network: Origin, count: int) -> None:
         from kbnet.cli.progress import frame_progress
-        from kbnet.inference.confidence import complete_with_confidence
-        from kbnet.inference.depth_origin import record_origin, recorded_origin
+        from kbnet.inference.completer import DepthCompleter, open_weights
+        from kbnet.inference.workers import Workers, complete_many
 
-        completer = self._load()
-        if origin != recorded_origin(self.output):
-            for name in pending:
-                self._files(name)["depth"].unlink(missing_ok=True)
-            record_origin(self.output, origin)
-        empty = []
-        with frame_progress() as progress, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "sparse_depth holds no measured point")  # said below, with a name
-            for read in progress.track(pending.values(), description="completing"):
-                frame = read()
-                if not frame.sparse_depth.any():
-                    empty.append(frame.name)
-                inputs = (frame.image, frame.sparse_depth, frame.intrinsics)
-                if self.confidence:
-                    self._write(frame, *complete_with_confidence(completer, *inputs))
-                else:
-                    self._write(frame, completer(*inputs))
-        if empty:
-            what = f"sparse_depth holds no measured point in {len(empty)} of {len(pending)} frames, first {empty[0]}"
-            warnings.warn(f"{what}; their completed depth has no metric scale to go by", stacklevel=2)
+        workers = Workers(count or None, self.threads, self.gpus, self.address)
+        opened = open_weights(self.weights, preset=self.preset)
+        device = "cpu" if self.device == "auto" and not self.gpus else self.device  # Ray hides GPUs nobody asked for
+        make = partial(DepthCompleter, opened, device=device, precision=self.precision, engine=self.engine)
+        if not self.gpus:
+            make()  # what does not fit is told here, before a worker starts
+        origins = [one.checked_origin(network, overwrite=self.overwrite) for one in outputs]
+        for one, origin in zip(outputs, origins, strict=True):
+            every = range(len(one.frames))
+            if self.overwrite:
+                one.remove_depth(every)
+            one.begin(origin, every)
+        with frame_progress() as progress:
+            bar = progress.add_task("completing", total=None)
 
-    def _load(self) -> DepthCompleter:
-        import kbnet
+            def show(outcome: Outcome) -> None:
+                done = outcome.completed + len(outcome.errors)
+                progress.update(bar, completed=done, total=outcome.frames - outcome.skipped)
 
-        return kbnet.load(
-            self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
-        )
+            outcome = complete_many(outputs, make, workers, on_frame=show)
+        for text, frames in outcome.warnings.items():
+            warnings.warn(f"{text} ({len(frames)} frames, first {frames[0]})", stacklevel=2)
+        self._say(outcome.completed, outcome.frames, failed=len(outcome.errors))
+        if outcome.errors:
+            first, error = next(iter(outcome.errors.items()))
+            raise KBNetError(
+                f"{len(outcome.errors)} of {outcome.frames} frames could not be completed, first {first}: {error}; "
+                "correct them, then run the same command again"
+            )
 
-    def _source(self) -> tuple[str, Frames]:
-        """What the source is called, and how to read each of its frames, by name."""
-        if self.sequence is None and self.image is None:
-            raise KBNetError("expected a sequence folder, a list or --image, got neither; see kbnet complete --help")
-        if self.sequence is None:
-            if self.recording_flags:
-                flag = self.recording_flags[0].partition("=")[0]
-                raise KBNetError(f"{flag} belongs to a recording, but --image names a single frame; leave {flag} out")
-            return self._single_frame()
+    def _say(self, completed: int, frames: int, *, failed: int = 0) -> None:
+        skipped = frames - completed - failed
+        counted = f"completed {completed} of {frames} frames in {self.output}"
+        print(counted + (f"; skipped {skipped} that were done (--overwrite does them again)" if skipped else ""))
+
+    def _sources(self) -> list[NamedFrames]:
+        if not self.sequences:
+            return [self._single_frame()]
         from kbnet.cli.recordings import open_source
+
+        return [open_source(path, self._flags(path), self.sparse_depth) for path in self.sequences]
+
+    def _flags(self, path: Path) -> tuple[str, ...]:
+        """The flags of a recording, of which --image and --intrinsics are flags of this command too."""
         from kbnet.frames.open import recording_kind
 
         flags = self.recording_flags
-        if recording_kind(self.sequence) is not None:  # whose options have the same names
+        if recording_kind(path) is not None:
             flags += ("--image", str(self.image)) if self.image is not None else ()
             flags += ("--intrinsics", str(self.intrinsics)) if self.intrinsics is not None else ()
         elif self.image is not None:
             raise KBNetError("expected a sequence folder, a list or --image, got both; see kbnet complete --help")
         elif self.intrinsics is not None:
             raise KBNetError(f"a sequence or list has its own intrinsics; leave out --intrinsics {self.intrinsics}")
-        source = open_source(self.sequence, flags, self.sparse_depth)
-        return source.name, {name: partial(source.frame, index) for index, name in enumerate(source.names)}
+        return flags
 
-    def _single_frame(self) -> tuple[str, Frames]:
-        from kbnet.frame import Frame
-        from kbnet.frames.depth_png import read_depth_png
-        from kbnet.frames.image_file import read_image, read_intrinsics
+    def _single_frame(self) -> NamedFrames:
+        from kbnet.frames.single_frame import SingleFrame
 
-        image, sparse_depth, intrinsics = self.image, self.sparse_depth, self.intrinsics
-        if image is None or sparse_depth is None or intrinsics is None:
-            missing = "--sparse-depth" if sparse_depth is None else "--intrinsics"
+        if self.image is None:
+            raise KBNetError("expected a sequence folder, a list or --image, got neither; see kbnet complete --help")
+        if self.recording_flags:
+            flag = self.recording_flags[0].partition("=")[0]
+            raise KBNetError(f"{flag} belongs to a recording, but --image names a single frame; leave {flag} out")
+        if self.sparse_depth is None or self.intrinsics is None:
+            missing = "--sparse-depth" if self.sparse_depth is None else "--intrinsics"
             raise KBNetError(f"--image also needs {missing}; see kbnet complete --help")
+        return SingleFrame(self.image, Path(self.sparse_depth), self.intrinsics)
 
-        def read() -> Frame:
-            return Frame(
-                image=read_image(image),
-                sparse_depth=read_depth_png(sparse_depth),
-                intrinsics=read_intrinsics(intrinsics),
-                name=image.stem,
-            )
+    def _kinds(self) -> Iterable[FileKind]:
+        from kbnet.inference.output_files import CONFIDENCE, NPY, FileKind
 
-        return image.stem, {image.stem: read}
+        if self.picture:
+            yield FileKind("picture", ".png", _write_picture)
+        if self.cloud:
+            yield FileKind("cloud", ".ply", _write_cloud)
+        if self.npy:
+            yield NPY
+        if self.confidence:
+            yield CONFIDENCE
 
-    def _files(self, name: str) -> dict[str, Path]:
-        kinds = {
-            "picture": ("png", self.picture),
-            "cloud": ("ply", self.cloud),
-            "npy": ("npy", self.npy),
-            "confidence": ("png", self.confidence),
-        }
-        files = {kind: self.output / kind / f"{name}.{suffix}" for kind, (suffix, asked) in kinds.items() if asked}
-        return files | {"depth": self.output / "depth" / f"{name}.png"}
-
-    def _done(self, name: str) -> bool:
-        return all(path.is_file() for path in self._files(name).values())
-
-    def _write(self, frame: Frame, depth: FloatArray, expected_error: FloatArray | None = None) -> None:
-        """Write every file of one frame, the depth map last: where it stands, the others do."""
-        import numpy as np
-
-        from kbnet.files import atomic_path
-        from kbnet.frames.depth_png import UNITS_PER_METRE, write_depth_png
-        from kbnet.report.picture import write_picture
-        from kbnet.report.point_cloud import point_cloud, write_ply
-
-        files = self._files(frame.name)
-        if "picture" in files:
-            write_picture(files["picture"], frame, depth)
-        if "cloud" in files:
-            write_ply(files["cloud"], *point_cloud(depth, frame.intrinsics, frame.image))
-        if "npy" in files:
-            with atomic_path(files["npy"]) as temporary:
-                np.save(temporary, depth)
-        if expected_error is not None:
-            # Never 0, which means unmeasured in a depth map.
-            write_depth_png(files["confidence"], np.maximum(expected_error, np.float32(1 / UNITS_PER_METRE)))
-        write_depth_png(files["depth"], depth)
-
-    def _write_turntable(self, path: Path, frames: list[Callable[[], Frame]]) -> None:
+    def _write_turntable(self, path: Path, frames: NamedFrames) -> None:
         """Of depth made anew: that of a depth map is rounded to 4 mm, which shows on what is near."""
         from kbnet.report.turntable import write_turntable
 
-        frame = frames[len(frames) // 2]()
-        write_turntable(path, frame, self._load()(frame.image, frame.sparse_depth, frame.intrinsics))
+        frame = frames.frame(len(frames) // 2)
+        write_turntable(path, frame, self.load_network()(frame.image, frame.sparse_depth, frame.intrinsics))
         print(f"wrote {path}, of frame {frame.name}")
 
-    def _write_zip(self, source: str, names: Iterable[str]) -> None:
-        from zipfile import ZipFile
 
-        from kbnet.files import atomic_path
+def _write_picture(path: Path, completed: CompletedFrame) -> None:
+    from kbnet.report.picture import write_picture
 
-        path = self.output / f"{source}.zip"
-        with atomic_path(path) as temporary, ZipFile(temporary, "w") as archive:  # stored: a PNG is compressed already
-            for name in names:
-                archive.write(self._files(name)["depth"], f"{name}.png")
-        print(f"wrote {path}")
+    write_picture(path, completed.frame, completed.depth)
 
 
-def _check_names_for_zip(names: Iterable[str]) -> None:
-    for name in names:
-        if "/" in name or "\\" in name:
-            raise KBNetError(
-                f"expected names without slashes for --zip, since its files lie at the root, got '{name}'; "
-                "leave out --zip, or rename the frames"
-            )
+def _write_cloud(path: Path, completed: CompletedFrame) -> None:
+    from kbnet.report.point_cloud import point_cloud, write_ply
+
+    frame = completed.frame
+    write_ply(path, *point_cloud(completed.depth, frame.intrinsics, frame.image))

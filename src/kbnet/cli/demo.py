@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kbnet.cli.arguments import Device, Folder, Weights
+from kbnet.cli.arguments import Folder, NetworkArguments
 
 if TYPE_CHECKING:
     from kbnet.evaluation.methods import Method
@@ -18,7 +18,7 @@ TIMED_RUNS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(NetworkArguments):
     """Complete a real scene that comes with scikit-image and show the errors beside interpolation.
 
     The scene is *motorcycle* of the Middlebury stereo benchmark: its left image, sparse points at the strongest corners
@@ -27,16 +27,11 @@ class Command:
 
     output: Folder = Path("demo")
     """Folder for the depth map, the point cloud, the picture and the page."""
-    weights: Weights = "indoor"
-    """Bundled or local weights by name (kbnet weights list), or a .safetensors file."""
     points: int = 1500
     """Sparse points to complete from."""
-    device: Device = "auto"
-    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
 
     def run(self) -> None:
         """Complete, compare, write."""
-        import kbnet
         from kbnet.datasets.motorcycle import load_motorcycle
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
         from kbnet.evaluation.judged_pixels import Judging
@@ -45,7 +40,7 @@ class Command:
         from kbnet.report.shown_frames import show_frame
 
         frame = load_motorcycle(self.points)
-        completer = kbnet.load(self.weights, device=self.device)
+        completer = self.load_network()
         methods = [network_method(completer), *baseline_methods(scaffold=True)]
         limits = EVALUATION_LIMITS["void"]
         completed = {method.name: complete(method, frame, limits) for method in methods}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbnet.cli.arguments import (
-    Device,
+    EngineArguments,
     OptionalFolder,
     OptionalPreset,
     SeveralWeights,
@@ -27,7 +27,6 @@ from kbnet.cli.error_table import (
 )
 from kbnet.cli.recordings import RecordingFlags
 from kbnet.errors import KBNetError
-from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(EngineArguments):
     """Measure completed depth on frames with ground truth: errors, their spread over frames, and time."""
 
     sources: Sources
@@ -60,12 +59,6 @@ class Command:
     """Evaluate every Nth frame."""
     output: OptionalFolder = None
     """Folder for summary.json, frames.csv and table.txt."""
-    device: Device = "auto"
-    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
-    precision: Precision = "auto"
-    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
-    engine: EngineName = "auto"
-    """What computes; auto is the fastest that is installed, or that of an exported file."""
 
     def run(self) -> None:
         """Evaluate, print the table, write the files."""
@@ -123,7 +116,6 @@ class Command:
 
     def _networks(self) -> dict[str, tuple[str, DepthCompleter]]:
         """Weights and completers by the method's name: ``kbnet``, or where there are several, that of the weights."""
-        import kbnet
         from kbnet.evaluation.ground_truth import FAR_M
 
         named = distinct_names(tuple(map(Path, self.weights)))
@@ -133,9 +125,7 @@ class Command:
         for name, path in named.items():
             weights = str(path)
             preset = self.preset if path.suffix == ".pth" else None
-            completer = kbnet.load(
-                weights, preset=preset, device=self.device, precision=self.precision, engine=self.engine
-            )
+            completer = self.load(weights, preset=preset)
             networks[name if len(named) > 1 else "kbnet"] = weights, completer
             if self.preset is None and completer.config.max_depth > FAR_M:
                 what = f"{name} is made for depth to {completer.config.max_depth:g} m but judged to 5 m"

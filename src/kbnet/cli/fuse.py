@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from kbnet.cli.arguments import (
-    Device,
-    OptionalFile,
-    OptionalMetres,
-    OptionalPreset,
-    Switch,
-    Weights,
-)
+import tyro
+
+from kbnet.cli.arguments import NetworkArguments, OptionalFile, OptionalMetres, Switch
 from kbnet.cli.recordings import SourceArguments
 from kbnet.errors import KBNetError
-from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -31,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(SourceArguments):
+class Command(NetworkArguments, SourceArguments):
     """Put the depth of all frames of a sequence together, by its poses: one cloud, or one mesh.
 
     Of a cloud:  kbnet fuse SEQUENCE --output room.ply
@@ -42,7 +35,7 @@ class Command(SourceArguments):
     places that only one frame saw. The file is a binary PLY in metres, in the axes of the world.
     """
 
-    output: OptionalFile = None
+    output: Annotated[Path, tyro.conf.arg(metavar="FILE")]
     """The .ply file to write."""
     mesh: Switch = False
     """Triangles of the surface the frames agree on, in place of points (needs Open3D: the extra fuse)."""
@@ -58,24 +51,13 @@ class Command(SourceArguments):
     """Leave out depth from here on, metres."""
     every: int = 1
     """Fuse every Nth frame."""
-    weights: Weights = "indoor"
-    """Bundled or local weights by name (kbnet weights list), .safetensors file, published .pth (with --preset), or
-    exported .onnx or .xml (kbnet export)."""
-    preset: OptionalPreset = None
-    """Architecture of a published .pth."""
-    device: Device = "auto"
-    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
-    precision: Precision = "auto"
-    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
-    engine: EngineName = "auto"
-    """What computes; auto is the fastest that is installed, or that of an exported file."""
 
     def run(self) -> None:
         """Fuse, and write the file."""
         from kbnet.report.fusion.view import posed_frames
         from kbnet.report.point_cloud import WORLD_AXES, write_ply
 
-        output = self._checked()
+        self._check()
         source = self.open_source()
         indices = posed_frames(source, self.every)
         seen = min(self.seen, len(indices))
@@ -85,9 +67,9 @@ class Command(SourceArguments):
                 f"nothing is left of {len(indices)} frames: no place was seen by {seen} of them, with --keep "
                 f"{self.keep:g} nearer than {self.farthest:g} m; choose a smaller --seen or a larger --keep or --voxel"
             )
-        write_ply(output, points, colours, triangles, axes=WORLD_AXES)
+        write_ply(self.output, points, colours, triangles, axes=WORLD_AXES)
         what = f"{len(points)} points" if triangles is None else f"{len(triangles)} triangles"
-        print(f"fused {len(indices)} of {len(source)} frames: {what}, voxels of {voxel:g} m, in {output}")
+        print(f"fused {len(indices)} of {len(source)} frames: {what}, voxels of {voxel:g} m, in {self.output}")
         if self.turntable is not None:
             from kbnet.report.turntable import write_fused_turntable
 
@@ -95,15 +77,12 @@ class Command(SourceArguments):
             write_fused_turntable(self.turntable, points, colours, voxel, source.pose(index))
             print(f"wrote {self.turntable}")
 
-    def _checked(self) -> Path:
+    def _check(self) -> None:
         """Refuse what cannot be meant, before anything is read."""
         from kbnet.report.film import check_film_name
 
         if self.turntable is not None:
             check_film_name(self.turntable)
-        if self.sequence is None or self.output is None:
-            missing = "a sequence folder or a list" if self.sequence is None else "--output FILE.ply"
-            raise KBNetError(f"expected {missing}, got none; see kbnet fuse --help")
         if self.output.suffix.lower() != ".ply":
             raise KBNetError(f"expected a .ply file to write, got {self.output}; clouds and meshes are both PLY")
         if not 0 < self.keep <= 1:
@@ -115,17 +94,13 @@ class Command(SourceArguments):
                 ("--farthest", self.farthest) if self.voxel is None or self.voxel > 0 else ("--voxel", self.voxel)
             )
             raise KBNetError(f"expected {name} of more than 0 m, got {value:g}; it is in metres")
-        return self.output
 
     def _views(self, source: FrameSource, indices: list[int]) -> Iterator[View]:
-        import kbnet
         from kbnet.cli.progress import frame_progress
         from kbnet.inference.confidence import complete_with_confidence
         from kbnet.report.fusion.view import views
 
-        completer = kbnet.load(
-            self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
-        )
+        completer = self.load_network()
 
         def complete(frame: Frame) -> tuple[FloatArray, FloatArray]:
             return complete_with_confidence(completer, frame.image, frame.sparse_depth, frame.intrinsics)

@@ -14,7 +14,7 @@ How a command is declared (nothing is registered anywhere; the folder is the lis
 - torch, scipy, matplotlib, scikit-image are imported inside ``run``, never at the top: ``kbnet <name> --help`` must
   stay quick. ``run`` prints what the user should see to stdout, and raises what went wrong.
 - A module may also define ``parse(argv: list[str]) -> object`` and return anything with a ``run()``; it is then called
-  in place of ``tyro.cli(Command, args=argv, prog="kbnet <name>")``, with the arguments after the command's name.
+  in place of ``parse_arguments(Command, argv, prog="kbnet <name>")``, with the arguments after the command's name.
   For commands whose defaults come from a preset or a file.
 - A command that reads frames has a field ``recording_flags``: it takes flags of recordings (``cli/recordings.py``).
 
@@ -150,17 +150,15 @@ def _load(words: list[str], arguments: list[str]) -> Any:
     module = importlib.import_module(".".join(["kbnet.cli", *map(_module_name, words)]))
     if hasattr(module, "parse"):
         return module.parse(arguments)
-    import tyro
+    from kbnet.cli.arguments import parse_arguments
 
-    config = (tyro.conf.FlagCreatePairsOff,)
     prog = " ".join(["kbnet", *words])
     if "recording_flags" not in module.Command.__dataclass_fields__:
-        return tyro.cli(module.Command, args=arguments, prog=prog, config=config)
+        return parse_arguments(module.Command, arguments, prog=prog)
     from kbnet.cli.recordings import split_recording_flags
 
     arguments, flags = split_recording_flags(module.Command, arguments)
-    command = tyro.cli(module.Command, args=arguments, prog=prog, config=config)
-    return replace(command, recording_flags=flags)
+    return replace(parse_arguments(module.Command, arguments, prog=prog), recording_flags=flags)
 
 
 def _help(prog: str, folder: Path) -> str:

@@ -45,6 +45,12 @@ def frame_progress() -> Progress:
     )
 
 
+def frame_bar(progress: Progress, description: str) -> Callable[[int], None]:
+    """A bar of frames; call what is returned after each frame, with the number of all."""
+    task = progress.add_task(description, total=None)
+    return lambda total: progress.update(task, advance=1, total=total)
+
+
 def is_first_process() -> bool:
     """Of several processes, the first one speaks; torchrun tells each its RANK."""
     return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 
 import tyro
 
-from kbnet.cli.arguments import OptionalSource, SparseDepth
+from kbnet.cli.arguments import Source, SparseDepth, parse_arguments
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ MANY = 1_000
 class SourceArguments:
     """The frames that a command reads."""
 
-    sequence: OptionalSource = None
+    sequence: Source
     """Sequence folder (K.txt, image/ and sparse depth), a .csv list of frames, or a recording in place: ROS bag, MCAP,
     COLMAP, TUM, video, KITTI drive, with the flags of its kbnet prepare command, such as --depth TOPIC."""
     sparse_depth: SparseDepth = None
@@ -37,11 +37,8 @@ class SourceArguments:
         """Open what was named.
 
         Raises:
-            FileNotFoundError, KBNetError: as `kbnet.open_frames`, or nothing was named.
+            FileNotFoundError, KBNetError: as `kbnet.open_frames`.
         """
-        if self.sequence is None:
-            command = type(self).__module__.rpartition(".")[2]
-            raise KBNetError(f"expected a sequence folder or a list, got none; see kbnet {command} --help")
         return open_source(self.sequence, self.recording_flags, self.sparse_depth)
 
 
@@ -69,8 +66,7 @@ def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = Non
             )
         return open_frames(path, sparse_depth=sparse_depth or "sparse_depth")
     kind.check_options([*named, *(["sparse_depth"] if sparse_depth else [])], spell=_flag)
-    config = (tyro.conf.FlagCreatePairsOff,)
-    options: Any = tyro.cli(kind.options, args=list(flags), prog=f"kbnet prepare {kind.name}", config=config)
+    options: Any = parse_arguments(kind.options, flags, prog=f"kbnet prepare {kind.name}")
     return open_kind(kind.name, path, options)
 
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from kbnet.cli.arguments import Device, OptionalPreset, Weights
+from kbnet.cli.arguments import NetworkArguments, OptionalPreset
 from kbnet.cli.recordings import SourceArguments
 from kbnet.errors import KBNetError
-from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
     from kbnet.frames.frame_source import FrameSource
@@ -23,7 +22,7 @@ BUDGET = 15 * MEGABYTE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(SourceArguments):
+class Command(NetworkArguments, SourceArguments):
     """Write one HTML page that shows a sequence: image, points, depth, errors, and the point cloud under the mouse.
 
     Example:  kbnet report SEQUENCE --output report.html
@@ -34,9 +33,6 @@ class Command(SourceArguments):
 
     output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("report.html")
     """The page."""
-    weights: Weights = "indoor"
-    """Bundled or local weights by name (kbnet weights list), .safetensors file, published .pth (with --preset), or
-    exported .onnx or .xml (kbnet export)."""
     preset: OptionalPreset = None
     """Ground truth to judge: 0.2 to 5 m (void) or 0 to 100 m (kitti; the default of weights for beyond 50 m).
     Architecture of a published .pth."""
@@ -52,16 +48,9 @@ class Command(SourceArguments):
     """Share of every frame's points that is held out where there is no ground truth."""
     hold_out: Literal["points", "patches"] = "points"
     """Which: points one by one, or those of patches, which say more about a lidar (kbnet check --help)."""
-    device: Device = "auto"
-    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
-    precision: Precision = "auto"
-    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
-    engine: EngineName = "auto"
-    """What computes; auto is the fastest that is installed, or that of an exported file."""
 
     def run(self) -> None:
         """Complete, compare, write the page."""
-        import kbnet
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS, FAR_M
         from kbnet.evaluation.judged_pixels import Judging
@@ -72,9 +61,7 @@ class Command(SourceArguments):
         source = self.open_source()
         indices = self._indices(source.names)
         preset = self.preset if Path(self.weights).suffix == ".pth" else None
-        completer = kbnet.load(
-            self.weights, preset=preset, device=self.device, precision=self.precision, engine=self.engine
-        )
+        completer = self.load(self.weights, preset=preset)
         limits = EVALUATION_LIMITS[self.preset or ("kitti" if completer.config.max_depth > FAR_M else "void")]
         judging = Judging(limits if source.has_ground_truth else None, share=self.share, by=self.hold_out)
         with frame_progress() as progress:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Device, Folder, Switch
+from kbnet.cli.arguments import DeviceArguments, Folder, Switch
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
 from kbnet.cli.main import is_known, one_line
 from kbnet.errors import KBNetError
@@ -34,7 +35,7 @@ Rows = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(DeviceArguments):
     """Evaluate as published and print published against measured numbers, row by row.
 
     Rows: kitti-validation, kitti-test, void-1500, void-500, void-150, nyu-v2 (default: all). A row whose weights or
@@ -58,8 +59,6 @@ class Command:
     """A quick look: evaluate every Nth frame, without a verdict, into OUTPUT/every-N, and leave KITTI test out."""
     overwrite: Switch = False
     """Evaluate rows again that were evaluated with the same settings."""
-    device: Device = "auto"
-    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
 
     def run(self) -> None:
         """Measure what can be measured, then print the table.
@@ -116,11 +115,10 @@ class Command:
             return f"{FAILED}{one_line(error)}"
 
     def _measure(self, row: PublishedRow) -> ReproducedRow:
-        from kbnet.cli.progress import frame_progress
+        from kbnet.cli.progress import frame_bar, frame_progress
         from kbnet.evaluation.reproduction import ReproducedRow, measure
 
         with frame_progress() as progress:
-            task = progress.add_task(row.title, total=None)
             measured = measure(
                 row,
                 self.data,
@@ -128,22 +126,29 @@ class Command:
                 every=self.every,
                 device=self.device,
                 overwrite=self.overwrite,
-                on_frame=lambda total: progress.update(task, advance=1, total=total),
+                on_frame=frame_bar(progress, row.title),
             )
         return ReproducedRow(row, measured, self.tolerance, self.every)
 
     def _complete(self, row: PublishedRow) -> str:
         """Write what the online benchmark takes; depth that is there stays only if it was made the same way."""
-        from kbnet.cli import complete
+        import kbnet
+        from kbnet.cli.progress import frame_bar, frame_progress
+        from kbnet.inference.output_folder import OutputFolder, network_origin
 
         if self.every > 1:
             return "left out of a quick look"
-        folder = self.output / row.key
-        frames = self.data / row.frames
-        command = complete.Command(sequence=frames, output=folder, weights=row.weights, zip=True, device=self.device)
-        if (folder / "depth").exists() and (self.overwrite or command.misfit()):
-            shutil.rmtree(folder / "depth")
-        command.run()
+        output = OutputFolder(self.output / row.key, kbnet.open_frames(self.data / row.frames))
+        output.check_names_for_zip()
+        network = network_origin(row.weights, preset=None, precision="auto")
+        depth = output.folder / "depth"
+        if depth.exists() and (self.overwrite or output.origin(network)[1]):
+            shutil.rmtree(depth)
+        with frame_progress() as progress:
+            bar = frame_bar(progress, row.title)
+            load = partial(kbnet.load, row.weights, device=self.device)
+            output.complete_missing(load, output.checked_origin(network), on_frame=bar)
+        print(f"wrote {output.write_zip()}")
         return ZIPPED
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, get_args
 
 import tyro
 
-from kbnet.cli.arguments import OptionalFile, OptionalFolder
+from kbnet.cli.arguments import OptionalFile, OptionalFolder, parse_arguments
 from kbnet.cli.progress import is_first_process, training_progress
 from kbnet.errors import KBNetError
 from kbnet.training.config import TrainingConfig
@@ -105,7 +105,7 @@ def parse(argv: list[str]) -> Command:
 
         base = replace(base, network=settings_of_weights(initial_weights, base.network))
     default = Command(preset, training=apply_layers(base, layers))
-    command = tyro.cli(Command, args=argv, default=default, prog="kbnet train")
+    command = parse_arguments(Command, argv, prog="kbnet train", default=default)
     if sources.resume is not None and _starts(command.training) != _starts(base):
         raise KBNetError("a run that is resumed goes on from its own weights; leave initial weights out, or --resume")
     return command

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from time import sleep
 from typing import TYPE_CHECKING
 
-from kbnet.cli.arguments import Device, OptionalPreset, Weights
+from kbnet.cli.arguments import NetworkArguments
 from kbnet.cli.recordings import SourceArguments
 from kbnet.errors import KBNetError
-from kbnet.inference.engine_names import EngineName, Precision
 
 if TYPE_CHECKING:
     from kbnet.frame import FloatArray, Frame
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(SourceArguments):
+class Command(NetworkArguments, SourceArguments):
     """Look at a sequence in a web browser: its clouds in three dimensions, frame by frame.
 
     Example:  kbnet view SEQUENCE
@@ -26,11 +25,6 @@ class Command(SourceArguments):
     origin. Ctrl-C ends it.
     """
 
-    weights: Weights = "indoor"
-    """Bundled or local weights by name (kbnet weights list), .safetensors file, published .pth (with --preset), or
-    exported .onnx or .xml (kbnet export)."""
-    preset: OptionalPreset = None
-    """Architecture of a published .pth."""
     host: str = "127.0.0.1"
     """Address to serve at; 0.0.0.0 lets other machines look too."""
     port: int = 8080
@@ -39,12 +33,6 @@ class Command(SourceArguments):
     """Points of a frame to draw at most."""
     fps: float = 4.0
     """Frames a second to play at, if they are completed that quickly."""
-    device: Device = "auto"
-    """Where to compute: auto, cpu, cuda, cuda:1, ..."""
-    precision: Precision = "auto"
-    """Number format of the network's convolutions; auto is float32, or that of an exported file, such as int8."""
-    engine: EngineName = "auto"
-    """What computes; auto is the fastest that is installed, or that of an exported file."""
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
@@ -61,7 +49,6 @@ class Command(SourceArguments):
 
     def open(self) -> Window:
         """Start to serve."""
-        import kbnet
         from kbnet.inference.confidence import complete_with_confidence
         from kbnet.report.viewer.completed import completed_frames
         from kbnet.report.viewer.window import Window
@@ -69,9 +56,7 @@ class Command(SourceArguments):
         if self.max_points < 1 or not self.fps > 0:
             raise KBNetError(f"expected --max-points and --fps above 0, got {self.max_points} and {self.fps:g}")
         source = self.open_source()
-        completer = kbnet.load(
-            self.weights, preset=self.preset, device=self.device, precision=self.precision, engine=self.engine
-        )
+        completer = self.load_network()
 
         def complete(frame: Frame) -> tuple[FloatArray, FloatArray]:
             return complete_with_confidence(completer, frame.image, frame.sparse_depth, frame.intrinsics)

@@ -15,7 +15,7 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.evaluation.boundary import boundary_f1, is_dense
-from kbnet.evaluation.methods import Method
+from kbnet.evaluation.methods import Method, baseline_methods, network_method
 from kbnet.evaluation.metrics import DepthErrors, depth_errors, judged_pixels
 from kbnet.evaluation.summary import FrameResult, Summary
 from kbnet.files import atomic_path, file_sha256
@@ -99,6 +99,36 @@ def evaluate(
                 f"{limits[1]:g} m; check that ground truth is in metres, or choose the other preset"
             )
     return summary
+
+
+def evaluate_completer(
+    source: FrameSource,
+    completer: DepthCompleter,
+    *,
+    limits: tuple[float, float] | None = None,
+    every: int = 1,
+    baselines: bool = True,
+) -> Summary:
+    """Judge completed depth by ground truth, beside interpolation of the sparse points; `kbnet.evaluate`.
+
+    Args:
+        source: frames, as `kbnet.open_frames` returns them.
+        completer: as `kbnet.load` returns it.
+        limits: judge where min < ground truth < max, metres; None = 0 to 100 m for weights made for streets, else
+            0.2 to 5 m.
+        every: judge every Nth frame.
+        baselines: judge the interpolations ``nearest``, ``linear`` and ``scaffold`` too.
+
+    Returns:
+        Errors by method; ``summary.rows()`` has one row a method.
+
+    Raises:
+        KBNetError: there is no ground truth, or no frame could be judged.
+    """
+    preset = "kitti" if completer.config.max_depth > FAR_M else "void"
+    methods = [network_method(completer), *(baseline_methods(scaffold=True) if baselines else [])]
+    part = Part(source, source.name, "sparse_depth")
+    return evaluate([part], methods, limits=limits or EVALUATION_LIMITS[preset], every=every, boundaries=True)
 
 
 def run_settings(

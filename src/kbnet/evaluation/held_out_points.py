@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from kbnet.errors import KBNetError
-from kbnet.evaluation.methods import Method
+from kbnet.evaluation.methods import Method, baseline_methods, network_method
 from kbnet.evaluation.point_errors import Band, JudgedPoints, PointErrors
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
 from kbnet.points.hold_out import HELD_OUT_SHARE, HoldOut, hold_out_points
+
+if TYPE_CHECKING:
+    from kbnet.inference.completer import DepthCompleter
 
 Expect = Callable[[Frame, FloatArray], tuple[FloatArray, NDArray[np.bool_]]]
 """Function from a frame with held-out points and its depth to the expected error, metres, and the mask of inliers, both
@@ -135,6 +140,43 @@ def check(
             "choose another --sparse-depth, or a larger share to hold out"
         )
     return Check(tuple(frames), len(indices) - len(frames))
+
+
+def check_completer(
+    source: FrameSource,
+    completer: DepthCompleter,
+    *,
+    share: float = SHARE,
+    by: HoldOut = "points",
+    every: int = 1,
+    on_frame: Callable[[], None] = lambda: None,
+) -> Check:
+    """Hold out some points, complete depth from the others, beside interpolation of them; `kbnet.check`.
+
+    Args:
+        source: frames, as `kbnet.open_frames` returns them; ground truth is not looked at.
+        completer: as `kbnet.load` returns it.
+        share, by, every, on_frame: as :func:`check`.
+
+    Raises:
+        KBNetError: as :func:`check`.
+    """
+    methods = [network_method(completer), *baseline_methods()]
+    return check(
+        source, methods, partial(_expected_error, completer), share=share, by=by, every=every, on_frame=on_frame
+    )
+
+
+def _expected_error(completer: DepthCompleter, frame: Frame, depth: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    from kbnet.inference.confidence import expected_error, inlier_depth
+
+    assert frame.ground_truth is not None
+    K = frame.intrinsics
+    believed = inlier_depth(completer, frame.sparse_depth + frame.ground_truth, K) > 0
+    if completer.config.predicts_error:
+        return completer(frame.image, frame.sparse_depth, K, return_error=True)[1], believed
+    known = inlier_depth(completer, frame.sparse_depth, K)
+    return expected_error(depth, known, K, working_side=completer.config.working_side), believed
 
 
 def _checked(frame: Frame, index: int, methods: list[Method], expect: Expect) -> CheckedFrame:

@@ -120,6 +120,12 @@ class DepthCompleter:
         return self._engine.precision
 
     @overload
+    def __call__(self, image: Frame, *, return_error: Literal[False] = False, validate: bool = True) -> FloatArray: ...
+    @overload
+    def __call__(
+        self, image: Frame, *, return_error: Literal[True], validate: bool = True
+    ) -> tuple[FloatArray, FloatArray]: ...
+    @overload
     def __call__(
         self,
         image: ImageArray,
@@ -162,21 +168,21 @@ class DepthCompleter:
 
     def __call__(
         self,
-        image: ImageArray | Tensor,
-        sparse_depth: FloatArray | Tensor,
-        intrinsics: FloatArray | Tensor,
+        image: ImageArray | Tensor | Frame,
+        sparse_depth: FloatArray | Tensor | None = None,
+        intrinsics: FloatArray | Tensor | None = None,
         *,
         return_error: bool = False,
         validate: bool = True,
     ) -> FloatArray | Tensor | tuple[FloatArray, FloatArray] | tuple[Tensor, Tensor]:
-        """Complete depth of one frame (arrays) or a batch (tensors).
+        """Complete depth of one frame (arrays, or a `kbnet.Frame`) or a batch (tensors).
 
         A frame with a longer side of at least 1.5 times ``config.working_side`` is completed at an integer fraction of
         its size, with the points of :func:`kbnet.network.working_size.working_points`. Its depth is upsampled along
         the edges of the image.
 
         Args:
-            image: RGB, (H, W, 3) uint8; as tensor (B, 3, H, W), uint8 or float in 0..1.
+            image: RGB, (H, W, 3) uint8; as tensor (B, 3, H, W), uint8 or float in 0..1; or a frame alone.
             sparse_depth: depth along z, (H, W) float metres, 0 = unmeasured; as tensor (B, 1, H, W).
             intrinsics: K, (3, 3), pixels; as tensor (B, 3, 3).
             return_error: return the expected absolute error too, for weights that predict it.
@@ -196,6 +202,10 @@ class DepthCompleter:
                 "expected weights that predict their error (network.error predicted), but these do not; "
                 "use kbnet.inference.confidence.complete_with_confidence"
             )
+        if isinstance(image, Frame) and sparse_depth is None and intrinsics is None:
+            image, sparse_depth, intrinsics = image.image, image.sparse_depth, image.intrinsics
+        if isinstance(image, Frame) or sparse_depth is None or intrinsics is None:
+            raise KBNetError("expected a frame alone, or image, sparse_depth and intrinsics; give all three or a frame")
         if isinstance(image, Tensor) and isinstance(sparse_depth, Tensor) and isinstance(intrinsics, Tensor):
             if validate:
                 check_shapes(image, sparse_depth, intrinsics)

@@ -11,19 +11,13 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, ImageArray
-from kbnet.frames.depth_png import write_depth_png
-from kbnet.frames.frame_source import FrameSource
-from kbnet.frames.numbered_frames import NumberedFrames
-
-Completer = Callable[[ImageArray, FloatArray, FloatArray], FloatArray]
-"""Function from image, sparse depth and intrinsics of one frame to dense depth, such as a `kbnet.DepthCompleter`."""
+from kbnet.inference.numbered_frames import NumberedFrames
+from kbnet.inference.output_folder import Completer, OutputFolder
 
 FRAMES_A_TASK = 64
 """Largest number of frames in one task of a worker; if the worker crashes, its remaining frames are repeated."""
@@ -81,21 +75,19 @@ class Outcome:
 
 
 def complete_many(
-    sources: Sequence[FrameSource],
-    output: str | Path,
+    outputs: Sequence[OutputFolder],
     make_completer: Callable[[], Completer],
     workers: Workers | None = None,
     *,
     on_frame: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Outcome:
-    """Complete every frame without a depth file in worker processes.
+    """Complete every frame with missing files in worker processes.
 
     Frames are independent, and a file appears complete or not at all. If a worker is killed, another one repeats its
     current frame. An interrupted run continues when it is started again.
 
     Args:
-        sources: sequences and lists with distinct names.
-        output: folder for ``<source>/depth/<frame>.png``, 16 bits, metres x 256.
+        outputs: folders of results of distinct sources that can be pickled.
         make_completer: function that is pickled and called once in each worker.
         workers: number and place of the workers; by default one for each CPU of this machine.
         on_frame: called in this process after every frame with the result so far.
@@ -104,14 +96,13 @@ def complete_many(
         The result. A frame that fails does not stop the others.
 
     Raises:
-        KBNetError: two sources have one name, or there is no room for the workers.
+        KBNetError: there is no room for the workers.
         ConnectionError: there is no cluster at the address.
         ModuleNotFoundError: Ray is not installed.
     """
     workers = workers or Workers()
-    check_distinct(sources)
-    frames = NumberedFrames(sources, Path(output).absolute())
-    pending = frames.without_depth()
+    frames = NumberedFrames(outputs)
+    pending = frames.pending()
     outcome = Outcome(len(frames), skipped=len(frames) - len(pending))
     if not pending:
         return outcome
@@ -127,18 +118,6 @@ def complete_many(
     outcome.errors |= {frames.name(number): f"its worker died {2 * (RETRIES + 1)} times" for number in pending}
     frames.remove_half_written()
     return outcome
-
-
-def check_distinct(sources: Sequence[FrameSource]) -> None:
-    """Raise KBNetError if two sources have one name, because the name is the output folder."""
-    places: dict[str, Path] = {}
-    for source in sources:
-        if source.name in places:
-            raise KBNetError(
-                f"expected another name for each source, got '{source.name}' for {places[source.name]} and "
-                f"{source.folder}; complete those of one name into different outputs"
-            )
-        places[source.name] = source.folder
 
 
 class FrameTask:
@@ -162,15 +141,13 @@ class FrameTask:
 
     def _complete(self, number: int) -> dict[str, str]:
         row = {"frame": self._frames.name(number), "error": "", "warnings": ""}
-        path = self._frames.depth_file(number)
-        if self._refusal or path.is_file():  # by a worker that was killed before it reported
+        if self._refusal or self._frames.is_done(number):  # by a worker that was killed before it reported
             return row | {"error": self._refusal}
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", UserWarning)
-                source, index = self._frames[number]
-                frame = source.frame(index)
-                write_depth_png(path, self._completer(frame.image, frame.sparse_depth, frame.intrinsics))
+                output, index = self._frames[number]
+                output.complete(index, self._completer)
             row["warnings"] = "\n".join(str(one.message) for one in caught if one.category is UserWarning)
         except Exception as error:  # an unexpected error must not stop other frames
             row["error"] = _in_words(error)
@@ -178,7 +155,7 @@ class FrameTask:
 
 
 def _in_words(error: Exception) -> str:
-    known = isinstance(error, ValueError | OSError | ModuleNotFoundError)
+    known = isinstance(error, KBNetError | OSError | ModuleNotFoundError)
     return str(error) if known else f"{type(error).__name__}: {error}"
 
 
@@ -226,14 +203,10 @@ def _count(outcome: Outcome, row: dict[str, str]) -> None:
 
 
 def _without_word(outcome: Outcome, pending: list[int], frames: NumberedFrames) -> list[int]:
-    """Frames whose worker crashed without reporting, and that have no depth; those with depth count as completed."""
+    """Frames with missing files whose worker crashed without reporting; the others count as completed."""
     if not outcome.untold:
         return []
-    left = [
-        number
-        for number in pending
-        if not frames.depth_file(number).is_file() and frames.name(number) not in outcome.errors
-    ]
+    left = [number for number in pending if not frames.is_done(number) and frames.name(number) not in outcome.errors]
     outcome.completed += outcome.untold - len(left)
     return left
 

@@ -23,7 +23,7 @@ class Command:
     """Folder with cameras, images and points3D (.bin or .txt), or the workspace with sparse/0 and images/."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Sequence folder to make."""
-    options: Annotated[ColmapArguments, tyro.conf.OmitArgPrefixes] = field(default_factory=ColmapArguments)
+    options: Annotated[ColmapArguments, tyro.conf.arg(name="")] = field(default_factory=ColmapArguments)
     overwrite: Switch = False
     """Replace a sequence folder that is there, with everything in it."""
 

@@ -28,7 +28,7 @@ class Command:
     names; or one point cloud of the place, in the axes of the world, which needs --poses."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Sequence folder to make."""
-    options: Annotated[LidarArguments, tyro.conf.OmitArgPrefixes] = field(default_factory=LidarArguments)
+    options: Annotated[LidarArguments, tyro.conf.arg(name="")] = field(default_factory=LidarArguments)
     overwrite: Switch = False
     """Replace a sequence folder that is there, with everything in it."""
 

@@ -22,7 +22,7 @@ class Command:
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Sequence folder to make."""
-    config: Annotated[RoomsConfig, tyro.conf.OmitArgPrefixes]
+    config: Annotated[RoomsConfig, tyro.conf.arg(name="")]
     overwrite: Switch = False
     """Replace a sequence folder that is there, with everything in it."""
 

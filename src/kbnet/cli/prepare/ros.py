@@ -26,7 +26,7 @@ class Command:
     """A .bag file, the folder of a ROS 2 bag, or one .mcap or .db3 file."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Sequence folder to make."""
-    options: Annotated[RosArguments, tyro.conf.OmitArgPrefixes] = field(default_factory=RosArguments)
+    options: Annotated[RosArguments, tyro.conf.arg(name="")] = field(default_factory=RosArguments)
     overwrite: Switch = False
     """Replace a sequence folder that is there, with everything in it."""
 

@@ -23,7 +23,7 @@ class Command:
 
     sequence: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SEQUENCE")]
     """Sequence folder with dense depth in ground_truth."""
-    config: Annotated[SparsePattern, tyro.conf.OmitArgPrefixes] = field(default_factory=SparsePattern)
+    config: Annotated[SparsePattern, tyro.conf.arg(name="")] = field(default_factory=SparsePattern)
     name: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """Of the new folder (default: sparse_depth_<pattern>_<points>)."""
     copy: OptionalFolder = None

@@ -21,7 +21,7 @@ class Command:
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Sequence folder to make."""
-    config: Annotated[SyntheticConfig, tyro.conf.OmitArgPrefixes] = field(default_factory=SyntheticConfig)
+    config: Annotated[SyntheticConfig, tyro.conf.arg(name="")] = field(default_factory=SyntheticConfig)
     overwrite: Switch = False
     """Replace a sequence folder that is there, with everything in it."""
 

@@ -23,7 +23,7 @@ class Command:
     """Folder with rgb.txt, depth.txt and, for poses, groundtruth.txt (camera to world)."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Sequence folder to make."""
-    options: Annotated[TumArguments, tyro.conf.OmitArgPrefixes] = field(default_factory=TumArguments)
+    options: Annotated[TumArguments, tyro.conf.arg(name="")] = field(default_factory=TumArguments)
     overwrite: Switch = False
     """Replace a sequence folder that is there, with everything in it."""
 

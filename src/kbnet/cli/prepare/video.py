@@ -26,7 +26,7 @@ class Command:
     """Any file that FFmpeg reads. That players should turn it is not applied."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Sequence folder to make."""
-    options: Annotated[VideoArguments, tyro.conf.OmitArgPrefixes]
+    options: Annotated[VideoArguments, tyro.conf.arg(name="")]
     overwrite: Switch = False
     """Replace a sequence folder that is there, with everything in it."""
 

@@ -1,0 +1,298 @@
+"""Folder of results of one source: present files, missing files, and the origin of the depth.
+
+Files are ``depth/<frame>.png`` (16 bits, metres x 256), one folder for each further kind, and ``made_with.json``, so
+that depth of two networks is never mixed unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from kbnet.errors import KBNetError
+from kbnet.files import atomic_path, file_sha256, write_json
+from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.inference.output_files import DEPTH, CompletedFrame, FileKind
+from kbnet.inference.weights_files import is_exported, weights_files
+
+if TYPE_CHECKING:
+    from kbnet.inference.completer import DepthCompleter
+
+Completer = Callable[[ImageArray, FloatArray, FloatArray], FloatArray]
+"""Image, sparse depth and intrinsics of one frame to dense depth, as a `kbnet.DepthCompleter` does."""
+
+Origin = dict[str, str | None]
+"""What depth is made with: weights, preset, precision, and the sparse points of one frame."""
+
+RECORD = "made_with.json"
+
+
+def network_origin(weights: str | Path, *, preset: str | None, precision: str) -> Origin:
+    """Record of a network. The engine is not included: float32 engines differ by less than a depth PNG resolves.
+
+    Args:
+        weights, preset, precision: as in `kbnet.load`.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+    """
+    own = "that of the file" if is_exported(weights) else "float32"
+    same = ("auto", "float32", "int8") if is_exported(weights) else ("auto",)
+    return {
+        "weights": file_sha256(*weights_files(weights)),
+        "preset": preset,
+        "precision": own if precision in same else precision,
+    }
+
+
+class NamedFrames(Protocol):
+    """Frames that are read one by one: any `kbnet.frames.frame_source.FrameSource`, or a single frame."""
+
+    @property
+    def name(self) -> str:
+        """What tables and archives call the source."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """What messages point to."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the frames; files are called after them."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        ...
+
+    def frame(self, index: int) -> Frame:
+        """Read one frame."""
+        ...
+
+
+class OutputFolder:
+    """Results of one source.
+
+    Args:
+        folder: where the files go.
+        frames: the source.
+        kinds: files of every frame besides the depth map.
+    """
+
+    def __init__(self, folder: Path, frames: NamedFrames, kinds: Iterable[FileKind] = ()) -> None:
+        self.folder, self.frames = folder, frames
+        self.kinds = (*kinds, DEPTH)  # depth is written last: where it is, the others are
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the frames. Some sources make them anew each time."""
+        return self.frames.names
+
+    def path(self, kind: FileKind, index: int) -> Path:
+        """Where a file of one frame goes."""
+        return self.folder / kind.folder / f"{self.names[index]}{kind.suffix}"
+
+    def is_done(self, index: int) -> bool:
+        """Whether all files of one frame are there."""
+        return all(self.path(kind, index).is_file() for kind in self.kinds)
+
+    def pending(self) -> list[int]:
+        """Frames with a missing file. Folders are listed, since a million single look-ups take minutes."""
+        folders = [(str(self.folder / kind.folder), kind.suffix) for kind in self.kinds]
+        present = set().union(*(_files_below(folder) for folder, _ in folders))
+        return [
+            index
+            for index, name in enumerate(self.names)
+            if any(os.path.join(folder, f"{name}{suffix}") not in present for folder, suffix in folders)
+        ]
+
+    def origin(self, network: Origin) -> tuple[Origin, str]:
+        """Origin of the depth of these frames, and its difference from the origin of existing depth.
+
+        The sparse points of one frame represent those of all frames.
+
+        Args:
+            network: result of :func:`network_origin`.
+
+        Returns:
+            The origin, and a description of the difference; empty without difference or without depth.
+
+        Raises:
+            FileNotFoundError, KBNetError: no frame can be read.
+        """
+        present = any((self.folder / DEPTH.folder).rglob("*.png"))
+        recorded = self._recorded() if present else {}
+        frame, points = self._first_points(recorded.get("frame"))
+        origin = network | {"frame": frame, "sparse points": hashlib.sha256(points.tobytes()).hexdigest()}
+        if recorded.get("frame", frame) != frame:  # a frame of another source cannot be compared
+            origin |= {key: recorded[key] for key in ("frame", "sparse points")}
+        different = [key for key in origin if recorded.get(key) != origin[key]]
+        if not present or not different:
+            return origin, ""
+        if not recorded:
+            return origin, f"of unknown origin, without {RECORD}"
+        return origin, f"made with other {' and '.join(different)}"
+
+    def checked_origin(self, network: Origin, *, overwrite: bool = False) -> Origin:
+        """Origin of the depth of these frames, where existing depth has the same.
+
+        Args:
+            network: of :func:`network_origin`.
+            overwrite: whether depth of these frames that something else made may be replaced.
+
+        Raises:
+            FileNotFoundError: no frame can be read.
+            KBNetError: depth that something else made is in the folder.
+        """
+        origin, misfit = self.origin(network)
+        depth = self.folder / DEPTH.folder
+        if misfit:
+            others = set(depth.rglob("*.png")) - {self.path(DEPTH, index) for index in range(len(self.names))}
+            if others or not overwrite:
+                remedy = "" if others else ", or complete it again with --overwrite"
+                raise KBNetError(f"{depth} holds depth {misfit}; choose another --output{remedy}")
+        return origin
+
+    def begin(self, origin: Origin, pending: Iterable[int]) -> None:
+        """Record the origin of the depth; depth of another origin is removed first."""
+        if origin != self._recorded():
+            self.remove_depth(pending)
+            write_json(self.folder / RECORD, origin)
+
+    def remove_depth(self, indices: Iterable[int]) -> None:
+        """Remove the depth maps of these frames, so that they are to be completed again."""
+        for index in indices:
+            self.path(DEPTH, index).unlink(missing_ok=True)
+
+    def complete(self, index: int, completer: Completer) -> Frame:
+        """Complete one frame and write its files, the depth map last.
+
+        Raises:
+            OSError, KBNetError: the frame cannot be read, or not be completed.
+        """
+        frame = self.frames.frame(index)
+        inputs = (frame.image, frame.sparse_depth, frame.intrinsics)
+        if any(kind.needs_error for kind in self.kinds):
+            from kbnet.inference.confidence import complete_with_confidence
+
+            completed = CompletedFrame(frame, *complete_with_confidence(cast("DepthCompleter", completer), *inputs))
+        else:
+            completed = CompletedFrame(frame, completer(*inputs), None)
+        for kind in self.kinds:
+            kind.write(self.path(kind, index), completed)
+        return frame
+
+    def complete_missing(
+        self,
+        make_completer: Callable[[], Completer],
+        origin: Origin,
+        *,
+        overwrite: bool = False,
+        on_frame: Callable[[int], None] = lambda total: None,
+    ) -> int:
+        """Complete the frames with missing files, in this process; a frame that cannot be completed ends it.
+
+        Args:
+            make_completer: called once, if there is anything to complete.
+            origin: of :meth:`checked_origin`.
+            overwrite: complete all frames.
+            on_frame: called after each frame with the number of frames to complete.
+
+        Returns:
+            How many frames were completed.
+
+        Raises:
+            OSError, KBNetError: a frame cannot be read, or not be completed.
+        """
+        pending = list(range(len(self.names))) if overwrite else self.pending()
+        if not pending:
+            return 0
+        completer = make_completer()
+        self.begin(origin, pending)
+        empty = []
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "sparse_depth holds no measured point")  # said below, with a name
+            for index in pending:
+                frame = self.complete(index, completer)
+                if not frame.sparse_depth.any():
+                    empty.append(frame.name)
+                on_frame(len(pending))
+        if empty:
+            what = f"sparse_depth holds no measured point in {len(empty)} of {len(pending)} frames, first {empty[0]}"
+            warnings.warn(f"{what}; their completed depth has no metric scale to go by", stacklevel=2)
+        return len(pending)
+
+    def check_names_for_zip(self) -> None:
+        """Refuse names with slashes.
+
+        Raises:
+            KBNetError: a name has one.
+        """
+        for name in self.names:
+            if "/" in name or "\\" in name:
+                raise KBNetError(
+                    f"expected names without slashes for --zip, since its files lie at the root, got '{name}'; "
+                    "leave out --zip, or rename the frames"
+                )
+
+    def write_zip(self) -> Path:
+        """Write all depth maps to ``<source>.zip``, at its root, as the KITTI benchmark takes them; return its path."""
+        from zipfile import ZipFile
+
+        path = self.folder / f"{self.frames.name}.zip"
+        with atomic_path(path) as temporary, ZipFile(temporary, "w") as archive:  # stored: a PNG is compressed already
+            for index, name in enumerate(self.names):
+                archive.write(self.path(DEPTH, index), f"{name}.png")
+        return path
+
+    def _first_points(self, preferred: str | None) -> tuple[str, FloatArray]:
+        """First readable frame and its points; errors of unreadable frames are reported later."""
+        failure: OSError | KBNetError | None = None
+        first = [self.names.index(preferred)] if preferred in self.names else []
+        for index in [*first, *range(len(self.names))]:
+            try:
+                return self.names[index], self.frames.frame(index).sparse_depth
+            except (OSError, KBNetError) as error:
+                failure = failure or error
+        assert failure is not None
+        raise failure
+
+    def _recorded(self) -> Origin:
+        """Origin recorded in the folder; empty if it is missing or unreadable."""
+        try:
+            recorded: Origin = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return recorded if isinstance(recorded, dict) else {}
+
+
+def output_folders(output: Path, sources: Sequence[NamedFrames], kinds: Iterable[FileKind] = ()) -> list[OutputFolder]:
+    """Folders of results: of one source the folder itself, of several one folder in it for each, with its name.
+
+    Raises:
+        KBNetError: two sources have one name.
+    """
+    kinds = tuple(kinds)
+    if len(sources) == 1:
+        return [OutputFolder(output, sources[0], kinds)]
+    places: dict[str, Path] = {}
+    for source in sources:
+        if source.name in places:
+            raise KBNetError(
+                f"expected another name for each source, got '{source.name}' for {places[source.name]} and "
+                f"{source.folder}; complete those of one name into different outputs"
+            )
+        places[source.name] = source.folder
+    return [OutputFolder(output / source.name, source, kinds) for source in sources]
+
+
+def _files_below(folder: str) -> set[str]:
+    return {os.path.join(parent, file) for parent, _, files in os.walk(folder) for file in files}
