@@ -117,7 +117,7 @@ class Command(NetworkArguments):
             raise KBNetError("--threads, --gpus and --address are of workers; give --workers too, or leave them out")
 
     def _complete(self, outputs: list[OutputFolder], origins: list[Origin]) -> None:
-        from kbnet.cli.progress import frame_bar, frame_progress
+        from kbnet.cli.progress import completed_text, frame_bar, frame_progress
 
         completed = 0
         load = cache(self.load_network)
@@ -125,10 +125,10 @@ class Command(NetworkArguments):
             for one, origin in zip(outputs, origins, strict=True):
                 bar = frame_bar(progress, "completing")
                 completed += one.complete_missing(load, origin, overwrite=self.overwrite, on_frame=bar)
-        self._say(completed, sum(len(one.frames) for one in outputs))
+        print(completed_text(completed, sum(len(one.frames) for one in outputs), self.output))
 
     def _complete_with_workers(self, outputs: list[OutputFolder], network: Origin, count: int) -> None:
-        from kbnet.cli.progress import frame_progress
+        from kbnet.cli.progress import completed_text, frame_progress
         from kbnet.inference.completer import DepthCompleter, open_weights
         from kbnet.inference.workers import Workers, complete_many
 
@@ -154,18 +154,13 @@ class Command(NetworkArguments):
             outcome = complete_many(outputs, make, workers, on_frame=show)
         for text, frames in outcome.warnings.items():
             warnings.warn(f"{text} ({len(frames)} frames, first {frames[0]})", stacklevel=2)
-        self._say(outcome.completed, outcome.frames, failed=len(outcome.errors))
+        print(completed_text(outcome.completed, outcome.frames, self.output, failed=len(outcome.errors)))
         if outcome.errors:
             first, error = next(iter(outcome.errors.items()))
             raise KBNetError(
                 f"{len(outcome.errors)} of {outcome.frames} frames could not be completed, first {first}: {error}; "
                 "correct them, then run the same command again"
             )
-
-    def _say(self, completed: int, frames: int, *, failed: int = 0) -> None:
-        skipped = frames - completed - failed
-        counted = f"completed {completed} of {frames} frames in {self.output}"
-        print(counted + (f"; skipped {skipped} that were done (--overwrite does them again)" if skipped else ""))
 
     def _sources(self) -> list[NamedFrames]:
         if not self.sequences:

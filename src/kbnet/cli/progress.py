@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ def frame_bar(progress: Progress, description: str) -> Callable[[int], None]:
     """A bar of frames; call what is returned after each frame, with the number of all."""
     task = progress.add_task(description, total=None)
     return lambda total: progress.update(task, advance=1, total=total)
+
+
+def completed_text(completed: int, frames: int, output: Path, *, failed: int = 0) -> str:
+    """How many frames were completed, and how many had been before, for people."""
+    skipped = frames - completed - failed
+    done = f"; skipped {skipped} that were done (--overwrite does them again)" if skipped else ""
+    return f"completed {completed} of {frames} frames in {output}{done}"
 
 
 def is_first_process() -> bool:

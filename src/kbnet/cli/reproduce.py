@@ -133,7 +133,7 @@ class Command(DeviceArguments):
     def _complete(self, row: PublishedRow) -> str:
         """Write what the online benchmark takes; depth that is there stays only if it was made the same way."""
         import kbnet
-        from kbnet.cli.progress import frame_bar, frame_progress
+        from kbnet.cli.progress import completed_text, frame_bar, frame_progress
         from kbnet.inference.output_folder import OutputFolder, network_origin
 
         if self.every > 1:
@@ -147,7 +147,8 @@ class Command(DeviceArguments):
         with frame_progress() as progress:
             bar = frame_bar(progress, row.title)
             load = partial(kbnet.load, row.weights, device=self.device)
-            output.complete_missing(load, output.checked_origin(network), on_frame=bar)
+            completed = output.complete_missing(load, output.checked_origin(network), on_frame=bar)
+        print(completed_text(completed, len(output.frames), output.folder))
         print(f"wrote {output.write_zip()}")
         return ZIPPED
 

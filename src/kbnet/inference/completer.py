@@ -203,7 +203,8 @@ class DepthCompleter:
                 "use kbnet.inference.confidence.complete_with_confidence"
             )
         if isinstance(image, Frame) and sparse_depth is None and intrinsics is None:
-            image, sparse_depth, intrinsics = image.image, image.sparse_depth, image.intrinsics
+            frame = image
+            image, sparse_depth, intrinsics = frame.image, frame.sparse_depth, frame.intrinsics
         if isinstance(image, Frame) or sparse_depth is None or intrinsics is None:
             raise KBNetError("expected a frame alone, or image, sparse_depth and intrinsics; give all three or a frame")
         if isinstance(image, Tensor) and isinstance(sparse_depth, Tensor) and isinstance(intrinsics, Tensor):
