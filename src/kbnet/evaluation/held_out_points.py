@@ -146,7 +146,7 @@ def check_completer(
     source: FrameSource,
     completer: DepthCompleter,
     *,
-    share: float = SHARE,
+    share: float = HELD_OUT_SHARE,
     by: HoldOut = "points",
     every: int = 1,
     on_frame: Callable[[], None] = lambda: None,
