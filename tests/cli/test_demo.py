@@ -22,7 +22,9 @@ def test_demo_prints_errors_beside_interpolation_and_writes_files(
     stand_in.config = KBNetConfig()
     assert main(["demo", "--output", str(tmp_path / "out"), "--weights", "mine", "--points", "400"]) == 0
     out = capsys.readouterr().out
-    assert stand_in.loads == [{"source": "mine", "device": "auto"}]
+    assert stand_in.loads == [
+        {"source": "mine", "preset": None, "device": "auto", "precision": "auto", "engine": "auto"}
+    ]
     assert "741x500 pixels, 400 sparse points" in out
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
     assert float(rows["linear"][0]) < float(rows["nearest"][0]) < float(rows["kbnet"][0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +19,10 @@ from kbnet.frame import FloatArray, ImageArray
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_frames
-from kbnet.inference import workers as bulk
+from kbnet.inference import workers
 from kbnet.inference.completer import DepthCompleter
+from kbnet.inference.numbered_frames import NumberedFrames
+from kbnet.inference.output_files import NPY
 from kbnet.inference.output_folder import output_folders
 from kbnet.inference.workers import Outcome, Workers, complete_many
 from kbnet.network.config import KBNetConfig
@@ -160,7 +163,7 @@ def test_frames_that_cannot_be_completed_stop_no_other(
     (tmp_path / "hall" / "image" / "0001.png").write_bytes(b"no image")
     write_depth_png(tmp_path / "room" / "sparse_depth" / "0003.png", np.zeros((40, 48), np.float32))
     make_deadly(sources[1], 4)
-    monkeypatch.setattr(bulk, "RETRIES", 0)
+    monkeypatch.setattr(workers, "RETRIES", 0)
     network = tiny_network()
     make = dying_completer(network, tmp_path / "diary", deaths=1000)
     outcome = complete_many(output_folders(tmp_path / "out", sources), make, Workers(2, address=address))
@@ -206,3 +209,23 @@ def test_a_cluster_that_is_not_there_is_said_in_one_line(
 def test_workers_are_at_least_one_with_one_thread(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="at least 1 worker"):
         Workers(**changes)  # type: ignore[arg-type]
+
+
+def test_a_task_that_was_pickled_writes_all_kinds_of_files_and_leaves_done_frames_alone(
+    sources: list[FrameSource], tmp_path: Path
+) -> None:
+    """As in a worker, without a cluster."""
+    outputs = output_folders(tmp_path / "out", sources, [NPY])
+    frames = NumberedFrames(outputs)
+    task = workers.FrameTask(
+        *pickle.loads(pickle.dumps((frames, partial(DepthCompleter, tiny_network())))), torch.get_num_threads()
+    )
+    rows = task({"item": frames.pending()[:-1]})
+    assert list(rows["frame"]) == [frames.name(number) for number in range(FRAMES - 1)]
+    assert not any(rows["error"])
+    assert frames.pending() == [FRAMES - 1]
+    assert (tmp_path / "out" / "hall" / "npy" / "0000.npy").is_file()
+    done = outputs[0].path(NPY, 0)
+    done.write_bytes(b"done")
+    task({"item": [0]})
+    assert done.read_bytes() == b"done"
