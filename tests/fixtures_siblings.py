@@ -12,6 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from kbnet.network.build import network_of
+from kbnet.network.siblings.config import SIBLING_PRESETS
+from kbnet.weights.published_siblings import fill_sibling
+
 Checkpoint = dict[str, Any]
 
 OUTPUTS = ("decoder.output1.conv", "scaffnet_decoder_depth.output0.conv", "fusionnet_decoder.output0.conv")
@@ -45,6 +49,14 @@ def recorded_checkpoint(family: Path, system: str, recording: Any) -> Checkpoint
         factor = float(recording["output_factor_scaffnet"]) if known else 1.0
         checkpoint = sibling_checkpoint(family / "layout_scaffnet.json", seed, gain, factor) | checkpoint
     return checkpoint
+
+
+def recorded_network(family: Path, preset: str, recording: Any) -> Any:
+    config = SIBLING_PRESETS[preset]
+    assert recording["min_max_predict_depth"].tolist() == [config.min_depth, config.max_depth]
+    network: Any = network_of(config)
+    fill_sibling(network, recorded_checkpoint(family, config.system, recording))
+    return network.eval()
 
 
 def _draw(key: str, shape: list[int], seed: int, gain: float, output_factor: float) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kbnet.geometry.warp import warp
 from kbnet.losses.objective import unsupervised_losses, weighted_total
+from kbnet.losses.scene import Scene
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
@@ -147,7 +148,8 @@ def test_losses_and_their_gradients_equal_the_recording(golden: Path, file: str,
         # Near x = 200 px float32 has steps of 1.5e-5 px, and the images are noise; measured 1e-5.
         assert error_of_largest(reconstruction[0], recording[name]) < 2e-5, name
 
-    terms = unsupervised_losses(depth, image, tuple(warped), sparse_depth, validity)
+    scene = Scene(image, depth, K, (), ())
+    terms = unsupervised_losses(scene, tuple(warped), sparse_depth, validity)
     for ours, theirs in TERMS.items():
         assert float(terms[ours].detach()) == pytest.approx(float(recording[f"loss_{theirs}"]), rel=1e-4), ours
     total = weighted_total(terms, LossWeights(*recording["weights_color_structure_sparse_smooth"].tolist()))

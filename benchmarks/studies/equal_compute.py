@@ -21,6 +21,7 @@ import torch
 from kbnet.benchmark.training import both_seconds, prepared_run, ready_config
 from kbnet.errors import KBNetError
 from kbnet.files import write_json
+from kbnet.network.config import KBNetConfig
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.recipe import to_table
 
@@ -80,6 +81,7 @@ def _step_seconds(config: TrainingConfig, scratch: Path) -> list[float]:
 
 def _work(config: TrainingConfig) -> dict[str, Any]:
     """Settings that the time of a step depends on, as plain values."""
+    assert isinstance(config.network, KBNetConfig)
     network = replace(config.network, weight_init="kaiming")
     # Frozen statistics need initial weights; the step is timed with those of the batch.
     start: dict[str, Any] = {"initial_weights": None, "normalisation_statistics": "batch"}

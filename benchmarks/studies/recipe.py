@@ -13,6 +13,7 @@ from tomlkit.exceptions import TOMLKitError
 from kbnet.errors import KBNetError
 from kbnet.training.config import TrainingConfig
 from kbnet.training.networks import settings_of_weights
+from kbnet.training.presets import training_preset
 from kbnet.training.recipe import Layer, apply_layers, last_value, read_recipe_layers
 
 
@@ -30,7 +31,7 @@ def read_recipe(path: Path, changes: Mapping[str, Any]) -> TrainingConfig:
         KBNetError: the file is not TOML, a key or value is invalid, or the bases form a cycle.
     """
     layers = [*read_recipe_layers(path), Layer("--set", changes)]
-    config = TrainingConfig.preset(last_value(layers, "preset") or "void")
+    config = training_preset(last_value(layers, "preset") or "void")
     weights = last_value(layers, "initial_weights")
     if weights is not None:
         config = replace(config, network=settings_of_weights(weights, config.network))

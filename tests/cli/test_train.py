@@ -27,6 +27,7 @@ from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.checkpoint import load_state
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.loop import train
+from kbnet.training.presets import training_preset
 from kbnet.weights.depth_network import load_network, save_network
 
 WriteSequence = Callable[..., Path]
@@ -75,7 +76,7 @@ def test_defaults_come_from_preset_then_file_then_flags(tmp_path: Path) -> None:
         "batch_size = 3\nseed = 4\n[augmentation]\ncrop = [64, 96]\n[losses]\ncolour = 0.5\n", encoding="utf-8"
     )
     words = ["room", "--preset", "kitti", "--config", str(file), "--seed", "5", "--losses.structure", "0.25"]
-    kitti = TrainingConfig.preset("kitti")
+    kitti = training_preset("kitti")
     assert parse(words).training == replace(
         kitti,
         sequences=(Path("room"),),
@@ -87,7 +88,7 @@ def test_defaults_come_from_preset_then_file_then_flags(tmp_path: Path) -> None:
 
 
 def test_the_void_preset_is_the_default() -> None:
-    assert parse(["room"]).training == replace(TrainingConfig.preset("void"), sequences=(Path("room"),))
+    assert parse(["room"]).training == replace(training_preset("void"), sequences=(Path("room"),))
 
 
 def test_resuming_takes_everything_from_the_run_folder(write_sequence: WriteSequence, tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_initial_weights_bring_their_network_and_nothing_else(first_weights: Pat
         (tmp_path / "changes.toml").write_text(f"initial_weights = {str(first_weights)!r}\n", encoding="utf-8")
         words += ["--config", str(tmp_path / "changes.toml")]
     assert parse(words).training == replace(
-        TrainingConfig.preset("kitti"),
+        training_preset("kitti"),
         sequences=(Path("room"),),
         initial_weights=str(first_weights),
         network=load_network(first_weights).config,
@@ -234,12 +235,12 @@ def test_a_recipe_names_its_preset_and_the_command_line_wins(tmp_path: Path) -> 
     for more, preset in (([], "kitti"), (["--preset", "void"], "void")):
         command = parse([*words, *more])
         assert command.preset == preset
-        assert command.training == replace(TrainingConfig.preset(preset), sequences=(Path("room"),), seed=4)
+        assert command.training == replace(training_preset(preset), sequences=(Path("room"),), seed=4)
 
 
 def test_the_published_kitti_recipe_needs_no_flag(repository: Path) -> None:
     training = parse(["--config", str(repository / "recipes" / "published" / "kitti.toml")]).training
-    assert training.augmentation == TrainingConfig.preset("kitti").augmentation
+    assert training.augmentation == training_preset("kitti").augmentation
 
 
 def test_weights_of_the_other_preset_are_warned_of(

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from kbnet.losses.forms import LossForms
 from kbnet.losses.objective import LEAST_SCAFFOLD_ERROR, supervised_loss, unsupervised_losses, weighted_total
 from kbnet.losses.photometric import colour_loss, structure_loss
+from kbnet.losses.scene import Scene
 from kbnet.losses.weights import LossWeights
 
 
@@ -18,9 +20,13 @@ def maps() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return depth, *torch.rand(3, 1, 3, 6, 6, generator=generator)
 
 
+def scene(depth: Tensor, image: Tensor) -> Scene:
+    return Scene(image, depth, torch.eye(3)[None], (), ())
+
+
 def test_photometric_terms_are_summed_over_both_sources() -> None:
     depth, image, first, second = maps()
-    terms = unsupervised_losses(depth, image, (first, second), depth, torch.ones_like(depth))
+    terms = unsupervised_losses(scene(depth, image), (first, second), depth, torch.ones_like(depth))
     assert float(terms["colour"]) == pytest.approx(float(colour_loss(image, (first,)) + colour_loss(image, (second,))))
     structure = structure_loss(image, (first,)) + structure_loss(image, (second,))
     assert float(terms["structure"]) == pytest.approx(float(structure))
@@ -29,7 +35,7 @@ def test_photometric_terms_are_summed_over_both_sources() -> None:
 
 def test_terms_that_need_no_motion_remain_without_reconstructions() -> None:
     depth, image, _, _ = maps()
-    assert list(unsupervised_losses(depth, image, (), depth, depth)) == ["sparse_depth", "smoothness"]
+    assert list(unsupervised_losses(scene(depth, image), (), depth, depth)) == ["sparse_depth", "smoothness"]
 
 
 def test_weighted_total_by_hand() -> None:
@@ -76,7 +82,7 @@ def test_all_terms_are_finite_where_nothing_is_measured() -> None:
     depth, image, first, second = maps()
     depth.requires_grad_()
     nothing = torch.zeros(1, 1, 6, 6)
-    terms = unsupervised_losses(depth, image, (first, second), nothing, nothing)
+    terms = unsupervised_losses(scene(depth, image), (first, second), nothing, nothing)
     terms["supervised"] = supervised_loss(depth, nothing)
     weighted_total(terms, LossWeights(supervised=1.0)).backward()
     assert depth.grad is not None
@@ -105,3 +111,17 @@ def test_weights_that_are_no_numbers_are_named(weights: tuple[float, ...]) -> No
 def test_weights_of_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one loss weight above 0"):
         LossWeights(0, 0, 0, 0)
+
+
+def test_points_that_are_left_out_cost_no_colour_and_no_structure() -> None:
+    depth, image, first, second = maps()
+    arguments = (scene(depth, image), (first, second), depth, torch.ones_like(depth), None)
+    terms = unsupervised_losses(*arguments, LossForms(points="left-out"))
+    assert (float(terms["colour"]), float(terms["structure"])) == (0, 0)
+    assert float(unsupervised_losses(*arguments)["colour"]) > 0
+
+
+def test_the_normalised_supervised_loss_is_over_all_pixels() -> None:
+    ground_truth = torch.tensor([[0.0, 2.0], [4.0, 0.0]]).view(1, 1, 2, 2)
+    loss = supervised_loss(torch.full((1, 1, 2, 2), 2.5), ground_truth, form="normalised")
+    assert float(loss) == pytest.approx((0.5 / 2 + 1.5 / 4) / 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -78,3 +79,18 @@ def test_weighted_pixels_of_all_reconstructions_are_averaged_together() -> None:
     mask = torch.rand(1, 1, 3, 4)
     assert float(colour_loss(image, (first, second), mask)) == pytest.approx(0.9)
     assert float(structure_loss(image, (first, second), torch.zeros(1, 1, 3, 4))) == 0
+
+
+def test_structure_with_a_reflected_border_is_that_of_the_padded_images() -> None:
+    x, y = torch.rand(2, 1, 3, 5, 6, generator=torch.Generator().manual_seed(0))
+    padded = [torch.from_numpy(np.pad(one.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)), mode="reflect")) for one in (x, y)]
+    expected = ((1 - ssim(*padded)) / 2).clamp(0, 1).sum(dim=1).mean()
+    assert float(structure_loss(x, (y,), border="reflected")) == pytest.approx(float(expected))
+    assert float(structure_loss(x, (y,))) != pytest.approx(float(expected))
+
+
+def test_a_factor_of_zero_stays_in_the_divisor_and_a_weight_of_zero_does_not() -> None:
+    image, warped = torch.zeros(1, 3, 1, 4), torch.full((1, 3, 1, 4), 0.1)
+    half = torch.tensor([1.0, 1.0, 0.0, 0.0]).view(1, 1, 1, 4)
+    assert float(colour_loss(image, (warped,), factor=half)) == pytest.approx(0.15)
+    assert float(colour_loss(image, (warped,), half)) == pytest.approx(0.3)

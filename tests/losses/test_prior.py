@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -60,3 +62,27 @@ def test_only_depth_gets_a_gradient_and_only_where_seen() -> None:
     assert depth.grad[..., :12].min() >= 0
     assert depth.grad[..., :12].max() > 0
     assert depth.grad[..., 12:].abs().max() == 0
+
+
+def test_the_published_prior_is_the_mean_where_the_scaffold_is_as_good_by_the_previous_image_alone() -> None:
+    scene = wall(constant(3.0), 0.2)
+    scaffold = constant(DEPTH)
+    scaffold[..., : WIDTH // 2] = 0
+    assert float(prior_loss(scene, scene.reconstructions(), scaffold, "batch")) == pytest.approx(1.0)
+    blank = torch.full_like(scene.image, 5.0)
+    both = replace(scene, neighbours=(*scene.neighbours, blank), poses=(*scene.poses, *scene.poses))
+    assert float(prior_loss(both, both.reconstructions(), scaffold, "batch")) == pytest.approx(1.0)
+    assert float(prior_loss(both, both.reconstructions(), scaffold)) == 0
+
+
+def test_samples_begin_together_in_the_published_prior() -> None:
+    scenes = [wall(constant(3.0), contrast) for contrast in (0.2, 1.0)]
+    joined = [torch.cat(pair) for pair in zip(*([one.image, one.depth, one.intrinsics] for one in scenes), strict=True)]
+    scene = Scene(
+        *joined,
+        (torch.cat([one.neighbours[0] for one in scenes]),),
+        (torch.cat([one.poses[0] for one in scenes]),),
+    )
+    scaffold = constant(DEPTH).expand(2, -1, -1, -1)
+    assert float(prior_loss(scene, scene.reconstructions(), scaffold)) > 0
+    assert float(prior_loss(scene, scene.reconstructions(), scaffold, "batch")) == 0

@@ -35,7 +35,7 @@ def wall() -> Scene:
 def terms_of(scene: Scene, points: Tensor, *, adaptive: bool) -> dict[str, Tensor]:
     reconstructions = scene.reconstructions()
     weighting = adaptive_weighting(scene, reconstructions, LossWeights()) if adaptive else None
-    return unsupervised_losses(scene.depth, scene.image, reconstructions, points, points, scene.seen, weighting)
+    return unsupervised_losses(scene, reconstructions, points, points, weighting)
 
 
 def test_trust_by_hand() -> None:

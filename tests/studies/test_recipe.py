@@ -9,7 +9,7 @@ import pytest
 from studies.recipe import read_changes, read_recipe
 
 from kbnet.network.config import KBNetConfig
-from kbnet.training.config import TrainingConfig
+from kbnet.training.presets import training_preset
 from kbnet.weights.depth_network import load_network
 
 
@@ -23,7 +23,7 @@ def test_recipe_names_what_differs_from_its_base(tmp_path: Path) -> None:
     write(tmp_path / "base.toml", 'preset = "kitti"\nbatch_size = 3\n[losses]\ncolour = 0.5\nstructure = 0.25\n')
     write(tmp_path / "studies" / "middle.toml", 'base = "../base.toml"\n[losses]\ncolour = 0.75\n')
     last = write(tmp_path / "studies" / "last.toml", 'base = "middle.toml"\nbatch_size = 5\n')
-    kitti = TrainingConfig.preset("kitti")
+    kitti = training_preset("kitti")
     assert read_recipe(last, {"seed": 4}) == replace(
         kitti, batch_size=5, seed=4, losses=replace(kitti.losses, colour=0.75, structure=0.25)
     )
@@ -75,7 +75,7 @@ def test_every_recipe_to_compare_is_sound_and_another_one(convergence: Path, rep
 
 def test_published_rungs_hold_the_published_network_and_recipe(convergence: Path) -> None:
     assert read_recipe(convergence / "published_network.toml", {}).network == KBNetConfig()
-    recipe, preset = read_recipe(convergence / "published_recipe.toml", {}), TrainingConfig.preset("void")
+    recipe, preset = read_recipe(convergence / "published_recipe.toml", {}), training_preset("void")
     assert recipe == replace(
         preset,
         batch_size=recipe.batch_size,

@@ -332,3 +332,22 @@ def test_impossible_zooms_and_probabilities_are_refused(changes: dict[str, Any])
     (name,) = changes
     with pytest.raises(ValueError, match=f"expected {name}"):
         AugmentationConfig(**changes)
+
+
+def test_flips_keep_intrinsics_where_that_is_asked_for() -> None:
+    """As published for FusionNet."""
+    triplet = make_triplet()
+    whole: dict[str, Any] = {"crop": (HEIGHT, WIDTH), "flip_horizontal": 1.0, "point_removal_probability": 0.0}
+    kept = augment(triplet, AugmentationConfig(**whole, flipped_intrinsics="kept"), np.random.default_rng(0)).triplet
+    mirrored = augment(triplet, AugmentationConfig(**whole), np.random.default_rng(0)).triplet
+    np.testing.assert_array_equal(kept.frame.image, mirrored.frame.image)
+    np.testing.assert_array_equal(kept.frame.intrinsics, triplet.frame.intrinsics)
+    assert mirrored.frame.intrinsics[0, 2] == WIDTH - 1 - triplet.frame.intrinsics[0, 2]
+
+
+def test_a_centred_crop_is_always_in_the_middle() -> None:
+    triplet = make_triplet()
+    centred = AugmentationConfig(crop=(32, 32), crop_horizontal="centre", crop_vertical="centre")
+    for seed in range(5):
+        cropped = augment(triplet, centred, np.random.default_rng(seed)).triplet
+        assert_equal(cropped, crop_triplet(triplet, (HEIGHT - 32) // 2, (WIDTH - 32) // 2, 32, 32))

@@ -27,6 +27,7 @@ from kbnet.training.batch import TripletBatch
 from kbnet.training.config import TrainingConfig
 from kbnet.training.dataset import SampleKey, TripletDataset
 from kbnet.training.loop import train
+from kbnet.training.presets import training_preset
 from kbnet.training.recipe import apply_layers, from_table, read_recipe_layers, to_table
 from kbnet.training.step import StepOptions, TrainingStep
 
@@ -405,7 +406,7 @@ def test_the_recipe_trains_and_goes_on_as_if_it_had_never_stopped(
 ) -> None:
     """Shrunken: crop, channels, steps."""
     layers = read_recipe_layers(repository / "recipes" / "augundo.toml")
-    recipe = apply_layers(TrainingConfig.preset("void"), layers)
+    recipe = apply_layers(training_preset("void"), layers)
     small = make_config(write_sequence(frames=8))
     tiny = replace(
         recipe,
@@ -462,7 +463,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_published_recipes_are_the_published_facts(name: str, repository: Path) -> None:
     table = read(repository / "recipes" / "published" / f"{name}.toml")
-    preset = TrainingConfig.preset(table.get("preset", "void"))
+    preset = training_preset(table.get("preset", "void"))
     config = from_table(table, preset)
     augundo, schedule, augmentation = config.augundo, config.schedule, config.augmentation
     assert {

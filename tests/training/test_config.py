@@ -15,6 +15,7 @@ from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.config import ScheduleConfig, TrainingConfig, ValidationConfig
+from kbnet.training.presets import training_preset
 from kbnet.training.recipe import apply_layers, from_table, read_recipe_layers, to_table
 
 
@@ -57,7 +58,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("preset", ["void", "kitti"])
 def test_presets_are_the_published_ones_row_by_row(preset: str) -> None:
-    config = TrainingConfig.preset(preset)
+    config = training_preset(preset)
     augmentation, schedule, losses, network = config.augmentation, config.schedule, config.losses, config.network
     assert {
         "batch, crop": (config.batch_size, augmentation.crop),
@@ -81,7 +82,7 @@ def test_presets_are_the_published_ones_row_by_row(preset: str) -> None:
 
 @pytest.mark.parametrize("preset", ["void", "kitti"])
 def test_presets_have_nothing_that_was_not_published(preset: str) -> None:
-    config = TrainingConfig.preset(preset)
+    config = training_preset(preset)
     plain = TrainingConfig()
     assert (config.losses.supervised, config.losses.pose_consistency, config.losses.prior) == (0, 0, 0)
     assert config.adaptive_weighting == "none"
@@ -114,13 +115,21 @@ def test_presets_have_nothing_that_was_not_published(preset: str) -> None:
             (f"void{points}", "void", f"data/void/void_{points}_train.csv", f"data/void/void_{points}_test.csv")
             for points in (1500, 500, 150)
         ),
+        *(
+            (f"{system}_void1500", f"{system}-void", "data/void/void_1500_train.csv", "data/void/void_1500_test.csv")
+            for system in ("voiced", "fusionnet")
+        ),
+        *(
+            (f"{system}_kitti", f"{system}-kitti", "data/kitti/train.csv", "data/kitti/validation.csv")
+            for system in ("voiced", "fusionnet")
+        ),
     ],
 )
 def test_published_recipes_name_lists_and_change_nothing_else(
     recipe: str, preset: str, train: str, judge: str, repository: Path
 ) -> None:
     text = (repository / "recipes" / "published" / f"{recipe}.toml").read_text(encoding="utf-8")
-    base = TrainingConfig.preset(preset)
+    base = training_preset(preset)
     assert from_table(tomlkit.parse(text).unwrap(), base) == replace(
         base,
         sequences=(Path(train),),
@@ -134,9 +143,50 @@ def test_every_recipe_is_a_config(repository: Path) -> None:
         apply_layers(TrainingConfig(), read_recipe_layers(path))
 
 
+# Section 5 of the facts of the siblings.
+SIBLINGS: dict[str, tuple[Any, ...]] = {
+    "voiced-void": (12, (480, 640), {1e-4: 10, 5e-5: 20}, (0.2, 0.8, 0.5, 2.0), 0.1, None, (1000, 1000), (0.2, 5.0)),
+    "voiced-kitti": (
+        *(8, (320, 768), {1.2e-4: 18, 6e-5: 24, 3e-5: 30}, (0.2, 0.8, 0.2, 0.01), 0.1, None),
+        *((5000, 10_000), (0.001, 100.0)),
+    ),
+    "scaffnet-scenenet": (12, (192, 256), {1e-4: 4, 5e-5: 10}, (0, 0, 0, 0), 0, None, (5000, 15_000), (0.2, 5.0)),
+    "scaffnet-vkitti": (12, (320, 768), {1e-4: 4, 5e-5: 10}, (0, 0, 0, 0), 0, None, (5000, 15_000), (0.001, 100.0)),
+    "fusionnet-void": (
+        *(12, (416, 512), {1e-4: 10, 5e-5: 20}, (0.2, 0.8, 1.0, 1.0), 0.1, "scaffnet-scenenet"),
+        *((1000, 5000), (0.2, 5.0)),
+    ),
+    "fusionnet-kitti": (
+        *(8, (320, 768), {2e-4: 18, 1e-4: 24, 5e-5: 30}, (0.2, 0.8, 0.1, 0.01), 0.1, "scaffnet-vkitti"),
+        *((5000, 15_000), (0.001, 100.0)),
+    ),
+}
+
+
+@pytest.mark.parametrize("preset", list(SIBLINGS))
+def test_presets_of_the_siblings_are_the_published_ones(preset: str) -> None:
+    config = training_preset(preset)
+    losses, schedule = config.losses, config.schedule
+    assert (
+        config.batch_size,
+        config.augmentation.crop,
+        dict(zip(schedule.learning_rates, schedule.learning_rate_epochs, strict=True)),
+        (losses.colour, losses.structure, losses.sparse_depth, losses.smoothness),
+        16 * losses.pose_consistency + losses.prior,
+        config.initial_weights,
+        (config.checkpoint_steps, config.validation.from_step),
+        config.validation.limits,
+    ) == SIBLINGS[preset]
+    assert losses.supervised == (1.0 if preset.startswith("scaffnet") else 0.0)
+    assert config.augmentation.flip_horizontal == (0.0 if preset.startswith("voiced") else 0.5)
+    assert config.augmentation.point_removal_probability == config.weight_decay == 0
+    assert config.pose_rotation == ("exponential" if preset.startswith("voiced") else "axis-angle")
+    assert through_toml(config, TrainingConfig()) == config
+
+
 def test_unknown_presets_are_refused() -> None:
-    with pytest.raises(ValueError, match="void, kitti, got 'indoor'"):
-        TrainingConfig.preset("indoor")
+    with pytest.raises(ValueError, match=r"void, kitti, voiced-void, .*, got 'indoor'"):
+        training_preset("indoor")
 
 
 UNUSUAL = TrainingConfig(
@@ -166,16 +216,14 @@ UNUSUAL = TrainingConfig(
 )
 
 
-@pytest.mark.parametrize(
-    "config", [UNUSUAL, TrainingConfig(), TrainingConfig.preset("void"), TrainingConfig.preset("kitti")]
-)
+@pytest.mark.parametrize("config", [UNUSUAL, TrainingConfig(), training_preset("void"), training_preset("kitti")])
 def test_config_survives_toml_over_the_defaults(config: TrainingConfig) -> None:
     assert through_toml(config, TrainingConfig()) == config
 
 
 def test_a_table_changes_only_what_it_names() -> None:
-    changed = from_table({"network": {"max_depth": 10}, "seed": 3}, TrainingConfig.preset("kitti"))
-    kitti = TrainingConfig.preset("kitti")
+    changed = from_table({"network": {"max_depth": 10}, "seed": 3}, training_preset("kitti"))
+    kitti = training_preset("kitti")
     assert changed == replace(kitti, seed=3, network=replace(kitti.network, max_depth=10.0))
     assert isinstance(changed.network.max_depth, float)
 

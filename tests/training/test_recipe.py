@@ -9,7 +9,7 @@ import pytest
 
 from kbnet.cli.main import main
 from kbnet.cli.train import parse
-from kbnet.training.config import TrainingConfig
+from kbnet.training.presets import training_preset
 from kbnet.weights.depth_network import load_network
 
 
@@ -23,7 +23,7 @@ def test_config_names_what_differs_from_its_base_and_flags_win(tmp_path: Path) -
     write(tmp_path / "base.toml", 'preset = "kitti"\nbatch_size = 3\n[losses]\ncolour = 0.5\nstructure = 0.25\n')
     write(tmp_path / "studies" / "middle.toml", 'base = "../base.toml"\n[losses]\ncolour = 0.75\n')
     last = write(tmp_path / "studies" / "last.toml", 'base = "middle.toml"\nbatch_size = 5\n')
-    kitti = TrainingConfig.preset("kitti")
+    kitti = training_preset("kitti")
     assert parse(["--config", str(last), "--seed", "4"]).training == replace(
         kitti, batch_size=5, seed=4, losses=replace(kitti.losses, colour=0.75, structure=0.25)
     )

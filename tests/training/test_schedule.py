@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kbnet.training.config import ScheduleConfig, TrainingConfig
+from kbnet.training.config import ScheduleConfig
+from kbnet.training.presets import training_preset
 from kbnet.training.schedule import augmentation_probability, learning_rate, total_steps
 
 
@@ -16,14 +17,14 @@ def rates_by_epoch(schedule: ScheduleConfig, epochs: int) -> list[float]:
 
 
 def test_void_rates() -> None:
-    schedule = TrainingConfig.preset("void").schedule
+    schedule = training_preset("void").schedule
     assert rates_by_epoch(schedule, 15) == [1e-4] * 10 + [5e-5] * 5
     assert total_steps(schedule, 100) == 1500
     assert {augmentation_probability(schedule, epoch) for epoch in range(30)} == {1.0}
 
 
 def test_kitti_rates() -> None:
-    schedule = TrainingConfig.preset("kitti").schedule
+    schedule = training_preset("kitti").schedule
     expected = [5e-5] * 2 + [1e-4] * 6 + [1.5e-4] * 12 + [1e-4] * 10 + [5e-5] * 15 + [2e-5] * 15
     assert rates_by_epoch(schedule, 60) == expected
     probabilities = [augmentation_probability(schedule, epoch) for epoch in range(62)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,20 @@ from kbnet.training.validation import is_best, open_parts, validate
 )
 def test_best_is_not_worse_in_three_of_four_rounded_errors(errors: tuple[float, ...], expected: bool) -> None:
     assert is_best(DepthErrors(*errors), DepthErrors(10.0, 20.0, 30.0, 40.0)) is expected
+
+
+@pytest.mark.parametrize(
+    ("errors", "rule", "expected"),
+    [
+        ((9.0, 19.0, 31.0, 41.0, 0.1), "3 of 5", True),
+        ((9.0, 19.0, 31.0, 41.0, 0.1002), "3 of 5", False),
+        ((9.0, 19.0, 31.0, 41.0, 0.10004), "3 of 5", True),  # rounded to 0.0001
+        ((9.0, 19.0, 29.0, 41.0, 0.2), "4 of 5", False),
+        ((9.0, 19.0, 29.0, 41.0, 0.1), "4 of 5", True),
+    ],
+)
+def test_the_siblings_have_rules_of_their_own(errors: tuple[float, ...], rule: Any, expected: bool) -> None:
+    assert is_best(DepthErrors(*errors), DepthErrors(10.0, 20.0, 30.0, 40.0, 0.1), rule) is expected
 
 
 def test_the_first_is_the_best() -> None:

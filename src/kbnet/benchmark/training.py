@@ -20,6 +20,8 @@ from kbnet.benchmark.made_frame import preset_for, write_made_sequence
 from kbnet.benchmark.measurement import Timed, synchronise, take_turns
 from kbnet.benchmark.plain_kbnet import is_published_architecture, plain_network
 from kbnet.benchmark.plain_training import PlainTrainingStep
+from kbnet.losses.forms import LossForms
+from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.training.batch import TripletBatch
@@ -133,8 +135,9 @@ def plain_step(run: Run) -> Callable[[TripletBatch], None] | None:
     config = run.config
     published = is_published_architecture(config.network) and run.pose_network is not None
     further = (config.losses.supervised, config.losses.pose_consistency, config.losses.prior)
-    if not published or any(further) or config.adaptive_weighting != "none":
+    if not published or any(further) or config.adaptive_weighting != "none" or config.loss_forms != LossForms():
         return None
+    assert isinstance(config.network, KBNetConfig)
     device = run.fabric.device
     network = plain_network(KBNet(config.network)).to(device)
     module = PlainTrainingStep(network, PoseNet(config.pose_encoder).to(device), config.losses).train()

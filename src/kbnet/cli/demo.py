@@ -83,7 +83,7 @@ def print_table(results: dict[str, tuple[DepthErrors, float]]) -> None:
     for name in ("MAE mm", "RMSE mm", "iMAE 1/km", "iRMSE 1/km", "ms"):
         table.add_column(name, justify="right")
     for method, (errors, milliseconds) in results.items():
-        table.add_row(method, *(f"{error:.2f}" for error in errors.as_array()), f"{milliseconds:.0f}")
+        table.add_row(method, *(f"{error:.2f}" for error in errors.as_array()[:4]), f"{milliseconds:.0f}")
     Console().print(table)
 
 

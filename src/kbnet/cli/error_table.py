@@ -34,11 +34,11 @@ def new_table(text_columns: tuple[str, ...], number_columns: tuple[str, ...]) ->
 
 
 def error_cells(mean: DepthErrors, std: DepthErrors | None) -> list[str]:
-    """Cells of the four errors, with ± the standard deviation over frames under each where it is known."""
-    means = [f"{value:.2f}" for value in mean.as_array()]
+    """Cells of ``ERROR_COLUMNS``, with ± the standard deviation over frames under each where it is known."""
+    means = [f"{value:.2f}" for value in mean.as_array()[: len(ERROR_COLUMNS)]]
     if std is None:
         return means
-    return [f"{value}\n±{spread:.3f}" for value, spread in zip(means, std.as_array(), strict=True)]
+    return [f"{value}\n±{spread:.3f}" for value, spread in zip(means, std.as_array(), strict=False)]
 
 
 def boundary_cell(mean: float | None, std: float | None) -> str:

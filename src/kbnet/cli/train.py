@@ -6,16 +6,16 @@ import argparse
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 import tyro
 
 from kbnet.cli.arguments import OptionalFile, OptionalFolder, parse_arguments
 from kbnet.cli.progress import is_first_process, training_progress
 from kbnet.errors import KBNetError
+from kbnet.network.siblings.config import NetworkConfig, PresetName, system_of
 from kbnet.training.config import TrainingConfig
-
-Preset = Literal["void", "kitti"]
+from kbnet.training.presets import training_preset
 
 LISTS = {"kitti": "kitti", "void": "void", "nyu_v2": "nyu-v2"}
 """What ``kbnet prepare`` is given to make the lists in a folder of that name."""
@@ -32,7 +32,7 @@ class Command:
     --initial-weights brings the network settings of these weights, in place of the preset's.
     """
 
-    preset: Preset = "void"
+    preset: PresetName = "void"
     """Published settings to start from."""
     config: OptionalFile = None
     """TOML file with changes to the preset; every flag is a key of it: network.scaffold is scaffold in [network].
@@ -58,16 +58,21 @@ class Command:
         from kbnet.training.networks import differing_settings
 
         network = self.training.network
-        depth_ranges = {name: TrainingConfig.preset(name).network.max_depth for name in get_args(Preset)}
-        if network.max_depth != depth_ranges[self.preset] and network.max_depth in depth_ranges.values():
-            (meant,) = (name for name, max_depth in depth_ranges.items() if max_depth == network.max_depth)
+        meant = _presets_of(network)
+        if meant and self.preset not in meant:
             warnings.warn(
-                f"{source} is made for depth to {network.max_depth:g} m, but losses, crop and limits are those of the "
-                f"preset {self.preset}; did you mean --preset {meant}?",
+                f"{source} is made for depth to {network.max_depth:g} m by {system_of(network)}, but losses, crop and "
+                f"limits are those of the preset {self.preset}; did you mean --preset {meant[0]}?",
                 stacklevel=2,
             )
-        different = differing_settings(network, TrainingConfig.preset(self.preset).network)
+        different = differing_settings(network, training_preset(self.preset).network)
         print(f"start    {source}" + (f"; unlike the preset {self.preset}: {different}" if different else ""))
+
+
+def _presets_of(network: NetworkConfig) -> list[str]:
+    """Presets of the same system and depth."""
+    presets = {name: training_preset(name).network for name in get_args(PresetName)}
+    return [name for name, one in presets.items() if type(one) is type(network) and one.max_depth == network.max_depth]
 
 
 def _check_lists(paths: tuple[Path, ...]) -> None:
@@ -85,18 +90,18 @@ def parse(argv: list[str]) -> Command:
     from kbnet.training.recipe import apply_layers, last_value, read_recipe_layers
 
     first = argparse.ArgumentParser(prog="kbnet train", add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", choices=get_args(Preset))
+    first.add_argument("--preset", choices=get_args(PresetName))
     first.add_argument("--config", type=Path)
     first.add_argument("--resume", type=Path)
     first.add_argument("--initial-weights", "--initial_weights")
     sources, _ = first.parse_known_args(argv)
     layers = [] if sources.config is None else read_recipe_layers(sources.config)
-    preset: Preset = sources.preset or last_value(layers, "preset") or "void"
+    preset: PresetName = sources.preset or last_value(layers, "preset") or "void"
     try:
-        base = TrainingConfig.preset(preset)
+        base = training_preset(preset)
     except KBNetError as error:
         raise KBNetError(f"in {sources.config}: {error}") from error
-    initial_weights = sources.initial_weights or last_value(layers, "initial_weights")
+    initial_weights = sources.initial_weights or last_value(layers, "initial_weights") or base.initial_weights
     if sources.resume is not None:
         base = apply_layers(base, read_recipe_layers(sources.resume / "config.toml"))
         base = replace(base, output=sources.resume)

@@ -13,29 +13,32 @@ from kbnet.errors import KBNetError
 
 @dataclass(frozen=True)
 class DepthErrors:
-    """Four depth errors of one frame, or their mean or standard deviation over frames.
+    """Depth errors of one frame, or their mean or standard deviation over frames.
 
     Attributes:
         mae_mm: mean absolute error of depth, millimetres.
         rmse_mm: root of the mean squared error of depth, millimetres.
         imae_per_km: mean absolute error of inverse depth, 1/km.
         irmse_per_km: root of the mean squared error of inverse depth, 1/km.
+        mare: mean absolute relative error of depth, a ratio; None where it is not known, as in most published tables.
     """
 
     mae_mm: float
     rmse_mm: float
     imae_per_km: float
     irmse_per_km: float
+    mare: float | None = None
 
     @classmethod
     def from_array(cls, values: ArrayLike) -> DepthErrors:
-        """Errors from an array, (4,), in the order of the fields."""
-        mae_mm, rmse_mm, imae_per_km, irmse_per_km = np.asarray(values, np.float64).tolist()
-        return cls(mae_mm, rmse_mm, imae_per_km, irmse_per_km)
+        """Errors from an array, (5,), in the order of the fields; NaN = not known."""
+        mae_mm, rmse_mm, imae_per_km, irmse_per_km, mare = np.asarray(values, np.float64).tolist()
+        return cls(mae_mm, rmse_mm, imae_per_km, irmse_per_km, None if np.isnan(mare) else mare)
 
     def as_array(self) -> NDArray[np.float64]:
-        """Errors as an array, (4,), in the order of the fields."""
-        return np.array([self.mae_mm, self.rmse_mm, self.imae_per_km, self.irmse_per_km])
+        """Errors as an array, (5,), in the order of the fields; NaN = not known."""
+        mare = np.nan if self.mare is None else self.mare
+        return np.array([self.mae_mm, self.rmse_mm, self.imae_per_km, self.irmse_per_km, mare])
 
 
 def judged_pixels(ground_truth: NDArray[np.floating], *, min_depth: float, max_depth: float) -> NDArray[np.bool_]:
@@ -67,7 +70,7 @@ def depth_errors(
 
     Example:
         >>> depth_errors(np.full((1, 2), 2.0), np.array([[1.0, 0.0]]), min_depth=0.0, max_depth=100.0)
-        DepthErrors(mae_mm=1000.0, rmse_mm=1000.0, imae_per_km=500.0, irmse_per_km=500.0)
+        DepthErrors(mae_mm=1000.0, rmse_mm=1000.0, imae_per_km=500.0, irmse_per_km=500.0, mare=1.0)
     """
     if depth.shape != ground_truth.shape:
         raise KBNetError(
@@ -94,6 +97,7 @@ def depth_errors(
         rmse_mm=float(np.sqrt(np.square(error_mm).mean())),
         imae_per_km=float(np.abs(inverse_error_per_km).mean()),
         irmse_per_km=float(np.sqrt(np.square(inverse_error_per_km).mean())),
+        mare=float(np.abs(found / true - 1.0).mean()),
     )
 
 

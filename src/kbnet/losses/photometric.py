@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kbnet.losses.forms import StructureBorder
 from kbnet.losses.masked_mean import masked_mean
 
 SSIM_C1 = 0.01**2
 SSIM_C2 = 0.03**2
 
 
-def colour_loss(image: Tensor, reconstructions: Sequence[Tensor], compared: Tensor | None = None) -> Tensor:
-    """Colour loss: Colour loss: :func:`colour_error`, averaged over pixels and batch, summed over the reconstructions.
+def colour_loss(
+    image: Tensor,
+    reconstructions: Sequence[Tensor],
+    compared: Tensor | None = None,
+    *,
+    factor: Tensor | None = None,
+) -> Tensor:
+    """Colour loss: :func:`colour_error`, averaged over pixels and batch, summed over the reconstructions.
 
     Args:
         image: RGB in 0..1, (B, 3, H, W).
@@ -23,16 +31,25 @@ def colour_loss(image: Tensor, reconstructions: Sequence[Tensor], compared: Tens
         compared: weight of every pixel of every reconstruction, (B, S, H, W), or of all reconstructions, (B, 1, H,
             W). The average of a sample runs over all reconstructions together. A reconstruction with little weight
             then has little influence. None: equal weights.
+        factor: factor of the error of every pixel, (B, 1, H, W). The number of averaged pixels stays the same: a pixel
+            with factor 0 has no error. None: 1.
 
     Returns:
         Scalar.
     """
-    return _mean_error(colour_error, image, reconstructions, compared)
+    return _mean_error(colour_error, image, reconstructions, compared, factor)
 
 
-def structure_loss(image: Tensor, reconstructions: Sequence[Tensor], compared: Tensor | None = None) -> Tensor:
+def structure_loss(
+    image: Tensor,
+    reconstructions: Sequence[Tensor],
+    compared: Tensor | None = None,
+    *,
+    factor: Tensor | None = None,
+    border: StructureBorder = "resized",
+) -> Tensor:
     """Structure loss: :func:`structure_error`, averaged and summed as in :func:`colour_loss`."""
-    return _mean_error(structure_error, image, reconstructions, compared)
+    return _mean_error(partial(structure_error, border=border), image, reconstructions, compared, factor)
 
 
 def colour_error(image: Tensor, reconstruction: Tensor) -> Tensor:
@@ -48,18 +65,25 @@ def colour_error(image: Tensor, reconstruction: Tensor) -> Tensor:
     return (image - reconstruction).abs().sum(dim=1, keepdim=True)
 
 
-def structure_error(image: Tensor, reconstruction: Tensor) -> Tensor:
-    """Structural dissimilarity (1 - SSIM) / 2, clipped to 0..1, resized to the image, summed over channels.
+def structure_error(image: Tensor, reconstruction: Tensor, border: StructureBorder = "resized") -> Tensor:
+    """Structural dissimilarity (1 - SSIM) / 2, clipped to 0..1, summed over channels.
 
     Args:
         image: RGB in 0..1, (B, 3, H, W).
         reconstruction: the same image warped from another view, (B, 3, H, W).
+        border: ``resized``: of the windows inside the image, enlarged to its size. ``reflected``: of a window around
+            every pixel, both images padded by reflection.
 
     Returns:
         (B, 1, H, W).
     """
+    size = image.shape[-2:]
+    if border == "reflected":
+        image, reconstruction = (F.pad(x, (1, 1, 1, 1), mode="reflect") for x in (image, reconstruction))
     dissimilarity = ((1 - ssim(image, reconstruction)) / 2).clamp(0, 1)
-    return F.interpolate(dissimilarity, size=image.shape[-2:], mode="nearest").sum(dim=1, keepdim=True)
+    if border == "resized":
+        dissimilarity = F.interpolate(dissimilarity, size=size, mode="nearest")
+    return dissimilarity.sum(dim=1, keepdim=True)
 
 
 def ssim(x: Tensor, y: Tensor) -> Tensor:
@@ -85,8 +109,11 @@ def _mean_error(
     image: Tensor,
     reconstructions: Sequence[Tensor],
     compared: Tensor | None,
+    factor: Tensor | None,
 ) -> Tensor:
     errors = [error(image, reconstruction) for reconstruction in reconstructions]
+    if factor is not None:
+        errors = [factor * one for one in errors]
     if compared is None:
         return torch.stack([one.mean() for one in errors]).sum()
     joined = torch.cat(errors, dim=1)

@@ -9,9 +9,10 @@ from torch import Tensor
 
 
 def pose_consistency_loss(forward: Sequence[Tensor], backward: Sequence[Tensor]) -> Tensor:
-    """Squared distance of T_current_neighbour · T_neighbour_current from the identity (VOICED, Wong et al. 2020).
+    """Squared distance of T_neighbour_current · T_current_neighbour from the identity (VOICED, Wong et al. 2020).
 
     The squares are summed over matrix entries and neighbours, then averaged over the batch.
+    VOICED also averages over the 16 entries, so its weight is 16 times ours.
 
     Args:
         forward: T_neighbour_current of each neighbour, (B, 4, 4), metres.
@@ -20,6 +21,6 @@ def pose_consistency_loss(forward: Sequence[Tensor], backward: Sequence[Tensor])
     Returns:
         Scalar.
     """
-    round_trips = torch.stack([back @ there for there, back in zip(forward, backward, strict=True)])
+    round_trips = torch.stack([there @ back for there, back in zip(forward, backward, strict=True)])
     identity = torch.eye(4, dtype=round_trips.dtype, device=round_trips.device)
     return (round_trips - identity).square().sum(dim=(0, 2, 3)).mean()

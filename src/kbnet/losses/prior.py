@@ -7,36 +7,48 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from kbnet.losses.forms import PriorForm
 from kbnet.losses.masked_mean import masked_mean
 from kbnet.losses.photometric import colour_error
 from kbnet.losses.scene import Scene
 
 PRIOR_COLOUR_LIMIT = 0.30
-"""The prior applies to samples whose colour loss is below this (published system, section 10)."""
+"""The prior applies while the colour loss is below this (published system, section 10)."""
 
 
-def prior_loss(scene: Scene, reconstructions: tuple[Tensor, ...], scaffold: Tensor) -> Tensor:
+def prior_loss(
+    scene: Scene, reconstructions: tuple[Tensor, ...], scaffold: Tensor, form: PriorForm = "sample"
+) -> Tensor:
     """Prior loss: mean of |depth - scaffold| over pixels that the scaffold reconstructs at least as well as depth.
 
-    The comparison uses the colour error, summed over the neighbours. The published prior starts once the colour loss
-    of the batch is below 0.30. Here the limit is applied to each sample, so the loss of a batch is the mean of its
-    samples.
+    The comparison uses the colour error.
 
     Args:
-        scene: frame, depth and neighbours.
+        scene: frame, depth and neighbours, the previous one first.
         reconstructions: of the scene, (B, 3, H, W) each, at least one.
         scaffold: (B, 1, H, W), metres; 0 = undefined.
+        form: ``sample``: errors are summed over the neighbours, the limit applies to each sample, and the mean is over
+            all pixels. ``batch``: as published, with the previous neighbour alone; the limit applies to the mean colour
+            loss of the batch, and the mean is over the selected pixels. A sample without any gives 0 (published: NaN).
 
     Returns:
         Scalar, metres.
     """
+    if form == "batch":
+        scene = replace(scene, neighbours=scene.neighbours[:1], poses=scene.poses[:1])
+        reconstructions = reconstructions[:1]
     with torch.no_grad():
         predicted = _error(scene.image, reconstructions)
         interpolated = _error(scene.image, replace(scene, depth=scaffold).reconstructions())
         seen = torch.ones_like(predicted) if scene.seen is None else scene.seen
-        settled = (seen * predicted).mean(dim=(1, 2, 3)) < PRIOR_COLOUR_LIMIT * seen.mean(dim=(1, 2, 3))
-        believed = (scaffold > 0) & (interpolated <= predicted) & settled[:, None, None, None]
-    return masked_mean(believed * (scene.depth - scaffold).abs(), scene.seen)
+        together = (0, 1, 2, 3) if form == "batch" else (1, 2, 3)
+        colour_loss = (seen * predicted).mean(dim=together, keepdim=True)
+        settled = colour_loss < PRIOR_COLOUR_LIMIT * seen.mean(dim=together, keepdim=True)
+        believed = (scaffold > 0) & (interpolated <= predicted) & settled
+    difference = (scene.depth - scaffold).abs()
+    if form == "batch":
+        return masked_mean(difference, believed * seen)
+    return masked_mean(believed * difference, scene.seen)
 
 
 def _error(image: Tensor, reconstructions: tuple[Tensor, ...]) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from kbnet.errors import KBNetError, check_finite_numbers
 
@@ -38,6 +38,9 @@ def check_pool_sizes(name: str, sizes: tuple[int, ...]) -> None:
 @dataclass(frozen=True)
 class KBNetConfig:
     """Architecture, depth range and preprocessing of a KBNet. The defaults are the published VOID network."""
+
+    caps_points: ClassVar[bool] = False
+    """As of :class:`kbnet.network.siblings.config.SiblingConfig`."""
 
     min_pool_sizes: tuple[int, ...] = (15, 17)
     """Windows of the minimum pools over measured points, odd and ascending, pixels."""
@@ -156,6 +159,11 @@ class KBNetConfig:
     def predicts_error(self) -> bool:
         """Whether the network predicts the expected error of its depth."""
         return self.error == "predicted"
+
+    @property
+    def has_dense_scaffold(self) -> bool:
+        """Whether there is a scaffold, which is known everywhere."""
+        return self.scaffold != "none"
 
     @property
     def halvings(self) -> int:

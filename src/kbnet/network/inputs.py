@@ -70,18 +70,22 @@ def prepare_inputs(
     return NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold)
 
 
-def kept_validity(sparse_depth: Tensor, intrinsics: Tensor, config: NetworkConfig) -> Tensor:
+def kept_validity(
+    sparse_depth: Tensor, intrinsics: Tensor, config: NetworkConfig, *, for_losses: bool = False
+) -> Tensor:
     """Outlier rejection by the rule of a network: validity, (B, 1, H, W), 1 where a point is kept, else 0.
 
     Args:
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
         intrinsics: K, (B, 3, 3), pixels.
         config: of the network.
+        for_losses: keep the points that depth is compared with. Where the network itself sees all of them, as VOICED
+            does, these are the points that the rule ``window`` keeps, as published.
     """
     return kept_points(
         sparse_depth,
         intrinsics,
-        rule=config.outlier_rule,
+        rule="window" if for_losses and config.outlier_rule == "none" else config.outlier_rule,
         window=config.outlier_window,
         threshold=config.outlier_threshold,
     )

@@ -123,7 +123,7 @@ class Figures:
             return {method: _measures(errors) for method, errors in at_points.items()}
         found = {}
         for method, depth in judged.depths.items():
-            of_frame = depth_errors(depth, judged.true, min_depth=0, max_depth=np.inf).as_array()
+            of_frame = depth_errors(depth, judged.true, min_depth=0, max_depth=np.inf).as_array()[:4]
             self._errors[method].add(of_frame)
             self._errors_of_frames[method].append(at_points[method])
             found[method] = of_frame.tolist()

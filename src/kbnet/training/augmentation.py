@@ -30,14 +30,16 @@ class AugmentationConfig:
 
     crop: tuple[int, int] = (480, 640)
     """Height and width of the crop, pixels."""
-    crop_horizontal: Literal["anchored", "random"] = "anchored"
-    """anchored: left, middle or right, as published. random: anywhere."""
-    crop_vertical: Literal["anchored", "bottom", "random"] = "anchored"
-    """anchored: middle or bottom with probability 0.3, else the centre. bottom: always. random: anywhere."""
+    crop_horizontal: Literal["anchored", "centre", "random"] = "anchored"
+    """anchored: left, middle or right, as published. centre: always. random: anywhere."""
+    crop_vertical: Literal["anchored", "bottom", "centre", "random"] = "anchored"
+    """anchored: middle or bottom with probability 0.3, else the centre. bottom, centre: always. random: anywhere."""
     flip_horizontal: float = 0.0
     """Probability of mirroring left and right."""
     flip_vertical: float = 0.0
     """Probability of mirroring top and bottom."""
+    flipped_intrinsics: Literal["mirrored", "kept"] = "mirrored"
+    """mirrored: flips mirror the principal point too. kept: they do not, which is wrong; published for FusionNet."""
     point_removal: tuple[float, float] = (0.3, 0.6)
     """Range of the fraction of points removed from the network's input; the losses keep them all."""
     point_removal_probability: float = 0.5
@@ -133,9 +135,9 @@ def augment(
     if size != config.crop:
         triplet = enlarge(triplet, *config.crop)
     if generator.random() < config.flip_horizontal * probability:
-        triplet = flip(triplet, horizontal=True)
+        triplet = _flipped(triplet, config, horizontal=True)
     if generator.random() < config.flip_vertical * probability:
-        triplet = flip(triplet, horizontal=False)
+        triplet = _flipped(triplet, config, horizontal=False)
     if config.depth_scale > 1 and generator.random() < probability:
         triplet = scale_depth(triplet, config.depth_scale ** generator.uniform(-1, 1))
     if texture is not None and generator.random() < config.cut_and_paste * probability:
@@ -215,6 +217,13 @@ def add_noise(
     return np.where((sparse_depth > 0) & (noisy > 0), noisy, sparse_depth)
 
 
+def _flipped(triplet: Triplet, config: AugmentationConfig, *, horizontal: bool) -> Triplet:
+    flipped = flip(triplet, horizontal=horizontal)
+    if config.flipped_intrinsics == "mirrored":
+        return flipped
+    return replace(flipped, frame=replace(flipped.frame, intrinsics=triplet.frame.intrinsics))
+
+
 def _with_cut_outs(frame: Frame, texture: ImageArray, generator: np.random.Generator) -> Frame:
     if frame.ground_truth is None:
         return frame
@@ -253,10 +262,14 @@ def _crop_offset(
     room_y, room_x = size[0] - crop[0], size[1] - crop[1]
     if config.crop_horizontal == "anchored":
         left = int(generator.choice([0, room_x // 2, room_x]))
+    elif config.crop_horizontal == "centre":
+        left = room_x // 2
     else:
         left = int(generator.integers(room_x + 1))
     if config.crop_vertical == "bottom":
         top = room_y
+    elif config.crop_vertical == "centre":
+        top = room_y // 2
     elif config.crop_vertical == "random":
         top = int(generator.integers(room_y + 1))
     else:

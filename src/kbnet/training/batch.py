@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from kbnet.frame import FloatArray, ImageArray
-from kbnet.network.config import KBNetConfig
 from kbnet.network.guided_upsampling import colours_in_unit_range
 from kbnet.network.inputs import NetworkInputs, image_tensor, kept_validity, prepare_inputs
+from kbnet.network.siblings.config import NetworkConfig
 from kbnet.training.augmentation import AugmentedTriplet
 
 
@@ -74,12 +74,12 @@ class TripletBatch:
         return replace(self, **pinned)
 
 
-def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str, *, draw_seed: int = 0) -> TripletBatch:
+def make_sample(augmented: AugmentedTriplet, network: NetworkConfig, name: str, *, draw_seed: int = 0) -> TripletBatch:
     """Make a batch of one sample."""
     triplet, frame = augmented.triplet, augmented.triplet.frame
     sparse_depth, points = _map(frame.sparse_depth), _map(augmented.input_depth)
     intrinsics = torch.from_numpy(frame.intrinsics)[None]
-    validity = kept_validity(sparse_depth, intrinsics, network)
+    validity = kept_validity(sparse_depth, intrinsics, network, for_losses=True)
     image = _image(frame.image)
     inputs = prepare_inputs(
         image if augmented.input_image is frame.image else _image(augmented.input_image),
@@ -88,8 +88,11 @@ def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str, *,
         network,
         # As published, outlier rejection uses all points, also those removed from the input. With a scaffold, it uses
         # the points of the input, as in inference.
-        validity=validity if network.scaffold == "none" else None,
+        validity=validity if network.scaffold == "none" and network.outlier_rule != "none" else None,
     )
+    truth = torch.zeros_like(sparse_depth) if frame.ground_truth is None else _map(frame.ground_truth)
+    if network.caps_points:
+        sparse_depth, truth = sparse_depth.clamp_max(network.max_depth), truth.clamp_max(network.max_depth)
     known = triplet.T_previous_current is not None and triplet.T_next_current is not None
     unknown_pose = np.eye(4, dtype=np.float32)
     return TripletBatch(
@@ -106,7 +109,7 @@ def make_sample(augmented: AugmentedTriplet, network: KBNetConfig, name: str, *,
         T_previous_current=torch.from_numpy(triplet.T_previous_current if known else unknown_pose)[None],
         T_next_current=torch.from_numpy(triplet.T_next_current if known else unknown_pose)[None],
         has_poses=torch.tensor([known]),
-        ground_truth=torch.zeros_like(sparse_depth) if frame.ground_truth is None else _map(frame.ground_truth),
+        ground_truth=truth,
         names=(name,),
         draw_seed=torch.tensor([draw_seed]),
     )

@@ -5,14 +5,20 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import tyro
 from tyro.conf import arg
 
 from kbnet.errors import KBNetError, check_finite_numbers
+from kbnet.losses.forms import LossForms
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
+from kbnet.network.siblings.config import (
+    NetworkConfig,
+    ScaffNetConfig,
+    SiblingConfig,
+)
 from kbnet.points.drawn_points import PointDrawing
 from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.augundo_config import AugUndoConfig
@@ -22,6 +28,7 @@ _Integers = Annotated[tuple[int, ...], arg(metavar="INT ...")]
 _Numbers = Annotated[tuple[float, ...], arg(metavar="FLOAT ...")]
 _Names = Annotated[tuple[str, ...], arg(metavar="NAME ...")]
 _Weights = Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint="")]
+BestRule: TypeAlias = Literal["3 of 4", "3 of 5", "4 of 5"]
 _Sequences = Annotated[tuple[Path, ...], arg(metavar="SEQUENCE|LIST.csv ...", help_behavior_hint="")]
 
 
@@ -83,6 +90,8 @@ class ValidationConfig:
     """Evaluate every Nth frame."""
     limits: tuple[float, float] = (0.2, 5.0)
     """Evaluate ground truth between these, metres."""
+    best: BestRule = "3 of 4"
+    """How many errors must be no worse for the best step: of MAE, RMSE, iMAE, iRMSE; of 5: with the relative error."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limits", tuple(self.limits))
@@ -107,8 +116,9 @@ class TrainingConfig:
     """Folder of sparse depth in every sequence, or column of a list. With several, each sample draws one."""
     gaps: _Integers = (1,)
     """Frames between neighbours: one number for all sequences, or one for each. Lists contain their neighbours."""
-    network: KBNetConfig = field(default_factory=KBNetConfig)
+    network: tyro.conf.AvoidSubcommands[NetworkConfig] = field(default_factory=KBNetConfig)
     losses: LossWeights = field(default_factory=LossWeights)
+    loss_forms: LossForms = field(default_factory=LossForms)
     adaptive_weighting: Literal["none", "residual"] = "none"
     """residual: lower photometric, higher smoothness weight where reconstructions match badly. none: as published."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
@@ -121,7 +131,9 @@ class TrainingConfig:
     poses: Literal["network", "known"] = "network"
     """network: a pose network predicts camera motion, as published. known: poses of the sequence where it has them."""
     pose_encoder: Literal["resnet18", "resnet34", "plain"] = "resnet18"
-    """Encoder of the pose network. resnet18: as published. plain: seven convolutions."""
+    """Encoder of the pose network. resnet18: as published. plain: seven convolutions, as of the siblings."""
+    pose_rotation: Literal["axis-angle", "exponential"] = "axis-angle"
+    """How the pose network's numbers become a rotation. axis-angle: KBNet, FusionNet. exponential: VOICED."""
     initial_pose_weights: _Weights = None
     """Initial weights of the pose network: a name, pose.safetensors of a run, or a published .pth."""
     batch_size: int = 8
@@ -167,17 +179,7 @@ class TrainingConfig:
             raise KBNetError(
                 "expected at least one folder name in sparse_depth, got none; name one, such as sparse_depth"
             )
-        for name in ("prior", "gradient"):
-            if getattr(self.losses, name) > 0 and self.network.scaffold == "none":
-                raise KBNetError(
-                    f"expected a network with a scaffold for losses.{name}, got none; set network.scaffold to linear, "
-                    "or the weight to 0"
-                )
-        if self.losses.expected_error > 0 and not self.network.predicts_error:
-            raise KBNetError(
-                "expected a network that predicts its expected error for losses.expected_error, got none; "
-                "set network.error to predicted, or the weight to 0"
-            )
+        self._check_losses_fit_the_network()
         if self.normalisation_statistics == "frozen" and self.initial_weights is None:
             raise KBNetError(
                 "expected initial weights whose statistics can be frozen, got none; name initial_weights, or set "
@@ -215,6 +217,32 @@ class TrainingConfig:
                 f"got {self.average_decay}, {self.gradient_clip} and {self.workers}"
             )
 
+    def _check_losses_fit_the_network(self) -> None:
+        network, losses = self.network, self.losses
+        for name in ("prior", "gradient"):
+            if getattr(losses, name) > 0 and not network.has_dense_scaffold:
+                remedy = "set network.scaffold to linear, or the weight to 0"
+                if isinstance(network, SiblingConfig):
+                    remedy = f"set the weight to 0, since {network.system} has no such setting"
+                raise KBNetError(
+                    f"expected a network with a scaffold for losses.{name}, got {network.scaffold}; {remedy}"
+                )
+        if losses.expected_error > 0 and not network.predicts_error:
+            raise KBNetError(
+                "expected a network that predicts its expected error for losses.expected_error, got none; "
+                "set network.error to predicted, or the weight to 0"
+            )
+        if isinstance(network, ScaffNetConfig) and losses.needs_poses:
+            raise KBNetError(
+                "expected losses.colour and losses.structure of 0 for scaffnet, which sees no image, "
+                f"got {losses.colour:g} and {losses.structure:g}; use --preset scaffnet-scenenet, or set them to 0"
+            )
+        if isinstance(network, SiblingConfig) and self.frames == "reduced":
+            raise KBNetError(
+                f"expected frames full for {network.system}, which works at the size of the frame, got frames reduced; "
+                "set frames to full"
+            )
+
     def without_folders(self) -> TrainingConfig:
         """Config with file names instead of paths, for weights that are published."""
         return dataclasses.replace(
@@ -226,31 +254,4 @@ class TrainingConfig:
             validation=dataclasses.replace(
                 self.validation, sequences=tuple(Path(path.name) for path in self.validation.sequences)
             ),
-        )
-
-    @classmethod
-    def preset(cls, name: str) -> TrainingConfig:
-        """Config of the published training on ``void`` or ``kitti`` (published system, section 6).
-
-        Raises:
-            KBNetError: no preset of that name.
-        """
-        network = KBNetConfig.preset(name)
-        if name == "void":
-            return cls(network=network, gaps=(10,))
-        return cls(
-            network=network,
-            losses=LossWeights(sparse_depth=0.60, smoothness=0.04),
-            augmentation=AugmentationConfig(
-                crop=(320, 768), crop_vertical="bottom", point_removal=(0.6, 0.7), crop_horizontal="anchored"
-            ),
-            schedule=ScheduleConfig(
-                learning_rates=(5e-5, 1e-4, 1.5e-4, 1e-4, 5e-5, 2e-5),
-                learning_rate_epochs=(2, 8, 20, 30, 45, 60),
-                augmentation_probabilities=(1.0, 0.5, 0.25),
-                augmentation_epochs=(50, 55, 60),
-            ),
-            validation=ValidationConfig(from_step=300_000, every_steps=5000, limits=(0.0, 100.0)),
-            summary_steps=5000,
-            checkpoint_steps=5000,
         )

@@ -14,6 +14,7 @@ from kbnet.frame import ImageArray, Triplet
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
 from kbnet.network.config import KBNetConfig
+from kbnet.network.siblings.config import NetworkConfig
 from kbnet.points.drawn_points import PointDrawing
 from kbnet.training.augmentation import AugmentationConfig, augment, check_crop
 from kbnet.training.batch import TripletBatch, make_sample
@@ -55,7 +56,7 @@ class TripletDataset(Dataset[TripletBatch]):
         sources: list[tuple[FrameSource, ...]],
         gaps: list[int],
         augmentation: AugmentationConfig,
-        network: KBNetConfig,
+        network: NetworkConfig,
         seed: int,
         *,
         neighbours: bool = True,
@@ -70,6 +71,7 @@ class TripletDataset(Dataset[TripletBatch]):
         ]
         self._caches: list[FrameCache] | None = None
         if reduced:
+            assert isinstance(network, KBNetConfig), "the config asks for frames full"
             side, factor = network.working_side // 2**network.halvings, 2**network.halvings
             caches: dict[Path, FrameCache] = {}
             self._caches = [

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from kbnet.errors import KBNetError
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.files import atomic_path
-from kbnet.network.kbnet import KBNet
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.training import distributed
 from kbnet.training.batch import TripletBatch
 from kbnet.training.checkpoint import (
@@ -244,7 +244,7 @@ class Run:
     def _validate(self) -> None:
         if self.fabric.is_global_zero:
             errors = validate(self._current(), self._parts, self.config.validation, str(self.fabric.device))
-            best = is_best(errors, self.best)
+            best = is_best(errors, self.best, self.config.validation.best)
             if best:
                 self.best = errors
                 self._save_weights(BEST_WEIGHTS)
@@ -287,9 +287,9 @@ class Run:
                 "raise --schedule.steps to go on"
             )
 
-    def _current(self) -> KBNet:
+    def _current(self) -> DepthNetwork:
         """Network that is validated and saved."""
-        return self.network if self.average is None else cast(KBNet, self.average.module)
+        return self.network if self.average is None else cast(DepthNetwork, self.average.module)
 
     def _save_weights(self, name: str) -> None:
         save_network(self._current(), self.config.output / name, notes=self._notes())

@@ -103,7 +103,8 @@ class Monitor:
 
     def validation(self, step: int, errors: DepthErrors, *, best: bool) -> None:
         """Write validation errors."""
-        self._scalars(step, {f"validation/{name}": value for name, value in vars(errors).items()})
+        known = {name: value for name, value in vars(errors).items() if value is not None}
+        self._scalars(step, {f"validation/{name}": value for name, value in known.items()})
         self.say(
             step,
             f"validation: MAE {errors.mae_mm:.2f} mm  RMSE {errors.rmse_mm:.2f} mm  "

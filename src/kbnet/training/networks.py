@@ -6,11 +6,15 @@ import math
 from dataclasses import replace
 
 from kbnet.errors import KBNetError
+from kbnet.network.build import network_of
 from kbnet.network.config import KBNetConfig
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
+from kbnet.network.siblings.config import FusionNetConfig, NetworkConfig, ScaffNetConfig, system_of
+from kbnet.network.siblings.fusionnet import FusionNet
 from kbnet.training.config import TrainingConfig
-from kbnet.weights.depth_network import fill_from_weights, read_kbnet_config
+from kbnet.weights.depth_network import fill_from_weights, read_config, read_system
 from kbnet.weights.image_features import fill_image_features
 from kbnet.weights.names import find_weights
 from kbnet.weights.pose_network import fill_pose_from_weights, read_encoder
@@ -24,7 +28,7 @@ SCALE_FREE_SETTINGS = ("min_depth", "max_depth", "working_side")
 
 def build_networks(
     config: TrainingConfig, *, all_poses_known: bool, read_weights: bool = True
-) -> tuple[KBNet, PoseNet | None]:
+) -> tuple[DepthNetwork, PoseNet | None]:
     """Build the depth network of a run, and the pose network if the run needs one.
 
     Args:
@@ -47,14 +51,20 @@ def build_networks(
             f"got initial_pose_weights {config.initial_pose_weights}, but this run trains no pose network, since the "
             "motion is known or no loss needs it; leave them out, or set poses to network"
         )
-    network = KBNet(config.network)
+    if isinstance(config.network, FusionNetConfig) and config.initial_weights is None:
+        raise KBNetError(
+            "expected initial weights for fusionnet, whose ScaffNet is not trained, got none; name those of a trained "
+            "ScaffNet, such as --initial-weights scaffnet-scenenet, or of a FusionNet"
+        )
+    network = network_of(config.network)
+    image_features = network.image_features if isinstance(network, KBNet) else None
     if config.initial_weights is not None and read_weights:
         _start_from(network, config.initial_weights)
-    elif network.image_features is not None and read_weights:
-        fill_image_features(network.image_features)
-    if network.image_features is not None:
-        network.image_features.requires_grad_(config.image_features_rate > 0)
-    pose_network = PoseNet(config.pose_encoder) if needs_pose_network else None
+    elif image_features is not None and read_weights:
+        fill_image_features(image_features)
+    if image_features is not None:
+        image_features.requires_grad_(config.image_features_rate > 0)
+    pose_network = PoseNet(config.pose_encoder, rotation=config.pose_rotation) if needs_pose_network else None
     if pose_network is not None and config.initial_pose_weights is not None and read_weights:
         _start_pose_from(pose_network, config.initial_pose_weights)
     if config.network.normalisation == "batch" and config.normalisation_statistics == "batch":
@@ -64,12 +74,13 @@ def build_networks(
     return network, pose_network
 
 
-def settings_of_weights(source: str, otherwise: KBNetConfig) -> KBNetConfig:
+def settings_of_weights(source: str, otherwise: NetworkConfig) -> NetworkConfig:
     """Network settings of initial weights, which a run must keep.
 
     Args:
         source: name of bundled or local weights, or a file.
         otherwise: settings for a published ``.pth``, which has none; the scaling of K is then the published one.
+            For a FusionNet, the weights may be those of its ScaffNet.
 
     Raises:
         FileNotFoundError: there are no such weights.
@@ -77,25 +88,32 @@ def settings_of_weights(source: str, otherwise: KBNetConfig) -> KBNetConfig:
     """
     path = find_weights(source)
     if path.suffix == ".pth":
-        return replace(otherwise, intrinsics_scaling="published")
-    return read_kbnet_config(path)
+        return replace(otherwise, intrinsics_scaling="published") if isinstance(otherwise, KBNetConfig) else otherwise
+    theirs = read_config(path)
+    if isinstance(otherwise, FusionNetConfig) and isinstance(theirs, ScaffNetConfig):
+        return replace(otherwise, scaffnet=theirs)
+    return theirs
 
 
-def differing_settings(theirs: KBNetConfig, ours: KBNetConfig) -> str:
+def differing_settings(theirs: NetworkConfig, ours: NetworkConfig) -> str:
     """Differing settings, as 'network.max_depth 100.0 (not 8.0)', separated by commas; empty if there are none."""
+    if type(theirs) is not type(ours):
+        return f"network.system {system_of(theirs)} (not {system_of(ours)})"
     own = ours.to_dict()
     return ", ".join(
         f"network.{name} {value} (not {own[name]})" for name, value in theirs.to_dict().items() if value != own[name]
     )
 
 
-def _start_from(network: KBNet, source: str) -> None:
+def _start_from(network: DepthNetwork, source: str) -> None:
     path = find_weights(source)
+    if isinstance(network, FusionNet) and read_system(path) == "scaffnet":
+        network = network.scaffnet
     if path.suffix == ".pth":
         fill_from_weights(network, path)
         return
-    theirs = read_kbnet_config(path)
-    if theirs.head == "propagation":
+    theirs = read_config(path)
+    if isinstance(theirs, KBNetConfig) and theirs.head == "propagation":
         theirs = replace(theirs, **{name: getattr(network.config, name) for name in SCALE_FREE_SETTINGS})
     if different := differing_settings(theirs, network.config):
         raise KBNetError(

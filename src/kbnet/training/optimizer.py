@@ -14,7 +14,7 @@ def make_optimizer(config: TrainingConfig, step_module: TrainingStep) -> torch.o
     The learning rate of a parameter group is that of the schedule times its ``rate_share``. Weights have decay. Biases
     and normalisation, which have fewer than two dimensions, have none.
     """
-    features = step_module.network.image_features
+    features = getattr(step_module.network, "image_features", None)
     pretrained = set() if features is None else set(features.parameters())
     groups = []
     for share, of_features in ((1.0, False), (config.image_features_rate, True)):

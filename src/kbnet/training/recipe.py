@@ -11,6 +11,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from kbnet.errors import KBNetError
+from kbnet.network.siblings.config import SiblingConfig, config_class, system_of
 from kbnet.training.config import TrainingConfig
 
 
@@ -77,22 +78,33 @@ def to_table(config: Any) -> dict[str, Any]:
             table[item.name] = [str(x) if isinstance(x, Path) else x for x in value]
         elif value is not None:
             table[item.name] = str(value) if isinstance(value, Path) else value
+    if isinstance(config, TrainingConfig) and isinstance(config.network, SiblingConfig):
+        table["network"] = {"system": config.network.system, **table["network"]}
     return table
 
 
 def from_table(table: Mapping[str, Any], base: TrainingConfig) -> TrainingConfig:
     """Replace values of ``base`` by those of a nested TOML table.
 
-    The key ``preset`` is ignored; callers choose ``base`` by it.
+    The key ``preset`` is ignored; callers choose ``base`` by it. A ``network`` with another ``system`` than that of
+    ``base`` replaces the whole network.
 
     Raises:
         KBNetError: a key is unknown, or a value has the wrong type.
     """
     import dacite
 
-    merged = _merge(to_table(base), {key: value for key, value in table.items() if key != "preset"})
+    below, above = to_table(base), {key: value for key, value in table.items() if key != "preset"}
+    network, system = above.get("network", {}), system_of(base.network)
+    if isinstance(network, Mapping) and network.get("system", system) != system:
+        below["network"] = {"system": network["system"]}
+    merged = _merge(below, above)
+    rules = dacite.Config(strict=True, cast=[Path, tuple, float])
     try:
-        return dacite.from_dict(TrainingConfig, merged, dacite.Config(strict=True, cast=[Path, tuple, float]))
+        if isinstance(merged["network"], Mapping):
+            values = dict(merged["network"])
+            merged["network"] = dacite.from_dict(config_class(values.pop("system", "kbnet")), values, rules)
+        return dacite.from_dict(TrainingConfig, merged, rules)
     except (dacite.DaciteError, TypeError, ValueError) as error:
         raise KBNetError(f"{error}; see kbnet train --help for every key") from error
 

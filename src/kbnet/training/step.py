@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
 from kbnet.losses.expected_error import expected_error_loss
+from kbnet.losses.forms import LossForms
 from kbnet.losses.gradient import gradient_loss
 from kbnet.losses.objective import supervised_loss, unsupervised_losses, weighted_total
 from kbnet.losses.pose_consistency import pose_consistency_loss
@@ -15,8 +16,9 @@ from kbnet.losses.prior import prior_loss
 from kbnet.losses.scene import Scene
 from kbnet.losses.weighting import adaptive_weighting
 from kbnet.losses.weights import LossWeights
-from kbnet.network.kbnet import KBNet
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.pose_net import PoseNet
+from kbnet.network.siblings.fusionnet import FusionNet
 from kbnet.training.augundo import AugUndo
 from kbnet.training.batch import TripletBatch
 from kbnet.training.config import TrainingConfig
@@ -58,6 +60,7 @@ class StepOptions:
         known_poses: use the known camera motion of a sample where it has one; False: always the pose network.
         reduced_frames: frames arrive at the resolution of the depth network.
         frozen_statistics: every BatchNorm of the depth network keeps its statistics in training too.
+        forms: how the loss terms are computed.
         bfloat16: compute the convolutions of the networks in 16 bits. Geometry and losses stay in 32 bits: at 2 m, two
             neighbouring values of bfloat16 are 8 mm apart.
     """
@@ -67,6 +70,7 @@ class StepOptions:
     reduced_frames: bool = False
     frozen_statistics: bool = False
     bfloat16: bool = False
+    forms: LossForms = field(default_factory=LossForms)
 
     @classmethod
     def of(cls, config: TrainingConfig) -> StepOptions:
@@ -77,6 +81,7 @@ class StepOptions:
             reduced_frames=config.frames == "reduced",
             frozen_statistics=config.normalisation_statistics == "frozen",
             bfloat16=config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16(config.device)),
+            forms=config.loss_forms,
         )
 
 
@@ -93,7 +98,7 @@ class TrainingStep(nn.Module):
 
     def __init__(
         self,
-        network: KBNet,
+        network: DepthNetwork,
         pose_network: PoseNet | None,
         weights: LossWeights,
         options: StepOptions | None = None,
@@ -107,7 +112,7 @@ class TrainingStep(nn.Module):
         self.augundo = augundo
 
     @classmethod
-    def of(cls, config: TrainingConfig, network: KBNet, pose_network: PoseNet | None) -> TrainingStep:
+    def of(cls, config: TrainingConfig, network: DepthNetwork, pose_network: PoseNet | None) -> TrainingStep:
         """Training step of a run."""
         augundo = AugUndo(config.augundo) if config.augundo.is_on else None
         return cls(network, pose_network, config.losses, StepOptions.of(config), augundo)
@@ -123,12 +128,13 @@ class TrainingStep(nn.Module):
 
     def forward(self, batch: TripletBatch) -> StepResult:
         """Predict depth and motion, reconstruct the image from both neighbours, and compute the losses."""
+        batch = self._with_scaffold(batch)
         inputs, undo = (batch.network_inputs, None) if self.augundo is None else self.augundo(batch)
         device, width = batch.image.device.type, min(batch.image.shape[-2:])
         halvings = 0 if self.options.reduced_frames else self.network.config.halvings
         reduced = self.options.bfloat16 and width > NARROW_SEEN_PX * 2**halvings
         with torch.autocast(device, dtype=torch.bfloat16, enabled=reduced):
-            predicted = self.network(*inputs, reduced=self.options.reduced_frames)
+            predicted = self.network(*inputs, **({"reduced": True} if self.options.reduced_frames else {}))
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.options.bfloat16 and width > NARROW_PX):
             poses, poses_back = self._poses(batch), self._poses_back(batch)
         predicted, seen = (predicted, None) if undo is None else undo(predicted)
@@ -137,19 +143,17 @@ class TrainingStep(nn.Module):
         neighbours = (batch.previous_image, batch.next_image)
         scene = Scene(batch.image, depth, batch.intrinsics, neighbours, tuple(poses), seen)
         reconstructions = scene.reconstructions()
-        weighting = None
+        weighting, forms = None, self.options.forms
         if self.options.adaptive_weighting and reconstructions:
             weighting = adaptive_weighting(scene, reconstructions, self.weights)
-        terms = unsupervised_losses(
-            depth, batch.image, reconstructions, batch.sparse_depth, batch.validity, seen, weighting
-        )
+        terms = unsupervised_losses(scene, reconstructions, batch.sparse_depth, batch.validity, weighting, forms)
         if self.weights.pose_consistency > 0:
             terms["pose_consistency"] = pose_consistency_loss(poses, poses_back)
         if self.weights.prior > 0:
             assert batch.scaffold is not None, "the config asks for a scaffold"
-            terms["prior"] = prior_loss(scene, reconstructions, batch.scaffold)
+            terms["prior"] = prior_loss(scene, reconstructions, batch.scaffold, forms.prior)
         if self.weights.supervised > 0:
-            terms["supervised"] = supervised_loss(depth, batch.ground_truth, batch.scaffold, seen)
+            terms["supervised"] = supervised_loss(depth, batch.ground_truth, batch.scaffold, seen, forms.supervised)
         if self.weights.gradient > 0:
             assert batch.scaffold is not None, "the config asks for a scaffold"
             terms["gradient"] = gradient_loss(depth, truth, batch.scaffold)
@@ -157,6 +161,12 @@ class TrainingStep(nn.Module):
             terms["expected_error"] = expected_error_loss(depth, expected_error, truth)
         total = weighted_total(terms, self.weights)
         return StepResult(total, terms, depth, reconstructions, tuple(poses))
+
+    def _with_scaffold(self, batch: TripletBatch) -> TripletBatch:
+        """Batch with the scaffold of FusionNet's ScaffNet; for other networks, the batch itself."""
+        if not isinstance(self.network, FusionNet):
+            return batch
+        return replace(batch, scaffold=self.network.scaffold(batch.input_depth))
 
     def _poses(self, batch: TripletBatch) -> list[Tensor]:
         """T_previous_current and T_next_current; empty if no loss needs them."""

@@ -12,8 +12,11 @@ from kbnet.evaluation.methods import network_method
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.frames.open import open_prepared
 from kbnet.inference.completer import DepthCompleter
-from kbnet.network.kbnet import KBNet
-from kbnet.training.config import ValidationConfig
+from kbnet.network.depth_network import DepthNetwork
+from kbnet.training.config import BestRule, ValidationConfig
+
+SCALES = np.array([1.0, 1.0, 1.0, 1.0, 100.0])
+"""By which errors are multiplied before they are rounded to 0.01."""
 
 
 def open_parts(paths: tuple[Path, ...], sparse_depth: tuple[str, ...]) -> list[Part]:
@@ -33,7 +36,7 @@ def open_parts(paths: tuple[Path, ...], sparse_depth: tuple[str, ...]) -> list[P
     return [Part(source, source.name, name) for source, name in sources]
 
 
-def validate(network: KBNet, parts: list[Part], config: ValidationConfig, device: str) -> DepthErrors:
+def validate(network: DepthNetwork, parts: list[Part], config: ValidationConfig, device: str) -> DepthErrors:
     """Mean errors over all frames of all parts.
 
     Args:
@@ -47,8 +50,16 @@ def validate(network: KBNet, parts: list[Part], config: ValidationConfig, device
     return summary.overall("kbnet")
 
 
-def is_best(errors: DepthErrors, best: DepthErrors | None) -> bool:
-    """Whether at least three of the four errors, rounded to 0.01, are not worse (published system, section 6)."""
+def is_best(errors: DepthErrors, best: DepthErrors | None, rule: BestRule = "3 of 4") -> bool:
+    """Whether enough errors are not worse (published system, section 6; for the siblings their own rules).
+
+    Args:
+        errors: of this step.
+        best: of the best step before; None = there is none.
+        rule: how many of which: of 4: without the relative error. All are rounded to 0.01, the relative one to 0.0001.
+    """
     if best is None:
         return True
-    return int((np.round(errors.as_array(), 2) <= np.round(best.as_array(), 2)).sum()) >= 3
+    needed, _, count = rule.partition(" of ")
+    found, before = (np.round(one.as_array() * SCALES, 2)[: int(count)] for one in (errors, best))
+    return int((found <= before).sum()) >= int(needed)

@@ -12,7 +12,7 @@ from kbnet.network.build import network_of
 from kbnet.network.config import PRESETS, KBNetConfig
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.kbnet import KBNet
-from kbnet.network.siblings.config import NetworkConfig, config_from_dict, preset_config
+from kbnet.network.siblings.config import NetworkConfig, config_from_dict, preset_config, system_of
 from kbnet.weights.fit import fill_from_file, misfit
 from kbnet.weights.names import find_weights
 from kbnet.weights.published import Checkpoint, fill_depth_network, read_published
@@ -62,8 +62,19 @@ def read_config(source: str | Path, *, preset: str | None = None) -> NetworkConf
     return _stored_config(path, read_header(path, DEPTH_FORMAT))
 
 
+def read_system(source: str | Path) -> str:
+    """Whose network weights are: ``kbnet``, ``voiced``, ``scaffnet`` or ``fusionnet``; of a ``.pth`` also another word.
+
+    Raises:
+        FileNotFoundError: there is no such file, nor weights of that name.
+        KBNetError: the file is damaged.
+    """
+    path = find_weights(source)
+    return content_of(read_published(path)).system if path.suffix == ".pth" else system_of(read_config(path))
+
+
 def read_kbnet_config(source: str | Path) -> KBNetConfig:
-    """Read the config of a KBNet, the only system that can be trained.
+    """Read the config of a KBNet, the only system that can be adapted.
 
     Raises:
         FileNotFoundError: there is no such file, nor weights of that name.
@@ -72,8 +83,8 @@ def read_kbnet_config(source: str | Path) -> KBNetConfig:
     config = read_config(source)
     if not isinstance(config, KBNetConfig):
         raise KBNetError(
-            f"expected weights of a KBNet to train, but {source} are those of {config.system}, which kbnet completes "
-            "depth with but does not train; choose other weights"
+            f"expected weights of a KBNet to adapt, but {source} are those of {config.system}; choose other weights, "
+            "or train them with 'kbnet train --initial-weights'"
         )
     return config
 

@@ -27,6 +27,11 @@ class SiblingConfig:
     halvings: ClassVar[int] = 0
     working_side: ClassVar[int] = 0
     predicts_error: ClassVar[bool] = False
+    has_dense_scaffold: ClassVar[bool] = False
+    normalisation: ClassVar[Literal["none", "batch"]] = "none"
+    """Of what is trained."""
+    caps_points: ClassVar[bool] = False
+    """Whether a point or ground truth farther than ``max_depth`` counts as ``max_depth``, in the losses too."""
     reads: ClassVar[tuple[str, ...]]
     """Inputs of :class:`kbnet.network.inputs.NetworkInputs` that the network reads."""
 
@@ -66,6 +71,8 @@ class ScaffNetConfig(SiblingConfig):
     """Config of ScaffNet (Wong, Cicek & Soatto, RA-L 2021); its only input is sparse depth."""
 
     system: ClassVar[str] = "scaffnet"
+    normalisation: ClassVar[Literal["none", "batch"]] = "batch"
+    caps_points: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("sparse_depth",)
 
     max_depth: float = 10.0
@@ -85,6 +92,8 @@ class FusionNetConfig(SiblingConfig):
 
     system: ClassVar[str] = "fusionnet"
     outlier_rule: ClassVar[Literal["none", "window"]] = "window"
+    has_dense_scaffold: ClassVar[bool] = True
+    caps_points: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("image", "sparse_depth", "validity")
 
     scaffnet: ScaffNetConfig = field(default_factory=ScaffNetConfig)
@@ -110,7 +119,7 @@ PresetName = Literal[
 ]
 """Names of published settings: KBNet's, then those of the siblings."""
 
-NetworkConfig: TypeAlias = "KBNetConfig | VoicedConfig | ScaffNetConfig | FusionNetConfig"
+NetworkConfig: TypeAlias = KBNetConfig | VoicedConfig | ScaffNetConfig | FusionNetConfig
 
 _VKITTI = ScaffNetConfig(min_depth=1.5, max_depth=80.0)
 
@@ -124,7 +133,10 @@ SIBLING_PRESETS: dict[str, VoicedConfig | ScaffNetConfig | FusionNetConfig] = {
 }
 """Published settings by name; published files do not contain depth limits and pools."""
 
-_SYSTEMS = {config.system: config for config in (VoicedConfig, ScaffNetConfig, FusionNetConfig)}
+_SYSTEMS: dict[str, type[NetworkConfig]] = {
+    "kbnet": KBNetConfig,
+    **{config.system: config for config in (VoicedConfig, ScaffNetConfig, FusionNetConfig)},
+}
 
 
 def config_from_dict(values: dict[str, Any]) -> NetworkConfig:
@@ -135,10 +147,24 @@ def config_from_dict(values: dict[str, Any]) -> NetworkConfig:
     """
     if "system" not in values:
         return KBNetConfig.from_dict(values)
-    system, rest = values["system"], {key: value for key, value in values.items() if key != "system"}
+    rest = {key: value for key, value in values.items() if key != "system"}
+    return config_class(values["system"])(**rest)
+
+
+def config_class(system: str) -> type[NetworkConfig]:
+    """The class of config of a system: ``kbnet``, ``voiced``, ``scaffnet`` or ``fusionnet``.
+
+    Raises:
+        KBNetError: no system of that name.
+    """
     if system not in _SYSTEMS:
         raise KBNetError(f"expected one of the systems {', '.join(_SYSTEMS)}, got '{system}'")
-    return _SYSTEMS[system](**rest)
+    return _SYSTEMS[system]
+
+
+def system_of(config: NetworkConfig) -> str:
+    """The inverse of :func:`config_class`."""
+    return "kbnet" if isinstance(config, KBNetConfig) else config.system
 
 
 def preset_config(name: str) -> NetworkConfig:
