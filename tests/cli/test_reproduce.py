@@ -47,7 +47,7 @@ def test_reproduce_measures_what_it_can_and_names_the_commands_for_the_rest(
     row = next(line for line in output.splitlines() if line.strip().startswith("VOID 500 "))
     assert row.split()[-2:] == ["no", "data"]
     data = tmp_path / "data"
-    assert f"KITTI validation: no data {data}/kitti/validation.csv: kbnet prepare kitti {data}/kitti" in output
+    assert f"KITTI validation, ScaffNet KITTI val.: no data {data}/kitti/validation.csv: kbnet prepare kitti {data}/kitti" in output
     assert f"NYU v2: no data {data}/nyu_v2/test.csv: kbnet prepare nyu-v2 {data}/nyu_v2" in output
     assert "NOT within 1 % (4 of 800 frames)" in output
     assert "which the published numbers were made with is not stated" in output
@@ -218,7 +218,7 @@ def test_reproduce_goes_on_after_a_row_that_fails(run: Run, tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["void"], "void-1500, void-500, void-150, nyu-v2, got 'void'; name some of these, or none for all"),
+        (["void"], "fusionnet-void-1500, scaffnet-kitti-validation, got 'void'; name some of these, or none for all"),
         (["--every", "0"], "--every of at least 1"),
         (["--tolerance", "0"], "--tolerance above 0"),
     ],

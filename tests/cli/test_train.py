@@ -206,7 +206,7 @@ def test_a_flag_out_of_range_says_which(capsys: pytest.CaptureFixture[str]) -> N
     [
         ("batch_size = ", "is not TOML"),
         ("bath_size = 3", "bath_size"),
-        ('preset = "indoor"', "void, kitti, got 'indoor'"),
+        ('preset = "indoor"', "fusionnet-kitti, got 'indoor'"),
         ("gaps = 3", "gaps as a list"),
         ("seed = true", "seed as a number"),
     ],

@@ -70,7 +70,7 @@ def test_a_sibling_learns_one_scene_and_its_file_completes(
     sequence = write_sequence(frames=4)
     start = str(scaffnet) if preset == "fusionnet-void" else None
     reports: list[Report] = []
-    config = tiny_run(preset, sequence, tmp_path / "run", steps=20, rate=rate, initial_weights=start)
+    config = tiny_run(preset, sequence, tmp_path / "run", steps=26, rate=rate, initial_weights=start)
     train(config, on_report=reports.append)
     losses = [report.losses[term] for report in reports if report.losses]
     assert losses[-1] < 0.8 * losses[0], losses

@@ -60,9 +60,11 @@ class Command:
         network = self.training.network
         meant = _presets_of(network)
         if meant and self.preset not in meant:
+            same_system = type(network) is type(training_preset(self.preset).network)
+            made_for = f"made for depth to {network.max_depth:g} m" if same_system else f"of {system_of(network)}"
             warnings.warn(
-                f"{source} is made for depth to {network.max_depth:g} m by {system_of(network)}, but losses, crop and "
-                f"limits are those of the preset {self.preset}; did you mean --preset {meant[0]}?",
+                f"{source} is {made_for}, but losses, crop and limits are those of the preset {self.preset}; "
+                f"did you mean --preset {meant[0]}?",
                 stacklevel=2,
             )
         different = differing_settings(network, training_preset(self.preset).network)

@@ -81,7 +81,7 @@ def _on_void_1500(key: str, title: str, weights: str, mean: DepthErrors) -> Publ
     """A row of VOICED, ScaffNet or FusionNet: the PyTorch version, retrained, as its README gives it."""
     return PublishedRow(
         key=f"{key}-void-1500",
-        title=f"{title}, VOID 1500",
+        title=f"{title} VOID 1500",
         weights=weights,
         frames="void/void_1500_test.csv",
         count=800,
@@ -168,7 +168,7 @@ PUBLISHED_ROWS = (
     _on_void_1500("fusionnet", "FusionNet", "fusionnet-void", DepthErrors(54.11, 116.96, 34.00, 68.99)),
     PublishedRow(
         key="scaffnet-kitti-validation",
-        title="ScaffNet, KITTI validation",
+        title="ScaffNet KITTI val.",
         weights="scaffnet-vkitti",
         frames="kitti/validation.csv",
         count=1000,
