@@ -47,7 +47,8 @@ def test_reproduce_measures_what_it_can_and_names_the_commands_for_the_rest(
     row = next(line for line in output.splitlines() if line.strip().startswith("VOID 500 "))
     assert row.split()[-2:] == ["no", "data"]
     data = tmp_path / "data"
-    assert f"KITTI validation, ScaffNet KITTI val.: no data {data}/kitti/validation.csv: kbnet prepare kitti {data}/kitti" in output
+    listed = f"no data {data}/kitti/validation.csv: kbnet prepare kitti {data}/kitti"
+    assert f"KITTI validation, ScaffNet KITTI val.: {listed}" in output
     assert f"NYU v2: no data {data}/nyu_v2/test.csv: kbnet prepare nyu-v2 {data}/nyu_v2" in output
     assert "NOT within 1 % (4 of 800 frames)" in output
     assert "which the published numbers were made with is not stated" in output
