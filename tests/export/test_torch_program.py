@@ -15,7 +15,9 @@ from kbnet.export.onnx import example_inputs
 from kbnet.export.sizes import Sizes
 from kbnet.export.torch_program import DESCRIPTION, export_torch_program
 from kbnet.frame import Frame
+from kbnet.network.build import network_of
 from kbnet.network.kbnet import KBNet
+from kbnet.network.siblings.config import FusionNetConfig, ScaffNetConfig, SiblingConfig, VoicedConfig
 
 
 @pytest.fixture
@@ -56,6 +58,18 @@ def test_program_gives_the_networks_depth_and_says_what_it_is(
     inputs = example_inputs(network.config, 96, 192, batch=3)
     with torch.no_grad():
         torch.testing.assert_close(program(*inputs), network(*inputs), rtol=1e-4, atol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [VoicedConfig(), ScaffNetConfig(), FusionNetConfig()], ids=lambda each: each.system)
+def test_program_of_a_sibling_gives_its_depth(config: SiblingConfig) -> None:
+    """Measured: 7e-7 of the largest depth."""
+    network = network_of(config).eval()
+    program = torch_program.torch_program(network).module()
+    for height, width in ((96, 192), (93, 59)):
+        inputs = tuple(torch.rand_like(each) + 0.5 for each in example_inputs(config, height, width, batch=3))
+        with torch.no_grad():
+            torch.testing.assert_close(program(*inputs), network(*inputs), rtol=1e-4, atol=0)
 
 
 def test_torch_that_cannot_is_one_line(

@@ -22,7 +22,7 @@ from kbnet.network.siblings.scaffnet import ScaffNet
 from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.loop import train
-from kbnet.training.monitor import Report
+from kbnet.training.monitor import ProgressReport
 from kbnet.training.networks import build_networks, settings_of_weights
 from kbnet.training.optimizer import make_optimizer
 from kbnet.training.presets import training_preset
@@ -69,7 +69,7 @@ def test_a_sibling_learns_one_scene_and_its_file_completes(
 ) -> None:
     sequence = write_sequence(frames=4)
     start = str(scaffnet) if preset == "fusionnet-void" else None
-    reports: list[Report] = []
+    reports: list[ProgressReport] = []
     config = tiny_run(preset, sequence, tmp_path / "run", steps=26, rate=rate, initial_weights=start)
     train(config, on_report=reports.append)
     losses = [report.losses[term] for report in reports if report.losses]

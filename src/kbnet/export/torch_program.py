@@ -17,7 +17,6 @@ from kbnet.export.parity import Parity, check_parity, measure_parity
 from kbnet.export.sizes import FACTOR, Sizes
 from kbnet.files import atomic_path
 from kbnet.frame import Frame
-from kbnet.network.config import KBNetConfig
 from kbnet.network.decoder import Decoder, UpConvolution
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.trunk import KBTrunk
@@ -75,15 +74,12 @@ def torch_program(network: DepthNetwork, *, sizes: Sizes = "any") -> torch.expor
         sizes: image sizes for which the graph must be exact.
 
     Returns:
-        A program with the inputs and the output of `KBNet.forward`, batch, height and width free.
+        A program with the inputs and the output of `KBNet.forward`, batch, height and width free. Programs of siblings
+        ignore the inputs that the network does not use.
 
     Raises:
-        KBNetError: this version of torch cannot export the network, or it is of a sibling system.
+        KBNetError: this version of torch cannot export the network.
     """
-    if not isinstance(network.config, KBNetConfig):
-        raise KBNetError(
-            f"expected a KBNet to export as a torch program, got {network.config.system}; export onnx or openvino"
-        )
     ready = inference_copy(network)
     if sizes == "any":
         for module in (each for each in list(ready.modules()) if isinstance(each, Decoder | KBTrunk)):
