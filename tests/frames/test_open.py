@@ -87,6 +87,19 @@ def test_frames_in_place_are_those_that_prepare_writes(
     assert [frame.name for frame in source] == list(written.names)
 
 
+def test_a_recording_says_where_its_points_come_from_and_is_closed(
+    recording: tuple[list[str], Path, dict[str, Any]],
+) -> None:
+    command, path, options = recording
+    source: Any = kbnet.open_frames(path, **options)
+    with source:
+        assert source.points_from not in ("", "sparse_depth")
+        assert source.has_ground_truth == any(frame.ground_truth is not None for frame in source)
+    if command[0] == "ros":
+        with pytest.raises(Exception, match="not open"):
+            source.recording.bag.first(source.points_from)
+
+
 def test_a_recording_keeps_few_frames_and_can_be_sent_to_a_worker(
     recording: tuple[list[str], Path, dict[str, Any]],
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kbnet.sources.ros_bag import open_bag
@@ -34,13 +35,39 @@ def test_what_is_no_bag_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ros1", "mcap"])
-def test_a_recording_cut_off_names_the_repair(kind: str, depth_bag: Callable[..., Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.999])
+def test_of_a_recording_cut_off_the_messages_before_the_cut_are_read(
+    kind: str, share: float, depth_bag: Callable[..., Any], tmp_path: Path
+) -> None:
+    maker = depth_bag(kind)
+    for index in range(200):  # several chunks
+        maker.image("/other", 1000.3 + 0.1 * index, "rgb8", np.full((48, 64, 3), index, np.uint8))
+    path = maker.write(tmp_path)
+    with open_bag(path) as bag:
+        whole = [(topic, time, bytes(message.data)) for topic, time, message in bag.messages(["/other"])]
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.warns(UserWarning, match="was cut off"):
+        cut = open_bag(path)
+    with cut as bag:
+        found = [(topic, time, bytes(message.data)) for topic, time, message in bag.messages(["/other"])]
+        assert len(found) > 190 * share
+        assert found == whole[: len(found)]
+        recorded_ns = round(found[-1][1] * 1e9)
+        (last,) = bag.recorded_messages(["/other"], recorded_ns, recorded_ns + 1)
+        assert bytes(last[2].data) == found[-1][2]
+
+
+@pytest.mark.parametrize("kind", ["ros1", "mcap"])
+def test_what_was_cut_off_before_its_first_message_is_refused(
+    kind: str, depth_bag: Callable[..., Any], tmp_path: Path
+) -> None:
     path = depth_bag(kind).write(tmp_path)
     content = path.read_bytes()
-    for length in (0, len(content) // 2):
+    for length in (0, 60):
         path.write_bytes(content[:length])
-        with pytest.raises(ValueError, match=r"cannot be read .*mcap recover"), open_bag(path) as bag:
-            list(bag.messages(list(bag.topics)))
+        with pytest.raises(ValueError, match=r"cannot be read|before its first message"), open_bag(path):
+            pass
 
 
 def test_a_folder_whose_metadata_is_damaged_is_refused(depth_bag: Callable[..., Any], tmp_path: Path) -> None:

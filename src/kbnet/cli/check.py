@@ -113,7 +113,7 @@ class Command(NetworkArguments, SourceArguments):
                     rows.writerow([method, frame.name, frame.seen, *(f"{x:.6g}" for x in asdict(errors).values())])
         settings = {
             "source": str(source.folder),
-            "sparse_depth": self.sparse_depth or "sparse_depth",
+            "sparse_depth": source.points_from,
             "weights": {"file": self.weights, "sha256": file_sha256(*weights_files(self.weights))},
             "share": self.share,
             "hold_out": self.hold_out,

@@ -104,15 +104,12 @@ class Command(EngineArguments):
             raise KBNetError("expected at least one sequence folder or list, got none; see kbnet evaluate --help")
         if self.every < 1:
             raise KBNetError(f"expected --every of at least 1 frame, got {self.every}; 1 evaluates every frame")
-        return [
-            Part(
-                open_source(path, self.recording_flags, sparse_depth if sparse_depth != "sparse_depth" else None),
-                name,
-                sparse_depth,
-            )
+        opened = [
+            (open_source(path, self.recording_flags, sparse_depth if sparse_depth != "sparse_depth" else None), name)
             for sparse_depth in dict.fromkeys(self.sparse_depth)
             for name, path in distinct_names(self.sources).items()
         ]
+        return [Part(source, name, source.points_from) for source, name in opened]
 
     def _networks(self) -> dict[str, tuple[str, DepthCompleter]]:
         """Weights and completers by the method's name: ``kbnet``, or where there are several, that of the weights."""

@@ -114,7 +114,7 @@ class Command(NetworkArguments, SourceArguments):
 
         return [
             f"{count} of {len(source)} frames",
-            f"points: {self.sparse_depth or 'sparse_depth'}",
+            f"points: {source.points_from}",
             f"weights: {Path(self.weights).name}",
             f"kbnet {kbnet.__version__}",
         ]

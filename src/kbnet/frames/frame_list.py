@@ -29,6 +29,7 @@ class FrameList:
     Attributes:
         folder: the list file.
         name: its name without the suffix.
+        points_from: the column of sparse depth.
         names: of the frames, in the order of the list.
         has_ground_truth: whether any frame has ground truth.
         has_poses: whether all three poses of every frame with both neighbours are known.
@@ -46,7 +47,7 @@ class FrameList:
             KBNetError: the list is not as it should be.
         """
         self.folder = Path(path)
-        self.name = self.folder.stem
+        self.name, self.points_from = self.folder.stem, sparse_depth
         self.has_ground_truth, self.has_poses = False, True
         names: dict[str, int] = {}
         lines: list[bytes] = []

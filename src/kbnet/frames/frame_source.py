@@ -27,6 +27,11 @@ class FrameSource(Protocol):
         ...
 
     @property
+    def points_from(self) -> str:
+        """Where the sparse depth comes from: a folder of the sequence, a column of the list, a topic or file."""
+        ...
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the frames; output files are called after them."""
         ...

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.frame import Frame, ImageArray, Triplet, check_pose
 from kbnet.frames.sequence_writer import PosedFrame, WrittenFrames
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 CACHED_FRAMES = 4
 """Frames kept in memory: a viewer, a report and held-out points ask for the same frame several times."""
@@ -114,15 +117,29 @@ class Recording(ABC, Generic[T]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}('{self.folder}')"
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what is open; it is closed too when the recording is no longer used."""
+
     def __reduce__(self) -> tuple[Any, ...]:
         if self.reopen is None:
             raise TypeError(f"{self!r} cannot be pickled; open it with kbnet.open_frames")
         return self.reopen
 
     @property
+    @abstractmethod
+    def points_from(self) -> str:
+        """Topic, file or folder that the sparse depth comes from."""
+
+    @property
     def has_ground_truth(self) -> bool:
-        """Whether the first frame has ground truth; others may have none."""
-        return self.frame(0).ground_truth is not None
+        """Whether any frame has ground truth; others may have none."""
+        return False
 
     @property
     def has_poses(self) -> bool:

@@ -30,6 +30,7 @@ class Sequence:
         folder: the sequence folder.
         name: the last part of its path.
         names: the frames' names (file names without suffix), sorted.
+        points_from: the folder of sparse depth.
         intrinsics: pinhole matrix K, (3, 3), float32 pixels.
         has_ground_truth: whether the sequence has the folder ``ground_truth``.
         has_poses: whether every frame has a pose in ``absolute_pose``.
@@ -59,6 +60,7 @@ class Sequence:
             )
         self.intrinsics = read_intrinsics(self.folder / "K.txt")
         self._sparse_depth = _find_sparse_depth(self.folder, sparse_depth, self.names)
+        self.points_from = sparse_depth
         self.has_ground_truth = (self.folder / "ground_truth").is_dir()
         poses = {path.name for path in (self.folder / "absolute_pose").glob("*.txt")}
         self.has_poses = all(f"{name}.txt" in poses for name in self.names)

@@ -123,7 +123,7 @@ class ColmapFrames(RectifiedRecording[ColmapView]):
         chosen = _choose_camera(reconstruction, camera_id, self.model)
         try:
             self._camera = _to_camera(reconstruction.cameras[chosen])
-        except ValueError as error:
+        except KBNetError as error:
             raise KBNetError(f"camera {chosen} in {self.model}: {error}") from None
         self._views = _views(reconstruction, chosen, points or PointFilter(), scale)
         if not self._views:
@@ -137,6 +137,11 @@ class ColmapFrames(RectifiedRecording[ColmapView]):
     def camera(self) -> Camera:
         """Camera of the images as recorded."""
         return self._camera
+
+    @property
+    def points_from(self) -> str:
+        """The model."""
+        return str(self.model)
 
     @property
     def expected(self) -> int:

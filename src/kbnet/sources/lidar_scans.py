@@ -161,6 +161,12 @@ class LidarFrames(RectifiedRecording[int]):
         return Camera(calibration.K, (size[0], size[1]), calibration.model, calibration.coefficients)
 
     @property
+    def points_from(self) -> str:
+        """The folder of scans, or the one point cloud."""
+        scan = self._listing.frames[0].scan
+        return str(scan if self._listing.one_cloud else scan.parent)
+
+    @property
     def expected(self) -> int:
         """Number of images with a scan."""
         return len(self._listing.frames)

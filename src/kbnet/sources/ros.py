@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,6 +85,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
 
     def __init__(self, recording: RosRecording, options: RosOptions = RosOptions(), *, every: int = 1) -> None:
         super().__init__(recording.bag.path)
+        weakref.finalize(self, recording.bag.close)
         self.recording, self.options = recording, options
         # The same time twice is one frame.
         self._pairs = list(dict(recording.pairs[::every]).items())
@@ -112,6 +114,20 @@ class RosFrames(RectifiedRecording[RosMoment]):
     def camera(self) -> Camera:
         """Camera of the images as recorded."""
         return self.recording.camera
+
+    @property
+    def points_from(self) -> str:
+        """Topic of the depth."""
+        return self.recording.depth
+
+    @cached_property
+    def has_ground_truth(self) -> bool:
+        """Whether any depth image is dense; a cloud is not."""
+        return not self.recording.is_cloud and any(_is_dense(self._depth(RosMoment(*pair))) for pair in self._pairs)
+
+    def close(self) -> None:
+        """Close the bag."""
+        self.recording.bag.close()
 
     @property
     def expected(self) -> int:
@@ -155,7 +171,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
         message = self.recording.message(self.recording.image, moment.parts.image)
         image = self.rectification.image(decode_image(message))
         sparse, ground_truth = depth, None
-        if np.count_nonzero(depth) > DENSE_SHARE * depth.size and not self.recording.is_cloud:
+        if not self.recording.is_cloud and _is_dense(depth):
             generator = np.random.default_rng(index)
             sparse, ground_truth = sample_points(image, depth, self.options.points, generator, range_noise=0), depth
         return Frame(image, sparse, self.rectification.target.K, ground_truth, moment.name)
@@ -184,7 +200,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
 
     def _aligned_depth(self, message: Any) -> FloatArray:
         depth = self._decoded_depth(message)
-        if np.count_nonzero(depth) > DENSE_SHARE * depth.size:
+        if _is_dense(depth):
             return self.rectification.dense_depth(depth)
         return self.rectification.points(*map_to_points(depth))
 
@@ -249,6 +265,10 @@ class RosFrames(RectifiedRecording[RosMoment]):
                 f"({recording.image}), but TF knows {', '.join(tree.frames) or 'no frames'}; "
                 "give it (--extrinsics FILE, 4x4)"
             )
+
+
+def _is_dense(depth: FloatArray | None) -> bool:
+    return depth is not None and bool(np.count_nonzero(depth) > DENSE_SHARE * depth.size)
 
 
 def _show_the_same(camera: Camera, other: Camera) -> bool:

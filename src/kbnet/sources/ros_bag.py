@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbnet.errors import KBNetError
+from kbnet.sources.cut_bag import recover
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -30,7 +32,7 @@ class Bag:
     def __init__(self, path: Path, reader: AnyReader) -> None:
         """Take over an open reader."""
         self.path = path
-        self._reader = reader
+        self._reader, self._open = reader, True
         self.topics = {
             name: topic.msgtype or "several types" for name, topic in sorted(reader.topics.items()) if topic.msgcount
         }
@@ -42,8 +44,10 @@ class Bag:
         self.close()
 
     def close(self) -> None:
-        """Close the files."""
-        self._reader.close()
+        """Close the files; a second time does nothing."""
+        if self._open:
+            self._open = False
+            self._reader.close()
 
     def of_type(self, *types: str) -> list[str]:
         """Names of the topics of these message types."""
@@ -120,7 +124,7 @@ def open_bag(path: str | Path) -> Bag:
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        KBNetError: it is no recording, damaged, or was not closed.
+        KBNetError: it is no recording, or damaged. One that was cut off is read up to there, with a warning.
         ModuleNotFoundError: rosbags is not installed.
     """
     from rosbags.highlevel import AnyReader
@@ -134,11 +138,40 @@ def open_bag(path: str | Path) -> Bag:
             f"expected a .bag, .mcap or .db3 file, or the folder of a ROS 2 bag with metadata.yaml, got {path}; "
             "name one recording (ros2 bag reindex writes metadata.yaml anew)"
         )
-    with _one_line(path):
-        # Before ROS 2 Iron, bags in SQLite held no message definitions.
-        reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+    # Before ROS 2 Iron, bags in SQLite held no message definitions.
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    try:
+        reader = AnyReader([path], default_typestore=store)
         reader.open()
+    except OSError:
+        raise
+    except Exception as error:
+        return _open_cut_off(path, error, lambda file: AnyReader([file], default_typestore=store))
     return Bag(path, reader)
+
+
+def _open_cut_off(path: Path, cause: Exception, make_reader: Callable[[Path], AnyReader]) -> Bag:
+    """Open a recording without its index up to where it was cut off, with a warning."""
+    inside = [path] if path.is_file() else [*path.glob("*.mcap")]
+    with _one_line(path):
+        if len(inside) != 1:
+            raise cause
+        reader = make_reader(inside[0])
+        try:
+            recover(reader, inside[0])
+            reader.open()
+            messages, span_s = reader.message_count, (reader.end_time - reader.start_time) / 1e9
+        except Exception:
+            raise cause from None
+    bag = Bag(path, reader)
+    if not messages:
+        bag.close()
+        raise KBNetError(f"{path} was cut off before its first message; record it again")
+    warnings.warn(
+        f"{path} was cut off: it has no index; the {messages} messages before the cut are read, {span_s:.1f} s",
+        stacklevel=3,
+    )
+    return bag
 
 
 def stamp(message: Any) -> float:

@@ -179,6 +179,16 @@ class TumFrames(RectifiedRecording[TumFrame]):
         return self._camera
 
     @property
+    def points_from(self) -> str:
+        """The list of depth images."""
+        return str(self.folder / "depth.txt")
+
+    @property
+    def has_ground_truth(self) -> bool:
+        """True: depth images are dense."""
+        return True
+
+    @property
     def expected(self) -> int:
         """Number of frames."""
         return len(self._listing.frames)

@@ -110,6 +110,11 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         return self._camera
 
     @property
+    def points_from(self) -> str:
+        """The table of points."""
+        return str(self._table.path)
+
+    @property
     def expected(self) -> int | None:
         """Number of frames of the video, if it says so."""
         return self._video.frames or None

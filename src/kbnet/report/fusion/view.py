@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.frames.frame_source import FrameSource
+from kbnet.frames.recording import Recording
 from kbnet.inference.confidence import most_confident
 from kbnet.report.point_cloud import point_cloud
 
@@ -51,9 +52,12 @@ def posed_frames(source: FrameSource, every: int = 1) -> list[int]:
         raise KBNetError(f"expected a stride of at least 1 frame, got {every}; 1 takes every frame")
     posed = [index for index in range(len(source)) if source.has_pose(index)]
     if not posed:
-        where = "the column pose" if Path(source.folder).suffix == ".csv" else "absolute_pose/"
+        if isinstance(source, Recording):
+            where = ""
+        else:
+            where = "the column pose of " if Path(source.folder).suffix == ".csv" else "absolute_pose/ of "
         raise KBNetError(
-            f"expected poses (camera to world) in {where} of {source.folder}, got none; without them frames cannot be "
+            f"expected poses (camera to world) in {where}{source.folder}, got none; without them frames cannot be "
             "put together, but each alone: kbnet complete --cloud"
         )
     return posed[::every]

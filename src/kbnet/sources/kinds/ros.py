@@ -88,9 +88,13 @@ def open_ros(path: Path, options: RosArguments) -> RosFrames:
         keep_hidden=options.keep_hidden,
     )
     bag = open_bag(path)
-    topics = RosTopics(options.image, options.depth, options.camera_info, options.odometry)
-    recording = survey(bag, topics, camera=_camera(bag, options), largest_difference_s=options.max_difference)
-    return RosFrames(recording, ros_options, every=options.every)
+    try:
+        topics = RosTopics(options.image, options.depth, options.camera_info, options.odometry)
+        recording = survey(bag, topics, camera=_camera(bag, options), largest_difference_s=options.max_difference)
+        return RosFrames(recording, ros_options, every=options.every)
+    except BaseException:
+        bag.close()
+        raise
 
 
 def _camera(bag: Bag, options: RosArguments) -> Camera | None:

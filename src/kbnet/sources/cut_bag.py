@@ -1,0 +1,213 @@
+"""Bags that were cut off: ROS 1 bags and MCAP files without their index, up to the last whole message."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import struct
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from kbnet.errors import KBNetError
+
+_MCAP_MAGIC, _ROS1_MAGIC = b"\x89MCAP0\r\n", b"#ROSBAG V2.0\n"
+_MCAP_MESSAGE, _MCAP_CHUNK = 0x05, 0x06
+_CHUNK_HEAD = struct.Struct("<QQQI")
+"""Of an MCAP chunk: first time, last time, size without compression, checksum."""
+
+
+def recover(reader: Any, path: Path) -> None:
+    """Make a reader of rosbags, not open yet, read a file that was cut off.
+
+    Args:
+        reader: ``rosbags.highlevel.AnyReader`` of one file.
+        path: of the file, ROS 1 ``.bag`` or ``.mcap``.
+
+    Raises:
+        KBNetError: files of this kind cannot be read without their index.
+    """
+    if path.suffix == ".bag":
+        reader.readers[0].open = partial(_open_ros1, reader.readers[0])
+    elif path.suffix == ".mcap":
+        reader.readers[0].storage.open = partial(_open_mcap, reader.readers[0].storage)
+    else:
+        raise KBNetError("a file of this kind cannot be read without its end")
+
+
+class _Spliced(io.RawIOBase):
+    """The beginning of a file, followed by other bytes."""
+
+    def __init__(self, path: Path, end: int, tail: bytes) -> None:
+        self._file, self._end, self._tail, self._at = path.open("rb"), end, tail, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._end + len(self._tail)}[whence]
+        self._at = start + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        stop = self._end + len(self._tail) if size < 0 else self._at + size
+        self._file.seek(self._at)
+        begin = self._file.read(max(0, min(stop, self._end) - self._at))
+        rest = self._tail[max(0, self._at - self._end) : max(0, stop - self._end)]
+        self._at += len(begin) + len(rest)
+        return begin + rest
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _open_mcap(storage: Any) -> None:
+    from rosbags.rosbag2.storage_mcap import ChunkInfo
+
+    size = storage.path.stat().st_size
+    chunks, tail, first = list[Any](), b"", 0
+    with storage.path.open("rb") as file:
+        if file.read(len(_MCAP_MAGIC)) != _MCAP_MAGIC:
+            raise KBNetError("it does not begin as an MCAP file")
+        end = file.tell()
+        while len(head := file.read(9)) == 9:
+            code, length = struct.unpack("<BQ", head)
+            whole = end + 9 + length <= size
+            if code == _MCAP_CHUNK and min(length, size - end - 9) > _CHUNK_HEAD.size + 12:
+                start_time, stop_time, compression, content = _mcap_chunk(file.read(length), whole=whole)
+                if not whole:  # in place of the chunk that was being written, what there is of it
+                    body = _CHUNK_HEAD.pack(start_time, stop_time, len(content), 0)
+                    body += struct.pack("<IQ", 0, len(content)) + content
+                    tail, compression, length = struct.pack("<BQ", code, len(body)) + body, "", len(body)
+                counts = Counter(struct.unpack_from("<H", one)[0] for kind, one in _mcap_records(content) if kind == 5)
+                packed = length - _CHUNK_HEAD.size - 12 - len(compression)
+                sizes = packed, len(content), dict(counts)
+                chunks.append(ChunkInfo(start_time, stop_time, end, 9 + length, {}, 0, compression, *sizes))
+            if not whole:
+                break
+            end = file.seek(end + 9 + length)
+            first = first or end
+    storage.bio = _Spliced(storage.path, end, tail)
+    storage.data_start, storage.data_end = first, end + len(tail)
+    storage.meta_scan()
+    found = storage.statistics
+    storage.chunks.extend(chunks)
+    storage.connections[:] = [
+        one._replace(msgcount=found.channel_message_counts.get(one.id, 0)) for one in storage.connections
+    ]
+    storage.metadata = storage.metadata._replace(
+        duration=found.end_time - found.start_time + 1,
+        start_time=found.start_time,
+        end_time=found.end_time + 1,
+        message_count=found.message_count,
+    )
+
+
+def _mcap_chunk(body: bytes, *, whole: bool) -> tuple[int, int, str, bytes]:
+    """First and last time, compression, and whole records of a chunk that may be cut."""
+    start_time, stop_time, _, _ = _CHUNK_HEAD.unpack_from(body)
+    (name,) = struct.unpack_from("<I", body, _CHUNK_HEAD.size)
+    compression = body[_CHUNK_HEAD.size + 4 : _CHUNK_HEAD.size + 4 + name].decode()
+    content = _decompress(body[_CHUNK_HEAD.size + 12 + name :], compression)
+    if not whole:
+        content = content[: sum(9 + len(one) for _, one in _mcap_records(content))]
+    return start_time, stop_time, compression, content
+
+
+def _mcap_records(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Code and body of every whole record."""
+    at = 0
+    while at + 9 <= len(content):
+        code, length = struct.unpack_from("<BQ", content, at)
+        if at + 9 + length > len(content):
+            return
+        yield code, content[at + 9 : at + 9 + length]
+        at += 9 + length
+
+
+def _open_ros1(reader: Any) -> None:
+    from rosbags.rosbag1.reader import Chunk, ChunkInfo, Header, IndexData, RecordType, read_uint32
+
+    size = reader.path.stat().st_size
+    indexes, connections = defaultdict[int, list[Any]](list), dict[int, Any]()
+    chunks, tail, tail_at = dict[int, tuple[int, int, str]](), b"", size
+    with reader.path.open("rb") as file:
+        if file.read(len(_ROS1_MAGIC)) != _ROS1_MAGIC:
+            raise KBNetError("it does not begin as a ROS 1 bag")
+        while True:
+            at = file.tell()
+            try:
+                header, length = Header.read(file), read_uint32(file)
+            except Exception:  # rosbags' own error, or one of decoding: the header is cut off
+                break
+            data_at = file.tell()
+            whole = data_at + length <= size
+            if header.get_uint8("op") == RecordType.CHUNK:
+                compression = header.get_string("compression")
+                content = _decompress(file.read(length), compression)
+                chunks[at] = (length, data_at, compression)
+                if not whole:
+                    tail, tail_at, chunks[at] = content, data_at, (len(content), data_at, "none")
+                counts = Counter[int]()
+                for kind, offset, record in _ros1_records(content):
+                    number = record.get_uint32("conn")
+                    if kind == RecordType.MSGDATA:
+                        indexes[number].append(IndexData(record.get_time("time"), at, offset))
+                        counts[number] += 1
+                    elif kind == RecordType.CONNECTION and number not in connections:
+                        reader.bio = io.BytesIO(content[offset:])
+                        connections[number] = reader.read_connection()
+                times = [one.time for found in indexes.values() for one in found if one.chunk_pos == at] or [0]
+                reader.chunk_infos.append(ChunkInfo(at, min(times), max(times) + 1, dict(counts)))
+            if not whole:
+                break
+            file.seek(data_at + length)
+    if not connections:
+        raise KBNetError("it holds no whole message")
+    reader.bio = _Spliced(reader.path, tail_at, tail)
+    from rosbags.rosbag1.reader import decompressors
+
+    reader.chunks = {at: Chunk(length, data_at, decompressors[name]) for at, (length, data_at, name) in chunks.items()}
+    reader.indexes = {number: sorted(indexes[number]) for number in connections}
+    reader.connections = [one._replace(msgcount=len(indexes[number])) for number, one in connections.items()]
+
+
+def _ros1_records(content: bytes) -> Iterator[tuple[int, int, Any]]:
+    """Kind, offset and header of every whole record in a chunk."""
+    from rosbags.rosbag1.reader import Header, read_uint32
+
+    file = io.BytesIO(content)
+    while (at := file.tell()) < len(content):
+        try:
+            header, length = Header.read(file), read_uint32(file)
+        except Exception:  # rosbags' own error: the record is cut off
+            return
+        if file.seek(length, io.SEEK_CUR) > len(content):
+            return
+        yield header.get_uint8("op"), at, header
+
+
+def _decompress(packed: bytes, compression: str) -> bytes:
+    """What there is of data that may be cut."""
+    if compression in ("", "none"):
+        return packed
+    if compression == "bz2":
+        return bz2.BZ2Decompressor().decompress(packed)
+    if compression == "lz4":
+        frame: Any = import_module("lz4.frame")
+        return bytes(frame.LZ4FrameDecompressor().decompress(packed))
+    if compression == "zstd":
+        zstd: Any = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+        return bytes(zstd.ZstdDecompressor().decompress(packed))
+    raise KBNetError(f"its chunks are compressed by '{compression}'")
