@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import json
@@ -23,6 +24,14 @@ if sys.platform != "win32":
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
+_BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""That of UTF-32 begins like that of UTF-16, so it comes first."""
 RECORDED_PACKAGES = ("kbnet", "torch", "numpy", "scipy", "onnxruntime", "openvino")
 """Computing packages whose versions are recorded."""
 
@@ -153,6 +162,22 @@ def _flush_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_text(path: str | Path, errors: str = "strict") -> str:
+    """Text of a file in UTF-8, or in UTF-16 or 32 where a byte-order mark says so; the mark is no part of the text.
+
+    Args:
+        path: the file.
+        errors: what to do about bytes that are no such text, as `bytes.decode` takes it.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is no such text.
+    """
+    content = Path(path).read_bytes()
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
+    return content.decode(encoding, errors)
 
 
 def write_json(path: Path, content: object) -> None:

@@ -92,6 +92,8 @@ class Triplet:
 
 def check_image(image: Any, name: str = "image", *, where: str = "") -> None:
     """Check an image: (H, W, 3), uint8, at least 32 pixels wide and high."""
+    if np.ma.is_masked(image):
+        raise KBNetError(f"expected {name} with a colour at every pixel, got a masked array{where}; fill it first")
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise KBNetError(
             f"expected {name} as (H, W, 3) uint8 RGB, got {_describe(image)}{where}; convert it to 8-bit RGB"
@@ -104,7 +106,9 @@ def check_image(image: Any, name: str = "image", *, where: str = "") -> None:
 
 
 def check_depth(depth: Any, name: str, size: tuple[int, int], *, where: str = "") -> FloatArray:
-    """Check a depth map, (H, W), finite and not negative, and return it as float32."""
+    """Check a depth map, (H, W), finite and not negative, and return it as float32; masked pixels are unmeasured."""
+    if isinstance(depth, np.ma.MaskedArray):
+        depth = depth.filled(0)
     if not isinstance(depth, np.ndarray) or depth.ndim != 2 or not np.issubdtype(depth.dtype, np.floating):
         raise KBNetError(
             f"expected {name} as (H, W) floating-point metres with 0 where unmeasured, got {_describe(depth)}{where}; "
@@ -115,21 +119,23 @@ def check_depth(depth: Any, name: str, size: tuple[int, int], *, where: str = ""
             f"{name} is {_size(depth)} but image is {size[1]}x{size[0]} (width x height){where}; "
             "depth must be aligned to the image, pixel by pixel"
         )
-    if not np.isfinite(depth).all():
+    with np.errstate(over="ignore"):
+        metres = depth.astype(np.float32, copy=False)
+    if not np.isfinite(metres).all():
         raise KBNetError(
-            f"{name} holds {int((~np.isfinite(depth)).sum())} NaN or infinite values{where}; "
+            f"{name} holds {int((~np.isfinite(metres)).sum())} values that are NaN, infinite or too large{where}; "
             "write 0 where there is no depth"
         )
     if (depth < 0).any():
         raise KBNetError(
             f"{name} holds {int((depth < 0).sum())} negative values{where}; write 0 where there is no depth"
         )
-    return depth.astype(np.float32, copy=False)
+    return metres
 
 
 def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
     """Check a pinhole matrix [[fx, s, cx], [0, fy, cy], [0, 0, 1]], and return it as float32."""
-    if not isinstance(intrinsics, np.ndarray) or intrinsics.shape != (3, 3):
+    if not isinstance(intrinsics, np.ndarray) or intrinsics.shape != (3, 3) or np.ma.is_masked(intrinsics):
         raise KBNetError(
             f"expected intrinsics as a (3, 3) matrix in pixels, got {_describe(intrinsics)}{where}; "
             "of a 4x4 or 3x4 projection take the upper left 3x3"

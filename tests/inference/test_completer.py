@@ -133,9 +133,28 @@ def test_read_only_arrays_pass_without_a_warning(completer: DepthCompleter) -> N
     given = arrays()
     for array in given:
         array.flags.writeable = False
+    planes = np.ascontiguousarray(given[0].transpose(2, 0, 1))
+    planes.flags.writeable = False
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         completer(*given)
+        completer(planes.transpose(1, 2, 0), *given[1:])
+
+
+def test_masked_depth_is_unmeasured_and_other_masks_are_refused(completer: DepthCompleter) -> None:
+    image, points, K = arrays()
+    nearest = points == points[points > 0].min()
+    without = np.where(nearest, np.float32(0), points)
+    np.testing.assert_array_equal(
+        completer(image, np.ma.masked_array(points, nearest), K), completer(image, without, K)
+    )
+    masked: Any = np.ma.masked_array(image, image > 200)
+    with pytest.raises(ValueError, match="expected image with a colour at every pixel, got a masked array"):
+        completer(masked, points, K)
+    with pytest.raises(ValueError, match=r"expected intrinsics as a \(3, 3\) matrix"):
+        completer(image, points, np.ma.masked_array(K, K == 0))
+    with pytest.raises(ValueError, match="1 values that are NaN, infinite or too large"):
+        completer(image, np.where(nearest, 1e300, points.astype(np.float64)), K)
 
 
 def test_float64_images_in_0_to_1_are_taken_as_tensors(completer: DepthCompleter) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kbnet.points.projection import drop_hidden_points, project_points, scan_line_gap
-from kbnet.sources.point_cloud_file import read_velodyne
+from kbnet.sources.scan_columns import KITTI, read_columns
 
 K = np.array([[40, 0, 23.5], [0, 50, 15.5], [0, 0, 1]], np.float32)
 SIZE = (32, 48)
@@ -130,7 +130,7 @@ def test_drop_hidden_points_drops_few_of_a_real_scan_and_only_far_ones(shared: P
     P2, Tr = (np.array(calibration[key].split(), float).reshape(3, 4) for key in ("P2", "Tr"))
     T_camera_lidar = np.vstack([Tr, [0, 0, 0, 1]])
     T_camera_lidar[:3, 3] += np.linalg.solve(P2[:, :3], P2[:, 3])
-    scan = read_velodyne(recording / "velodyne" / "000000.bin")
+    scan = read_columns(recording / "velodyne" / "000000.bin", KITTI)
     depth = project_points(scan, P2[:, :3].astype(np.float32), T_camera_lidar, (376, 1241))
     assert scan_line_gap(depth) == 5  # 64 beams 0.4° apart, f = 719 px
     seen = drop_hidden_points(depth)

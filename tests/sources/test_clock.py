@@ -32,3 +32,20 @@ def test_what_is_as_far_apart_as_allowed_is_near_since_1970_too() -> None:
 def test_of_two_as_near_the_earlier_one_is_taken() -> None:
     index, _ = nearest_in_time(np.array([1.0, 9.0]), np.array([1.5, 0.5]), 1)
     assert index.tolist() == [1, 0]
+
+
+def test_a_clock_since_boot_is_told_by_its_steps_and_said() -> None:
+    frames = 600 + np.arange(40) / 30  # ten minutes after the start
+    for unit, name in ((1e3, "milliseconds"), (1e6, "microseconds"), (1e9, "nanoseconds")):
+        with pytest.warns(UserWarning, match=f"K taken for {name} since some start".replace("K", "times are")):
+            np.testing.assert_allclose(to_seconds(np.rint(frames * unit)), frames, atol=1e-3)
+    assert to_seconds(np.array([0.0, 1, 2, 3])).tolist() == [0, 1, 2, 3]
+    assert to_seconds(np.array([0.5, 100.25])).tolist() == [0.5, 100.25]
+
+
+def test_one_measurement_is_never_that_of_all_images() -> None:
+    images, scans = 1000 + np.arange(5) / 10, 100 + np.arange(5) / 10
+    with pytest.raises(ValueError, match=r"all 5 images would take one of 5 measurements.* another clock"):
+        nearest_in_time(images, scans, 1000)
+    _, near = nearest_in_time(images, np.array([1000.2]), 1)
+    assert near.all()

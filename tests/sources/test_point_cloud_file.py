@@ -11,7 +11,7 @@ import pytest
 
 from kbnet.cli.main import one_line
 from kbnet.sources.pcd import decompress_lzf
-from kbnet.sources.point_cloud_file import read_points, read_velodyne
+from kbnet.sources.point_cloud_file import read_points
 
 POINTS = np.random.default_rng(0).normal(scale=20, size=(37, 3)).astype(np.float32)
 
@@ -163,15 +163,28 @@ def test_what_nothing_came_back_from_is_left_out(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_points(tmp_path / "scan.bin"), POINTS)
 
 
-def test_read_velodyne_gives_what_was_stored(tmp_path: Path) -> None:
-    points = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
-    points.tofile(tmp_path / "scan.bin")
-    np.testing.assert_array_equal(read_velodyne(tmp_path / "scan.bin"), points)
-
-
-def test_read_velodyne_refuses_part_of_a_point(tmp_path: Path) -> None:
-    (tmp_path / "scan.bin").write_bytes(b"\0" * 40)
-    with pytest.raises(ValueError, match=r"16 bytes a point .* got 40 bytes .*scan\.bin"):
-        read_velodyne(tmp_path / "scan.bin")
-    with pytest.raises(FileNotFoundError, match="no such file"):
-        read_velodyne(tmp_path / "none.bin")
+@pytest.mark.parametrize("kind", ["ascii", "binary_little_endian", "binary_big_endian"])
+@pytest.mark.parametrize("list_first", [False, True])
+def test_vertices_with_a_list_are_read(kind: str, list_first: bool, tmp_path: Path) -> None:
+    fields = ["property float x", "property float y", "property float z"]
+    listed = "property list uchar int seen_by"
+    properties = [listed, *fields] if list_first else [*fields, listed]
+    order = ">" if kind == "binary_big_endian" else "<"
+    body = b""
+    for index, point in enumerate(POINTS):
+        items = list(range(index % 4))
+        if kind == "ascii":
+            texts = [" ".join(map(repr, point.tolist())), " ".join(map(str, [len(items), *items]))]
+            body += (" ".join(texts[::-1] if list_first else texts) + "\n").encode()
+        else:
+            parts = [
+                point.astype(f"{order}f4").tobytes(),
+                bytes([len(items)]) + np.array(items, f"{order}i4").tobytes(),
+            ]
+            body += b"".join(parts[::-1] if list_first else parts)
+    head = "\n".join(["ply", f"format {kind} 1.0", f"element vertex {len(POINTS)}", *properties, "end_header\n"])
+    (tmp_path / "scan.ply").write_bytes(head.encode() + body)
+    np.testing.assert_allclose(read_points(tmp_path / "scan.ply"), POINTS, rtol=1e-6)
+    (tmp_path / "scan.ply").write_bytes(head.encode() + body[: len(body) // 2])
+    with pytest.raises(ValueError, match="is damaged"):
+        read_points(tmp_path / "scan.ply")

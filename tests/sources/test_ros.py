@@ -206,7 +206,7 @@ def test_odometry_of_what_does_not_carry_the_camera_is_refused(lidar_bag: MakeBa
         prepare(path, tmp_path / "sequence", RosTopics(odometry="/odom"), largest_difference_s=0.03)
 
 
-def test_depth_of_the_same_frame_but_another_calibration_is_moved(depth_bag: MakeBag, tmp_path: Path) -> None:
+def test_depth_of_the_same_frame_but_another_calibration_needs_extrinsics(depth_bag: MakeBag, tmp_path: Path) -> None:
     """Depth rectified before it was registered, K of 40 px in place of 50: its column 52 shows what 57 does."""
     maker = depth_bag()
     maker.messages = [message for message in maker.messages if "aligned" not in message[0]]
@@ -216,9 +216,12 @@ def test_depth_of_the_same_frame_but_another_calibration_is_moved(depth_bag: Mak
         maker.image("/depth/image", 1000 + 0.1 * index, "16UC1", depth)
         maker.info("/depth/camera_info", 1000 + 0.1 * index, (40.0, 0, 32, 0, 40, 24, 0, 0, 1))
     path = maker.write(tmp_path)
+    with pytest.raises(ValueError, match=r"both of frame camera, but of different cameras \(64x48 with fx 40\.0, and"):
+        prepare(path, tmp_path / "sequence")
     for aligned, edge in ((False, 32 + 20 * 50 / 40), (True, 52)):
         folder = tmp_path / str(aligned)
-        prepare(path, folder, options=RosOptions(points=50, aligned=aligned))
+        T_camera_depth = None if aligned else np.eye(4)
+        prepare(path, folder, options=RosOptions(points=50, aligned=aligned, T_camera_depth=T_camera_depth))
         truth = Sequence(folder).frame(0).ground_truth
         assert truth is not None
         assert np.nonzero((truth == 4).any(axis=0))[0][0] == edge

@@ -67,10 +67,13 @@ def test_grey_has_three_equal_channels_of_8_bits() -> None:
 @pytest.mark.parametrize(("encoding", "order"), [("yuv422", "uyvy"), ("yuv422_yuy2", "yuyv")])
 def test_yuv_of_two_pixels_in_four_bytes(encoding: str, order: str) -> None:
     colour = np.array([[[200, 60, 30]]], np.uint8).repeat(6, axis=0).repeat(8, axis=1)
-    y, u, v = np.array(Image.fromarray(colour).convert("YCbCr"))[0, 0]
+    y, u, v = 101, 94, 192  # BT.601 by hand: Y = 16 + 65.481 R + 128.553 G + 24.966 B of 0..1, and so on
     four = {"uyvy": [u, y, v, y], "yuyv": [y, u, y, v]}[order]
     pixels = np.tile(np.array(four, np.uint8).reshape(1, 2, 2), (6, 4, 1))
     np.testing.assert_allclose(decode_image(message(encoding, pixels)).astype(int), colour, atol=2)
+    for level, grey in ((16, 0), (235, 255)):
+        flat = np.tile(np.array({"uyvy": [128, level], "yuyv": [level, 128]}[order], np.uint8), (6, 8, 1))
+        np.testing.assert_array_equal(decode_image(message(encoding, flat)), grey)
 
 
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
@@ -121,5 +124,77 @@ def test_compressed_depth_of_both_kinds() -> None:
     quantised = compressed("32FC1; compressedDepth png", struct.pack("<i2f", 0, 300, 50) + png(inverse))
     np.testing.assert_allclose(decode_depth(quantised), [[0, 1.5]])
     assert not is_depth(compressed("jpeg", b""))
-    with pytest.raises(ValueError, match="expected depth as compressedDepth PNG, got 'jpeg'"):
+    with pytest.raises(ValueError, match="expected depth as compressedDepth, got 'jpeg'"):
         decode_depth(compressed("jpeg", png(inverse)))
+
+
+def rvl(depth: NDArray) -> bytes:
+    """The compression of A. Wilson (ISS 2017), number by number."""
+    nibbles: list[int] = []
+
+    def put(value: int) -> None:
+        while value > 7:
+            nibbles.append(value & 7 | 8)
+            value >>= 3
+        nibbles.append(value)
+
+    flat, at, previous = [int(value) for value in depth.ravel()], 0, 0
+    while at < len(flat):
+        for measured in (False, True):
+            stop = at
+            while stop < len(flat) and (flat[stop] != 0) == measured:
+                stop += 1
+            put(stop - at)
+            for value in flat[at:stop] if measured else ():
+                difference, previous = value - previous, value
+                put(2 * difference if difference >= 0 else -2 * difference - 1)
+            at = stop
+    nibbles += [0] * (-len(nibbles) % 8)
+    words = [
+        sum(nibble << 28 - 4 * place for place, nibble in enumerate(nibbles[at : at + 8]))
+        for at in range(0, len(nibbles), 8)
+    ]
+    return struct.pack(f"<{len(words)}I", *words)
+
+
+def test_compressed_depth_as_rvl_and_without_an_encoding() -> None:
+    random = np.random.default_rng(0)
+    depth = random.integers(300, 9000, (9, 14)).astype(np.uint16) * (random.random((9, 14)) < 0.7)
+    depth[0, :] = 0
+    head = struct.pack("<i2f", 1, 0, 0)
+    packed = head + struct.pack("<2i", 14, 9) + rvl(depth)
+    for format_ in ("16UC1; compressedDepth rvl", "compressedDepth"):
+        np.testing.assert_allclose(decode_depth(compressed(format_, packed)), depth / 1000, atol=1e-6)
+    np.testing.assert_allclose(decode_depth(compressed("compressedDepth", head + png(depth))), depth / 1000, atol=1e-6)
+    inverse = struct.pack("<i2f", 1, 300, 50) + struct.pack("<2i", 14, 9) + rvl(depth)
+    expected = np.where(depth > 0, 300 / (depth - 50.0), 0)
+    for format_ in ("32FC1; compressedDepth rvl", "compressedDepth"):
+        np.testing.assert_allclose(decode_depth(compressed(format_, inverse)), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="expected 126 pixels compressed as RVL"):
+        decode_depth(compressed("16UC1; compressedDepth rvl", packed[:-16]))
+
+
+def test_an_image_whose_row_length_is_not_set_is_read() -> None:
+    stale = message("rgb8", PICTURE)
+    for step in (0, 9999):
+        stale.step = step
+        np.testing.assert_array_equal(decode_image(stale), PICTURE)
+
+
+def test_colours_of_compressed_images_are_those_before_compression() -> None:
+    mosaic = np.tile(np.array([[200, 60], [60, 30]], np.uint8), (3, 4))
+    for format_ in ("bayer_rggb8; png compressed ", "bayer_rggb8; png compressed bayer_rggb8"):
+        np.testing.assert_array_equal(decode_image(compressed(format_, png(mosaic)))[2, 3], [200, 60, 30])
+    deep = np.array([[0, 40000]], np.uint16)
+    np.testing.assert_array_equal(decode_image(compressed("mono16; png compressed ", png(deep)))[0, 1], 40000 >> 8)
+    # What was handed to an encoder of BGR as RGB has red and blue exchanged in the file.
+    swapped = compressed("rgb8; png compressed rgb8", png(PICTURE[..., ::-1]))
+    np.testing.assert_array_equal(decode_image(swapped), PICTURE)
+
+
+def test_sixteen_bits_that_hold_twelve_are_refused_and_mono16_is_depth_by_name() -> None:
+    twelve = message("mono16", np.full((6, 8), 4095, np.uint16))
+    with pytest.raises(ValueError, match="expected 16 bits of brightness in 'mono16', got at most 4095"):
+        decode_image(twelve)
+    assert is_depth(twelve, "/device_0/sensor_0/Depth_0/image/data")
+    assert not is_depth(twelve, "/thermal/image_raw")

@@ -49,3 +49,17 @@ def test_clouds_without_coordinates_or_cut_off_are_refused() -> None:
     cut.data = cut.data[:-1]
     with pytest.raises(ValueError, match="record it again"):
         decode_points(cut)
+
+
+@pytest.mark.parametrize("row_step", [0, 7, 32, 64, 4096])
+def test_the_length_of_a_row_is_not_needed_where_there_are_as_many_bytes_as_points(row_step: int) -> None:
+    message = cloud()
+    message.row_step = row_step
+    np.testing.assert_array_equal(decode_points(message), [[1, 2, 3], [4, 5, 6]])
+
+
+def test_where_rows_begin_must_be_known() -> None:
+    message = cloud(row_padding=5)
+    message.row_step = 0
+    with pytest.raises(ValueError, match="expected 2 rows of 32 bytes in a point cloud, got 74 bytes, 0 a row"):
+        decode_points(message)

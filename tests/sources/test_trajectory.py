@@ -90,3 +90,13 @@ def test_further_columns_without_a_name_and_lines_of_other_length_are_refused(te
         ValueError, match=r"expected lines of 8 numbers .* name further columns in a first line '# time"
     ):
         read_tum_trajectory(tmp_path / "poses.txt")
+
+
+def test_rows_without_a_pose_are_left_out_and_counted(tmp_path: Path) -> None:
+    rows = ["0 0 0 0 0 0 0 1", "0.1 nan nan nan nan nan nan nan", "0.15 1 1 1 0 0 0 0", "0.2 2 0 0 0 0 0 1"]
+    (tmp_path / "poses.txt").write_text("\n".join(rows))
+    with pytest.warns(UserWarning, match="left out: 2 of 4 rows .* that hold no pose"):
+        trajectory = read_tum_trajectory(tmp_path / "poses.txt")
+    pose = trajectory.at(0.1)
+    assert pose is not None
+    np.testing.assert_allclose(pose[:3, 3], [1, 0, 0])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import kbnet
 from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import WrittenFrames, write_sequence
 from kbnet.sources.rectification import Camera
@@ -99,3 +100,43 @@ def test_a_real_recording_is_matched_and_posed(shared: Path, tmp_path: Path) -> 
     assert frame.ground_truth is not None
     assert (frame.ground_truth > 0).mean() > 0.8
     assert 0.5 < np.median(frame.sparse_depth[frame.sparse_depth > 0]) < 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_byte_order_marks_are_no_part_of_a_number(
+    encoding: str, write_recording: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = write_recording()
+    expected = kbnet.open_frames(folder, intrinsics=folder / "K.txt")
+    names, pose = expected.names, expected.pose(0)
+    for name in ("rgb.txt", "depth.txt", "groundtruth.txt", "K.txt"):
+        (folder / name).write_text((folder / name).read_text(), encoding=encoding)
+    source = kbnet.open_frames(folder, intrinsics=folder / "K.txt")
+    assert source.names == names
+    np.testing.assert_array_equal(source.pose(0), pose)
+    np.testing.assert_array_equal(source.frame(0).intrinsics, expected.frame(0).intrinsics)
+
+
+def test_one_empty_depth_image_is_left_out_and_named(write_recording: Callable[..., Path]) -> None:
+    folder = write_recording()
+    empty = sorted((folder / "depth").iterdir())[1]
+    Image.fromarray(np.zeros((40, 48), np.uint16)).save(empty)
+    source = kbnet.open_frames(folder, intrinsics=folder / "K.txt")
+    with pytest.warns(UserWarning, match=f"left out: 1 of 3 frames whose depth image is empty, first .*{empty.name}"):
+        assert len(source) == 2
+    for path in (folder / "depth").iterdir():
+        Image.fromarray(np.zeros((40, 48), np.uint16)).save(path)
+    with pytest.raises(ValueError, match=r"no depth image of .* holds depth"):
+        len(kbnet.open_frames(folder, intrinsics=folder / "K.txt"))
+
+
+@pytest.mark.parametrize("unit", [1e3, 1e6, 1e9])
+def test_lists_in_any_unit_of_time_pair(unit: float, write_recording: Callable[..., Path]) -> None:
+    folder = write_recording()
+    names = kbnet.open_frames(folder, intrinsics=folder / "K.txt").names
+    for name in ("rgb.txt", "depth.txt"):
+        lines = [line.split() for line in (folder / name).read_text().splitlines() if line[0] != "#"]
+        text = "\n".join(f"{round((float(time) + 1.4e9) * unit)} {file}" for time, file in lines)
+        (folder / name).write_text(text)
+    renamed = kbnet.open_frames(folder, intrinsics=folder / "K.txt").names
+    assert [float(name) - 1.4e9 for name in renamed] == pytest.approx([float(name) for name in names], abs=2e-3)

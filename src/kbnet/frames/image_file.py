@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kbnet.errors import KBNetError
+from kbnet.files import read_text
 from kbnet.frame import FloatArray, ImageArray, check_intrinsics
 
+_ORIENTATION = 0x0112
+"""Tag of EXIF."""
 _SHAPES = {9: (3, 3), 12: (3, 4), 16: (4, 4)}
 _DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
@@ -20,8 +24,8 @@ _DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zl
 def read_image(path: str | Path) -> ImageArray:
     """Read an 8-bit colour or grey image of any format that Pillow knows.
 
-    Transparency is dropped, and the orientation tag of a photograph is not applied: pixels stay where the
-    calibration and the depth map have them.
+    Transparency is dropped, and the orientation tag of a photograph is not applied, with a warning: pixels stay where
+    the calibration and the depth map have them.
 
     Args:
         path: PNG, JPEG, …
@@ -40,6 +44,19 @@ def read_image(path: str | Path) -> ImageArray:
             "convert it to 8 bits (a 16-bit PNG is read as a depth map)"
         )
     return np.array(picture.convert("RGB"), dtype=np.uint8)
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """(H, W) of an image file, pixels, from its header alone.
+
+    Raises:
+        FileNotFoundError, KBNetError: as :func:`open_picture`.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.height, picture.width
+    except (FileNotFoundError, *_DECODING_ERRORS):
+        return open_picture(path, "an image").size[::-1]
 
 
 def read_intrinsics(path: str | Path) -> FloatArray:
@@ -76,7 +93,7 @@ def read_numbers(path: str | Path, what: str) -> NDArray[np.float64]:
         KBNetError: the file holds something else than numbers.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
         words = " ".join(line.partition("#")[0] for line in lines).replace(",", " ").split()
         return np.array([float(word) for word in words], dtype=np.float64)
     except FileNotFoundError:
@@ -99,6 +116,13 @@ def open_picture(path: str | Path, what: str) -> Image.Image:
     try:
         with Image.open(path) as picture:
             picture.load()
+            turned = picture.getexif().get(_ORIENTATION, 1)
+            if turned != 1:
+                warnings.warn(
+                    f"{path} asks viewers to turn it (EXIF orientation {turned}); pixels are taken as stored, "
+                    f"{picture.width}x{picture.height}: K and depth must belong to those",
+                    stacklevel=3,
+                )
             return picture
     except FileNotFoundError:
         raise FileNotFoundError(f"expected {what} in {path}, but there is no such file; check the path") from None

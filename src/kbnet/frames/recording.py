@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,11 @@ from kbnet.errors import KBNetError
 from kbnet.frame import Frame, ImageArray, Triplet, check_pose
 from kbnet.frames.sequence_writer import PosedFrame, WrittenFrames
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 CACHED_FRAMES = 4
 """Frames kept in memory: a viewer, a report and held-out points ask for the same frame several times."""
 
 T = TypeVar("T")
+Self = TypeVar("Self", bound="Recording[Any]")
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class Recording(ABC, Generic[T]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}('{self.folder}')"
 
-    def __enter__(self) -> Self:
+    def __enter__(self: Self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

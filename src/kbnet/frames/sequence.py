@@ -1,4 +1,4 @@
-"""The native layout: one folder a sequence, its frames sorted by name."""
+"""The native layout: one folder a sequence, its frames sorted by name, numbers by value."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from kbnet.frames.depth_png import read_depth_png
 from kbnet.frames.frame_files import FrameFiles
 from kbnet.frames.image_file import read_image, read_intrinsics, read_numbers
 from kbnet.frames.kinds import IMAGE_SUFFIXES
+from kbnet.frames.natural_order import in_order
 
 
 class Sequence:
@@ -218,9 +219,9 @@ def _list_images(folder: Path) -> list[Path]:
             f"expected a folder image/ in {folder}, but its folders are: {', '.join(_subfolders(folder)) or 'none'}; "
             "name a sequence folder, and put its frames into image/"
         )
-    images = sorted(
+    images = in_order(
         (path for path in (folder / "image").glob("[!.]*") if path.suffix.lower() in IMAGE_SUFFIXES),
-        key=lambda path: path.stem,
+        lambda path: path.stem,
     )
     if not images:
         raise FileNotFoundError(f"expected PNG or JPEG files in {folder / 'image'}, got none; put the frames there")

@@ -130,7 +130,8 @@ def frame_tensors(image: ImageArray, sparse_depth: FloatArray, intrinsics: Float
 
 def image_tensor(image: ImageArray) -> Tensor:
     """Convert an image, (H, W, 3), uint8, to a tensor, (1, 3, H, W), uint8."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+    # A copy in any case: torch warns of arrays that are read-only.
+    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))[None]
 
 
 def kept_depth(sparse_depth: FloatArray, intrinsics: FloatArray, config: NetworkConfig) -> FloatArray:

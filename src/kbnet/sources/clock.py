@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
+
+from kbnet.errors import KBNetError
 
 Floats = NDArray[np.float64]
 
 ROUNDING_S = 1e-6
 """Two times as far apart as is allowed are not too far apart by the rounding of seconds since 1970."""
-_UNITS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
-"""Numbers this large are nanoseconds, microseconds, milliseconds since 1970."""
+UNITS = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}
+SINCE_1970_S = (6e8, 5e9)
+"""Clocks that count from 1970 are taken to show 1989 to 2128."""
+STEP_S = (1e-4, 20.0)
+"""Between two measurements, the median; a longer one may be in a smaller unit."""
+LONGEST_DATED_STEP_S = 1e4
+"""Nanoseconds since a start may be as large as milliseconds since 1970 are; their steps are then hours."""
+LONGEST_CLOCK_S = 3e7
+"""What a clock that counts from the start of a device shows at most: a year."""
 
 
-def to_seconds(times: Floats) -> Floats:
-    """Times in seconds; those as large as only milli-, micro- or nanoseconds since 1970 are, are divided.
+def to_seconds(times: Floats, where: str = "times") -> Floats:
+    """Times in seconds, whatever their unit.
+
+    Times since 1970 are told by their size. Of times since some start, those with a fraction are seconds; whole
+    numbers are in the largest unit in which two of them are not too far apart, and a unit other than seconds is said.
+
+    Args:
+        times: (N,), all in one unit.
+        where: they are from, for the warning.
 
     Example:
         >>> to_seconds(np.array([1403636579763555584.0])).round(3).tolist(), to_seconds(np.array([12.5])).tolist()
         ([1403636579.764], [12.5])
     """
-    largest = np.max(np.abs(times), initial=0)
-    return times * next((unit for least, unit in _UNITS if largest >= least), 1.0)
+    largest = float(np.max(np.abs(times), initial=0))
+    steps = np.diff(np.unique(times))
+    step = float(np.median(steps)) if len(steps) else None
+
+    def fits(unit: float, longest: float) -> bool:
+        return step is None or STEP_S[0] <= step * unit <= longest
+
+    dated = [unit for unit in UNITS if SINCE_1970_S[0] <= largest * unit <= SINCE_1970_S[1]]
+    if dated and fits(dated[0], LONGEST_DATED_STEP_S):
+        return times * dated[0]
+    counted = [unit for unit in UNITS if largest * unit <= LONGEST_CLOCK_S and fits(unit, STEP_S[1])]
+    whole = bool((np.rint(times) == times).all())
+    if step is None or not whole or not counted:
+        return times * (dated[0] if dated else 1.0)
+    if counted[0] != 1:
+        warnings.warn(
+            f"{where} are taken for {UNITS[counted[0]]} since some start: two are {step * counted[0]:.3g} s apart",
+            stacklevel=3,
+        )
+    return times * counted[0]
 
 
 def nearest_in_time(
@@ -37,6 +73,9 @@ def nearest_in_time(
     Returns:
         Index of the nearest, (N,), and whether it is near, (N,).
 
+    Raises:
+        KBNetError: one of several others would be the nearest to all of three times or more.
+
     Example:
         >>> nearest_in_time(np.array([1.0, 2.0]), np.array([1.9, 1.02, 5.0]), 0.02)
         (array([1, 0]), array([ True, False]))
@@ -44,4 +83,11 @@ def nearest_in_time(
     order = np.argsort(others, kind="stable")
     between = (others[order][1:] + others[order][:-1]) / 2
     index = order[np.searchsorted(between, times)]
-    return index, np.abs(others[index] - times) <= largest_difference_s + ROUNDING_S
+    near = np.abs(others[index] - times) <= largest_difference_s + ROUNDING_S
+    if near.sum() > 2 and len(np.unique(others)) > 1 and len(np.unique(others[index[near]])) == 1:
+        raise KBNetError(
+            f"all {near.sum()} images would take one of {len(others)} measurements, at {others[index[near][0]]:.3f} s: "
+            f"images span {times.min():.3f} to {times.max():.3f} s, measurements {others.min():.3f} to "
+            f"{others.max():.3f} s, which is another clock; correct the times, or allow less (--max-difference)"
+        )
+    return index, near

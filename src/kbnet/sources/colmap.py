@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.frame import Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
-from kbnet.frames.image_file import read_image
+from kbnet.frames.image_file import picture_size, read_image
+from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.sources.colmap_folder import holds_model
+from kbnet.sources.other_size import fit_camera
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
 from kbnet.sources.resizing import limit_longer_side
@@ -118,11 +121,11 @@ class ColmapFrames(RectifiedRecording[ColmapView]):
         self.model = _find_model(Path(path))
         self.images = _find_images(Path(path), images)
         super().__init__(path, inputs=(self.model, self.images))
-        self._scale, self._longest_side = scale, longest_side
+        self._longest_side, self._scale = longest_side, scale
         reconstruction = _read_model(self.model)
         chosen = _choose_camera(reconstruction, camera_id, self.model)
         try:
-            self._camera = _to_camera(reconstruction.cameras[chosen])
+            self._calibrated = _to_camera(reconstruction.cameras[chosen])
         except KBNetError as error:
             raise KBNetError(f"camera {chosen} in {self.model}: {error}") from None
         self._views = _views(reconstruction, chosen, points or PointFilter(), scale)
@@ -133,10 +136,11 @@ class ColmapFrames(RectifiedRecording[ColmapView]):
             )
         self._check_scale()
 
-    @property
+    @cached_property
     def camera(self) -> Camera:
-        """Camera of the images as recorded."""
-        return self._camera
+        """Camera of the images as they are: the model may be of larger ones."""
+        first = self.images / self._views[in_order(self._views, str)[0]].file
+        return fit_camera(self._calibrated, picture_size(first), f"the camera in {self.model}")
 
     @property
     def points_from(self) -> str:
@@ -162,16 +166,19 @@ class ColmapFrames(RectifiedRecording[ColmapView]):
 
     def moments(self) -> Iterator[Moment[ColmapView]]:
         """Frames in order, with their poses."""
-        for name, view in sorted(self._views.items()):
-            yield Moment(name, view.T_world_camera, view)
+        names = in_order(self._views, str)
+        for name, sorted_name in zip(names, sortable(names), strict=True):
+            yield Moment(sorted_name, self._views[name].T_world_camera, self._views[name])
 
     def make(self, index: int, moment: Moment[ColmapView]) -> Frame:
         """Read one frame."""
         view = moment.parts
         near = view.depth < MAXIMUM_DEPTH
+        (height, width), (old_height, old_width) = self.camera.size, self._calibrated.size
+        pixels = (view.pixels[near] + 0.5) * [width / old_width, height / old_height] - 0.5
         frame = Frame(
             image=self.rectification.image(read_image(self.images / view.file)),
-            sparse_depth=self.rectification.points(view.pixels[near], view.depth[near]),
+            sparse_depth=self.rectification.points(pixels, view.depth[near]),
             intrinsics=self.rectification.target.K,
             name=moment.name,
         )

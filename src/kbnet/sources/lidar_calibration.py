@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
+from kbnet.files import read_text
 from kbnet.frame import FloatArray, check_intrinsics, check_pose
 from kbnet.frames.image_file import read_numbers
 from kbnet.sources.rectification import Model
@@ -31,6 +32,9 @@ class LidarCalibration:
         T_camera_reference: (4, 4), float64, metres: from the camera whose poses are given to this one; KITTI gives
             those of camera 0.
         model, coefficients: of the lens, as `kbnet.sources.rectification.Camera` has them.
+        size: (H, W) of the images that K is for, pixels; None = the file does not say.
+        of_kitti: from a calibration of KITTI, which is for rectified images.
+        model, coefficients: of the lens, as `kbnet.sources.rectification.Camera` has them.
     """
 
     K: FloatArray
@@ -38,6 +42,8 @@ class LidarCalibration:
     T_camera_reference: Transform = field(default_factory=lambda: np.eye(4))
     model: Model = "pinhole"
     coefficients: tuple[float, ...] = ()
+    size: tuple[int, int] | None = None
+    of_kitti: bool = False
 
     def describe(self) -> str:
         """Where the axes of the lidar look, in words.
@@ -70,8 +76,12 @@ def read_kitti_calibration(path: str | Path, camera: int = 2) -> LidarCalibratio
         KBNetError: a matrix is missing or is none.
     """
     path = Path(path)
+    size: tuple[int, int] | None = None
     if path.is_dir():
         values = {**_read_keys(path / RAW_CAMERA), **_read_keys(path / RAW_LIDAR)}
+        if (name := f"S_rect_{camera:02}") in values:
+            width, height = _matrix(values, (name,), (1, 2), path / RAW_CAMERA)[0].astype(int).tolist()
+            size = height, width
         P = _matrix(values, (f"P_rect_{camera:02}",), (3, 4), path / RAW_CAMERA)
         R = _matrix(values, ("R_rect_00",), (3, 3), path / RAW_CAMERA)
         rotation, translation = (_matrix(values, (key,), (3, n), path / RAW_LIDAR) for key, n in (("R", 3), ("T", 1)))
@@ -88,7 +98,7 @@ def read_kitti_calibration(path: str | Path, camera: int = 2) -> LidarCalibratio
     lidar[:3] = Tr
     T_camera_lidar = offset @ rectification @ lidar
     check_pose(T_camera_lidar, "the transform from lidar to camera", where=f" in {path}")
-    return LidarCalibration(K, T_camera_lidar, offset)
+    return LidarCalibration(K, T_camera_lidar, offset, size=size, of_kitti=True)
 
 
 def read_transform(path: str | Path, what: str) -> Transform:
@@ -145,7 +155,7 @@ def camera_of_path(folder: Path) -> int:
 def _read_keys(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise FileNotFoundError(f"expected KITTI's calibration {path}, but there is no such file; check the path")
-    lines = (line.partition(":") for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
+    lines = (line.partition(":") for line in read_text(path, errors="replace").splitlines())
     return {key.strip(): value for key, colon, value in lines if colon}
 
 

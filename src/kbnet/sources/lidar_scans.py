@@ -11,21 +11,27 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
-from kbnet.frames.image_file import read_image
+from kbnet.frames.image_file import picture_size, read_image
+from kbnet.frames.natural_order import sortable
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.lidar_calibration import LidarCalibration, Transform
 from kbnet.sources.misplaced_points import explain_misses
+from kbnet.sources.other_size import fit_camera
 from kbnet.sources.point_cloud_file import Points, read_points
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
-from kbnet.sources.scan_pairs import LARGEST_DIFFERENCE_S, list_images, list_scans, pair_scans, widest_number
+from kbnet.sources.scan_columns import Layout, find_layout
+from kbnet.sources.scan_pairs import LARGEST_DIFFERENCE_S, list_images, list_scans, pair_scans
 
 FEWEST_POINTS = 10
 """A frame with fewer is left out."""
+NOT_CALIBRATED = {(512, 1392): "raw ones", (352, 1216): "those of the depth benchmark, which are cut out"}
+"""Sizes, (H, W), of KITTI's images that calib.txt, which has no size, does not belong to."""
 PATIENCE = 5
 """Frames to try before it is said that the lidar looks elsewhere."""
 
@@ -100,15 +106,14 @@ def open_lidar(
         pairs = [(index, clouds[0]) for index in range(len(pictures))]
     else:
         pairs = pair_scans(pictures, clouds, largest_difference_s=largest_difference_s)
-    frames, width = [], widest_number(pictures)
+    frames, names = [], sortable([picture.stem for picture in pictures])
     for index, scan in pairs:
         T_world_camera = None
         if poses is not None:
             T_world_camera = poses[index] @ np.linalg.inv(calibration.T_camera_reference)
         seen_from = np.linalg.inv(T_world_camera) if whole_place and T_world_camera is not None else None
         T_camera_points = calibration.T_camera_lidar if seen_from is None else seen_from
-        name = pictures[index].stem.zfill(width)
-        frames.append(LidarFrame(name, pictures[index], scan, T_world_camera, T_camera_points))
+        frames.append(LidarFrame(names[index], pictures[index], scan, T_world_camera, T_camera_points))
     return LidarRecording(tuple(frames), len(pictures), Path(scans).is_file())
 
 
@@ -122,6 +127,8 @@ class LidarFrames(RectifiedRecording[int]):
         calibration: the same.
         path: of the recording, for messages.
         unit_m: of the points' coordinates, metres; None = 1, after a look at whether that can be.
+        occlusion_radius: as in `kbnet.points.projection.drop_hidden_points`, pixels.
+        layout: columns of ``.bin`` scans; None = as the first one seems to have them.
         occlusion_radius: as in `kbnet.points.projection.drop_hidden_points`, pixels.
 
     Attributes:
@@ -143,11 +150,15 @@ class LidarFrames(RectifiedRecording[int]):
         *,
         unit_m: float | None = None,
         occlusion_radius: int | None = None,
+        layout: Layout | None = None,
     ) -> None:
         super().__init__(path, inputs=(listing.frames[0].image, listing.frames[0].scan))
         self._listing, self._calibration = listing, calibration
         self._unit_m, self._occlusion_radius = unit_m, occlusion_radius
-        self._read = lru_cache(maxsize=1)(lambda scan: read_points(scan) * (unit_m or 1.0))
+        scan = listing.frames[0].scan
+        # That of the first scan is that of all: a few points say little.
+        layout = find_layout(scan) if layout is None and scan.suffix.lower() == ".bin" else layout
+        self._read = lru_cache(maxsize=1)(lambda scan: read_points(scan, layout) * (unit_m or 1.0))
         self._depth = lru_cache(maxsize=2)(self._project)
         self._scans = len({frame.scan for frame in listing.frames})
         self._points = self._projected = 0
@@ -157,8 +168,17 @@ class LidarFrames(RectifiedRecording[int]):
     def camera(self) -> Camera:
         """Camera of the images as recorded."""
         calibration = self._calibration
-        size = read_image(self._listing.frames[0].image).shape[:2]
-        return Camera(calibration.K, (size[0], size[1]), calibration.model, calibration.coefficients)
+        size = picture_size(self._listing.frames[0].image)
+        camera = Camera(calibration.K, calibration.size or size, calibration.model, calibration.coefficients)
+        if calibration.of_kitti and calibration.size is None and size in NOT_CALIBRATED:
+            raise KBNetError(
+                f"{self._listing.frames[0].image} has {size[1]}x{size[0]} pixels (width x height), but KITTI's "
+                f"calibration is for rectified images as they are, not for {NOT_CALIBRATED[size]}; give K of these "
+                "images (--intrinsics, --extrinsics)"
+            )
+        camera = fit_camera(camera, size, "KITTI's rectification")
+        warn_of_far_centre(camera.K, size)
+        return camera
 
     @property
     def points_from(self) -> str:

@@ -43,9 +43,11 @@ def read_ply(path: str | Path) -> NDArray[np.float64]:
     if not lines or lines[0].strip() != "ply" or not end:
         raise KBNetError(f"expected a PLY file with its header, got something else in {path}; check the file")
     try:
-        is_text, count, vertex = _vertices(iter(lines))
+        is_text, count, vertex, lists = _vertices(iter(lines))
         body = content[content.index(b"\n", len(header)) + 1 :]
-        if not is_text:
+        if lists:
+            table = _read_with_lists(body, count, vertex, lists, is_text=is_text)
+        elif not is_text:
             table = np.frombuffer(body, vertex, count)
         else:
             table = np.loadtxt(body.decode("ascii").splitlines()[:count], vertex, ndmin=1)
@@ -58,9 +60,41 @@ def read_ply(path: str | Path) -> NDArray[np.float64]:
         ) from None
 
 
-def _vertices(lines: Iterator[str]) -> tuple[bool, int, np.dtype[np.void]]:
-    """Whether they are text, number and type of the vertices."""
+def _read_with_lists(
+    body: bytes, count: int, vertex: np.dtype[np.void], lists: dict[int, tuple[str, str]], *, is_text: bool
+) -> NDArray[np.void]:
+    """Vertices, (N,), that have lists of any length, which are left out, before, between or after their fields.
+
+    Args:
+        body: after the header.
+        count: of vertices.
+        vertex: their fields but for the lists.
+        lists: types of the length and of the items of each list, by the number of fields before it.
+    """
+    names = vertex.names or ()
+    table = np.zeros(count, vertex)
+    words, at = body.split() if is_text else [], 0
+    for row in range(count):
+        for index in range(len(names) + 1):
+            if index in lists:
+                length, item = map(np.dtype, lists[index])
+                if is_text:
+                    at += 1 + int(words[at])
+                else:
+                    at += length.itemsize + item.itemsize * int(np.frombuffer(body, length, 1, at)[0])
+            if index < len(names):
+                kind = vertex[names[index]]
+                table[names[index]][row] = float(words[at]) if is_text else np.frombuffer(body, kind, 1, at)[0]
+                at += 1 if is_text else kind.itemsize
+    if at > len(words if is_text else body):
+        raise KBNetError("its last list is cut off")
+    return table
+
+
+def _vertices(lines: Iterator[str]) -> tuple[bool, int, np.dtype[np.void], dict[int, tuple[str, str]]]:
+    """Whether they are text, number and type of the vertices, and their lists, by the number of fields before each."""
     order, count = "", -1
+    lists: dict[int, tuple[str, str]] = {}
     fields: list[tuple[str, str]] = []
     for words in map(str.split, lines):
         if words[:1] == ["format"]:
@@ -73,8 +107,11 @@ def _vertices(lines: Iterator[str]) -> tuple[bool, int, np.dtype[np.void]]:
             count = int(words[2])
         elif words[:1] == ["property"]:
             if words[1] == "list":
-                raise KBNetError("its vertices have a list")
+                if len(fields) in lists:
+                    raise KBNetError("its vertices have two lists one after the other")
+                lists[len(fields)] = order + _TYPES[words[2]], order + _TYPES[words[3]]
+                continue
             fields.append((words[2], order + _TYPES[words[1]]))
     if not {"x", "y", "z"} <= {name for name, _ in fields}:
         raise KBNetError("its vertices have no x y z")
-    return not order, count, np.dtype(fields)
+    return not order, count, np.dtype(fields), lists

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
+from kbnet.files import read_text
 from kbnet.sources.clock import ROUNDING_S, to_seconds
 
 Floats = NDArray[np.float64]
@@ -59,7 +61,7 @@ def read_point_table(path: str | Path) -> PointTable:
     """
     path = Path(path)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with io.StringIO(read_text(path), newline="") as file:
             header = [name.strip(" #").lower() for name in next(csv.reader(file), [])]
             key_column, kind = _columns(header, path)
             wanted = [key_column, *(header.index(name) for name in COLUMNS[kind])]
@@ -80,7 +82,7 @@ def read_point_table(path: str | Path) -> PointTable:
     order = np.argsort(first, kind="stable")
     groups = np.split(rows[order, 1:], np.flatnonzero(np.diff(first[order])) + 1)
     key: Literal["frame", "time"] = "frame" if header[key_column] in FRAMES else "time"
-    return PointTable(path, key, kind, keys if key == "frame" else to_seconds(keys), tuple(groups))
+    return PointTable(path, key, kind, keys if key == "frame" else to_seconds(keys, f"times in {path}"), tuple(groups))
 
 
 def _columns(header: list[str], path: Path) -> tuple[int, Literal["pixels", "points"]]:

@@ -24,6 +24,7 @@ from kbnet.sources.depth_units import check_metres
 from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
+from kbnet.sources.ros_alignment import is_aligned
 from kbnet.sources.ros_images import decode_depth, decode_image
 from kbnet.sources.ros_points import decode_points
 from kbnet.sources.ros_recording import RosRecording
@@ -32,8 +33,6 @@ Floats = NDArray[np.float64]
 
 DENSE_SHARE = 0.1
 """Of the pixels: a depth image with fewer is sparse already, and taken as it is."""
-ALIGNED_PX = 1.0
-"""Farther apart, pixels of two calibrations of the same frame do not lie on each other."""
 
 
 @dataclass(frozen=True)
@@ -99,16 +98,11 @@ class RosFrames(RectifiedRecording[RosMoment]):
                 f"expected a frame above {recording.camera_frame} as world, got {options.world}; "
                 f"choose among {', '.join(tree.lineage(recording.camera_frame)[1:]) or 'none: the bag has no TF of it'}"
             )
-        self._aligned = not recording.is_cloud and (
-            options.aligned
-            or (
-                options.T_camera_depth is None
-                and recording.depth_frame == recording.camera_frame
-                and (recording.depth_camera is None or _show_the_same(recording.depth_camera, recording.camera))
-            )
-        )
-        if not self._aligned:
-            self._check_connected()
+        self._T_camera_depth = recording.T_camera_depth if options.T_camera_depth is None else options.T_camera_depth
+        self._unit_m = recording.depth_unit_m if options.metres_per_unit is None else options.metres_per_unit
+        self._aligned = options.aligned and not recording.is_cloud
+        if not self._aligned and self._T_camera_depth is None:
+            self._aligned = is_aligned(recording)
 
     @property
     def camera(self) -> Camera:
@@ -140,6 +134,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
         pairs = f"{len(recording.pairs)} of {recording.images} images"
         return [
             f"images {recording.image}, depth {recording.depth}: {pairs}",
+            *filter(None, [recording.clock_note]),
             *(f"left out: {count} frames with {reason}" for reason, count in self.left_out.items()),
         ]
 
@@ -217,7 +212,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
 
     def _points(self, message: Any) -> Floats:
         """Points in the frame of the depth, (N, 3), metres."""
-        scale = self.options.metres_per_unit
+        scale = self._unit_m
         if self.recording.is_cloud:
             points = decode_points(message) * (scale or 1)
             self._check_units(np.linalg.norm(points, axis=1).astype(np.float32))
@@ -234,48 +229,23 @@ class RosFrames(RectifiedRecording[RosMoment]):
         return np.concatenate([camera.to_rays(pixels), np.ones((len(z), 1))], axis=1) * z[:, None]
 
     def _transform(self, time: float, depth_time: float) -> Floats | None:
-        if self.options.T_camera_depth is not None:
-            return self.options.T_camera_depth
+        if self._T_camera_depth is not None:
+            return self._T_camera_depth
         recording = self.recording
         return recording.tree.between(recording.camera_frame, time, recording.depth_frame, depth_time)
 
     def _decoded_depth(self, message: Any) -> FloatArray:
-        depth = decode_depth(message, self.options.metres_per_unit)
+        depth = decode_depth(message, self._unit_m)
         self._check_units(depth)
         return depth
 
     def _check_units(self, depth: FloatArray) -> None:
-        if self.options.metres_per_unit is not None:
+        if self._unit_m is not None:
             return
         check_metres(
             depth, where=self.recording.depth, remedy="give the unit (--metres-per-unit 0.001; 1 if it is right)"
         )
 
-    def _check_connected(self) -> None:
-        recording, tree = self.recording, self.recording.tree
-        if not recording.is_cloud and recording.depth_camera is None:
-            raise KBNetError(
-                f"{recording.depth} is of frame {recording.depth_frame}, the images of {recording.camera_frame}, and "
-                "the depth's camera_info is not in the bag; if both lie on each other pixel by pixel, say --aligned"
-            )
-        above = set(tree.lineage(recording.camera_frame)) & set(tree.lineage(recording.depth_frame))
-        if self.options.T_camera_depth is None and not above:
-            raise KBNetError(
-                f"expected a transform from {recording.depth_frame} ({recording.depth}) to {recording.camera_frame} "
-                f"({recording.image}), but TF knows {', '.join(tree.frames) or 'no frames'}; "
-                "give it (--extrinsics FILE, 4x4)"
-            )
-
 
 def _is_dense(depth: FloatArray | None) -> bool:
     return depth is not None and bool(np.count_nonzero(depth) > DENSE_SHARE * depth.size)
-
-
-def _show_the_same(camera: Camera, other: Camera) -> bool:
-    """Whether two cameras at one place show the same at every pixel: at the corners, and in the middle, within one."""
-    if camera.size != other.size:
-        return False
-    height, width = camera.size
-    pixels = np.array([[x, y] for x in (0, width / 2, width - 1) for y in (0, height / 2, height - 1)], np.float64)
-    apart = np.abs(other.to_pixels(camera.to_rays(pixels)) - pixels)
-    return bool(np.nanmax(apart, initial=0) <= ALIGNED_PX)

@@ -9,33 +9,44 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray
+from kbnet.sources.realsense import DATA
 from kbnet.sources.rectification import Camera, Model
-from kbnet.sources.ros_bag import CAMERA_INFO, Bag, stamp
+from kbnet.sources.ros_bag import CAMERA_INFO, Bag, frame_of, stamp
 
 _MODELS: dict[str, Model] = {
     "": "radial-tangential",
+    "none": "radial-tangential",
+    "pinhole": "radial-tangential",
     "plumb_bob": "radial-tangential",
     "rational_polynomial": "radial-tangential",
+    "brown conrady": "radial-tangential",
     "equidistant": "fisheye",
     "fisheye": "fisheye",
+    "kannala_brandt": "fisheye",
+    "kannala_brandt4": "fisheye",
+    "kannala brandt4": "fisheye",
 }
+_POLYNOMIALS = ("thin_prism", "thin_prism_fisheye", "inverse brown conrady", "modified brown conrady")
+"""Lenses that are not read, but have no effect if all coefficients are 0; others have one at 0 too."""
 LARGEST_OFFSET_M = 1e-3
 """A camera farther from the origin of its frame is the right one of a stereo pair."""
 _TRANSPORTS = ("/compressed", "/compressedDepth")
 
 
 def info_topic_beside(picture_topic: str) -> str:
-    """Name under which ROS publishes the calibration of a topic of pictures.
+    """Name under which ROS, or the RealSense Viewer, publishes the calibration of a topic of pictures.
 
     Example:
-        >>> info_topic_beside("/camera/color/image_raw/compressed")
-        '/camera/color/camera_info'
+        >>> info_topic_beside("/camera/color/image_raw/compressed"), info_topic_beside("/d/Color_0/image/data")
+        ('/camera/color/camera_info', '/d/Color_0/info/camera_info')
     """
+    if picture_topic.endswith(DATA):
+        return f"{picture_topic.removesuffix(DATA)}/info/camera_info"
     return f"{_without_transport(picture_topic).rpartition('/')[0]}/camera_info"
 
 
 def find_info_topic(bag: Bag, picture_topic: str, depth_topic: str) -> str:
-    """Name of the topic with the calibration of a topic of pictures: beside it, or the only one but that of the depth.
+    """Name of the topic with the calibration of a topic of pictures: beside it, or the only one of the same frame.
 
     Raises:
         KBNetError: there is none such; the message names those that are there.
@@ -44,7 +55,7 @@ def find_info_topic(bag: Bag, picture_topic: str, depth_topic: str) -> str:
     if beside in known:
         return beside
     others = [topic for topic in known if topic != info_topic_beside(depth_topic)]
-    if len(others) == 1:
+    if len(others) == 1 and frame_of(bag.first(others[0])) == frame_of(bag.first(picture_topic)):
         return others[0]
     raise KBNetError(
         f"expected the calibration of {picture_topic} in {beside}, but {bag.path} has {', '.join(known) or 'none'}; "
@@ -55,7 +66,7 @@ def find_info_topic(bag: Bag, picture_topic: str, depth_topic: str) -> str:
 def remember_info(infos: list[Any], message: Any) -> None:
     """Add a CameraInfo to those of its topic, if it says something new: most say the same thousands of times."""
     if not infos or any(
-        not np.array_equal(_member(message, name), _member(infos[-1], name))
+        not np.array_equal(_member(message, name), _member(infos[-1], name), equal_nan=True)
         for name in ("k", "d", "p", "width", "height")
     ):
         infos.append(message)
@@ -102,14 +113,17 @@ def _camera(message: Any, topic: str, *, rectified: bool) -> Camera:
             "that of the left one; take the left images, or give --intrinsics, and --extrinsics with the offset"
         )
     coefficients = tuple(map(float, _member(message, "d")))
-    if rectified or not any(coefficients):
+    if rectified:
         return Camera(K, size)
-    if message.distortion_model not in _MODELS:
+    model = str(message.distortion_model).lower()
+    if model in _POLYNOMIALS and not any(coefficients):
+        return Camera(K, size)
+    if model not in _MODELS:
         raise KBNetError(
             f"expected a lens among {', '.join(filter(None, _MODELS))} in {topic}, got '{message.distortion_model}'; "
             "rectify the images first"
         )
-    return Camera(K, size, _MODELS[message.distortion_model], coefficients)
+    return Camera(K, size, _MODELS[model], coefficients)
 
 
 def _matrix(message: Any, rectified: bool) -> FloatArray:

@@ -32,6 +32,32 @@ def decode_points(message: Any) -> Floats:
     return points[np.isfinite(points).all(axis=1) & points.any(axis=1)]
 
 
+def rows_of(data: NDArray[np.uint8], height: int, used: int, step: int, what: str) -> NDArray[np.uint8]:
+    """Rows of a message, (height, used), uint8.
+
+    Drivers leave the length of a row at 0, at that of an earlier message, or at that of everything. It is not needed
+    where there are as many bytes as are used.
+
+    Args:
+        data: all bytes.
+        height: number of rows.
+        used: bytes of a row that are used.
+        step: bytes from one row to the next, as the message has it.
+        what: it is, for the error message.
+
+    Raises:
+        KBNetError: there are fewer bytes, or it is not known where rows begin.
+    """
+    if data.size == height * used or (height == 1 and data.size >= used):
+        step = used
+    if step < used or data.size < step * (height - 1) + used:
+        raise KBNetError(
+            f"expected {height} rows of {used} bytes in a {what}, got {data.size} bytes, {step} a row; record it again"
+        )
+    whole = np.pad(data, (0, max(0, step * height - data.size)))[: step * height]
+    return whole.reshape(height, step)[:, :used]
+
+
 def _field(message: Any, name: str) -> Floats:
     for field in message.fields:
         if field.name == name and field.datatype in _TYPES:
@@ -41,12 +67,14 @@ def _field(message: Any, name: str) -> Floats:
         raise KBNetError(
             f"expected a point cloud with x, y, z, got {[field.name for field in message.fields]}; name another topic"
         )
-    if message.data.size < message.row_step * message.height or message.row_step < message.width * message.point_step:
+    used = message.width * message.point_step
+    if field.offset + kind.itemsize > message.point_step or not used <= message.data.size:
         raise KBNetError(
-            f"expected {message.height} rows of {message.width} points of {message.point_step} bytes, "
-            f"got {message.data.size} bytes, {message.row_step} a row; record it again"
+            f"expected {message.height} rows of {message.width} points of {message.point_step} bytes with {name}, got "
+            f"{message.data.size} bytes; record it again"
         )
-    rows = message.data[: message.row_step * message.height].reshape(message.height, message.row_step)
-    bytes_ = rows[:, : message.width * message.point_step].reshape(-1, message.point_step)
+    bytes_ = rows_of(message.data, message.height, used, message.row_step, "point cloud").reshape(
+        -1, message.point_step
+    )
     stored = np.ascontiguousarray(bytes_[:, field.offset : field.offset + kind.itemsize])
     return stored.view(kind)[:, 0].astype(np.float64)

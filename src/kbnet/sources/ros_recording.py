@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.sources.clock import nearest_in_time
+from kbnet.sources.other_size import fit_camera
+from kbnet.sources.realsense import depth_unit, stream_transform
 from kbnet.sources.rectification import Camera
 from kbnet.sources.ros_bag import (
     CAMERA_INFO,
@@ -27,7 +30,8 @@ from kbnet.sources.ros_bag import (
     stamp,
 )
 from kbnet.sources.ros_camera import camera_from_infos, find_info_topic, info_topic_beside, remember_info
-from kbnet.sources.ros_images import is_depth
+from kbnet.sources.ros_clock import Clock, Stamp, on_one_clock
+from kbnet.sources.ros_images import is_depth, picture_size
 from kbnet.sources.transform_tree import ALWAYS, TransformTree
 
 CLOUDS = (CLOUD, OLD_CLOUD)
@@ -65,7 +69,10 @@ class RosRecording:
         tree: transforms over time.
         pairs: times in seconds of an image and of the depth that belongs to it, rising.
         images: how many there are, with or without depth.
-        recorded: when messages of both topics were recorded, nanoseconds, by topic and the time in their header.
+        recorded: messages of both topics by their times.
+        T_camera_depth: extrinsics that the recorder wrote beside the streams, (4, 4), metres; None = by TF.
+        depth_unit_m: unit of depth that the recorder wrote, metres; None = as ROS has it.
+        clock_note: what was done about two clocks; empty = they agree.
     """
 
     bag: Bag
@@ -78,11 +85,15 @@ class RosRecording:
     tree: TransformTree
     pairs: tuple[tuple[float, float], ...]
     images: int
-    recorded: Mapping[str, Mapping[float, int]]
+    recorded: Mapping[str, Mapping[float, Stamp]]
+    T_camera_depth: NDArray[np.float64] | None = None
+    depth_unit_m: float | None = None
+    clock_note: str = ""
 
     def message(self, topic: str, time: float) -> Any:
-        """The message of a topic, image or depth, with a time of ``pairs`` in its header."""
-        return self.bag.message_at(topic, time, self.recorded[topic][time])
+        """The message of a topic, image or depth, of a time of ``pairs``."""
+        stamp_ = self.recorded[topic][time]
+        return self.bag.message_at(topic, stamp_.header, stamp_.recorded_ns)
 
     @property
     def is_cloud(self) -> bool:
@@ -106,6 +117,7 @@ def survey(
     *,
     camera: Camera | None = None,
     largest_difference_s: float = LARGEST_DIFFERENCE_S,
+    clock: Clock = "auto",
 ) -> RosRecording:
     """Choose topics, read calibration, transforms and all times, and match images with depth.
 
@@ -114,6 +126,7 @@ def survey(
         topics: which to read.
         camera: calibration of the images, in place of camera_info.
         largest_difference_s: between the times of an image and of its depth.
+        clock: times of messages, as `kbnet.sources.ros_clock.on_one_clock` takes it.
 
     Raises:
         KBNetError: a topic is not there, several fit, the calibration changes, or no depth is near any image in time.
@@ -125,36 +138,47 @@ def survey(
     info = info or ("" if camera else find_info_topic(bag, image, depth))
     depth_info = info_topic_beside(depth)
     infos: dict[str, list[Any]] = {name: [] for name in (info, depth_info) if bag.topics.get(name) == CAMERA_INFO}
-    times: dict[str, list[float]] = {image: [], depth: []}
-    recorded: dict[str, dict[float, int]] = {image: {}, depth: {}}
-    camera_frame = frame_of(bag.first(image))
+    stamps: dict[str, list[Stamp]] = {image: [], depth: []}
+    first_image, first_depth = bag.first(image), bag.first(depth)
+    camera_frame = frame_of(first_image)
     tree, odometry = TransformTree(), TransformTree()
-    wanted = [*infos, *times, topics.odometry, *bag.of_type(*TRANSFORMS)]
+    wanted = [*infos, *stamps, topics.odometry, *bag.of_type(*TRANSFORMS)]
     for topic, time, message, recorded_ns in bag.recorded_messages(wanted):
-        if topic in times:
-            times[topic].append(time)
-            recorded[topic].setdefault(time, recorded_ns)
+        recorded_s = recorded_ns * 1e-9 if clock == "recorded" else None
+        if topic in stamps:
+            stamps[topic].append(Stamp(time, recorded_ns))
         elif topic in infos:
             remember_info(infos[topic], message)
         elif topic == topics.odometry:
-            _add_odometry(odometry, message, topic)
+            _add_odometry(odometry, message, topic, recorded_s)
         else:
-            _add_transforms(tree, message, fixed=topic.endswith("tf_static"))
+            _add_transforms(tree, message, ALWAYS if topic.endswith("tf_static") else recorded_s)
+    images, depths, clock_note = on_one_clock(stamps[image], stamps[depth], clock)
+    if clock_note and clock == "auto":
+        warnings.warn(f"{bag.path}: {clock_note}", stacklevel=2)
     tree.update(odometry)
     _check_odometry(tree, odometry, camera_frame, topics.odometry)
     depth_infos = infos.get(depth_info)
+    if camera is None:
+        camera = fit_camera(camera_from_infos(infos[info], info, image), picture_size(first_image), f"K of {info}")
+    depth_camera = camera_from_infos(depth_infos, depth_info, depth) if depth_infos else None
+    if depth_camera is not None and bag.topics[depth] not in CLOUDS:
+        depth_camera = fit_camera(depth_camera, picture_size(first_depth), f"K of {depth_info}")
     return RosRecording(
         bag=bag,
         image=image,
         depth=depth,
-        camera=camera or camera_from_infos(infos[info], info, image),
+        camera=camera,
         camera_frame=camera_frame,
-        depth_camera=camera_from_infos(depth_infos, depth_info, depth) if depth_infos else None,
-        depth_frame=frame_of(bag.first(depth)),
+        depth_camera=depth_camera,
+        depth_frame=frame_of(first_depth),
         tree=tree,
-        pairs=_match(times[image], times[depth], largest_difference_s, f"{depth} and {image}"),
-        images=len(times[image]),
-        recorded=recorded,
+        pairs=_match(images, depths, largest_difference_s, f"{depth} and {image}"),
+        images=len(stamps[image]),
+        recorded={image: images, depth: depths},
+        T_camera_depth=stream_transform(bag, image, depth),
+        depth_unit_m=depth_unit(bag, depth),
+        clock_note=clock_note,
     )
 
 
@@ -166,7 +190,7 @@ def find_image_topic(bag: Bag, name: str = "") -> str:
     """
     if name:
         return bag.check_topic(name, *PICTURES)
-    pictures = [topic for topic in bag.of_type(*PICTURES) if not is_depth(bag.first(topic))]
+    pictures = [topic for topic in bag.of_type(*PICTURES) if not is_depth(bag.first(topic), topic)]
     return _only(bag, pictures, "images", "--image")
 
 
@@ -178,7 +202,7 @@ def find_depth_topic(bag: Bag, name: str = "") -> str:
     """
     if name:
         return bag.check_topic(name, *PICTURES, *CLOUDS)
-    pictures = [topic for topic in bag.of_type(*PICTURES) if is_depth(bag.first(topic))]
+    pictures = [topic for topic in bag.of_type(*PICTURES) if is_depth(bag.first(topic), topic)]
     return _only(bag, [*pictures, *bag.of_type(*CLOUDS)], "depth or points", "--depth")
 
 
@@ -194,18 +218,20 @@ def _only(bag: Bag, topics: list[str], what: str, flag: str) -> str:
     raise KBNetError(f"expected a topic of {what} in {bag.path}, got none; its topics are {bag.described()}")
 
 
-def _add_transforms(tree: TransformTree, message: Any, *, fixed: bool) -> None:
+def _add_transforms(tree: TransformTree, message: Any, at: float | None) -> None:
     for one in message.transforms:
         motion, child = one.transform, one.child_frame_id.lstrip("/")
-        time = ALWAYS if fixed else stamp(one)
+        time = stamp(one) if at is None else at
         tree.add(frame_of(one), child, _xyz(motion.translation), _xyzw(motion.rotation), time)
 
 
-def _add_odometry(tree: TransformTree, message: Any, topic: str) -> None:
+def _add_odometry(tree: TransformTree, message: Any, topic: str, at: float | None) -> None:
     child, pose = message.child_frame_id.lstrip("/"), message.pose.pose
     if not child:
         raise KBNetError(f"expected {topic} to name the frame that moves, but child_frame_id is empty; use TF")
-    tree.add(frame_of(message), child, _xyz(pose.position), _xyzw(pose.orientation), stamp(message))
+    tree.add(
+        frame_of(message), child, _xyz(pose.position), _xyzw(pose.orientation), stamp(message) if at is None else at
+    )
 
 
 def _check_odometry(tree: TransformTree, odometry: TransformTree, camera_frame: str, topic: str) -> None:
@@ -232,7 +258,8 @@ def _match(
     raise KBNetError(
         f"no overlap in time: {what} are never within {largest_difference_s:g} s of each other (at best "
         f"{np.abs(nearest - image_times).min():.3f} s; they span "
-        f"{' and '.join(spans)}); check their clocks, or allow --max-difference"
+        f"{' and '.join(spans)}); check their clocks, take the times of recording (--clock recorded), or "
+        "allow --max-difference"
     )
 
 

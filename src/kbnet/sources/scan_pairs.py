@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.frames.kinds import IMAGE_SUFFIXES
+from kbnet.frames.natural_order import in_order
 from kbnet.sources.clock import nearest_in_time, to_seconds
 from kbnet.sources.point_cloud_file import READERS
 
@@ -21,7 +21,7 @@ LARGEST_COUNT = 1e8
 
 
 def list_images(path: str | Path) -> list[Path]:
-    """Images of a folder, sorted by name, by value where all names are whole numbers; or the one image that is named.
+    """Images of a folder, sorted by name, numbers by value; or the one image that is named.
 
     Raises:
         FileNotFoundError: there is none.
@@ -79,20 +79,13 @@ def pair_scans(
     return [(int(index), scans[nearest[index]]) for index in np.flatnonzero(close)]
 
 
-def widest_number(files: Iterable[Path]) -> int:
-    """Digits that make names that are whole numbers sort by value, such as 9 and 10; 0 if not all are such."""
-    stems = [file.stem for file in files]
-    return max(map(len, stems), default=0) if all(map(str.isdecimal, stems)) else 0
-
-
 def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"expected {what} in {path}, but there is no such folder or file; check the path")
     files = [file for file in path.glob("[!.]*") if file.suffix.lower() in suffixes]
-    width = widest_number(files)
-    files.sort(key=lambda file: file.stem.zfill(width))
+    files = in_order(files, lambda file: file.stem)
     if not files:
         inside = sorted(file.name for file in path.iterdir())[:5]
         raise FileNotFoundError(
@@ -110,7 +103,7 @@ def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
 def _times(files: list[Path]) -> NDArray[np.float64] | None:
     """Seconds; None where a name is no number."""
     try:
-        return to_seconds(np.array([float(file.stem) for file in files]))
+        return to_seconds(np.array([float(file.stem) for file in files]), f"names in {files[0].parent}")
     except ValueError:
         return None
 

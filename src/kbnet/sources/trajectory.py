@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from kbnet.errors import KBNetError
+from kbnet.files import read_text
 from kbnet.frames.image_file import read_numbers
 from kbnet.sources.clock import to_seconds
 
@@ -82,7 +84,7 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
         KBNetError: it holds something else, or no pose.
     """
     numbers = read_numbers(path, "a trajectory")
-    lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_text(path, errors="replace").splitlines()
     columns = next(filter(None, map(_named_columns, lines)), None)
     widths = {len(words) for line in lines if (words := line.partition("#")[0].replace(",", " ").split())}
     width = widths.pop() if columns and len(widths) == 1 else 8
@@ -92,8 +94,12 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
             "or name further columns in a first line '# time tx ty tz qx qy qz qw ...'"
         )
     rows = numbers.reshape(-1, width)[:, columns or range(8)]
+    known = np.isfinite(rows).all(axis=1) & rows[:, 4:].any(axis=1)
+    if not known.all():
+        warnings.warn(f"left out: {(~known).sum()} of {len(rows)} rows of {path} that hold no pose", stacklevel=2)
+    rows = rows[known]
     try:
-        return Trajectory(to_seconds(rows[:, 0]), rows[:, 1:4], rows[:, 4:])
+        return Trajectory(to_seconds(rows[:, 0], f"times in {path}"), rows[:, 1:4], rows[:, 4:])
     except ValueError as error:
         raise KBNetError(f"{path}: {error}") from None
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from kbnet.errors import KBNetError
+from kbnet.files import read_text
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.frames.image_file import open_picture, read_image
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.sampling import sample_points
-from kbnet.sources.clock import nearest_in_time
+from kbnet.sources.clock import nearest_in_time, to_seconds
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
@@ -110,7 +113,7 @@ def find_camera(folder: str | Path) -> Camera:
     """
     folder = Path(folder).resolve()
     header = folder / "groundtruth.txt"
-    first_lines = header.read_text(encoding="utf-8", errors="replace")[:500] if header.is_file() else ""
+    first_lines = read_text(header, errors="replace")[:500] if header.is_file() else ""
     for text in (folder.name, first_lines):
         for name in CAMERAS:
             if name in text or name.replace("freiburg", "fr") in text:
@@ -161,9 +164,12 @@ class TumFrames(RectifiedRecording[TumFrame]):
         points: sparse points a frame: depth at the strongest corners, as a tracker of corners would measure.
         depth_factor: as :func:`read_tum_depth`.
 
+    Attributes:
+        empty: depth images without depth so far; their frames are left out.
+
     Raises (when a frame is read):
         FileNotFoundError: a file is missing.
-        KBNetError: a file does not fit the camera or the format.
+        KBNetError: no image has depth, or a file does not fit the camera or the format.
     """
 
     def __init__(
@@ -171,7 +177,9 @@ class TumFrames(RectifiedRecording[TumFrame]):
     ) -> None:
         super().__init__(listing.folder)
         self._listing, self._camera = listing, camera
-        self._points, self._depth_factor = points, depth_factor
+        self._points = points
+        self._depth = lru_cache(maxsize=1)(lambda tum: read_tum_depth(tum.depth, depth_factor))
+        self.empty: list[Path] = []
 
     @property
     def camera(self) -> Camera:
@@ -198,19 +206,30 @@ class TumFrames(RectifiedRecording[TumFrame]):
         return f"{self._listing.images} images, {written.posed} with a pose"
 
     def moments(self) -> Iterator[Moment[TumFrame]]:
-        """Frames in order, with their poses."""
-        trajectory = self._listing.trajectory
+        """Frames in order, with their poses; those whose depth image is empty are left out."""
+        self.empty = []
+        trajectory, found = self._listing.trajectory, False
         for tum in self._listing.frames:
+            if not self._depth(tum).any():
+                self.empty.append(tum.depth)
+                continue
+            found = True
             yield Moment(tum.name, None if trajectory is None else trajectory.at(tum.time), tum)
+        if not found:
+            raise KBNetError(f"no depth image of {self.folder} holds depth, first {self.empty[0]}; check them")
+        if self.empty:
+            warnings.warn(
+                f"left out: {len(self.empty)} of {len(self._listing.frames)} frames whose depth image is empty, first "
+                f"{self.empty[0]}",
+                stacklevel=2,
+            )
 
     def make(self, index: int, moment: Moment[TumFrame]) -> Frame:
         """Read one frame."""
         tum = moment.parts
-        image, depth = read_image(tum.image), read_tum_depth(tum.depth, self._depth_factor)
+        image, depth = read_image(tum.image), self._depth(tum)
         _check_aligned(image, depth, tum)
         image, depth = self.rectification.image(image), self.rectification.dense_depth(depth)
-        if not depth.any():
-            raise KBNetError(f"{tum.depth} holds no depth; take its line out of depth.txt")
         sparse = sample_points(image, depth, self._points, np.random.default_rng(index), range_noise=0)
         return Frame(image, sparse, self.rectification.target.K, depth, tum.name)
 
@@ -221,14 +240,15 @@ def _read_list(folder: Path, name: str) -> list[tuple[float, Path]]:
         raise FileNotFoundError(
             f"expected a recording in TUM's format with rgb.txt and depth.txt, but there is no {path}; name its folder"
         )
-    lines = [line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+    lines = [line.split() for line in read_text(path, errors="replace").splitlines()]
     try:
-        listed = sorted((float(words[0]), folder / words[1]) for words in lines if words and words[0][0] != "#")
+        listed = [(float(words[0]), folder / words[1]) for words in lines if words and words[0][0] != "#"]
     except (ValueError, IndexError) as error:
         raise KBNetError(f"expected lines of time and file name in {path} ({error}); check the file") from None
     if not listed:
         raise KBNetError(f"expected lines of time and file name, got none in {path}; check the file")
-    return listed
+    times = to_seconds(np.array([time for time, _ in listed]), f"times in {path}")
+    return sorted(zip(times.tolist(), (file for _, file in listed), strict=True))
 
 
 def _check_aligned(image: ImageArray, depth: FloatArray, frame: TumFrame) -> None:

@@ -23,7 +23,7 @@ from kbnet.datasets.kitti.standing import IsStanding, by_speed, never
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.frame_list import FrameFiles, FrameList, write_frame_list
 from kbnet.points.projection import project_points
-from kbnet.sources.point_cloud_file import read_velodyne
+from kbnet.sources.scan_columns import KITTI, read_columns
 
 MOVING, PARTLY_STANDING = "2011_09_26_drive_0001_sync", "2011_10_03_drive_0042_sync"
 
@@ -203,7 +203,7 @@ def test_real_lidar_frames_in_the_published_layout_read_back_with_image_and_K(sh
         picture = Image.open(recording / "image_2" / f"{number:06}.png").crop((left, top, left + 1216, top + 352))
         picture.save(selected / "image" / f"{name.format('image')}.png")
         np.savetxt(selected / "intrinsics" / f"{name.format('image')}.txt", K.reshape(1, 9))
-        scan = read_velodyne(recording / "velodyne" / f"{number:06}.bin")
+        scan = read_columns(recording / "velodyne" / f"{number:06}.bin", KITTI)
         for kind in ("velodyne_raw", "groundtruth_depth"):
             depth = project_points(scan, K.astype(np.float32), T_camera_lidar, size)
             write_depth_png(selected / kind / f"{name.format(kind)}.png", depth)
@@ -217,7 +217,7 @@ def test_real_lidar_frames_in_the_published_layout_read_back_with_image_and_K(sh
         assert frame.size == size
         whole = np.asarray(Image.open(recording / "image_2" / f"{number:06}.png"))
         np.testing.assert_array_equal(frame.image, whole[top : top + 352, left : left + 1216])
-        scan = read_velodyne(recording / "velodyne" / f"{number:06}.bin")
+        scan = read_columns(recording / "velodyne" / f"{number:06}.bin", KITTI)
         again = project_points(scan, frame.intrinsics, T_camera_lidar, frame.size)
         np.testing.assert_array_equal(again > 0, frame.sparse_depth > 0)
         np.testing.assert_allclose(again, frame.sparse_depth, atol=0.5 / 256 + 1e-4)

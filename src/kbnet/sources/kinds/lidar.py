@@ -31,8 +31,8 @@ class LidarArguments:
     """Without --calibration: the 3x3 matrix K, as text or .npy."""
     extrinsics: FileFlag = None
     """With --intrinsics: 3x4 or 4x4 numbers, the rigid transform from lidar to camera, metres."""
-    lens: Literal["radial-tangential", "fisheye"] = "radial-tangential"
-    """With --intrinsics: what the coefficients of --distortion are."""
+    lens: Literal["pinhole", "radial-tangential", "fisheye"] | None = None
+    """With --intrinsics: what the lens does (default: radial-tangential with --distortion, else pinhole)."""
     distortion: CoefficientsFlag = ()
     """With --intrinsics: k1 k2 p1 p2 [k3 ...], or k1 k2 k3 k4 of a fisheye, in OpenCV's order (default: none)."""
     poses: FileFlag = None
@@ -40,6 +40,10 @@ class LidarArguments:
     occlusion_radius: Annotated[int | None, arg(metavar="PIXELS", help_behavior_hint="")] = None
     """How far around a point nearer points may hide it (default: one more than the gap between two scan lines; 0 keeps
     hidden points)."""
+    columns: Annotated[str, arg(metavar="X,Y,Z,...", help_behavior_hint="")] = ""
+    """Of .bin scans, such as x,y,z,intensity,ring (default: told by their name, size and values)."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """With --columns: their type."""
     unit: Unit = None
     """Of the scans' coordinates (default: metres, after a look at whether that can be)."""
     max_difference: float = 0.05
@@ -104,6 +108,7 @@ def open_lidar_recording(
     """
     from kbnet.sources.lidar_calibration import read_pose_lines
     from kbnet.sources.lidar_scans import LidarFrames, open_lidar
+    from kbnet.sources.scan_columns import Layout
 
     calibration = _calibration(images, scans, options)
     poses = read_pose_lines(options.poses) if options.poses else None
@@ -113,6 +118,7 @@ def open_lidar_recording(
         path or images,
         unit_m=None if options.unit is None else {"m": 1.0, "mm": 0.001}[options.unit],
         occlusion_radius=options.occlusion_radius,
+        layout=Layout(tuple(options.columns.replace(" ", "").split(",")), options.dtype) if options.columns else None,
     )
 
 
@@ -127,7 +133,7 @@ def _calibration(images: Path, scans: Path, options: LidarArguments) -> LidarCal
         read_transform,
     )
 
-    if options.calibration and not (options.intrinsics or options.extrinsics or options.distortion):
+    if options.calibration and not (options.intrinsics or options.extrinsics or options.distortion or options.lens):
         camera = camera_of_path(images.resolve()) if options.camera is None else options.camera
         return read_kitti_calibration(options.calibration, camera)
     whole_place = scans.is_file() and options.poses is not None
@@ -141,7 +147,7 @@ def _calibration(images: Path, scans: Path, options: LidarArguments) -> LidarCal
         T_camera_lidar=read_transform(options.extrinsics, "the transform from lidar to camera")
         if options.extrinsics
         else np.eye(4),
-        model=options.lens if options.distortion else "pinhole",
+        model=options.lens or ("radial-tangential" if options.distortion else "pinhole"),
         coefficients=options.distortion,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
@@ -50,6 +50,9 @@ class RosArguments:
     """Unit of the depth (default: millimetres in 16-bit images, else metres)."""
     points: int = 1500
     """Sparse points in a frame, of depth images."""
+    clock: Literal["auto", "header", "recorded"] = "auto"
+    """Times of messages: those in their headers, those of recording, or (auto) headers, brought together where images
+    and depth are stamped by different clocks."""
     max_difference: float = 0.02
     """Seconds between an image and its depth."""
     every: int = 1
@@ -90,7 +93,8 @@ def open_ros(path: Path, options: RosArguments) -> RosFrames:
     bag = open_bag(path)
     try:
         topics = RosTopics(options.image, options.depth, options.camera_info, options.odometry)
-        recording = survey(bag, topics, camera=_camera(bag, options), largest_difference_s=options.max_difference)
+        camera, clock = _camera(bag, options), options.clock
+        recording = survey(bag, topics, camera=camera, largest_difference_s=options.max_difference, clock=clock)
         return RosFrames(recording, ros_options, every=options.every)
     except BaseException:
         bag.close()

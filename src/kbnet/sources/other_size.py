@@ -1,0 +1,53 @@
+"""A calibration made at another size than that of the images: rescaled where there is one way to, else refused."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+
+from kbnet.errors import KBNetError
+from kbnet.sources.rectification import Camera
+
+ROUNDING_PX = 0.75
+"""By which the size of a resized image may differ from that of the scale."""
+LEAST_SCALE = 1.2
+"""Sizes nearer to each other are those of a crop, not of a resized image."""
+
+
+def fit_camera(camera: Camera, size: tuple[int, int], of: str) -> Camera:
+    """The camera of images of another size; the same one if they have that of the calibration.
+
+    Resizing leaves the edges of an image its edges: a pixel x goes to s (x + 1/2) - 1/2, s = new / calibrated width.
+
+    Args:
+        camera: as calibrated.
+        size: (H, W) of the images, pixels.
+        of: what was calibrated where, for messages.
+
+    Raises:
+        KBNetError: the sizes differ in another way than by one scale, so images may have been cropped.
+
+    Example:
+        >>> K = np.array([[100, 0, 31.5], [0, 100, 23.5], [0, 0, 1]], np.float32)
+        >>> fit_camera(Camera(K, (48, 64)), (24, 32), "K").K[0].tolist()
+        [50.0, 0.0, 15.5]
+    """
+    if size == camera.size:
+        return camera
+    (height, width), (old_height, old_width) = size, camera.size
+    said = f"{of} is for {old_width}x{old_height} pixels (width x height), but images have {width}x{height}"
+    scale = width / old_width
+    if abs(scale * old_height - height) > ROUNDING_PX or abs(math.log(scale)) < math.log(LEAST_SCALE):
+        raise KBNetError(
+            f"{said}, which is no plain resizing: they may have been cropped; give K of these images (--intrinsics), "
+            "or the images that were calibrated"
+        )
+    warnings.warn(f"{said}: K is scaled by {scale:.4g}", stacklevel=3)
+    K = camera.K.astype(np.float64)
+    K[0] *= scale
+    K[1] *= height / old_height
+    K[0, 2] += (scale - 1) / 2
+    K[1, 2] += (height / old_height - 1) / 2
+    return Camera(K.astype(np.float32), size, camera.model, camera.coefficients)

@@ -1,0 +1,89 @@
+"""Whether depth lies on the images pixel by pixel, or how it gets there; what is not known is refused."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from kbnet.errors import KBNetError
+from kbnet.sources.rectification import Camera
+from kbnet.sources.ros_recording import RosRecording
+
+ALIGNED_PX = 1.0
+"""Farther apart, pixels of two calibrations of the same frame do not lie on each other."""
+
+
+def is_aligned(recording: RosRecording) -> bool:
+    """Whether depth without extrinsics of its own lies on the images pixel by pixel; else TF brings it there.
+
+    One frame of both says that they are at one place, unless the recorder gave all streams one name.
+
+    Raises:
+        KBNetError: neither is known.
+    """
+    if recording.depth_frame != recording.camera_frame:
+        _check_connected(recording)
+        return False
+    _check_frame_says_something(recording)
+    if recording.is_cloud:
+        return False
+    camera, depth_camera = recording.camera, recording.depth_camera
+    if depth_camera is None:
+        warnings.warn(
+            f"{recording.depth} has no camera_info; it is taken to lie on the images pixel by pixel, since both are of "
+            f"frame {recording.camera_frame}",
+            stacklevel=2,
+        )
+        return True
+    if shows_the_same(depth_camera, camera):
+        return depth_camera.size == camera.size
+    raise KBNetError(
+        f"{recording.depth} and {recording.image} are both of frame {recording.camera_frame}, but of different cameras "
+        f"({_text(depth_camera)}, and {_text(camera)}), so how they lie to each other is not known; give it "
+        "(--extrinsics FILE, 4x4 from depth to image; the unit matrix if both are at one place), or say --aligned"
+    )
+
+
+def shows_the_same(camera: Camera, other: Camera) -> bool:
+    """Whether two cameras at one place show the same at every pixel, but for their resolution: within one pixel."""
+    (height, width), scale = other.size, np.array(camera.size[::-1]) / other.size[::-1]
+    if abs(np.diff(scale)[0]) * max(other.size) > ALIGNED_PX:
+        return False
+    pixels = np.array([[x, y] for x in (0, width / 2, width - 1) for y in (0, height / 2, height - 1)], np.float64)
+    seen = camera.to_rays((pixels + 0.5) * scale - 0.5)
+    apart = np.abs(other.to_pixels(seen) - pixels)
+    return bool(np.nanmax(apart, initial=0) <= max(ALIGNED_PX, 1 / scale.min()))
+
+
+def _check_connected(recording: RosRecording) -> None:
+    tree = recording.tree
+    if not recording.is_cloud and recording.depth_camera is None:
+        raise KBNetError(
+            f"{recording.depth} is of frame {recording.depth_frame}, the images of {recording.camera_frame}, and "
+            "the depth's camera_info is not in the bag; if both lie on each other pixel by pixel, say --aligned"
+        )
+    if not set(tree.lineage(recording.camera_frame)) & set(tree.lineage(recording.depth_frame)):
+        raise KBNetError(
+            f"expected a transform from {recording.depth_frame} ({recording.depth}) to {recording.camera_frame} "
+            f"({recording.image}), but TF knows {', '.join(tree.frames) or 'no frames'}; "
+            "give it (--extrinsics FILE, 4x4)"
+        )
+
+
+def _check_frame_says_something(recording: RosRecording) -> None:
+    """Some recorders call every frame "0", or nothing; then only the same calibration says that depth is aligned."""
+    frame, camera, depth_camera = recording.camera_frame, recording.camera, recording.depth_camera
+    if not (frame == "" or frame.isdecimal()):
+        return
+    if depth_camera is not None and depth_camera.size == camera.size and shows_the_same(depth_camera, camera):
+        return
+    raise KBNetError(
+        f"{recording.depth} and {recording.image} are both of frame '{frame}', which does not say how they lie to "
+        "each other; give it (--extrinsics FILE, 4x4 from depth to image)"
+        + ("" if recording.is_cloud else ", or say --aligned if they lie on each other pixel by pixel")
+    )
+
+
+def _text(camera: Camera) -> str:
+    return f"{camera.size[1]}x{camera.size[0]} with fx {camera.K[0, 0]:.1f}"

@@ -1,0 +1,142 @@
+"""Binary scans without a header: how many columns of which type they have, told by their name, size and values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from kbnet.errors import KBNetError
+
+NumberType = Literal["float32", "float64"]
+
+FEWEST, MOST = 3, 6
+"""Columns of the layouts that are tried."""
+SAMPLE = 60 * 200
+"""Values to look at: whole rows of every layout."""
+FARTHEST, NEAREST = 2e5, 1e-4
+"""Coordinates, metres or millimetres, of which more than `ODD_SHARE` lie beyond, in size, are none; 0 is one."""
+ODD_SHARE = 0.02
+MARGIN = 0.02
+"""Layouts that explain the values better by less are as good."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Columns of a scan.
+
+    Attributes:
+        columns: names in order, among them x, y and z.
+        dtype: of all columns, little-endian.
+    """
+
+    columns: tuple[str, ...]
+    dtype: NumberType = "float32"
+
+    def __post_init__(self) -> None:
+        if not {"x", "y", "z"} <= set(self.columns) or len(set(self.columns)) < len(self.columns):
+            raise KBNetError(
+                f"expected columns with x, y and z, each once, got {','.join(self.columns)}; such as "
+                "--columns x,y,z,intensity,ring"
+            )
+
+    @property
+    def point_bytes(self) -> int:
+        """Of one point."""
+        return len(self.columns) * np.dtype(self.dtype).itemsize
+
+    def __str__(self) -> str:
+        return f"--columns {','.join(self.columns)} --dtype {self.dtype}"
+
+
+KITTI = Layout(("x", "y", "z", "intensity"))
+"""Of KITTI and SemanticKITTI."""
+NUSCENES = Layout(("x", "y", "z", "intensity", "ring"))
+"""Of nuScenes, whose files end in ``.pcd.bin``."""
+_NAMES = ("x", "y", "z", "intensity", "ring", "time")
+
+
+def read_columns(path: Path, layout: Layout) -> NDArray[np.float64]:
+    """Positions of a scan, (N, 3), float64.
+
+    Raises:
+        KBNetError: its size is not that of whole points, or the values are no coordinates.
+    """
+    content = path.read_bytes()
+    if len(content) % layout.point_bytes:
+        raise KBNetError(
+            f"expected whole points of {layout.point_bytes} bytes ({layout}) in {path}, got {len(content)} bytes; name "
+            "its columns (--columns, --dtype), or copy it again"
+        )
+    table = np.frombuffer(content, np.dtype(layout.dtype).newbyteorder("<")).reshape(-1, len(layout.columns))
+    return np.stack([table[:, layout.columns.index(axis)] for axis in "xyz"], axis=1).astype(np.float64)
+
+
+def find_layout(path: Path) -> Layout:
+    """How a scan is laid out: x, y, z first, then up to three more columns.
+
+    In the right layout, columns differ from each other as much as they can; in another one, each is a mixture of all.
+    The layout of the name (nuScenes for ``.pcd.bin``, else KITTI) is taken where no other explains the values better.
+
+    Raises:
+        KBNetError: no layout gives coordinates, or several are as good and none is that of the name.
+    """
+    content = path.read_bytes()
+    usual = NUSCENES if path.name.endswith(".pcd.bin") else KITTI
+    scores: dict[Layout, float] = {}
+    for dtype in ("float32", "float64"):
+        for count in range(FEWEST, MOST + 1):
+            layout = Layout(_NAMES[:count], "float32" if dtype == "float32" else "float64")
+            if content and len(content) % layout.point_bytes == 0:
+                score = _score(content, layout)
+                if score is not None:
+                    scores[layout] = score
+    if not scores:
+        raise KBNetError(
+            f"expected a scan of {usual} in {path}, but neither these nor 3 to 6 columns of float32 or float64 give "
+            f"coordinates from its {len(content)} bytes; name its columns (--columns, --dtype), or copy it again"
+        )
+    best = max(scores.values())
+    good = [layout for layout, score in scores.items() if score > best - MARGIN]
+    # Twice as many columns explain as much: each then stands for every second point.
+    good = [one for one in good if not any(_is_twice(one, other) for other in good)]
+    if usual in good:
+        return usual
+    if len(good) == 1:
+        return good[0]
+    raise KBNetError(f"cannot tell the columns of {path}: say one of {'; '.join(map(str, good))}")
+
+
+def _is_twice(layout: Layout, other: Layout) -> bool:
+    return layout.dtype == other.dtype and len(layout.columns) == 2 * len(other.columns)
+
+
+def _score(content: bytes, layout: Layout) -> float | None:
+    """Share of the variance that is between columns, of values and of their size; None if they are no coordinates."""
+    values = np.frombuffer(content, np.dtype(layout.dtype).newbyteorder("<"))
+    count = len(layout.columns)
+    with np.errstate(invalid="ignore"):  # signalling NaN, where it is another layout
+        table = values[: min(len(values), SAMPLE) // count * count].reshape(-1, count).astype(np.float64)
+    xyz = table[:, :3]
+    size = np.abs(xyz)
+    with np.errstate(invalid="ignore"):
+        odd = (size > FARTHEST) | ((size < NEAREST) & (size > 0))
+    if odd.mean() > ODD_SHARE or not np.isfinite(xyz).any():
+        return None
+    if not np.nan_to_num(xyz[:, :2]).any(axis=0).all():  # halves of round numbers of twice the size
+        return None
+    table = np.nan_to_num(table, nan=0.0, posinf=0.0, neginf=0.0)
+    by_value: NDArray[np.float64] = rankdata(table).reshape(table.shape)
+    by_size: NDArray[np.float64] = rankdata(np.abs(table)).reshape(table.shape)
+    return _between(by_value) + _between(by_size)
+
+
+def _between(ranks: NDArray[np.float64]) -> float:
+    """Variance of the columns' means as a share of that of all values, corrected for what chance gives."""
+    variance, between = float(ranks.var()), float(ranks.mean(axis=0).var())
+    chance = float((ranks.shape[1] - 1) / max(ranks.size - 1, 1))
+    return (between / variance if variance else 0.0) - chance

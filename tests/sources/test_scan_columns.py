@@ -1,0 +1,63 @@
+"""Binary scans of any columns: the points that were written come back, or the candidates are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kbnet.sources.point_cloud_file import read_points
+from kbnet.sources.scan_columns import Layout
+
+RANDOM = np.random.default_rng(0)
+
+
+def street(count: int = 2000) -> np.ndarray:
+    """A turning lidar above a road between houses, as KITTI and nuScenes have it."""
+    azimuth, elevation = RANDOM.uniform(-np.pi, np.pi, count), RANDOM.uniform(-0.4, 0.05, count)
+    distance = np.minimum(RANDOM.uniform(5, 40, count), 1.7 / np.maximum(-np.sin(elevation), 1e-3))
+    ray = [np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)]
+    return distance[:, None] * np.stack(ray, axis=1)
+
+
+def room(count: int = 2000) -> np.ndarray:
+    return RANDOM.uniform([0.3, -2, -1], [3, 2, 1.5], (count, 3))
+
+
+@pytest.mark.parametrize("scene", [street, room])
+@pytest.mark.parametrize("more", [0, 1, 2, 3])
+@pytest.mark.parametrize("dtype", ["<f4", "<f8"])
+@pytest.mark.parametrize("name", ["scan.bin", "scan.pcd.bin"])
+def test_columns_are_told_by_the_values(scene: object, more: int, dtype: str, name: str, tmp_path: Path) -> None:
+    assert callable(scene)
+    points = scene().astype(dtype)
+    rest = [RANDOM.integers(0, 255, len(points)), RANDOM.integers(0, 32, len(points)), np.linspace(0, 0.1, len(points))]
+    np.column_stack([points, *rest[:more]]).astype(dtype).tofile(tmp_path / name)
+    np.testing.assert_array_equal(read_points(tmp_path / name), points)
+
+
+def test_columns_that_are_named_are_taken(tmp_path: Path) -> None:
+    points = room(30)
+    table = np.column_stack([np.arange(30), points[:, ::-1]]).astype("<f8")
+    table.tofile(tmp_path / "scan.bin")
+    np.testing.assert_array_equal(
+        read_points(tmp_path / "scan.bin", Layout(("ring", "z", "y", "x"), "float64")), points
+    )
+    with pytest.raises(ValueError, match=r"whole points of 28 bytes"):
+        read_points(tmp_path / "scan.bin", Layout(("x", "y", "z", "a", "b", "c", "d")))
+    with pytest.raises(ValueError, match=r"with x, y and z, each once, got x,y; such as --columns"):
+        Layout(("x", "y"))
+
+
+def test_what_is_no_scan_or_could_be_several_is_refused(tmp_path: Path) -> None:
+    RANDOM.integers(0, 256, 48_000, np.uint8).tofile(tmp_path / "noise.bin")
+    with pytest.raises(ValueError, match=r"name its columns \(--columns, --dtype\)"):
+        read_points(tmp_path / "noise.bin")
+    RANDOM.uniform(1, 9, 600).astype("<f4").tofile(tmp_path / "same.pcd.bin")  # all columns alike: the name decides
+    assert len(read_points(tmp_path / "same.pcd.bin")) == 120
+    RANDOM.uniform(20, 30, 9 * 15).astype("<f4").tofile(tmp_path / "scan.bin")  # neither KITTI's nor told apart
+    with pytest.raises(
+        ValueError, match=r"cannot tell the columns .* --columns x,y,z --dtype float32; --columns x,y,z,"
+    ):
+        read_points(tmp_path / "scan.bin")
