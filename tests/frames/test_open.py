@@ -96,7 +96,7 @@ def test_a_recording_says_where_its_points_come_from_and_is_closed(
         assert source.points_from not in ("", "sparse_depth")
         assert source.has_ground_truth == any(frame.ground_truth is not None for frame in source)
     if command[0] == "ros":
-        with pytest.raises(Exception, match="not open"):
+        with pytest.raises(Exception, match="was closed; open it again"):
             source.recording.bag.first(source.points_from)
 
 

@@ -41,6 +41,41 @@ def read_depth_png(path: str | Path) -> FloatArray:
     return np.asarray(picture).astype(np.float32) / np.float32(UNITS_PER_METRE)
 
 
+def spread_depth(depth: FloatArray, size: tuple[int, int], *, where: str = "") -> FloatArray:
+    """Depth that is registered to an image but smaller, as points in it: each pixel at the middle of what it covers.
+
+    Args:
+        depth: along z, (h, w), metres; 0 = unmeasured.
+        size: (H, W) of the image, pixels, of the shape of the depth, and not smaller.
+        where: which frame it is, for the error message.
+
+    Returns:
+        (H, W), metres; 0 = unmeasured; the same array where the sizes agree.
+
+    Raises:
+        KBNetError: the sizes differ in another way than by one scale.
+
+    Example:
+        >>> spread_depth(np.array([[2.0, 3.0]], np.float32), (3, 6))[1]
+        array([0., 2., 0., 0., 3., 0.], dtype=float32)
+    """
+    (height, width), (small_height, small_width) = size, depth.shape
+    if depth.shape == size:
+        return depth
+    if width * small_height != height * small_width or small_width > width:
+        raise KBNetError(
+            f"depth is {small_width}x{small_height} but image is {width}x{height} (width x height){where}, which is no "
+            "enlargement of it; depth must be registered to the image"
+        )
+    scale = width / small_width
+    rows, columns = (
+        np.ceil((np.arange(count) + 0.5) * scale - 1).astype(np.intp) for count in (small_height, small_width)
+    )
+    spread = np.zeros(size, np.float32)
+    spread[np.ix_(rows, columns)] = depth
+    return spread
+
+
 def write_depth_png(path: str | Path, depth: FloatArray) -> None:
     """Write a depth map, rounded to 1/256 m; the file appears whole or not at all.
 

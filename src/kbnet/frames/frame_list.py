@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import Frame, ImageArray, Triplet
-from kbnet.frames.depth_png import read_depth_png
+from kbnet.frame import FloatArray, Frame, ImageArray, Triplet
+from kbnet.frames.depth_png import read_depth_png, spread_depth
 from kbnet.frames.frame_files import COLUMNS, PATHS, FrameFiles, read_frame_list, window_numbers, write_frame_list
 from kbnet.frames.image_file import read_image, read_intrinsics
 from kbnet.frames.present_files import PresentFiles
@@ -180,11 +180,16 @@ class FrameList:
         return read_image(self._path(files.previous)), image, read_image(self._path(files.next))
 
     def _frame(self, files: FrameFiles, image: ImageArray) -> Frame:
+        size, where = (image.shape[0], image.shape[1]), f" (frame '{files.name}' of {self.folder})"
+
+        def depth(path: str) -> FloatArray:
+            return spread_depth(read_depth_png(self._path(path)), size, where=where)
+
         return Frame(
             image=image,
-            sparse_depth=read_depth_png(self._path(files.sparse_depth)),
+            sparse_depth=depth(files.sparse_depth),
             intrinsics=read_intrinsics(self._path(files.intrinsics)),
-            ground_truth=read_depth_png(self._path(files.ground_truth)) if files.ground_truth else None,
+            ground_truth=depth(files.ground_truth) if files.ground_truth else None,
             name=files.name,
         )
 

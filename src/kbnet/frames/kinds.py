@@ -30,6 +30,7 @@ class Kind:
         options: frozen dataclass; its fields are the flags and the keyword arguments.
         open: makes the recording of a path and options.
         last: ask this kind after all others, whose folders may look like one of it.
+        describe: lines about the streams of a recording, which need not be usable; None = its frames say all.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Kind:
     options: type
     open: Callable[[Path, Any], Recording[Any]]
     last: bool = False
+    describe: Callable[[Path], list[str]] | None = None
 
     def option_names(self) -> list[str]:
         """Names of the options, as keyword arguments."""
@@ -112,6 +114,9 @@ def open_kind(name: str, path: str | Path, options: Any) -> Recording[Any]:
         ModuleNotFoundError: a package that reads this kind is not installed.
     """
     kind = next(kind for kind in kinds() if kind.name == name)
-    recording = kind.open(Path(path), options)
+    try:
+        recording = kind.open(Path(path), options)
+    except KBNetError as error:
+        raise KBNetError(f"{error}; see what is there: kbnet inspect {path}") from error
     recording.reopen = open_kind, (name, Path(path).absolute(), options)
     return recording

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray, Triplet, check_pose
 from kbnet.frames.camera_centre import warn_of_far_centre
-from kbnet.frames.depth_png import read_depth_png
+from kbnet.frames.depth_png import read_depth_png, spread_depth
 from kbnet.frames.frame_files import FrameFiles
 from kbnet.frames.image_file import read_image, read_intrinsics, read_numbers
 from kbnet.frames.kinds import IMAGE_SUFFIXES
@@ -92,11 +92,15 @@ class Sequence:
             FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others.
         """
         ground_truth = self.folder / "ground_truth" / f"{self.names[index]}.png"
+        image = self.image(index)
+        size, where = (image.shape[0], image.shape[1]), f" (frame '{self.names[index]}' of {self.folder})"
         frame = Frame(
-            image=self.image(index),
-            sparse_depth=self.sparse_depth(index),
+            image=image,
+            sparse_depth=spread_depth(self.sparse_depth(index), size, where=where),
             intrinsics=self.intrinsics,
-            ground_truth=read_depth_png(ground_truth) if ground_truth.is_file() else None,
+            ground_truth=spread_depth(read_depth_png(ground_truth), size, where=where)
+            if ground_truth.is_file()
+            else None,
             name=self.names[index],
         )
         warn_of_far_centre(frame.intrinsics, frame.size, of=str(self.folder / "K.txt"))

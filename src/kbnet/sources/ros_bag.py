@@ -27,12 +27,16 @@ class Bag:
     Attributes:
         path: of the recording.
         topics: message type of every topic that holds messages, by name.
+        counts: of messages, by topic.
+        span_s: from the first message to the last, seconds.
     """
 
     def __init__(self, path: Path, reader: AnyReader) -> None:
         """Take over an open reader."""
         self.path = path
         self._reader, self._open = reader, True
+        self.counts = {name: topic.msgcount for name, topic in reader.topics.items()}
+        self.span_s = max(0, reader.end_time - reader.start_time) * 1e-9
         self.topics = {
             name: topic.msgtype or "several types" for name, topic in sorted(reader.topics.items()) if topic.msgcount
         }
@@ -87,6 +91,8 @@ class Bag:
         Raises:
             KBNetError: the recording is damaged.
         """
+        if not self._open:
+            raise KBNetError(f"expected an open recording, but {self.path} was closed; open it again")
         # Without connections the reader would yield all topics.
         connections = [connection for connection in self._reader.connections if connection.topic in topics]
         if not connections:

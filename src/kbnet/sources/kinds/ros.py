@@ -115,4 +115,20 @@ def _camera(bag: Bag, options: RosArguments) -> Camera | None:
     return Camera(read_intrinsics(options.intrinsics), (size[0], size[1]), options.lens, options.distortion)
 
 
-register(Kind("ros", "a ROS bag or MCAP file (.bag, .mcap, .db3, or metadata.yaml)", is_bag, RosArguments, open_ros))
+def describe_ros(path: Path) -> list[str]:
+    """Topics and transforms of a bag; errors are those of `kbnet.sources.ros_contents.describe_bag`."""
+    from kbnet.sources.ros_contents import describe_bag
+
+    return describe_bag(path)
+
+
+register(
+    Kind(
+        "ros",
+        "a ROS bag or MCAP file (.bag, .mcap, .db3, or metadata.yaml)",
+        is_bag,
+        RosArguments,
+        open_ros,
+        describe=describe_ros,
+    )
+)

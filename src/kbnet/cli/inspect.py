@@ -1,0 +1,88 @@
+"""``kbnet inspect``: what a recording holds, what is missing, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from kbnet.cli.recordings import RecordingFlags
+from kbnet.errors import KBNetError
+
+if TYPE_CHECKING:
+    from kbnet.frames.frame_source import FrameSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Say what a recording holds: kind, streams, sizes, rates, clocks, frames, what is missing, and what to type next.
+
+    Example:  kbnet inspect drive.mcap
+
+    The flags of the recording's kbnet prepare command may be given, to see what they change. Only the first frame is
+    made; of a bag, every topic is listed.
+    """
+
+    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    """A recording of any kind, a sequence folder, or a .csv list of frames."""
+    recording_flags: RecordingFlags = ()
+
+    def run(self) -> None:
+        """Print it."""
+        from kbnet.cli.main import is_known, one_line
+        from kbnet.cli.recordings import open_source
+        from kbnet.frames.open import recording_kind
+
+        kind = recording_kind(self.path)
+        print(f"{self.path}: {kind.what if kind else 'a sequence folder or list of frames'}")
+        if kind is not None and kind.describe is not None:
+            print(*(f"  {line}" for line in kind.describe(self.path)), sep="\n")
+        said: list[str] = []
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            try:
+                said = first_frame(open_source(self.path, self.recording_flags))
+            except Exception as error:
+                if kind is None or not is_known(error):
+                    raise
+                problem = one_line(error)
+            else:
+                problem = ""
+        print(*(f"  {line}" for line in said), sep="\n", end="\n" if said else "")
+        for text in dict.fromkeys(str(one.message) for one in caught):
+            print(f"  note: {text}")
+        typed = shlex.join([str(self.path), *self.recording_flags])
+        if problem:
+            print(f"  missing: {problem}")
+            flags = f"kbnet prepare {kind.name if kind else ''} --help"
+            print(f"next: kbnet inspect {typed} with what is missing; flags: {flags}")
+        else:
+            print(f"next: kbnet complete {typed} --output depth")
+
+
+def first_frame(source: FrameSource) -> list[str]:
+    """Facts of a source and of its first frame, a line each.
+
+    Raises:
+        KBNetError: there is no frame.
+    """
+    import numpy as np
+
+    frame = source.frame(0)
+    expected = getattr(source, "expected", None)
+    counted = f"at most {expected} frames" if expected is not None else f"{len(source)} frames"
+    K, depth = frame.intrinsics, frame.sparse_depth[frame.sparse_depth > 0]
+    if not len(depth):
+        raise KBNetError(f"the first frame of {source.folder} holds no depth")
+    truth, pose = ("yes" if one else "no" for one in (frame.ground_truth is not None, source.has_pose(0)))
+    low, middle, high = np.percentile(depth, [5, 50, 95])
+    return [
+        f"{counted} of {frame.size[1]}x{frame.size[0]} pixels, the first is '{frame.name}'",
+        f"K: fx {K[0, 0]:.1f} fy {K[1, 1]:.1f} cx {K[0, 2]:.1f} cy {K[1, 2]:.1f}; {getattr(source, 'lens', 'pinhole')}",
+        f"points from {source.points_from}: {len(depth):,} in it, {middle:.2f} m away ({low:.2f} to {high:.2f} m)",
+        f"ground truth: {truth}; pose: {pose}",
+    ]

@@ -1,0 +1,36 @@
+"""``kbnet prepare phone``: a recording of a phone with a lidar as a sequence folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from kbnet.cli.arguments import Switch
+from kbnet.sources.kinds.phone import PhoneArguments
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Make a sequence of a phone's recording (Stray Scanner, Record3D): images, lidar depth as points, and poses.
+
+    Depth is smaller than the images: each of its pixels becomes a point at its place in the image.
+    """
+
+    recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
+    """Folder with depth/, camera_matrix.csv and rgb.mp4 or rgb/ (Stray Scanner), or a .r3d (Record3D)."""
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Sequence folder to make."""
+    options: Annotated[PhoneArguments, tyro.conf.OmitArgPrefixes] = field(default_factory=PhoneArguments)
+    overwrite: Switch = False
+    """Replace a sequence folder that is there, with everything in it."""
+
+    def run(self) -> None:
+        """Open the recording and write its frames."""
+        from kbnet.cli.preparation import write_recording
+        from kbnet.frames.kinds import open_kind
+
+        recording = open_kind("phone", self.recording, self.options)
+        write_recording(recording, self.folder, overwrite=self.overwrite)

@@ -1,0 +1,64 @@
+"""Exports of phones with a lidar: Stray Scanner and Record3D."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from kbnet.errors import KBNetError
+from kbnet.frames.kinds import Kind, register
+from kbnet.sources.flags import CountFlag
+
+if TYPE_CHECKING:
+    from kbnet.sources.phone import PhoneFrames
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhoneArguments:
+    """Options of a phone's recording."""
+
+    confidence: Literal[0, 1, 2] = 1
+    """Least confidence of depth: 1 leaves out what the phone calls low, 2 medium too, 0 nothing."""
+    every: int = 1
+    """Take every Nth frame."""
+    longest_side: CountFlag = None
+    """Shrink frames until their longer side has so many pixels."""
+
+
+def is_phone(path: Path) -> bool:
+    """Whether a folder or file is an export of Stray Scanner or Record3D."""
+    if path.suffix == ".r3d" or ((path / "rgbd").is_dir() and (path / "metadata").is_file()):
+        return True
+    return (path / "depth").is_dir() and (path / "camera_matrix.csv").is_file()
+
+
+def open_phone(path: Path, options: PhoneArguments) -> PhoneFrames:
+    """List the frames of a phone's recording.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        KBNetError: a file is not as the app writes it, or an option is out of range.
+    """
+    from kbnet.sources.phone import PhoneFrames, PhoneOptions, Record3dFiles, StrayFiles
+
+    if options.every < 1 or (options.longest_side is not None and options.longest_side < 32):
+        raise KBNetError(
+            f"expected --every of at least 1 and --longest-side of at least 32, got {options.every} and "
+            f"{options.longest_side}"
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"expected a phone's recording in {path}, but there is none; check the path")
+    files = StrayFiles(path) if (path / "camera_matrix.csv").is_file() else Record3dFiles(path)
+    return PhoneFrames(path, files, PhoneOptions(options.confidence, options.every, options.longest_side))
+
+
+register(
+    Kind(
+        "phone",
+        "a phone's recording (Stray Scanner: folder with depth/ and camera_matrix.csv; Record3D: .r3d)",
+        is_phone,
+        PhoneArguments,
+        open_phone,
+    )
+)

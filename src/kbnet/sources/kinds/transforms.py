@@ -1,0 +1,57 @@
+"""``transforms.json`` of Nerfstudio and Instant-NGP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbnet.errors import KBNetError
+from kbnet.frames.kinds import Kind, register
+from kbnet.sources.flags import CountFlag, FileFlag
+
+if TYPE_CHECKING:
+    from kbnet.sources.transforms_json import TransformsFrames
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformsArguments:
+    """Options of a transforms.json."""
+
+    scale: float = 1.0
+    """Metres in one unit of the poses: a length in the world divided by the same length in the file."""
+    points: FileFlag = None
+    """Cloud of points in the axes of the poses (default: ply_file_path); not used where frames have depth images."""
+    depth_unit: float = 0.001
+    """Unit of 16-bit depth images, in that of the poses; .npy is taken as it is."""
+    longest_side: CountFlag = None
+    """Shrink larger images until their longer side has so many pixels."""
+
+
+def is_transforms(path: Path) -> bool:
+    """Whether a path is a transforms.json, or a folder with one."""
+    return path.name == "transforms.json" or (path / "transforms.json").is_file()
+
+
+def open_transforms(path: Path, options: TransformsArguments) -> TransformsFrames:
+    """List frames; errors are those of `kbnet.sources.transforms_json.TransformsFrames`."""
+    from kbnet.sources.transforms_json import TransformsFrames, TransformsOptions
+
+    if not (options.scale > 0 and options.depth_unit > 0) or (options.longest_side or 32) < 32:
+        raise KBNetError(
+            f"expected --scale and --depth-unit above 0 and --longest-side of at least 32, got {options.scale:g}, "
+            f"{options.depth_unit:g} and {options.longest_side}"
+        )
+    chosen = TransformsOptions(options.scale, options.points, options.depth_unit, options.longest_side)
+    return TransformsFrames(path, chosen)
+
+
+register(
+    Kind(
+        "transforms",
+        "a transforms.json of Nerfstudio or Instant-NGP, or its folder",
+        is_transforms,
+        TransformsArguments,
+        open_transforms,
+    )
+)

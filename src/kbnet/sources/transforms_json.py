@@ -1,0 +1,231 @@
+"""``transforms.json`` of Nerfstudio and Instant-NGP: images with poses, and depth images or one cloud of points.
+
+Poses are of a computer-graphics camera (x right, y up, z backward), pixels count from the corner of the image, and the
+unit of length is arbitrary: a scale makes it metres.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.errors import KBNetError
+from kbnet.files import read_text
+from kbnet.frame import FloatArray, Frame, check_pose
+from kbnet.frames.depth_png import MAXIMUM_DEPTH, spread_depth
+from kbnet.frames.image_file import open_picture, picture_size, read_image
+from kbnet.frames.kinds import IMAGE_SUFFIXES
+from kbnet.frames.natural_order import in_order, sortable
+from kbnet.frames.recording import Moment
+from kbnet.points.projection import drop_hidden_points, project_points
+from kbnet.points.sparse_points import map_to_points
+from kbnet.sources.other_size import fit_camera
+from kbnet.sources.phone import OPENCV_FROM_GRAPHICS
+from kbnet.sources.point_cloud_file import read_points
+from kbnet.sources.rectification import Camera
+from kbnet.sources.rectified_recording import RectifiedRecording
+from kbnet.sources.resizing import limit_longer_side
+
+Floats = NDArray[np.float64]
+
+LENSES = {
+    "": "radial-tangential",
+    "PINHOLE": "radial-tangential",
+    "SIMPLE_PINHOLE": "radial-tangential",
+    "OPENCV": "radial-tangential",
+    "OPENCV_FISHEYE": "fisheye",
+}
+PLAUSIBLE_MEDIAN = (0.1, 100.0)
+"""Median depth outside is taken for another unit than metres."""
+_CAMERA = ("fl_x", "fl_y", "cx", "cy", "w", "h", "k1", "k2", "k3", "k4", "p1", "p2")
+
+
+@dataclass(frozen=True)
+class TransformsOptions:
+    """What is taken of it.
+
+    Attributes:
+        scale: metres in one unit.
+        points: cloud of the place in the axes of the poses; None = ``ply_file_path``. Not used with depth images.
+        depth_unit: unit of 16-bit depth images, in those of the poses.
+        longest_side: of the frames, pixels; larger ones are shrunk. None = as they are.
+    """
+
+    scale: float = 1.0
+    points: Path | None = None
+    depth_unit: float = 0.001
+    longest_side: int | None = None
+
+
+class TransformsFrames(RectifiedRecording[int]):
+    """Frames of a ``transforms.json``, named by their images.
+
+    Sparse depth is that of ``depth_file_path``, which may be smaller than the image, or else the points of the cloud
+    that the camera sees: points that nearer ones hide are dropped.
+
+    Args:
+        path: the file, or its folder.
+        options: what is taken of it.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        KBNetError: it is no such file, frames have different cameras, there is neither depth nor a cloud, or the scale
+            gives hardly metres.
+    """
+
+    says_points = True
+
+    def __init__(self, path: Path, options: TransformsOptions = TransformsOptions()) -> None:
+        super().__init__(path)
+        file = path / "transforms.json" if path.is_dir() else path
+        self._base, self._options, self._content = file.parent, options, _read(file)
+        listed = in_order(self._content["frames"], lambda frame: str(frame.get("file_path", "")))
+        self._images = [_image_file(self._base, frame, file) for frame in listed]
+        self._frames: list[dict[str, Any]] = listed
+        self._poses = [_pose(frame, options.scale, file) for frame in listed]
+        cameras = {tuple(frame.get(key, self._content.get(key)) for key in _CAMERA) for frame in listed}
+        if len(cameras) > 1:
+            raise KBNetError(
+                f"expected one camera, since a sequence has one K, got {len(cameras)} in {file}; make a file of each"
+            )
+        self._dense = all("depth_file_path" in frame for frame in listed)
+        cloud = options.points or (self._base / str(self._content.get("ply_file_path", "")))
+        if not self._dense and not cloud.is_file():
+            raise KBNetError(
+                f"expected depth_file_path of every frame or ply_file_path in {file}, got neither; name a cloud of "
+                "points in the axes of the poses (--points FILE.ply)"
+            )
+        self._cloud = cloud
+        self._depth = lru_cache(maxsize=2)(self._read_depth)
+
+    @property
+    def points_from(self) -> str:
+        """Depth images, or the cloud."""
+        return "depth_file_path" if self._dense else str(self._cloud)
+
+    @property
+    def expected(self) -> int:
+        """Number of frames listed."""
+        return len(self._frames)
+
+    @cached_property
+    def camera(self) -> Camera:
+        """Camera of the images as they are."""
+        values = {key: self._frames[0].get(key, self._content.get(key)) for key in _CAMERA}
+        size = picture_size(self._images[0])
+        height, width = int(values["h"] or size[0]), int(values["w"] or size[1])
+        angle = self._content.get("camera_angle_x")
+        fx = values["fl_x"] or (0.5 * width / np.tan(0.5 * float(angle)) if angle else 0.0)
+        cx, cy = (
+            half if given is None else given for given, half in ((values["cx"], width / 2), (values["cy"], height / 2))
+        )
+        K = np.array([[fx, 0, cx - 0.5], [0, values["fl_y"] or fx, cy - 0.5], [0, 0, 1]], np.float32)
+        lens = str(self._content.get("camera_model", ""))
+        if lens not in LENSES:
+            raise KBNetError(
+                f"expected a camera_model among {', '.join(filter(None, LENSES))}, got '{lens}'; undistort the images"
+            )
+        fisheye = LENSES[lens] == "fisheye" or bool(self._content.get("is_fisheye"))
+        keys = ("k1", "k2", "k3", "k4") if fisheye else ("k1", "k2", "p1", "p2", "k3")
+        if not fisheye and values["k4"]:
+            raise KBNetError(f"expected no k4 of the lens {lens or 'OPENCV'}, got {values['k4']}; undistort the images")
+        coefficients = tuple(float(values[key] or 0) for key in keys)
+        camera = Camera(K, (height, width), "fisheye" if fisheye else "radial-tangential", coefficients)
+        return fit_camera(camera, size, f"the camera in {self._base}")
+
+    def moments(self) -> Iterator[Moment[int]]:
+        """Frames in order, with their poses; those that see no point are left out."""
+        found = False
+        names = [
+            str(Path(str(frame["file_path"])).with_suffix("")).replace("/", "_").lstrip("._") for frame in self._frames
+        ]
+        for index, name in enumerate(sortable(names)):
+            depth = self._depth(index)
+            if not depth.any():
+                continue
+            if not found:
+                self._check_scale(depth)
+            found = True
+            yield Moment(name, self._poses[index], index)
+        if not found:
+            raise KBNetError(
+                f"no frame of {self.folder} sees a point of {self.points_from}; are both in the same axes, and is "
+                "--scale right?"
+            )
+
+    def make(self, index: int, moment: Moment[int]) -> Frame:
+        """Read one frame."""
+        image = self.rectification.image(read_image(self._images[moment.parts]))
+        frame = Frame(image, self._depth(moment.parts), self.rectification.target.K, name=moment.name)
+        return limit_longer_side(frame, self._options.longest_side) if self._options.longest_side else frame
+
+    @cached_property
+    def _points(self) -> Floats:
+        return read_points(self._cloud) * self._options.scale
+
+    def _read_depth(self, index: int) -> FloatArray:
+        if self._dense:
+            depth = self._depth_image(self._base / str(self._frames[index]["depth_file_path"]))
+            return self.rectification.points(*map_to_points(spread_depth(depth, self.camera.size)))
+        target = self.rectification.target
+        depth = project_points(self._points, target.K, np.linalg.inv(self._poses[index]), target.size)
+        return drop_hidden_points(np.where(depth > MAXIMUM_DEPTH, np.float32(0), depth))
+
+    def _depth_image(self, path: Path) -> FloatArray:
+        if path.suffix == ".npy":
+            depth = np.load(path, allow_pickle=False).astype(np.float32).squeeze()
+        else:
+            picture = open_picture(path, "a depth image")
+            if not picture.mode.startswith("I"):
+                raise KBNetError(f"expected 16-bit depth or .npy, got mode '{picture.mode}' in {path}")
+            depth = np.asarray(picture).astype(np.float32) * np.float32(self._options.depth_unit)
+        depth = depth * np.float32(self._options.scale)
+        return np.where(np.isfinite(depth) & (depth > 0) & (depth <= MAXIMUM_DEPTH), depth, np.float32(0))
+
+    def _check_scale(self, depth: FloatArray) -> None:
+        low, high = PLAUSIBLE_MEDIAN
+        if not low <= (median := float(np.median(depth[depth > 0]))) <= high:
+            raise KBNetError(
+                f"points of {self.folder} have a median depth of {median:.4g} m, which is hardly metres: measure a "
+                f"length and give metres in one unit (--scale, now {self._options.scale:g})"
+            )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise FileNotFoundError(f"expected {file}, but there is no such file; check the path")
+    try:
+        content = json.loads(read_text(file))
+    except ValueError as error:
+        raise KBNetError(f"expected JSON in {file} ({error}); export it again") from None
+    if not isinstance(content, dict) or not isinstance(content.get("frames"), list) or not content["frames"]:
+        raise KBNetError(f"expected a list of frames in {file}, got none; export it again")
+    return content
+
+
+def _image_file(base: Path, frame: dict[str, Any], file: Path) -> Path:
+    path = base / str(frame.get("file_path", ""))
+    candidates = [path, *(Path(f"{path}{suffix}") for suffix in IMAGE_SUFFIXES)]
+    found = next((one for one in candidates if one.is_file()), None)
+    if found is None:
+        raise FileNotFoundError(f"expected the image {path}, which {file} names, but there is no such file")
+    return found
+
+
+def _pose(frame: dict[str, Any], scale: float, file: Path) -> Floats:
+    """``T_world_camera``, (4, 4), metres, z forward."""
+    T: Floats = np.eye(4)
+    try:
+        T[:3] = np.array(frame["transform_matrix"], np.float64)[:3]
+    except (KeyError, ValueError):
+        raise KBNetError(f"expected transform_matrix of {frame.get('file_path')} as 4x4 numbers in {file}") from None
+    check_pose(T, "transform_matrix", where=f" of {frame.get('file_path')} in {file}")
+    T[:3, 3] *= scale
+    return np.asarray(T @ OPENCV_FROM_GRAPHICS)

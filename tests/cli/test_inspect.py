@@ -1,0 +1,66 @@
+"""``kbnet inspect``: what is there, what is missing, and the command to go on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kbnet.cli.main import main
+
+pytest.importorskip("rosbags")
+
+
+def test_of_a_bag_every_topic_and_the_next_command_are_said(
+    lidar_bag: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = lidar_bag().write(tmp_path)
+    assert main(["inspect", str(path), "--max-difference", "0.03"]) == 0
+    out = capsys.readouterr().out
+    for line in (
+        "/camera/image_raw (Image): 3 messages, 10 Hz, image 64x48 bgr8, frame 'camera'",
+        "/camera/camera_info (CameraInfo): 3 messages, 10 Hz, 64x48, fx 50.0 fy 50.0 cx 32.0 cy 24.0, no distortion",
+        "/points (PointCloud2): 3 messages, 10 Hz, 81 points of x y z, frame 'lidar'",
+        "transforms: odom -> base (over time), base -> camera, base -> lidar",
+        "at most 3 frames of 64x48 pixels",
+        "points from /points: 81 in it, 9.80 m away",
+        "ground truth: no; pose: yes",
+        f"next: kbnet complete {path} --max-difference 0.03 --output depth",
+    ):
+        assert line in out
+
+
+def test_what_is_missing_is_said_and_refusals_point_here(
+    lidar_bag: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maker = lidar_bag(static=False)
+    for _, _, message in maker.messages:
+        if hasattr(message, "fields"):
+            message.header.stamp.sec = 50
+    path = maker.write(tmp_path)
+    assert main(["inspect", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "header +950.0 s from the time of recording: another clock" in out
+    assert "missing: expected a transform from lidar (/points) to camera" in out
+    assert "flags: kbnet prepare ros --help" in out
+    assert main(["prepare", "ros", str(path), str(tmp_path / "room")]) == 2
+    assert f"see what is there: kbnet inspect {path}" in capsys.readouterr().err
+
+
+def test_other_kinds_are_told_by_their_first_frame(
+    write_recording: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_recording()
+    assert main(["inspect", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "missing: cannot tell which camera recorded" in out
+    assert main(["inspect", str(folder), "--intrinsics", str(folder / "K.txt")]) == 0
+    out = capsys.readouterr().out
+    assert "a recording in TUM's format" in out
+    assert "3 frames of 48x40 pixels" in out
+    assert "ground truth: yes; pose: yes" in out
+    assert main(["inspect", str(folder / "rgb")]) == 0
+    assert "missing:" in capsys.readouterr().out
+    assert main(["inspect", str(folder / "nowhere")]) == 2

@@ -1,0 +1,123 @@
+"""Phones with a lidar: each depth pixel at its place in the larger image, without what the phone calls low."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+import kbnet
+from kbnet.cli.main import main
+from kbnet.frames.depth_png import spread_depth, write_depth_png
+
+K = np.array([[144.5, 0, 95.5], [0, 144.5, 71.5], [0, 0, 1]])
+DEPTH = np.random.default_rng(0).integers(500, 4000, (24, 32)).astype(np.uint16)
+"""Millimetres; the image is six times as large."""
+CONFIDENCE = np.tile(np.array([0, 1, 2, 2], np.uint8), (24, 8))
+
+
+def image(number: int) -> Image.Image:
+    x, y = np.meshgrid(np.arange(192), np.arange(144))
+    return Image.fromarray(np.stack([x, y, np.full_like(x, 20 * number)], -1).astype(np.uint8))
+
+
+def stray(folder: Path, *, focus: bool = False) -> Path:
+    for name in ("rgb", "depth", "confidence"):
+        (folder / name).mkdir(parents=True)
+    rows = ["timestamp, frame, x, y, z, qx, qy, qz, qw" + (", fx, fy, cx, cy" if focus else "")]
+    for number in range(9, 12):
+        image(number).save(folder / "rgb" / f"{number}.png")
+        Image.fromarray(DEPTH).save(folder / "depth" / f"{number}.png")
+        Image.fromarray(CONFIDENCE).save(folder / "confidence" / f"{number}.png")
+        own = f", {144.5 + 3 * (number - 9)}, {144.5 + 3 * (number - 9)}, 95.5, 71.5" if focus else ""
+        rows.append(f"{number / 60}, {number:06d}, {0.1 * number}, 0, 1, 0, 0, 0, 1{own}")
+    (folder / "odometry.csv").write_text("\n".join(rows))
+    np.savetxt(folder / "camera_matrix.csv", K, delimiter=", ")
+    return folder
+
+
+def test_every_depth_pixel_is_a_point_where_opencv_scales_it_to(tmp_path: Path) -> None:
+    source = kbnet.open_frames(stray(tmp_path / "scan"))
+    assert source.names == ("09", "10", "11")
+    frame = source.frame(1)
+    assert (frame.image[..., 2] == 200).all()
+    assert np.count_nonzero(frame.sparse_depth) == 24 * 32 * 3 // 4
+    for row, column in ((0, 1), (5, 2), (23, 31)):
+        # The middle of the six by six pixels that a depth pixel covers is at 6 i + 2.5.
+        around = frame.sparse_depth[6 * row + 2 : 6 * row + 4, 6 * column + 2 : 6 * column + 4]
+        assert around.max() == pytest.approx(DEPTH[row, column] / 1000)
+        assert np.count_nonzero(frame.sparse_depth[6 * row : 6 * row + 6, 6 * column : 6 * column + 6]) == 1
+    assert not frame.sparse_depth[:, :6].any()  # of low confidence
+    assert np.count_nonzero(kbnet.open_frames(tmp_path / "scan", confidence=2).frame(0).sparse_depth) == 24 * 16
+    np.testing.assert_allclose(source.pose(1)[:3, 3], [1, 0, 1])
+    np.testing.assert_allclose(source.pose(1)[:3, :3], np.eye(3))
+
+
+def test_frames_of_another_focus_are_resampled_to_the_first(tmp_path: Path) -> None:
+    source = kbnet.open_frames(stray(tmp_path / "scan", focus=True), confidence=0)
+    first, last = source.frame(0), source.frame(2)
+    np.testing.assert_array_equal(first.intrinsics, last.intrinsics)
+    # The image holds its own columns and rows: a pixel shows those that K of its own focus has for its ray.
+    zoom = 150.5 / 144.5
+    for row, column in ((20, 40), (71, 95), (100, 150)):
+        expected = [95.5 + zoom * (column - 95.5), 71.5 + zoom * (row - 71.5)]
+        np.testing.assert_allclose(last.image[row, column, :2], expected, atol=1)
+    rows, columns = np.nonzero(last.sparse_depth)
+    old_rows, old_columns = 71.5 + zoom * (rows - 71.5), 95.5 + zoom * (columns - 95.5)
+    found = DEPTH[
+        np.rint((old_rows - 2.5) / 6).astype(int).clip(0, 23), np.rint((old_columns - 2.5) / 6).astype(int).clip(0, 31)
+    ]
+    assert (last.sparse_depth[rows, columns] == found.astype(np.float32) / 1000).mean() > 0.99
+
+
+def test_record3d_is_read_from_its_file(tmp_path: Path) -> None:
+    turned = Rotation.from_euler("y", 30, degrees=True).as_quat().tolist()
+    metadata = {
+        **{"w": 192, "h": 144, "dw": 32, "dh": 24, "K": K.T.reshape(-1).tolist()},
+        "poses": [[*turned, 1.0, 2.0, 3.0]] * 3,
+    }
+    with zipfile.ZipFile(tmp_path / "scan.r3d", "w") as file:
+        file.writestr("metadata", json.dumps(metadata))
+        for number in range(3):
+            image(number).save(tmp_path / "frame.jpg", quality=95)
+            file.write(tmp_path / "frame.jpg", f"rgbd/{number}.jpg")
+            file.writestr(f"rgbd/{number}.depth", (DEPTH / 1000).astype("<f4").tobytes())
+            file.writestr(f"rgbd/{number}.conf", CONFIDENCE.tobytes())
+    source = kbnet.open_frames(tmp_path / "scan.r3d")
+    assert len(source) == 3
+    np.testing.assert_allclose(source.frame(0).intrinsics, K)
+    depth = source.frame(2).sparse_depth
+    assert np.isin(depth[depth > 0], (DEPTH / 1000).astype(np.float32)).all()
+    # Forward is -z of the app's camera: turned by 30° about y, that is (-sin 30°, 0, -cos 30°).
+    np.testing.assert_allclose(source.pose(0)[:3, 2], [-0.5, 0, -np.sqrt(0.75)], atol=1e-6)
+    np.testing.assert_allclose(source.pose(0)[:3, 3], [1, 2, 3])
+
+
+def test_depth_of_another_shape_than_the_image_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"depth is 32x24 but image is 192x140 .* no enlargement of it"):
+        spread_depth(DEPTH.astype(np.float32), (140, 192))
+    with pytest.raises(ValueError, match="no enlargement"):
+        spread_depth(DEPTH.astype(np.float32), (12, 16))
+
+
+def test_a_sequence_may_have_depth_smaller_than_its_images(tmp_path: Path) -> None:
+    folder = tmp_path / "room"
+    (folder / "image").mkdir(parents=True)
+    np.savetxt(folder / "K.txt", K)
+    image(3).save(folder / "image" / "0.png")
+    write_depth_png(folder / "sparse_depth" / "0.png", np.full((24, 32), 2, np.float32))
+    frame = kbnet.open_frames(folder).frame(0)
+    assert frame.size == (144, 192)
+    assert np.count_nonzero(frame.sparse_depth) == 24 * 32
+
+
+def test_prepare_writes_what_a_phone_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["prepare", "phone", str(stray(tmp_path / "scan")), str(tmp_path / "room"), "--longest-side", "96"]) == 0
+    )
+    assert "3 frames of 96x72 pixels" in capsys.readouterr().out

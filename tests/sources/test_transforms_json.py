@@ -1,0 +1,100 @@
+"""transforms.json: poses and points against COLMAP's own projection, depth images, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+import kbnet
+
+POINTS = np.random.default_rng(0).uniform([-1, -0.8, 3], [1, 0.8, 5], (80, 3))
+CAMERA = {"fl_x": 80.0, "fl_y": 82.0, "cx": 48.5, "cy": 31.0, "w": 96, "h": 64}
+TURN = Rotation.from_euler("xyz", [4, -6, 10], degrees=True).as_matrix()
+PLACE = np.array([0.1, -0.05, 0.2])
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    """Three frames at one place, numbered 9 to 11, in the axes of a computer-graphics camera."""
+    (folder / "images").mkdir(parents=True)
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = TURN @ np.diag([1, -1, -1]), PLACE
+    frames = []
+    for number in (10, 9, 11):
+        Image.new("RGB", (96, 64), (number, 0, 0)).save(folder / "images" / f"frame_{number}.png")
+        frames.append({"file_path": f"images/frame_{number}.png", "transform_matrix": T.tolist()})
+    rows = "\n".join(" ".join(map(repr, point)) for point in POINTS.tolist())
+    head = (
+        f"ply\nformat ascii 1.0\nelement vertex {len(POINTS)}\nproperty double x\nproperty double y\nproperty double z"
+    )
+    (folder / "sparse_pc.ply").write_text(f"{head}\nend_header\n{rows}\n")
+    content = {"camera_model": "OPENCV", **CAMERA, "ply_file_path": "sparse_pc.ply", "frames": frames, **changes}
+    (folder / "transforms.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_points_fall_where_colmap_projects_them(tmp_path: Path) -> None:
+    pycolmap = pytest.importorskip("pycolmap")
+    source = kbnet.open_frames(write(tmp_path / "scene"))
+    assert source.names == ("images_frame_09", "images_frame_10", "images_frame_11")
+    assert [source.image(index)[0, 0, 0] for index in range(3)] == [9, 10, 11]
+    camera = pycolmap.Camera(model="PINHOLE", width=96, height=64, params=[80, 82, 48.5, 31])
+    seen = (POINTS - PLACE) @ TURN
+    pixels = np.rint(np.array(camera.img_from_cam(seen)) - 0.5).astype(int)
+    inside = ((pixels >= 0) & (pixels < [96, 64])).all(axis=1)
+    depth = source.frame(0).sparse_depth
+    nearest = np.full((64, 96), np.inf)
+    np.minimum.at(nearest, (pixels[inside, 1], pixels[inside, 0]), seen[inside, 2])
+    kept = depth > 0
+    assert kept.sum() > 0.7 * inside.sum()  # others are hidden by nearer ones
+    np.testing.assert_allclose(depth[kept], nearest[kept], rtol=1e-6)
+    np.testing.assert_allclose(source.pose(0)[:3, :3], TURN, atol=1e-9)
+    np.testing.assert_allclose(source.pose(0)[:3, 3], PLACE)
+    double = kbnet.open_frames(tmp_path / "scene" / "transforms.json", scale=2.0).frame(0).sparse_depth
+    np.testing.assert_allclose(double, 2 * depth, rtol=1e-5)
+
+
+def test_depth_images_smaller_than_the_images_are_points(tmp_path: Path) -> None:
+    folder = write(tmp_path / "scene")
+    content = json.loads((folder / "transforms.json").read_text())
+    for number, frame in enumerate(content["frames"]):
+        frame["depth_file_path"] = f"depth_{number}.{'npy' if number else 'png'}"
+    Image.fromarray(np.full((32, 48), 2500, np.uint16)).save(folder / "depth_0.png")
+    for number in (1, 2):
+        np.save(folder / f"depth_{number}.npy", np.full((32, 48), 2.5, np.float32))
+    (folder / "transforms.json").write_text(json.dumps(content))
+    for frame in kbnet.open_frames(folder):
+        assert np.count_nonzero(frame.sparse_depth) == 32 * 48
+        np.testing.assert_allclose(frame.sparse_depth[frame.sparse_depth > 0], 2.5)
+
+
+def test_a_field_of_view_and_a_fisheye_are_read(tmp_path: Path) -> None:
+    angle = 2 * np.arctan(0.5 * 96 / 80)
+    bare = {key: None for key in CAMERA} | {"camera_angle_x": angle, "camera_model": ""}
+    source: Any = kbnet.open_frames(write(tmp_path / "bare", **bare))
+    np.testing.assert_allclose(source.camera.K, [[80, 0, 47.5], [0, 80, 31.5], [0, 0, 1]], rtol=1e-6)
+    source = kbnet.open_frames(write(tmp_path / "fisheye", camera_model="OPENCV_FISHEYE"))
+    assert source.camera.model == "fisheye"
+    np.testing.assert_allclose(source.camera.to_pixels(np.array([0.5, 0.0])), [48 + 80 * np.arctan(0.5), 30.5])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"camera_model": "EQUIRECTANGULAR"}, "among PINHOLE, .* got 'EQUIRECTANGULAR'"),
+        ({"ply_file_path": "none.ply"}, "expected depth_file_path of every frame or ply_file_path"),
+        ({"frames": []}, "expected a list of frames"),
+        ({"w": 100}, "is for 100x64 pixels .* images have 96x64"),
+        ({"k4": 0.1}, "expected no k4"),
+    ],
+)
+def test_what_is_not_known_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        kbnet.open_frames(write(tmp_path / "scene", **changes)).frame(0)
+    with pytest.raises(ValueError, match=r"median depth of 0\.00\d+ m, which is hardly metres"):
+        kbnet.open_frames(write(tmp_path / "far"), scale=0.001).frame(0)
