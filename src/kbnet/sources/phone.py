@@ -1,182 +1,28 @@
-"""Recordings of phones with a lidar, as apps export them: depth registered to the colour image, but smaller.
-
-Stray Scanner: ``rgb.mp4`` (or ``rgb/``), ``depth/*.png`` in millimetres, ``confidence/*.png`` (0, 1, 2),
-``camera_matrix.csv`` and ``odometry.csv``. Record3D: a ``.r3d`` file, or the folder it unpacks to, with ``metadata``
-and ``rgbd/<n>.jpg``, ``.depth`` and ``.conf``, compressed by LZFSE. Poses of Record3D have the axes of a
-computer-graphics camera (x right, y up, z backward); here z looks forward.
-"""
+"""Frames of a phone with a lidar: each depth pixel as a point at its place in the larger image."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import zipfile
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from importlib import import_module
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.spatial.transform import Rotation
 
 from kbnet.errors import KBNetError
-from kbnet.files import read_text
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import spread_depth
-from kbnet.frames.image_file import open_picture, read_image, read_intrinsics
-from kbnet.frames.kinds import IMAGE_SUFFIXES
-from kbnet.frames.natural_order import in_order, sortable
+from kbnet.frames.natural_order import sortable
 from kbnet.frames.recording import Moment, Recording
 from kbnet.points.sparse_points import map_to_points, points_to_map
 from kbnet.sources.depth_units import check_metres
+from kbnet.sources.phone_files import PhoneFiles
 from kbnet.sources.resizing import limit_longer_side
 
 Floats = NDArray[np.float64]
-
-OPENCV_FROM_GRAPHICS = np.diag([1.0, -1.0, -1.0, 1.0])
-"""Turns the axes of a camera whose z looks backward to those of one whose z looks forward, and back."""
-
-
-class PhoneFiles(ABC):
-    """Files of one recording.
-
-    Attributes:
-        names: of the frames, in order.
-        K: of each frame, (3, 3), float32 pixels of the colour image.
-        poses: ``T_world_camera`` of each frame, (4, 4), metres; None = not known.
-        points_from: where depth comes from.
-    """
-
-    names: list[str]
-    K: list[FloatArray]
-    poses: list[Floats | None]
-    points_from: str
-
-    @abstractmethod
-    def image(self, index: int) -> ImageArray:
-        """Colour image, RGB, (H, W, 3), uint8."""
-
-    @abstractmethod
-    def depth(self, index: int) -> tuple[FloatArray, NDArray[np.uint8] | None]:
-        """Depth, (h, w), metres, and its confidence, 0 to 2; None = the app did not store it."""
-
-
-class StrayFiles(PhoneFiles):
-    """An export of Stray Scanner, or folders like it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self.points_from = folder, str(folder / "depth")
-        self._depths = in_order((folder / "depth").glob("*.png"), lambda path: path.stem)
-        if not self._depths:
-            raise FileNotFoundError(
-                f"expected depth images in {folder / 'depth'}, got none; export the recording again"
-            )
-        self.names = [path.stem for path in self._depths]
-        K = read_intrinsics(folder / "camera_matrix.csv")
-        rows = _odometry(folder / "odometry.csv")
-        found = [rows.get(_number(path.stem, index), {}) for index, path in enumerate(self._depths)]
-        self.poses = [_pose(row) for row in found]
-        self.K = [_own_intrinsics(row, K) for row in found]
-        self._images: dict[int, Path] = {}
-        for name in ("rgb", "color", "images"):
-            listed = [path for path in (folder / name).glob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
-            self._images |= {_number(path.stem, index): path for index, path in enumerate(in_order(listed, _stem))}
-
-    def image(self, index: int) -> ImageArray:
-        """From ``rgb/``, or a frame of the video of the same number."""
-        number = _number(self._depths[index].stem, index)
-        if not self._images:
-            return np.asarray(self._decoder.at(number, None).image())
-        if number not in self._images:
-            raise FileNotFoundError(
-                f"expected an image for {self._depths[index]}, got none; export the recording again"
-            )
-        return read_image(self._images[number])
-
-    def depth(self, index: int) -> tuple[FloatArray, NDArray[np.uint8] | None]:
-        """From millimetres."""
-        path = self._depths[index]
-        picture = open_picture(path, "a depth image")
-        if not picture.mode.startswith("I"):
-            raise KBNetError(f"expected depth of 16 bits in millimetres, got mode '{picture.mode}' in {path}")
-        depth = np.asarray(picture).astype(np.float32) / np.float32(1000)
-        confidence = self._folder / "confidence" / path.name
-        return depth, np.asarray(open_picture(confidence, "confidence")) if confidence.is_file() else None
-
-    @cached_property
-    def _decoder(self) -> Any:
-        from kbnet.sources.video_decoder import VideoDecoder, open_video
-
-        videos = [path for path in (self._folder / "rgb.mp4", self._folder / "rgb.mov") if path.is_file()]
-        if not videos:
-            raise FileNotFoundError(f"expected rgb.mp4 or rgb/ in {self._folder}, got neither; export it again")
-        return VideoDecoder(open_video(videos[0]))
-
-
-class Record3dFiles(PhoneFiles):
-    """A ``.r3d`` file of Record3D, or the folder it unpacks to."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.points_from = path, f"{path}/rgbd"
-        self._zip = zipfile.ZipFile(path) if path.is_file() else None
-        self._metadata = json.loads(self._read("metadata"))
-        listed = self._zip.namelist() if self._zip else [f"rgbd/{one.name}" for one in (path / "rgbd").iterdir()]
-        self.names = in_order(
-            [name[5:-6] for name in listed if name.startswith("rgbd/") and name.endswith(".depth")], str
-        )
-        if not self.names:
-            raise KBNetError(f"expected frames rgbd/<n>.depth in {path}, got none; export the recording again")
-        K = np.array(self._metadata["K"], np.float32).reshape(3, 3).T  # stored by columns
-        own = self._metadata.get("perFrameIntrinsicCoeffs") or []
-        numbers = [_number(name, index) for index, name in enumerate(self.names)]
-        self.K = [_pinhole(*own[number][:4]) if number < len(own) else K for number in numbers]
-        poses = self._metadata.get("poses") or []
-        self.poses = [_graphics_pose(poses[number]) if number < len(poses) else None for number in numbers]
-
-    def image(self, index: int) -> ImageArray:
-        """From JPEG."""
-        return read_image(io.BytesIO(self._read(f"rgbd/{self.names[index]}.jpg")))  # type: ignore[arg-type]
-
-    def depth(self, index: int) -> tuple[FloatArray, NDArray[np.uint8] | None]:
-        """From float32 metres."""
-        content = np.frombuffer(self._decompress(f"rgbd/{self.names[index]}.depth"), "<f4")
-        depth = np.nan_to_num(content.reshape(self._depth_size(content.size)), nan=0.0, posinf=0.0)
-        try:
-            confidence = np.frombuffer(self._decompress(f"rgbd/{self.names[index]}.conf"), np.uint8)
-        except (KeyError, FileNotFoundError):
-            return depth, None
-        return depth, confidence.reshape(depth.shape) if confidence.size == depth.size else None
-
-    def _depth_size(self, pixels: int) -> tuple[int, int]:
-        width, height = self._metadata.get("dw"), self._metadata.get("dh")
-        if not width or not height:
-            scale = (pixels / (self._metadata["w"] * self._metadata["h"])) ** 0.5
-            width, height = round(self._metadata["w"] * scale), round(self._metadata["h"] * scale)
-        if width * height != pixels:
-            raise KBNetError(f"expected depth of {width}x{height} in {self.path}, got {pixels} pixels; export it again")
-        return int(height), int(width)
-
-    def _read(self, name: str) -> bytes:
-        return self._zip.read(name) if self._zip else (self.path / name).read_bytes()
-
-    def _decompress(self, name: str) -> bytes:
-        content = self._read(name)
-        if not content.startswith(b"bvx"):
-            return content
-        try:
-            liblzfse: Any = import_module("liblzfse")
-        except ModuleNotFoundError:
-            raise ModuleNotFoundError(
-                f"depth in {self.path} is compressed by LZFSE: pip install pyliblzfse", name="liblzfse"
-            ) from None
-        return bytes(liblzfse.decompress(content))
 
 
 @dataclass(frozen=True)
@@ -281,52 +127,3 @@ def _at_other_focus(
     pixels, depth = map_to_points(sparse)
     moved = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=1) @ np.linalg.inv(to_source).T
     return np.asarray(turned), points_to_map(moved[:, :2], depth, size)
-
-
-def _odometry(path: Path) -> dict[int, dict[str, float]]:
-    """Columns of each frame by its number; empty without the file."""
-    if not path.is_file():
-        return {}
-    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
-    try:
-        read = [{key.strip().lower(): float(value) for key, value in row.items() if key and value} for row in rows]
-        return {int(row.get("frame", index)): row for index, row in enumerate(read)}
-    except ValueError as error:
-        raise KBNetError(f"expected numbers in {path} ({error}); export the recording again") from None
-
-
-def _pose(row: dict[str, float]) -> Floats | None:
-    values = [row.get(name, np.nan) for name in ("x", "y", "z", "qx", "qy", "qz", "qw")]
-    return _rigid(values[:3], values[3:])
-
-
-def _graphics_pose(values: list[float]) -> Floats | None:
-    """Of Record3D: qx qy qz qw tx ty tz."""
-    pose = _rigid(values[4:7], values[:4])
-    return None if pose is None else pose @ OPENCV_FROM_GRAPHICS
-
-
-def _rigid(position: list[float], quaternion: list[float]) -> Floats | None:
-    if not np.isfinite([*position, *quaternion]).all() or not any(quaternion):
-        return None
-    T: Floats = np.eye(4)
-    T[:3, :3], T[:3, 3] = Rotation.from_quat(quaternion).as_matrix(), position
-    return T
-
-
-def _own_intrinsics(row: dict[str, float], K: FloatArray) -> FloatArray:
-    """Those of a row of odometry.csv, which newer exports have."""
-    own = [row.get(name, 0.0) for name in ("fx", "fy", "cx", "cy")]
-    return _pinhole(*own) if min(own) > 0 else K
-
-
-def _pinhole(fx: float, fy: float, cx: float, cy: float) -> FloatArray:
-    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float32)
-
-
-def _number(stem: str, index: int) -> int:
-    return int(stem) if stem.isdecimal() else index
-
-
-def _stem(path: Path) -> str:
-    return path.stem

@@ -27,7 +27,7 @@ from kbnet.frames.recording import Moment
 from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.other_size import fit_camera
-from kbnet.sources.phone import OPENCV_FROM_GRAPHICS
+from kbnet.sources.phone_files import OPENCV_FROM_GRAPHICS
 from kbnet.sources.point_cloud_file import read_points
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording

@@ -40,7 +40,8 @@ def open_phone(path: Path, options: PhoneArguments) -> PhoneFrames:
         FileNotFoundError: a file is missing.
         KBNetError: a file is not as the app writes it, or an option is out of range.
     """
-    from kbnet.sources.phone import PhoneFrames, PhoneOptions, Record3dFiles, StrayFiles
+    from kbnet.sources.phone import PhoneFrames, PhoneOptions
+    from kbnet.sources.phone_files import Record3dFiles, StrayFiles
 
     if options.every < 1 or (options.longest_side is not None and options.longest_side < 32):
         raise KBNetError(
