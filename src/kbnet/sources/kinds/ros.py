@@ -106,13 +106,16 @@ def _camera(bag: Bag, options: RosArguments) -> Camera | None:
         if options.distortion or options.lens != "pinhole":
             raise KBNetError("--lens and --distortion go with --intrinsics; camera_info brings its own")
         return None
+    from kbnet.frames.camera_centre import warn_of_far_centre
     from kbnet.frames.image_file import read_intrinsics
     from kbnet.sources.rectification import Camera
     from kbnet.sources.ros_images import decode_image
     from kbnet.sources.ros_recording import find_image_topic
 
     size = decode_image(bag.first(find_image_topic(bag, options.image))).shape[:2]
-    return Camera(read_intrinsics(options.intrinsics), (size[0], size[1]), options.lens, options.distortion)
+    K = read_intrinsics(options.intrinsics)
+    warn_of_far_centre(K, (size[0], size[1]), of=str(options.intrinsics))
+    return Camera(K, (size[0], size[1]), options.lens, options.distortion)
 
 
 def describe_ros(path: Path) -> list[str]:

@@ -58,6 +58,7 @@ def open_tum_recording(path: Path, options: TumArguments) -> TumFrames:
 
 
 def _camera(listing: TumRecording, options: TumArguments) -> Camera:
+    from kbnet.frames.camera_centre import warn_of_far_centre
     from kbnet.frames.image_file import read_image, read_intrinsics
     from kbnet.sources.rectification import Camera
     from kbnet.sources.tum_rgbd import benchmark_camera, find_camera
@@ -69,7 +70,9 @@ def _camera(listing: TumRecording, options: TumArguments) -> Camera:
     if options.camera:
         raise KBNetError("give --camera or --intrinsics, not both")
     height, width = read_image(listing.frames[0].image).shape[:2]
-    return Camera(read_intrinsics(options.intrinsics), (height, width), "radial-tangential", options.distortion)
+    K = read_intrinsics(options.intrinsics)
+    warn_of_far_centre(K, (height, width), of=str(options.intrinsics))
+    return Camera(K, (height, width), "radial-tangential", options.distortion)
 
 
 register(
