@@ -149,7 +149,7 @@ def eight_bit_depth(request: pytest.FixtureRequest) -> list[str]:
 @mistake
 def depth_of_another_size(request: pytest.FixtureRequest) -> list[str]:
     room()
-    write_depth_png(Path("room/sparse_depth/000000.png"), np.full((30, 40), 2, np.float32))
+    write_depth_png(Path("room/sparse_depth/000000.png"), np.full((30, 50), 2, np.float32))
     return ["complete", "room", "--output", "depth"]
 
 

@@ -41,13 +41,14 @@ def read_depth_png(path: str | Path) -> FloatArray:
     return np.asarray(picture).astype(np.float32) / np.float32(UNITS_PER_METRE)
 
 
-def spread_depth(depth: FloatArray, size: tuple[int, int], *, where: str = "") -> FloatArray:
+def spread_depth(depth: FloatArray, size: tuple[int, int], name: str = "depth", *, where: str = "") -> FloatArray:
     """Depth that is registered to an image but smaller, as points in it: each pixel at the middle of what it covers.
 
     Args:
         depth: along z, (h, w), metres; 0 = unmeasured.
         size: (H, W) of the image, pixels, of the shape of the depth, and not smaller.
-        where: which frame it is, for the error message.
+        name: what to call it, for the error message.
+        where: which frame it is, likewise.
 
     Returns:
         (H, W), metres; 0 = unmeasured; the same array where the sizes agree.
@@ -64,7 +65,7 @@ def spread_depth(depth: FloatArray, size: tuple[int, int], *, where: str = "") -
         return depth
     if width * small_height != height * small_width or small_width > width:
         raise KBNetError(
-            f"depth is {small_width}x{small_height} but image is {width}x{height} (width x height){where}, which is no "
+            f"{name} is {small_width}x{small_height} but image is {width}x{height} (width x height){where}, which is no "
             "enlargement of it; depth must be registered to the image"
         )
     scale = width / small_width

@@ -182,14 +182,14 @@ class FrameList:
     def _frame(self, files: FrameFiles, image: ImageArray) -> Frame:
         size, where = (image.shape[0], image.shape[1]), f" (frame '{files.name}' of {self.folder})"
 
-        def depth(path: str) -> FloatArray:
-            return spread_depth(read_depth_png(self._path(path)), size, where=where)
+        def depth(name: str) -> FloatArray:
+            return spread_depth(read_depth_png(self._path(getattr(files, name))), size, name, where=where)
 
         return Frame(
             image=image,
-            sparse_depth=depth(files.sparse_depth),
+            sparse_depth=depth("sparse_depth"),
             intrinsics=read_intrinsics(self._path(files.intrinsics)),
-            ground_truth=depth(files.ground_truth) if files.ground_truth else None,
+            ground_truth=depth("ground_truth") if files.ground_truth else None,
             name=files.name,
         )
 

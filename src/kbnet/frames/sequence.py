@@ -96,9 +96,9 @@ class Sequence:
         size, where = (image.shape[0], image.shape[1]), f" (frame '{self.names[index]}' of {self.folder})"
         frame = Frame(
             image=image,
-            sparse_depth=spread_depth(self.sparse_depth(index), size, where=where),
+            sparse_depth=spread_depth(self.sparse_depth(index), size, "sparse_depth", where=where),
             intrinsics=self.intrinsics,
-            ground_truth=spread_depth(read_depth_png(ground_truth), size, where=where)
+            ground_truth=spread_depth(read_depth_png(ground_truth), size, "ground_truth", where=where)
             if ground_truth.is_file()
             else None,
             name=self.names[index],
