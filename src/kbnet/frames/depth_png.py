@@ -65,8 +65,8 @@ def spread_depth(depth: FloatArray, size: tuple[int, int], name: str = "depth", 
         return depth
     if width * small_height != height * small_width or small_width > width:
         raise KBNetError(
-            f"{name} is {small_width}x{small_height} but image is {width}x{height} (width x height){where}, which is no "
-            "enlargement of it; depth must be registered to the image"
+            f"{name} is {small_width}x{small_height} but image is {width}x{height} (width x height){where}, which is "
+            "no enlargement of it; depth must be registered to the image"
         )
     scale = width / small_width
     rows, columns = (

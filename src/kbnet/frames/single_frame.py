@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbnet.frame import Frame
-from kbnet.frames.depth_png import read_depth_png
+from kbnet.frames.depth_png import read_depth_png, spread_depth
 from kbnet.frames.image_file import read_image, read_intrinsics
 
 
@@ -48,9 +48,11 @@ class SingleFrame:
         Raises:
             FileNotFoundError, KBNetError: a file is missing or not as it should be.
         """
+        image = read_image(self.image)
+        size, where = (image.shape[0], image.shape[1]), f" (frame '{self.name}')"
         return Frame(
-            image=read_image(self.image),
-            sparse_depth=read_depth_png(self.sparse_depth),
+            image=image,
+            sparse_depth=spread_depth(read_depth_png(self.sparse_depth), size, "sparse_depth", where=where),
             intrinsics=read_intrinsics(self.intrinsics),
             name=self.name,
         )
