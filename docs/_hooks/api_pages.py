@@ -24,12 +24,13 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Write them."""
     for name, title in _titles(config).items():
-        folder = _source(config) / ("" if name == PACKAGE else name)
-        modules = [path.stem for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")]
-        dotted = PACKAGE if name == PACKAGE else f"{PACKAGE}.{name}"
+        source = _source(config)
+        folder = source if name == PACKAGE else source / name
+        paths = folder.glob("*.py") if name == PACKAGE else folder.rglob("*.py")
+        modules = [path.relative_to(source.parent).with_suffix("") for path in sorted(paths) if path.stem[0] != "_"]
         # Of a part, what it is for; the package's own docstring is a map for readers of its source.
         about = "" if name == PACKAGE else _first_line(folder / "__init__.py")
-        content = "\n\n".join([f"# {title}", about, *(f"::: {dotted}.{module}" for module in modules)])
+        content = "\n\n".join([f"# {title}", about, *(f"::: {'.'.join(module.parts)}" for module in modules)])
         files.append(File.generated(config, f"api/{name}.md", content=content + "\n"))
     return files
 

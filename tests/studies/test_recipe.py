@@ -66,7 +66,7 @@ def convergence(repository: Path) -> Path:
 
 
 def test_every_recipe_to_compare_is_sound_and_another_one(convergence: Path, repository: Path) -> None:
-    paths = [repository / "recipes" / "unsupervised.toml", *convergence.glob("*.toml")]
+    paths = [*convergence.glob("*.toml")]
     paths += convergence.with_name("options").glob("*.toml")
     assert len(paths) > 20
     configs = [read_recipe(path, {}) for path in paths]
@@ -90,5 +90,5 @@ def test_the_ladder_ends_at_the_recipe_that_the_others_vary(convergence: Path, r
     halved = read_recipe(convergence / "full_resolution.toml", {})
     filters = {name: getattr(halved.network, name) for name in ("image_filters", "depth_filters", "decoder_filters")}
     assert replace(last, network=replace(last.network, **filters)) == halved
-    reference = read_recipe(repository / "recipes" / "unsupervised.toml", {})
+    reference = read_recipe(convergence / "residual.toml", {})
     assert replace(halved, network=replace(halved.network, resolution="half")) == reference
