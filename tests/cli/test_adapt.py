@@ -47,7 +47,7 @@ def judged(change: float) -> Callable[..., BeforeAfter]:
 def test_a_better_result_is_kept(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(before_after, "judge_before_after", judged(-0.05))
+    monkeypatch.setattr(before_after, "compare_before_after", judged(-0.05))
     assert main(words) == 0
     said = capsys.readouterr().out
     assert "is not given, and of 6 around it, 2 frames or 10 % of the median depth apart" in said
@@ -66,7 +66,7 @@ def test_a_result_that_is_not_surely_better_is_not_kept(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(before_after, "judge_before_after", judged(change))
+    monkeypatch.setattr(before_after, "compare_before_after", judged(change))
     assert main(words) == 1
     assert f"not kept  nothing is written to {tmp_path / 'adapted.safetensors'}" in capsys.readouterr().out
     assert not (tmp_path / "adapted.safetensors").exists()
@@ -88,7 +88,7 @@ def test_without_poses_a_frame_learns_from_its_own_points(
 ) -> None:
     for path in (posed_room / "absolute_pose").glob("*.txt"):
         path.unlink()
-    monkeypatch.setattr(before_after, "judge_before_after", judged(-0.05))
+    monkeypatch.setattr(before_after, "compare_before_after", judged(-0.05))
     assert main(words) == 0
     assert "learns    points of each frame that the network is not given\n" in capsys.readouterr().out
 
@@ -98,7 +98,7 @@ def test_a_list_without_neighbours_is_adapted_to(
 ) -> None:
     sequence = Sequence(posed_room)
     write_frame_list(tmp_path / "frames.csv", map(sequence.files, range(8)))
-    monkeypatch.setattr(before_after, "judge_before_after", judged(-0.05))
+    monkeypatch.setattr(before_after, "compare_before_after", judged(-0.05))
     assert main([words[0], str(tmp_path / "frames.csv"), *words[2:]]) == 0
 
 

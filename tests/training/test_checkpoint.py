@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,16 @@ def test_a_state_with_values_of_another_type_is_one_line(tmp_path: Path, key: st
         load_state(tmp_path)
 
 
-def test_best_errors_of_a_state_are_four_numbers(tmp_path: Path) -> None:
+def test_best_errors_of_a_state_are_numbers(tmp_path: Path) -> None:
     assert restored_errors(None, tmp_path) is None
     names = ("mae_mm", "rmse_mm", "imae_per_km", "irmse_per_km")
     errors = restored_errors(dict.fromkeys(names, 1.0), tmp_path)
     assert errors is not None
-    assert errors.mae_mm == 1.0
-    for values in ({"mae_mm": 1.0}, dict.fromkeys(names, "1")):
-        with pytest.raises(KBNetError, match="expected four errors as best"):
+    assert (errors.mae_mm, errors.mare) == (1.0, None)
+    assert restored_errors(asdict(errors), tmp_path) == errors
+    assert restored_errors({**asdict(errors), "mare": 0.5}, tmp_path) == replace(errors, mare=0.5)
+    for values in ({"mae_mm": 1.0}, dict.fromkeys(names, "1"), {**asdict(errors), "mare": "1"}):
+        with pytest.raises(KBNetError, match="expected errors as numbers as best"):
             restored_errors(values, tmp_path)
 
 

@@ -127,14 +127,16 @@ def restored_errors(values: dict[str, Any] | None, folder: Path) -> DepthErrors 
     """Best validation errors of a state; None before the first validation.
 
     Raises:
-        KBNetError: the values are not the four errors.
+        KBNetError: the values are not those of the errors.
     """
     if values is None:
         return None
+    known = {"mare": None} | values  # states of older versions have no mare
     names = {field.name for field in fields(DepthErrors)}
-    if values.keys() != names or not all(isinstance(value, float) for value in values.values()):
+    numbers = [value for name, value in known.items() if name != "mare" or value is not None]
+    if known.keys() != names or not all(isinstance(value, float) for value in numbers):
         raise KBNetError(
-            f"expected four errors as best in {folder / STATE_FILE}, got {values}; "
+            f"expected errors as numbers as best in {folder / STATE_FILE}, got {values}; "
             "start anew from the weights beside it"
         )
-    return DepthErrors(**values)
+    return DepthErrors(**known)
