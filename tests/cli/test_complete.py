@@ -279,6 +279,8 @@ def _truncated_image(room: Path) -> None:
 
 def _small_frame(room: Path) -> None:
     Image.fromarray(np.zeros((30, 48, 3), np.uint8)).save(room / "image" / "0001.png")
+    for kind in ("sparse_depth", "ground_truth"):
+        write_depth_png(room / kind / "0001.png", np.ones((30, 48), np.float32))
 
 
 def _missing_depth(room: Path) -> None:
@@ -298,7 +300,7 @@ def _large_intrinsics(room: Path) -> None:
     ("spoil", "message"),
     [
         (_eight_bit_depth, "expected a 16-bit greyscale PNG"),
-        (_depth_of_another_size, "sparse_depth is 50x40 (width x height) but image is 48x40"),
+        (_depth_of_another_size, "sparse_depth is 50x40 but image is 48x40 (width x height)"),
         (_truncated_image, "cannot be read"),
         (_small_frame, "at least 32x32 pixels"),
         (_missing_depth, "0001.png"),
