@@ -25,7 +25,7 @@ def test_of_a_bag_every_topic_and_the_next_command_are_said(
         "/points (PointCloud2): 3 messages, 10 Hz, 81 points of x y z, frame 'lidar'",
         "transforms: odom -> base (over time), base -> camera, base -> lidar",
         "at most 3 frames of 64x48 pixels",
-        "points from /points: 81 in it, 9.80 m away",
+        "points from /points: 81 in the first frame, 9.80 m away",
         "ground truth: no; pose: yes",
         f"next: kbnet complete {path} --max-difference 0.03 --output depth",
     ):
@@ -40,11 +40,12 @@ def test_what_is_missing_is_said_and_refusals_point_here(
         if hasattr(message, "fields"):
             message.header.stamp.sec = 50
     path = maker.write(tmp_path)
-    assert main(["inspect", str(path)]) == 0
+    assert main(["inspect", str(path)]) == 1
     out = capsys.readouterr().out
     assert "header +950.0 s from the time of recording: another clock" in out
     assert "missing: expected a transform from lidar (/points) to camera" in out
-    assert "flags: kbnet prepare ros --help" in out
+    assert "next: give the flags of what is missing: kbnet prepare ros --help" in out
+    assert "see what is there" not in out
     assert main(["prepare", "ros", str(path), str(tmp_path / "room")]) == 2
     assert f"see what is there: kbnet inspect {path}" in capsys.readouterr().err
 
@@ -53,7 +54,7 @@ def test_other_kinds_are_told_by_their_first_frame(
     write_recording: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_recording()
-    assert main(["inspect", str(folder)]) == 0
+    assert main(["inspect", str(folder)]) == 1
     out = capsys.readouterr().out
     assert "missing: cannot tell which camera recorded" in out
     assert main(["inspect", str(folder), "--intrinsics", str(folder / "K.txt")]) == 0
@@ -61,6 +62,6 @@ def test_other_kinds_are_told_by_their_first_frame(
     assert "a recording in TUM's format" in out
     assert "3 frames of 48x40 pixels" in out
     assert "ground truth: yes; pose: yes" in out
-    assert main(["inspect", str(folder / "rgb")]) == 0
+    assert main(["inspect", str(folder / "rgb")]) == 1
     assert "missing:" in capsys.readouterr().out
     assert main(["inspect", str(folder / "nowhere")]) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -56,6 +57,24 @@ def test_every_depth_pixel_is_a_point_where_opencv_scales_it_to(tmp_path: Path) 
     assert np.count_nonzero(kbnet.open_frames(tmp_path / "scan", confidence=2).frame(0).sparse_depth) == 24 * 16
     np.testing.assert_allclose(source.pose(1)[:3, 3], [1, 0, 1])
     np.testing.assert_allclose(source.pose(1)[:3, :3], np.eye(3))
+
+
+def test_images_of_a_video_are_read_in_any_order(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    folder = stray(tmp_path / "scan")
+    with av.open(str(folder / "rgb.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=60)
+        stream.width, stream.height, stream.pix_fmt = 192, 144, "yuv420p"
+        for number in range(12):
+            grey = Image.new("RGB", (192, 144), (20 * number,) * 3)
+            container.mux(stream.encode(av.VideoFrame.from_image(grey)))
+        container.mux(stream.encode(None))
+    shutil.rmtree(folder / "rgb")
+    # One frame of the video in order, again, back, and far ahead, as fresh sources and one after another.
+    source = kbnet.open_frames(folder)
+    for index in (0, 0, 2, 1):
+        for opened in (source, kbnet.open_frames(folder)):
+            assert np.abs(opened.frame(index).image.astype(int) - 20 * (9 + index)).mean() < 3
 
 
 def test_frames_of_another_focus_are_resampled_to_the_first(tmp_path: Path) -> None:

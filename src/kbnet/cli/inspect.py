@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +25,13 @@ class Command:
     Example:  kbnet inspect drive.mcap
 
     The flags of the recording's kbnet prepare command may be given, to see what they change. Only the first frame is
-    made; of a bag, every topic is listed.
+    made; of a bag, every topic is listed. Exit code 1: something is missing.
     """
 
     path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
     """A recording of any kind, a sequence folder, or a .csv list of frames."""
+    sparse_depth: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
+    """Folder of sparse depth in a sequence, or column of a list (default: sparse_depth)."""
     recording_flags: RecordingFlags = ()
 
     def run(self) -> None:
@@ -37,31 +40,31 @@ class Command:
         from kbnet.cli.recordings import open_source
         from kbnet.frames.open import recording_kind
 
+        if not self.path.exists():
+            raise FileNotFoundError(f"expected a recording, but there is no {self.path}; check the path")
         kind = recording_kind(self.path)
-        print(f"{self.path}: {kind.what if kind else 'a sequence folder or list of frames'}")
-        if kind is not None and kind.describe is not None:
-            print(*(f"  {line}" for line in kind.describe(self.path)), sep="\n")
-        said: list[str] = []
+        facts, problem = [], ""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             try:
-                said = first_frame(open_source(self.path, self.recording_flags))
+                source = open_source(self.path, self.recording_flags, sparse_depth=self.sparse_depth)
+                facts = first_frame(source)
             except Exception as error:
                 if kind is None or not is_known(error):
                     raise
-                problem = one_line(error)
-            else:
-                problem = ""
-        print(*(f"  {line}" for line in said), sep="\n", end="\n" if said else "")
-        for text in dict.fromkeys(str(one.message) for one in caught):
-            print(f"  note: {text}")
-        typed = shlex.join([str(self.path), *self.recording_flags])
+                # Opening points to this command, which is running.
+                problem = one_line(error).partition("; see what is there: ")[0]
+        print(f"{self.path}: {kind.what if kind else 'a sequence folder or list of frames'}")
+        described = kind.describe(self.path) if kind is not None and kind.describe is not None else []
+        for line in [*described, *facts, *(f"note: {text}" for text in dict.fromkeys(str(w.message) for w in caught))]:
+            print(f"  {line}")
+        chosen = [] if self.sparse_depth is None else ["--sparse-depth", self.sparse_depth]
+        typed = shlex.join([str(self.path), *chosen, *self.recording_flags])
         if problem:
             print(f"  missing: {problem}")
-            flags = f"kbnet prepare {kind.name if kind else ''} --help"
-            print(f"next: kbnet inspect {typed} with what is missing; flags: {flags}")
-        else:
-            print(f"next: kbnet complete {typed} --output depth")
+            print(f"next: give the flags of what is missing: kbnet prepare {kind.name if kind else ''} --help")
+            sys.exit(1)
+        print(f"next: kbnet complete {typed} --output depth")
 
 
 def first_frame(source: FrameSource) -> list[str]:
@@ -83,6 +86,7 @@ def first_frame(source: FrameSource) -> list[str]:
     return [
         f"{counted} of {frame.size[1]}x{frame.size[0]} pixels, the first is '{frame.name}'",
         f"K: fx {K[0, 0]:.1f} fy {K[1, 1]:.1f} cx {K[0, 2]:.1f} cy {K[1, 2]:.1f}; {getattr(source, 'lens', 'pinhole')}",
-        f"points from {source.points_from}: {len(depth):,} in it, {middle:.2f} m away ({low:.2f} to {high:.2f} m)",
+        f"points from {source.points_from}: {len(depth):,} in the first frame, "
+        f"{middle:.2f} m away ({low:.2f} to {high:.2f} m)",
         f"ground truth: {truth}; pose: {pose}",
     ]

@@ -28,7 +28,8 @@ class SourceArguments:
 
     sequence: Source
     """Sequence folder (K.txt, image/ and sparse depth), a .csv list of frames, or a recording in place: ROS bag, MCAP,
-    COLMAP, TUM, video, KITTI drive, with the flags of its kbnet prepare command, such as --depth TOPIC."""
+    COLMAP, TUM, video, KITTI drive, phone, transforms.json, with the flags of its kbnet prepare command, such as
+    --depth TOPIC."""
     sparse_depth: SparseDepth = None
     """Folder of sparse depth in the sequence, or column of the list (default: sparse_depth)."""
     recording_flags: RecordingFlags = ()
@@ -57,6 +58,8 @@ def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = Non
     from kbnet.frames.open import open_frames, recording_kind
 
     named = [flag.partition("=")[0][2:].replace("-", "_") for flag in flags if flag.startswith("--")]
+    if not path.exists():
+        raise FileNotFoundError(f"expected frames in {path}, but there is no such file or folder; check the path")
     kind = recording_kind(path)
     if kind is None:
         if named and (path.suffix == ".csv" or (path / "image").is_dir()):

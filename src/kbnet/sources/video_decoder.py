@@ -84,7 +84,7 @@ class VideoDecoder:
 
     def __init__(self, video: Video) -> None:
         self._video = video
-        self._coming: Iterator[DecodedFrame] = iter(())
+        self._coming: Iterator[DecodedFrame] | None = None
         self._position = -1
 
     def all(self) -> Iterator[DecodedFrame]:
@@ -129,11 +129,11 @@ class VideoDecoder:
         """
         ahead = index - self._position
         if timestamp is None:
-            if ahead <= 0:
+            if self._coming is None or ahead <= 0:
                 self._coming, ahead = _decoded(self._video.path), index + 1
             decoded = next(islice(self._coming, ahead - 1, None), None)
         else:
-            if not 0 < ahead <= NEAR_FRAMES:
+            if self._coming is None or not 0 < ahead <= NEAR_FRAMES:
                 self._coming = _decoded(self._video.path, timestamp)
             decoded = next((one for one in self._coming if (one.timestamp or 0) >= timestamp), None)
             if decoded is None or decoded.timestamp != timestamp:  # the file's index led past the frame

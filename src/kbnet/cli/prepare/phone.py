@@ -23,7 +23,7 @@ class Command:
     """Folder with depth/, camera_matrix.csv and rgb.mp4 or rgb/ (Stray Scanner), or a .r3d (Record3D)."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Sequence folder to make."""
-    options: Annotated[PhoneArguments, tyro.conf.OmitArgPrefixes] = field(default_factory=PhoneArguments)
+    options: Annotated[PhoneArguments, tyro.conf.arg(name="")] = field(default_factory=PhoneArguments)
     overwrite: Switch = False
     """Replace a sequence folder that is there, with everything in it."""
 

@@ -23,7 +23,7 @@ class Command:
     """The file, or the folder it lies in."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Sequence folder to make."""
-    options: Annotated[TransformsArguments, tyro.conf.OmitArgPrefixes] = field(default_factory=TransformsArguments)
+    options: Annotated[TransformsArguments, tyro.conf.arg(name="")] = field(default_factory=TransformsArguments)
     overwrite: Switch = False
     """Replace a sequence folder that is there, with everything in it."""
 
