@@ -180,11 +180,11 @@ def test_own_files_of_siblings_come_back_with_their_config(tmp_path: Path, confi
         assert torch.equal(loaded.state_dict()[name], tensor.half().to(tensor.dtype)), name
 
 
-def test_weights_of_a_sibling_are_not_taken_for_those_of_a_kbnet_to_train(
+def test_weights_of_a_sibling_are_not_taken_for_those_of_a_kbnet_to_adapt(
     published: dict[str, Path], tmp_path: Path
 ) -> None:
     save_network(load_network(published["voiced-void"], preset="voiced-void"), tmp_path / "own.safetensors")
-    with pytest.raises(ValueError, match=r"expected weights of a KBNet to train, but .* are those of voiced"):
+    with pytest.raises(ValueError, match=r"expected weights of a KBNet to adapt, but .* are those of voiced"):
         read_kbnet_config(tmp_path / "own.safetensors")
 
 
