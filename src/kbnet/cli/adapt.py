@@ -23,10 +23,10 @@ class Command:
 
     Example:  kbnet adapt SEQUENCE --output adapted.safetensors
 
-    The network learns to tell sparse points that it is not given: of the frame, and, where there are poses, of frames
-    around it. In frames all over the video a fifth of the points, patch by patch, is held out of training. At these the
-    weights are compared before and after. Unless the error fell by more than chance explains, nothing is written and
-    the exit code is 1. Ctrl-C keeps the state; the same command goes on. Ground truth is never read.
+    Some input points are removed; the loss is the error at those points and, with poses, at points of neighbouring
+    frames. A fifth of the points, in patches, is held out of training. The weights are compared at these points before
+    and after. If the error there does not fall by more than twice its standard error, nothing is written and the exit
+    code is 1. Ctrl-C saves the state; the same command continues. Ground truth is not read.
     """
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SEQUENCE|LIST.csv")]

@@ -39,11 +39,11 @@ Sequences = Annotated[tuple[Path, ...], tyro.conf.arg(metavar="SEQUENCE|LIST.csv
 class Command(DeviceArguments):
     """Time completion and training beside a plain implementation of the published network.
 
-    Plain is the specification in eager float32 with stock layers. It and every engine and precision that is installed
-    take their turn in every round, on the same frames, so that a machine that slows down slows all of them. A time
-    starts and ends with the device idle; input lies on the device as tensors, and reading files is timed in training
-    only. Frames are made up: a smooth image with grain over slanted ground, a sparse point on 0.5 % of the pixels (5 %
-    at 1216x352). Ctrl-C ends it and keeps what was measured.
+    Plain is the published network as specified, in eager float32 with stock layers. In every round, plain and every
+    installed engine and precision run in turn on the same frames, so that ratios hold on a machine whose speed changes.
+    Times start and end with the device idle. Input lies on the device as tensors; files are read in the timing of
+    training only. Frames are synthetic: a smooth image with grain over slanted ground, a sparse point on 0.5 % of the
+    pixels (5 % at 1216x352). Ctrl-C ends it and keeps what was measured.
     """
 
     parts: tuple[Literal["inference", "training"], ...] = ("inference", "training")

@@ -30,8 +30,8 @@ class Command(NetworkArguments, SourceArguments):
 
     Example:  kbnet check SEQUENCE --output OUT --pictures
 
-    No ground truth is needed, nor looked at. The points themselves are taken for true: false ranges among them count
-    as errors of every method, in the means most, in the median least.
+    Ground truth is not needed and not read. The held-out points are taken as true: outliers among them count as errors
+    of every method, most in the mean, least in the median.
     """
 
     share: float = 0.2

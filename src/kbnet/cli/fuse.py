@@ -31,8 +31,8 @@ class Command(NetworkArguments, SourceArguments):
 
     Of a mesh:   kbnet fuse SEQUENCE --output room.ply --mesh
 
-    Frames need a pose, camera to world. What depth is not to be trusted is left out: pixels of little confidence, and
-    places that only one frame saw. The file is a binary PLY in metres, in the axes of the world.
+    Frames need a pose, camera to world. Pixels of low confidence and places that only one frame saw are left out. The
+    file is a binary PLY in metres, in the axes of the world.
     """
 
     output: Annotated[Path, tyro.conf.arg(metavar="FILE")]

@@ -14,12 +14,12 @@ from kbnet.errors import KBNetError
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Put the sparse points of neighbouring frames together: depth to train on where nobody has true depth.
+    """Project the sparse points of neighbouring frames into each frame: labels for training without ground truth.
 
     kbnet prepare accumulated room room.csv && kbnet train room.csv --config recipes/accumulated.toml
 
-    Writes a list of the sequence's frames, whose ground_truth is what each frame and those around it measured, as it
-    sees them, and a folder of these depth maps beside the list. The sequence needs poses.
+    Writes a list of the frames and, beside it, a folder of depth maps, which the list names as ground_truth. The
+    sequence needs poses.
     """
 
     sequence: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SEQUENCE")]
