@@ -229,7 +229,7 @@ def test_a_value_error_deep_inside_shows_its_traceback() -> None:
         "def broken(*_, **__): raise ValueError('shapes (3,) and (4,) not aligned')\n"
         "import kbnet.frames.open as opening\n"
         "opening.open_frames = broken\n"
-        "sys.exit(main(['check', 'anything']))\n"
+        "sys.exit(main(['check', '.']))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
