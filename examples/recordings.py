@@ -5,6 +5,8 @@
     python examples/recordings.py lidar drive       # image_2/, velodyne/, calib.txt, poses.txt, as KITTI has them
     python examples/recordings.py colmap workspace  # images/ and sparse/0/; one unit of the model is half a metre
     python examples/recordings.py tum recording     # rgb/, depth/ and the lists of both, groundtruth.txt, K.txt
+    python examples/recordings.py phone scan        # as Stray Scanner exports: depth at a quarter of the image's size
+    python examples/recordings.py transforms scene  # transforms.json, images/ and depth/
 
 All of them show the room of `kbnet prepare synthetic`: a camera walks through it, 3 cm a frame, ten frames a second.
 The lidar sits 20 cm above the camera, turns full circle, and its ranges are 1 cm off; tracked points are 1 % off, and
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +91,39 @@ def write_tum(folder: Path) -> None:
     for name, lines in lists.items():
         (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
     np.savetxt(folder / "K.txt", CONFIG.intrinsics)
+
+
+def write_phone(folder: Path) -> None:
+    """Images, depth of every fourth pixel in millimetres, poses and K."""
+    lines = ["timestamp, frame, x, y, z, qx, qy, qz, qw"]
+    for index, moment in enumerate(record()):
+        assert moment.frame.ground_truth is not None
+        millimetres = np.rint(1000 * moment.frame.ground_truth[2::4, 2::4]).astype(np.uint16)
+        for part, pixels in (("rgb", moment.frame.image), ("depth", millimetres)):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / part / f"{index:06d}.png")
+        quaternion = Rotation.from_matrix(moment.T_world_camera[:3, :3]).as_quat()
+        numbers = ", ".join(f"{number:.6f}" for number in [*moment.T_world_camera[:3, 3], *quaternion])
+        lines.append(f"{moment.time:.6f}, {index:06d}, {numbers}")
+    (folder / "odometry.csv").write_text("\n".join(lines) + "\n")
+    np.savetxt(folder / "camera_matrix.csv", CONFIG.intrinsics, delimiter=", ")
+
+
+def write_transforms(folder: Path) -> None:
+    """Images, depth along z as .npy, and poses with y up and z backward, as Nerfstudio has them."""
+    frames = []
+    for index, moment in enumerate(record()):
+        for part in ("images", "depth"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(moment.frame.image).save(folder / "images" / f"{index:04d}.png")
+        np.save(folder / "depth" / f"{index:04d}.npy", moment.frame.sparse_depth)
+        pose = moment.T_world_camera @ np.diag([1.0, -1.0, -1.0, 1.0])
+        files = {"file_path": f"images/{index:04d}.png", "depth_file_path": f"depth/{index:04d}.npy"}
+        frames.append(files | {"transform_matrix": pose.tolist()})
+    height, width = moment.frame.size
+    K = CONFIG.intrinsics.astype(float)
+    camera = {"fl_x": K[0, 0], "fl_y": K[1, 1], "cx": K[0, 2], "cy": K[1, 2], "w": width, "h": height}
+    (folder / "transforms.json").write_text(json.dumps(camera | {"frames": frames}))
 
 
 def write_video(folder: Path) -> None:
@@ -273,7 +309,15 @@ class _Recorder:
         return self._types[name.replace("/", "/msg/")](*values, **named)
 
 
-WRITERS = {"ros": write_ros, "video": write_video, "lidar": write_lidar, "colmap": write_colmap, "tum": write_tum}
+WRITERS = {
+    "ros": write_ros,
+    "video": write_video,
+    "lidar": write_lidar,
+    "colmap": write_colmap,
+    "tum": write_tum,
+    "phone": write_phone,
+    "transforms": write_transforms,
+}
 
 
 def main() -> None:

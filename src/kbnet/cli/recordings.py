@@ -58,8 +58,6 @@ def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = Non
     from kbnet.frames.open import open_frames, recording_kind
 
     named = [flag.partition("=")[0][2:].replace("-", "_") for flag in flags if flag.startswith("--")]
-    if not path.exists():
-        raise FileNotFoundError(f"expected frames in {path}, but there is no such file or folder; check the path")
     kind = recording_kind(path)
     if kind is None:
         if named and (path.suffix == ".csv" or (path / "image").is_dir()):
@@ -68,6 +66,8 @@ def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = Non
                 "intrinsics; leave it out"
             )
         return open_frames(path, sparse_depth=sparse_depth or "sparse_depth")
+    if not path.exists():
+        raise FileNotFoundError(f"expected {kind.what} in {path}, but there is no such file or folder; check the path")
     kind.check_options([*named, *(["sparse_depth"] if sparse_depth else [])], spell=_flag)
     options: Any = parse_arguments(kind.options, flags, prog=f"kbnet prepare {kind.name}")
     return open_kind(kind.name, path, options)
