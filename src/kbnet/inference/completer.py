@@ -202,11 +202,7 @@ class DepthCompleter:
                 "expected weights that predict their error (network.error predicted), but these do not; "
                 "use kbnet.inference.confidence.complete_with_confidence"
             )
-        if isinstance(image, Frame) and sparse_depth is None and intrinsics is None:
-            frame = image
-            image, sparse_depth, intrinsics = frame.image, frame.sparse_depth, frame.intrinsics
-        if isinstance(image, Frame) or sparse_depth is None or intrinsics is None:
-            raise KBNetError("expected a frame alone, or image, sparse_depth and intrinsics; give all three or a frame")
+        image, sparse_depth, intrinsics = _parts(image, sparse_depth, intrinsics)
         if isinstance(image, Tensor) and isinstance(sparse_depth, Tensor) and isinstance(intrinsics, Tensor):
             if validate:
                 check_shapes(image, sparse_depth, intrinsics)
@@ -269,3 +265,18 @@ def find_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise KBNetError(f"expected a usable device, got '{name}' ({reason}); use cpu or auto") from error
     return device
+
+
+def _parts(
+    image: ImageArray | Tensor | Frame, sparse_depth: FloatArray | Tensor | None, intrinsics: FloatArray | Tensor | None
+) -> tuple[ImageArray | Tensor, FloatArray | Tensor, FloatArray | Tensor]:
+    """Image, sparse depth and K, of a frame alone or as given.
+
+    Raises:
+        KBNetError: a frame comes with something else, or something is missing.
+    """
+    if isinstance(image, Frame) and sparse_depth is None and intrinsics is None:
+        return image.image, image.sparse_depth, image.intrinsics
+    if isinstance(image, Frame) or sparse_depth is None or intrinsics is None:
+        raise KBNetError("expected a frame alone, or image, sparse_depth and intrinsics; give all three or a frame")
+    return image, sparse_depth, intrinsics
