@@ -7,7 +7,7 @@ WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 QUICK := tests/geometry tests/points tests/losses tests/frames tests/network tests/test_golden.py
 
-.PHONY: help demo quick test check docs format clean
+.PHONY: help demo quick test check docs format sbom audit clean
 
 help:
 	@echo "make demo     complete a real scene and show the error beside interpolation (under a minute after the install)"
@@ -16,6 +16,8 @@ help:
 	@echo "make check    ruff, formatting, mypy"
 	@echo "make docs     build the documentation as a site, strictly and offline: open site/index.html"
 	@echo "make format   let ruff repair what it can"
+	@echo "make sbom     list the installed packages as CycloneDX: sbom.json"
+	@echo "make audit    compare the installed packages with known vulnerabilities (needs the internet)"
 	@echo "make clean    remove .venv, caches and what the demo wrote"
 
 demo: $(VENV)/.installed-demo
@@ -39,8 +41,15 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+sbom: $(VENV)/.installed-dev $(VENV)/audit/.installed
+	$(VENV)/audit/bin/cyclonedx-py environment --pyproject pyproject.toml --of JSON -o sbom.json $(BIN)/python
+
+audit: $(VENV)/.installed-dev $(VENV)/audit/.installed
+	$(BIN)/python -m pip list --format freeze --exclude-editable > $(VENV)/audit/installed.txt
+	$(VENV)/audit/bin/pip-audit --disable-pip --no-deps -r $(VENV)/audit/installed.txt
+
 clean:
-	rm -rf $(VENV) demo dist site .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) sbom.json demo dist site .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch first and alone: once its pinned build is in place no later step can replace it by one that brings CUDA along.
@@ -57,3 +66,9 @@ $(VENV)/.installed-demo: $(VENV)/.installed-torch pyproject.toml
 $(VENV)/.installed-dev: $(VENV)/.installed-torch pyproject.toml
 	$(PIP) -e ".[dev]"
 	@touch $@ $(VENV)/.installed-demo
+
+# In an environment of its own: what it needs is not part of what it lists.
+$(VENV)/audit/.installed: $(VENV)/.installed-torch
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --disable-pip-version-check --quiet "cyclonedx-bom>=4" "pip-audit>=2.7"
+	@touch $@

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import socket
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,9 +17,11 @@ import pytest
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence
 from kbnet.report.viewer.completed import Completed
+from kbnet.report.viewer.same_origin import LARGEST_MESSAGE
 from kbnet.report.viewer.window import Window
 
 pytest.importorskip("viser")
+from websockets.exceptions import ConnectionClosedError
 
 
 @pytest.fixture
@@ -119,3 +125,55 @@ def test_window_bears_a_frame_without_sparse_points(window: Window, sequence: Se
     window.controls["frame"].value = 1
     assert window.shown == 1
     assert len(window.drawn["sparse"].points) == 0
+
+
+def answer(port: int, **headers: str) -> int:
+    """Status of the viewer's answer to a request for its page."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_window_refuses_pages_of_other_origins(window: Window, port: int) -> None:
+    assert answer(port, Origin=window.url, Host=f"localhost:{port}") == 200
+    assert answer(port, Origin="https://example.org") == 403
+    assert answer(port, Origin="http://localhost:1", Host=f"localhost:{port}") == 403
+    assert answer(port, Host=f"rebound.example.org:{port}") == 403, "a name that an attacker points to this machine"
+
+
+def test_websocket_refuses_pages_of_other_origins(window: Window, port: int) -> None:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    protocol: Any = [f"viser-v{version('viser')}"]
+    with connect(f"ws://localhost:{port}", subprotocols=protocol, origin=cast(Any, window.url)) as own:
+        assert own.recv(timeout=10), "the scene"
+        own.send(b"0" * (LARGEST_MESSAGE + 1))
+        with pytest.raises(ConnectionClosedError, match="too big"):
+            list(own)
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(f"ws://localhost:{port}", subprotocols=protocol, origin=cast(Any, "https://example.org"))
+
+
+def test_window_shows_the_names_of_files_as_text(
+    chromium: Any, sequence: Sequence, completed: Callable[[int], Completed], port: int
+) -> None:
+    name = "<img src=x onerror=hacked=1>{window.hacked=1}[a](javascript:hacked=1)*b*"
+
+    def renamed(index: int) -> Completed:
+        shown = completed(index)
+        return replace(shown, frame=replace(shown.frame, name=name))
+
+    window = Window(sequence, renamed, host="127.0.0.1", port=port, points=100)
+    page = chromium.new_page()
+    try:
+        page.goto(window.url)
+        page.get_by_text(name).wait_for(timeout=30_000)
+        assert page.evaluate("window.hacked === undefined")
+        assert page.locator("img[src=x]").count() == 0
+    finally:
+        page.close()
+        window.stop()

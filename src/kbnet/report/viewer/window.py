@@ -16,6 +16,7 @@ from kbnet.frame import ImageArray
 from kbnet.frames.frame_source import FrameSource
 from kbnet.report.colour import colourise
 from kbnet.report.viewer.completed import Completed, colour_bar, limits
+from kbnet.report.viewer.same_origin import LOOPBACK, same_origin_only
 
 COLOURS = ("image", "depth", "expected error")
 SMALL_PX = 320
@@ -59,9 +60,9 @@ class Window:
         self._content: tuple[Any, ...] = ()
         self.shown, self.drawn = -1, dict[str, Any]()
         first = completed(0)
-        with _quiet():
+        with _quiet(), same_origin_only(loopback=host in LOOPBACK):
             self._server: Any = viser.ViserServer(host=host, port=port, label=f"kbnet: {source.name}", verbose=False)
-        self.url = f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{self._server.get_port()}"
+        self.url = f"http://{'localhost' if host in (*LOOPBACK, '0.0.0.0') else host}:{self._server.get_port()}"
         self.controls = self._add_controls(first)
         self._set_up_scene()
         for control in self.controls.values():
@@ -73,11 +74,11 @@ class Window:
         """Apply the controls; of several quick changes only the last one is applied."""
         with self._lock:
             content = tuple(self.controls[name].value for name in ("frame", "colours", "keep"))
-            index = int(self.controls["frame"].value)
+            index = min(max(0, int(self.controls["frame"].value)), len(self._source) - 1)
             try:
                 completed = self._completed(index)
             except (OSError, KBNetError) as error:
-                self._said.content = f"frame {index + 1} cannot be shown: {' '.join(str(error).split())}"
+                self._said.content = f"frame {index + 1} cannot be shown: {_literal(str(error))}"
                 return
             with self._server.atomic():
                 if content != self._content:
@@ -156,7 +157,7 @@ class Window:
         self._image.image = _smaller(frame.image)
         self._bar.image = colour_bar(*ends, what)
         self._said.content = (
-            f"**{frame.name}**, {index + 1} of {len(self._source)}: {len(sparse)} sparse points, "
+            f"**{_literal(frame.name)}**, {index + 1} of {len(self._source)}: {len(sparse)} sparse points, "
             f"{len(dense)} completed ones drawn"
         )
 
@@ -185,6 +186,11 @@ class Window:
 def _quiet() -> AbstractContextManager[object]:
     """Context that suppresses viser's own output; the command prints the address."""
     return redirect_stdout(StringIO())
+
+
+def _literal(text: str) -> str:
+    """Text as literal Markdown: the panel would run components and links that a file name contains."""
+    return "".join(letter if letter.isalnum() else f"&#{ord(letter)};" for letter in " ".join(text.split()))
 
 
 def _quaternion(pose: NDArray[np.float64]) -> NDArray[np.float64]:
