@@ -11,10 +11,11 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from kbnet.errors import KBNetError
@@ -178,6 +179,23 @@ def read_text(path: str | Path, errors: str = "strict") -> str:
     content = Path(path).read_bytes()
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     return content.decode(encoding, errors)
+
+
+def read_json(path: Path, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """Content of a JSON file.
+
+    Args:
+        path: the file.
+        object_hook: called with every object; what it returns takes its place.
+
+    Raises:
+        OSError: it cannot be read.
+        KBNetError: it is no JSON, or its nesting is too deep.
+    """
+    try:
+        return json.loads(read_text(path), object_hook=object_hook)
+    except (ValueError, RecursionError) as error:
+        raise KBNetError(f"expected JSON in {path} ({error}); export it again") from None
 
 
 def write_json(path: Path, content: object) -> None:

@@ -18,6 +18,10 @@ from kbnet.sources.lidar_calibration import (
 P2 = np.array([[700, 0, 600, 45], [0, 700, 180, -0.1], [0, 0, 1, 0.004]])
 R = np.array([[np.cos(0.01), -np.sin(0.01), 0], [np.sin(0.01), np.cos(0.01), 0], [0, 0, 1]])
 TR = np.array([[0, -1, 0, 0.02], [0, 0, -1, -0.06], [1, 0, 0, -0.3]])
+RAW_K = np.array([[960, 0, 696], [0, 957, 224], [0, 0, 1.0]])
+RAW_D = np.array([-0.37, 0.2, 0.001, 0.002, -0.07])
+RAW_R = np.array([[np.cos(0.02), 0, np.sin(0.02)], [0, 1, 0], [-np.sin(0.02), 0, np.cos(0.02)]])
+RAW_T = np.array([0.06, 0.001, -0.003])
 
 
 def row(values: np.ndarray) -> str:
@@ -39,6 +43,42 @@ def test_kitti_odometry_and_object_and_raw_calibrations_agree(tmp_path: Path) ->
         np.testing.assert_allclose(calibration.K @ in_camera[:3], expected, rtol=1e-6)
         np.testing.assert_allclose(calibration.T_camera_reference[:3, 3], np.linalg.solve(P2[:, :3], P2[:, 3]))
         assert calibration.describe() == "the lidar's x axis looks forward in the camera, y left, z up"
+
+
+def write_date(folder: Path) -> None:
+    """Calibration of a date: the rectified images have 1242x375 pixels, the raw ones 1392x512."""
+    raw = {"S": "1.392e+03 5.12e+02", "K": row(RAW_K), "D": row(RAW_D), "R": row(RAW_R), "T": row(RAW_T)}
+    lines = [f"{key}_02: {value}" for key, value in raw.items()]
+    lines += ["S_rect_02: 1.242e+03 3.75e+02", f"P_rect_02: {row(P2)}", f"R_rect_00: {row(R)}"]
+    (folder / "calib_cam_to_cam.txt").write_text("\n".join(lines))
+    (folder / "calib_velo_to_cam.txt").write_text(f"R: {row(TR[:, :3])}\nT: {row(TR[:, 3])}\n")
+
+
+def test_images_of_the_depth_benchmark_are_cut_out_of_the_rectified_ones(tmp_path: Path) -> None:
+    write_date(tmp_path)
+    whole = read_kitti_calibration(tmp_path, size=(375, 1242))
+    with pytest.warns(UserWarning, match=r"begin at column 13 and row 23; give K"):
+        cut = read_kitti_calibration(tmp_path, size=(352, 1216))
+    # The published intrinsics of 2011_09_26 are those of P_rect_02 less 13 and 23: 609.5593 -> 596.5593.
+    np.testing.assert_allclose(whole.K - cut.K, [[0, 0, 13], [0, 0, 23], [0, 0, 0]])
+    np.testing.assert_array_equal(cut.T_camera_lidar, whole.T_camera_lidar)
+    assert cut.size == (352, 1216)
+    small = (tmp_path / "calib_cam_to_cam.txt").read_text().replace("1.242e+03", "1.200e+03")
+    (tmp_path / "calib_cam_to_cam.txt").write_text(small)
+    with pytest.raises(ValueError, match="where they were cut out is not known"):
+        read_kitti_calibration(tmp_path, size=(352, 1216))
+
+
+def test_raw_images_have_their_own_camera_and_lens(tmp_path: Path) -> None:
+    write_date(tmp_path)
+    raw = read_kitti_calibration(tmp_path, size=(512, 1392))
+    np.testing.assert_allclose(raw.K, RAW_K, rtol=1e-6)
+    assert (raw.model, raw.coefficients, raw.size) == ("radial-tangential", tuple(RAW_D), (512, 1392))
+    point = np.array([12.0, 3, -1, 1])
+    in_camera = RAW_R @ (TR @ point) + RAW_T
+    np.testing.assert_allclose((raw.T_camera_lidar @ point)[:3], in_camera)
+    in_rectified_0 = np.append(R @ TR @ point, 1)
+    np.testing.assert_allclose((raw.T_camera_reference @ in_rectified_0)[:3], in_camera)
 
 
 def test_a_calibration_without_the_camera_names_what_it_has(tmp_path: Path) -> None:

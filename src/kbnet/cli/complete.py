@@ -50,7 +50,7 @@ class Command(NetworkArguments):
 
     sequences: OptionalSources = ()
     """Sequence folders (K.txt, image/ and sparse depth), .csv lists of frames, or recordings in place: ROS bag, MCAP,
-    COLMAP, TUM, video, KITTI drive, phone, transforms.json, with the flags of kbnet prepare, such as --depth TOPIC."""
+    COLMAP, TUM, video, KITTI drive, nuScenes, phone, ..., with the flags of kbnet prepare, such as --depth TOPIC."""
     output: Folder
     """Folder for the results."""
     image: OptionalFile = None

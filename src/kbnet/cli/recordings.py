@@ -28,7 +28,7 @@ class SourceArguments:
 
     sequence: Source
     """Sequence folder (K.txt, image/ and sparse depth), a .csv list of frames, or a recording in place: ROS bag, MCAP,
-    COLMAP, TUM, video, KITTI drive, phone, transforms.json, with the flags of its kbnet prepare command, such as
+    COLMAP, TUM, video, KITTI drive, nuScenes, phone, ..., with the flags of its kbnet prepare command, such as
     --depth TOPIC."""
     sparse_depth: SparseDepth = None
     """Folder of sparse depth in the sequence, or column of the list (default: sparse_depth)."""

@@ -22,7 +22,8 @@ def open_frames(path: str | Path, **options: Any) -> FrameSource:
 
     Args:
         path: a sequence folder, a ``.csv`` list of frames, a ROS bag or MCAP file, a COLMAP model, a recording in TUM's
-            format, a video, or a KITTI drive. Which it is, its name and the names in it tell.
+            format, a video, a KITTI drive, or any other kind in `kbnet.sources.kinds`. Which it is, its name and the
+            names in it tell.
         options: ``sparse_depth`` of a sequence or list: the folder or column of sparse depth. Of a recording, the flags
             of its ``kbnet prepare`` command as keywords, such as ``depth="/lidar/points"``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,8 @@ Transform = NDArray[np.float64]
 
 RAW_CAMERA, RAW_LIDAR = "calib_cam_to_cam.txt", "calib_velo_to_cam.txt"
 """Of KITTI's raw recordings, in the folder of a date."""
+BENCHMARK_SIZE = (352, 1216)
+"""Of the images of KITTI's depth benchmark, (H, W), pixels."""
 _DIRECTIONS = {0: ("left", "right"), 1: ("up", "down"), 2: ("backward", "forward")}
 
 
@@ -34,7 +37,6 @@ class LidarCalibration:
         model, coefficients: of the lens, as `kbnet.sources.rectification.Camera` has them.
         size: (H, W) of the images that K is for, pixels; None = the file does not say.
         of_kitti: from a calibration of KITTI, which is for rectified images.
-        model, coefficients: of the lens, as `kbnet.sources.rectification.Camera` has them.
     """
 
     K: FloatArray
@@ -60,45 +62,102 @@ class LidarCalibration:
         return f"the lidar's x axis looks {looks[0]} in the camera, y {looks[1]}, z {looks[2]}"
 
 
-def read_kitti_calibration(path: str | Path, camera: int = 2) -> LidarCalibration:
-    """Read the calibration of a KITTI recording for its rectified images.
+def read_kitti_calibration(path: str | Path, camera: int = 2, size: tuple[int, int] | None = None) -> LidarCalibration:
+    """Read the calibration of a KITTI recording: for its rectified images, or for those of another published size.
 
-    ``P = K [I | t]`` maps from the rectified camera 0, so ``T_camera_lidar = [I | K⁻¹ P[:, 3]] · R · Tr``.
+    ``P = K [I | t]`` maps from the rectified camera 0, so ``T_camera_lidar = [I | K⁻¹ P[:, 3]] · R · Tr``. Of raw
+    images, ``K_xx``, ``D_xx``, ``R_xx`` and ``T_xx`` count.
 
     Args:
         path: ``calib.txt`` of an odometry sequence (P0..P3, Tr) or of an object frame (P0..P3, R0_rect,
             Tr_velo_to_cam); or the folder of a date of raw recordings, with ``calib_cam_to_cam.txt`` and
             ``calib_velo_to_cam.txt``.
         camera: 0 and 1 are grey, 2 and 3 colour, 1 and 3 on the right.
+        size: (H, W) of the images, pixels; None = that of the rectified ones. With the folder of a date, images may
+            have the size of raw ones, or that of the depth benchmark, which are cut out.
 
     Raises:
         FileNotFoundError: a file is missing.
         KBNetError: a matrix is missing or is none.
     """
     path = Path(path)
-    size: tuple[int, int] | None = None
+    rectified: tuple[int, int] | None = None
     if path.is_dir():
-        values = {**_read_keys(path / RAW_CAMERA), **_read_keys(path / RAW_LIDAR)}
-        if (name := f"S_rect_{camera:02}") in values:
-            width, height = _matrix(values, (name,), (1, 2), path / RAW_CAMERA)[0].astype(int).tolist()
-            size = height, width
-        P = _matrix(values, (f"P_rect_{camera:02}",), (3, 4), path / RAW_CAMERA)
-        R = _matrix(values, ("R_rect_00",), (3, 3), path / RAW_CAMERA)
-        rotation, translation = (_matrix(values, (key,), (3, n), path / RAW_LIDAR) for key, n in (("R", 3), ("T", 1)))
-        Tr = np.hstack([rotation, translation])
+        values = {**read_keys(path / RAW_CAMERA), **read_keys(path / RAW_LIDAR)}
+        rectified, raw = (_size(values, f"{key}_{camera:02}", path / RAW_CAMERA) for key in ("S_rect", "S"))
+        P = read_matrix(values, (f"P_rect_{camera:02}",), (3, 4), path / RAW_CAMERA)
+        R = read_matrix(values, ("R_rect_00",), (3, 3), path / RAW_CAMERA)
+        Tr = np.hstack([read_matrix(values, (key,), (3, n), path / RAW_LIDAR) for key, n in (("R", 3), ("T", 1))])
+        if size is not None and size == raw != rectified:
+            return _raw_calibration(values, path / RAW_CAMERA, camera, Tr, size)
     else:
-        values = _read_keys(path)
-        P = _matrix(values, (f"P{camera}",), (3, 4), path)
-        R = _matrix(values, ("R0_rect", "R_rect"), (3, 3), path) if {"R0_rect", "R_rect"} & set(values) else np.eye(3)
-        Tr = _matrix(values, ("Tr", "Tr_velo_to_cam", "Tr_velo_cam"), (3, 4), path)
+        values = read_keys(path)
+        P = read_matrix(values, (f"P{camera}",), (3, 4), path)
+        R = (
+            read_matrix(values, ("R0_rect", "R_rect"), (3, 3), path)
+            if {"R0_rect", "R_rect"} & set(values)
+            else np.eye(3)
+        )
+        Tr = read_matrix(values, ("Tr", "Tr_velo_to_cam", "Tr_velo_cam"), (3, 4), path)
     K = check_intrinsics(P[:, :3], where=f" of camera {camera} in {path}")
-    offset, rectification, lidar = np.eye(4), np.eye(4), np.eye(4)
+    offset = np.eye(4)
     offset[:3, 3] = np.linalg.solve(P[:, :3], P[:, 3])
-    rectification[:3, :3] = R
-    lidar[:3] = Tr
-    T_camera_lidar = offset @ rectification @ lidar
+    T_camera_lidar = offset @ _rigid(R) @ _rigid(Tr)
     check_pose(T_camera_lidar, "the transform from lidar to camera", where=f" in {path}")
-    return LidarCalibration(K, T_camera_lidar, offset, size=size, of_kitti=True)
+    if size == BENCHMARK_SIZE and rectified is not None and rectified != size:
+        K, rectified = _cut_out(K, rectified, path), size
+    return LidarCalibration(K, T_camera_lidar, offset, size=rectified, of_kitti=True)
+
+
+def _raw_calibration(
+    values: dict[str, str], path: Path, camera: int, Tr: Transform, size: tuple[int, int]
+) -> LidarCalibration:
+    """Of images that are not rectified; poses are those of the rectified camera 0."""
+    K, R, T, D = (
+        read_matrix(values, (f"{key}_{camera:02}",), shape, path)
+        for key, shape in (("K", (3, 3)), ("R", (3, 3)), ("T", (3, 1)), ("D", (1, 5)))
+    )
+    T_camera_0 = _rigid(np.hstack([R, T]))
+    T_camera_lidar = T_camera_0 @ _rigid(Tr)
+    check_pose(T_camera_lidar, "the transform from lidar to camera", where=f" in {path}")
+    return LidarCalibration(
+        check_intrinsics(K, where=f" of camera {camera} in {path}"),
+        T_camera_lidar,
+        T_camera_0 @ np.linalg.inv(_rigid(read_matrix(values, ("R_rect_00",), (3, 3), path))),
+        "radial-tangential",
+        tuple(D[0].tolist()),
+        size,
+        of_kitti=True,
+    )
+
+
+def _cut_out(K: FloatArray, size: tuple[int, int], path: Path) -> FloatArray:
+    """K of the depth benchmark's images: the lower edge of the rectified ones, and their middle."""
+    (height, width), (cut_height, cut_width) = size, BENCHMARK_SIZE
+    left, top = (width - cut_width) // 2, height - cut_height
+    said = f"images have {cut_width}x{cut_height} pixels, but KITTI's rectified ones of {path} {width}x{height}"
+    if left < 0 or top < 0:
+        raise KBNetError(f"{said}: where they were cut out is not known; give K of these images (--intrinsics)")
+    warnings.warn(
+        f"{said}: taken for images of the depth benchmark, which begin at column {left} and row {top}; give K if they "
+        "were cut out elsewhere (--intrinsics, --extrinsics)",
+        stacklevel=3,
+    )
+    return K - np.array([[0, 0, left], [0, 0, top], [0, 0, 0]], np.float32)
+
+
+def _rigid(matrix: Transform) -> Transform:
+    """(3, 3) or (3, 4) as (4, 4)."""
+    T: Transform = np.eye(4)
+    T[:3, : matrix.shape[1]] = matrix
+    return T
+
+
+def _size(values: dict[str, str], key: str, path: Path) -> tuple[int, int] | None:
+    if key not in values:
+        return None
+    width, height = read_matrix(values, (key,), (1, 2), path)[0].astype(int).tolist()
+    return height, width
 
 
 def read_transform(path: str | Path, what: str) -> Transform:
@@ -152,14 +211,30 @@ def camera_of_path(folder: Path) -> int:
     return int(named[-1]) if named else 2
 
 
-def _read_keys(path: Path) -> dict[str, str]:
+def read_keys(path: Path) -> dict[str, str]:
+    """Lines ``key: values`` of a calibration.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"expected KITTI's calibration {path}, but there is no such file; check the path")
     lines = (line.partition(":") for line in read_text(path, errors="replace").splitlines())
     return {key.strip(): value for key, colon, value in lines if colon}
 
 
-def _matrix(values: dict[str, str], keys: tuple[str, ...], shape: tuple[int, int], path: Path) -> Transform:
+def read_matrix(values: dict[str, str], keys: tuple[str, ...], shape: tuple[int, int], path: Path) -> Transform:
+    """Matrix of the first of some keys that is there.
+
+    Args:
+        values: from :func:`read_keys`.
+        keys: names that it may have.
+        shape: rows and columns.
+        path: of the calibration, for the error message.
+
+    Raises:
+        KBNetError: none is there, or it has another count of numbers.
+    """
     key = next((key for key in keys if key in values), None)
     if key is None:
         raise KBNetError(

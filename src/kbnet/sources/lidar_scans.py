@@ -19,7 +19,7 @@ from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.sources.depth_units import check_metres
-from kbnet.sources.lidar_calibration import LidarCalibration, Transform
+from kbnet.sources.lidar_calibration import BENCHMARK_SIZE, LidarCalibration, Transform
 from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.other_size import fit_camera
 from kbnet.sources.point_cloud_file import Points, read_points
@@ -30,7 +30,7 @@ from kbnet.sources.scan_pairs import LARGEST_DIFFERENCE_S, list_images, list_sca
 
 FEWEST_POINTS = 10
 """A frame with fewer is left out."""
-NOT_CALIBRATED = {(512, 1392): "raw ones", (352, 1216): "those of the depth benchmark, which are cut out"}
+NOT_CALIBRATED = {(512, 1392): "raw ones", BENCHMARK_SIZE: "those of the depth benchmark, which are cut out"}
 """Sizes, (H, W), of KITTI's images that calib.txt, which has no size, does not belong to."""
 PATIENCE = 5
 """Frames to try before it is said that the lidar looks elsewhere."""
@@ -62,11 +62,13 @@ class LidarRecording:
         frames: in the order of the images' names.
         images: that were found; those without a scan are not among the frames.
         one_cloud: the points come from one file, not from a scan for each image.
+        nearest_m: depth of the nearest points that are not on the vehicle itself, metres.
     """
 
     frames: tuple[LidarFrame, ...]
     images: int
     one_cloud: bool
+    nearest_m: float = 0.0
 
 
 def open_lidar(
@@ -129,7 +131,6 @@ class LidarFrames(RectifiedRecording[int]):
         unit_m: of the points' coordinates, metres; None = 1, after a look at whether that can be.
         occlusion_radius: as in `kbnet.points.projection.drop_hidden_points`, pixels.
         layout: columns of ``.bin`` scans; None = as the first one seems to have them.
-        occlusion_radius: as in `kbnet.points.projection.drop_hidden_points`, pixels.
 
     Attributes:
         empty: images left out so far for want of points.
@@ -173,10 +174,10 @@ class LidarFrames(RectifiedRecording[int]):
         if calibration.of_kitti and calibration.size is None and size in NOT_CALIBRATED:
             raise KBNetError(
                 f"{self._listing.frames[0].image} has {size[1]}x{size[0]} pixels (width x height), but KITTI's "
-                f"calibration is for rectified images as they are, not for {NOT_CALIBRATED[size]}; give K of these "
-                "images (--intrinsics, --extrinsics)"
+                f"calibration is for rectified images as they are, not for {NOT_CALIBRATED[size]}; name the folder of "
+                "the date (--calibration), or give K of these images (--intrinsics, --extrinsics)"
             )
-        camera = fit_camera(camera, size, "KITTI's rectification")
+        camera = fit_camera(camera, size, "KITTI's rectification" if calibration.of_kitti else "the calibration")
         warn_of_far_centre(camera.K, size)
         return camera
 
@@ -244,7 +245,7 @@ class LidarFrames(RectifiedRecording[int]):
         )
         if self._unit_m is None:
             check_metres(depth, where=str(frame.scan), remedy="name the unit (--unit mm; --unit m if it is right)")
-        depth[depth > MAXIMUM_DEPTH] = 0
+        depth[(depth > MAXIMUM_DEPTH) | (depth < self._listing.nearest_m)] = 0
         return drop_hidden_points(depth, self._occlusion_radius), int(np.count_nonzero(depth))
 
 

@@ -10,7 +10,7 @@ from tyro.conf import arg
 
 from kbnet.errors import KBNetError
 from kbnet.frames.kinds import IMAGE_SUFFIXES, Kind, register
-from kbnet.sources.flags import CoefficientsFlag, FileFlag, PathFlag
+from kbnet.sources.flags import CoefficientsFlag, FileFlag, PathFlag, RadiusFlag
 
 if TYPE_CHECKING:
     from kbnet.sources.lidar_calibration import LidarCalibration
@@ -37,7 +37,7 @@ class LidarArguments:
     """With --intrinsics: k1 k2 p1 p2 [k3 ...], or k1 k2 k3 k4 of a fisheye, in OpenCV's order (default: none)."""
     poses: FileFlag = None
     """12 numbers a line, camera to world, a line for each image; of KITTI's poses.txt, those of camera 0."""
-    occlusion_radius: Annotated[int | None, arg(metavar="PIXELS", help_behavior_hint="")] = None
+    occlusion_radius: RadiusFlag = None
     """How far around a point nearer points may hide it (default: one more than the gap between two scan lines; 0 keeps
     hidden points)."""
     columns: Annotated[str, arg(metavar="X,Y,Z,...", help_behavior_hint="")] = ""
@@ -125,17 +125,18 @@ def open_lidar_recording(
 def _calibration(images: Path, scans: Path, options: LidarArguments) -> LidarCalibration:
     import numpy as np
 
-    from kbnet.frames.image_file import read_intrinsics
+    from kbnet.frames.image_file import picture_size, read_intrinsics
     from kbnet.sources.lidar_calibration import (
         LidarCalibration,
         camera_of_path,
         read_kitti_calibration,
         read_transform,
     )
+    from kbnet.sources.scan_pairs import list_images
 
     if options.calibration and not (options.intrinsics or options.extrinsics or options.distortion or options.lens):
         camera = camera_of_path(images.resolve()) if options.camera is None else options.camera
-        return read_kitti_calibration(options.calibration, camera)
+        return read_kitti_calibration(options.calibration, camera, picture_size(list_images(images)[0]))
     whole_place = scans.is_file() and options.poses is not None
     if options.calibration or not options.intrinsics or whole_place == bool(options.extrinsics):
         raise KBNetError(

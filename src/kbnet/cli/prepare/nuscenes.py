@@ -1,0 +1,36 @@
+"""``kbnet prepare nuscenes``: a scene of nuScenes as a sequence folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from kbnet.cli.arguments import Switch
+from kbnet.sources.kinds.nuscenes import NuscenesArguments
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Make a sequence of one camera in a scene of nuScenes: images, lidar points, and poses.
+
+    Points are moved by the motion of the car between the scan and the image.
+    """
+
+    recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
+    """Folder with v1.0-mini/ (or another version), samples/ and sweeps/."""
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Sequence folder to make."""
+    options: Annotated[NuscenesArguments, tyro.conf.arg(name="")] = field(default_factory=NuscenesArguments)
+    overwrite: Switch = False
+    """Replace a sequence folder that is there, with everything in it."""
+
+    def run(self) -> None:
+        """Open the recording and write its frames."""
+        from kbnet.cli.preparation import write_recording
+        from kbnet.frames.kinds import open_kind
+
+        recording = open_kind("nuscenes", self.recording, self.options)
+        write_recording(recording, self.folder, overwrite=self.overwrite)

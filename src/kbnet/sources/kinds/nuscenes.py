@@ -1,0 +1,56 @@
+"""Scenes of nuScenes, as they are unpacked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbnet.frames.kinds import Kind, register
+from kbnet.sources.flags import RadiusFlag, SwitchFlag, TextFlag
+
+if TYPE_CHECKING:
+    from kbnet.sources.lidar_scans import LidarFrames
+
+
+@dataclass(frozen=True, kw_only=True)
+class NuscenesArguments:
+    """Options of nuScenes."""
+
+    camera: str = "CAM_FRONT"
+    """Channel of the images."""
+    scene: TextFlag = ""
+    """Name of the scene, such as scene-0061 (default: the only one)."""
+    sweeps: SwitchFlag = False
+    """Take the images between the key frames too."""
+    occlusion_radius: RadiusFlag = None
+    """How far around a point nearer points may hide it (default: one more than the gap between two scan lines; 0 keeps
+    hidden points)."""
+
+
+def is_nuscenes(path: Path) -> bool:
+    """Whether a folder holds the tables of nuScenes, or a folder ``v1.0-...`` that does."""
+    return any((folder / "sample_data.json").is_file() for folder in (path, *path.glob("v1.0-*")))
+
+
+def open_nuscenes_scene(path: Path, options: NuscenesArguments) -> LidarFrames:
+    """List images and scans of a scene; errors are those of `kbnet.sources.nuscenes.open_nuscenes`."""
+    from kbnet.sources.lidar_scans import LidarFrames
+    from kbnet.sources.nuscenes import open_nuscenes
+    from kbnet.sources.scan_columns import NUSCENES
+
+    listing, calibration = open_nuscenes(path, camera=options.camera, scene=options.scene, sweeps=options.sweeps)
+    return LidarFrames(
+        listing, calibration, path, unit_m=1.0, occlusion_radius=options.occlusion_radius, layout=NUSCENES
+    )
+
+
+register(
+    Kind(
+        "nuscenes",
+        "nuScenes (folder with v1.0-mini/ or another version, and samples/)",
+        is_nuscenes,
+        NuscenesArguments,
+        open_nuscenes_scene,
+    )
+)
