@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy.spatial.transform import Rotation
 
 from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import write_sequence
@@ -114,10 +116,10 @@ def test_a_damaged_model_and_missing_images_are_said(write_workspace: WriteWorks
     assert not (workspace / "sequence").exists()
     cameras = workspace / "sparse" / "0" / "cameras.bin"
     cameras.write_bytes(cameras.read_bytes()[:20])
-    with pytest.raises(ValueError, match=r"camera 1 in .*0: expected invertible pinhole intrinsics"):
+    with pytest.raises(ValueError, match=r"cameras\.bin is cut off, or its counts are damaged"):
         ColmapFrames(workspace)
     cameras.write_bytes(b"\x01" + 15 * b"\0" + b"\xff")
-    with pytest.raises(ValueError, match="cannot read the COLMAP model in"):
+    with pytest.raises(ValueError, match=r"cannot read the COLMAP model in|counts are damaged"):
         ColmapFrames(workspace)
 
 
@@ -128,3 +130,82 @@ def test_large_images_are_shrunk_with_their_points(write_workspace: WriteWorkspa
     full = ColmapFrames(workspace).frame(0)
     np.testing.assert_allclose(frames[0].intrinsics[0, 0] / full.intrinsics[0, 0], 0.75)
     assert (frames[0].sparse_depth > 0).sum() > 20
+
+
+TURNED = Rotation.from_euler("y", 8, degrees=True).as_matrix()
+BESIDE = np.array([-0.2, 0.01, 0.0])
+
+
+def write_rig(folder: Path, points: np.ndarray, *, remove: tuple[str, ...] = ()) -> Path:
+    """Two cameras on one rig, which moves 0.1 m to the right between its three frames."""
+    import pycolmap
+
+    model = pycolmap.Reconstruction()
+    cameras = {
+        key: pycolmap.Camera(camera_id=key, model="PINHOLE", width=64, height=50, params=[60 + key, 62, 32.5, 25])
+        for key in (1, 2)
+    }
+    rig = pycolmap.Rig(rig_id=1)
+    rig.add_ref_sensor(cameras[1].sensor_id)
+    rig.add_sensor(cameras[2].sensor_id, pycolmap.Rigid3d(pycolmap.Rotation3d(TURNED), BESIDE))
+    for camera in cameras.values():
+        model.add_camera(camera)
+    model.add_rig(rig)
+    tracks = [pycolmap.Track() for _ in points]
+    for number in range(3):
+        place = pycolmap.Rigid3d(pycolmap.Rotation3d(), np.array([-0.1 * number, 0, 0]))
+        frame = pycolmap.Frame(frame_id=number + 1, rig_id=1, rig_from_world=place)
+        images = []
+        for key, camera in cameras.items():
+            in_rig = points - [0.1 * number, 0, 0]
+            pixels = camera.img_from_cam(in_rig if key == 1 else in_rig @ TURNED.T + BESIDE)
+            image_id = 2 * number + key
+            for index, track in enumerate(tracks):
+                track.add_element(image_id, index)
+            name = f"camera{key}/{number}.png"
+            images.append(pycolmap.Image(name=name, keypoints=pixels, camera_id=key, image_id=image_id))
+            images[-1].frame_id = number + 1
+            frame.add_data_id(images[-1].data_id)
+            (folder / "images" / f"camera{key}").mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (64, 50), (0, key, number)).save(folder / "images" / name)
+        model.add_frame(frame)
+        for image in images:
+            model.add_image(image)
+    for point, track in zip(points, tracks, strict=True):
+        model.add_point3D(point, track)
+    model.update_point_3d_errors()
+    (folder / "sparse" / "0").mkdir(parents=True)
+    model.write_binary(folder / "sparse" / "0")
+    for name in remove:
+        (folder / "sparse" / "0" / name).unlink()
+    return folder
+
+
+@pytest.mark.parametrize("remove", [(), ("rigs.bin", "frames.bin")])
+def test_each_camera_of_a_rig_has_its_own_place(
+    remove: tuple[str, ...], colmap_scene: np.ndarray, tmp_path: Path
+) -> None:
+    workspace = write_rig(tmp_path, colmap_scene, remove=remove)
+    with pytest.raises(ValueError, match=r"got 2 .* choose one \(--camera\)"):
+        ColmapFrames(workspace)
+    for camera, (turn, shift) in {1: (np.eye(3), np.zeros(3)), 2: (TURNED, BESIDE)}.items():
+        frames = ColmapFrames(workspace, camera_id=camera)
+        assert frames.names == tuple(f"camera{camera}_{number}" for number in range(3))
+        for number in range(3):
+            seen = (colmap_scene - [0.1 * number, 0, 0]) @ turn.T + shift
+            frame = frames.frame(number)
+            assert frame.image[0, 0].tolist() == [0, camera, number]
+            pixels = seen @ frame.intrinsics.astype(float).T
+            columns, rows = np.rint(pixels[:, :2] / pixels[:, 2:]).astype(int).T
+            inside = (columns >= 0) & (columns < 64) & (rows >= 0) & (rows < 50)
+            expected = np.full((50, 64), np.inf)
+            np.minimum.at(expected, (rows[inside], columns[inside]), seen[inside, 2])
+            np.testing.assert_allclose(frame.sparse_depth, np.where(np.isinf(expected), 0, expected), rtol=1e-6)
+            place = frames.pose(number)
+            np.testing.assert_allclose(place[:3, :3], turn.T, atol=1e-9)
+            np.testing.assert_allclose(place[:3, 3], [0.1 * number, 0, 0] - turn.T @ shift, atol=1e-9)
+
+
+def test_a_rig_without_its_frames_is_refused(colmap_scene: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"rigs\.bin but no frames\.bin"):
+        ColmapFrames(write_rig(tmp_path, colmap_scene, remove=("frames.bin",)), camera_id=1)

@@ -23,7 +23,7 @@ from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
-from kbnet.sources.colmap_folder import holds_model
+from kbnet.sources.colmap_folder import check_model_files, holds_model
 from kbnet.sources.other_size import fit_camera
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
@@ -227,6 +227,7 @@ def _find_images(path: Path, images: str | Path | None) -> Path:
 def _read_model(folder: Path) -> Any:
     import pycolmap
 
+    check_model_files(folder)
     try:
         return pycolmap.Reconstruction(folder)
     except (ValueError, RuntimeError, IndexError, KeyError) as error:
@@ -247,7 +248,7 @@ def _choose_camera(reconstruction: Any, camera_id: int | None, folder: Path) -> 
     if camera_id is None:
         raise KBNetError(
             f"expected one camera, since a sequence has one K, got {len(used)} in {folder} ({listed}); choose one "
-            "(--camera), or let COLMAP share one (--ImageReader.single_camera 1)"
+            "(--camera), or, if they are one and no rig, let COLMAP share it (--ImageReader.single_camera 1)"
         )
     raise KBNetError(f"camera {camera_id} has no image in {folder}; it has {listed or 'none'}")
 
