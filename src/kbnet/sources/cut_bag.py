@@ -1,4 +1,4 @@
-"""Bags that were cut off: ROS 1 bags and MCAP files without their index, up to the last whole message."""
+"""Bags that were cut off: ROS 1 bags, MCAP and SQLite files without their index, up to the last whole message."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from kbnet.errors import KBNetError
 
@@ -26,7 +27,7 @@ def recover(reader: Any, path: Path) -> None:
 
     Args:
         reader: ``rosbags.highlevel.AnyReader`` of one file.
-        path: of the file, ROS 1 ``.bag`` or ``.mcap``.
+        path: of the file, ROS 1 ``.bag``, ``.mcap`` or ``.db3``.
 
     Raises:
         KBNetError: files of this kind cannot be read without their index.
@@ -35,8 +36,23 @@ def recover(reader: Any, path: Path) -> None:
         reader.readers[0].open = partial(_open_ros1, reader.readers[0])
     elif path.suffix == ".mcap":
         reader.readers[0].storage.open = partial(_open_mcap, reader.readers[0].storage)
+    elif path.suffix == ".db3":
+        reader.readers[0].storage.open = partial(_open_sqlite, reader.readers[0].storage)
     else:
         raise KBNetError("a file of this kind cannot be read without its end")
+
+
+def is_cut_database(path: Path) -> bool:
+    """Whether a SQLite file is shorter than its header says."""
+    with path.open("rb") as file:
+        head = file.read(100)
+    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+        return False
+    (page,), (changed, pages), (valid_for,) = (
+        struct.unpack_from(form, head, at) for form, at in ((">H", 16), (">II", 24), (">I", 92))
+    )
+    size: int = pages * (65536 if page == 1 else page)
+    return bool(changed == valid_for) and size > path.stat().st_size
 
 
 class _Spliced(io.RawIOBase):
@@ -196,6 +212,61 @@ def _ros1_records(content: bytes) -> Iterator[tuple[int, int, Any]]:
         if file.seek(length, io.SEEK_CUR) > len(content):
             return
         yield header.get_uint8("op"), at, header
+
+
+def _open_sqlite(storage: Any) -> None:
+    """Put a list of the whole messages, in memory, in place of the table whose index is cut off."""
+    apsw: Any = import_module("apsw")
+    from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
+    from rosbags.rosbag2.metadata import parse_qos
+
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    database = storage.dbconn = apsw.Connection(f"file:{quote(str(storage.path))}?immutable=1", flags=flags)
+    database.execute("PRAGMA writable_schema = ON")  # else SQLite refuses a file that is shorter than its header says
+    database.execute("PRAGMA temp_store = MEMORY")
+    database.execute("CREATE TEMP TABLE whole (id INTEGER PRIMARY KEY, topic_id INTEGER, timestamp INTEGER)")
+    rows = database.execute("SELECT id, topic_id, timestamp, data FROM main.messages NOT INDEXED ORDER BY id")
+    try:
+        for *row, _ in rows:
+            database.execute("INSERT INTO whole VALUES (?, ?, ?)", row)
+    except apsw.Error:
+        pass  # the cut
+    database.execute("CREATE INDEX temp.whole_time ON whole (timestamp)")
+    database.execute(
+        "CREATE TEMP VIEW messages AS SELECT id, topic_id, whole.timestamp AS timestamp, "
+        "(SELECT data FROM main.messages AS one NOT INDEXED WHERE one.id = whole.id) AS data FROM whole"
+    )
+    tables = {name for (name,) in database.execute("SELECT name FROM main.sqlite_master")}
+    definitions = {}
+    if "message_definitions" in tables:
+        found = database.execute("SELECT topic_type, encoding, encoded_message_definition FROM message_definitions")
+        forms = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
+        definitions = {name: MessageDefinition(forms[form], text) for name, form, text in found}
+    columns = {column[1] for column in database.execute("PRAGMA main.table_info(topics)")}
+    optional = [name if name in columns else "''" for name in ("offered_qos_profiles", "type_description_hash")]
+    topics = database.execute(
+        f"SELECT id, name, type, serialization_format, {', '.join(optional)}, "
+        "(SELECT COUNT(*) FROM whole WHERE topic_id = topics.id) FROM topics ORDER BY id"
+    )
+    unknown = MessageDefinition(MessageDefinitionFormat.NONE, "")
+    storage.connections = [
+        Connection(
+            number,
+            name,
+            kind,
+            definitions.get(kind, unknown),
+            digest,
+            count,
+            ConnectionExtRosbag2(form, parse_qos(quality) if quality else []),
+            storage,
+        )
+        for number, name, kind, form, quality, digest, count in topics
+    ]
+    ((start, end, count),) = database.execute("SELECT MIN(timestamp), MAX(timestamp) + 1, COUNT(*) FROM whole")
+    start, end = start or 0, end or 0
+    storage.metadata = storage.metadata._replace(
+        duration=end - start, start_time=start, end_time=end, message_count=count
+    )
 
 
 def _decompress(packed: bytes, compression: str) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbnet.errors import KBNetError
-from kbnet.sources.cut_bag import recover
+from kbnet.sources.cut_bag import is_cut_database, recover
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -146,7 +146,10 @@ def open_bag(path: str | Path) -> Bag:
         )
     # Before ROS 2 Iron, bags in SQLite held no message definitions.
     store = get_typestore(Stores.ROS2_HUMBLE)
+    files = [path] if path.is_file() else sorted(path.glob("*.db3"))
     try:
+        if any(file.suffix == ".db3" and is_cut_database(file) for file in files):
+            raise KBNetError("it is shorter than its header says")
         reader = AnyReader([path], default_typestore=store)
         reader.open()
     except OSError:
@@ -158,7 +161,7 @@ def open_bag(path: str | Path) -> Bag:
 
 def _open_cut_off(path: Path, cause: Exception, make_reader: Callable[[Path], AnyReader]) -> Bag:
     """Open a recording without its index up to where it was cut off, with a warning."""
-    inside = [path] if path.is_file() else [*path.glob("*.mcap")]
+    inside = [path] if path.is_file() else [*path.glob("*.mcap"), *filter(is_cut_database, path.glob("*.db3"))]
     with _one_line(path):
         if len(inside) != 1:
             raise cause
