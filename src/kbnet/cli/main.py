@@ -52,6 +52,7 @@ OVERVIEW = "Sparse depth and a colour image in, dense metric depth out."
 FOOTER = "'kbnet <command> --help' explains a command. KBNET_DEBUG=1 shows the traceback of an error."
 KNOWN_ERRORS = (KBNetError, OSError, ModuleNotFoundError, FloatingPointError)
 EXTRAS = {
+    "OpenEXR": "exr",
     "av": "video",
     "dacite": "train",
     "laspy": "lidar",

@@ -14,7 +14,10 @@ from PIL import Image
 from kbnet.errors import KBNetError
 from kbnet.files import read_text
 from kbnet.frame import FloatArray, ImageArray, check_intrinsics
+from kbnet.frames.npy_file import read_npy
 
+MOST_PIXELS = 100_000_000
+"""Of an image; larger ones are refused before they are decoded."""
 _ORIENTATION = 0x0112
 """Tag of EXIF."""
 _SHAPES = {9: (3, 3), 12: (3, 4), 16: (4, 4)}
@@ -72,7 +75,11 @@ def read_intrinsics(path: str | Path) -> FloatArray:
         FileNotFoundError: there is no such file.
         KBNetError: the file holds something else than an invertible 3x3 pinhole matrix.
     """
-    numbers = _read_npy(path) if Path(path).suffix == ".npy" else read_numbers(path, "the matrix K")
+    numbers = (
+        read_npy(path, "the matrix K").astype(np.float64)
+        if Path(path).suffix == ".npy"
+        else read_numbers(path, "the matrix K")
+    )
     if numbers.size not in _SHAPES:
         raise KBNetError(f"expected the 9 numbers of a 3x3 matrix K, got {numbers.size} in {path}; write K row by row")
     return check_intrinsics(numbers.reshape(_SHAPES[numbers.size]), where=f" in {path}")
@@ -115,6 +122,8 @@ def open_picture(path: str | Path, what: str) -> Image.Image:
     """
     try:
         with Image.open(path) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise KBNetError(f"{picture.width}x{picture.height} are more than {MOST_PIXELS:,} pixels")
             picture.load()
             turned = picture.getexif().get(_ORIENTATION, 1)
             if turned != 1:
@@ -128,12 +137,3 @@ def open_picture(path: str | Path, what: str) -> Image.Image:
         raise FileNotFoundError(f"expected {what} in {path}, but there is no such file; check the path") from None
     except _DECODING_ERRORS as error:
         raise KBNetError(f"expected {what}, but {path} cannot be read ({error}); copy it again") from None
-
-
-def _read_npy(path: str | Path) -> NDArray[np.float64]:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"expected the matrix K in {path}, but there is no such file; check the path") from None
-    except (OSError, ValueError, TypeError, EOFError) as error:
-        raise KBNetError(f"expected K from numpy.save, but {path} cannot be read ({error}); save it again") from None

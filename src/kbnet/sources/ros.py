@@ -20,6 +20,7 @@ from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.points.sampling import sample_points
 from kbnet.points.sparse_points import map_to_points
+from kbnet.sources.depth_file import is_dense
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.rectification import Camera
@@ -30,9 +31,6 @@ from kbnet.sources.ros_points import decode_points
 from kbnet.sources.ros_recording import RosRecording
 
 Floats = NDArray[np.float64]
-
-DENSE_SHARE = 0.1
-"""Of the pixels: a depth image with fewer is sparse already, and taken as it is."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,9 @@ class RosFrames(RectifiedRecording[RosMoment]):
     @cached_property
     def has_ground_truth(self) -> bool:
         """Whether any depth image is dense; a cloud is not."""
-        return not self.recording.is_cloud and any(_is_dense(self._depth(RosMoment(*pair))) for pair in self._pairs)
+        return not self.recording.is_cloud and any(
+            depth is not None and is_dense(depth) for depth in (self._depth(RosMoment(*pair)) for pair in self._pairs)
+        )
 
     def close(self) -> None:
         """Close the bag."""
@@ -166,7 +166,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
         message = self.recording.message(self.recording.image, moment.parts.image)
         image = self.rectification.image(decode_image(message))
         sparse, ground_truth = depth, None
-        if not self.recording.is_cloud and _is_dense(depth):
+        if not self.recording.is_cloud and is_dense(depth):
             generator = np.random.default_rng(index)
             sparse, ground_truth = sample_points(image, depth, self.options.points, generator, range_noise=0), depth
         return Frame(image, sparse, self.rectification.target.K, ground_truth, moment.name)
@@ -195,7 +195,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
 
     def _aligned_depth(self, message: Any) -> FloatArray:
         depth = self._decoded_depth(message)
-        if _is_dense(depth):
+        if is_dense(depth):
             return self.rectification.dense_depth(depth)
         return self.rectification.points(*map_to_points(depth))
 
@@ -245,7 +245,3 @@ class RosFrames(RectifiedRecording[RosMoment]):
         check_metres(
             depth, where=self.recording.depth, remedy="give the unit (--metres-per-unit 0.001; 1 if it is right)"
         )
-
-
-def _is_dense(depth: FloatArray | None) -> bool:
-    return depth is not None and bool(np.count_nonzero(depth) > DENSE_SHARE * depth.size)

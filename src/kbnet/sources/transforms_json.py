@@ -6,7 +6,6 @@ unit of length is arbitrary: a scale makes it metres.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.files import read_text
+from kbnet.files import read_json
 from kbnet.frame import FloatArray, Frame, check_pose
 from kbnet.frames.depth_png import MAXIMUM_DEPTH, spread_depth
-from kbnet.frames.image_file import open_picture, picture_size, read_image
+from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.points.sparse_points import map_to_points
+from kbnet.sources.depth_file import read_depth_file
 from kbnet.sources.other_size import fit_camera
 from kbnet.sources.phone_files import OPENCV_FROM_GRAPHICS
 from kbnet.sources.point_cloud_file import read_points
@@ -172,22 +172,13 @@ class TransformsFrames(RectifiedRecording[int]):
 
     def _read_depth(self, index: int) -> FloatArray:
         if self._dense:
-            depth = self._depth_image(self._base / str(self._frames[index]["depth_file_path"]))
+            path = self._base / str(self._frames[index]["depth_file_path"])
+            unit = 1.0 if path.suffix.lower() in (".npy", ".exr") else self._options.depth_unit
+            depth = read_depth_file(path, unit * self._options.scale)
             return self.rectification.points(*map_to_points(spread_depth(depth, self.camera.size)))
         target = self.rectification.target
         depth = project_points(self._points, target.K, np.linalg.inv(self._poses[index]), target.size)
         return drop_hidden_points(np.where(depth > MAXIMUM_DEPTH, np.float32(0), depth))
-
-    def _depth_image(self, path: Path) -> FloatArray:
-        if path.suffix == ".npy":
-            depth = np.load(path, allow_pickle=False).astype(np.float32).squeeze()
-        else:
-            picture = open_picture(path, "a depth image")
-            if not picture.mode.startswith("I"):
-                raise KBNetError(f"expected 16-bit depth or .npy, got mode '{picture.mode}' in {path}")
-            depth = np.asarray(picture).astype(np.float32) * np.float32(self._options.depth_unit)
-        depth = depth * np.float32(self._options.scale)
-        return np.where(np.isfinite(depth) & (depth > 0) & (depth <= MAXIMUM_DEPTH), depth, np.float32(0))
 
     def _check_scale(self, depth: FloatArray) -> None:
         low, high = PLAUSIBLE_MEDIAN
@@ -201,10 +192,7 @@ class TransformsFrames(RectifiedRecording[int]):
 def _read(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"expected {file}, but there is no such file; check the path")
-    try:
-        content = json.loads(read_text(file))
-    except ValueError as error:
-        raise KBNetError(f"expected JSON in {file} ({error}); export it again") from None
+    content = read_json(file)
     if not isinstance(content, dict) or not isinstance(content.get("frames"), list) or not content["frames"]:
         raise KBNetError(f"expected a list of frames in {file}, got none; export it again")
     return content

@@ -23,7 +23,7 @@ class TransformsArguments:
     points: FileFlag = None
     """Cloud of points in the axes of the poses (default: ply_file_path); not used where frames have depth images."""
     depth_unit: float = 0.001
-    """Unit of 16-bit depth images, in that of the poses; .npy is taken as it is."""
+    """Unit of 16-bit depth images, in that of the poses; .npy and .exr are taken as they are."""
     longest_side: CountFlag = None
     """Shrink larger images until their longer side has so many pixels."""
 

@@ -1,0 +1,36 @@
+"""``kbnet prepare rgbd``: folders of colour and depth images as a sequence folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from kbnet.cli.arguments import Switch
+from kbnet.sources.kinds.rgbd import RgbdArguments
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Make a sequence of colour images and depth images that lie on them: 16-bit PNG, .npy or .exr.
+
+    Dense depth becomes ground truth, and sparse depth at corners of the image; sparse or smaller depth becomes points.
+    """
+
+    recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
+    """Folder with depth/, and color/, rgb/ or images/, whose files have the same names or numbers."""
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Sequence folder to make."""
+    options: Annotated[RgbdArguments, tyro.conf.arg(name="")] = field(default_factory=RgbdArguments)
+    overwrite: Switch = False
+    """Replace a sequence folder that is there, with everything in it."""
+
+    def run(self) -> None:
+        """Open the recording and write its frames."""
+        from kbnet.cli.preparation import write_recording
+        from kbnet.frames.kinds import open_kind
+
+        recording = open_kind("rgbd", self.recording, self.options)
+        write_recording(recording, self.folder, overwrite=self.overwrite)

@@ -1,0 +1,54 @@
+"""Arrays of numbers from ``.npy`` files; the header is checked against the size of the file before memory is taken."""
+
+from __future__ import annotations
+
+import math
+import struct
+import tokenize
+from pathlib import Path
+from typing import Any
+
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from kbnet.errors import KBNetError
+
+_ERRORS = (
+    *(OSError, ValueError, TypeError, EOFError, KeyError, OverflowError, RecursionError, struct.error),
+    *(SyntaxError, tokenize.TokenError),  # the header is Python's text of a dictionary
+)
+
+
+def read_npy(path: str | Path, what: str) -> NDArray[Any]:
+    """Read an array of real numbers.
+
+    Args:
+        path: from `numpy.save`.
+        what: what it should hold, for the error message.
+
+    Returns:
+        The array, of the type in the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        KBNetError: it is damaged, holds less than its header says, or no real numbers.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            version = npy_format.read_magic(file)
+            reader = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+            shape, _, dtype = reader(file)
+            declared, present = math.prod(shape) * dtype.itemsize, Path(path).stat().st_size - file.tell()
+            if dtype.kind not in "biuf":
+                raise KBNetError(f"its type is {dtype}")
+            if declared > present:
+                raise KBNetError(f"its header says {declared} bytes of shape {shape}, but it holds {present}")
+            file.seek(0)
+            array: NDArray[Any] = npy_format.read_array(file, allow_pickle=False)
+            return array
+    except FileNotFoundError:
+        raise FileNotFoundError(f"expected {what} in {path}, but there is no such file; check the path") from None
+    except _ERRORS as error:
+        raise KBNetError(
+            f"expected {what} from numpy.save, but {path} cannot be read ({str(error)[:200]}); save it again"
+        ) from None

@@ -1,0 +1,125 @@
+"""Depth images as programs write them: 16-bit PNG, ``.npy`` and OpenEXR, in metres or another unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.errors import KBNetError
+from kbnet.frame import FloatArray
+from kbnet.frames.depth_png import MAXIMUM_DEPTH
+from kbnet.frames.image_file import MOST_PIXELS, open_picture
+from kbnet.frames.npy_file import read_npy
+from kbnet.sources.depth_units import check_metres
+
+SUFFIXES = (".png", ".npy", ".exr")
+WHOLE_UNITS = {"0.001": "millimetres", "0.00390625": "1/256 m", "0.0002": "1/5000 m of TUM"}
+"""Usual units of whole numbers, metres."""
+DENSE_SHARE = 0.1
+"""Of the pixels: depth that measures more of them is dense."""
+BACKGROUND = 65504.0
+"""Floats from here on mean nothing there: the largest half float of EXR; Blender writes 1e10."""
+
+
+def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
+    """Read a depth image.
+
+    Args:
+        path: 16-bit PNG, ``.npy`` of floats or whole numbers, or ``.exr``.
+        unit_m: metres in one unit; None = 1 for floats, after a look at whether that can be, and not known for whole
+            numbers.
+
+    Returns:
+        Depth along z, (H, W), float32 metres; 0 = unmeasured, also where the file has NaN, a negative number, or more
+        than `MAXIMUM_DEPTH`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        KBNetError: it is damaged or no depth image, or its unit is not known.
+        ModuleNotFoundError: OpenEXR is not installed, which reads ``.exr``.
+    """
+    values = _READERS.get(path.suffix.lower(), _read_png)(path)
+    if values.ndim != 2 or not values.size:
+        raise KBNetError(f"expected depth as (H, W), got shape {values.shape} in {path}; write one channel")
+    if values.dtype.kind != "f" and unit_m is None:
+        raise KBNetError(_ask_unit(values, path))
+    with np.errstate(over="ignore", invalid="ignore"):
+        depth = values.astype(np.float64) * (unit_m or 1.0)
+        if values.dtype.kind == "f":
+            depth[~(values < BACKGROUND)] = 0
+        depth[~((depth > 0) & np.isfinite(depth))] = 0
+    if unit_m is None:
+        remedy = "give metres in one unit (--depth-unit 0.001; 1 if it is right)"
+        check_metres(depth.astype(np.float32), where=str(path), remedy=remedy)
+    return np.where(depth <= MAXIMUM_DEPTH, depth, 0).astype(np.float32)
+
+
+def is_dense(depth: FloatArray) -> bool:
+    """Whether more than `DENSE_SHARE` of the pixels are measured."""
+    return bool(np.count_nonzero(depth) > DENSE_SHARE * depth.size)
+
+
+def _ask_unit(values: NDArray[Any], path: Path) -> str:
+    measured = values[values > 0]
+    middle = float(np.median(measured)) if measured.size else 0.0
+    choices = "; ".join(f"{unit} ({name}): {middle * float(unit):.3g} m" for unit, name in WHOLE_UNITS.items())
+    return (
+        f"the unit of the whole numbers in {path} is not known: give metres in one unit (--depth-unit); the median "
+        f"depth would be, with {choices}"
+    )
+
+
+def _read_png(path: Path) -> NDArray[Any]:
+    picture = open_picture(path, "a depth image")
+    if not picture.mode.startswith("I"):
+        raise KBNetError(
+            f"expected depth as 16-bit greyscale, .npy or .exr, got mode '{picture.mode}' in {path}; write it as one"
+        )
+    return np.asarray(picture)
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    values = read_npy(path, "a depth image")
+    while values.ndim > 2 and 1 in (values.shape[0], values.shape[-1]):  # (1, H, W), (H, W, 1)
+        values = values[0] if values.shape[0] == 1 else values[..., 0]
+    return values
+
+
+def _read_exr(path: Path) -> NDArray[Any]:
+    import OpenEXR
+
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a depth image in {path}, but there is no such file; check the path")
+    try:
+        with OpenEXR.File(str(path), header_only=True) as file:
+            windows = np.array([file.header()[key] for key in ("dataWindow", "displayWindow")], np.int64)
+        width, height = (windows[0, 1] - windows[0, 0] + 1).tolist()
+        if (windows[0] != windows[1]).any():
+            raise KBNetError(f"expected depth of the whole image in {path}, got a part; write it without a border")
+        if not 0 < width * height <= MOST_PIXELS:
+            raise KBNetError(f"expected at most {MOST_PIXELS:,} pixels in {path}, got {width}x{height}")
+        with OpenEXR.File(str(path), separate_channels=True) as file:
+            channels = {name: np.asarray(one.pixels) for name, one in file.channels().items()}
+    except (RuntimeError, ValueError, TypeError, KeyError, OSError, AttributeError, OverflowError) as error:
+        if isinstance(error, KBNetError):
+            raise
+        raise KBNetError(f"expected a depth image, but {path} cannot be read ({error}); copy it again") from None
+    return _depth_channel(channels, path)
+
+
+def _depth_channel(channels: dict[str, NDArray[Any]], path: Path) -> NDArray[Any]:
+    """The channel Z, V or Y, or the one of a layer called depth; or that which all colours repeat."""
+    for wanted in ("z", "v", "y", "depth"):
+        found = [name for name in channels if name.lower() == wanted or name.lower().endswith(f"depth.{wanted}")]
+        if len(found) == 1:
+            return channels[found[0]]
+    rest = [pixels for name, pixels in channels.items() if name.split(".")[-1].lower() not in ("a", "alpha")]
+    if rest and all(one.shape == rest[0].shape and np.array_equal(one, rest[0], equal_nan=True) for one in rest):
+        return rest[0]
+    raise KBNetError(f"expected one channel of depth (Z) in {path}, got {', '.join(channels)}; write it alone")
+
+
+_READERS = {".npy": _read_npy, ".exr": _read_exr}

@@ -1,0 +1,116 @@
+"""Folders of colour and depth images; and recordings of depth cameras that have to become such folders first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbnet.errors import KBNetError
+from kbnet.frames.kinds import Kind, register
+from kbnet.sources.flags import CoefficientsFlag, FileFlag, Lens, NumberFlag
+
+if TYPE_CHECKING:
+    from kbnet.sources.rgbd import RgbdFrames
+
+IMAGE_FOLDERS = ("color", "colour", "rgb", "images")
+OTHER_KINDS = ("transforms.json", "rgb.txt", "camera_matrix.csv", "sparse")
+"""Files and folders that tell of another kind, which may have such folders too."""
+_KINECT_DEPTH = b"b16g"
+"""Codec of the depth track, near the beginning of the file."""
+_HEAD = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class RgbdArguments:
+    """Options of folders of colour and depth images."""
+
+    intrinsics: FileFlag = None
+    """The 3x3 matrix K of the images, as text or .npy, or Open3D's .json (default: K.txt, intrinsics.txt,
+    intrinsic.json, camera_intrinsic.json or intrinsic/intrinsic_color.txt in the folder)."""
+    lens: Lens = "pinhole"
+    """What the lens does, to images and depth."""
+    distortion: CoefficientsFlag = ()
+    """With --lens: its coefficients; k1 k2 p1 p2 [k3 [k4 k5 k6]] or, of a fisheye, k1 k2 k3 k4."""
+    depth_unit: NumberFlag = None
+    """Metres in one unit of the depth: 0.001 for millimetres (default: 1 for floats; whole numbers need it)."""
+    points: int = 1500
+    """Sparse points in a frame, of dense depth."""
+    every: int = 1
+    """Take every Nth frame."""
+
+
+def is_rgbd(path: Path) -> bool:
+    """Whether a folder holds ``depth`` and images, or a path is a recording of an Azure Kinect or OAK-D."""
+    if any((path / name).exists() for name in OTHER_KINDS):
+        return False
+    return _images(path) is not None or _is_kinect(path) or _is_oak(path)
+
+
+def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
+    """Pair images and depth.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        KBNetError: names do not pair, a file is damaged, an option is out of range, or it is a recording of a camera
+            that has to be converted.
+    """
+    from kbnet.sources.rgbd import RgbdFrames, RgbdOptions
+
+    if _is_kinect(path):
+        raise KBNetError(
+            f"{path} is of an Azure Kinect: its depth lies in another camera's frame, which only the camera's own SDK "
+            "can move to the images; use Open3D's example reconstruction_system/sensors: python "
+            f"azure_kinect_mkv_reader.py --input {path} --output {path.stem}; then name the folder {path.stem}, with "
+            "--depth-unit 0.001"
+        )
+    if _is_oak(path):
+        raise KBNetError(
+            f"{path} is of DepthAI, whose video does not say which depth belongs to which image; record a bag with "
+            "depth on the images: ros2 launch depthai_ros_driver camera.launch.py, then ros2 bag record "
+            "/oak/rgb/image_raw /oak/rgb/camera_info /oak/stereo/image_raw /oak/stereo/camera_info /tf_static"
+        )
+    if options.every < 1 or options.points < 1 or not (options.depth_unit is None or options.depth_unit > 0):
+        raise KBNetError(
+            f"expected --every and --points of at least 1 and --depth-unit above 0, got {options.every}, "
+            f"{options.points} and {options.depth_unit}"
+        )
+    images = _images(path)
+    if images is None:
+        raise FileNotFoundError(f"expected depth/, and {', '.join(IMAGE_FOLDERS)} in {path}, got none; check the path")
+    return RgbdFrames(
+        path,
+        images,
+        RgbdOptions(
+            options.intrinsics, options.lens, options.distortion, options.depth_unit, options.points, options.every
+        ),
+    )
+
+
+def _images(path: Path) -> Path | None:
+    """The folder of the images; None = there is none beside depth."""
+    named = (path / name for name in IMAGE_FOLDERS)
+    return next(filter(Path.is_dir, named), None) if (path / "depth").is_dir() else None
+
+
+def _is_kinect(path: Path) -> bool:
+    if path.suffix.lower() != ".mkv" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _KINECT_DEPTH in file.read(_HEAD)
+
+
+def _is_oak(path: Path) -> bool:
+    streams = ("color.mp4", "depth.avi", "left.mp4", "rgb.mp4", "color.h265", "color.mjpeg", "depth.mp4")
+    return (path / "calib.json").is_file() and any((path / name).is_file() for name in streams)
+
+
+register(
+    Kind(
+        "rgbd",
+        "colour and depth images (folder with depth/, and color/, rgb/ or images/)",
+        is_rgbd,
+        RgbdArguments,
+        open_rgbd,
+    )
+)

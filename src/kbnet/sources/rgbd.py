@@ -1,0 +1,181 @@
+"""Folders of colour images and of depth images that lie on them, as Open3D, ScanNet and many scripts write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from kbnet.errors import KBNetError
+from kbnet.files import read_json
+from kbnet.frame import FloatArray, Frame, check_intrinsics
+from kbnet.frames.camera_centre import warn_of_far_centre
+from kbnet.frames.depth_png import spread_depth
+from kbnet.frames.image_file import picture_size, read_image, read_intrinsics
+from kbnet.frames.kinds import IMAGE_SUFFIXES
+from kbnet.frames.natural_order import in_order, sortable
+from kbnet.frames.recording import Moment
+from kbnet.points.sampling import sample_points
+from kbnet.points.sparse_points import map_to_points
+from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file
+from kbnet.sources.other_size import fit_camera
+from kbnet.sources.rectification import Camera, Model
+from kbnet.sources.rectified_recording import RectifiedRecording
+
+INTRINSICS = ("K.txt", "intrinsics.txt", "intrinsic.json", "camera_intrinsic.json", "intrinsic/intrinsic_color.txt")
+"""Files of K, in the order in which they are looked for; .json is Open3D's."""
+Pair = tuple[Path, Path]
+
+
+@dataclass(frozen=True)
+class RgbdOptions:
+    """What is taken of a recording.
+
+    Attributes:
+        intrinsics: file of K; None = in the folder.
+        lens, coefficients: of the camera, as `kbnet.sources.rectification.Camera` has them.
+        depth_unit: metres in one unit of the depth; None = as `kbnet.sources.depth_file.read_depth_file`.
+        points: sparse points a frame, of dense depth.
+        every: take every Nth frame.
+    """
+
+    intrinsics: Path | None = None
+    lens: Model = "pinhole"
+    coefficients: tuple[float, ...] = ()
+    depth_unit: float | None = None
+    points: int = 1500
+    every: int = 1
+
+
+class RgbdFrames(RectifiedRecording[Pair]):
+    """Frames of a folder, named by their images.
+
+    Dense depth becomes ground truth, and sparse depth at corners of the image. Depth with fewer points, or smaller than
+    the image by one scale, becomes sparse depth.
+
+    Args:
+        folder: with ``depth``.
+        images: folder of the images.
+        options: what is taken of it.
+
+    Raises:
+        FileNotFoundError: a file or folder is missing.
+        KBNetError: names do not pair images and depth, or K is damaged.
+    """
+
+    says_points = True
+
+    def __init__(self, folder: Path, images: Path, options: RgbdOptions = RgbdOptions()) -> None:
+        super().__init__(folder)
+        self._options = options
+        self._images = _list(images, IMAGE_SUFFIXES)
+        self._depths = _list(folder / "depth", SUFFIXES)
+        self._pairs = _pair(self._images, self._depths)[:: options.every]
+        self._read = lru_cache(maxsize=2)(lambda path: read_depth_file(path, options.depth_unit))
+        self.empty: list[Path] = []
+
+    @property
+    def points_from(self) -> str:
+        """The folder of depth."""
+        return str(self.folder / "depth")
+
+    @property
+    def expected(self) -> int:
+        """Number of images with depth."""
+        return len(self._pairs)
+
+    @property
+    def has_ground_truth(self) -> bool:
+        """Whether the depth of the first frame is dense and of the size of its image."""
+        image, depth = self._pairs[0]
+        first = self._read(depth)
+        return is_dense(first) and first.shape == picture_size(image)
+
+    @cached_property
+    def camera(self) -> Camera:
+        """Camera of the images as they are."""
+        size = picture_size(self._pairs[0][0])
+        path = self._options.intrinsics or next(filter(Path.is_file, (self.folder / one for one in INTRINSICS)), None)
+        if path is None:
+            raise FileNotFoundError(
+                f"expected K of {self.folder} in {', '.join(INTRINSICS)}, got none; name its file (--intrinsics)"
+            )
+        K, calibrated = _open3d_intrinsics(path) if path.suffix == ".json" else (read_intrinsics(path), size)
+        warn_of_far_centre(K, calibrated, of=str(path))
+        camera = Camera(K, calibrated, self._options.lens, self._options.coefficients)
+        return fit_camera(camera, size, f"K of {path}")
+
+    def notes(self) -> list[str]:
+        """What was left out."""
+        alone = len(self._images) - len(self._pairs) if self._options.every == 1 else 0
+        return [
+            *([f"left out: {alone} of {len(self._images)} images without depth"] if alone else []),
+            *(
+                [f"left out: {len(self.empty)} frames whose depth is empty, first {self.empty[0]}"]
+                if self.empty
+                else []
+            ),
+        ]
+
+    def moments(self) -> Iterator[Moment[Pair]]:
+        """Frames in order; those without depth are left out."""
+        self.empty = []
+        for name, pair in zip(sortable([image.stem for image, _ in self._pairs]), self._pairs, strict=True):
+            if self._read(pair[1]).any():
+                yield Moment(name, None, pair)
+            else:
+                self.empty.append(pair[1])
+        if len(self.empty) == len(self._pairs):
+            raise KBNetError(f"no depth image of {self.folder} holds depth, first {self.empty[0]}; check them")
+
+    def make(self, index: int, moment: Moment[Pair]) -> Frame:
+        """Read one frame."""
+        image, depth = read_image(moment.parts[0]), self._read(moment.parts[1])
+        size, K = (image.shape[0], image.shape[1]), self.rectification.target.K
+        where = f" (frame '{moment.name}' of {self.folder})"
+        image = self.rectification.image(image)
+        if depth.shape == size and is_dense(depth):
+            depth = self.rectification.dense_depth(depth)
+            generator = np.random.default_rng(index)
+            sparse = sample_points(image, depth, self._options.points, generator, range_noise=0)
+            return Frame(image, sparse, K, depth, moment.name)
+        sparse = self.rectification.points(*map_to_points(spread_depth(depth, size, where=where)))
+        return Frame(image, sparse, K, name=moment.name)
+
+
+def _list(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    found = in_order((one for one in folder.glob("[!.]*") if one.suffix.lower() in suffixes), lambda one: one.stem)
+    if not found:
+        raise FileNotFoundError(f"expected files {', '.join(suffixes)} in {folder}, got none; name another folder")
+    return found
+
+
+def _pair(images: list[Path], depths: list[Path]) -> list[Pair]:
+    """Images and depth of one name, or else of the same numbers in their names."""
+    for key in (lambda path: path.stem, lambda path: tuple(map(int, re.findall(r"\d+", path.stem)))):
+        by_key = {key(depth): depth for depth in depths}
+        keys = [key(image) for image in images]
+        pairs = [(image, by_key[one]) for image, one in zip(images, keys, strict=True) if one in by_key]
+        if pairs and () not in by_key and len(by_key) == len(depths) and len(set(keys)) == len(images):
+            return pairs
+    raise KBNetError(
+        f"expected names that pair images and depth, got {images[0]} and {depths[0]} first; give both the same numbers"
+    )
+
+
+def _open3d_intrinsics(path: Path) -> tuple[FloatArray, tuple[int, int]]:
+    """K and (H, W) of Open3D's PinholeCameraIntrinsic, whose matrix is stored by columns."""
+    content = read_json(path)
+    try:
+        K = np.array(content["intrinsic_matrix"], np.float32).reshape(3, 3).T
+        size = int(content["height"]), int(content["width"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise KBNetError(
+            f"expected width, height and intrinsic_matrix of Open3D in {path}, got none ({error}); give K as text "
+            "(--intrinsics)"
+        ) from None
+    return check_intrinsics(K, where=f" in {path}"), size

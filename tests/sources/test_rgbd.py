@@ -1,0 +1,105 @@
+"""Folders of colour and depth images: dense, sparse or smaller depth; recordings that must become such folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kbnet
+from kbnet.cli.main import main
+
+K = np.array([[60.0, 0, 39.5], [0, 62, 29.5], [0, 0, 1]])
+DEPTH = np.random.default_rng(0).uniform(1, 4, (60, 80)).astype(np.float32)
+MILLIMETRES = np.rint(1000 * DEPTH).astype(np.uint16)
+
+
+def write(folder: Path, *, images: str = "color", depth: str = "png", numbers: tuple[int, ...] = (9, 10, 11)) -> Path:
+    """As Open3D's reader of Azure Kinect recordings: color/, depth/ in millimetres, intrinsic.json."""
+    for name in (images, "depth"):
+        (folder / name).mkdir(parents=True)
+    for number in numbers:
+        pixels = np.random.default_rng(number).integers(0, 256, (60, 80, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / images / f"frame-{number}.color.png")
+        target = folder / "depth" / f"frame-{number}.depth.{depth}"
+        if depth == "png":
+            Image.fromarray(MILLIMETRES).save(target)
+        else:
+            np.save(target, DEPTH)
+    content = {"width": 80, "height": 60, "intrinsic_matrix": K.T.ravel().tolist()}
+    (folder / "intrinsic.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_dense_depth_is_truth_and_its_corners_are_points(tmp_path: Path) -> None:
+    source: Any = kbnet.open_frames(write(tmp_path), depth_unit=0.001, points=50)
+    assert source.names == ("frame-09.color", "frame-10.color", "frame-11.color")
+    frame = source.frame(1)
+    np.testing.assert_array_equal(frame.image, np.random.default_rng(10).integers(0, 256, (60, 80, 3), np.uint8))
+    np.testing.assert_allclose(frame.intrinsics, K)
+    np.testing.assert_allclose(frame.ground_truth, MILLIMETRES / 1000, rtol=1e-6)
+    taken = frame.sparse_depth > 0
+    assert 0 < taken.sum() <= 50
+    np.testing.assert_array_equal(frame.sparse_depth[taken], frame.ground_truth[taken])
+
+
+def test_sparse_and_smaller_depth_are_points(tmp_path: Path) -> None:
+    folder = write(tmp_path / "small", depth="npy")
+    for path in (folder / "depth").iterdir():
+        np.save(path, DEPTH[::2, ::2])
+    frame = kbnet.open_frames(folder).frame(0)
+    assert frame.ground_truth is None
+    assert np.count_nonzero(frame.sparse_depth) == 30 * 40
+    few = np.zeros_like(DEPTH)
+    few[::10, ::10] = DEPTH[::10, ::10]
+    for path in (folder / "depth").iterdir():
+        np.save(path, few)
+    np.testing.assert_array_equal(kbnet.open_frames(folder).frame(0).sparse_depth, few)
+
+
+def test_whole_numbers_without_a_unit_and_names_that_do_not_pair_are_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "scan")
+    with pytest.raises(ValueError, match=r"the unit of the whole numbers in .* is not known: give .*--depth-unit"):
+        kbnet.open_frames(folder).frame(0)
+    for index, path in enumerate(sorted((folder / "depth").iterdir())):
+        path.rename(path.with_name(f"depth_{'abc'[index]}.png"))
+    with pytest.raises(ValueError, match="expected names that pair images and depth"):
+        kbnet.open_frames(folder, depth_unit=0.001)
+
+
+def test_k_is_of_the_images_or_scaled(tmp_path: Path) -> None:
+    folder = write(tmp_path / "scan")
+    twice = np.diag([2, 2, 1]) @ K
+    content = {"width": 160, "height": 120, "intrinsic_matrix": twice.T.ravel().tolist()}
+    (folder / "intrinsic.json").write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match=r"K is scaled by 0\.5"):
+        np.testing.assert_allclose(kbnet.open_frames(folder, depth_unit=0.001).frame(0).intrinsics[0, 0], 60)
+    (folder / "intrinsic.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"expected K of .*--intrinsics"):
+        kbnet.open_frames(folder, depth_unit=0.001).frame(0)
+
+
+def test_prepare_and_inspect_name_the_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path / "scan", images="rgb")
+    assert main(["prepare", "rgbd", str(folder), str(tmp_path / "room"), "--depth-unit", "0.001"]) == 0
+    assert "wrote 3 frames of 80x60 pixels" in capsys.readouterr().out
+    assert main(["inspect", str(folder)]) == 1
+    assert "missing: the unit of the whole numbers" in capsys.readouterr().out
+
+
+def test_recordings_of_azure_kinect_and_oak_d_name_the_way_out(tmp_path: Path) -> None:
+    kinect = tmp_path / "desk.mkv"
+    kinect.write_bytes(b"\x1a\x45\xdf\xa3" + bytes(300) + b"V_MS/VFW/FOURCC" + bytes(30) + b"b16g" + bytes(100))
+    with pytest.raises(
+        ValueError, match=r"azure_kinect_mkv_reader.py --input .*desk.mkv --output desk; then .* 0\.001"
+    ):
+        kbnet.open_frames(kinect)
+    (tmp_path / "oak").mkdir()
+    for name in ("calib.json", "color.mp4"):
+        (tmp_path / "oak" / name).touch()
+    with pytest.raises(ValueError, match="ros2 bag record /oak/rgb/image_raw"):
+        kbnet.open_frames(tmp_path / "oak")
