@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 import warnings
 from collections.abc import Callable
@@ -328,6 +329,13 @@ def test_a_pickled_completer_gives_the_same_depth(engine: Any) -> None:
     copied = pickle.loads(pickle.dumps(completer))
     assert (copied.engine, copied.precision, copied.config) == (engine, precision, completer.config)
     np.testing.assert_array_equal(copied(*arrays()), expected)
+
+
+def test_a_spawned_process_completes_with_the_same_depth() -> None:
+    completer = make_completer()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply(completer, arrays())
+    np.testing.assert_array_equal(found, completer(*arrays()))
 
 
 LARGE = (131, 203)

@@ -117,6 +117,20 @@ def test_record3d_is_read_from_its_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(source.pose(0)[:3, 3], [1, 2, 3])
 
 
+def test_record3d_unpacks_depth(tmp_path: Path) -> None:
+    lzfse = pytest.importorskip("liblzfse")
+    folder = tmp_path / "scan"
+    (folder / "rgbd").mkdir(parents=True)
+    (folder / "metadata").write_text(json.dumps({"w": 192, "h": 144, "dw": 32, "dh": 24, "K": K.T.ravel().tolist()}))
+    image(0).save(folder / "rgbd" / "0.jpg")
+    (folder / "rgbd" / "0.depth").write_bytes(lzfse.compress((DEPTH / 1000).astype("<f4").tobytes()))
+    (folder / "rgbd" / "0.conf").write_bytes(lzfse.compress(CONFIDENCE.tobytes()))
+    assert np.count_nonzero(kbnet.open_frames(folder).frame(0).sparse_depth) == 24 * 32 * 3 // 4
+    (folder / "rgbd" / "0.depth").write_bytes(lzfse.compress((DEPTH / 1000).astype("<f4").tobytes())[:-50])
+    with pytest.raises(ValueError, match=r"0\.depth .* cannot be unpacked"):
+        kbnet.open_frames(folder).frame(0)
+
+
 def test_depth_of_another_shape_than_the_image_is_refused() -> None:
     with pytest.raises(ValueError, match=r"depth is 32x24 but image is 192x140 .* no enlargement of it"):
         spread_depth(DEPTH.astype(np.float32), (140, 192))

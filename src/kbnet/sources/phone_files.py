@@ -167,7 +167,12 @@ class Record3dFiles(PhoneFiles):
             raise ModuleNotFoundError(
                 f"depth in {self.path} is compressed by LZFSE: pip install pyliblzfse", name="liblzfse"
             ) from None
-        return bytes(liblzfse.decompress(content))
+        try:
+            return bytes(liblzfse.decompress(content))
+        except liblzfse.error as error:
+            raise KBNetError(
+                f"{name} in {self.path} cannot be unpacked ({error}); export the recording again"
+            ) from None
 
 
 def _odometry(path: Path) -> dict[int, dict[str, float]]:
