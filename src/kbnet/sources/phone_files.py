@@ -168,8 +168,10 @@ class Record3dFiles(PhoneFiles):
                 f"depth in {self.path} is compressed by LZFSE: pip install pyliblzfse", name="liblzfse"
             ) from None
         try:
+            if not content.endswith(b"bvx$"):
+                raise KBNetError("it is cut off")
             return bytes(liblzfse.decompress(content))
-        except liblzfse.error as error:
+        except (liblzfse.error, MemoryError, KBNetError) as error:
             raise KBNetError(
                 f"{name} in {self.path} cannot be unpacked ({error}); export the recording again"
             ) from None
