@@ -4,16 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 WORKERS ?= 2
+KILLS ?= 200
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 QUICK := tests/geometry tests/points tests/losses tests/frames tests/network tests/test_golden.py
 
-.PHONY: help demo quick test check docs format sbom audit clean
+.PHONY: help demo quick test check kill-test docs format sbom audit clean
 
 help:
 	@echo "make demo     complete a real scene and show the error beside interpolation (under a minute after the install)"
 	@echo "make quick    tests of geometry, points, losses, frames, network and its parity with the published one (under a minute)"
 	@echo "make test     check, then all tests on $(WORKERS) processes (WORKERS=n)"
 	@echo "make check    ruff, formatting, mypy"
+	@echo "make kill-test stop commands at $(KILLS) random moments; files must be whole, and the work must end (KILLS=n)"
 	@echo "make docs     build the documentation as a site, strictly and offline: open site/index.html"
 	@echo "make format   let ruff repair what it can"
 	@echo "make sbom     list the installed packages as CycloneDX: sbom.json"
@@ -33,6 +35,9 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+kill-test: $(VENV)/.installed-dev
+	KBNET_KILLS=$(KILLS) $(PYTEST) tests/test_killed.py
 
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

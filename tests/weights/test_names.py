@@ -77,3 +77,10 @@ def test_published_void_weights_have_two_readings_of_their_pools() -> None:
 def test_names_are_looked_up_without_torch() -> None:
     code = "import sys, kbnet.weights.names, kbnet.weights.safetensors_file; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["indoor", "indoor-small"])
+def test_loading_does_not_import_the_compiler_of_torch(name: str) -> None:
+    """It takes two seconds or more."""
+    code = f"import sys, kbnet; kbnet.load('{name}', engine='torch'); assert 'torch._dynamo' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

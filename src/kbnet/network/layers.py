@@ -87,9 +87,10 @@ class ResidualBlock(nn.Module):
 
 
 def initialise_weights(module: nn.Module, distribution: Literal["xavier", "kaiming"]) -> None:
-    """Initialise the weights of every convolution in ``module``."""
+    """Initialise the weights of every convolution in ``module``; those on the meta device have no values."""
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
+        # torch imports its compiler, which takes seconds, to draw values that a meta tensor does not hold.
+        if isinstance(layer, nn.Conv2d) and not layer.weight.is_meta:
             if distribution == "xavier":
                 nn.init.xavier_normal_(layer.weight)
             else:

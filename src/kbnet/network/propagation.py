@@ -61,14 +61,16 @@ class PropagationHead(nn.Module):
         self.upsampling = nn.Sequential(
             Convolution(channels, _UPSAMPLING_CHANNELS, normalise=True), nn.Conv2d(_UPSAMPLING_CHANNELS, 36, 1)
         )
-        side = math.isqrt(taps)
-        steps_1d = (torch.arange(side) - side // 2) * GRID_SPACING
-        y, x = torch.meshgrid(steps_1d, steps_1d, indexing="ij")
-        self.register_buffer("grid", torch.stack([x.flatten(), y.flatten()], dim=1), persistent=False)
-        self.register_buffer("bilinear", _bilinear_logits(), persistent=False)
+        device = torch.get_default_device()
+        with torch.device("cpu"):  # on the meta device, torch would import its compiler to compute them
+            grid, bilinear = _grid(math.isqrt(taps)), _bilinear_logits()
+        self.register_buffer("grid", grid.to(device), persistent=False)
+        self.register_buffer("bilinear", bilinear.to(device), persistent=False)
 
     def initialise(self) -> None:
         """Initialise with small weights: the head then smooths the scaffold slightly and keeps the points."""
+        if self.prediction.weight.is_meta:  # no values to set
+            return
         nn.init.normal_(self.prediction.weight, std=0.003)
         with torch.no_grad():
             bias = self.prediction.bias
@@ -157,6 +159,13 @@ def _convex_doubling(u: Tensor, logits: Tensor, bilinear: Tensor) -> Tensor:
         [padded[:, 0, row : row + height, column : column + width] for row in range(3) for column in range(3)], dim=1
     )
     return F.pixel_shuffle((weights * neighbours[:, :, None]).sum(dim=1), 2)
+
+
+def _grid(side: int) -> Tensor:
+    """Offsets of the taps before any prediction: x and y of a square grid, (side², 2), pixels of the head."""
+    steps_1d = (torch.arange(side) - side // 2) * GRID_SPACING
+    y, x = torch.meshgrid(steps_1d, steps_1d, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], dim=1)
 
 
 def _bilinear_logits() -> Tensor:

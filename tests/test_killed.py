@@ -1,0 +1,206 @@
+"""Commands that are stopped at random moments: what is written is whole, and the same command ends the work.
+
+``make test`` stops twenty runs, ``make kill-test`` two hundred (``KBNET_KILLS``).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import runpy
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+KILLS = int(os.environ.get("KBNET_KILLS", "20"))
+"""How many runs are stopped."""
+STOPPING = {name: getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")}
+INTERRUPTED = 130
+WITHIN_SECONDS = 120
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+
+
+@dataclass(frozen=True)
+class Work:
+    """A command and what it must have written in the end.
+
+    Args:
+        name: of the case.
+        arguments: of the command, relative to its folder.
+        written: patterns of the files that two runs write equal, but for times.
+        again: arguments that go on with a stopped run, once the file of ``goes_on`` is there.
+        goes_on: file that a stopped run leaves to go on from; empty: the same command is given again.
+    """
+
+    name: str
+    arguments: str
+    written: tuple[str, ...]
+    again: str = ""
+    goes_on: str = ""
+
+
+TRAIN = (
+    "train room --output run --device cpu --poses known --gaps 2 --batch-size 2 --workers 0 --augmentation.crop 32 32 "
+    "--network.image-filters 8 8 8 8 8 8 --network.depth-filters 8 8 8 8 8 8 --network.decoder-filters 8 8 8 8 8 "
+    "--checkpoint-steps 2 --log-steps 2 --schedule.steps 12"
+)
+WORKS = (
+    Work("complete", "complete room --output out --weights run/best.safetensors --engine torch", ("out/depth/*.png",)),
+    Work("evaluate", "evaluate room --output out --weights run/best.safetensors --engine torch", ("out/frames.csv",)),
+    Work("check", "check room --output out --weights run/best.safetensors --engine torch", ("out/frames.csv",)),
+    Work("report", "report room --output out.html --weights run/best.safetensors --engine torch", ("out.html",)),
+    Work("prepare synthetic", "prepare synthetic out --frames 12 --width 64 --height 48", ("out/*/*", "out/K.txt")),
+    Work("prepare sparse", "prepare sparse room --name sparse_depth_out --points 30", ("room/sparse_depth_out/*",)),
+    Work(
+        "weights import",
+        "weights import trained.pth --preset void --name trained",
+        ("home/weights/trained.safetensors",),
+    ),
+    Work(
+        "train",
+        TRAIN.replace("--output run", "--output out"),
+        ("out/best.safetensors",),
+        again="train --resume out",
+        goes_on="out/state.pt",
+    ),
+)
+
+
+class Commands:
+    """Runs ``kbnet`` in processes that are forked after its imports, so that a run costs what the command does."""
+
+    def __init__(self) -> None:
+        self._processes = multiprocessing.get_context("forkserver")
+        self._processes.set_forkserver_preload(
+            ["kbnet.cli.main", "kbnet.inference.completer", "kbnet.training.loop", "scipy.ndimage"]
+        )
+
+    def start(self, arguments: str, folder: Path) -> Any:
+        """Start ``kbnet ARGUMENTS`` in a folder."""
+        process = self._processes.Process(target=run, args=(["kbnet", *arguments.split()], folder))
+        process.start()
+        return process
+
+    def finish(self, arguments: str, folder: Path) -> float:
+        """Run ``kbnet ARGUMENTS`` to its end, which must be a good one; return its seconds."""
+        started = time.monotonic()
+        process = self.start(arguments, folder)
+        process.join(WITHIN_SECONDS)
+        assert process.exitcode == 0, (folder / "said.txt").read_text(encoding="utf-8")
+        return time.monotonic() - started
+
+
+def run(words: list[str], folder: Path) -> None:
+    """The process: ``python -m kbnet``, which sets what its signals do."""
+    os.chdir(folder)
+    os.environ["KBNET_HOME"] = "home"
+    said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    sys.argv = words
+    runpy.run_module("kbnet", run_name="__main__", alter_sys=True)
+
+
+@pytest.fixture(scope="module")
+def commands() -> Commands:
+    return Commands()
+
+
+@pytest.fixture(scope="module")
+def inputs(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sequence, weights, and published weights."""
+    import torch
+
+    from kbnet.network.config import KBNetConfig
+    from kbnet.network.kbnet import KBNet
+    from tests.fixtures_weights import published_checkpoint
+
+    folder = tmp_path_factory.mktemp("inputs")
+    torch.save(published_checkpoint(KBNet(KBNetConfig.preset("void"))), folder / "trained.pth")
+    commands.finish("prepare synthetic room --frames 12 --width 64 --height 48", folder)
+    commands.finish(TRAIN, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(commands: Commands, inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Work], Any]:
+    """What a run that nothing stops writes, and its seconds; each command runs once."""
+    known: dict[str, tuple[dict[str, bytes], float]] = {}
+
+    def look_up(work: Work) -> tuple[dict[str, bytes], float]:
+        if work.name not in known:
+            folder = copied(inputs, tmp_path_factory.mktemp("whole"))
+            seconds = commands.finish(work.arguments, folder)
+            known[work.name] = contents(folder, work), seconds
+            assert known[work.name][0], f"{work.name} writes {work.written}"
+        return known[work.name]
+
+    return look_up
+
+
+def copied(inputs: Path, folder: Path) -> Path:
+    shutil.copytree(inputs, folder, dirs_exist_ok=True)
+    return folder
+
+
+def contents(folder: Path, work: Work) -> dict[str, bytes]:
+    """Files of a run by name, tables without the times in their last column."""
+    files = sorted(path for pattern in work.written for path in folder.glob(pattern))
+    return {str(path.relative_to(folder)): without_times(path) for path in files}
+
+
+def without_times(path: Path) -> bytes:
+    if path.name != "frames.csv":
+        return path.read_bytes()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return "\n".join(line.rpartition(",")[0] if lines[0].endswith("seconds") else line for line in lines).encode()
+
+
+def moments() -> Iterator[tuple[Work, str, float]]:
+    """Command, signal and moment of each stop: every command, and every signal, equally often."""
+    generator = random.Random(0)
+    for index in range(KILLS):
+        yield WORKS[index % len(WORKS)], list(STOPPING)[index // 2 % 4], generator.random()
+
+
+@pytest.mark.parametrize(
+    ("work", "stop", "share"),
+    [pytest.param(*moment, id=f"{moment[0].name}-{moment[1]}-{moment[2]:.2f}") for moment in moments()],
+)
+def test_stopped_command_leaves_whole_files_and_ends_when_it_is_given_again(
+    work: Work,
+    stop: str,
+    share: float,
+    commands: Commands,
+    inputs: Path,
+    reference: Callable[[Work], Any],
+    tmp_path: Path,
+) -> None:
+    whole, seconds = reference(work)
+    folder = copied(inputs, tmp_path)
+    process = commands.start(work.arguments, folder)
+    process.join(share * seconds)
+    if process.is_alive():
+        os.kill(process.pid, STOPPING[stop])
+    process.join(WITHIN_SECONDS)
+    assert process.exitcode in (0, INTERRUPTED, -STOPPING[stop]), (folder / "said.txt").read_text(encoding="utf-8")
+
+    if not work.goes_on:
+        left = contents(folder, work)
+        assert left == {name: whole[name] for name in left}, "what has its final name is whole"
+    if contents(folder, work) != whole:
+        goes_on = bool(work.goes_on) and (folder / work.goes_on).exists()
+        commands.finish(work.again if goes_on else work.arguments, folder)
+    assert contents(folder, work) == whole
+    assert not [path for path in folder.rglob(".*") if "partial" in path.name], "remains of the stopped run are removed"
