@@ -1,10 +1,10 @@
-"""``python benchmarks/robustness.py``: error against points, noise, outliers, focal length, blur and darkness."""
+"""``python benchmarks/robustness.py``: error against points, noise, outliers, focal length, blur, darkness, attacks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import tyro
 from command import check_at_least, check_limits, start
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from kbnet.frames.frame_source import FrameSource
     from kbnet.inference.completer import DepthCompleter
 
-CurveName = Literal["points", "range_noise", "outliers", "focal_length", "blur", "darkness"]
+ConditionName = Literal["points", "range_noise", "outliers", "focal_length", "blur", "darkness"]
+CONDITIONS: tuple[ConditionName, ...] = get_args(ConditionName)
+AttackedName = Literal["spoofed_near", "spoofed_far", "spoofed_line", "fgsm", "pgd", "pgd_nearer"]
 BASELINES = ("nearest", "linear")
 
 Sequences = Annotated[tuple[Path, ...], tyro.conf.arg(metavar="SEQUENCE|LIST.csv ...", help_behavior_hint="(required)")]
@@ -46,8 +48,9 @@ class Command:
     """Bundled or local weights by name, or .safetensors files."""
     frames: int = 10
     """Frames of each sequence, at even distances."""
-    curves: tuple[CurveName, ...] = ("points", "range_noise", "outliers", "focal_length", "blur", "darkness")
-    """What grows worse."""
+    curves: tuple[ConditionName | AttackedName, ...] = CONDITIONS
+    """What grows worse. fgsm, pgd and pgd_nearer change the image with the gradients of the weights, by 1 to 8 of 255
+    levels; spoofed_near, spoofed_far and spoofed_line add 10 to 100 false points that agree with each other."""
     points: int = 300
     """Sparse points where their number is not what changes."""
     range_noise: float = 0.01
@@ -69,6 +72,7 @@ class Command:
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation.methods import baseline_methods, network_method
         from kbnet.evaluation.summary import Summary, write_summary
+        from kbnet.weights.depth_network import load_network
 
         if not self.sequences or not self.weights:
             raise KBNetError("expected --sequences to judge by, and --weights; see --help")
@@ -78,6 +82,7 @@ class Command:
             raise KBNetError(f"expected --outlier-share of at most 1, got {self.outlier_share:g}")
         sources, networks = self._sources(), self._networks()
         methods = [network_method(completer, name) for name, (_, completer) in networks.items()] + baseline_methods()
+        attacked = {name: load_network(path).requires_grad_(False) for name, (path, _) in networks.items()}
         standard = Condition(self.points, self.range_noise, self.outlier_share)
         curves = [curve for curve in CURVES if curve.name in self.curves]
         summary = Summary()
@@ -92,6 +97,7 @@ class Command:
                     standard=standard,
                     frames=self.frames,
                     limits=self.limits,
+                    networks=attacked,
                     on_frame=lambda: progress.advance(task),
                 )
                 write_summary(self.output / "robustness.json", summary, self._settings(networks))

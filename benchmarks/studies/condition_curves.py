@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from kbnet.evaluation.methods import Method
 from kbnet.evaluation.metrics import depth_errors, judged_pixels
 from kbnet.evaluation.summary import FrameResult, Summary
 from kbnet.frames.frame_source import FrameSource
+from kbnet.network.depth_network import DepthNetwork
+from studies.attack import attack_image
 from studies.degradation import Condition, Curve, degrade
 
 
@@ -24,6 +27,7 @@ def judge_curve(
     standard: Condition,
     frames: int,
     limits: tuple[float, float],
+    networks: Mapping[str, DepthNetwork] = MappingProxyType({}),
     on_frame: Callable[[], None] = lambda: None,
 ) -> None:
     """Evaluate every method at every level of a curve; one frame at a time is in memory.
@@ -37,6 +41,7 @@ def judge_curve(
         standard: all other conditions.
         frames: number of frames of each sequence, evenly spread; frames without ground truth in range are skipped.
         limits: range of the evaluated ground truth, metres.
+        networks: networks that are attacked, by the name of their method. Other methods read the image unchanged.
         on_frame: called after each frame.
 
     Raises:
@@ -51,7 +56,10 @@ def judge_curve(
                 if truth is None or not judged_pixels(truth, min_depth=limits[0], max_depth=limits[1]).any():
                     continue
                 for method in methods:
-                    errors = depth_errors(method.predict(seen), truth, min_depth=limits[0], max_depth=limits[1])
+                    given = seen
+                    if method.name in networks:
+                        given = attack_image(seen, networks[method.name], condition.attack, condition.attack_levels)
+                    errors = depth_errors(method.predict(given), truth, min_depth=limits[0], max_depth=limits[1])
                     summary.add(FrameResult(method.name, curve.place(level), name, frame.name, errors, None))
             on_frame()
 

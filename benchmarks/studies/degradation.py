@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 from kbnet.errors import KBNetError
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
 from kbnet.points.sampling import sample_points
+from studies.attack import AttackName, SpoofName, spoof_points
 
 SHOT_NOISE_LEVELS = 0.1
 """Variance of a pixel's photon noise for each of its 255 levels: 2550 electrons at white."""
@@ -40,6 +41,14 @@ class Condition:
     """Standard deviation of a Gaussian blur of the image, pixels."""
     gain: float = 1.0
     """Share of the light that remains; the sensor's noise is unchanged."""
+    spoof: SpoofName = "near"
+    """Where false points lie that agree with each other."""
+    spoofed: int = 0
+    """How many."""
+    attack: AttackName = "fgsm"
+    """How an adversary changes the image of a network."""
+    attack_levels: float = 0.0
+    """By at most so many levels of 255."""
 
     def __post_init__(self) -> None:
         if self.focal_scale <= 0 or self.blur_sigma_px < 0 or not 0 < self.gain <= 1:
@@ -60,6 +69,7 @@ class Curve:
         label: label of the axis, with its unit.
         unit: factor of a level on the axis.
         scale: scale of the axis.
+        fixed: further conditions of the curve, in place of the standard ones.
     """
 
     name: str
@@ -68,6 +78,7 @@ class Curve:
     label: str
     unit: float = 1.0
     scale: Literal["linear", "log"] = "linear"
+    fixed: tuple[tuple[str, Any], ...] = ()
 
     def place(self, level: float) -> str:
         """Name of a level (in the unit of the axis) in tables.
@@ -85,7 +96,7 @@ class Curve:
 
     def conditions(self, standard: Condition) -> dict[float, Condition]:
         """Condition by level in the unit of the axis."""
-        changes: list[dict[str, Any]] = [{self.condition: level} for level in self.levels]
+        changes: list[dict[str, Any]] = [{**dict(self.fixed), self.condition: level} for level in self.levels]
         return {level: replace(standard, **change) for level, change in zip(self.axis, changes, strict=True)}
 
 
@@ -96,6 +107,14 @@ CURVES = (
     Curve("focal_length", "focal_scale", (0.5, 0.7, 1, 1.4, 2), "focal length, × that of the recording", scale="log"),
     Curve("blur", "blur_sigma_px", (0, 0.5, 1, 2, 4), "blur, standard deviation in pixels"),
     Curve("darkness", "gain", (0.1, 0.25, 0.5, 1), "light left, × that of the recording", scale="log"),
+    *(
+        Curve(f"spoofed_{spoof}", "spoofed", (0, 10, 30, 100), f"spoofed points, {spoof}", fixed=(("spoof", spoof),))
+        for spoof in ("near", "far", "line")
+    ),
+    *(
+        Curve(attack, "attack_levels", (0, 1, 2, 4, 8), f"{label}, levels of 255", fixed=(("attack", attack),))
+        for attack, label in (("fgsm", "FGSM"), ("pgd", "PGD"), ("pgd_nearer", "PGD to 10 % nearer"))
+    ),
 )
 
 
@@ -131,7 +150,7 @@ def degrade(frame: Frame, condition: Condition, generator: np.random.Generator) 
         image = np.rint(blurred).astype(np.uint8)
     return Frame(
         image=darken(image, condition.gain, generator),
-        sparse_depth=view.of_points(points),
+        sparse_depth=view.of_points(spoof_points(points, truth, condition.spoof, condition.spoofed, generator)),
         intrinsics=view.of_intrinsics(frame.intrinsics),
         ground_truth=view.of_truth(truth),
         name=frame.name,
