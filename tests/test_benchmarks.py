@@ -34,6 +34,7 @@ COMMANDS = (
     "bulk_cost",
     "bundle_weights",
     "confidence",
+    "family",
     "fusion",
     "pack_data",
     "published_timing",

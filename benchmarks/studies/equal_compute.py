@@ -81,8 +81,9 @@ def _step_seconds(config: TrainingConfig, scratch: Path) -> list[float]:
 
 def _work(config: TrainingConfig) -> dict[str, Any]:
     """Settings that the time of a step depends on, as plain values."""
-    assert isinstance(config.network, KBNetConfig)
-    network = replace(config.network, weight_init="kaiming")
+    network = config.network
+    if isinstance(network, KBNetConfig):
+        network = replace(network, weight_init="kaiming")
     # Frozen statistics need initial weights; the step is timed with those of the batch.
     start: dict[str, Any] = {"initial_weights": None, "normalisation_statistics": "batch"}
     same = replace(config, network=network, schedule=ScheduleConfig(), average_decay=0.0, **start)
