@@ -20,7 +20,7 @@ from kbnet.frames.sequence import Sequence
 K = "60 0 31.5\n0 60 23.5\n0 0 1\n"
 
 
-@pytest.fixture(params=["ros depth", "ros lidar", "colmap", "tum", "video", "lidar"])
+@pytest.fixture(params=["ros depth", "ros lidar", "colmap", "tum", "video", "scenenet", "vkitti", "lidar"])
 def recording(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str], Path, dict[str, Any]]:
     """Arguments of ``kbnet prepare`` without the folder; the path and the options of ``kbnet.open_frames``."""
     name = request.param
@@ -38,6 +38,12 @@ def recording(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str]
     if name == "tum":
         path = request.getfixturevalue("write_recording")()
         return ["tum", str(path)], path, {"points": 40, **lens}
+    if name == "scenenet":
+        path = request.getfixturevalue("scenenet")
+        return ["scenenet", str(path)], path, {"pattern": "uniform"}
+    if name == "vkitti":
+        path = request.getfixturevalue("vkitti")
+        return ["vkitti", str(path)], path, {"masks": request.getfixturevalue("lidar_masks"), "every": 2}
     if name == "video":
         path = request.getfixturevalue("write_video")()
         rows = [f"{frame},{10 + 7 * frame},{u},{1 + u / 40}" for frame in (0, 1, 2, 4) for u in range(5, 40, 5)]

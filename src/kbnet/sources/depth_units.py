@@ -1,16 +1,40 @@
-"""Depth that cannot be in metres, recognised before it is written as such."""
+"""Depth images in other units than metres x 256, and depth that cannot be in metres."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray
+from kbnet.frames.image_file import open_picture
 
 IMPLAUSIBLE_M = 100.0
 """Depth of which the nearest tenth too is farther is taken for millimetres; a half may be that far off outdoors."""
+
+
+def read_depth_image(path: str | Path, units_per_metre: float) -> FloatArray:
+    """Read a 16-bit depth image.
+
+    Args:
+        path: 16-bit greyscale PNG; 0 = unmeasured.
+        units_per_metre: 1000 for millimetres, 100 for centimetres.
+
+    Returns:
+        (H, W), float32 metres; 0 = unmeasured.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        KBNetError: it is no such PNG.
+    """
+    picture = open_picture(path, "a depth image")
+    if not picture.mode.startswith("I"):
+        raise KBNetError(
+            f"expected a 16-bit greyscale PNG as depth, got mode '{picture.mode}' in {path}; name the depth images"
+        )
+    return np.asarray(picture).astype(np.float32) / np.float32(units_per_metre)
 
 
 def check_metres(depth: FloatArray | Iterable[float], *, where: str, remedy: str) -> None:

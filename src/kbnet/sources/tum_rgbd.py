@@ -13,12 +13,12 @@ import numpy as np
 from kbnet.errors import KBNetError
 from kbnet.files import read_text
 from kbnet.frame import FloatArray, Frame, ImageArray
-from kbnet.frames.image_file import open_picture, read_image
+from kbnet.frames.image_file import read_image
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.sampling import sample_points
 from kbnet.sources.clock import nearest_in_time, to_seconds
-from kbnet.sources.depth_units import check_metres
+from kbnet.sources.depth_units import check_metres, read_depth_image
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
 from kbnet.sources.trajectory import Trajectory, read_tum_trajectory
@@ -145,12 +145,7 @@ def read_tum_depth(path: str | Path, factor: float = DEPTH_FACTOR) -> FloatArray
         FileNotFoundError: there is no such file.
         KBNetError: it is no such PNG, or its values cannot be metres times the factor.
     """
-    picture = open_picture(path, "a depth image")
-    if not picture.mode.startswith("I"):
-        raise KBNetError(
-            f"expected a 16-bit greyscale PNG as depth, got mode '{picture.mode}' in {path}; check depth.txt"
-        )
-    depth = np.asarray(picture).astype(np.float32) / np.float32(factor)
+    depth = read_depth_image(path, factor)
     check_metres(depth, where=str(path), remedy="give the units in one metre (--depth-factor 1000)")
     return depth
 

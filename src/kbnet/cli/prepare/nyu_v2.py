@@ -68,8 +68,8 @@ class Command:
     def _prepare(self, split: Literal["train", "test"]) -> tuple[SplitCount, int]:
         """Make one split; return its row and for how many frames files were made."""
         from kbnet.datasets.nyu_v2.points import prepare_split
-        from kbnet.datasets.nyu_v2.sparse_corners import POINT_KINDS
         from kbnet.datasets.nyu_v2.splits import TEST_FRAMES, find_data, list_testing, list_training
+        from kbnet.points.clustered_points import POINT_KINDS
 
         with transfer_progress() as on_progress:
             root = find_data(split, self.folder, by_hand=self.from_, on_progress=on_progress)

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from kbnet.datasets.download import Progress
 from kbnet.datasets.nyu_v2.kinect import SIZE
 from kbnet.datasets.nyu_v2.processes import map_over_cores
-from kbnet.datasets.nyu_v2.sparse_corners import POINT_KINDS, PointKind, draw_points
 from kbnet.datasets.nyu_v2.splits import Source, Split
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.frames.depth_png import UNITS_PER_METRE, write_depth_png
 from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.frames.image_file import open_picture, read_image
+from kbnet.points.clustered_points import POINT_KINDS, PointKind, draw_points
 
 WINDOW = (32, 32, 416, 576)
 """Top, left, height and width of the middle that is read, pixels."""

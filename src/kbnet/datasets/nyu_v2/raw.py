@@ -26,10 +26,10 @@ from kbnet.datasets.download import Progress
 from kbnet.datasets.nyu_v2.kinect import SIZE, depth_in_colour_camera, undistort_image
 from kbnet.datasets.nyu_v2.points import COLUMNS, INTRINSICS, MIDDLE, WINDOW
 from kbnet.datasets.nyu_v2.processes import map_over_cores
-from kbnet.datasets.nyu_v2.sparse_corners import draw_points
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.frames.depth_png import write_depth_png
+from kbnet.points.clustered_points import draw_points
 
 LONGEST_DELAY_S = 0.1
 """Seconds between depth and colour above which a pair is left out: more than two frames at 20 a second."""

@@ -1,7 +1,8 @@
-"""Dense depth and its image to the sparse points of published NYU v2: Harris response, clustered by k-means."""
+"""Sparse points from dense depth as published for NYU v2 and SceneNet: Harris response, clustered by k-means."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,9 +19,6 @@ POINT_KINDS: tuple[PointKind, ...] = get_args(PointKind)
 BLOCK = 5
 """Side of the window over which gradients are gathered, pixels."""
 HARRIS_K = 0.04
-CANDIDATES = 30_000
-"""Pixels that go into the clustering."""
-
 _GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 _BATCH = 1024
 _SEED = 1
@@ -29,12 +27,35 @@ _ITERATIONS = 2
 Pixels = NDArray[np.int64]
 
 
-def draw_points(kind: PointKind, image: ImageArray, depth: FloatArray, count: int, *, seed: int = 0) -> FloatArray:
+@dataclass(frozen=True)
+class Clustering:
+    """How candidates become points. The defaults are those published for NYU v2.
+
+    Attributes:
+        candidates: pixels that are clustered.
+        cut: cut the cluster centres to whole pixels; False: round them.
+        reassignment: scikit-learn's ``reassignment_ratio``: smaller clusters start again elsewhere.
+    """
+
+    candidates: int = 30_000
+    cut: bool = False
+    reassignment: float = 0.01
+
+
+def draw_points(
+    kind: PointKind,
+    image: ImageArray,
+    depth: FloatArray,
+    count: int,
+    *,
+    seed: int = 0,
+    clustering: Clustering = Clustering(),
+) -> FloatArray:
     """Keep depth at a few pixels.
 
     ``edges`` is the published way: the pixels of *lowest* Harris response (strongly negative on edges) are the
-    candidates. ``corners`` takes those of highest response instead. Both cluster `CANDIDATES` of them. ``uniform``
-    draws among all measured pixels.
+    candidates. ``corners`` takes those of highest response instead. Both cluster their candidates. ``uniform`` draws
+    among all measured pixels.
 
     The facts of the published system leave open, and so its exact points cannot be promised: how grey is made
     (here the weights 0.299, 0.587, 0.114, rounded), whether the response is taken of the whole image or the window
@@ -47,6 +68,7 @@ def draw_points(kind: PointKind, image: ImageArray, depth: FloatArray, count: in
         depth: depth along z, (H, W), metres; 0 = unmeasured, never chosen.
         count: how many; where fewer pixels are measured, those. Cluster centres that round to one pixel are one point.
         seed: of ``uniform``; the clustering always has the published seed 1.
+        clustering: of ``edges`` and ``corners``.
 
     Returns:
         Sparse depth, (H, W), float32 metres; 0 = unmeasured.
@@ -64,7 +86,7 @@ def draw_points(kind: PointKind, image: ImageArray, depth: FloatArray, count: in
     else:
         response = harris_response(np.rint(image @ _GREY_WEIGHTS))[depth > 0]
         order = np.argsort(response if kind == "edges" else -response, kind="stable")
-        pixels = cluster(measured[order[:CANDIDATES]], depth > 0, count)
+        pixels = cluster(measured[order[: clustering.candidates]], depth > 0, count, clustering)
     sparse_depth = np.zeros_like(depth)
     rows, columns = pixels.T
     sparse_depth[rows, columns] = depth[rows, columns]
@@ -90,13 +112,16 @@ def harris_response(grey: FloatArray) -> FloatArray:
     return response
 
 
-def cluster(candidates: Pixels, measured: NDArray[np.bool_], count: int) -> Pixels:
-    """Spread points by mini-batch k-means: the rounded cluster centres.
+def cluster(
+    candidates: Pixels, measured: NDArray[np.bool_], count: int, clustering: Clustering = Clustering()
+) -> Pixels:
+    """Spread points by mini-batch k-means: the cluster centres as whole pixels.
 
     Args:
         candidates: rows and columns, (N, 2).
         measured: pixels that may be chosen, (H, W); every candidate is one.
         count: number of clusters.
+        clustering: rounding and reassignment.
 
     Returns:
         Rows and columns, (up to count, 2), each measured: where depth is unknown at a centre, the candidate nearest
@@ -109,10 +134,17 @@ def cluster(candidates: Pixels, measured: NDArray[np.bool_], count: int) -> Pixe
         return candidates
     from sklearn.cluster import MiniBatchKMeans
 
-    clustering = MiniBatchKMeans(count, max_iter=_ITERATIONS, batch_size=_BATCH, random_state=_SEED, n_init=1)
-    clustering.fit(candidates[:, ::-1].astype(np.float32))
-    centres = clustering.cluster_centers_[:, ::-1]
-    pixels: Pixels = np.rint(centres).astype(np.int64)
+    k_means = MiniBatchKMeans(
+        count,
+        max_iter=_ITERATIONS,
+        batch_size=_BATCH,
+        random_state=_SEED,
+        n_init=1,
+        reassignment_ratio=clustering.reassignment,
+    )
+    k_means.fit(candidates[:, ::-1].astype(np.float32))
+    centres = k_means.cluster_centers_[:, ::-1]
+    pixels: Pixels = (centres if clustering.cut else np.rint(centres)).astype(np.int64)
     unknown = ~measured[pixels[:, 0], pixels[:, 1]]
     if unknown.any():
         pixels[unknown] = candidates[KDTree(candidates).query(centres[unknown])[1]]

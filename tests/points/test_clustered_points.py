@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kbnet.datasets.nyu_v2.sparse_corners import POINT_KINDS, PointKind, cluster, draw_points, harris_response
 from kbnet.frame import FloatArray, ImageArray
+from kbnet.points.clustered_points import (
+    POINT_KINDS,
+    Clustering,
+    PointKind,
+    cluster,
+    draw_points,
+    harris_response,
+)
 
 pytest.importorskip("sklearn")
 
@@ -64,11 +71,11 @@ def test_harris_response_is_positive_at_corners_negative_on_edges_zero_on_flats(
     assert response[32, 32] == 0
 
 
-def test_published_points_lie_on_edges_and_corner_points_at_corners(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kbnet.datasets.nyu_v2.sparse_corners.CANDIDATES", 60)
+def test_published_points_lie_on_edges_and_corner_points_at_corners() -> None:
+    few = Clustering(candidates=60)
     depth = np.full((64, 64), 2, np.float32)
-    edges = draw_points("edges", square(), depth, 12)
-    corners = draw_points("corners", square(), depth, 12)
+    edges = draw_points("edges", square(), depth, 12, clustering=few)
+    corners = draw_points("corners", square(), depth, 12, clustering=few)
     assert distance_to_corner(edges).min() > 3 > np.median(distance_to_corner(corners))
 
 
@@ -101,8 +108,11 @@ def test_cluster_is_the_published_clustering() -> None:
 
     candidates = np.argwhere(np.random.default_rng(0).random((60, 80)) < 0.5)
     clustering = MiniBatchKMeans(30, random_state=1, max_iter=2, n_init=1, batch_size=1024).fit(candidates[:, ::-1])
-    expected = np.rint(clustering.cluster_centers_[:, ::-1])
-    np.testing.assert_array_equal(cluster(candidates, np.ones((60, 80), bool), 30), expected)
+    expected = clustering.cluster_centers_[:, ::-1]
+    everywhere = np.ones((60, 80), bool)
+    np.testing.assert_array_equal(cluster(candidates, everywhere, 30), np.rint(expected))
+    cut = cluster(candidates, everywhere, 30, Clustering(cut=True))
+    np.testing.assert_array_equal(cut, np.trunc(expected))
 
 
 def test_cluster_falls_back_to_the_nearest_candidate_where_depth_is_unknown() -> None:

@@ -1,0 +1,41 @@
+"""``kbnet prepare vkitti``: Virtual KITTI 2 at the lidar pixels of KITTI as a sequence folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from kbnet.cli.arguments import Switch
+from kbnet.sources.kinds.vkitti import VkittiArguments
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Make a sequence of Virtual KITTI 2, with sparse points made as for the published ScaffNet.
+
+    Example:  kbnet prepare vkitti vkitti street --masks data_depth_velodyne/train --date 2011_09_26 --every 10
+
+    Each frame of the variation clone is paired with every drive: its depth at the pixels where the drive's lidar
+    measured becomes sparse depth, all of it ground truth. The sky is unmeasured. Without --every, a frame is written
+    once for each drive and camera, which takes much space.
+    """
+
+    recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
+    """Folder where vkitti_2.0.3_rgb.tar, vkitti_2.0.3_depth.tar and, for poses, vkitti_2.0.3_textgt.tar.gz are
+    unpacked, together or each in a folder of its name."""
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Sequence folder to make."""
+    options: Annotated[VkittiArguments, tyro.conf.arg(name="")]
+    overwrite: Switch = False
+    """Replace a sequence folder that is there, with everything in it."""
+
+    def run(self) -> None:
+        """Open the recording and write its frames."""
+        from kbnet.cli.preparation import write_recording
+        from kbnet.frames.kinds import open_kind
+
+        recording = open_kind("vkitti", self.recording, self.options)
+        write_recording(recording, self.folder, overwrite=self.overwrite)

@@ -1,0 +1,57 @@
+"""Virtual KITTI 2: centimetres, sky, KITTI's lidar pixels, camera and poses, and what is missing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fixtures_rendered_sets import KITTI_SIZE, STREET_M
+from PIL import Image
+
+import kbnet
+
+
+def test_each_frame_is_paired_with_every_drive(vkitti: Path, lidar_masks: Path) -> None:
+    source = kbnet.open_frames(vkitti, masks=lidar_masks)
+    drives = ("2011_09_26_drive_0001", "2011_09_26_drive_0009")
+    assert source.names == tuple(
+        f"Scene01_{camera}_{drive}_{number:05}" for camera in (0, 1) for drive in drives for number in range(3)
+    )
+    columns = [np.flatnonzero(source.frame(index).sparse_depth.any(axis=0)).tolist() for index in range(6)]
+    # The second drive has fewer frames than the scene, so that its first one serves for all.
+    assert columns == [[10], [20], [30], [10], [10], [10]]
+    assert len(kbnet.open_frames(vkitti, masks=lidar_masks / f"{drives[0]}_sync", every=2)) == 4
+
+
+def test_depth_is_in_metres_and_sky_is_unmeasured(vkitti: Path, lidar_masks: Path) -> None:
+    frame = kbnet.open_frames(vkitti, masks=lidar_masks).frame(0)
+    assert frame.size == KITTI_SIZE
+    assert frame.ground_truth is not None
+    assert not frame.ground_truth[:22].any()
+    np.testing.assert_allclose(frame.ground_truth[22:], STREET_M, rtol=1e-6)
+    rows = np.flatnonzero(frame.sparse_depth[:, 10])
+    assert rows.tolist() == list(range(22, 66, 2))
+    np.testing.assert_allclose(frame.sparse_depth[rows, 10], STREET_M, rtol=1e-6)
+
+
+def test_intrinsics_follow_the_size_and_poses_are_camera_to_world(vkitti: Path, lidar_masks: Path) -> None:
+    source = kbnet.open_frames(vkitti, masks=lidar_masks)
+    # 1.1 times as large: fx 80 becomes 88, and the centre of the image stays its centre.
+    np.testing.assert_allclose(source.frame(0).intrinsics, [[88, 0, 54.5], [0, 88, 32.5], [0, 0, 1]], rtol=1e-6)
+    np.testing.assert_allclose(source.pose(8)[:3, 3], [0.5, 0, 2])
+    shutil.rmtree(vkitti / "vkitti_2.0.3_textgt")
+    without = kbnet.open_frames(vkitti, masks=lidar_masks)
+    assert not without.has_poses
+    assert without.frame(0).intrinsics[0, 0] == pytest.approx(1.1 * 725.0087)
+
+
+def test_drives_of_two_sizes_are_refused(vkitti: Path, lidar_masks: Path) -> None:
+    folder = lidar_masks / "2011_09_28_drive_0002_sync" / "proj_depth" / "velodyne_raw"
+    for camera in ("image_02", "image_03"):
+        (folder / camera).mkdir(parents=True)
+        Image.fromarray(np.full((64, 108), 256, np.uint16)).save(folder / camera / "0000000005.png")
+    with pytest.raises(ValueError, match=r"110x66 .*and 108x64 .*name the drives of one date \(--date 2011_09_26\)"):
+        kbnet.open_frames(vkitti, masks=lidar_masks)
+    assert len(kbnet.open_frames(vkitti, masks=lidar_masks, date="2011_09_28")) == 6
