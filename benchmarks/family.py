@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
+import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -35,6 +37,8 @@ NETWORKS: dict[Network, str] = {
 RECIPES = Path(__file__).parent / "family"
 SCAFFNET_SHARE = 0.5
 """Share of FusionNet's time in which its ScaffNet is trained."""
+RATES = (3e-4, 1e-3, 3e-3)
+"""Learning rates of the trials."""
 
 Paths = Annotated[tuple[Path, ...], tyro.conf.arg(metavar="SEQUENCE|LIST.csv ...", help_behavior_hint="(required)")]
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...", help_behavior_hint="")]
@@ -44,9 +48,9 @@ Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...", hel
 class Command:
     """Train each network for the same time on the same data with ground truth, evaluate it and measure its speed.
 
-    The time of a step is measured first; the schedule of each network ends when its time ends. FusionNet's ScaffNet is
-    trained in the first half of FusionNet's time. One thread. A repeated command continues after the last finished
-    step that was saved.
+    The time of a step is measured first; the schedule of each network ends when its time ends. The learning rate is
+    that of the short trial with the smallest loss in training. FusionNet's ScaffNet is trained in the first half of
+    FusionNet's time. One thread. A repeated command goes on with the network that was cut off.
     """
 
     train: Paths
@@ -57,8 +61,10 @@ class Command:
     """Networks in the order of the table."""
     sparse_depth: str = "sparse_depth_500"
     """Folder or column of sparse depth that is evaluated; in training, points are drawn from ground truth."""
-    seconds: float = 330.0
+    seconds: float = 220.0
     """Seconds of training of every network."""
+    trial_seconds: float = 25.0
+    """Seconds of training of every trial of a learning rate."""
     every_frames: int = 4
     """Evaluate every Nth frame."""
     limits: tuple[float, float] = (0.2, 5.0)
@@ -76,7 +82,7 @@ class Command:
 
         if not self.train or not self.test:
             raise KBNetError("expected sequences to train on and to test on; see --help")
-        check_at_least(self, seconds=0.1, every_frames=1, rounds=1)
+        check_at_least(self, seconds=0.1, trial_seconds=0.1, every_frames=1, rounds=1)
         check_limits(self.limits)
         torch.set_num_threads(1)
         judge = self._judge()
@@ -94,7 +100,7 @@ class Command:
 
         file = self.output / "results.jsonl"
         settings = {name: str(getattr(self, name)) for name in ("train", "test", "sparse_depth", "seconds", "set")}
-        settings |= {name: str(getattr(self, name)) for name in ("every_frames", "limits")}
+        settings |= {name: str(getattr(self, name)) for name in ("trial_seconds", "every_frames", "limits")}
         lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
         for line in map(json.loads, lines):
             if line["network"] == network and line["settings"] == settings:
@@ -106,6 +112,7 @@ class Command:
             "network": network,
             "steps": snapshot.step,
             "seconds": round(snapshot.seconds, 1),
+            "learning_rate": self._rate(network),
             "parameters": sum(one.numel() for one in load_network(snapshot.weights).parameters()),
             "mae_mm": {row.sequence: row.mean.mae_mm for row in rows},
             "times_linear": mean_ratios(rows, baselines),
@@ -119,21 +126,55 @@ class Command:
     def _trained(self, network: Network) -> Snapshot:
         """Train a network; FusionNet after its ScaffNet."""
         if network != "fusionnet":
-            return self._learn(self._config(network, self.output / network), self.seconds)
+            return self._learn(network, self._config(network, self.output / network), self.seconds)
         scaffnet = self._config("scaffnet", self.output / network / "scaffnet")
-        first = self._learn(scaffnet, SCAFFNET_SHARE * self.seconds)
+        first = self._learn("scaffnet", scaffnet, SCAFFNET_SHARE * self.seconds)
         config = self._config(network, self.output / network / network, initial_weights=str(first.weights))
-        return self._learn(config, (1 - SCAFFNET_SHARE) * self.seconds)
+        return self._learn(network, config, (1 - SCAFFNET_SHARE) * self.seconds)
 
-    def _learn(self, config: TrainingConfig, seconds: float) -> Snapshot:
+    def _learn(self, network: Network, config: TrainingConfig, seconds: float) -> Snapshot:
+        """Train for a time at the rate of the best trial."""
         from studies.equal_compute import known_seconds_per_step, with_steps
         from studies.learning import learn
 
         name = str(config.output.relative_to(self.output))
         per_step = known_seconds_per_step({name: config}, self.output / "seconds_per_step.json")[name]
+        self._try_rates(network, with_steps(config, max(1, round(self.trial_seconds / per_step))))
         config = with_steps(config, max(1, round(seconds / per_step)))
-        print(f"{name}: {config.schedule.steps} steps of {per_step:.3f} s", flush=True)
+        config = _with_rate(config, self._rate(network))
+        print(f"{name}: {config.schedule.steps} steps of {per_step:.3f} s at {self._rate(network):g}", flush=True)
         return learn(config, 1, _say)[-1]
+
+    def _try_rates(self, network: Network, config: TrainingConfig) -> None:
+        """Train at each rate, and write the loss of the last fifth of the steps to rates.json; none is tried twice."""
+        from studies.learning import learn
+
+        from kbnet.files import write_json
+
+        losses = self._losses()
+        for rate in RATES:
+            if str(rate) in losses.get(network, {}):
+                continue
+            output = self.output / "trials" / network / str(rate)
+            shutil.rmtree(output, ignore_errors=True)
+            reports: list[ProgressReport] = []
+            try:
+                learn(replace(_with_rate(config, rate), output=output), 1, reports.append)
+                loss = next(one.losses["total"] for one in reversed(reports) if not one.message)
+            except FloatingPointError:
+                loss = sys.float_info.max
+            losses.setdefault(network, {})[str(rate)] = loss
+            print(f"{network}: loss {loss:.4f} after {config.schedule.steps} steps at {rate:g}", flush=True)
+            write_json(self.output / "rates.json", losses)
+
+    def _rate(self, network: Network) -> float:
+        losses = self._losses()[network]
+        return float(min(losses, key=lambda rate: losses[rate]))
+
+    def _losses(self) -> dict[str, dict[str, float]]:
+        """Losses of the trials by network and rate."""
+        file = self.output / "rates.json"
+        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
     def _config(self, network: Network, output: Path, **changes: Any) -> TrainingConfig:
         from studies.recipe import read_changes, read_recipe
@@ -168,6 +209,10 @@ class Command:
         return [1000 * one.median for one in timed]
 
 
+def _with_rate(config: TrainingConfig, rate: float) -> TrainingConfig:
+    return replace(config, schedule=replace(config.schedule, learning_rates=(rate,)))
+
+
 def markdown_table(results: list[dict[str, Any]], milliseconds: list[float]) -> str:
     """Table of the networks: size, speed, steps, and MAE over that of linear interpolation by sequence and on average.
 
@@ -176,13 +221,14 @@ def markdown_table(results: list[dict[str, Any]], milliseconds: list[float]) -> 
         milliseconds: time of a frame of each.
     """
     sequences = list(results[0]["times_linear"])
-    heads = ["network", "parameters", "ms a frame", "steps", *sequences, "mean"]
+    heads = ["network", "parameters", "ms a frame", "learning rate", "steps", *sequences, "mean"]
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     for result, time_ms in zip(results, milliseconds, strict=True):
         ratios = [result["times_linear"][sequence] for sequence in sequences]
         numbers = [f"{ratio:.3f}" for ratio in (*ratios, sum(ratios) / len(ratios))]
         size = f"{result['parameters'] / 1e6:.1f} M"
-        lines.append([NETWORKS[result["network"]], size, f"{time_ms:.0f}", str(result["steps"]), *numbers])
+        rate = f"{result['learning_rate']:g}"
+        lines.append([NETWORKS[result["network"]], size, f"{time_ms:.0f}", rate, str(result["steps"]), *numbers])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -19,6 +19,7 @@ def command(
     """One step of every network, whose time is not measured."""
     from studies import equal_compute
 
+    monkeypatch.setattr(load("family"), "RATES", (1e-3,))
     monkeypatch.setattr(equal_compute, "seconds_per_step", lambda configs: dict.fromkeys(configs, 1.0))
 
     def make(**changes: Any) -> Any:
@@ -27,6 +28,7 @@ def command(
             "test": (room,),
             "sparse_depth": "sparse_depth",
             "seconds": 1.0,
+            "trial_seconds": 1.0,
             "every_frames": 8,
             "rounds": 1,
             "set": SMALL,
@@ -50,7 +52,7 @@ def test_every_network_is_trained_evaluated_and_timed_once(
     ]
     assert all(line["times_linear"]["room"] > 0 for line in lines)
     table = (tmp_path / "family" / "table.md").read_text(encoding="utf-8").splitlines()
-    assert table[0] == "| network | parameters | ms a frame | steps | room | mean |"
+    assert table[0] == "| network | parameters | ms a frame | learning rate | steps | room | mean |"
     assert table[2].startswith("| KBNet, as published | 6.3 M |")
     assert "fusionnet/scaffnet: 1 steps" in capsys.readouterr().out
 

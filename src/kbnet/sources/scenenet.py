@@ -168,5 +168,6 @@ class SceneNetFrames(Recording[SceneNetFiles]):
 def _ray_lengths() -> FloatArray:
     """Length of the viewing ray with z = 1 of every pixel, (240, 320)."""
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
-    lengths = np.sqrt(1 + ((x - K[0, 2]) / K[0, 0]) ** 2 + ((y - K[1, 2]) / K[1, 1]) ** 2)
-    return lengths.astype(np.float32)
+    squared = 1 + ((x - K[0, 2]) / K[0, 0]) ** 2 + ((y - K[1, 2]) / K[1, 1]) ** 2
+    lengths: FloatArray = np.sqrt(squared).astype(np.float32)
+    return lengths

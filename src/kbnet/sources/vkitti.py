@@ -76,7 +76,7 @@ class Scene:
         """``T_world_camera``, (4, 4), metres, of every frame; empty without ``extrinsic.txt``."""
         # World to camera in the file.
         table = read_camera_table(self.text / "extrinsic.txt", 16)
-        return {key: np.linalg.inv(row.reshape(4, 4)) for key, row in table.items()}
+        return {key: np.linalg.inv(row.reshape(4, 4)).astype(np.float64) for key, row in table.items()}
 
 
 @dataclass(frozen=True)
