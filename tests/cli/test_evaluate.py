@@ -214,13 +214,23 @@ def test_evaluate_refuses_a_sequence_without_ground_truth_and_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_evaluate_that_fails_midway_leaves_no_file(
-    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, one_line_error: Callable[[], str]
+def test_evaluate_that_fails_midway_leaves_no_result_and_goes_on(
+    write_sequence: Callable[..., Path],
+    stand_in: Any,
+    tmp_path: Path,
+    one_line_error: Callable[[], str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     stand_in.fail_at = 2
-    assert main(["evaluate", str(write_sequence()), "--output", str(tmp_path / "out")]) == 2
+    command = ["evaluate", str(write_sequence()), "--output", str(tmp_path / "out")]
+    assert main(command) == 2
     assert "no luck" in one_line_error()
-    assert not list((tmp_path / "out").iterdir())
+    assert [file.name for file in (tmp_path / "out").iterdir()] == [".unfinished.jsonl"]
+    stand_in.fail_at = None
+    assert main(command) == 0
+    assert "going on after 2 frames" in capsys.readouterr().out
+    assert stand_in.calls == 3, "one call a frame"
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["frames.csv", "summary.json", "table.txt"]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Command(NetworkArguments, SourceArguments):
     worst: int = 5
     """How many of the frames that look worst to name."""
     output: OptionalFolder = None
-    """Folder for check.json, frames.csv and table.txt."""
+    """Folder for check.json, frames.csv and table.txt. With it, a stopped run goes on when it is given again."""
     pictures: Switch = False
     """Write OUT/picture/<name>.png of those frames too: image, points that were left, depth, error at the others."""
 
@@ -52,6 +52,7 @@ class Command(NetworkArguments, SourceArguments):
         """Check, print the tables, write the files."""
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation.held_out_points import check_completer
+        from kbnet.evaluation.journal import journal
         from kbnet.evaluation.methods import NETWORK
 
         if self.pictures and self.output is None:
@@ -60,7 +61,11 @@ class Command(NetworkArguments, SourceArguments):
             raise KBNetError(f"expected --worst of at least 0 frames, got {self.worst}")
         source = self.open_source()
         completer = self.load_network()
-        with frame_progress() as progress:
+        settings = self._settings(source)
+        engine = {"engine": completer.engine, "precision": completer.precision}
+        with journal(self.output, {**settings, **engine}) as done, frame_progress() as progress:
+            if done.earlier:
+                print(f"going on after {done.earlier} frames that a stopped run checked")
             task = progress.add_task("checking", total=len(range(0, len(source), max(1, self.every))))
             found = check_completer(
                 source,
@@ -68,12 +73,13 @@ class Command(NetworkArguments, SourceArguments):
                 share=self.share,
                 by=self.hold_out,
                 every=self.every,
+                journal=done,
                 on_frame=lambda: progress.advance(task),
             )
         worst = found.worst(NETWORK, self.worst)
         self._show(found, worst)
         if self.output is not None:
-            self._write(self.output, found, worst, source)
+            self._write(self.output, found, worst, settings)
             if self.pictures:
                 self._draw(self.output / "picture", worst, source, completer)
 
@@ -97,21 +103,11 @@ class Command(NetworkArguments, SourceArguments):
         path = self.output / "table.txt" if self.output else None
         show_table(_table(overall, found.bands(), worst), notes, path)
 
-    def _write(self, output: Path, found: Check, worst: list[CheckedFrame], source: FrameSource) -> None:
-        import csv
-
-        from kbnet.evaluation.point_errors import PointErrors
-        from kbnet.files import atomic_path, file_sha256, write_json
+    def _settings(self, source: FrameSource) -> dict[str, object]:
+        from kbnet.files import file_sha256
         from kbnet.inference.weights_files import weights_files
 
-        names = [field.name for field in fields(PointErrors)]
-        with atomic_path(output / "frames.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            rows.writerow(["method", "frame", "seen", *names])
-            for frame in found.frames:
-                for method, errors in frame.errors.items():
-                    rows.writerow([method, frame.name, frame.seen, *(f"{x:.6g}" for x in asdict(errors).values())])
-        settings = {
+        settings: dict[str, object] = {
             "source": str(source.folder),
             "sparse_depth": source.points_from,
             "weights": {"file": self.weights, "sha256": file_sha256(*weights_files(self.weights))},
@@ -121,6 +117,21 @@ class Command(NetworkArguments, SourceArguments):
         }
         if self.recording_flags:
             settings["options"] = list(self.recording_flags)
+        return settings
+
+    def _write(self, output: Path, found: Check, worst: list[CheckedFrame], settings: Mapping[str, object]) -> None:
+        import csv
+
+        from kbnet.evaluation.point_errors import PointErrors
+        from kbnet.files import atomic_path, write_json
+
+        names = [field.name for field in fields(PointErrors)]
+        with atomic_path(output / "frames.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(["method", "frame", "seen", *names])
+            for frame in found.frames:
+                for method, errors in frame.errors.items():
+                    rows.writerow([method, frame.name, frame.seen, *(f"{x:.6g}" for x in asdict(errors).values())])
         content = {
             "settings": settings,
             "frames": len(found.frames),

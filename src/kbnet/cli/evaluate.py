@@ -58,12 +58,13 @@ class Command(EngineArguments):
     every: int = 1
     """Evaluate every Nth frame."""
     output: OptionalFolder = None
-    """Folder for summary.json, frames.csv and table.txt."""
+    """Folder for summary.json, frames.csv and table.txt. With it, a stopped run goes on when it is given again."""
 
     def run(self) -> None:
         """Evaluate, print the table, write the files."""
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS, TIMING, evaluate, run_settings
+        from kbnet.evaluation.journal import journal
         from kbnet.evaluation.summary import write_summary
 
         parts = self._parts()
@@ -72,15 +73,20 @@ class Command(EngineArguments):
         settings = run_settings(parts, networks, limits=limits, every=self.every)
         if self.recording_flags:
             settings["options"] = list(self.recording_flags)
-        with frame_progress() as progress:
+        methods = self._methods(networks)
+        made_with = {**settings, "methods": [method.name for method in methods]}
+        with journal(self.output, made_with) as done, frame_progress() as progress:
+            if done.earlier:
+                print(f"going on after {done.earlier} frames that a stopped run evaluated")
             task = progress.add_task("evaluating", total=sum(len(part.frames(self.every)) for part in parts))
             summary = evaluate(
                 parts,
-                self._methods(networks),
+                methods,
                 limits=limits,
                 every=self.every,
                 boundaries=True,
                 table=self.output / "frames.csv" if self.output else None,
+                journal=done,
                 on_frame=lambda: progress.advance(task),
             )
         if self.output:

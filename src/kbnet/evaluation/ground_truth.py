@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.evaluation.boundary import boundary_f1, is_dense
+from kbnet.evaluation.journal import Journal
 from kbnet.evaluation.methods import Method, baseline_methods, network_method
 from kbnet.evaluation.metrics import DepthErrors, depth_errors, judged_pixels
 from kbnet.evaluation.summary import FrameResult, Summary
@@ -59,6 +60,7 @@ def evaluate(
     every: int = 1,
     boundaries: bool = False,
     table: Path | None = None,
+    journal: Journal | None = None,
     on_frame: Callable[[], None] | None = None,
 ) -> Summary:
     """Evaluate every method on every part; one frame at a time is in memory.
@@ -70,6 +72,7 @@ def evaluate(
         every: stride of the frames; 1: all.
         boundaries: compute `kbnet.evaluation.boundary.boundary_f1` too, on frames with dense ground truth.
         table: CSV file for one row per frame and method; it appears complete at the end, or not at all.
+        journal: results of a stopped evaluation with equal arguments, which are used again, and those of this one.
         on_frame: called after each frame.
 
     Raises:
@@ -89,7 +92,13 @@ def evaluate(
     with _frame_table(table, boundaries=boundaries) as write:
         for part in parts:
             for result in _frame_results(
-                part, methods, limits=limits, every=every, boundaries=boundaries, on_frame=on_frame
+                part,
+                methods,
+                journal or Journal(),
+                limits=limits,
+                every=every,
+                boundaries=boundaries,
+                on_frame=on_frame,
             ):
                 summary.add(result)
                 write(result)
@@ -179,6 +188,7 @@ def run_settings(
 def _frame_results(
     part: Part,
     methods: list[Method],
+    journal: Journal,
     *,
     limits: tuple[float, float],
     every: int = 1,
@@ -194,18 +204,18 @@ def _frame_results(
     unjudged = pointless = 0
     warm: set[str] = set()
     for index in part.frames(every):
-        frame = part.source.frame(index)
-        truth = frame.ground_truth
-        if truth is None or not judged_pixels(truth, min_depth=low, max_depth=high).any():
+        key = f"{part.sparse_depth}/{part.name}/{index}"
+        stored = journal.get(key)
+        if stored is not None:
+            results = None if stored == "no truth" else [_result_from(plain) for plain in stored]
+        else:
+            results = _judge_methods(part, methods, part.source.frame(index), limits, warm, boundaries=boundaries)
+            journal.put(key, "no truth" if results is None else [_plain(result) for result in results])
+        if results is None:
             unjudged += 1
         else:
-            empty = not frame.sparse_depth.any()
-            pointless += empty and any(method.needs_points for method in methods)
-            for method in methods:
-                if not (empty and method.needs_points):
-                    warmed = method.name in warm
-                    yield _judge_frame(part, method, frame, truth, limits, warm=warmed, boundaries=boundaries)
-                    warm.add(method.name)
+            pointless += len(results) < len(methods)
+            yield from results
         if on_frame is not None:
             on_frame()
     of_all = f"of {len(part.frames(every))} frames of {part.name} ({part.sparse_depth}) have no"
@@ -213,6 +223,28 @@ def _frame_results(
         warnings.warn(f"{unjudged} {of_all} ground truth between {low:g} and {high:g} m and are left out", stacklevel=2)
     if pointless:
         warnings.warn(f"{pointless} {of_all} sparse point and are left out of the interpolations' rows", stacklevel=2)
+
+
+def _judge_methods(
+    part: Part,
+    methods: list[Method],
+    frame: Frame,
+    limits: tuple[float, float],
+    warm: set[str],
+    *,
+    boundaries: bool,
+) -> list[FrameResult] | None:
+    """Evaluate every method on one frame; None without ground truth in range. Adds the names of methods to ``warm``."""
+    truth = frame.ground_truth
+    if truth is None or not judged_pixels(truth, min_depth=limits[0], max_depth=limits[1]).any():
+        return None
+    results = []
+    for method in methods:
+        if frame.sparse_depth.any() or not method.needs_points:
+            warmed = method.name in warm
+            results.append(_judge_frame(part, method, frame, truth, limits, warm=warmed, boundaries=boundaries))
+            warm.add(method.name)
+    return results
 
 
 def _judge_frame(
@@ -237,6 +269,14 @@ def _judge_frame(
         f1 = boundary_f1(depth, truth, min_depth=limits[0], max_depth=limits[1])
         f1 = None if np.isnan(f1) else f1
     return FrameResult(method.name, part.sparse_depth, part.name, frame.name, errors, seconds, f1)
+
+
+def _plain(result: FrameResult) -> dict[str, Any]:
+    return {**vars(result), "errors": vars(result.errors)}
+
+
+def _result_from(plain: dict[str, Any]) -> FrameResult:
+    return FrameResult(**{**plain, "errors": DepthErrors(**plain["errors"])})
 
 
 @contextmanager

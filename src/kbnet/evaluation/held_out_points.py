@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from kbnet.errors import KBNetError
+from kbnet.evaluation.journal import Journal
 from kbnet.evaluation.methods import Method, baseline_methods, network_method
 from kbnet.evaluation.point_errors import Band, JudgedPoints, PointErrors
 from kbnet.frame import FloatArray, Frame
@@ -20,6 +21,9 @@ from kbnet.points.hold_out import HELD_OUT_SHARE, HoldOut, hold_out_points
 
 if TYPE_CHECKING:
     from kbnet.inference.completer import DepthCompleter
+
+TOO_FEW_POINTS = "too few points"
+"""In the journal: the frame has too few points to hold some out."""
 
 Expect = Callable[[Frame, FloatArray], tuple[FloatArray, NDArray[np.bool_]]]
 """Function from a frame with held-out points and its depth to the expected error, metres, and the mask of inliers, both
@@ -107,6 +111,7 @@ def check(
     share: float = HELD_OUT_SHARE,
     by: HoldOut = "points",
     every: int = 1,
+    journal: Journal | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Check:
     """Hold out points of every frame, complete it from the others, and compute errors at the held-out points.
@@ -119,6 +124,7 @@ def check(
         expect: expected error and inliers of the first method's depth.
         share: fraction of the pixels whose points are held out.
         every: stride of the frames; 1: all.
+        journal: results of a stopped check with equal arguments, which are used again, and those of this one.
         on_frame: called after each frame.
 
     Raises:
@@ -128,11 +134,18 @@ def check(
     if every < 1:
         raise KBNetError(f"expected a stride of at least 1 frame, got {every}; 1 checks every frame")
     methods, indices = list(methods), range(0, len(source), every)
+    journal = journal or Journal()
     frames = []
     for index in indices:
-        frame = hold_out_points(source.frame(index), index, share=share, by=by)
-        if frame is not None:
-            frames.append(_checked(frame, index, methods, expect))
+        stored = journal.get(str(index))
+        if stored is None:
+            frame = hold_out_points(source.frame(index), index, share=share, by=by)
+            checked = None if frame is None else _checked(frame, index, methods, expect)
+            journal.put(str(index), TOO_FEW_POINTS if checked is None else _plain(checked))
+        else:
+            checked = None if stored == TOO_FEW_POINTS else _from_plain(stored)
+        if checked is not None:
+            frames.append(checked)
         on_frame()
     if not frames:
         raise KBNetError(
@@ -149,6 +162,7 @@ def check_completer(
     share: float = HELD_OUT_SHARE,
     by: HoldOut = "points",
     every: int = 1,
+    journal: Journal | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Check:
     """Hold out some points, complete depth from the others, beside interpolation of them; `kbnet.check`.
@@ -156,14 +170,21 @@ def check_completer(
     Args:
         source: frames, as `kbnet.open_frames` returns them; ground truth is not looked at.
         completer: as `kbnet.load` returns it.
-        share, by, every, on_frame: as :func:`check`.
+        share, by, every, journal, on_frame: as :func:`check`.
 
     Raises:
         KBNetError: as :func:`check`.
     """
     methods = [network_method(completer), *baseline_methods()]
     return check(
-        source, methods, partial(_expected_error, completer), share=share, by=by, every=every, on_frame=on_frame
+        source,
+        methods,
+        partial(_expected_error, completer),
+        share=share,
+        by=by,
+        every=every,
+        journal=journal,
+        on_frame=on_frame,
     )
 
 
@@ -198,3 +219,23 @@ def _checked(frame: Frame, index: int, methods: list[Method], expect: Expect) ->
         (1000 * float(error.mean()), 1000 * float(expected[judged].mean()), 1000 * float(expected.mean())),
         (float(np.median(distance[points])), float(np.median(distance))),
     )
+
+
+def _plain(frame: CheckedFrame) -> dict[str, Any]:
+    """Checked frame as plain values; float32 survives JSON exactly."""
+    return {
+        "name": frame.name,
+        "index": frame.index,
+        "seen": frame.seen,
+        "true": frame.points.true.tolist(),
+        "depths": {method: depth.tolist() for method, depth in frame.points.depths.items()},
+        "scale_mm": frame.scale_mm,
+        "distance_px": frame.distance_px,
+    }
+
+
+def _from_plain(plain: dict[str, Any]) -> CheckedFrame:
+    depths = {method: np.array(depth, np.float32) for method, depth in plain["depths"].items()}
+    points = JudgedPoints(np.array(plain["true"], np.float32), depths)
+    scale_mm, distance_px = (tuple(plain[name]) for name in ("scale_mm", "distance_px"))
+    return CheckedFrame(plain["name"], plain["index"], plain["seen"], points, points.errors(), scale_mm, distance_px)
