@@ -37,7 +37,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 kill-test: $(VENV)/.installed-dev
-	KBNET_KILLS=$(KILLS) $(PYTEST) tests/test_killed.py
+	KBNET_KILLS=$(KILLS) $(PYTEST) tests/test_faults.py
 
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

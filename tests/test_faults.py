@@ -1,4 +1,5 @@
-"""Commands that are stopped at random moments: what is written is whole, and the same command ends the work.
+"""Commands that are stopped at random moments, or find no space left: what is written is whole, and the same command
+ends the work.
 
 ``make test`` stops twenty runs, ``make kill-test`` two hundred (``KBNET_KILLS``).
 """
@@ -8,9 +9,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import re
 import runpy
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -86,7 +89,7 @@ class Commands:
 
     def start(self, arguments: str, folder: Path) -> Any:
         """Start ``kbnet ARGUMENTS`` in a folder."""
-        process = self._processes.Process(target=run, args=(["kbnet", *arguments.split()], folder))
+        process = self._processes.Process(target=run, args=(["kbnet", *arguments.split()], folder, said(folder)))
         process.start()
         return process
 
@@ -95,17 +98,22 @@ class Commands:
         started = time.monotonic()
         process = self.start(arguments, folder)
         process.join(WITHIN_SECONDS)
-        assert process.exitcode == 0, (folder / "said.txt").read_text(encoding="utf-8")
+        assert process.exitcode == 0, said(folder).read_text(encoding="utf-8")
         return time.monotonic() - started
 
 
-def run(words: list[str], folder: Path) -> None:
+def said(folder: Path) -> Path:
+    """File beside a folder for what its command prints."""
+    return folder.with_suffix(".said")
+
+
+def run(words: list[str], folder: Path, said: Path) -> None:
     """The process: ``python -m kbnet``, which sets what its signals do."""
     os.chdir(folder)
     os.environ["KBNET_HOME"] = "home"
-    said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
+    printed = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(printed, 1)
+    os.dup2(printed, 2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     sys.argv = words
@@ -194,7 +202,7 @@ def test_stopped_command_leaves_whole_files_and_ends_when_it_is_given_again(
     if process.is_alive():
         os.kill(process.pid, STOPPING[stop])
     process.join(WITHIN_SECONDS)
-    assert process.exitcode in (0, INTERRUPTED, -STOPPING[stop]), (folder / "said.txt").read_text(encoding="utf-8")
+    assert process.exitcode in (0, INTERRUPTED, -STOPPING[stop]), said(folder).read_text(encoding="utf-8")
 
     if not work.goes_on:
         left = contents(folder, work)
@@ -204,3 +212,64 @@ def test_stopped_command_leaves_whole_files_and_ends_when_it_is_given_again(
         commands.finish(work.again if goes_on else work.arguments, folder)
     assert contents(folder, work) == whole
     assert not [path for path in folder.rglob(".*") if "partial" in path.name], "remains of the stopped run are removed"
+
+
+PAGE = 4096
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A mounted file system in memory, whose size a test sets."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200M", "none", str(folder)]
+    try:
+        allowed = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        allowed = False
+    if not allowed:
+        pytest.skip("a small file system takes the right to mount")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def set_size(disk: Path, pages: int) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={pages * PAGE}", disk], check=True)
+
+
+def used_pages(disk: Path) -> int:
+    status = os.statvfs(disk)
+    return (status.f_blocks - status.f_bfree) * status.f_bsize // PAGE
+
+
+@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
+def test_full_disk_is_one_line_and_what_was_written_stays(
+    work: Work, commands: Commands, inputs: Path, reference: Callable[[Work], Any], disk: Path
+) -> None:
+    whole, _ = reference(work)
+    copied(inputs, disk)
+    needed = sum(-(-len(content) // PAGE) for content in whole.values())
+    set_size(disk, used_pages(disk) + random.Random(work.name).randrange(max(1, needed // 2)))
+    process = commands.start(work.arguments, disk)
+    process.join(WITHIN_SECONDS)
+    printed = said(disk).read_text(encoding="utf-8")
+    assert process.exitcode == 2, printed
+    assert "Traceback" not in printed
+    assert re.search(r"kbnet: error: .*No space left on device.*", printed), printed
+
+    set_size(disk, 50_000)
+    goes_on = bool(work.goes_on) and (disk / work.goes_on).exists()
+    commands.finish(work.again if goes_on else work.arguments, disk)
+    assert contents(disk, work) == whole
+
+
+@pytest.mark.parametrize("work", [WORKS[0], WORKS[4], WORKS[-1]], ids=lambda work: work.name)
+def test_read_only_disk_is_one_line(work: Work, commands: Commands, inputs: Path, disk: Path) -> None:
+    copied(inputs, disk)
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    process = commands.start(work.arguments, disk)
+    process.join(WITHIN_SECONDS)
+    printed = said(disk).read_text(encoding="utf-8")
+    assert process.exitcode == 2, printed
+    assert "Traceback" not in printed
+    assert re.search(r"kbnet: error: \S+: Read-only file system", printed), printed
