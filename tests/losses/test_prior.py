@@ -23,6 +23,13 @@ def wall(depth: Tensor, contrast: float) -> Scene:
     return Scene(around[..., SHIFT_PX:], depth, K, (around[..., :WIDTH],), (pose,))
 
 
+def joined(*scenes: Scene) -> Scene:
+    """One batch of scenes with one neighbour each."""
+    arrays = ([one.image, one.depth, one.intrinsics, one.neighbours[0], one.poses[0]] for one in scenes)
+    image, depth, K, neighbour, pose = (torch.cat(samples) for samples in zip(*arrays, strict=True))
+    return Scene(image, depth, K, (neighbour,), (pose,))
+
+
 def constant(depth: float) -> Tensor:
     return torch.full((1, 1, HEIGHT, WIDTH), depth)
 
@@ -76,13 +83,19 @@ def test_the_published_prior_is_the_mean_where_the_scaffold_is_as_good_by_the_pr
 
 
 def test_samples_begin_together_in_the_published_prior() -> None:
-    scenes = [wall(constant(3.0), contrast) for contrast in (0.2, 1.0)]
-    joined = [torch.cat(pair) for pair in zip(*([one.image, one.depth, one.intrinsics] for one in scenes), strict=True)]
-    scene = Scene(
-        *joined,
-        (torch.cat([one.neighbours[0] for one in scenes]),),
-        (torch.cat([one.poses[0] for one in scenes]),),
-    )
+    scene = joined(wall(constant(3.0), 0.2), wall(constant(3.0), 1.0))
     scaffold = constant(DEPTH).expand(2, -1, -1, -1)
     assert float(prior_loss(scene, scene.reconstructions(), scaffold)) > 0
     assert float(prior_loss(scene, scene.reconstructions(), scaffold, "batch")) == 0
+
+
+def test_the_slip_of_the_published_prior_applies_the_pixels_of_every_sample_to_every_sample() -> None:
+    """Two samples that differ from the scaffold by 1 and 3 m; it reconstructs the left half of the first alone."""
+    scene = joined(wall(constant(3.0), 0.2), wall(constant(5.0), 0.2))
+    scaffold = constant(DEPTH).repeat(2, 1, 1, 1)
+    scaffold[0, ..., WIDTH // 2 :] = 0
+    scaffold[1] = 0
+    one = prior_loss(scene, scene.reconstructions(), scaffold, "batch")
+    assert float(one) == pytest.approx((1.0 + 0.0) / 2)
+    crossed = prior_loss(scene, scene.reconstructions(), scaffold, "crossed")
+    assert float(crossed) == pytest.approx((1.0 + 5.0) / 2)

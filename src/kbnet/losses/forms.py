@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 StructureBorder: TypeAlias = Literal["resized", "reflected"]
-PriorForm: TypeAlias = Literal["sample", "batch"]
+PriorForm: TypeAlias = Literal["sample", "batch", "crossed"]
 SupervisedForm: TypeAlias = Literal["plain", "normalised"]
 
 
@@ -21,4 +21,5 @@ class LossForms:
     supervised: SupervisedForm = "plain"
     """plain: metres, or relative to the error of a scaffold. normalised: relative to ground truth, as in ScaffNet."""
     prior: PriorForm = "sample"
-    """sample: it begins sample by sample, by both neighbours. batch: all at once, by the previous one, as FusionNet."""
+    """sample: it begins sample by sample, by both neighbours. batch: all at once, by the previous one, as FusionNet.
+    crossed: as batch, and each sample counts at the pixels of all samples, a slip of the published FusionNet."""

@@ -28,27 +28,30 @@ def prior_loss(
         reconstructions: of the scene, (B, 3, H, W) each, at least one.
         scaffold: (B, 1, H, W), metres; 0 = undefined.
         form: ``sample``: errors are summed over the neighbours, the limit applies to each sample, and the mean is over
-            all pixels. ``batch``: as published, with the previous neighbour alone; the limit applies to the mean colour
-            loss of the batch, and the mean is over the selected pixels. A sample without any gives 0 (published: NaN).
+            all pixels. ``batch``: with the previous neighbour alone; the limit applies to the mean colour loss of the
+            batch, and the mean is over the selected pixels. A sample without any gives 0 (published: NaN).
+            ``crossed``: as published, ``batch`` with the pixels selected in any sample applied to every sample; a pixel
+            counts as often as it is selected. Equal to ``batch`` for a batch of one.
 
     Returns:
         Scalar, metres.
     """
-    if form == "batch":
+    if form != "sample":
         scene = replace(scene, neighbours=scene.neighbours[:1], poses=scene.poses[:1])
         reconstructions = reconstructions[:1]
     with torch.no_grad():
         predicted = _error(scene.image, reconstructions)
         interpolated = _error(scene.image, replace(scene, depth=scaffold).reconstructions())
         seen = torch.ones_like(predicted) if scene.seen is None else scene.seen
-        together = (0, 1, 2, 3) if form == "batch" else (1, 2, 3)
+        together = (1, 2, 3) if form == "sample" else (0, 1, 2, 3)
         colour_loss = (seen * predicted).mean(dim=together, keepdim=True)
         settled = colour_loss < PRIOR_COLOUR_LIMIT * seen.mean(dim=together, keepdim=True)
         believed = (scaffold > 0) & (interpolated <= predicted) & settled
     difference = (scene.depth - scaffold).abs()
-    if form == "batch":
-        return masked_mean(difference, believed * seen)
-    return masked_mean(believed * difference, scene.seen)
+    if form == "sample":
+        return masked_mean(believed * difference, scene.seen)
+    selected = believed * seen
+    return masked_mean(difference, selected.sum(dim=0, keepdim=True) if form == "crossed" else selected)
 
 
 def _error(image: Tensor, reconstructions: tuple[Tensor, ...]) -> Tensor:
