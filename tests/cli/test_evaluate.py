@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -201,6 +202,16 @@ def test_evaluate_names_the_architecture_only_to_a_published_checkpoint(
     assert main(["evaluate", str(write_sequence()), "--weights", weights, "--preset", "kitti"]) == 0
     options = {"device": "auto", "precision": "auto", "engine": "auto"}
     assert stand_in.loads == [{"source": weights, "preset": preset, **options}]
+
+
+def test_names_that_are_not_utf8_are_escaped(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path
+) -> None:
+    room = tmp_path / os.fsdecode(b"r\xffom")
+    write_sequence().rename(room)
+    for command in ("evaluate", "check"):
+        assert main([command, str(room), "--output", str(tmp_path / command)]) == 0
+    assert "r\\udcffom" in (tmp_path / "evaluate" / "frames.csv").read_text(encoding="utf-8")
 
 
 def test_evaluate_refuses_a_sequence_without_ground_truth_and_writes_nothing(

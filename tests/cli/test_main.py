@@ -158,6 +158,11 @@ def test_unknown_flag_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nMore"),
             "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16",
         ),
+        (RuntimeError("Symlink loop from '/a/b'"), "Symlink loop from '/a/b'"),
+        (
+            UnicodeEncodeError("utf-8", "r\udcffom", 1, 2, "surrogates not allowed"),
+            "expected names of files in UTF-8, got r\\udcffom; rename it",
+        ),
     ],
 )
 def test_known_errors_are_one_line_and_exit_code_2(

@@ -126,7 +126,10 @@ class Command(NetworkArguments, SourceArguments):
         from kbnet.files import atomic_path, write_json
 
         names = [field.name for field in fields(PointErrors)]
-        with atomic_path(output / "frames.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        with (
+            atomic_path(output / "frames.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+        ):
             rows = csv.writer(file)
             rows.writerow(["method", "frame", "seen", *names])
             for frame in found.frames:

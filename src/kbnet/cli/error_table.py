@@ -74,7 +74,7 @@ def show_table(table: Table, notes: list[str], path: Path | None = None) -> None
     print("\n".join(notes))
     if path is not None:
         with atomic_path(path) as temporary:
-            temporary.write_text("\n".join([text, *notes]) + "\n", encoding="utf-8")
+            temporary.write_text("\n".join([text, *notes]) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _width(table: Table) -> int:

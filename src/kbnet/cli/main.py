@@ -199,7 +199,13 @@ def _first_line(node: ast.ClassDef | ast.Module) -> str:
 
 def is_known(error: BaseException) -> bool:
     """Whether it is an error that the user can do something about, and no bug."""
-    return isinstance(error, KNOWN_ERRORS) or _is_out_of_memory(error)
+    return isinstance(error, KNOWN_ERRORS) or _is_out_of_memory(error) or _is_bad_path(error)
+
+
+def _is_bad_path(error: BaseException) -> bool:
+    """Whether it is about a name that cannot be written as UTF-8, or a loop of links, that no module could name."""
+    loop = isinstance(error, RuntimeError) and str(error).startswith("Symlink loop")
+    return loop or (isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed")
 
 
 def one_line(error: BaseException) -> str:
@@ -210,6 +216,9 @@ def one_line(error: BaseException) -> str:
     elif isinstance(error, ModuleNotFoundError) and "pip install" not in text:
         name = (error.name or "").partition(".")[0]
         text = f"{name} is needed: pip install 'kbnet[{EXTRAS[name]}]'" if name in EXTRAS else text
+    elif isinstance(error, UnicodeEncodeError):
+        name = error.object.encode("utf-8", "backslashreplace").decode()
+        text = f"expected names of files in UTF-8, got {name}; rename it"
     elif _is_out_of_memory(error):
         text = "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16"
     return " ".join(text.split()) or type(error).__name__

@@ -285,7 +285,10 @@ def _frame_table(path: Path | None, *, boundaries: bool) -> Iterator[Callable[[F
     if path is None:
         yield lambda result: None
         return
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.writer(file)
         errors = [field.name for field in fields(DepthErrors)] + ["boundary_f1"] * boundaries
         writer.writerow(["method", "sparse_depth", "sequence", "frame", *errors, "seconds"])

@@ -90,7 +90,10 @@ def write_page(
         "content": content(),
         "scripts": (f"<script>\n{_web(name)}</script>\n" for name in SCRIPTS),
     }
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n", errors="backslashreplace") as file,
+    ):
         for position, piece in enumerate(re.split(r"\{\{(\w+)\}\}", _web("page.html"))):
             file.writelines(parts[piece] if position % 2 else [piece])
     return figures
