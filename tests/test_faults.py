@@ -89,8 +89,11 @@ class Commands:
 
     def start(self, arguments: str, folder: Path) -> Any:
         """Start ``kbnet ARGUMENTS`` in a folder."""
+        said(folder).unlink(missing_ok=True)
         process = self._processes.Process(target=run, args=(["kbnet", *arguments.split()], folder, said(folder)))
         process.start()
+        while process.is_alive() and not said(folder).exists():
+            time.sleep(0.001)
         return process
 
     def finish(self, arguments: str, folder: Path) -> float:
@@ -111,13 +114,16 @@ def run(words: list[str], folder: Path, said: Path) -> None:
     """The process: ``python -m kbnet``, which sets what its signals do."""
     os.chdir(folder)
     os.environ["KBNET_HOME"] = "home"
-    printed = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(printed, 1)
-    os.dup2(printed, 2)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = words
-    runpy.run_module("kbnet", run_name="__main__", alter_sys=True)
+    try:
+        printed = os.open(said, os.O_WRONLY | os.O_CREAT)  # now the test may stop it
+        os.dup2(printed, 1)
+        os.dup2(printed, 2)
+        runpy.run_module("kbnet", run_name="__main__", alter_sys=True)
+    except KeyboardInterrupt:  # before main: Python would end by the signal, but multiprocessing catches it
+        os._exit(INTERRUPTED)
 
 
 @pytest.fixture(scope="module")
