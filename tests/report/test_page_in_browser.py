@@ -243,3 +243,16 @@ def test_page_without_webgl_says_so_and_shows_the_rest(room: Path, open_page: Op
     assert not page.locator("#view").is_visible()
     _slide(page, "slider", 1)
     page.wait_for_selector("html[data-frame='1']")
+
+
+def test_names_from_files_are_text(open_page: OpenPage, shown_frame: ShownFrameOf, tmp_path: Path) -> None:
+    name = "</script><img src=x onerror=hacked=1><svg onload=hacked=1>&amp;"
+    path = tmp_path / "page.html"
+    frames = [shown_frame(index, name=f"{index}{name}") for index in range(2)]
+    write_page(path, frames, TRUTH, title=name, about=(f"weights: {name}",))
+    page = open_page(path)
+    page.get_by_text(f"0{name}").first.wait_for(timeout=10_000)
+    assert page.title() == name
+    assert page.get_by_text(f"weights: {name}").count() > 0
+    assert page.locator("img[src=x]").count() == 0
+    assert page.evaluate("window.hacked === undefined")
