@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "frame": set(),
+    "interruption": set(),
     "geometry": set(),
     "losses": {"geometry"},
     "points": {"frame"},
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "evaluation": {"files", "frame", "frames", "inference", "points", "weights"},
     "report": {"evaluation", "files", "frame", "frames", "inference", "points"},
     "training": {
-        *("evaluation", "files", "frame", "frames", "geometry", "inference"),
+        *("evaluation", "files", "frame", "frames", "geometry", "inference", "interruption"),
         *("losses", "network", "points", "report", "weights"),
     },
     "benchmark": {
@@ -44,7 +45,7 @@ MAY_IMPORT = {
     },
     "cli": {
         "",  # the public names
-        *("benchmark", "datasets", "evaluation", "export", "files", "frame", "frames", "inference"),
+        *("benchmark", "datasets", "evaluation", "export", "files", "frame", "frames", "inference", "interruption"),
         *("network", "points", "report", "sources", "training", "weights"),
     },
     "__main__": {"cli"},

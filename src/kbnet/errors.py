@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 
@@ -12,7 +13,12 @@ class KBNetError(ValueError):
 
     The command line shows it as one line. Any other ``ValueError`` is a bug and keeps its traceback. The class has its
     own module because ``kbnet.frame`` imports NumPy, which the help of a command does without.
+
+    Attributes:
+        recording: the recording that could not be opened; None = the error is another one.
     """
+
+    recording: Path | None = None
 
 
 def check_finite_numbers(config: Any, prefix: str = "") -> None:

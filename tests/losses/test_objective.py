@@ -6,11 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from kbnet.losses.forms import LossForms
 from kbnet.losses.objective import LEAST_SCAFFOLD_ERROR, supervised_loss, unsupervised_losses, weighted_total
 from kbnet.losses.photometric import colour_loss, structure_loss
 from kbnet.losses.scene import Scene
-from kbnet.losses.weights import LossWeights
+from kbnet.losses.weights import LossForms, LossWeights
 
 
 def maps() -> tuple[Tensor, Tensor, Tensor, Tensor]:

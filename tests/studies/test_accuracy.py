@@ -13,8 +13,8 @@ from studies.standing import mean_ratios, standings
 
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.evaluation.summary import SummaryRow
+from kbnet.interruption import Interrupted
 from kbnet.training.config import TrainingConfig
-from kbnet.training.interruption import Interrupted
 
 Load = Callable[[str], Any]
 

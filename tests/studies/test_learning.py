@@ -13,8 +13,8 @@ from studies.equal_compute import known_seconds_per_step, with_steps
 from studies.learning import learn
 from studies.recipe import read_recipe
 
+from kbnet.interruption import Interrupted
 from kbnet.training.config import ScheduleConfig, TrainingConfig
-from kbnet.training.interruption import Interrupted
 from kbnet.training.monitor import ProgressReport
 from kbnet.weights.depth_network import load_network
 

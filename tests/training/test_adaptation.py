@@ -22,11 +22,11 @@ from kbnet.evaluation.before_after import BeforeAfter
 from kbnet.evaluation.point_errors import PointErrors
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.frame_list import FrameList
+from kbnet.interruption import Interrupted
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.training.adaptation import Adaptation, keep, plan, run_training
 from kbnet.training.batch import TripletBatch
-from kbnet.training.interruption import Interrupted
 from kbnet.training.monitor import ProgressReport
 from kbnet.training.step import StepResult, TrainingStep
 from kbnet.weights.depth_network import load_network, save_network

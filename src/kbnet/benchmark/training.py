@@ -20,7 +20,7 @@ from kbnet.benchmark.made_frame import preset_for, write_made_sequence
 from kbnet.benchmark.measurement import Timed, synchronise, take_turns
 from kbnet.benchmark.plain_kbnet import is_published_architecture, plain_network
 from kbnet.benchmark.plain_training import PlainTrainingStep
-from kbnet.losses.forms import LossForms
+from kbnet.losses.weights import LossForms
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet

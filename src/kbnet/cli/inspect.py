@@ -52,8 +52,7 @@ class Command:
             except Exception as error:
                 if kind is None or not is_known(error):
                     raise
-                # Opening points to this command, which is running.
-                problem = one_line(error).partition("; see what is there: ")[0]
+                problem = one_line(error)
         print(f"{self.path}: {kind.what if kind else 'a sequence folder or list of frames'}")
         described = kind.describe(self.path) if kind is not None and kind.describe is not None else []
         for line in [*described, *facts, *(f"note: {text}" for text in dict.fromkeys(str(w.message) for w in caught))]:

@@ -45,7 +45,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kbnet.errors import KBNetError
-from kbnet.training.interruption import interrupt_on_stop_signals
+from kbnet.interruption import interrupt_on_stop_signals
 
 HERE = Path(__file__).parent
 OVERVIEW = "Sparse depth and a colour image in, dense metric depth out."
@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
                 traceback.print_exc()
-            print(f"kbnet: error: {one_line(error)}", file=sys.stderr)
+            print(f"kbnet: error: {one_line(error)}{_where_to_look(error)}", file=sys.stderr)
             return 2
 
 
@@ -222,6 +222,12 @@ def one_line(error: BaseException) -> str:
     elif _is_out_of_memory(error):
         text = "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16"
     return " ".join(text.split()) or type(error).__name__
+
+
+def _where_to_look(error: BaseException) -> str:
+    """The command that shows what a recording holds, after an error about one."""
+    recording = getattr(error, "recording", None)
+    return f"; see what is there: kbnet inspect {recording}" if recording else ""
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -110,13 +110,14 @@ def open_kind(name: str, path: str | Path, options: Any) -> Recording[Any]:
     """Open a recording of a known kind.
 
     Raises:
-        FileNotFoundError, KBNetError: as the kind says.
+        FileNotFoundError, KBNetError: as the kind says; a KBNetError has the path as ``recording``.
         ModuleNotFoundError: a package that reads this kind is not installed.
     """
     kind = next(kind for kind in kinds() if kind.name == name)
     try:
         recording = kind.open(Path(path), options)
     except KBNetError as error:
-        raise KBNetError(f"{error}; see what is there: kbnet inspect {path}") from error
+        error.recording = Path(path)
+        raise
     recording.reopen = open_kind, (name, Path(path).absolute(), options)
     return recording

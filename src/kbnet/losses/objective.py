@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kbnet.losses.forms import LossForms, SupervisedForm
 from kbnet.losses.photometric import colour_loss, structure_loss
 from kbnet.losses.scene import Scene
 from kbnet.losses.smoothness import smoothness_loss
 from kbnet.losses.sparse_depth import measured_depth_loss
 from kbnet.losses.weighting import Weighting
-from kbnet.losses.weights import LossWeights
+from kbnet.losses.weights import LossForms, LossWeights, SupervisedForm
 
 LEAST_SCAFFOLD_ERROR = 0.02
 """Added to the scaffold's mean error before the division, as a share of the mean ground truth."""

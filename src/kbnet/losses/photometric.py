@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kbnet.losses.forms import StructureBorder
 from kbnet.losses.masked_mean import masked_mean
+from kbnet.losses.weights import StructureBorder
 
 SSIM_C1 = 0.01**2
 SSIM_C2 = 0.03**2

@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kbnet.losses.forms import PriorForm
 from kbnet.losses.masked_mean import masked_mean
 from kbnet.losses.photometric import colour_error
 from kbnet.losses.scene import Scene
+from kbnet.losses.weights import PriorForm
 
 PRIOR_COLOUR_LIMIT = 0.30
 """The prior applies while the colour loss is below this (published system, section 10)."""

@@ -24,15 +24,14 @@ from kbnet.sources.ros_bag import (
     IMAGE,
     ODOMETRY,
     OLD_CLOUD,
-    TRANSFORMS,
     Bag,
     frame_of,
-    stamp,
 )
-from kbnet.sources.ros_camera import camera_from_infos, find_info_topic, info_topic_beside, remember_info
+from kbnet.sources.ros_camera import camera_from_infos, find_info_topic, info_topic_beside
 from kbnet.sources.ros_clock import Clock, Stamp, on_one_clock
 from kbnet.sources.ros_images import is_depth, picture_size
-from kbnet.sources.transform_tree import ALWAYS, TransformTree
+from kbnet.sources.ros_messages import joined_transforms, read_messages
+from kbnet.sources.transform_tree import TransformTree
 
 CLOUDS = (CLOUD, OLD_CLOUD)
 PICTURES = (IMAGE, COMPRESSED_IMAGE)
@@ -137,49 +136,36 @@ def survey(
     info = bag.check_topic(topics.camera_info, CAMERA_INFO) if topics.camera_info else ""
     info = info or ("" if camera else find_info_topic(bag, image, depth))
     depth_info = info_topic_beside(depth)
-    infos: dict[str, list[Any]] = {name: [] for name in (info, depth_info) if bag.topics.get(name) == CAMERA_INFO}
-    stamps: dict[str, list[Stamp]] = {image: [], depth: []}
-    first_image, first_depth = bag.first(image), bag.first(depth)
-    camera_frame = frame_of(first_image)
-    tree, odometry = TransformTree(), TransformTree()
-    wanted = [*infos, *stamps, topics.odometry, *bag.of_type(*TRANSFORMS)]
-    for topic, time, message, recorded_ns in bag.recorded_messages(wanted):
-        recorded_s = recorded_ns * 1e-9 if clock == "recorded" else None
-        if topic in stamps:
-            stamps[topic].append(Stamp(time, recorded_ns))
-        elif topic in infos:
-            remember_info(infos[topic], message)
-        elif topic == topics.odometry:
-            _add_odometry(odometry, message, topic, recorded_s)
-        else:
-            _add_transforms(tree, message, ALWAYS if topic.endswith("tf_static") else recorded_s)
-    images, depths, clock_note = on_one_clock(stamps[image], stamps[depth], clock)
+    found = read_messages(bag, (image, depth), (info, depth_info), topics.odometry, clock)
+    depth_infos = found.infos.get(depth_info)
+    images, depths, clock_note = on_one_clock(found.stamps[image], found.stamps[depth], clock)
     if clock_note and clock == "auto":
         warnings.warn(f"{bag.path}: {clock_note}", stacklevel=2)
-    tree.update(odometry)
-    _check_odometry(tree, odometry, camera_frame, topics.odometry)
-    depth_infos = infos.get(depth_info)
-    if camera is None:
-        camera = fit_camera(camera_from_infos(infos[info], info, image), picture_size(first_image), f"K of {info}")
-    depth_camera = camera_from_infos(depth_infos, depth_info, depth) if depth_infos else None
-    if depth_camera is not None and bag.topics[depth] not in CLOUDS:
-        depth_camera = fit_camera(depth_camera, picture_size(first_depth), f"K of {depth_info}")
+    camera_frame = frame_of(bag.first(image))
     return RosRecording(
         bag=bag,
         image=image,
         depth=depth,
-        camera=camera,
+        camera=camera or _calibration(bag, found.infos[info], info, image),
         camera_frame=camera_frame,
-        depth_camera=depth_camera,
-        depth_frame=frame_of(first_depth),
-        tree=tree,
+        depth_camera=_calibration(bag, depth_infos, depth_info, depth) if depth_infos else None,
+        depth_frame=frame_of(bag.first(depth)),
+        tree=joined_transforms(found, camera_frame, topics.odometry),
         pairs=_match(images, depths, largest_difference_s, f"{depth} and {image}"),
-        images=len(stamps[image]),
+        images=len(found.stamps[image]),
         recorded={image: images, depth: depths},
         T_camera_depth=stream_transform(bag, image, depth),
         depth_unit_m=depth_unit(bag, depth),
         clock_note=clock_note,
     )
+
+
+def _calibration(bag: Bag, infos: list[Any], info: str, topic: str) -> Camera:
+    """Camera of a topic, fitted to the size of its pictures; points have none."""
+    camera = camera_from_infos(infos, info, topic)
+    if bag.topics[topic] in CLOUDS:
+        return camera
+    return fit_camera(camera, picture_size(bag.first(topic)), f"K of {info}")
 
 
 def find_image_topic(bag: Bag, name: str = "") -> str:
@@ -218,32 +204,6 @@ def _only(bag: Bag, topics: list[str], what: str, flag: str) -> str:
     raise KBNetError(f"expected a topic of {what} in {bag.path}, got none; its topics are {bag.described()}")
 
 
-def _add_transforms(tree: TransformTree, message: Any, at: float | None) -> None:
-    for one in message.transforms:
-        motion, child = one.transform, one.child_frame_id.lstrip("/")
-        time = stamp(one) if at is None else at
-        tree.add(frame_of(one), child, _xyz(motion.translation), _xyzw(motion.rotation), time)
-
-
-def _add_odometry(tree: TransformTree, message: Any, topic: str, at: float | None) -> None:
-    child, pose = message.child_frame_id.lstrip("/"), message.pose.pose
-    if not child:
-        raise KBNetError(f"expected {topic} to name the frame that moves, but child_frame_id is empty; use TF")
-    tree.add(
-        frame_of(message), child, _xyz(pose.position), _xyzw(pose.orientation), stamp(message) if at is None else at
-    )
-
-
-def _check_odometry(tree: TransformTree, odometry: TransformTree, camera_frame: str, topic: str) -> None:
-    above = tree.lineage(camera_frame)
-    if topic and not any(map(odometry.moves, above)):
-        raise KBNetError(
-            f"expected {topic} to say where one of {', '.join(above)} is, but it does of "
-            f"{', '.join(filter(odometry.moves, odometry.frames)) or 'none'}, and TF does not connect them; leave out "
-            "--odometry, or record TF"
-        )
-
-
 def _match(
     images: Iterable[float], depths: Iterable[float], largest_difference_s: float, what: str
 ) -> tuple[tuple[float, float], ...]:
@@ -261,11 +221,3 @@ def _match(
         f"{' and '.join(spans)}); check their clocks, take the times of recording (--clock recorded), or "
         "allow --max-difference"
     )
-
-
-def _xyz(vector: Any) -> NDArray[np.float64]:
-    return np.array([vector.x, vector.y, vector.z])
-
-
-def _xyzw(quaternion: Any) -> NDArray[np.float64]:
-    return np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w])

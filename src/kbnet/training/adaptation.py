@@ -20,6 +20,7 @@ from kbnet.files import file_sha256, write_json
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
 from kbnet.frames.sequence import Sequence
+from kbnet.interruption import Interrupted
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.points.hold_out import PATCHES_PER_SIDE
@@ -27,7 +28,6 @@ from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.checkpoint import STATE_FILE, load_state
 from kbnet.training.config import ScheduleConfig, TrainingConfig
 from kbnet.training.held_out import HeldOut, hold_out
-from kbnet.training.interruption import Interrupted
 from kbnet.training.loop import LAST_WEIGHTS, train
 from kbnet.training.monitor import ProgressReport
 from kbnet.training.neighbour_gap import Gap, choose_gap

@@ -11,8 +11,7 @@ import tyro
 from tyro.conf import arg
 
 from kbnet.errors import KBNetError, check_finite_numbers
-from kbnet.losses.forms import LossForms
-from kbnet.losses.weights import LossWeights
+from kbnet.losses.weights import LossForms, LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.siblings.config import (
     NetworkConfig,

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from kbnet.errors import KBNetError
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.files import atomic_path
+from kbnet.interruption import Interrupted, stop_signals
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.training import distributed
 from kbnet.training.batch import TripletBatch
@@ -30,7 +31,6 @@ from kbnet.training.checkpoint import (
 )
 from kbnet.training.config import TrainingConfig
 from kbnet.training.dataset import BatchPlan, open_dataset
-from kbnet.training.interruption import Interrupted, stop_signals
 from kbnet.training.loader import open_loader, read_batches
 from kbnet.training.monitor import Monitor, OnReport
 from kbnet.training.networks import build_networks

@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from kbnet.errors import KBNetError
-from kbnet.losses.forms import LossForms
-from kbnet.losses.weights import LossWeights
+from kbnet.losses.weights import LossForms, LossWeights
 from kbnet.network.config import PRESETS, KBNetConfig
 from kbnet.network.siblings.config import SIBLING_PRESETS
 from kbnet.training.augmentation import AugmentationConfig

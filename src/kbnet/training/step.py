@@ -8,14 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from kbnet.losses.expected_error import expected_error_loss
-from kbnet.losses.forms import LossForms
 from kbnet.losses.gradient import gradient_loss
 from kbnet.losses.objective import supervised_loss, unsupervised_losses, weighted_total
 from kbnet.losses.pose_consistency import pose_consistency_loss
 from kbnet.losses.prior import prior_loss
 from kbnet.losses.scene import Scene
 from kbnet.losses.weighting import adaptive_weighting
-from kbnet.losses.weights import LossWeights
+from kbnet.losses.weights import LossForms, LossWeights
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.pose_net import PoseNet
 from kbnet.network.siblings.fusionnet import FusionNet
