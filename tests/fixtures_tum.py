@@ -16,14 +16,14 @@ WriteRecording = Callable[..., Path]
 def write_recording(tmp_path: Path) -> WriteRecording:
     """Write it and return its folder; depth comes ``late`` seconds after each image, in ``units`` a metre."""
 
-    def write(name: str = "recording", *, late: float = 0.01, units: float = 5000) -> Path:
+    def write(name: str = "recording", *, late: float = 0.01, units: float = 5000, frames: int = 3) -> Path:
         folder = tmp_path / name
         generator = np.random.default_rng(0)
         depth = np.linspace(1.5, 2.5, 40)[:, None] * np.ones((40, 48))
         lists: dict[str, list[str]] = {"rgb": [], "depth": []}
         for part, delay in (("rgb", 0.0), ("depth", late)):
             (folder / part).mkdir(parents=True)
-            for index in range(3):
+            for index in range(frames):
                 time = 100 + index / 30 + delay
                 lists[part].append(f"{time:.6f} {part}/{time:.6f}.png")
                 picture = (

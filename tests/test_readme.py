@@ -57,19 +57,20 @@ def test_readme_shows_each_main_command() -> None:
 
 
 @cache
-def flags_of(*command: str) -> frozenset[str]:
-    """The flags in the help of a command."""
+def help_of(*command: str) -> str:
     with redirect_stdout(io.StringIO()) as said:
         assert main([*command, "--help"]) == 0
-    return frozenset(re.findall(r"(?<![\w-])--[a-z][\w-]*(?:\.[a-z][\w-]*)*", said.getvalue()))
+    return said.getvalue()
 
 
 @pytest.mark.parametrize("line", documented_commands())
-def test_documented_command_and_flags_exist(line: str) -> None:
+def test_documented_command_and_flags_exist_and_defaults_are_said_in_words(line: str) -> None:
     words = shlex.split(line)
     command = words[1:3] if words[1] in ("prepare", "weights") else words[1:2]
-    known = set(flags_of(*command))
-    if command[0] in ("complete", "check", "report", "view", "fuse", "evaluate"):  # recordings bring their own flags
+    assert "None" not in help_of(*command)
+    known = set(re.findall(r"(?<![\w-])--[a-z][\w-]*(?:\.[a-z][\w-]*)*", help_of(*command)))
+    # Recordings bring their own flags.
+    if command[0] in ("adapt", "check", "complete", "evaluate", "fuse", "report", "train", "view"):
         known |= {f"--{name.replace('_', '-')}" for kind in kinds() for name in kind.option_names()}
     flags = {word.split("=")[0] for word in words if word.startswith("--")}
     assert flags <= known, f"kbnet {' '.join(command)} has no {flags - known}"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kbnet.frame import Frame, Triplet
     from kbnet.frames.open import open_frames
     from kbnet.inference.completer import DepthCompleter, load
+    from kbnet.training.adaptation import adapt
     from kbnet.training.loop import train
 
     __version__: str
@@ -38,6 +39,7 @@ __all__ = [
     "KBNetError",
     "Triplet",
     "__version__",
+    "adapt",
     "check",
     "evaluate",
     "load",
@@ -50,6 +52,7 @@ _OWNERS = {
     "Frame": "kbnet.frame:Frame",
     "KBNetError": "kbnet.errors:KBNetError",
     "Triplet": "kbnet.frame:Triplet",
+    "adapt": "kbnet.training.adaptation:adapt",
     "check": "kbnet.evaluation.held_out_points:check_completer",
     "evaluate": "kbnet.evaluation.ground_truth:evaluate_completer",
     "load": "kbnet.inference.completer:load",

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import kbnet.training.adaptation as adaptation
+import kbnet
+import kbnet.training.adaptation_plan as adaptation
 from kbnet.cli.main import main
-from kbnet.evaluation import before_after
 from kbnet.evaluation.before_after import BeforeAfter
 from kbnet.evaluation.point_errors import PointErrors
 from kbnet.frames.depth_png import write_depth_png
@@ -20,6 +20,7 @@ from kbnet.frames.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
+from kbnet.training import adaptation as adapting
 from kbnet.weights.depth_network import load_network, save_network
 from kbnet.weights.pose_network import save_pose_network
 
@@ -47,7 +48,7 @@ def judged(change: float) -> Callable[..., BeforeAfter]:
 def test_a_better_result_is_kept(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(before_after, "compare_before_after", judged(-0.05))
+    monkeypatch.setattr(adapting, "compare_before_after", judged(-0.05))
     assert main(words) == 0
     said = capsys.readouterr().out
     assert "is not given, and of 6 around it, 2 frames or 10 % of the median depth apart" in said
@@ -66,7 +67,7 @@ def test_a_result_that_is_not_surely_better_is_not_kept(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(before_after, "compare_before_after", judged(change))
+    monkeypatch.setattr(adapting, "compare_before_after", judged(change))
     assert main(words) == 1
     assert f"not kept  nothing is written to {tmp_path / 'adapted.safetensors'}" in capsys.readouterr().out
     assert not (tmp_path / "adapted.safetensors").exists()
@@ -88,7 +89,7 @@ def test_without_poses_a_frame_learns_from_its_own_points(
 ) -> None:
     for path in (posed_room / "absolute_pose").glob("*.txt"):
         path.unlink()
-    monkeypatch.setattr(before_after, "compare_before_after", judged(-0.05))
+    monkeypatch.setattr(adapting, "compare_before_after", judged(-0.05))
     assert main(words) == 0
     assert "learns    points of each frame that the network is not given\n" in capsys.readouterr().out
 
@@ -98,8 +99,29 @@ def test_a_list_without_neighbours_is_adapted_to(
 ) -> None:
     sequence = Sequence(posed_room)
     write_frame_list(tmp_path / "frames.csv", map(sequence.files, range(8)))
-    monkeypatch.setattr(before_after, "compare_before_after", judged(-0.05))
+    monkeypatch.setattr(adapting, "compare_before_after", judged(-0.05))
     assert main([words[0], str(tmp_path / "frames.csv"), *words[2:]]) == 0
+
+
+def test_a_recording_is_adapted_to(
+    words: list[str], write_recording: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_recording(frames=6)
+    monkeypatch.setattr(adapting, "compare_before_after", judged(-0.05))
+    flags = ["--intrinsics", str(folder / "K.txt"), "--points", "200"]
+    assert main([words[0], str(folder), *words[2:], *flags]) == 0
+    assert len(Sequence(tmp_path / "adapted_run" / "recordings" / "recording")) == 6
+    assert main([words[0], str(folder), *words[2:], *flags[:-1], "100"]) == 2
+
+
+def test_adapting_in_python_writes_what_is_better(
+    words: list[str], posed_room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"weights": str(tmp_path / "first.safetensors"), "minutes": 1, "device": "cpu"}
+    for change, name in ((0.05, "worse"), (-0.05, "better")):
+        monkeypatch.setattr(adapting, "compare_before_after", judged(change))
+        output = tmp_path / f"{name}.safetensors"
+        assert kbnet.adapt(posed_room, output, **options).better == output.exists() == (name == "better")
 
 
 def no_points(posed_room: Path, tmp_path: Path) -> list[str]:

@@ -12,6 +12,7 @@ from kbnet.cli.check import Command as Check
 from kbnet.cli.complete import Command as Complete
 from kbnet.cli.main import main
 from kbnet.cli.recordings import split_recording_flags
+from kbnet.cli.train import Command as Train
 from kbnet.frames.depth_png import read_depth_png
 
 pytestmark = pytest.mark.usefixtures("torch_engine")
@@ -26,12 +27,16 @@ pytestmark = pytest.mark.usefixtures("torch_engine")
         (Check, "a --distortion -0.1 0.2 0 0 --lens fisheye c", "a c", "--distortion -0.1 0.2 0 0 --lens fisheye"),
         (Complete, "a.mcap --output o --image /i --every 2", "a.mcap --output o --image /i", "--every 2"),
         (Check, "a --nonsense 3", "a --nonsense 3", ""),
+        (Train, "a.mp4 --poses T.txt --points p.csv --seed 2", "a.mp4 --seed 2", "--poses T.txt --points p.csv"),
+        (Train, "a.mp4 --poses known --image=/i", "a.mp4 --poses known", "--image=/i"),
     ],
 )
 def test_flags_of_a_recording_are_taken_out_with_their_values(
     command: type, arguments: str, own: str, flags: str
 ) -> None:
-    assert split_recording_flags(command, arguments.split()) == (own.split(), tuple(flags.split()))
+    shared = ("--poses=known",) if command is Train else ()
+    expected = own.split(), tuple(flags.split())
+    assert split_recording_flags(command, arguments.split(), shared=shared) == expected
 
 
 def test_complete_reads_a_bag_in_place(depth_bag: Callable[..., Any], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+import kbnet
 import kbnet.cli.main as command_line
 from kbnet.cli.main import main
 from kbnet.cli.train import parse
+from kbnet.frames.sequence import Sequence
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
@@ -172,13 +176,52 @@ def test_train_writes_a_run_and_says_where(
     assert load_state(tmp_path / "run")["step"] == 2
 
 
+def test_train_writes_a_recording_to_a_sequence_folder_first(
+    write_recording: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_recording(frames=4)
+    run, words = tmp_path / "run", ["--intrinsics", str(folder / "K.txt"), "--points", "40", "--poses", "known"]
+    assert main([*arguments(tiny_run(folder, run)), *words]) == 0
+    assert f"writing  {folder} to {run / 'recordings' / 'recording'}\n" in capsys.readouterr().out
+    written = Sequence(run / "recordings" / "recording")
+    expected = kbnet.open_frames(folder, intrinsics=folder / "K.txt", points=40)
+    assert written.names == expected.names
+    np.testing.assert_array_equal(written[3].image, expected[3].image)
+    shutil.rmtree(folder)
+    assert main(["train", "--resume", str(run), "--schedule.steps", "3"]) == 0
+    assert load_state(run)["step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--scale", "2"], "got --scale; its options are --points, --"),
+        (["--poses", "trajectory.txt"], "got --poses; its options are"),
+        ([], "cannot tell which camera recorded"),
+    ],
+)
+def test_flags_that_do_not_fit_a_recording_are_one_line(
+    flags: list[str],
+    message: str,
+    write_recording: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*arguments(tiny_run(write_recording(), tmp_path / "run")), *flags]) == 2
+    written = capsys.readouterr().err
+    assert message in written
+    assert written.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "at least one sequence folder or frame list to train on"),
+        ([], "at least one sequence, list or recording to train on"),
+        (["room", "--depth", "/points"], "--depth belongs to a recording, but none is named"),
         (["nowhere"], "there is no folder nowhere"),
         (["--config", "missing.toml"], "expected a training config missing.toml"),
         (["--resume", "nowhere"], "expected a training config nowhere/config.toml"),
+        (["room", "--preset", "nope"], "fusionnet-kitti, got 'nope'; correct --preset"),
         (["room", "--gaps", "1", "2"], "one gap, or one for each of 1 sequences"),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import kbnet.training.adaptation as adaptation
+import kbnet.training.adaptation_plan as adaptation
 from kbnet.errors import KBNetError
 from kbnet.evaluation.before_after import BeforeAfter
 from kbnet.evaluation.point_errors import PointErrors
@@ -25,7 +25,8 @@ from kbnet.frames.frame_list import FrameList
 from kbnet.interruption import Interrupted
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
-from kbnet.training.adaptation import Adaptation, keep, plan, run_training
+from kbnet.training.adaptation import keep, run_training
+from kbnet.training.adaptation_plan import Adaptation, plan
 from kbnet.training.batch import TripletBatch
 from kbnet.training.monitor import ProgressReport
 from kbnet.training.step import StepResult, TrainingStep

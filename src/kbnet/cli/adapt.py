@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from kbnet.cli.arguments import SparseDepths, Weights
+from kbnet.cli.arguments import Source, SparseDepths, Weights
+from kbnet.cli.recordings import RecordingFlags
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from kbnet.evaluation.before_after import BeforeAfter
-    from kbnet.training.adaptation import Adaptation, Plan
+    from kbnet.training.adaptation_plan import Adaptation, Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +30,10 @@ class Command:
     code is 1. Ctrl-C saves the state; the same command continues. Ground truth is not read.
     """
 
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SEQUENCE|LIST.csv")]
-    """Sequence folder (K.txt, image/, sparse depth, and absolute_pose/ if known), or .csv list of frames."""
+    source: Source
+    """Sequence folder (K.txt, image/, sparse depth, and absolute_pose/ if known), .csv list of frames, or recording
+    with the flags of its kbnet prepare command, which is written to the run folder first."""
+    recording_flags: RecordingFlags = ()
     weights: Weights = "indoor"
     """Weights to start from: bundled or local by name (kbnet weights list), or a .safetensors file."""
     sparse_depth: SparseDepths = ("sparse_depth",)
@@ -51,15 +54,20 @@ class Command:
         Raises:
             SystemExit: with code 1, if the result is not better.
         """
-        from kbnet.cli.progress import training_progress
-        from kbnet.training.adaptation import Adaptation, keep, plan, run_training
+        from kbnet.cli.progress import frame_progress, training_progress
+        from kbnet.cli.recordings import recording_options
+        from kbnet.training.adaptation import judge, keep, run_training
+        from kbnet.training.adaptation_plan import Adaptation, plan
 
-        asked = Adaptation(**vars(self))
+        options = {name: value for name, value in vars(self).items() if name != "recording_flags"}
+        asked = Adaptation(**options, recording=recording_options([self.source], self.recording_flags))
         planned = plan(asked)
         _say(asked, planned)
         with training_progress() as show:
             adapted = run_training(asked, planned, show)
-        judgement = _judge(asked, planned, adapted)
+        with frame_progress() as progress:
+            task = progress.add_task("judging", total=planned.held_out.frames * len(planned.held_out.judged))
+            judgement = judge(asked, planned, adapted, on_frame=lambda: progress.advance(task))
         _show(judgement)
         if not judgement.better:
             print(f"not kept  nothing is written to {self.output}: this change may be chance, or for the worse")
@@ -82,18 +90,6 @@ def _say(asked: Adaptation, plan: Plan) -> None:
     print(
         f"speed     {plan.seconds_per_step:.2f} s a step: {plan.steps} steps in {asked.minutes:g} minutes", flush=True
     )
-
-
-def _judge(asked: Adaptation, plan: Plan, adapted: Path) -> BeforeAfter:
-    import kbnet
-    from kbnet.cli.progress import frame_progress
-    from kbnet.evaluation.before_after import compare_before_after
-
-    before, after = (kbnet.load(weights, device=asked.device) for weights in (asked.weights, adapted))
-    lists = plan.held_out.judged
-    with frame_progress() as progress:
-        task = progress.add_task("judging", total=plan.held_out.frames * len(lists))
-        return compare_before_after(lists, before, after, on_frame=lambda: progress.advance(task))
 
 
 def _show(judgement: BeforeAfter) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
@@ -57,7 +57,7 @@ def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = Non
     from kbnet.frames.kinds import open_kind
     from kbnet.frames.open import open_frames, recording_kind
 
-    named = [flag.partition("=")[0][2:].replace("-", "_") for flag in flags if flag.startswith("--")]
+    named = _named(flags)
     kind = recording_kind(path)
     if kind is None:
         if named and (path.suffix == ".csv" or (path / "image").is_dir()):
@@ -73,7 +73,31 @@ def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = Non
     return open_kind(kind.name, path, options)
 
 
-def split_recording_flags(command: type, arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+def recording_options(paths: Iterable[Path], flags: Sequence[str]) -> dict[str, Any]:
+    """The flags that were typed, as keyword options of `kbnet.open_frames`.
+
+    Args:
+        paths: sequences, lists and recordings; the first recording tells the kind.
+        flags: of :func:`split_recording_flags`.
+
+    Raises:
+        KBNetError: there is no recording, or a flag does not belong to it.
+    """
+    from kbnet.frames.open import recording_kind
+
+    if not (named := _named(flags)):
+        return {}
+    kind = next(filter(None, map(recording_kind, paths)), None)
+    if kind is None:
+        raise KBNetError(f"{_flag(named[0])} belongs to a recording, but none is named; leave it out")
+    kind.check_options(named, spell=_flag)
+    options: Any = parse_arguments(kind.options, flags, prog=f"kbnet prepare {kind.name}")
+    return {name: getattr(options, name) for name in named}
+
+
+def split_recording_flags(
+    command: type, arguments: Sequence[str], *, shared: Collection[str] = ()
+) -> tuple[list[str], tuple[str, ...]]:
     """Take the flags of recordings, with their values, out of the arguments of a command.
 
     A flag that the command has itself stays: ``--every`` of ``kbnet check`` counts frames of the recording.
@@ -81,6 +105,7 @@ def split_recording_flags(command: type, arguments: Sequence[str]) -> tuple[list
     Args:
         command: dataclass of the command.
         arguments: as typed.
+        shared: words such as ``--poses=known`` that are the command's own, though a recording has a flag of that name.
 
     Returns:
         The arguments of the command, and the flags of a recording.
@@ -94,8 +119,9 @@ def split_recording_flags(command: type, arguments: Sequence[str]) -> tuple[list
             own += arguments[index:]
             break
         if word.startswith("--"):
-            name, has_value, _ = word[2:].partition("=")
-            count = values.get(name.replace("-", "_"))
+            name, has_value, value = word[2:].partition("=")
+            value = value if has_value else "".join(arguments[index + 1 : index + 2])
+            count = None if f"--{name}={value}" in shared else values.get(name.replace("-", "_"))
             target, left = (own, 0) if count is None else (flags, 0 if has_value else count)
             target.append(word)
         elif target is flags and left:
@@ -116,6 +142,11 @@ def _values_of_flags() -> dict[str, int]:
         for name, hint in get_type_hints(kind.options).items():
             counts[name] = 0 if hint is bool else MANY if get_origin(hint) is tuple else 1
     return counts
+
+
+def _named(flags: Sequence[str]) -> list[str]:
+    """Names of the flags that were typed, as keyword arguments."""
+    return [flag.partition("=")[0][2:].replace("-", "_") for flag in flags if flag.startswith("--")]
 
 
 def _names(command: type) -> set[str]:

@@ -6,12 +6,13 @@ import argparse
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, get_args, get_type_hints
 
 import tyro
 
 from kbnet.cli.arguments import OptionalFile, OptionalFolder, parse_arguments
 from kbnet.cli.progress import is_first_process, training_progress
+from kbnet.cli.recordings import RecordingFlags, recording_options, split_recording_flags
 from kbnet.errors import KBNetError
 from kbnet.network.siblings.config import NetworkConfig, PresetName, system_of
 from kbnet.training.config import TrainingConfig
@@ -23,13 +24,14 @@ LISTS = {"kitti": "kitti", "void": "void", "nyu_v2": "nyu-v2"}
 
 @dataclass(frozen=True)
 class Command:
-    """Train a depth network on sequence folders or lists of frames, without labels.
+    """Train a depth network on sequence folders, lists of frames or recordings, without labels.
 
     Example:  kbnet train SEQUENCE --output runs/first --augmentation.crop 240 320
 
     Defaults come from --preset, then --config, then the flags. --resume takes them all from its run folder.
     A config may name its preset (preset = "kitti"), for when --preset is not given.
-    --initial-weights brings the network settings of these weights, in place of the preset's.
+    --initial-weights brings the network settings of these weights, in place of the preset's. Recordings are written to
+    the run folder first; the flags of kbnet prepare, such as --depth TOPIC, are of all of them.
     """
 
     preset: PresetName = "void"
@@ -40,16 +42,23 @@ class Command:
     resume: OptionalFolder = None
     """Run folder to go on with; the next steps equal those of an unbroken run."""
     training: Annotated[TrainingConfig, tyro.conf.arg(name="")] = field(default_factory=TrainingConfig)
+    recording_flags: RecordingFlags = ()
 
     def run(self) -> None:
         """Train, showing progress, and say where the weights are."""
         from kbnet.training.loop import train
+        from kbnet.training.recordings import places_of_recordings
 
-        _check_lists((*self.training.sequences, *self.training.validation.sequences))
+        paths = (*self.training.sequences, *self.training.validation.sequences)
+        _check_lists(paths)
+        recording = recording_options(paths, self.recording_flags)
+        if is_first_process():
+            for path, place in places_of_recordings(paths, self.training.output).items():
+                print(f"writing  {path} to {place}", flush=True)
         if self.training.initial_weights is not None and self.resume is None and is_first_process():
             self._say_what_weights_bring(self.training.initial_weights)
         with training_progress() as show:
-            weights = train(self.training, resume=self.resume is not None, on_report=show)
+            weights = train(self.training, resume=self.resume is not None, on_report=show, recording=recording)
         if is_first_process():
             print(f"weights  {weights}")
             print(f"curves   tensorboard --logdir {self.training.output}")
@@ -91,8 +100,10 @@ def parse(argv: list[str]) -> Command:
     """Read preset, files and the name of initial weights first, since they hold the defaults of every other flag."""
     from kbnet.training.recipe import apply_layers, last_value, read_recipe_layers
 
+    own = [f"--poses={value}" for value in get_args(get_type_hints(TrainingConfig)["poses"])]
+    argv, flags = split_recording_flags(Command, argv, shared=own)
     first = argparse.ArgumentParser(prog="kbnet train", add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", choices=get_args(PresetName))
+    first.add_argument("--preset")
     first.add_argument("--config", type=Path)
     first.add_argument("--resume", type=Path)
     first.add_argument("--initial-weights", "--initial_weights")
@@ -102,7 +113,7 @@ def parse(argv: list[str]) -> Command:
     try:
         base = training_preset(preset)
     except KBNetError as error:
-        raise KBNetError(f"in {sources.config}: {error}") from error
+        raise KBNetError(f"{error}; correct {'--preset' if sources.preset else sources.config}") from error
     initial_weights = sources.initial_weights or last_value(layers, "initial_weights") or base.initial_weights
     if sources.resume is not None:
         base = apply_layers(base, read_recipe_layers(sources.resume / "config.toml"))
@@ -115,7 +126,7 @@ def parse(argv: list[str]) -> Command:
     command = parse_arguments(Command, argv, prog="kbnet train", default=default)
     if sources.resume is not None and _starts(command.training) != _starts(base):
         raise KBNetError("a run that is resumed goes on from its own weights; leave initial weights out, or --resume")
-    return command
+    return replace(command, recording_flags=flags)
 
 
 def _starts(training: TrainingConfig) -> tuple[str | None, str | None]:

@@ -28,7 +28,7 @@ _Numbers = Annotated[tuple[float, ...], arg(metavar="FLOAT ...")]
 _Names = Annotated[tuple[str, ...], arg(metavar="NAME ...")]
 _Weights = Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint="")]
 BestRule: TypeAlias = Literal["3 of 4", "3 of 5", "4 of 5"]
-_Sequences = Annotated[tuple[Path, ...], arg(metavar="SEQUENCE|LIST.csv ...", help_behavior_hint="")]
+_Sequences = Annotated[tuple[Path, ...], arg(metavar="SEQUENCE|LIST.csv|RECORDING ...", help_behavior_hint="")]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class TrainingConfig:
     """A training run. The defaults are the published ones for VOID 1500."""
 
     sequences: tyro.conf.Positional[_Sequences] = ()
-    """Sequence folders, or .csv lists of frames, to train on."""
+    """Sequence folders, .csv lists of frames, or recordings, to train on."""
     output: Annotated[Path, arg(metavar="FOLDER")] = Path("runs/kbnet")
     """Run folder: resolved config, log, events, weights and the state to resume from."""
     sparse_depth: _Names = ("sparse_depth",)

@@ -7,12 +7,36 @@ from typing import Any
 
 import torch
 import torch.distributed
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from kbnet.errors import KBNetError
 
 _LOST = ("closed by peer", "reset by peer", "Broken pipe", "Timed out waiting", "remote process exited")
 """Parts of the messages of gloo and NCCL about a lost process."""
+
+
+def launch(device: str, processes: int) -> Fabric:
+    """Start the processes of a run, each of which goes on from here.
+
+    Args:
+        device: ``auto``, ``cpu`` or ``cuda``.
+        processes: on this machine; under ``torchrun``, its number counts instead.
+
+    Raises:
+        KBNetError: there are fewer GPUs than processes, or unequal numbers of processes on machines.
+    """
+    here, machines = count_processes(processes)
+    check_devices(device, here)
+    fabric = Fabric(
+        accelerator=device,
+        devices=here,
+        num_nodes=machines,
+        strategy="ddp" if here * machines > 1 else "auto",
+        precision="32-true",  # "bf16-mixed" would round the inputs; TrainingStep chooses what is rounded
+    )
+    fabric.launch()
+    return fabric
 
 
 def count_processes(asked: int) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,6 +36,7 @@ from kbnet.training.monitor import Monitor, OnReport
 from kbnet.training.networks import build_networks
 from kbnet.training.optimizer import make_optimizer
 from kbnet.training.recipe import to_table
+from kbnet.training.recordings import with_written_recordings
 from kbnet.training.schedule import learning_rate, total_steps
 from kbnet.training.step import StepResult, TrainingStep
 from kbnet.training.validation import is_best, open_parts, validate
@@ -48,13 +49,22 @@ POSE_WEIGHTS = "pose.safetensors"
 CONFIG_FILE = "config.toml"
 
 
-def train(config: TrainingConfig, *, resume: bool = False, on_report: OnReport | None = None) -> Path:
-    """Train a depth network on sequence folders and frame lists.
+def train(
+    config: TrainingConfig,
+    *,
+    resume: bool = False,
+    on_report: OnReport | None = None,
+    recording: Mapping[str, Any] | None = None,
+) -> Path:
+    """Train a depth network on sequence folders, frame lists and recordings.
+
+    Recordings are first written to sequence folders in the run folder.
 
     Args:
         config: the run.
         resume: resume from the state in ``config.output``; the next steps equal those of an uninterrupted run.
         on_report: called with every report, in the first process.
+        recording: options of the recordings among the sequences, as those of `kbnet.open_frames`.
 
     Returns:
         The best weights: a safetensors file in the run folder.
@@ -71,23 +81,15 @@ def train(config: TrainingConfig, *, resume: bool = False, on_report: OnReport |
     """
     if not config.sequences:
         raise KBNetError(
-            "expected at least one sequence folder or frame list to train on, got none; name them on the command line"
+            "expected at least one sequence, list or recording to train on, got none; name them on the command line"
         )
     if not resume and (config.output / STATE_FILE).exists():
         raise KBNetError(
             f"{config.output} holds a run already; go on with --resume {config.output}, or choose another --output"
         )
-    here, machines = distributed.count_processes(config.processes)
-    distributed.check_devices(config.device, here)
-    config = dataclasses.replace(config, processes=here * machines)
-    fabric = Fabric(
-        accelerator=config.device,
-        devices=here,
-        num_nodes=machines,
-        strategy="ddp" if config.processes > 1 else "auto",
-        precision="32-true",  # "bf16-mixed" would round the inputs; TrainingStep chooses what is rounded
-    )
-    fabric.launch()
+    fabric = distributed.launch(config.device, config.processes)
+    config = dataclasses.replace(config, processes=fabric.world_size)
+    config = with_written_recordings(config, recording or {}, fabric)
     run = Run(config, fabric, on_report, resume=resume)
     with stop_signals() as stop_asked:
         run.go(stop_asked)
