@@ -25,6 +25,14 @@ def test_atomic_path_makes_the_folders_and_the_file(tmp_path: Path) -> None:
     assert contents(tmp_path / "a" / "b") == ["depth.png"]
 
 
+@pytest.mark.parametrize("path", ["a.txt/depth.png", "a.txt/b/depth.png"])
+def test_a_file_where_a_folder_is_needed_is_named(tmp_path: Path, path: str) -> None:
+    (tmp_path / "a.txt").write_text("mine")
+    message = r"expected a folder to write to, but .*a\.txt is a file; choose another name"
+    with pytest.raises(KBNetError, match=message), atomic_path(tmp_path / path):
+        pass
+
+
 def test_atomic_path_shows_nothing_before_the_end(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "depth.png") as temporary:
         temporary.write_bytes(b"half")

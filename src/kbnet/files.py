@@ -53,6 +53,7 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
         The temporary path; the block must write it.
 
     Raises:
+        KBNetError: a parent of ``path`` is a file.
         OSError: the folder cannot be created or the file cannot be renamed. If the disk is full, the message has
             ``path`` and a remedy.
 
@@ -65,7 +66,7 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
         ['depth.txt']
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         lock = _lock(temporary, os.O_RDWR | os.O_CREAT)
@@ -133,6 +134,18 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        for parent in (folder, *folder.parents):
+            if parent.is_file():
+                raise KBNetError(
+                    f"expected a folder to write to, but {parent} is a file; choose another name"
+                ) from error
+        raise
 
 
 def _lock(path: Path, flags: int) -> int | None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 import kbnet
 from kbnet.cli.main import main
+from kbnet.errors import KBNetError
 from kbnet.frames.open import open_prepared, recording_kind
 from kbnet.frames.recording import CACHED_FRAMES
 from kbnet.frames.sequence import Sequence
@@ -81,6 +82,7 @@ def test_frames_in_place_are_those_that_prepare_writes(
         frame, expected = source.frame(index), written.frame(index)
         np.testing.assert_array_equal(frame.image, expected.image)
         np.testing.assert_array_equal(np.rint(frame.sparse_depth * 256), expected.sparse_depth * 256)
+        np.testing.assert_array_equal(expected.image, written[index].image)
         np.testing.assert_allclose(frame.intrinsics, expected.intrinsics, atol=1e-6)
         assert (frame.ground_truth is None) == (expected.ground_truth is None)
         if frame.ground_truth is not None and expected.ground_truth is not None:
@@ -111,7 +113,7 @@ def test_a_recording_keeps_few_frames_and_can_be_sent_to_a_worker(
 ) -> None:
     _, path, options = recording
     source: Any = kbnet.open_frames(path, **options)
-    assert source.frame(0) is source.frame(0)
+    assert source[0] is source.frame(0)
     for _ in source:
         assert len(source._cache) <= CACHED_FRAMES
     sent = pickle.loads(pickle.dumps(source))
@@ -130,6 +132,8 @@ def test_what_is_no_recording_names_the_kinds_and_what_was_found(tmp_path: Path)
         kbnet.open_frames(tmp_path / "notes" / "todo.txt")
     with pytest.raises(FileNotFoundError, match="no folder"):
         kbnet.open_frames(tmp_path / "nowhere")
+    with pytest.raises(KBNetError, match="expected the path of frames, got None"):
+        kbnet.open_frames(None)  # type: ignore[arg-type]
 
 
 def test_options_of_another_kind_and_missing_ones_are_named(tmp_path: Path) -> None:

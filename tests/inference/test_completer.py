@@ -213,6 +213,11 @@ def test_bad_input_is_named(
     assert "\n" not in str(caught.value)
 
 
+def test_weights_that_are_no_name_are_refused() -> None:
+    with pytest.raises(KBNetError, match="expected a name or a file of weights, got None"):
+        load(None)  # type: ignore[arg-type]
+
+
 class CountReads(TorchDispatchMode):
     """Counts values that are read from tensors one by one: on a GPU each read waits for all work before it."""
 

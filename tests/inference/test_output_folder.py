@@ -13,7 +13,8 @@ from kbnet.errors import KBNetError
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.single_frame import SingleFrame
 from kbnet.inference.output_files import DEPTH, NPY, CompletedFrame
-from kbnet.inference.output_folder import RECORD, OutputFolder, network_origin, output_folders
+from kbnet.inference.output_folder import RECORD, OutputFolder, output_folders
+from kbnet.inference.weights_files import network_origin
 
 
 @pytest.fixture

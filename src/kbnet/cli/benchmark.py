@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from kbnet.cli.arguments import DeviceArguments, OptionalFile, SeveralWeights, Switch
+from kbnet.cli.arguments import DeviceArguments, OptionalFile, OptionalInteger, SeveralWeights, Switch
 from kbnet.cli.benchmark_report import BenchmarkReport
 from kbnet.errors import KBNetError
 
@@ -69,10 +69,10 @@ class Command(DeviceArguments):
     """TOML file as ``kbnet train --config`` reads it, to time in place of the presets."""
     sequences: Sequences = ()
     """Train on these in place of made-up frames."""
-    training_batch_size: int | None = None
-    """Samples a step; that of the preset or recipe by default, on a CPU 2 at most."""
-    workers: int | None = None
-    """Processes that read samples; all processors less one by default, 12 at most."""
+    training_batch_size: OptionalInteger = None
+    """Samples a step (default: that of the preset or recipe; on a CPU at most 2)."""
+    workers: OptionalInteger = None
+    """Processes that read samples (default: all processors less one, at most 12)."""
     steps: int = 10
     """Training batches to time."""
     quick: Switch = False

@@ -25,7 +25,8 @@ from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
     from kbnet.inference.output_files import CompletedFrame, FileKind
-    from kbnet.inference.output_folder import NamedFrames, Origin, OutputFolder
+    from kbnet.inference.output_folder import NamedFrames, OutputFolder
+    from kbnet.inference.weights_files import Origin
     from kbnet.inference.workers import Outcome
 
 
@@ -87,7 +88,8 @@ class Command(NetworkArguments):
 
     def run(self) -> None:
         """Complete what is not done yet."""
-        from kbnet.inference.output_folder import network_origin, output_folders
+        from kbnet.inference.output_folder import output_folders
+        from kbnet.inference.weights_files import network_origin
         from kbnet.report.film import check_film_name
 
         if self.turntable is not None:

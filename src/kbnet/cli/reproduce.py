@@ -136,7 +136,8 @@ class Command(DeviceArguments):
         """Write what the online benchmark takes; depth that is there stays only if it was made the same way."""
         import kbnet
         from kbnet.cli.progress import completed_text, frame_bar, frame_progress
-        from kbnet.inference.output_folder import OutputFolder, network_origin
+        from kbnet.inference.output_folder import OutputFolder
+        from kbnet.inference.weights_files import network_origin
 
         if self.every > 1:
             return "left out of a quick look"

@@ -80,6 +80,10 @@ class FrameList:
         """Number of frames."""
         return len(self.names)
 
+    def __getitem__(self, index: int) -> Frame:
+        """Read one frame, as :meth:`frame`."""
+        return self.frame(index)
+
     def __iter__(self) -> Iterator[Frame]:
         """Frames in order."""
         return map(self.frame, range(len(self)))

@@ -50,6 +50,10 @@ class FrameSource(Protocol):
         """Number of frames."""
         ...
 
+    def __getitem__(self, index: int) -> Frame:
+        """Read one frame, as :meth:`frame`."""
+        ...
+
     def __iter__(self) -> Iterator[Frame]:
         """Frames in order."""
         ...

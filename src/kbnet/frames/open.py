@@ -28,7 +28,7 @@ def open_frames(path: str | Path, **options: Any) -> FrameSource:
             of its ``kbnet prepare`` command as keywords, such as ``depth="/lidar/points"``.
 
     Returns:
-        The frames: ``len(source)``, ``source.frame(i)``, ``source.names``, ``for frame in source``.
+        The frames: ``len(source)``, ``source[i]``, ``source.names``, ``for frame in source``.
 
     Raises:
         FileNotFoundError: the path, or something it needs, is missing.
@@ -39,6 +39,8 @@ def open_frames(path: str | Path, **options: Any) -> FrameSource:
         >>> for frame in kbnet.open_frames("drive.mcap", depth="/lidar/points"):  # doctest: +SKIP
         ...     depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
     """
+    if not isinstance(path, str | Path):
+        raise KBNetError(f"expected the path of frames, got {path!r}; name a sequence folder, a list or a recording")
     kind = recording_kind(path)
     if kind is not None:
         return open_kind(kind.name, path, kind.make_options(options))

@@ -112,6 +112,10 @@ class Recording(ABC, Generic[T]):
         """Number of frames."""
         return len(self._all())
 
+    def __getitem__(self, index: int) -> Frame:
+        """Read one frame, as :meth:`frame`."""
+        return self.frame(index)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}('{self.folder}')"
 

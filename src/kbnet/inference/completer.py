@@ -69,6 +69,8 @@ def open_weights(source: str | Path, *, preset: str | None = None) -> DepthNetwo
         FileNotFoundError: there are no such weights.
         KBNetError: the file is damaged, or the preset is missing or not wanted.
     """
+    if not isinstance(source, str | Path):
+        raise KBNetError(f"expected a name or a file of weights, got {source!r}; 'kbnet weights list' shows the names")
     if not is_exported(source):
         return load_network(source, preset=preset)
     if preset is not None:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from kbnet.errors import KBNetError
-from kbnet.files import atomic_path, file_sha256, write_json
+from kbnet.files import atomic_path, write_json
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.inference.output_files import DEPTH, CompletedFrame, FileKind
-from kbnet.inference.weights_files import is_exported, weights_files
+from kbnet.inference.weights_files import Origin
 
 if TYPE_CHECKING:
     from kbnet.inference.completer import DepthCompleter
@@ -27,28 +27,7 @@ if TYPE_CHECKING:
 Completer = Callable[[ImageArray, FloatArray, FloatArray], FloatArray]
 """Image, sparse depth and intrinsics of one frame to dense depth, as a `kbnet.DepthCompleter` does."""
 
-Origin = dict[str, str | None]
-"""What depth is made with: weights, preset, precision, and the sparse points of one frame."""
-
 RECORD = "made_with.json"
-
-
-def network_origin(weights: str | Path, *, preset: str | None, precision: str) -> Origin:
-    """Record of a network. The engine is not included: float32 engines differ by less than a depth PNG resolves.
-
-    Args:
-        weights, preset, precision: as in `kbnet.load`.
-
-    Raises:
-        FileNotFoundError: there are no such weights.
-    """
-    own = "that of the file" if is_exported(weights) else "float32"
-    same = ("auto", "float32", "int8") if is_exported(weights) else ("auto",)
-    return {
-        "weights": file_sha256(*weights_files(weights)),
-        "preset": preset,
-        "precision": own if precision in same else precision,
-    }
 
 
 class NamedFrames(Protocol):
@@ -85,9 +64,16 @@ class OutputFolder:
         folder: where the files go.
         frames: the source.
         kinds: files of every frame besides the depth map.
+
+    Raises:
+        KBNetError: the folder is the source itself, or a file.
     """
 
     def __init__(self, folder: Path, frames: NamedFrames, kinds: Iterable[FileKind] = ()) -> None:
+        if (place := folder).is_file() or (place := folder.parent).is_file():
+            raise KBNetError(f"expected a folder as --output, but {place} is a file; choose another name")
+        if folder.resolve() == frames.folder.resolve():
+            raise KBNetError(f"expected another folder than the source for the results, got {folder}; choose another")
         self.folder, self.frames = folder, frames
         self.kinds = (*kinds, DEPTH)  # depth is written last: where it is, the others are
 
@@ -120,7 +106,7 @@ class OutputFolder:
         The sparse points of one frame represent those of all frames.
 
         Args:
-            network: result of :func:`network_origin`.
+            network: result of `kbnet.inference.weights_files.network_origin`.
 
         Returns:
             The origin, and a description of the difference; empty without difference or without depth.
@@ -145,7 +131,7 @@ class OutputFolder:
         """Origin of the depth of these frames, where existing depth has the same.
 
         Args:
-            network: of :func:`network_origin`.
+            network: of `kbnet.inference.weights_files.network_origin`.
             overwrite: whether depth of these frames that something else made may be replaced.
 
         Raises:
@@ -278,7 +264,7 @@ def output_folders(output: Path, sources: Sequence[NamedFrames], kinds: Iterable
     """Folders of results: of one source the folder itself, of several one folder in it for each, with its name.
 
     Raises:
-        KBNetError: two sources have one name.
+        KBNetError: two sources have one name, or as for `OutputFolder`.
     """
     kinds = tuple(kinds)
     if len(sources) == 1:

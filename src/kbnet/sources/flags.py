@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from tyro.conf import FlagCreatePairsOff, arg
 
@@ -18,3 +18,4 @@ TextFlag = Annotated[str, arg(metavar="NAME", help_behavior_hint="")]
 RadiusFlag = Annotated[int | None, arg(metavar="PIXELS", help_behavior_hint="")]
 CoefficientsFlag = Annotated[tuple[float, ...], arg(metavar="K1 K2 ...", help_behavior_hint="")]
 Lens = Literal["pinhole", "radial-tangential", "fisheye"]
+LensFlag = Annotated[Lens | None, arg(metavar=f"{{{','.join(get_args(Lens))}}}", help_behavior_hint="")]

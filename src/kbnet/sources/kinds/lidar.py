@@ -10,7 +10,7 @@ from tyro.conf import arg
 
 from kbnet.errors import KBNetError
 from kbnet.frames.kinds import IMAGE_SUFFIXES, Kind, register
-from kbnet.sources.flags import CoefficientsFlag, FileFlag, PathFlag, RadiusFlag
+from kbnet.sources.flags import CoefficientsFlag, FileFlag, LensFlag, PathFlag, RadiusFlag
 
 if TYPE_CHECKING:
     from kbnet.sources.lidar_calibration import LidarCalibration
@@ -31,7 +31,7 @@ class LidarArguments:
     """Without --calibration: the 3x3 matrix K, as text or .npy."""
     extrinsics: FileFlag = None
     """With --intrinsics: 3x4 or 4x4 numbers, the rigid transform from lidar to camera, metres."""
-    lens: Literal["pinhole", "radial-tangential", "fisheye"] | None = None
+    lens: LensFlag = None
     """With --intrinsics: what the lens does (default: radial-tangential with --distortion, else pinhole)."""
     distortion: CoefficientsFlag = ()
     """With --intrinsics: k1 k2 p1 p2 [k3 ...], or k1 k2 k3 k4 of a fisheye, in OpenCV's order (default: none)."""
