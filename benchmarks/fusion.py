@@ -94,7 +94,7 @@ class Command:
         import numpy as np
 
         from kbnet.report.fusion.surface import Surface
-        from kbnet.report.fusion.view import View, confident_pixels, posed_frames
+        from kbnet.report.fusion.view import DepthView, confident_pixels, posed_frames
         from kbnet.report.fusion.voxel_cloud import VoxelCloud
 
         indices = posed_frames(source, self.every)
@@ -114,7 +114,7 @@ class Command:
                 if name not in fused:
                     fused[name] = VoxelCloud(self.voxel) if self.kind == "cloud" else Surface(self.voxel)
                 shown = np.where(judged, depth, np.float32(0))
-                fused[name].add(View(frame.image, shown, frame.intrinsics, pose))
+                fused[name].add(DepthView(frame.image, shown, frame.intrinsics, pose))
         seen = min(self.seen, len(indices))
         return {
             name: one.points(seen)[0] if isinstance(one, VoxelCloud) else one.mesh(seen)[0]

@@ -57,6 +57,12 @@ COMMANDS_THAT_USE_ANOTHER = {
     "kbnet.cli.weights.download": {"kbnet.cli.weights.import_"},  # imports what it downloaded
 }
 
+RESTATEMENTS = {"kbnet.benchmark.plain_kbnet", "kbnet.benchmark.plain_training"}
+"""The published network once more, as a yardstick: written apart on purpose."""
+
+INTERFACES = {"Command", "available", "read_exported"}
+"""What each command, and each engine, defines."""
+
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "mpl_toolkits": "matplotlib",
@@ -160,6 +166,52 @@ def test_no_command_imports_another() -> None:
     for path in commands:
         others = {module for module, _ in imported_modules(path)} & names
         assert others == COMMANDS_THAT_USE_ANOTHER.get(module_name(path), set()), path.name
+
+
+def test_only_frames_writes_sequences() -> None:
+    """Others hand frames to its writer. VOID has a folder for poses of the same name."""
+    naming = {
+        part_of(module_name(path))
+        for path in MODULES
+        if any(isinstance(node, ast.Constant) and node.value == "absolute_pose" for node in nodes_of(path))
+        or any(isinstance(node, ast.Name) and node.id == "SequenceWriter" for node in nodes_of(path))
+    }
+    assert naming == {"frames", "datasets"}
+
+
+def test_no_public_function_or_class_is_defined_in_two_modules() -> None:
+    places: dict[str, set[str]] = {}
+    for path in MODULES:
+        if module_name(path) not in RESTATEMENTS:
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, set()).add(module_name(path))
+    assert {name for name, modules in places.items() if len(modules) > 1} == INTERFACES
+
+
+def test_every_module_is_used_by_the_package() -> None:
+    """By an import, as a command, as a kind of recording, or by a public name: not by tests and benchmarks alone."""
+    import kbnet
+
+    imported = {name for path in MODULES for name, _ in imported_modules(path) if name != module_name(path)}
+    public = {owner.partition(":")[0] for owner in kbnet._OWNERS.values()}
+    for path in MODULES:
+        name = module_name(path)
+        is_command = part_of(name) == "cli" and re.search(r"^class Command\b", path.read_text(), re.MULTILINE)
+        is_kind = path.parent.name == "kinds"
+        if path.stem not in ("__init__", "__main__") and not is_command and not is_kind:
+            assert name in imported | public, f"nothing in the package needs {name}; move it to tests or benchmarks"
+
+
+def test_no_help_of_the_command_line_is_written_twice() -> None:
+    places: dict[str, list[str]] = {}
+    for path in (PACKAGE / "cli").rglob("*.py"):
+        for node in (node for node in nodes_of(path) if isinstance(node, ast.ClassDef)):
+            for flag, text in zip(node.body, node.body[1:], strict=False):
+                if isinstance(flag, ast.AnnAssign) and isinstance(text, ast.Expr):
+                    assert isinstance(text.value, ast.Constant)
+                    places.setdefault(" ".join(text.value.value.split()), []).append(f"{path.name}:{text.lineno}")
+    assert not {text: found for text, found in places.items() if len(found) > 1}, "share a type in cli/arguments.py"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from kbnet.evaluation.boundary import THRESHOLDS, boundary_f1, is_dense
+from kbnet.evaluation.boundary import THRESHOLDS, boundary_f1, has_boundaries
 from kbnet.frame import FloatArray
 from kbnet.points.interpolation import linear
 
@@ -158,7 +158,7 @@ def test_boundary_f1_of_the_demo_scene_orders_sharp_blurred_and_interpolated() -
     frame = load_motorcycle()
     truth = frame.ground_truth
     assert truth is not None
-    assert is_dense(truth)
+    assert has_boundaries(truth)
     weight = gaussian_filter((truth > 0).astype(np.float32), 1.5)
     blurred = np.where(truth > 0, gaussian_filter(truth, 1.5) / np.maximum(weight, 1e-6), 1.0)
     assert f1(truth, truth) == 1.0
@@ -170,7 +170,7 @@ def test_boundary_f1_of_the_demo_scene_orders_sharp_blurred_and_interpolated() -
 def test_ground_truth_is_dense_from_half_of_the_pixels_on(measured: int, expected: bool) -> None:
     truth = np.zeros(20)
     truth[:measured] = 2.0
-    assert is_dense(truth.reshape(4, 5)) is expected
+    assert has_boundaries(truth.reshape(4, 5)) is expected
 
 
 def test_boundary_f1_names_two_shapes_that_differ() -> None:

@@ -28,6 +28,8 @@ Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavi
 """Off unless given; there is no ``--no-...``."""
 
 Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+SequenceFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER", help="Sequence folder to make.")]
+Overwrite = Annotated[Switch, tyro.conf.arg(help="Replace a sequence folder that is there, with everything in it.")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
 
@@ -42,6 +44,7 @@ SeveralWeights = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME|FILE ...
 OptionalPreset = Annotated[
     PresetName | None, tyro.conf.arg(metavar=f"{{{','.join(get_args(PresetName))}}}", help_behavior_hint="")
 ]
+PublishedPreset = Annotated[OptionalPreset, tyro.conf.arg(help="Architecture of a published .pth.")]
 
 OptionalWeightsName = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
 """What weights are to be called."""
@@ -94,8 +97,7 @@ class WeightsArguments:
     weights: Weights = "indoor"
     """Bundled or local weights by name (kbnet weights list), a .safetensors file, a published .pth (with --preset), or
     an exported .onnx or .xml (kbnet export)."""
-    preset: OptionalPreset = None
-    """Architecture of a published .pth."""
+    preset: PublishedPreset = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from kbnet.cli.arguments import OptionalPreset, SparseDepth
+from kbnet.cli.arguments import PublishedPreset, SparseDepth
 from kbnet.errors import KBNetError
 from kbnet.export.sizes import Sizes
 
@@ -47,8 +47,7 @@ class Command:
     """Frames to compare on; default: the motorcycle scene that comes with scikit-image."""
     sparse_depth: SparseDepth = None
     """The folder of sparse depth in those sequences, or the column of those lists; default: sparse_depth."""
-    preset: OptionalPreset = None
-    """Architecture of a published .pth."""
+    preset: PublishedPreset = None
 
     def run(self) -> None:
         """Load, export, say how well it fits."""

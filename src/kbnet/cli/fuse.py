@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kbnet.frame import FloatArray, Frame, ImageArray
     from kbnet.frames.frame_source import FrameSource
-    from kbnet.report.fusion.view import View
+    from kbnet.report.fusion.view import DepthView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ class Command(NetworkArguments, SourceArguments):
             )
             raise KBNetError(f"expected {name} of more than 0 m, got {value:g}; it is in metres")
 
-    def _views(self, source: FrameSource, indices: list[int]) -> Iterator[View]:
+    def _views(self, source: FrameSource, indices: list[int]) -> Iterator[DepthView]:
         from kbnet.cli.progress import frame_progress
         from kbnet.inference.confidence import complete_with_confidence
         from kbnet.report.fusion.view import views
@@ -109,7 +109,9 @@ class Command(NetworkArguments, SourceArguments):
         with frame_progress() as progress:
             yield from progress.track(found, total=len(indices), description="fusing")
 
-    def _fuse(self, found: Iterator[View], seen: int) -> tuple[FloatArray, ImageArray, NDArray[np.int32] | None, float]:
+    def _fuse(
+        self, found: Iterator[DepthView], seen: int
+    ) -> tuple[FloatArray, ImageArray, NDArray[np.int32] | None, float]:
         """Points or corners, their colours, triangles of a mesh, and the size of voxels, metres."""
         from kbnet.report.fusion.surface import Surface
         from kbnet.report.fusion.voxel_cloud import VoxelCloud, fitting_voxel

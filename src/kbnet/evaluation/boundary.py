@@ -19,7 +19,7 @@ DENSE_SHARE = 0.5
 """Ground truth is dense if at least this share of the pixels is measured."""
 
 
-def is_dense(ground_truth: NDArray[np.floating]) -> bool:
+def has_boundaries(ground_truth: NDArray[np.floating]) -> bool:
     """Whether at least half of the pixels are measured, so that edges of ground truth are known.
 
     Args:

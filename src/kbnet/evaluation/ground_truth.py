@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kbnet.errors import KBNetError
-from kbnet.evaluation.boundary import boundary_f1, is_dense
+from kbnet.evaluation.boundary import boundary_f1, has_boundaries
 from kbnet.evaluation.journal import Journal
 from kbnet.evaluation.methods import Method, baseline_methods, network_method
 from kbnet.evaluation.metrics import DepthErrors, depth_errors, judged_pixels
@@ -265,7 +265,7 @@ def _judge_frame(
     except KBNetError as error:
         raise KBNetError(f"{method.name} on frame {frame.name} of {part.name}: {error}") from error
     f1 = None
-    if boundaries and is_dense(truth):
+    if boundaries and has_boundaries(truth):
         f1 = boundary_f1(depth, truth, min_depth=limits[0], max_depth=limits[1])
         f1 = None if np.isnan(f1) else f1
     return FrameResult(method.name, part.sparse_depth, part.name, frame.name, errors, seconds, f1)

@@ -39,7 +39,7 @@ class NormalisedConvolution(nn.Module):
         return F.relu(self.normalisation(self.convolution(x)))
 
 
-class ResidualBlock(nn.Module):
+class ResNetBlock(nn.Module):
     """Residual block: two normalised convolutions and a shortcut, which is a 1x1 convolution if the shape changes."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
@@ -122,8 +122,8 @@ def _residual_encoder(blocks: tuple[int, ...]) -> tuple[NormalisedConvolution, n
     """Residual encoder: a stem and stages of 32, 64, 128 and 256 channels."""
     stages = []
     for stage, (wide_in, wide_out) in enumerate(pairwise((16, 32, 64, 128, 256))):
-        first = ResidualBlock(wide_in, wide_out, stride=1 if stage == 0 else 2)
-        others = [ResidualBlock(wide_out, wide_out, stride=1) for _ in range(1, blocks[stage])]
+        first = ResNetBlock(wide_in, wide_out, stride=1 if stage == 0 else 2)
+        others = [ResNetBlock(wide_out, wide_out, stride=1) for _ in range(1, blocks[stage])]
         stages.append(nn.Sequential(first, *others))
     return NormalisedConvolution(6, 16, kernel_size=7, stride=2), nn.Sequential(*stages)
 

@@ -22,7 +22,7 @@ from kbnet.sources.ros_bag import (
 )
 from kbnet.sources.ros_camera import camera_from_infos
 from kbnet.sources.ros_clock import DIFFERENT_CLOCKS_S
-from kbnet.sources.ros_images import is_depth, picture_size
+from kbnet.sources.ros_images import is_depth, message_size
 
 RATED = 10
 """Messages to tell a rate from."""
@@ -67,7 +67,7 @@ def _content(message: Any, topic: str, type_: str) -> str:
     if type_ in (IMAGE, COMPRESSED_IMAGE):
         what = "depth" if is_depth(message, topic) else "image"
         try:
-            height, width = picture_size(message)
+            height, width = message_size(message)
         except KBNetError as error:
             return f"{what}, not read: {error}"
         return f"{what} {width}x{height} {message.encoding if type_ == IMAGE else message.format!r}"

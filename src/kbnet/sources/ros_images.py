@@ -79,7 +79,7 @@ def decode_image(message: Any) -> ImageArray:
     return np.ascontiguousarray(small[..., _CHANNELS[name]]) if name in _CHANNELS else demosaic(small[..., 0], name[6:])
 
 
-def picture_size(message: Any) -> tuple[int, int]:
+def message_size(message: Any) -> tuple[int, int]:
     """(H, W) of the picture in an Image or CompressedImage, pixels."""
     if hasattr(message, "encoding"):
         return int(message.height), int(message.width)

@@ -29,7 +29,7 @@ from kbnet.sources.ros_bag import (
 )
 from kbnet.sources.ros_camera import camera_from_infos, find_info_topic, info_topic_beside
 from kbnet.sources.ros_clock import Clock, Stamp, on_one_clock
-from kbnet.sources.ros_images import is_depth, picture_size
+from kbnet.sources.ros_images import is_depth, message_size
 from kbnet.sources.ros_messages import joined_transforms, read_messages
 from kbnet.sources.transform_tree import TransformTree
 
@@ -165,7 +165,7 @@ def _calibration(bag: Bag, infos: list[Any], info: str, topic: str) -> Camera:
     camera = camera_from_infos(infos, info, topic)
     if bag.topics[topic] in CLOUDS:
         return camera
-    return fit_camera(camera, picture_size(bag.first(topic)), f"K of {info}")
+    return fit_camera(camera, message_size(bag.first(topic)), f"K of {info}")
 
 
 def find_image_topic(bag: Bag, name: str = "") -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kbnet.datasets.nyu_v2 import raw as nyu_raw
-from kbnet.datasets.nyu_v2.raw import list_scenes, prepare_raw, read_picture, synchronise
+from kbnet.datasets.nyu_v2.raw import list_scenes, prepare_raw, read_picture, synchronised_pairs
 from kbnet.frames.sequence import Sequence
 
 pytest.importorskip("sklearn")
@@ -20,7 +20,7 @@ WriteScene = Callable[..., Path]
 def test_synchronise_pairs_every_depth_with_the_nearest_colour() -> None:
     colours = [f"s/r-{time:.6f}-1.ppm" for time in (10.03, 10.0, 10.5)]
     depths = [f"s/d-{time:.6f}-1.pgm" for time in (10.49, 9.98, 10.016, 10.2)]
-    pairs = synchronise([*colours, *depths, "s/a-10.000000-1.dump"])
+    pairs = synchronised_pairs([*colours, *depths, "s/a-10.000000-1.dump"])
     assert [(depth[4:9], colour[4:9]) for depth, colour in pairs] == [
         ("9.980", "10.00"),
         ("10.01", "10.03"),

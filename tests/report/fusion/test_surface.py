@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from kbnet.frame import FloatArray
 from kbnet.report.fusion.surface import Surface
-from kbnet.report.fusion.view import View
+from kbnet.report.fusion.view import DepthView
 
 pytest.importorskip("open3d")
 
@@ -27,10 +27,10 @@ def _depth(T_world_camera: NDArray[np.float64]) -> FloatArray:
     return ((DISTANCE - T_world_camera[:3, 3] @ NORMAL) / along).astype(np.float32)
 
 
-def _view(T_world_camera: NDArray[np.float64]) -> View:
+def _view(T_world_camera: NDArray[np.float64]) -> DepthView:
     image = np.zeros((*SIZE, 3), np.uint8)
     image[:] = (200, 100, 50)
-    return View(image, _depth(T_world_camera), K, T_world_camera)
+    return DepthView(image, _depth(T_world_camera), K, T_world_camera)
 
 
 def _pose(turned: tuple[float, float, float], at: tuple[float, float, float]) -> NDArray[np.float64]:
@@ -66,6 +66,6 @@ def test_surface_puts_views_where_their_poses_say() -> None:
 
 def test_surface_of_nothing_is_empty() -> None:
     surface = Surface(VOXEL)
-    surface.add(View(np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, np.float32), K, np.eye(4)))
+    surface.add(DepthView(np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, np.float32), K, np.eye(4)))
     corners, colours, triangles = surface.mesh()
     assert corners.shape == colours.shape == triangles.shape == (0, 3)

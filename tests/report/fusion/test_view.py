@@ -14,7 +14,7 @@ from kbnet.frames.frame_list import write_frame_list
 from kbnet.frames.open import open_frames
 from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import new_sequence
-from kbnet.report.fusion.view import View, confident_pixels, posed_frames, views
+from kbnet.report.fusion.view import DepthView, confident_pixels, posed_frames, views
 
 K = np.array([[50, 0, 24], [0, 50, 20], [0, 0, 1]], np.float32)
 
@@ -82,7 +82,7 @@ def test_views_keep_the_confident_share_nearer_than_the_farthest(sequence: Seque
 def test_view_points_stand_in_the_world() -> None:
     depth = np.zeros((40, 48), np.float32)
     depth[20, 24], depth[20, 34] = 2.0, 2.0
-    points, _ = View(np.zeros((40, 48, 3), np.uint8), depth, K, _pose(5.0)).points()
+    points, _ = DepthView(np.zeros((40, 48, 3), np.uint8), depth, K, _pose(5.0)).points()
     np.testing.assert_allclose(points, [[7.0, 0, 0], [7.0, 0, -0.4]], atol=1e-6)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Switch
+from kbnet.cli.arguments import Overwrite, SequenceFolder
 from kbnet.sources.kinds.colmap import ColmapArguments
 
 
@@ -21,11 +21,9 @@ class Command:
 
     model: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """Folder with cameras, images and points3D (.bin or .txt), or the workspace with sparse/0 and images/."""
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Sequence folder to make."""
+    folder: SequenceFolder
     options: Annotated[ColmapArguments, tyro.conf.arg(name="")] = field(default_factory=ColmapArguments)
-    overwrite: Switch = False
-    """Replace a sequence folder that is there, with everything in it."""
+    overwrite: Overwrite = False
 
     def run(self) -> None:
         """Open the recording and write its frames."""

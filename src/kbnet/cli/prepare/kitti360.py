@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Switch
+from kbnet.cli.arguments import Overwrite, SequenceFolder
 from kbnet.sources.kinds.kitti360 import Kitti360Arguments
 
 
@@ -18,11 +18,9 @@ class Command:
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
     """Folder with calibration/, data_2d_raw/ and data_3d_raw/, or a drive in data_2d_raw/."""
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Sequence folder to make."""
+    folder: SequenceFolder
     options: Annotated[Kitti360Arguments, tyro.conf.arg(name="")] = field(default_factory=Kitti360Arguments)
-    overwrite: Switch = False
-    """Replace a sequence folder that is there, with everything in it."""
+    overwrite: Overwrite = False
 
     def run(self) -> None:
         """Open the recording and write its frames."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Switch
+from kbnet.cli.arguments import Overwrite, SequenceFolder
 from kbnet.sources.kinds.lidar import LidarArguments
 
 
@@ -26,11 +26,9 @@ class Command:
     scans: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCANS")]
     """Folder of scans (.bin of KITTI, .ply, .pcd, .las, .laz), each with the name of its image, or both with times as
     names; or one point cloud of the place, in the axes of the world, which needs --poses."""
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Sequence folder to make."""
+    folder: SequenceFolder
     options: Annotated[LidarArguments, tyro.conf.arg(name="")] = field(default_factory=LidarArguments)
-    overwrite: Switch = False
-    """Replace a sequence folder that is there, with everything in it."""
+    overwrite: Overwrite = False
 
     def run(self) -> None:
         """Open the recording and write its frames."""

@@ -29,7 +29,7 @@ class Command:
     """What you fetched by hand: nyu_v2.zip, or a folder that holds it; or a folder with training/ and testing/, which
     is used where it lies. Nothing is downloaded then."""
     splits: tuple[Literal["train", "test"], ...] = ("train", "test")
-    """What to prepare."""
+    """Which lists to write."""
     test_split: OptionalFile = None
     """The official splits.mat; needed where testing/ holds all 1,449 labelled frames."""
     raw: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PART ...", help_behavior_hint="")] = ()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Switch
+from kbnet.cli.arguments import Overwrite, SequenceFolder
 from kbnet.sources.kinds.phone import PhoneArguments
 
 
@@ -21,11 +21,9 @@ class Command:
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
     """Folder with depth/, camera_matrix.csv and rgb.mp4 or rgb/ (Stray Scanner), or a .r3d (Record3D)."""
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Sequence folder to make."""
+    folder: SequenceFolder
     options: Annotated[PhoneArguments, tyro.conf.arg(name="")] = field(default_factory=PhoneArguments)
-    overwrite: Switch = False
-    """Replace a sequence folder that is there, with everything in it."""
+    overwrite: Overwrite = False
 
     def run(self) -> None:
         """Open the recording and write its frames."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Switch
+from kbnet.cli.arguments import Overwrite, SequenceFolder
 from kbnet.sources.rendered.config import RoomsConfig
 
 
@@ -20,11 +19,9 @@ class Command:
     folders with many seeds. Needs open3d and scikit-image.
     """
 
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Sequence folder to make."""
+    folder: SequenceFolder
     config: Annotated[RoomsConfig, tyro.conf.arg(name="")]
-    overwrite: Switch = False
-    """Replace a sequence folder that is there, with everything in it."""
+    overwrite: Overwrite = False
 
     def run(self) -> None:
         """Render and write."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Switch
+from kbnet.cli.arguments import Overwrite, SequenceFolder
 from kbnet.sources.kinds.ros import RosArguments
 
 
@@ -24,11 +24,9 @@ class Command:
 
     bag: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="BAG")]
     """A .bag file, the folder of a ROS 2 bag, or one .mcap or .db3 file."""
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Sequence folder to make."""
+    folder: SequenceFolder
     options: Annotated[RosArguments, tyro.conf.arg(name="")] = field(default_factory=RosArguments)
-    overwrite: Switch = False
-    """Replace a sequence folder that is there, with everything in it."""
+    overwrite: Overwrite = False
 
     def run(self) -> None:
         """Open the recording and write its frames."""

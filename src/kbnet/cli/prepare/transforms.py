@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Switch
+from kbnet.cli.arguments import Overwrite, SequenceFolder
 from kbnet.sources.kinds.transforms import TransformsArguments
 
 
@@ -21,11 +21,9 @@ class Command:
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
     """The file, or the folder it lies in."""
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Sequence folder to make."""
+    folder: SequenceFolder
     options: Annotated[TransformsArguments, tyro.conf.arg(name="")] = field(default_factory=TransformsArguments)
-    overwrite: Switch = False
-    """Replace a sequence folder that is there, with everything in it."""
+    overwrite: Overwrite = False
 
     def run(self) -> None:
         """Open the recording and write its frames."""

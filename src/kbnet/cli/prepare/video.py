@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Switch
+from kbnet.cli.arguments import Overwrite, SequenceFolder
 from kbnet.sources.kinds.video import VideoArguments
 
 
@@ -24,11 +24,9 @@ class Command:
 
     video: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
     """Any file that FFmpeg reads. That players should turn it is not applied."""
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Sequence folder to make."""
+    folder: SequenceFolder
     options: Annotated[VideoArguments, tyro.conf.arg(name="")]
-    overwrite: Switch = False
-    """Replace a sequence folder that is there, with everything in it."""
+    overwrite: Overwrite = False
 
     def run(self) -> None:
         """Open the recording and write its frames."""

@@ -32,7 +32,7 @@ class Command:
     some, or what one of them unpacks to (void_1500-0.zip and so on); or an unpacked void_release or void_<n>, which is
     used where it lies. Nothing is downloaded then."""
     densities: tuple[Literal[1500, 500, 150], ...] = (1500, 500, 150)
-    """Sparse points a frame."""
+    """Which densities: sparse points a frame."""
 
     def run(self) -> None:
         """Unpack what is missing, index it, write the lists."""

@@ -94,7 +94,7 @@ def prepare_raw(
         if not (target / "K.txt").is_file():
             jobs = [
                 _Job(part, colour, disparity, target, f"{index:05}", points)
-                for index, (disparity, colour) in enumerate(synchronise(files), start=1)
+                for index, (disparity, colour) in enumerate(synchronised_pairs(files), start=1)
             ]
             pending = [job for job in jobs if not _image_path(job).is_file()]
             reasons = []
@@ -127,7 +127,7 @@ def list_scenes(part: Path) -> dict[str, list[str]]:
     return dict(sorted(scenes.items()))
 
 
-def synchronise(files: Sequence[str]) -> list[tuple[str, str]]:
+def synchronised_pairs(files: Sequence[str]) -> list[tuple[str, str]]:
     """Pair every depth file with the colour file nearest in time.
 
     Args:
@@ -138,7 +138,7 @@ def synchronise(files: Sequence[str]) -> list[tuple[str, str]]:
         are left out.
 
     Example:
-        >>> synchronise(["d-1.05-7.pgm", "r-1.01-3.ppm", "r-1.06-9.ppm"])
+        >>> synchronised_pairs(["d-1.05-7.pgm", "r-1.01-3.ppm", "r-1.06-9.ppm"])
         [('d-1.05-7.pgm', 'r-1.06-9.ppm')]
     """
     timed: Mapping[str, list[tuple[float, str]]] = {"r": [], "d": []}

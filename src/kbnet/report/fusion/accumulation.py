@@ -19,7 +19,7 @@ from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.sequence import Sequence
 from kbnet.points.outlier_rejection import supported_points
 from kbnet.points.projection import drop_hidden_points, project_points
-from kbnet.report.fusion.view import View
+from kbnet.report.fusion.view import DepthView
 
 REACH = 3
 """Number of neighbours on either side, a gap apart. More neighbours give more points, and more hidden points."""
@@ -69,12 +69,12 @@ class Accumulator:
         seen = project_points(points, own.intrinsics, np.linalg.inv(own.T_world_camera), own.depth.shape)
         return np.where(own.depth > 0, own.depth, drop_hidden_points(seen, HIDDEN_RADIUS_PX))
 
-    def _view(self, index: int) -> View:
+    def _view(self, index: int) -> DepthView:
         frame = self._source.frame(index)
         pose = self._source.pose(index) if self._source.has_pose(index) else np.eye(4)
         tensors = (torch.from_numpy(array)[None] for array in (frame.sparse_depth[None], frame.intrinsics))
         supported = supported_points(*tensors)[0, 0].numpy() > 0
-        return View(frame.image, np.where(supported, frame.sparse_depth, np.float32(0)), frame.intrinsics, pose)
+        return DepthView(frame.image, np.where(supported, frame.sparse_depth, np.float32(0)), frame.intrinsics, pose)
 
 
 def write_accumulated(

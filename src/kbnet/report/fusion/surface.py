@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.frame import FloatArray, ImageArray
-from kbnet.report.fusion.view import View
+from kbnet.report.fusion.view import DepthView
 
 TRUNCATION = 4.0
 """Truncation distance, voxels."""
@@ -42,7 +42,7 @@ class Surface:
             block_count=4096,
         )
 
-    def add(self, view: View) -> None:
+    def add(self, view: DepthView) -> None:
         """Integrate a depth map."""
         if not view.depth.any():
             return

@@ -21,7 +21,7 @@ Complete = Callable[[Frame], tuple[FloatArray, FloatArray]]
 
 
 @dataclass(frozen=True)
-class View:
+class DepthView:
     """Depth map with its pose in the world.
 
     Attributes:
@@ -65,7 +65,7 @@ def posed_frames(source: FrameSource, every: int = 1) -> list[int]:
 
 def views(
     source: FrameSource, indices: list[int], complete: Complete, *, keep: float, farthest: float
-) -> Iterator[View]:
+) -> Iterator[DepthView]:
     """Complete frames one by one, and remove uncertain and far pixels.
 
     Args:
@@ -79,7 +79,7 @@ def views(
         frame = source.frame(index)
         depth, error = complete(frame)
         kept = confident_pixels(depth, error, keep) & (depth < farthest)
-        yield View(frame.image, np.where(kept, depth, np.float32(0)), frame.intrinsics, source.pose(index))
+        yield DepthView(frame.image, np.where(kept, depth, np.float32(0)), frame.intrinsics, source.pose(index))
 
 
 def confident_pixels(depth: FloatArray, expected_error: FloatArray, share: float) -> NDArray[np.bool_]:

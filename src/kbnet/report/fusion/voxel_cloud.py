@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray
-from kbnet.report.fusion.view import View
+from kbnet.report.fusion.view import DepthView
 
 _BITS = 21
 """Bits of a voxel's index along each axis; three indices make a key of 63 bits."""
@@ -67,7 +67,7 @@ class VoxelCloud:
         """Number of voxels with a point."""
         return len(self._cubes)
 
-    def add(self, view: View) -> None:
+    def add(self, view: DepthView) -> None:
         """Add the points of one frame, see :meth:`add_points`."""
         self.add_points(*view.points())
 

@@ -41,7 +41,7 @@ def smoothed(values: FloatArray, position: FloatArray, normal: FloatArray, depth
     return result
 
 
-def enlarged(
+def upsampled(
     coarse: FloatArray, position: FloatArray, normal: FloatArray, depth: FloatArray, size: tuple[int, int]
 ) -> FloatArray:
     """Values of every second pixel to all pixels, (H, W, C), from coarse neighbours on the same surface.

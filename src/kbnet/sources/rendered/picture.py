@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.frame import FloatArray
-from kbnet.sources.rendered.edge_filter import enlarged, smoothed
+from kbnet.sources.rendered.edge_filter import smoothed, upsampled
 from kbnet.sources.rendered.lighting import Lighting, gathered
 from kbnet.sources.rendered.ray_scene import START, Hits, RayScene
 
@@ -108,7 +108,7 @@ def _irradiance(
     coarse = gathered(scene, lighting, start, normal[half].reshape(-1, 3), GATHER_RAYS, generator)
     coarse = coarse.reshape(*depth[half].shape, 3)
     coarse = smoothed(coarse, position[half], normal[half], depth[half], 4)
-    indirect = enlarged(coarse, position, normal, depth, view.size).reshape(-1, 3)
+    indirect = upsampled(coarse, position, normal, depth, view.size).reshape(-1, 3)
     direct = lighting.colour(factors) * seen + sun[:, None] * lighting.sun_colour()
     return np.asarray(direct + indirect, np.float32)
 

@@ -57,7 +57,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Hits:
+class BoxHits:
     """What each of N rays meets first.
 
     Attributes:
@@ -162,7 +162,7 @@ def camera_rays(intrinsics: FloatArray, size: tuple[int, int]) -> Float64Array:
     return np.stack([(x - k[0, 2]) / k[0, 0], (y - k[1, 2]) / k[1, 1], np.ones(x.size)])
 
 
-def cast(boxes: Sequence[Box], rays: Float64Array, origin: Float64Array) -> Hits:
+def cast(boxes: Sequence[Box], rays: Float64Array, origin: Float64Array) -> BoxHits:
     """Follow rays to the first box they meet (slab method; Kay & Kajiya, "Ray tracing complex scenes", 1986).
 
     Args:
@@ -171,7 +171,7 @@ def cast(boxes: Sequence[Box], rays: Float64Array, origin: Float64Array) -> Hits
         origin: where all rays begin, (3,), metres.
     """
     count = rays.shape[1]
-    hits = Hits(np.full(count, np.inf), np.full(count, -1), np.zeros((2, count)), np.zeros(count))
+    hits = BoxHits(np.full(count, np.inf), np.full(count, -1), np.zeros((2, count)), np.zeros(count))
     for index, box in enumerate(boxes):
         R_box_world = rotation_about_y(box.yaw_rad).T
         start, direction = R_box_world @ (origin - np.array(box.centre)), R_box_world @ rays
