@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import kbnet
 from kbnet.cli.main import main
 
 REPOSITORY = Path(__file__).parents[1]
@@ -45,6 +46,12 @@ def write_recording_of_docs() -> Iterator[Callable[[list[str]], None]]:
         yield run
 
 
+@pytest.fixture(scope="module")
+def load_once() -> Callable[..., Any]:
+    """`kbnet.load`, which opens the same weights once for all pages."""
+    return cache(kbnet.load)
+
+
 def test_pages_on_recordings_have_examples_that_run() -> None:
     kinds = {path.stem for path in (REPOSITORY / "docs" / "inputs").glob("*.md")} - {"index", "assumptions"}
     assert {name.removeprefix("inputs/").removesuffix(".md") for name in BLOCKS} >= kinds | {"tutorial"}
@@ -55,11 +62,13 @@ def test_pages_on_recordings_have_examples_that_run() -> None:
 def test_documented_run_prints_what_the_page_says(
     page: str,
     write_recording_of_docs: Callable[[list[str]], None],
+    load_once: Callable[..., Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(vars(kbnet), "load", load_once)
     # Pictures and engines have tests of their own, and would take longer than all the rest.
     monkeypatch.setattr("kbnet.report.picture.write_picture", lambda *_: None)
     printed, names = "", dict[str, Any]()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,25 +105,32 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 @dataclass(frozen=True)
 class Exported:
-    """One small network as weights and as files of ``kbnet export``."""
+    """One small network as weights and as files of ``kbnet export``.
+
+    ``room`` is the sequence that int8 has its ranges from, ``said`` what the export to int8 printed.
+    """
 
     weights: Path
     onnx: Path
     int8: Path
+    room: Path
+    said: str
 
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Random weights that let the image reach the depth; int8 with ranges from one made frame."""
     from kbnet.export.onnx import export_onnx
-    from kbnet.export.openvino import export_openvino
     from kbnet.frame import Frame
+    from kbnet.frames.sequence_writer import new_sequence
     from kbnet.network.config import KBNetConfig
     from kbnet.network.kbnet import KBNet
     from kbnet.weights.depth_network import save_network
 
     torch.manual_seed(0)
-    network = KBNet(KBNetConfig(image_filters=(8,) * 6, depth_filters=(8,) * 6, decoder_filters=(8,) * 5)).eval()
+    filters: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
+    kind: dict[str, Any] = {"scaffold": "continued", "outlier_rule": "support", "resolution": "half"}
+    network = KBNet(KBNetConfig(**filters, **kind)).eval()
     torch.nn.init.normal_(network.decoder.output.weight, std=0.1)
     generator = np.random.default_rng(0)
     points = np.zeros((40, 48), np.float32)
@@ -129,11 +138,15 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     K = np.array([[50, 0, 24], [0, 50, 20], [0, 0, 1]], np.float32)
     frame = Frame(generator.integers(0, 256, (40, 48, 3), dtype=np.uint8), points, K, name="made")
     folder = tmp_path_factory.mktemp("exported")
-    files = Exported(folder / "small.safetensors", folder / "small.onnx", folder / "int8.xml")
-    save_network(network, files.weights)
-    export_onnx(network, files.onnx, [frame], origin={})
-    export_openvino(network, files.int8, [frame], origin={}, calibration=[frame])
-    return files
+    weights, onnx, int8, room = (folder / name for name in ("small.safetensors", "small.onnx", "int8.xml", "room"))
+    save_network(network, weights)
+    export_onnx(network, onnx, [frame], origin={})
+    with new_sequence(room, K) as sequence:
+        sequence.add(frame)
+    words = ["export", weights, "--format", "openvino", "--precision", "int8", "--calibration", room, "--check", room]
+    with redirect_stdout(io.StringIO()) as said:
+        assert main([*map(str, words), "--output", str(int8)]) == 0
+    return Exported(weights, onnx, int8, room, said.getvalue())
 
 
 @pytest.fixture

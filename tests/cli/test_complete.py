@@ -336,6 +336,8 @@ def test_complete_says_in_one_line_which_file_is_bad(
         (["nowhere"], "there is no folder nowhere"),
         (["nowhere.csv"], "there is no file nowhere.csv"),
         (["room", "--sparse-depth", "sparse_depth_7"], "sparse_depth_7"),
+        (["room", "--output", "room"], "expected another folder than the source for the results, got room"),
+        (["room", "--output", "room/K.txt"], "expected a folder as --output, but room/K.txt is a file"),
         (["room", "room"], "another name for each source, got 'room' for room and room"),
         (["room", "room", "--turntable", "a.gif"], "--turntable is of one sequence, got 2"),
         (["room", "--gpus", "1"], "--threads, --gpus and --address are of workers; give --workers too"),
@@ -354,7 +356,7 @@ def test_complete_says_in_one_line_which_arguments_do_not_fit(
 ) -> None:
     write_sequence("room")
     monkeypatch.chdir(tmp_path)
-    assert main(["complete", *arguments, "--output", "out"]) == 2
+    assert main(["complete", "--output", "out", *arguments]) == 2
     assert message in one_line_error()
     assert not (tmp_path / "out").exists()
     assert not stand_in.loads
@@ -489,23 +491,21 @@ def test_complete_writes_a_folder_for_each_of_several_sequences(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", ["weights", "int8"])
 def test_workers_write_what_one_process_does_and_tell_what_failed(
     write_sequence: Callable[..., Path],
     exported: Any,
-    file: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """In a cluster of its own, started for the run."""
+    """In a cluster of its own, started for the run; tests/inference/test_workers.py has networks in workers."""
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     rooms = [write_sequence(name) for name in ("hall", "room")]
     spoilt = [rooms[1] / folder / "0002.png" for folder in ("image", "sparse_depth")]
     spoilt[0].write_bytes(b"no image")
     out = tmp_path / "out"
-    options = ["--weights", str(getattr(exported, file)), "--npy", "--cloud", "--confidence"]
+    options = ["--weights", str(exported.int8), "--npy", "--cloud", "--confidence"]
     words = ["complete", *map(str, rooms), "--output", str(out), *options, "--workers", "2"]
     assert main(words) == 2
     said = capfd.readouterr()

@@ -39,7 +39,9 @@ def test_files_for_multiples_of_32_say_so(network: KBNet, frame: Frame, tmp_path
         OpenVinoEngine(path)(*frame_inputs(frame, network.config))
 
 
+@pytest.mark.parametrize("network", ["published"], indirect=True)
 def test_int8_is_near_and_says_so(network: KBNet, sequence: Path, frame: Frame, tmp_path: Path) -> None:
+    """One kind of network: the command line quantises another, and test_propagation.py others."""
     frames = Sequence(sequence)
     calibration = (frames.frame(index) for index in range(len(frames)))
     parity = export_openvino(network, tmp_path / "int8.xml", [frame], origin={}, calibration=calibration)
