@@ -32,7 +32,7 @@ Key = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Scene:
+class VirtualScene:
     """A scene: where its images, its depth and its calibration lie, each the folder ``Scene<number>/clone``."""
 
     name: str
@@ -89,7 +89,7 @@ class Pair:
         mask: sparse depth of KITTI.
     """
 
-    scene: Scene
+    scene: VirtualScene
     camera: int
     number: int
     depth: Path
@@ -113,7 +113,7 @@ class VkittiFrames(Recording[Pair]):
         KBNetError: drives differ in size.
     """
 
-    def __init__(self, path: Path, scenes: list[Scene], drives: list[Path], *, every: int = 1) -> None:
+    def __init__(self, path: Path, scenes: list[VirtualScene], drives: list[Path], *, every: int = 1) -> None:
         super().__init__(path, inputs=(path, *drives))
         if not scenes:
             raise FileNotFoundError(

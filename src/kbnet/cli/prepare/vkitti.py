@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Switch
+from kbnet.cli.arguments import Overwrite, SequenceFolder
 from kbnet.sources.kinds.vkitti import VkittiArguments
 
 
@@ -26,11 +26,9 @@ class Command:
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
     """Folder where vkitti_2.0.3_rgb.tar, vkitti_2.0.3_depth.tar and, for poses, vkitti_2.0.3_textgt.tar.gz are
     unpacked, together or each in a folder of its name."""
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Sequence folder to make."""
+    folder: SequenceFolder
     options: Annotated[VkittiArguments, tyro.conf.arg(name="")]
-    overwrite: Switch = False
-    """Replace a sequence folder that is there, with everything in it."""
+    overwrite: Overwrite = False
 
     def run(self) -> None:
         """Open the recording and write its frames."""

@@ -42,13 +42,13 @@ def is_vkitti(path: Path) -> bool:
 
 def open_vkitti(path: Path, options: VkittiArguments) -> VkittiFrames:
     """List scenes and drives; errors are those of `kbnet.sources.vkitti.VkittiFrames`."""
-    from kbnet.sources.vkitti import Scene, VkittiFrames
+    from kbnet.sources.vkitti import VirtualScene, VkittiFrames
 
     if options.every < 1:
         raise KBNetError(f"expected --every of at least 1, got {options.every}")
     roots = [unpacked(path, archive) for archive in ("rgb", "depth", "textgt")]
     scenes = [
-        Scene(clone.parent.name, *(root / clone.parent.name / clone.name for root in roots))
+        VirtualScene(clone.parent.name, *(root / clone.parent.name / clone.name for root in roots))
         for clone in sorted(roots[1].glob("Scene[0-9]*/clone"))
     ]
     return VkittiFrames(path, scenes, _drives(options), every=options.every)
