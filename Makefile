@@ -8,12 +8,13 @@ KILLS ?= 200
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 QUICK := tests/geometry tests/points tests/losses tests/frames tests/network tests/test_golden.py
 
-.PHONY: help demo quick test check kill-test docs format sbom audit clean
+.PHONY: help demo quick test fuzz check kill-test docs format sbom audit clean
 
 help:
 	@echo "make demo     complete a real scene and show the error beside interpolation (under a minute after the install)"
 	@echo "make quick    tests of geometry, points, losses, frames, network and its parity with the published one (under a minute)"
 	@echo "make test     check, then all tests on $(WORKERS) processes (WORKERS=n)"
+	@echo "make fuzz     read damaged files of every kind for MINUTES=n (10), drawn anew"
 	@echo "make check    ruff, formatting, mypy"
 	@echo "make kill-test stop commands at $(KILLS) random moments; files must be whole, and the work must end (KILLS=n)"
 	@echo "make docs     build the documentation as a site, strictly and offline: open site/index.html"
@@ -30,6 +31,11 @@ quick: $(VENV)/.installed-dev
 
 test: check
 	$(PYTEST)
+
+MINUTES ?= 10
+fuzz: $(VENV)/.installed-dev
+	end=$$(($$(date +%s) + 60 * $(MINUTES))); while [ $$(date +%s) -lt $$end ]; do \
+		KBNET_FUZZ_EXAMPLES=200 $(PYTEST) tests/fuzz || exit 1; done
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

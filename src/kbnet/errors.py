@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+DAMAGE: tuple[type[Exception], ...] = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, SyntaxError),
+    *(RuntimeError, MemoryError, EOFError, struct.error, zlib.error),
+)
+"""What damaged contents of a file make Python and libraries raise, besides `OSError`."""
 
 
 class KBNetError(ValueError):
@@ -19,6 +29,31 @@ class KBNetError(ValueError):
     """
 
     recording: Path | None = None
+
+
+@contextmanager
+def refused_as(said: str, *more: type[Exception]) -> Iterator[None]:
+    """Translate what damaged contents of a file raise; for the reading of a file alone, since it hides bugs.
+
+    Args:
+        said: what was expected where, the beginning of the message.
+        more: errors of a library that reads the file.
+
+    Raises:
+        KBNetError: the block raised `DAMAGE`, of which KBNetError is one, or one of ``more``.
+
+    Example:
+        >>> with refused_as("expected numbers in a.txt"):
+        ...     float("x")
+        Traceback (most recent call last):
+        kbnet.errors.KBNetError: expected numbers in a.txt, but it is damaged (could not convert ...); copy it again
+    """
+    caught: tuple[type[Exception], ...] = (*DAMAGE, *more)
+    try:
+        yield
+    except caught as error:
+        reason = str(error)[:200] or type(error).__name__
+        raise KBNetError(f"{said}, but it is damaged ({reason}); copy it again") from None
 
 
 def check_finite_numbers(config: Any, prefix: str = "") -> None:

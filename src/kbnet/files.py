@@ -178,6 +178,18 @@ def _flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
+def resolved(path: Path) -> Path:
+    """The absolute path without links.
+
+    Raises:
+        KBNetError: links go round in a circle.
+    """
+    try:
+        return path.resolve()
+    except (RuntimeError, OSError) as error:  # RuntimeError before Python 3.13
+        raise KBNetError(f"{path} cannot be followed ({error}); correct the link") from None
+
+
 def read_text(path: str | Path, errors: str = "strict") -> str:
     """Text of a file in UTF-8, or in UTF-16 or 32 where a byte-order mark says so; the mark is no part of the text.
 
@@ -187,11 +199,14 @@ def read_text(path: str | Path, errors: str = "strict") -> str:
 
     Raises:
         OSError: it cannot be read.
-        UnicodeDecodeError: it is no such text.
+        KBNetError: it is no such text.
     """
     content = Path(path).read_bytes()
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
-    return content.decode(encoding, errors)
+    try:
+        return content.decode(encoding, errors)
+    except UnicodeDecodeError as error:
+        raise KBNetError(f"expected text in {path}, got other bytes ({error}); check the file") from None
 
 
 def read_json(path: Path, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:

@@ -27,6 +27,7 @@ from kbnet.cli.error_table import (
 )
 from kbnet.cli.recordings import RecordingFlags
 from kbnet.errors import KBNetError
+from kbnet.files import resolved
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -164,7 +165,7 @@ def distinct_names(paths: tuple[Path, ...]) -> dict[str, Path]:
     """
     given: dict[Path, Path] = {}
     for path in paths:
-        given.setdefault(path.resolve(), path)
+        given.setdefault(resolved(path), path)
     plain = {path: path.with_suffix("") if path.suffix == ".csv" else path for path in given}
     named = {}
     for path, parts in ((path, plain[path].parts) for path in given):

@@ -143,7 +143,7 @@ def _unfinished(target: Path) -> Path:
 def _members(archive: Path) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(archive) as directory:
-            return [member for member in directory.infolist() if not member.is_dir()]
+            return [member for member in directory.infolist() if not member.filename.endswith("/")]
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise KBNetError(
             f"expected a zip archive at {archive}, got a truncated or another file ({error}); remove it and download "

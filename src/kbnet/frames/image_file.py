@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kbnet.errors import KBNetError
+from kbnet.errors import DAMAGE, KBNetError
 from kbnet.files import read_text
 from kbnet.frame import FloatArray, ImageArray, check_intrinsics
 from kbnet.frames.npy_file import read_npy
@@ -21,7 +19,7 @@ MOST_PIXELS = 100_000_000
 _ORIENTATION = 0x0112
 """Tag of EXIF."""
 _SHAPES = {9: (3, 3), 12: (3, 4), 16: (4, 4)}
-_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+_DECODING_ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE, Image.DecompressionBombError)
 
 
 def read_image(path: str | Path) -> ImageArray:
@@ -58,7 +56,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
     try:
         with Image.open(path) as picture:
             return picture.height, picture.width
-    except (FileNotFoundError, *_DECODING_ERRORS):
+    except _DECODING_ERRORS:
         return open_picture(path, "an image").size[::-1]
 
 

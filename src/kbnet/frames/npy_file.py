@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 import tokenize
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,9 @@ from typing import Any
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from kbnet.errors import KBNetError
+from kbnet.errors import DAMAGE, KBNetError
 
-_ERRORS = (
-    *(OSError, ValueError, TypeError, EOFError, KeyError, OverflowError, RecursionError, struct.error),
-    *(SyntaxError, tokenize.TokenError),  # the header is Python's text of a dictionary
-)
+_ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE, tokenize.TokenError)
 
 
 def read_npy(path: str | Path, what: str) -> NDArray[Any]:

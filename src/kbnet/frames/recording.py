@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
+from kbnet.files import resolved
 from kbnet.frame import Frame, ImageArray, Triplet, check_pose
 from kbnet.frames.sequence_writer import PosedFrame, WrittenFrames
 
@@ -57,7 +58,7 @@ class Recording(ABC, Generic[T]):
 
     def __init__(self, path: str | Path, *, inputs: tuple[Path, ...] = ()) -> None:
         self.folder = Path(path)
-        self.name = self.folder.resolve().stem if self.folder.is_file() else self.folder.resolve().name
+        self.name = resolved(self.folder).stem if self.folder.is_file() else resolved(self.folder).name
         self.inputs = inputs or (self.folder,)
         self.reopen: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
         self._known: list[Moment[T]] = []

@@ -49,9 +49,9 @@ class Sequence:
             KBNetError: K.txt holds no pinhole matrix, or two images share a name.
         """
         self.folder = Path(folder)
-        self.name = self.folder.resolve().name
         if not self.folder.is_dir():
             raise FileNotFoundError(f"expected a sequence folder, but there is no folder {folder}; check the path")
+        self.name = self.folder.resolve().name
         self._images = _list_images(self.folder)
         self.names = tuple(path.stem for path in self._images)
         if not (self.folder / "K.txt").is_file():

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kbnet.errors import KBNetError
-from kbnet.files import atomic_folder
+from kbnet.files import atomic_folder, resolved
 from kbnet.frame import FloatArray, Frame, check_pose
 from kbnet.frames.depth_png import write_depth_png
 
@@ -75,7 +75,7 @@ def write_sequence(
         KBNetError: there is no frame, frames differ in K, or ``folder`` holds something.
     """
     inputs = tuple(inputs)
-    _check_free(Path(folder).resolve(), overwrite, inputs)
+    _check_free(resolved(Path(folder)), overwrite, inputs)
     coming = iter(frames)
     first = next(coming, None)
     if first is None:
@@ -166,7 +166,7 @@ def new_sequence(
         KBNetError: ``folder`` is a file, or holds something and ``overwrite`` is not given, or holds something
             that is no sequence, or an input.
     """
-    folder, inputs = Path(folder).resolve(), tuple(inputs)
+    folder, inputs = resolved(Path(folder)), tuple(inputs)
     _check_free(folder, overwrite, inputs)
     with atomic_folder(folder) as partial:
         yield SequenceWriter(partial, intrinsics)
@@ -189,7 +189,7 @@ def _check_free(folder: Path, overwrite: bool, inputs: tuple[Path, ...]) -> None
             f"expected a sequence (K.txt and image/) to replace, but {folder} holds something else; choose another"
         )
     for path in inputs:
-        if path.resolve().is_relative_to(folder):
+        if resolved(path).is_relative_to(folder):
             raise KBNetError(
                 f"{path} lies in {folder}, which --overwrite would remove with everything in it; choose another"
             )

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
+from kbnet.files import resolved
 from kbnet.frame import Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.image_file import picture_size, read_image
@@ -214,7 +215,7 @@ def _find_model(path: Path) -> Path:
 
 
 def _find_images(path: Path, images: str | Path | None) -> Path:
-    around = [path, *path.resolve().parents[:2]]
+    around = [path, *resolved(path).parents[:2]]
     candidates = [Path(images)] if images else [folder / "images" for folder in around]
     for candidate in candidates:
         if candidate.is_dir():

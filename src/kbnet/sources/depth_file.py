@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.errors import KBNetError
+from kbnet.errors import DAMAGE, KBNetError
 from kbnet.frame import FloatArray
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.image_file import MOST_PIXELS, open_picture
@@ -20,6 +22,7 @@ WHOLE_UNITS = {"0.001": "millimetres", "0.00390625": "1/256 m", "0.0002": "1/500
 """Usual units of whole numbers, metres."""
 DENSE_SHARE = 0.1
 """Of the pixels: depth that measures more of them is dense."""
+_ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE)
 BACKGROUND = 65504.0
 """Floats from here on mean nothing there: the largest half float of EXR; Blender writes 1e10."""
 
@@ -101,9 +104,10 @@ def _read_exr(path: Path) -> NDArray[Any]:
             raise KBNetError(f"expected depth of the whole image in {path}, got a part; write it without a border")
         if not 0 < width * height <= MOST_PIXELS:
             raise KBNetError(f"expected at most {MOST_PIXELS:,} pixels in {path}, got {width}x{height}")
-        with OpenEXR.File(str(path), separate_channels=True) as file:
+        # It prints what it finds damaged, and then has no channels.
+        with redirect_stdout(io.StringIO()), OpenEXR.File(str(path), separate_channels=True) as file:
             channels = {name: np.asarray(one.pixels) for name, one in file.channels().items()}
-    except (RuntimeError, ValueError, TypeError, KeyError, OSError, AttributeError, OverflowError) as error:
+    except _ERRORS as error:
         if isinstance(error, KBNetError):
             raise
         raise KBNetError(f"expected a depth image, but {path} cannot be read ({error}); copy it again") from None

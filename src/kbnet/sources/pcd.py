@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, refused_as
 
 _KINDS = {"F": "f", "I": "i", "U": "u"}
 _LONGEST_HEADER = 1 << 14
@@ -31,16 +31,12 @@ def read_pcd(path: str | Path) -> NDArray[np.float64]:
     data = content.find(b"\nDATA ", 0, _LONGEST_HEADER)
     if data < 0:
         raise KBNetError(f"expected a PCD file with its header, got something else in {path}; check the file")
-    try:
+    with refused_as(f"expected a PCD cloud of points with x y z in {path}"):
         begin = content.index(b"\n", data + 1) + 1
         lines = content[:begin].decode("ascii", "replace").splitlines()
         header = {words[0]: words[1:] for words in map(str.split, lines) if words}
         point = _point_type(header)
         return _read(content[begin:], header["DATA"][0], point, int(header["POINTS"][0]))
-    except (ValueError, KeyError, IndexError) as error:
-        raise KBNetError(
-            f"expected a PCD cloud of points with x y z, but {path} is damaged ({error}); copy it again"
-        ) from None
 
 
 def _point_type(header: Mapping[str, list[str]]) -> np.dtype[np.void]:

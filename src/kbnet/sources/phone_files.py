@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, refused_as
 from kbnet.files import read_text
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.frames.image_file import open_picture, read_image, read_intrinsics
@@ -31,6 +31,8 @@ from kbnet.frames.natural_order import in_order
 
 Floats = NDArray[np.float64]
 
+MOST_BYTES = 1 << 28
+"""Of an entry of a .r3d file."""
 OPENCV_FROM_GRAPHICS = np.diag([1.0, -1.0, -1.0, 1.0])
 """Turns the axes of a camera whose z looks backward to those of one whose z looks forward, and back."""
 
@@ -116,7 +118,12 @@ class Record3dFiles(PhoneFiles):
 
     def __init__(self, path: Path) -> None:
         self.path, self.points_from = path, f"{path}/rgbd"
-        self._zip = zipfile.ZipFile(path) if path.is_file() else None
+        with refused_as(f"expected a recording of Record3D in {path}", zipfile.BadZipFile):
+            self._zip = zipfile.ZipFile(path) if path.is_file() else None
+            self._list()
+
+    def _list(self) -> None:
+        path = self.path
         self._metadata = json.loads(self._read("metadata"))
         listed = self._zip.namelist() if self._zip else [f"rgbd/{one.name}" for one in (path / "rgbd").iterdir()]
         self.names = in_order(
@@ -137,8 +144,11 @@ class Record3dFiles(PhoneFiles):
 
     def depth(self, index: int) -> tuple[FloatArray, NDArray[np.uint8] | None]:
         """From float32 metres."""
-        content = np.frombuffer(self._decompress(f"rgbd/{self.names[index]}.depth"), "<f4")
-        depth = np.nan_to_num(content.reshape(self._depth_size(content.size)), nan=0.0, posinf=0.0)
+        name = f"rgbd/{self.names[index]}.depth"
+        with refused_as(f"expected float32 depth as {name} in {self.path}"):
+            content = np.frombuffer(self._decompress(name), "<f4")
+            depth = np.nan_to_num(content.reshape(self._depth_size(content.size)), nan=0.0, posinf=0.0, neginf=0.0)
+            depth = np.where(depth > 0, depth, np.float32(0))
         try:
             confidence = np.frombuffer(self._decompress(f"rgbd/{self.names[index]}.conf"), np.uint8)
         except (KeyError, FileNotFoundError):
@@ -155,7 +165,13 @@ class Record3dFiles(PhoneFiles):
         return int(height), int(width)
 
     def _read(self, name: str) -> bytes:
-        return self._zip.read(name) if self._zip else (self.path / name).read_bytes()
+        if self._zip is None:
+            return (self.path / name).read_bytes()
+        entry = self._zip.getinfo(name)
+        if entry.file_size > MOST_BYTES:
+            raise KBNetError(f"expected at most {MOST_BYTES:,} bytes as {name} in {self.path}, got {entry.file_size:,}")
+        with refused_as(f"expected {name} in {self.path}", zipfile.BadZipFile):
+            return self._zip.read(entry)
 
     def _decompress(self, name: str) -> bytes:
         content = self._read(name)
@@ -182,11 +198,9 @@ def _odometry(path: Path) -> dict[int, dict[str, float]]:
     if not path.is_file():
         return {}
     rows = csv.DictReader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
-    try:
+    with refused_as(f"expected numbers in {path}", csv.Error):
         read = [{key.strip().lower(): float(value) for key, value in row.items() if key and value} for row in rows]
         return {int(row.get("frame", index)): row for index, row in enumerate(read)}
-    except ValueError as error:
-        raise KBNetError(f"expected numbers in {path} ({error}); export the recording again") from None
 
 
 def _pose(row: dict[str, float]) -> Floats | None:

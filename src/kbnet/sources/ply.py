@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, refused_as
 
 _TYPES = {
     **dict.fromkeys(("char", "int8"), "i1"),
@@ -42,9 +42,11 @@ def read_ply(path: str | Path) -> NDArray[np.float64]:
     lines = header.decode("ascii", "replace").splitlines()
     if not lines or lines[0].strip() != "ply" or not end:
         raise KBNetError(f"expected a PLY file with its header, got something else in {path}; check the file")
-    try:
+    with refused_as(f"expected a PLY cloud of vertices with x y z in {path}"):
         is_text, count, vertex, lists = _vertices(iter(lines))
         body = content[content.index(b"\n", len(header)) + 1 :]
+        if count > len(body):
+            raise KBNetError(f"{count} vertices announced, more than its {len(body)} bytes hold")
         if lists:
             table = _read_with_lists(body, count, vertex, lists, is_text=is_text)
         elif not is_text:
@@ -54,10 +56,6 @@ def read_ply(path: str | Path) -> NDArray[np.float64]:
         if len(table) != count:
             raise KBNetError(f"{count} vertices announced, {len(table)} found")
         return np.stack([table[axis].astype(np.float64) for axis in "xyz"], axis=1)
-    except (ValueError, KeyError, IndexError) as error:
-        raise KBNetError(
-            f"expected a PLY cloud of vertices with x y z, but {path} is damaged ({error}); copy it again"
-        ) from None
 
 
 def _read_with_lists(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, refused_as
 from kbnet.sources.pcd import read_pcd
 from kbnet.sources.ply import read_ply
 from kbnet.sources.scan_columns import Layout, find_layout, read_columns
 
 Points = NDArray[np.float64]
+
+LARGEST_PACKING = 1000
+"""Bytes of points that a byte of LAZ may stand for."""
 
 
 def read_points(path: str | Path, layout: Layout | None = None) -> Points:
@@ -52,13 +56,42 @@ def _read_bin(path: Path) -> Points:
 def _read_las(path: Path) -> Points:
     import laspy
 
-    try:
-        cloud = laspy.read(path)
-    except (laspy.LaspyException, ValueError, OSError, RuntimeError) as error:
-        raise KBNetError(
-            f"expected a LAS or LAZ point cloud, but {path} cannot be read ({error}); copy it again"
-        ) from None
-    return np.asarray(cloud.xyz, np.float64)
+    with refused_as(f"expected a LAS or LAZ point cloud in {path}", laspy.LaspyException, OSError):
+        _check_las_count(path)
+        try:
+            return np.asarray(laspy.read(path).xyz, np.float64)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # of lazrs, which is no Exception
+                raise
+            raise KBNetError("its compression") from None
+
+
+def _check_las_count(path: Path) -> None:
+    """Compare the number of points in the header with the size of the file, before laspy makes room for them.
+
+    A packed file may announce `LARGEST_PACKING` times its bytes.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(375)
+    offset, blocks, kind, record, count = struct.unpack_from("<IIBHI", head, 96)
+    later_blocks = 0
+    if head[25] >= 4:  # version 1.4
+        later_blocks, count = struct.unpack_from("<IQ", head, 243)
+    present = (size - offset) * (LARGEST_PACKING if kind & 0x80 else 1)
+    if not record or count * record > present or 54 * blocks + 60 * later_blocks > size:
+        raise KBNetError(f"{count:,} points of {record} bytes announced, more than the file holds")
+    if kind & 0x80 and count:
+        with path.open("rb") as file:
+            file.seek(offset)
+            (table,) = struct.unpack("<q", file.read(8))
+            if table == -1:  # written by a program that could not go back
+                file.seek(size - 8)
+                (table,) = struct.unpack("<q", file.read(8))
+            file.seek(table)
+            _, chunks = struct.unpack("<II", file.read(8))
+        if chunks > size:
+            raise KBNetError(f"{chunks:,} chunks announced, more than the file holds")
 
 
 READERS: dict[str, Callable[[Path], Points]] = {

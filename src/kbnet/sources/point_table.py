@@ -61,16 +61,18 @@ def read_point_table(path: str | Path) -> PointTable:
     """
     path = Path(path)
     try:
-        with io.StringIO(read_text(path), newline="") as file:
-            header = [name.strip(" #").lower() for name in next(csv.reader(file), [])]
-            key_column, kind = _columns(header, path)
-            wanted = [key_column, *(header.index(name) for name in COLUMNS[kind])]
-            rows = np.loadtxt(file, delimiter=",", usecols=wanted, ndmin=2)
+        text = read_text(path)
     except FileNotFoundError:
         raise FileNotFoundError(
             f"expected a table of points in {path}, but there is no such file; check the path"
         ) from None
-    except (UnicodeDecodeError, csv.Error):
+    try:
+        with io.StringIO(text, newline="") as file:
+            header = [name.strip(" #").lower() for name in next(csv.reader(file), [])]
+            key_column, kind = _columns(header, path)
+            wanted = [key_column, *(header.index(name) for name in COLUMNS[kind])]
+            rows = np.loadtxt(file, delimiter=",", usecols=wanted, ndmin=2)
+    except csv.Error:
         raise KBNetError(f"expected a table of points as CSV, but {path} is no text; check the path") from None
     except KBNetError:
         raise

@@ -115,7 +115,9 @@ class Bag:
 
     def first(self, topic: str) -> Any:
         """The first message of a topic."""
-        return next(self.messages([topic]))[2]
+        for _, _, message in self.messages([topic]):
+            return message
+        raise KBNetError(f"expected messages of {topic} in {self.path}, got none; copy it again")
 
     def described(self) -> str:
         """Every topic with the type of its messages, for people."""
@@ -156,7 +158,8 @@ def open_bag(path: str | Path) -> Bag:
         raise
     except Exception as error:
         return _open_cut_off(path, error, lambda file: AnyReader([file], default_typestore=store))
-    return Bag(path, reader)
+    with _one_line(path):
+        return Bag(path, reader)
 
 
 def _open_cut_off(path: Path, cause: Exception, make_reader: Callable[[Path], AnyReader]) -> Bag:
@@ -198,7 +201,7 @@ def frame_of(message: Any) -> str:
 def _one_line(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, MemoryError):
+    except OSError:
         raise
     except Exception as error:
         # Beside its own errors, a damaged file makes rosbags raise KeyError, AssertionError and those of SQLite.

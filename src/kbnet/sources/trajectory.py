@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 
 LONGEST_GAP_S = 0.25
 """Between two poses farther apart none is interpolated: a motion capture that lost the camera leaves such gaps."""
+LARGEST = 1e12
+"""Of the numbers of a pose; larger ones are none."""
 _POSITIONS, _QUATERNIONS = ("t{}", "p{}", "{}", "p_RS_R_{}"), ("q{}", "q_{}", "q_RS_{}")
 """What files call x, y, z of a position, and x, y, z, w of a quaternion."""
 
@@ -94,7 +96,7 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
             "or name further columns in a first line '# time tx ty tz qx qy qz qw ...'"
         )
     rows = numbers.reshape(-1, width)[:, columns or range(8)]
-    known = np.isfinite(rows).all(axis=1) & rows[:, 4:].any(axis=1)
+    known = (np.abs(rows[:, 1:]) < LARGEST).all(axis=1) & np.isfinite(rows[:, 0]) & rows[:, 4:].any(axis=1)
     if not known.all():
         warnings.warn(f"left out: {(~known).sum()} of {len(rows)} rows of {path} that hold no pose", stacklevel=2)
     rows = rows[known]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, refused_as
 from kbnet.files import read_json
 from kbnet.frame import FloatArray, Frame, check_pose
 from kbnet.frames.depth_png import MAXIMUM_DEPTH, spread_depth
@@ -44,6 +44,9 @@ LENSES = {
 }
 PLAUSIBLE_MEDIAN = (0.1, 100.0)
 """Median depth outside is taken for another unit than metres."""
+LARGEST = 1e6
+"""Of the numbers of a camera; larger ones are none."""
+_ANGLE = "camera_angle_x"
 _CAMERA = ("fl_x", "fl_y", "cx", "cy", "w", "h", "k1", "k2", "k3", "k4", "p1", "p2")
 
 
@@ -90,11 +93,12 @@ class TransformsFrames(RectifiedRecording[int]):
         self._images = [_image_file(self._base, frame, file) for frame in listed]
         self._frames: list[dict[str, Any]] = listed
         self._poses = [_pose(frame, options.scale, file) for frame in listed]
-        cameras = {tuple(frame.get(key, self._content.get(key)) for key in _CAMERA) for frame in listed}
+        cameras = {_camera_values(frame, self._content, file) for frame in listed}
         if len(cameras) > 1:
             raise KBNetError(
                 f"expected one camera, since a sequence has one K, got {len(cameras)} in {file}; make a file of each"
             )
+        self._values = cameras.pop()
         self._dense = all("depth_file_path" in frame for frame in listed)
         cloud = options.points or (self._base / str(self._content.get("ply_file_path", "")))
         if not self._dense and not cloud.is_file():
@@ -118,11 +122,11 @@ class TransformsFrames(RectifiedRecording[int]):
     @cached_property
     def camera(self) -> Camera:
         """Camera of the images as they are."""
-        values = {key: self._frames[0].get(key, self._content.get(key)) for key in _CAMERA}
+        values = dict(zip((*_CAMERA, _ANGLE), self._values, strict=True))
         size = picture_size(self._images[0])
         height, width = int(values["h"] or size[0]), int(values["w"] or size[1])
-        angle = self._content.get("camera_angle_x")
-        fx = values["fl_x"] or (0.5 * width / np.tan(0.5 * float(angle)) if angle else 0.0)
+        angle = values[_ANGLE]
+        fx = values["fl_x"] or (0.5 * width / np.tan(0.5 * angle) if angle else 0.0)
         cx, cy = (
             half if given is None else given for given, half in ((values["cx"], width / 2), (values["cy"], height / 2))
         )
@@ -195,7 +199,20 @@ def _read(file: Path) -> dict[str, Any]:
     content = read_json(file)
     if not isinstance(content, dict) or not isinstance(content.get("frames"), list) or not content["frames"]:
         raise KBNetError(f"expected a list of frames in {file}, got none; export it again")
+    if not all(isinstance(frame, dict) for frame in content["frames"]):
+        raise KBNetError(f"expected frames with file_path and transform_matrix in {file}; export it again")
     return content
+
+
+def _camera_values(frame: dict[str, Any], content: dict[str, Any], file: Path) -> tuple[float | None, ...]:
+    """Numbers of the camera, and the field of view of all; None = not given."""
+    values: list[float | None] = []
+    for key in (*_CAMERA, _ANGLE):
+        value = frame.get(key, content.get(key))
+        if value is not None and not (isinstance(value, int | float) and abs(value) < LARGEST):
+            raise KBNetError(f"expected {key} as a number in {file}, got {str(value)[:40]}; export it again")
+        values.append(None if value is None else float(value))
+    return tuple(values)
 
 
 def _image_file(base: Path, frame: dict[str, Any], file: Path) -> Path:
@@ -210,10 +227,8 @@ def _image_file(base: Path, frame: dict[str, Any], file: Path) -> Path:
 def _pose(frame: dict[str, Any], scale: float, file: Path) -> Floats:
     """``T_world_camera``, (4, 4), metres, z forward."""
     T: Floats = np.eye(4)
-    try:
+    with refused_as(f"expected transform_matrix of {frame.get('file_path')} as 4x4 numbers in {file}"):
         T[:3] = np.array(frame["transform_matrix"], np.float64)[:3]
-    except (KeyError, ValueError):
-        raise KBNetError(f"expected transform_matrix of {frame.get('file_path')} as 4x4 numbers in {file}") from None
     check_pose(T, "transform_matrix", where=f" of {frame.get('file_path')} in {file}")
     T[:3, 3] *= scale
     return np.asarray(T @ OPENCV_FROM_GRAPHICS)

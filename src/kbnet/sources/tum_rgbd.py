@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kbnet.errors import KBNetError
-from kbnet.files import read_text
+from kbnet.files import read_text, resolved
 from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.frames.image_file import read_image
 from kbnet.frames.recording import Moment
@@ -111,7 +111,7 @@ def find_camera(folder: str | Path) -> Camera:
     Raises:
         KBNetError: neither names a camera.
     """
-    folder = Path(folder).resolve()
+    folder = resolved(Path(folder))
     header = folder / "groundtruth.txt"
     first_lines = read_text(header, errors="replace")[:500] if header.is_file() else ""
     for text in (folder.name, first_lines):

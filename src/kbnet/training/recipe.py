@@ -11,6 +11,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from kbnet.errors import KBNetError
+from kbnet.files import resolved
 from kbnet.network.siblings.config import SiblingConfig, config_class, system_of
 from kbnet.training.config import TrainingConfig
 
@@ -110,7 +111,7 @@ def from_table(table: Mapping[str, Any], base: TrainingConfig) -> TrainingConfig
 
 
 def _layers(path: Path, above: tuple[Path, ...]) -> list[Layer]:
-    if path.resolve() in above:
+    if resolved(path) in above:
         raise KBNetError(f"{path} is based on itself, by way of {', '.join(map(str, above))}; remove one base")
     try:
         table = tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
@@ -124,7 +125,7 @@ def _layers(path: Path, above: tuple[Path, ...]) -> list[Layer]:
         return [Layer(str(path), table)]
     if not isinstance(base, str):
         raise KBNetError(f'in {path}: expected base as a path, got {base!r}; write base = "other.toml"')
-    return [*_layers(path.parent / base, (*above, path.resolve())), Layer(str(path), table)]
+    return [*_layers(path.parent / base, (*above, resolved(path))), Layer(str(path), table)]
 
 
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

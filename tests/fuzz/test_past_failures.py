@@ -1,0 +1,136 @@
+"""Files that once ended in a traceback, a hang or too much memory, made small by code."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fuzz.limits import limits
+from fuzz.recordings import bag, cloud, colmap, picture, png, read_cloud, sequence, stray
+
+import kbnet
+from kbnet.cli.main import main
+from kbnet.datasets.archive import unpack
+from kbnet.frames.image_file import read_image
+from kbnet.training.recipe import read_recipe_layers
+
+LISTED = "property list int int i\nend_header\n1 2 3 0"
+XYZ = "property float x\nproperty float y\nproperty float z\n"
+PCD = "FIELDS x y z\nSIZE {size} 4 4\nTYPE F F F\nCOUNT 1 1 1\nPOINTS {count}\nDATA binary\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.ply", f"ply\nformat binary_little_endian 1.0\nelement vertex 1{'0' * 30}\n{XYZ}end_header\nabcd"),
+        (
+            "a.ply",
+            f"ply\nformat ascii 1.0\nelement vertex 3000000000\n{XYZ}{LISTED}",
+        ),
+        ("a.ply", f"ply\nformat ascii 1.0\nelement vertex -1\n{XYZ}end_header\n"),
+        ("a.pcd", "\n" + PCD.format(size=4, count="1" + "0" * 30)),
+        ("a.pcd", "\n" + PCD.format(size=3, count=1) + 12 * "a"),
+        ("a.pcd", "\n" + PCD.format(size=0, count=1) + 12 * "a"),
+    ],
+)
+def test_clouds_that_announce_more_than_they_hold_are_refused(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    with limits(), pytest.raises(ValueError, match=r"is damaged|got something else"):
+        read_cloud(name)(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "place"), [("a.las", 107), ("a.laz", 107), ("a.las", 100)])
+def test_las_headers_of_four_billion_records_are_refused(name: str, place: int, tmp_path: Path) -> None:
+    pytest.importorskip("laspy")
+    cloud(name)(tmp_path)
+    content = bytearray((tmp_path / name).read_bytes())
+    content[place : place + 4] = struct.pack("<I", 2**32 - 1)
+    (tmp_path / name).write_bytes(content)
+    with limits(), pytest.raises(ValueError, match="announced, more than the file holds"):
+        read_cloud(name)(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["cameras", "images", "points3D", "rigs", "frames"])
+@pytest.mark.parametrize("damage", ["count", "short", "long"])
+def test_colmap_models_that_count_more_than_they_hold_are_refused(part: str, damage: str, tmp_path: Path) -> None:
+    pytest.importorskip("pycolmap")
+    colmap()(tmp_path)
+    path = tmp_path / "sparse" / "0" / f"{part}.bin"
+    content = path.read_bytes()
+    damaged = {"count": struct.pack("<Q", 2**40) + content[8:], "short": content[:-1], "long": content + b"a"}
+    path.write_bytes(damaged[damage])
+    with limits(), pytest.raises(ValueError, match=rf"{part}\.bin (is cut off|has 1 bytes too many), or its counts"):
+        kbnet.open_frames(tmp_path)
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def test_a_picture_with_a_damaged_profile_after_its_pixels_is_refused(tmp_path: Path) -> None:
+    picture(tmp_path)
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:-12] + chunk(b"iCCP", b"x\0\1no zlib") + content[-12:])
+    with limits(), pytest.raises(ValueError, match="cannot be read"):
+        read_image(tmp_path / "a.png")
+
+
+def test_images_of_more_pixels_than_allowed_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+    head = chunk(b"IHDR", struct.pack(">2I5B", 11_000, 10_000, 8, 0, 0, 0, 0)) + chunk(b"IDAT", b"")
+    (tmp_path / "a.png").write_bytes(png(np.zeros((1, 1), np.uint8))[:8] + head)
+    with limits(), pytest.raises(ValueError, match="11000x10000 are more than 100,000,000 pixels"):
+        read_image(tmp_path / "a.png")
+
+
+def test_deep_nesting_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "transforms.json").write_text('{"frames": ' + "[" * 100_000)
+    with limits(), pytest.raises(ValueError, match="expected JSON"):
+        kbnet.open_frames(tmp_path)
+    (tmp_path / "a.toml").write_text("a = " + "[" * 100_000)
+    with limits(), pytest.raises(ValueError, match="is not TOML"):
+        read_recipe_layers(tmp_path / "a.toml")
+
+
+def test_links_in_a_circle_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sequence(tmp_path / "room")
+    for name in ("loop", "room/image/2.png", "room/sparse_depth/2.png", "loop.toml", "loop.csv"):
+        (tmp_path / name).symlink_to((tmp_path / name).name)
+    for words in (
+        ["inspect", tmp_path / "loop"],
+        ["check", tmp_path / "room"],
+        ["check", tmp_path / "loop"],
+        ["evaluate", tmp_path / "loop"],
+        ["evaluate", tmp_path / "loop.csv"],
+        ["train", tmp_path / "room", "--config", tmp_path / "loop.toml", "--output", tmp_path / "run"],
+        ["prepare", "tum", tmp_path / "loop", tmp_path / "out"],
+        ["prepare", "sparse", tmp_path / "room", "--copy", tmp_path / "loop"],
+    ):
+        assert main(list(map(str, words))) == 2, words
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_zip_entry_that_begins_with_nul_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("abcd", b"x")
+    content = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(content.replace(b"abcd", b"\0bcd"))
+    with pytest.raises(ValueError, match=r"expected relative file names|another file"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_text_in_another_encoding_and_bags_without_messages_are_refused(tmp_path: Path) -> None:
+    stray(tmp_path / "scan")
+    (tmp_path / "scan" / "odometry.csv").write_bytes(b"\xfftimestamp, frame\n")
+    with pytest.raises(ValueError, match="expected text in"):
+        kbnet.open_frames(tmp_path / "scan")
+    pytest.importorskip("rosbags")
+    (tmp_path / "bag").mkdir()
+    bag("sqlite3")(tmp_path / "bag")
+    metadata = next(tmp_path.glob("bag/*/metadata.yaml"))
+    metadata.write_text(metadata.read_text().replace("message_count: 2", "message_count: x"))
+    with pytest.raises(ValueError, match="cannot be read"):
+        kbnet.open_frames(metadata.parent)
