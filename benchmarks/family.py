@@ -61,9 +61,9 @@ class Command:
     """Networks in the order of the table."""
     sparse_depth: str = "sparse_depth_500"
     """Folder or column of sparse depth that is evaluated; in training, points are drawn from ground truth."""
-    seconds: float = 220.0
-    """Seconds of training of every network."""
-    trial_seconds: float = 25.0
+    seconds: float = 200.0
+    """Seconds of training of every network, besides the trials."""
+    trial_seconds: float = 40.0
     """Seconds of training of every trial of a learning rate."""
     every_frames: int = 4
     """Evaluate every Nth frame."""
