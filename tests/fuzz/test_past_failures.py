@@ -16,6 +16,7 @@ import kbnet
 from kbnet.cli.main import main
 from kbnet.datasets.archive import unpack
 from kbnet.frames.image_file import read_image
+from kbnet.sources.rectification import Camera
 from kbnet.training.recipe import read_recipe_layers
 
 LISTED = "property list int int i\nend_header\n1 2 3 0"
@@ -65,6 +66,12 @@ def test_colmap_models_that_count_more_than_they_hold_are_refused(part: str, dam
     path.write_bytes(damaged[damage])
     with limits(), pytest.raises(ValueError, match=rf"{part}\.bin (is cut off|has 1 bytes too many), or its counts"):
         kbnet.open_frames(tmp_path)
+
+
+@pytest.mark.parametrize("coefficient", [float("nan"), float("inf"), 1e300])
+def test_a_lens_that_is_no_number_is_refused(coefficient: float) -> None:
+    with limits(), pytest.raises(ValueError, match="expected finite coefficients of a lens"):
+        Camera(np.eye(3, dtype=np.float32), (48, 64), "fisheye", (coefficient, 0, 0, 0))
 
 
 def chunk(name: bytes, content: bytes) -> bytes:

@@ -21,6 +21,8 @@ Model = Literal["pinhole", "radial-tangential", "fisheye"]
 
 WIDEST_RAD = math.radians(60)
 """Half the widest field of view of a rectified image: beyond, a pinhole stretches the rim more than fourfold."""
+LARGEST_COEFFICIENT = 1e9
+"""Of a lens, in size; larger ones are none."""
 
 _DISTORT = {"radial-tangential": radial_tangential, "fisheye": fisheye}
 _UNDISTORT = {"radial-tangential": undo_radial_tangential, "fisheye": undo_fisheye}
@@ -53,6 +55,8 @@ class Camera:
             raise KBNetError(f"expected a lens model among {', '.join(get_args(Model))}, got '{self.model}'")
         if self.model == "pinhole" and any(self.coefficients):
             raise KBNetError(f"expected no distortion of a pinhole, got {self.coefficients}; name the lens model")
+        if not all(abs(coefficient) < LARGEST_COEFFICIENT for coefficient in self.coefficients):
+            raise KBNetError(f"expected finite coefficients of a lens, got {self.coefficients}; check the calibration")
         self.distort(np.zeros((1, 2)))
 
     @property
