@@ -170,7 +170,8 @@ def copied(inputs: Path, folder: Path) -> Path:
 
 def contents(folder: Path, work: Work) -> dict[str, bytes]:
     """Files of a run by name, tables without the times in their last column."""
-    files = sorted(path for pattern in work.written for path in folder.glob(pattern))
+    found = {path for pattern in work.written for path in folder.glob(pattern)}
+    files = sorted(path for path in found if not path.name.startswith("."))  # hidden: not finished
     return {str(path.relative_to(folder)): without_times(path) for path in files}
 
 

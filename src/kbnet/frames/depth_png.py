@@ -66,7 +66,7 @@ def spread_depth(depth: FloatArray, size: tuple[int, int], name: str = "depth", 
     if width * small_height != height * small_width or small_width > width:
         raise KBNetError(
             f"{name} is {small_width}x{small_height} but image is {width}x{height} (width x height){where}, which is "
-            "no enlargement of it; depth must be registered to the image"
+            "no enlargement of it; register depth to the image, or resize image and K to a multiple of the depth"
         )
     scale = width / small_width
     rows, columns = (

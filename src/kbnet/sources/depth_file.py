@@ -23,8 +23,8 @@ WHOLE_UNITS = {"0.001": "millimetres", "0.00390625": "1/256 m", "0.0002": "1/500
 DENSE_SHARE = 0.1
 """Of the pixels: depth that measures more of them is dense."""
 _ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE)
-BACKGROUND = 65504.0
-"""Floats from here on mean nothing there: the largest half float of EXR; Blender writes 1e10."""
+BACKGROUND, FAR_BACKGROUND = 65504.0, 1e9
+"""Smallest value that means no depth: in half floats and in metres the largest half float; Blender writes 1e10."""
 
 
 def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
@@ -52,7 +52,8 @@ def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):
         depth = values.astype(np.float64) * (unit_m or 1.0)
         if values.dtype.kind == "f":
-            depth[~(values < BACKGROUND)] = 0
+            in_metres = values.dtype.itemsize == 2 or unit_m in (None, 1.0)
+            depth[~(values < (BACKGROUND if in_metres else FAR_BACKGROUND))] = 0
         depth[~((depth > 0) & np.isfinite(depth))] = 0
     if unit_m is None:
         remedy = "give metres in one unit (--depth-unit 0.001; 1 if it is right)"

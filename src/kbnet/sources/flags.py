@@ -15,7 +15,15 @@ NumberFlag = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="")
 CountFlag = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 TopicFlag = Annotated[str, arg(metavar="TOPIC", help_behavior_hint="")]
 TextFlag = Annotated[str, arg(metavar="NAME", help_behavior_hint="")]
-RadiusFlag = Annotated[int | None, arg(metavar="PIXELS", help_behavior_hint="")]
+RadiusFlag = Annotated[
+    int | None,
+    arg(
+        metavar="PIXELS",
+        help_behavior_hint="",
+        help="How far around a point nearer points may hide it (default: one more than the gap between two scan lines; "
+        "0 keeps hidden points).",
+    ),
+]
 CoefficientsFlag = Annotated[tuple[float, ...], arg(metavar="K1 K2 ...", help_behavior_hint="")]
 Lens = Literal["pinhole", "radial-tangential", "fisheye"]
 LensFlag = Annotated[Lens | None, arg(metavar=f"{{{','.join(get_args(Lens))}}}", help_behavior_hint="")]

@@ -41,7 +41,7 @@ def open_kitti360(path: Path, *, camera: int, drive: str = "") -> tuple[LidarRec
             f"expected --camera 0 or 1 of KITTI-360, got {camera}; 2 and 3 are fisheyes whose model (MEI) is not read"
         )
     root = path.absolute().parents[1] if path.absolute().parent.name == IMAGES else path
-    drive = drive or (path.name if root != path else _only_drive(root))
+    drive = drive or (path.absolute().name if root != path else _only_drive(root))
     calibration, T_camera_pose = _calibration(root / CALIBRATION, camera)
     images, scans = root / IMAGES / drive / f"image_{camera:02}", root / SCANS / drive / "velodyne_points"
     listing = open_lidar(images / "data_rect", scans / "data", calibration)
@@ -108,7 +108,10 @@ def _compare_times(images: Path, scans: Path) -> None:
     count = min(len(times), len(scan_times))
     apart = float(np.median(np.abs(times[:count] - scan_times[:count]))) if count else 0.0
     if apart > LARGEST_DIFFERENCE_S:
-        warnings.warn(f"images and scans of one number are {apart:.3f} s apart by {images} and {scans}", stacklevel=3)
+        warnings.warn(
+            f"images and scans of one number are {apart:.3f} s apart by {images} and {scans}; copy both again",
+            stacklevel=3,
+        )
 
 
 def _times(path: Path) -> NDArray[np.float64]:

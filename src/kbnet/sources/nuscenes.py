@@ -93,9 +93,7 @@ def _frames(tables: Path, images: list[Row], scans: list[Row], sensors: dict[str
         row["token"]: _transform(row, tables) for row in _read(tables, "ego_pose", lambda row: row["token"] in tokens)
     }
     if missing := tokens - set(ego):
-        raise KBNetError(
-            f"expected {len(tokens)} rows in {tables}/ego_pose.json, got {len(ego)}; {min(missing)} is none"
-        )
+        raise KBNetError(f"expected the pose {min(missing)} in {tables}/ego_pose.json, got none; copy the tables again")
     T_world = {
         row["token"]: ego[row["ego_pose_token"]] @ _transform(sensors[row["calibrated_sensor_token"]], tables)
         for row in (*images, *scans)
@@ -110,7 +108,10 @@ def _frames(tables: Path, images: list[Row], scans: list[Row], sensors: dict[str
             T_camera_points = np.linalg.inv(T_world_camera) @ T_world[scan["token"]]
             frames.append(LidarFrame(str(image["timestamp"]), *files, T_world_camera, T_camera_points))
     if not frames:
-        raise KBNetError(f"no image in {tables.parent} has a scan within {LARGEST_DIFFERENCE_S} s; copy it again")
+        raise KBNetError(
+            f"no image in {tables.parent} has a scan within {LARGEST_DIFFERENCE_S} s; unpack the sweeps too, and add "
+            "--sweeps"
+        )
     return tuple(frames)
 
 
@@ -119,11 +120,16 @@ def _calibration(images: list[Row], scan: Row, sensors: dict[str, Row], tables: 
     matrices = {str(one.get("camera_intrinsic")) for one in used}
     sizes = {(int(row["height"]), int(row["width"])) for row in images}
     if len(matrices) > 1 or len(sizes) > 1:
-        raise KBNetError(f"expected one K and size of the images, got {len(matrices)} and {len(sizes)} in {tables}")
+        raise KBNetError(
+            f"expected one K and size of the images, got {len(matrices)} and {len(sizes)} in {tables}; choose one "
+            "scene of one car (--scene)"
+        )
     try:
         K = np.array(used[0].get("camera_intrinsic"), np.float32).reshape(3, 3)
     except (ValueError, TypeError):
-        raise KBNetError(f"expected camera_intrinsic as 3x3 numbers in {tables}/calibrated_sensor.json") from None
+        raise KBNetError(
+            f"expected camera_intrinsic as 3x3 numbers in {tables}/calibrated_sensor.json; copy it again"
+        ) from None
     T_ego_camera, T_ego_lidar = (_transform(one, tables) for one in (used[0], sensors[scan["calibrated_sensor_token"]]))
     return LidarCalibration(
         check_intrinsics(K, where=f" in {tables}"), np.linalg.inv(T_ego_camera) @ T_ego_lidar, size=sizes.pop()
@@ -190,6 +196,7 @@ def _transform(row: Row, tables: Path) -> Floats:
             raise KBNetError("not finite")
     except (ValueError, TypeError) as error:
         raise KBNetError(
-            f"expected rotation (w x y z) and translation of {row.get('token')} in {tables}, got none ({error})"
+            f"expected rotation (w x y z) and translation of {row.get('token')} in {tables}, got none ({error}); "
+            "copy the tables again"
         ) from None
     return T

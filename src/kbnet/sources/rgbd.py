@@ -1,4 +1,4 @@
-"""Folders of colour images and of depth images that lie on them, as Open3D, ScanNet and many scripts write them."""
+"""Folders of colour images and of depth images that lie on them, as Open3D and many scripts write them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from kbnet.sources.other_size import fit_camera
 from kbnet.sources.rectification import Camera, Model
 from kbnet.sources.rectified_recording import RectifiedRecording
 
-INTRINSICS = ("K.txt", "intrinsics.txt", "intrinsic.json", "camera_intrinsic.json", "intrinsic/intrinsic_color.txt")
+INTRINSICS = ("K.txt", "intrinsics.txt", "intrinsic.json", "camera_intrinsic.json")
 """Files of K, in the order in which they are looked for; .json is Open3D's."""
 Pair = tuple[Path, Path]
 
@@ -74,7 +74,8 @@ class RgbdFrames(RectifiedRecording[Pair]):
         self._options = options
         self._images = _list(images, IMAGE_SUFFIXES)
         self._depths = _list(folder / "depth", SUFFIXES)
-        self._pairs = _pair(self._images, self._depths)[:: options.every]
+        pairs = _pair(self._images, self._depths)
+        self._alone, self._pairs = len(self._images) - len(pairs), pairs[:: options.every]
         self._read = lru_cache(maxsize=2)(lambda path: read_depth_file(path, options.depth_unit))
         self.empty: list[Path] = []
 
@@ -90,10 +91,16 @@ class RgbdFrames(RectifiedRecording[Pair]):
 
     @property
     def has_ground_truth(self) -> bool:
-        """Whether the depth of the first frame is dense and of the size of its image."""
-        image, depth = self._pairs[0]
-        first = self._read(depth)
-        return is_dense(first) and first.shape == picture_size(image)
+        """Whether depth is dense and of the size of its image, by the first that is not empty."""
+        return self._dense
+
+    @cached_property
+    def _dense(self) -> bool:
+        for image, path in self._pairs:
+            depth = self._read(path)
+            if depth.any():
+                return is_dense(depth) and depth.shape == picture_size(image)
+        return False
 
     @cached_property
     def camera(self) -> Camera:
@@ -111,9 +118,8 @@ class RgbdFrames(RectifiedRecording[Pair]):
 
     def notes(self) -> list[str]:
         """What was left out."""
-        alone = len(self._images) - len(self._pairs) if self._options.every == 1 else 0
         return [
-            *([f"left out: {alone} of {len(self._images)} images without depth"] if alone else []),
+            *([f"left out: {self._alone} of {len(self._images)} images without depth"] if self._alone else []),
             *(
                 [f"left out: {len(self.empty)} frames whose depth is empty, first {self.empty[0]}"]
                 if self.empty
@@ -138,7 +144,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
         size, K = (image.shape[0], image.shape[1]), self.rectification.target.K
         where = f" (frame '{moment.name}' of {self.folder})"
         image = self.rectification.image(image)
-        if depth.shape == size and is_dense(depth):
+        if self._dense and depth.shape == size:
             depth = self.rectification.dense_depth(depth)
             generator = np.random.default_rng(index)
             sparse = sample_points(image, depth, self._options.points, generator, range_noise=0)

@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
+from kbnet.errors import KBNetError
 from kbnet.frames.kinds import open_kind
 from kbnet.frames.open import recording_kind
 from kbnet.frames.sequence_writer import write_sequence
@@ -25,8 +26,16 @@ def with_written_recordings(config: TrainingConfig, options: Mapping[str, Any], 
         config: the run.
         options: as for :func:`write_recordings`, whose errors are raised.
         fabric: launched.
+
+    Raises:
+        KBNetError: several processes would wait while one writes a recording.
     """
     paths = (*config.sequences, *config.validation.sequences)
+    if fabric.world_size > 1 and (places := places_of_recordings(paths, config.output)):
+        raise KBNetError(
+            f"expected sequence folders for several processes, got the recording {next(iter(places))}; write it first "
+            "(kbnet prepare)"
+        )
     if fabric.is_global_zero:
         write_recordings(paths, config.output, options)
     fabric.barrier()

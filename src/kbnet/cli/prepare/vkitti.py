@@ -19,8 +19,8 @@ class Command:
     Example:  kbnet prepare vkitti vkitti street --masks data_depth_velodyne/train --date 2011_09_26 --every 10
 
     Each frame of the variation clone is paired with every drive: its depth at the pixels where the drive's lidar
-    measured becomes sparse depth, all of it ground truth. The sky is unmeasured. Without --every, a frame is written
-    once for each drive and camera, which takes much space.
+    measured becomes sparse depth, all of it ground truth. The sky is unmeasured. A frame is written once for each drive
+    and camera, which takes much space; --every takes fewer frames.
     """
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]

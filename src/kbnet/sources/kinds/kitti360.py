@@ -22,8 +22,6 @@ class Kitti360Arguments:
     drive: TextFlag = ""
     """Name of the drive, such as 2013_05_28_drive_0000_sync (default: the only one)."""
     occlusion_radius: RadiusFlag = None
-    """How far around a point nearer points may hide it (default: one more than the gap between two scan lines; 0 keeps
-    hidden points)."""
 
 
 def is_kitti360(path: Path) -> bool:

@@ -38,8 +38,6 @@ class LidarArguments:
     poses: FileFlag = None
     """12 numbers a line, camera to world, a line for each image; of KITTI's poses.txt, those of camera 0."""
     occlusion_radius: RadiusFlag = None
-    """How far around a point nearer points may hide it (default: one more than the gap between two scan lines; 0 keeps
-    hidden points)."""
     columns: Annotated[str, arg(metavar="X,Y,Z,...", help_behavior_hint="")] = ""
     """Of .bin scans, such as x,y,z,intensity,ring (default: told by their name, size and values)."""
     dtype: Literal["float32", "float64"] = "float32"

@@ -24,8 +24,6 @@ class NuscenesArguments:
     sweeps: SwitchFlag = False
     """Take the images between the key frames too."""
     occlusion_radius: RadiusFlag = None
-    """How far around a point nearer points may hide it (default: one more than the gap between two scan lines; 0 keeps
-    hidden points)."""
 
 
 def is_nuscenes(path: Path) -> bool:

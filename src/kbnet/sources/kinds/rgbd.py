@@ -27,7 +27,7 @@ class RgbdArguments:
 
     intrinsics: FileFlag = None
     """The 3x3 matrix K of the images, as text or .npy, or Open3D's .json (default: K.txt, intrinsics.txt,
-    intrinsic.json, camera_intrinsic.json or intrinsic/intrinsic_color.txt in the folder)."""
+    intrinsic.json or camera_intrinsic.json in the folder)."""
     lens: Lens = "pinhole"
     """What the lens does, to images and depth."""
     distortion: CoefficientsFlag = ()
