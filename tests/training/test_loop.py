@@ -287,7 +287,7 @@ def test_resuming_nothing_is_refused(write_sequence: WriteSequence, make_config:
 
 
 def test_training_needs_sequences(make_config: MakeConfig) -> None:
-    with pytest.raises(ValueError, match="at least one sequence folder or frame list to train on, got none"):
+    with pytest.raises(ValueError, match="at least one sequence, list or recording to train on, got none"):
         train(make_config())
 
 
