@@ -16,7 +16,7 @@ NAMES = ["hall/a", "hall/b.c", "room/a", "drives/one/a", "drives/two/a"]
 
 class Source:
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name, self.folder = name, Path(name)
         self.names = tuple(frame.partition("/")[2] for frame in NAMES if frame.startswith(f"{name}/"))
 
     def __len__(self) -> int:
