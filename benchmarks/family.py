@@ -146,7 +146,7 @@ class Command:
         return learn(config, 1, _say)[-1]
 
     def _try_rates(self, network: Network, config: TrainingConfig) -> None:
-        """Train at each rate, and write the loss of the last fifth of the steps to rates.json; none is tried twice."""
+        """Train at each rate, and write the loss of the last fifth of the steps to a file; none is tried twice."""
         from studies.learning import learn
 
         from kbnet.files import write_json
@@ -165,7 +165,7 @@ class Command:
                 loss = sys.float_info.max
             losses.setdefault(network, {})[str(rate)] = loss
             print(f"{network}: loss {loss:.4f} after {config.schedule.steps} steps at {rate:g}", flush=True)
-            write_json(self.output / "rates.json", losses)
+            write_json(self._rates_file, losses)
 
     def _rate(self, network: Network) -> float:
         losses = self._losses()[network]
@@ -173,8 +173,13 @@ class Command:
 
     def _losses(self) -> dict[str, dict[str, float]]:
         """Losses of the trials by network and rate."""
-        file = self.output / "rates.json"
+        file = self._rates_file
         return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+
+    @property
+    def _rates_file(self) -> Path:
+        """File of the losses; trials of another length have another file."""
+        return self.output / f"rates_{self.trial_seconds:g}_s.json"
 
     def _config(self, network: Network, output: Path, **changes: Any) -> TrainingConfig:
         from studies.recipe import read_changes, read_recipe

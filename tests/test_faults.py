@@ -249,6 +249,16 @@ def used_pages(disk: Path) -> int:
     return (status.f_blocks - status.f_bfree) * status.f_bsize // PAGE
 
 
+def assert_refused(commands: Commands, work: Work, folder: Path, line: str) -> None:
+    """Run a command and assert that it ends with one line, a pattern, and exit code 2."""
+    process = commands.start(work.arguments, folder)
+    process.join(WITHIN_SECONDS)
+    printed = said(folder).read_text(encoding="utf-8")
+    assert process.exitcode == 2, printed
+    assert "Traceback" not in printed
+    assert re.search(line, printed), printed
+
+
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
 def test_full_disk_is_one_line_and_what_was_written_stays(
     work: Work, commands: Commands, inputs: Path, reference: Callable[[Work], Any], disk: Path
@@ -257,12 +267,7 @@ def test_full_disk_is_one_line_and_what_was_written_stays(
     copied(inputs, disk)
     needed = sum(-(-len(content) // PAGE) for content in whole.values())
     set_size(disk, used_pages(disk) + random.Random(work.name).randrange(max(1, needed // 2)))
-    process = commands.start(work.arguments, disk)
-    process.join(WITHIN_SECONDS)
-    printed = said(disk).read_text(encoding="utf-8")
-    assert process.exitcode == 2, printed
-    assert "Traceback" not in printed
-    assert re.search(r"kbnet: error: .*No space left on device.*", printed), printed
+    assert_refused(commands, work, disk, r"kbnet: error: .*No space left on device.*")
 
     set_size(disk, 50_000)
     goes_on = bool(work.goes_on) and (disk / work.goes_on).exists()
@@ -274,9 +279,4 @@ def test_full_disk_is_one_line_and_what_was_written_stays(
 def test_read_only_disk_is_one_line(work: Work, commands: Commands, inputs: Path, disk: Path) -> None:
     copied(inputs, disk)
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    process = commands.start(work.arguments, disk)
-    process.join(WITHIN_SECONDS)
-    printed = said(disk).read_text(encoding="utf-8")
-    assert process.exitcode == 2, printed
-    assert "Traceback" not in printed
-    assert re.search(r"kbnet: error: \S+: Read-only file system", printed), printed
+    assert_refused(commands, work, disk, r"kbnet: error: \S+: Read-only file system")
