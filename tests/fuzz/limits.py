@@ -23,7 +23,7 @@ def _stop(*_: object) -> None:
 
 
 @contextmanager
-def limits() -> Iterator[None]:
+def limits(memory: int = MEMORY) -> Iterator[None]:
     """Stop what computes too long by `TooLong`, and what takes too much memory by `MemoryError`.
 
     What does so in a library, out of reach of Python, ends the process with a traceback.
@@ -31,9 +31,9 @@ def limits() -> Iterator[None]:
     former = signal.signal(signal.SIGPROF, _stop)
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + memory, hard))
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    faulthandler.dump_traceback_later(120, exit=True)
+    faulthandler.dump_traceback_later(600, exit=True)
     try:
         yield
     finally:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fuzz.limits import MEMORY
 from PIL import Image
 
 import kbnet
+from kbnet.frame import Frame
+from kbnet.frames.kinds import Kind, kinds
 
+ENGINE_MEMORY = 4 << 30
+"""Bytes; its threads reserve address space."""
 K = np.array([[60.0, 0, 31.5], [0, 60, 23.5], [0, 0, 1]])
 SIZE = (48, 64)
 RANDOM = np.random.default_rng(0)
@@ -35,6 +41,7 @@ class Target:
         file: pattern of the file to damage.
         read: read the recording in the folder.
         needs: package without which it cannot be made.
+        memory: that a reading may take, bytes.
     """
 
     name: str
@@ -42,6 +49,24 @@ class Target:
     file: str
     read: Callable[[Path], object]
     needs: str = "numpy"
+    memory: int = MEMORY
+
+    @property
+    def flags(self) -> set[str]:
+        """Options of its kind of recording; empty if it is none."""
+        word = self.name.split()[0].removesuffix(".json")
+        name = {"stray": "phone", "record3d": "phone", "kitti": "lidar"}.get(word, word)
+        return {flag for kind in kinds() if kind.name == name for flag in flags_of(kind)}
+
+
+def flags_of(kind: Kind) -> set[str]:
+    """Options of a kind as they are typed."""
+    return {"--" + name.replace("_", "-") for name in kind.option_names()}
+
+
+def flags_in(message: str) -> set[str]:
+    """Options that a message names."""
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", message))
 
 
 def frames(path: str = "", **options: Any) -> Callable[[Path], None]:
@@ -341,13 +366,85 @@ def read_video(folder: Path) -> None:
     frames("a.mp4", **given)(folder)
 
 
-def weights(folder: Path) -> None:
+def network() -> Any:
+    """The same small network each time."""
+    import torch
+
     from kbnet.network.config import KBNetConfig
     from kbnet.network.kbnet import KBNet
+
+    torch.manual_seed(0)
+    return KBNet(KBNetConfig(image_filters=(8,) * 6, depth_filters=(8,) * 6, decoder_filters=(8,) * 5))
+
+
+def weights(folder: Path) -> None:
     from kbnet.weights.depth_network import save_network
 
-    config = KBNetConfig(image_filters=(8,) * 6, depth_filters=(8,) * 6, decoder_filters=(8,) * 5)
-    save_network(KBNet(config), folder / "a.safetensors")
+    save_network(network(), folder / "a.safetensors")
+
+
+def published(*, legacy: bool = False) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        import torch
+        from fixtures_weights import published_checkpoint
+
+        torch.save(published_checkpoint(network()), folder / "a.pth", _use_new_zipfile_serialization=not legacy)
+
+    return make
+
+
+def read_published_weights(folder: Path) -> None:
+    from kbnet.weights.published import fill_depth_network, read_published
+
+    fill_depth_network(network(), read_published(folder / "a.pth"))
+
+
+def run_state(folder: Path) -> None:
+    import torch
+
+    from kbnet.evaluation.metrics import DepthErrors
+    from kbnet.training.checkpoint import save_state
+
+    module = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam([{"params": module.parameters(), "rate_share": 1.0}])
+    module(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    best = {one.name: 1.0 for one in fields(DepthErrors)}
+    parts = {"step_module": module.state_dict(), "optimizer": optimizer.state_dict(), "average": None}
+    save_state(folder, {"step": 1, "best": best, **parts})
+
+
+def read_run_state(folder: Path) -> None:
+    import torch
+
+    from kbnet.training.checkpoint import load_state, restore_optimizer, restore_weights, restored_errors
+
+    state = load_state(folder)
+    module = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam([{"params": module.parameters(), "rate_share": 1.0}])
+    restore_weights(module, state["step_module"], folder)
+    restore_optimizer(optimizer, state["optimizer"], folder)
+    restored_errors(state["best"], folder)
+
+
+def exported(suffix: str) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        from kbnet.export.onnx import export_onnx
+        from kbnet.export.openvino import export_openvino
+
+        export = export_onnx if suffix == ".onnx" else export_openvino
+        export(network(), folder / f"a{suffix}", [one_frame()], origin={})
+
+    return make
+
+
+def one_frame() -> Frame:
+    return Frame(PICTURE, np.where(RANDOM.random(SIZE) < 0.05, DEPTH, 0).astype(np.float32), K.astype(np.float32))
+
+
+def read_exported(suffix: str) -> Callable[[Path], None]:
+    frame = one_frame()
+    return lambda folder: kbnet.load(str(folder / f"a{suffix}"))(frame)
 
 
 def read_weights(folder: Path) -> None:
@@ -416,5 +513,13 @@ TARGETS = (
     Target("ros metadata.yaml", bag("sqlite3"), "*/metadata.yaml", read_bag, "rosbags"),
     *(Target(f"video {name}", video, name, read_video, "av") for name in ("a.mp4", "points.csv", "poses.txt")),
     Target("weights", weights, "a.safetensors", read_weights),
+    Target("weights published", published(), "a.pth", read_published_weights, "torch"),
+    Target("weights published long ago", published(legacy=True), "a.pth", read_published_weights, "torch"),
+    Target("run state", run_state, "state.pt", read_run_state, "lightning_fabric"),
+    Target("onnx", exported(".onnx"), "a.onnx", read_exported(".onnx"), "onnxruntime", memory=ENGINE_MEMORY),
+    *(
+        Target(f"openvino {name}", exported(".xml"), name, read_exported(".xml"), "openvino", memory=ENGINE_MEMORY)
+        for name in ("a.xml", "a.bin")
+    ),
     Target("recipe", recipe, "a.toml", read_recipe, "tomlkit"),
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fuzz.limits import limits
 from fuzz.mutation import damaged
-from fuzz.recordings import TARGETS, Target
+from fuzz.recordings import TARGETS, Target, flags_in
 from hypothesis import HealthCheck, given, settings
 
 from kbnet.cli.main import is_known
@@ -41,10 +41,12 @@ def test_damaged_files_are_refused_in_one_line(target: Target, tmp_path: Path) -
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                with limits():
+                with limits(target.memory):
                     target.read(tmp_path)
             except Exception as error:
                 if not is_known(error):
                     raise
+                if target.flags and not flags_in(str(error)) <= target.flags:
+                    pytest.fail(f"{error}: flags that this kind does not have")
 
     read()

@@ -10,7 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzz.limits import limits
-from fuzz.recordings import bag, cloud, colmap, picture, png, read_cloud, sequence, stray
+from fuzz.recordings import (
+    bag,
+    cloud,
+    colmap,
+    exported,
+    kitti360,
+    picture,
+    png,
+    read_cloud,
+    read_exported,
+    sequence,
+    stray,
+)
 
 import kbnet
 from kbnet.cli.main import main
@@ -141,3 +153,34 @@ def test_text_in_another_encoding_and_bags_without_messages_are_refused(tmp_path
     metadata.write_text(metadata.read_text().replace("message_count: 2", "message_count: x"))
     with pytest.raises(ValueError, match="cannot be read"):
         kbnet.open_frames(metadata.parent)
+
+
+@pytest.mark.parametrize("number", ["inf", "nan", "1e400"])
+def test_poses_of_a_frame_that_is_no_number_are_refused(number: str, tmp_path: Path) -> None:
+    kitti360(tmp_path)
+    path = tmp_path / "data_poses" / "d" / "poses.txt"
+    path.write_text(path.read_text().replace("0 ", f"{number} ", 1))
+    with pytest.raises(ValueError, match="expected the number of a frame before each pose"):
+        kbnet.open_frames(tmp_path)
+
+
+@pytest.mark.parametrize("change", ["external", "domain", "function", "external in a branch"])
+def test_onnx_files_that_reach_beyond_themselves_are_refused(change: str, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    exported(".onnx")(tmp_path)
+    model = onnx.load(tmp_path / "a.onnx")
+    if change == "function":
+        model.functions.add(name="f", domain="other")
+    elif change == "domain":
+        model.graph.node[0].domain = "com.microsoft"
+    else:
+        tensor = model.graph.initializer[0]
+        if change == "external in a branch":
+            branch = onnx.helper.make_graph([], "branch", [], [], [tensor])
+            model.graph.node.append(onnx.helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch))
+            tensor = model.graph.node[-1].attribute[0].g.initializer[0]
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="../../etc/passwd")
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match="expected standard operators and all tensors in"):
+        read_exported(".onnx")(tmp_path)

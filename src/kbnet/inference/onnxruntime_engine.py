@@ -6,7 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.export.description import Description, read_description
@@ -65,7 +67,18 @@ class OnnxRuntimeEngine(ArrayEngine):
                 f"ONNX Runtime {onnxruntime.__version__} cannot build the network for {size.width}x{size.height} "
                 f"({str(error).splitlines()[0]}); choose engine='torch'"
             ) from error
-        return lambda inputs: session.run(None, inputs)[0]
+
+        def run(inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+            try:
+                depth: NDArray[np.float32] = session.run(None, inputs)[0]
+            except Exception as error:  # as above
+                raise KBNetError(
+                    f"ONNX Runtime {onnxruntime.__version__} cannot compute it ({str(error).splitlines()[0]}); "
+                    "export it again, or choose engine='torch'"
+                ) from error
+            return depth
+
+        return run
 
 
 def read_exported(path: Path) -> tuple[bytes, Description]:
@@ -75,17 +88,46 @@ def read_exported(path: Path) -> tuple[bytes, Description]:
         FileNotFoundError: there is no such file.
         KBNetError: it cannot be read, or is not from kbnet.
     """
+    import onnx
     import onnxruntime
 
     (path,) = weights_files(path)
-    model, options = path.read_bytes(), _quiet_options()
+    content, options = path.read_bytes(), _quiet_options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        model = onnx.load_from_string(content)
+        _check_self_contained(model, path)
+        described = read_description({one.key: one.value for one in model.metadata_props}, path)
+        onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except KBNetError:
+        raise
     except Exception as error:  # as above
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0]
         raise KBNetError(f"expected an ONNX file, but {path} cannot be read ({reason}); export it again") from error
-    return model, read_description(session.get_modelmeta().custom_metadata_map, path)
+    return content, described
+
+
+def _check_self_contained(model: Any, path: Path) -> None:
+    """Refuse what reaches beyond the file: tensors in other files, and operators of other libraries."""
+    import onnx
+
+    refused = f"expected standard operators and all tensors in {path}, as kbnet export writes it"
+    if model.functions:
+        raise KBNetError(f"{refused}, got functions")
+    graphs = [model.graph]
+    while graphs:
+        graph = graphs.pop()
+        tensors = [*graph.initializer]
+        for sparse in graph.sparse_initializer:
+            tensors += [sparse.values, sparse.indices]
+        for node in graph.node:
+            if node.domain not in ("", "ai.onnx"):
+                raise KBNetError(f"{refused}, got {node.domain}.{node.op_type}")
+            for attribute in node.attribute:
+                tensors += [attribute.t, *attribute.tensors]
+                graphs += [attribute.g, *attribute.graphs]
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data for tensor in tensors):
+            raise KBNetError(f"{refused}, got tensors in other files")
 
 
 def _quiet_options() -> Any:

@@ -101,7 +101,12 @@ class _Requests:
             request = self._idle.pop()  # atomic, like append
         except IndexError:
             request = self._compiled.create_infer_request()
-        depth: NDArray[np.float32] = request.infer(inputs, share_inputs=True, share_outputs=False)[0]
+        try:
+            depth: NDArray[np.float32] = request.infer(inputs, share_inputs=True, share_outputs=False)[0]
+        except RuntimeError as error:
+            raise KBNetError(
+                f"OpenVINO cannot compute the network ({_reason(error)}); export it again, or choose engine='torch'"
+            ) from error
         self._idle.append(request)
         return depth
 
@@ -116,14 +121,14 @@ def read_exported(path: Path) -> tuple[Any, Description]:
     weights_files(path)
     try:
         model = read_model("ir", str(path))
-    except RuntimeError as error:
+        keys = ("format", "config", "preprocessing", "precision")
+        text = {key: str(model.get_rt_info([INFO, key]).value) for key in keys if model.has_rt_info([INFO, key])}
+    except (RuntimeError, ValueError, TypeError) as error:
         raise KBNetError(
             f"expected an OpenVINO file, but {path} cannot be read ({_reason(error)}); export it again"
         ) from error
-    keys = ("format", "config", "preprocessing", "precision")
-    text = {key: str(model.get_rt_info([INFO, key]).value) for key in keys if model.has_rt_info([INFO, key])}
     return model, read_description(text, path)
 
 
-def _reason(error: RuntimeError) -> str:
-    return str(error).strip().splitlines()[-1]
+def _reason(error: Exception) -> str:
+    return next(reversed(str(error).strip().splitlines()), type(error).__name__)

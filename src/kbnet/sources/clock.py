@@ -86,8 +86,8 @@ def nearest_in_time(
     near = np.abs(others[index] - times) <= largest_difference_s + ROUNDING_S
     if near.sum() > 2 and len(np.unique(others)) > 1 and len(np.unique(others[index[near]])) == 1:
         raise KBNetError(
-            f"all {near.sum()} images would take one of {len(others)} measurements, at {others[index[near][0]]:.3f} s: "
-            f"images span {times.min():.3f} to {times.max():.3f} s, measurements {others.min():.3f} to "
-            f"{others.max():.3f} s, which is another clock; correct the times, or allow less (--max-difference)"
+            f"within {largest_difference_s:g} s, all {near.sum()} images would take one of {len(others)} measurements, "
+            f"at {others[index[near][0]]:.3f} s: images span {times.min():.3f} to {times.max():.3f} s, measurements "
+            f"{others.min():.3f} to {others.max():.3f} s, which is another clock; correct the times"
         )
     return index, near

@@ -44,7 +44,7 @@ def open_kitti360(path: Path, *, camera: int, drive: str = "") -> tuple[LidarRec
     drive = drive or (path.absolute().name if root != path else _only_drive(root))
     calibration, T_camera_pose = _calibration(root / CALIBRATION, camera)
     images, scans = root / IMAGES / drive / f"image_{camera:02}", root / SCANS / drive / "velodyne_points"
-    listing = open_lidar(images / "data_rect", scans / "data", calibration)
+    listing = open_lidar(images / "data_rect", scans / "data", calibration, largest_difference_s=None)
     _compare_times(images / "timestamps.txt", scans / "timestamps.txt")
     poses = _poses(root / POSES / drive / "poses.txt")
     T_pose_camera = np.linalg.inv(T_camera_pose)
@@ -94,6 +94,8 @@ def _poses(path: Path) -> dict[int, Transform]:
         raise KBNetError(f"expected 13 numbers a line (frame, 3x4 pose) in {path}, got {numbers.size}; copy it again")
     poses = {}
     for row in numbers.reshape(-1, 13):
+        if not row[0].is_integer():
+            raise KBNetError(f"expected the number of a frame before each pose in {path}, got {row[0]}; copy it again")
         pose = np.vstack([row[1:].reshape(3, 4), [0, 0, 0, 1]])
         check_pose(pose, f"the pose of frame {row[0]:.0f}", where=f" in {path}")
         poses[int(row[0])] = pose

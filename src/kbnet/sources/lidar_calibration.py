@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ RAW_CAMERA, RAW_LIDAR = "calib_cam_to_cam.txt", "calib_velo_to_cam.txt"
 """Of KITTI's raw recordings, in the folder of a date."""
 BENCHMARK_SIZE = (352, 1216)
 """Of the images of KITTI's depth benchmark, (H, W), pixels."""
+_GIVE_TEXT = "give K of these images and the lidar's place as text (--intrinsics, --extrinsics)"
+_NOT_OF_KITTI = f"{_GIVE_TEXT} if it is no calibration of KITTI"
 _DIRECTIONS = {0: ("left", "right"), 1: ("up", "down"), 2: ("backward", "forward")}
 
 
@@ -37,6 +40,7 @@ class LidarCalibration:
         model, coefficients: of the lens, as `kbnet.sources.rectification.Camera` has them.
         size: (H, W) of the images that K is for, pixels; None = the file does not say.
         of_kitti: from a calibration of KITTI, which is for rectified images.
+        remedy: what to do if it does not fit the images, for messages.
     """
 
     K: FloatArray
@@ -46,6 +50,7 @@ class LidarCalibration:
     coefficients: tuple[float, ...] = ()
     size: tuple[int, int] | None = None
     of_kitti: bool = False
+    remedy: str = "use the images that were calibrated"
 
     def describe(self) -> str:
         """Where the axes of the lidar look, in words.
@@ -82,23 +87,20 @@ def read_kitti_calibration(path: str | Path, camera: int = 2, size: tuple[int, i
     """
     path = Path(path)
     rectified: tuple[int, int] | None = None
+    read = partial(read_matrix, remedy=_NOT_OF_KITTI)
     if path.is_dir():
         values = {**read_keys(path / RAW_CAMERA), **read_keys(path / RAW_LIDAR)}
         rectified, raw = (_size(values, f"{key}_{camera:02}", path / RAW_CAMERA) for key in ("S_rect", "S"))
-        P = read_matrix(values, (f"P_rect_{camera:02}",), (3, 4), path / RAW_CAMERA)
-        R = read_matrix(values, ("R_rect_00",), (3, 3), path / RAW_CAMERA)
-        Tr = np.hstack([read_matrix(values, (key,), (3, n), path / RAW_LIDAR) for key, n in (("R", 3), ("T", 1))])
+        P = read(values, (f"P_rect_{camera:02}",), (3, 4), path / RAW_CAMERA)
+        R = read(values, ("R_rect_00",), (3, 3), path / RAW_CAMERA)
+        Tr = np.hstack([read(values, (key,), (3, n), path / RAW_LIDAR) for key, n in (("R", 3), ("T", 1))])
         if size is not None and size == raw != rectified:
             return _raw_calibration(values, path / RAW_CAMERA, camera, Tr, size)
     else:
         values = read_keys(path)
-        P = read_matrix(values, (f"P{camera}",), (3, 4), path)
-        R = (
-            read_matrix(values, ("R0_rect", "R_rect"), (3, 3), path)
-            if {"R0_rect", "R_rect"} & set(values)
-            else np.eye(3)
-        )
-        Tr = read_matrix(values, ("Tr", "Tr_velo_to_cam", "Tr_velo_cam"), (3, 4), path)
+        P = read(values, (f"P{camera}",), (3, 4), path)
+        R = read(values, ("R0_rect", "R_rect"), (3, 3), path) if {"R0_rect", "R_rect"} & set(values) else np.eye(3)
+        Tr = read(values, ("Tr", "Tr_velo_to_cam", "Tr_velo_cam"), (3, 4), path)
     K = check_intrinsics(P[:, :3], where=f" of camera {camera} in {path}")
     offset = np.eye(4)
     offset[:3, 3] = np.linalg.solve(P[:, :3], P[:, 3])
@@ -106,7 +108,7 @@ def read_kitti_calibration(path: str | Path, camera: int = 2, size: tuple[int, i
     check_pose(T_camera_lidar, "the transform from lidar to camera", where=f" in {path}")
     if size == BENCHMARK_SIZE and rectified is not None and rectified != size:
         K, rectified = _cut_out(K, rectified, path), size
-    return LidarCalibration(K, T_camera_lidar, offset, size=rectified, of_kitti=True)
+    return LidarCalibration(K, T_camera_lidar, offset, size=rectified, of_kitti=True, remedy=_GIVE_TEXT)
 
 
 def _raw_calibration(
@@ -223,7 +225,14 @@ def read_keys(path: Path) -> dict[str, str]:
     return {key.strip(): value for key, colon, value in lines if colon}
 
 
-def read_matrix(values: dict[str, str], keys: tuple[str, ...], shape: tuple[int, int], path: Path) -> Transform:
+def read_matrix(
+    values: dict[str, str],
+    keys: tuple[str, ...],
+    shape: tuple[int, int],
+    path: Path,
+    *,
+    remedy: str = "copy the file again",
+) -> Transform:
     """Matrix of the first of some keys that is there.
 
     Args:
@@ -231,6 +240,7 @@ def read_matrix(values: dict[str, str], keys: tuple[str, ...], shape: tuple[int,
         keys: names that it may have.
         shape: rows and columns.
         path: of the calibration, for the error message.
+        remedy: what to do if none is there, for the error message.
 
     Raises:
         KBNetError: none is there, or it has another count of numbers.
@@ -238,8 +248,7 @@ def read_matrix(values: dict[str, str], keys: tuple[str, ...], shape: tuple[int,
     key = next((key for key in keys if key in values), None)
     if key is None:
         raise KBNetError(
-            f"expected a line '{keys[0]}: ...' in {path}, but its lines are {', '.join(values) or 'none'}; "
-            "give K and the lidar's place as text (--intrinsics, --extrinsics) if it is no calibration of KITTI"
+            f"expected a line '{keys[0]}: ...' in {path}, but its lines are {', '.join(values) or 'none'}; {remedy}"
         )
     try:
         return np.array(values[key].split(), np.float64).reshape(shape)

@@ -77,7 +77,7 @@ def open_lidar(
     calibration: LidarCalibration,
     poses: list[Transform] | None = None,
     *,
-    largest_difference_s: float = LARGEST_DIFFERENCE_S,
+    largest_difference_s: float | None = LARGEST_DIFFERENCE_S,
 ) -> LidarRecording:
     """List images and their points.
 
@@ -89,7 +89,7 @@ def open_lidar(
         scans: a folder, or one point cloud.
         calibration: of camera and lidar.
         poses: ``T_world_reference`` of each image, (4, 4), metres: the camera, or KITTI's camera 0.
-        largest_difference_s: where times pair them, between an image and its scan.
+        largest_difference_s: where times pair them, between an image and its scan; None = names alone pair them.
 
     Raises:
         FileNotFoundError: there are no images or scans.
@@ -177,7 +177,8 @@ class LidarFrames(RectifiedRecording[int]):
                 f"calibration is for rectified images as they are, not for {NOT_CALIBRATED[size]}; name the folder of "
                 "the date (--calibration), or give K of these images (--intrinsics, --extrinsics)"
             )
-        camera = fit_camera(camera, size, "KITTI's rectification" if calibration.of_kitti else "the calibration")
+        of = "KITTI's rectification" if calibration.of_kitti else "the calibration"
+        camera = fit_camera(camera, size, of, remedy=calibration.remedy)
         warn_of_far_centre(camera.K, size)
         return camera
 

@@ -16,7 +16,13 @@ LEAST_SCALE = 1.2
 """Sizes nearer to each other are those of a crop, not of a resized image."""
 
 
-def fit_camera(camera: Camera, size: tuple[int, int], of: str) -> Camera:
+GIVE_K = "give K of these images (--intrinsics), or the images that were calibrated"
+"""What to do where a recording takes K from elsewhere."""
+
+
+def fit_camera(
+    camera: Camera, size: tuple[int, int], of: str, *, remedy: str = "use the images that were calibrated"
+) -> Camera:
     """The camera of images of another size; the same one if they have that of the calibration.
 
     Resizing leaves the edges of an image its edges: a pixel x goes to s (x + 1/2) - 1/2, s = new / calibrated width.
@@ -25,6 +31,7 @@ def fit_camera(camera: Camera, size: tuple[int, int], of: str) -> Camera:
         camera: as calibrated.
         size: (H, W) of the images, pixels.
         of: what was calibrated where, for messages.
+        remedy: what to do if they were cropped, for messages.
 
     Raises:
         KBNetError: the sizes differ in another way than by one scale, so images may have been cropped.
@@ -40,10 +47,7 @@ def fit_camera(camera: Camera, size: tuple[int, int], of: str) -> Camera:
     said = f"{of} is for {old_width}x{old_height} pixels (width x height), but images have {width}x{height}"
     scale = width / old_width
     if abs(scale * old_height - height) > ROUNDING_PX or abs(math.log(scale)) < math.log(LEAST_SCALE):
-        raise KBNetError(
-            f"{said}, which is no plain resizing: they may have been cropped; give K of these images (--intrinsics), "
-            "or the images that were calibrated"
-        )
+        raise KBNetError(f"{said}, which is no plain resizing: they may have been cropped; {remedy}")
     warnings.warn(f"{said}: K is scaled by {scale:.4g}", stacklevel=3)
     K = camera.K.astype(np.float64)
     K[0] *= scale

@@ -22,7 +22,7 @@ from kbnet.frames.recording import Moment
 from kbnet.points.sampling import sample_points
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file
-from kbnet.sources.other_size import fit_camera
+from kbnet.sources.other_size import GIVE_K, fit_camera
 from kbnet.sources.rectification import Camera, Model
 from kbnet.sources.rectified_recording import RectifiedRecording
 
@@ -114,7 +114,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
         K, calibrated = _open3d_intrinsics(path) if path.suffix == ".json" else (read_intrinsics(path), size)
         warn_of_far_centre(K, calibrated, of=str(path))
         camera = Camera(K, calibrated, self._options.lens, self._options.coefficients)
-        return fit_camera(camera, size, f"K of {path}")
+        return fit_camera(camera, size, f"K of {path}", remedy=GIVE_K)
 
     def notes(self) -> list[str]:
         """What was left out."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.sources.clock import nearest_in_time
-from kbnet.sources.other_size import fit_camera
+from kbnet.sources.other_size import GIVE_K, fit_camera
 from kbnet.sources.realsense import depth_unit, stream_transform
 from kbnet.sources.rectification import Camera
 from kbnet.sources.ros_bag import (
@@ -165,7 +165,7 @@ def _calibration(bag: Bag, infos: list[Any], info: str, topic: str) -> Camera:
     camera = camera_from_infos(infos, info, topic)
     if bag.topics[topic] in CLOUDS:
         return camera
-    return fit_camera(camera, message_size(bag.first(topic)), f"K of {info}")
+    return fit_camera(camera, message_size(bag.first(topic)), f"K of {info}", remedy=GIVE_K)
 
 
 def find_image_topic(bag: Bag, name: str = "") -> str:

@@ -68,9 +68,10 @@ def read_columns(path: Path, layout: Layout) -> NDArray[np.float64]:
     """
     content = path.read_bytes()
     if len(content) % layout.point_bytes:
+        columns = f"{','.join(layout.columns)} as {layout.dtype}"
         raise KBNetError(
-            f"expected whole points of {layout.point_bytes} bytes ({layout}) in {path}, got {len(content)} bytes; name "
-            "its columns (--columns, --dtype), or copy it again"
+            f"expected whole points of {layout.point_bytes} bytes ({columns}) in {path}, got {len(content)}; copy "
+            "it again, unless it has other columns"
         )
     table = np.frombuffer(content, np.dtype(layout.dtype).newbyteorder("<")).reshape(-1, len(layout.columns))
     return np.stack([table[:, layout.columns.index(axis)] for axis in "xyz"], axis=1).astype(np.float64)

@@ -41,7 +41,7 @@ def list_scans(path: str | Path) -> list[Path]:
 
 
 def pair_scans(
-    images: list[Path], scans: list[Path], *, largest_difference_s: float = LARGEST_DIFFERENCE_S
+    images: list[Path], scans: list[Path], *, largest_difference_s: float | None = LARGEST_DIFFERENCE_S
 ) -> list[tuple[int, Path]]:
     """Find the scan of each image.
 
@@ -51,7 +51,7 @@ def pair_scans(
 
     Args:
         images, scans: files, sorted by name.
-        largest_difference_s: between an image and its scan, seconds.
+        largest_difference_s: between an image and its scan, seconds; None = names alone pair them.
 
     Returns:
         Index of the image and the scan, for each image that has one.
@@ -61,15 +61,17 @@ def pair_scans(
     """
     by_name = {scan.stem: scan for scan in scans}
     pairs = [(index, by_name[image.stem]) for index, image in enumerate(images) if image.stem in by_name]
+    named = f"no image and scan share a name ({images[0].name} and {scans[0].name} come first)"
+    if largest_difference_s is None:
+        if not pairs:
+            raise KBNetError(f"{named}; unpack both again")
+        return pairs
     image_times, scan_times = _times(images), _times(scans)
     by_chance = len(pairs) < len(images) and image_times is not None and image_times.max() > LARGEST_COUNT
     if pairs and not by_chance:
         return pairs
     if image_times is None or scan_times is None:
-        raise KBNetError(
-            f"no image and scan share a name ({images[0].name} and {scans[0].name} come first), and not all names are "
-            "times; give an image and its scan the same name"
-        )
+        raise KBNetError(f"{named}, and not all names are times; give an image and its scan the same name")
     nearest, close = nearest_in_time(image_times, scan_times, largest_difference_s)
     if not close.any():
         raise KBNetError(

@@ -106,6 +106,8 @@ class TransformsFrames(RectifiedRecording[int]):
                 f"expected depth_file_path of every frame or ply_file_path in {file}, got neither; name a cloud of "
                 "points in the axes of the poses (--points FILE.ply)"
             )
+        if not self._dense and cloud.suffix.lower() == ".bin":
+            raise KBNetError(f"expected a cloud of points whose file says its columns, got {cloud}; write it as .ply")
         self._cloud = cloud
         self._depth = lru_cache(maxsize=2)(self._read_depth)
 
