@@ -20,15 +20,17 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {
     "errors": set(),
-    "files": {"errors"},
+    "files": {"errors", "lock"},
     "frame": set(),
     "interruption": set(),
+    "limits": {"errors"},
+    "lock": {"errors"},
     "geometry": set(),
     "losses": {"geometry"},
     "points": {"frame"},
-    "frames": {"files", "frame"},
-    "sources": {"files", "frame", "frames", "geometry", "points"},
-    "datasets": {"files", "frame", "frames", "points"},
+    "frames": {"files", "frame", "limits"},
+    "sources": {"files", "frame", "frames", "geometry", "limits", "points"},
+    "datasets": {"files", "frame", "frames", "limits", "points"},
     "network": {"frame", "geometry", "points"},
     "weights": {"files", "network"},
     "export": {"datasets", "files", "frame", "frames", "network", "points"},
@@ -37,7 +39,7 @@ MAY_IMPORT = {
     "report": {"evaluation", "files", "frame", "frames", "inference", "points"},
     "training": {
         *("evaluation", "files", "frame", "frames", "geometry", "inference", "interruption"),
-        *("losses", "network", "points", "report", "weights"),
+        *("lock", "losses", "network", "points", "report", "weights"),
     },
     "benchmark": {
         *("export", "files", "frame", "frames"),
@@ -46,7 +48,7 @@ MAY_IMPORT = {
     "cli": {
         "",  # the public names
         *("benchmark", "datasets", "evaluation", "export", "files", "frame", "frames", "inference", "interruption"),
-        *("network", "points", "report", "sources", "training", "weights"),
+        *("lock", "network", "points", "report", "sources", "training", "weights"),
     },
     "__main__": {"cli"},
 }

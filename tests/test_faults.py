@@ -87,12 +87,13 @@ class Commands:
             ["kbnet.cli.main", "kbnet.inference.completer", "kbnet.training.loop", "scipy.ndimage"]
         )
 
-    def start(self, arguments: str, folder: Path) -> Any:
-        """Start ``kbnet ARGUMENTS`` in a folder."""
-        said(folder).unlink(missing_ok=True)
-        process = self._processes.Process(target=run, args=(["kbnet", *arguments.split()], folder, said(folder)))
+    def start(self, arguments: str, folder: Path, printed: Path | None = None) -> Any:
+        """Start ``kbnet ARGUMENTS`` in a folder; what it prints goes to a file."""
+        printed = printed or said(folder)
+        printed.unlink(missing_ok=True)
+        process = self._processes.Process(target=run, args=(["kbnet", *arguments.split()], folder, printed))
         process.start()
-        while process.is_alive() and not said(folder).exists():
+        while process.is_alive() and not printed.exists():
             time.sleep(0.001)
         return process
 
@@ -219,6 +220,30 @@ def test_stopped_command_leaves_whole_files_and_ends_when_it_is_given_again(
         commands.finish(work.again if goes_on else work.arguments, folder)
     assert contents(folder, work) == whole
     assert not [path for path in folder.rglob(".*") if "partial" in path.name], "remains of the stopped run are removed"
+
+
+@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
+def test_two_processes_on_one_output_give_the_result_of_one(
+    work: Work, commands: Commands, inputs: Path, reference: Callable[[Work], Any], tmp_path: Path
+) -> None:
+    whole, _ = reference(work)
+    folder = copied(inputs, tmp_path / "work")
+    files = tmp_path / "first", tmp_path / "second"
+    processes = [commands.start(work.arguments, folder, printed) for printed in files]
+    for process in processes:
+        process.join(WITHIN_SECONDS)
+    codes = {
+        process.exitcode: printed.read_text(encoding="utf-8") for process, printed in zip(processes, files, strict=True)
+    }
+    assert codes.keys() <= {0, 2}, codes
+    assert 0 in codes, codes
+    if 2 in codes:
+        assert re.search(
+            r"kbnet: error: (process \d+ on this host \(.+\) is writing|.* holds|.* is there already).*", codes[2]
+        ), codes[2]
+        assert "Traceback" not in codes[2]
+    assert contents(folder, work) == whole
+    assert not list(folder.rglob(".*lock"))
 
 
 PAGE = 4096

@@ -19,6 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from kbnet.errors import KBNetError
+from kbnet.lock import one_writer
 
 if sys.platform != "win32":
     import fcntl
@@ -69,7 +70,7 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     _make_folder(path.parent)
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
-        lock = _lock(temporary, os.O_RDWR | os.O_CREAT)
+        lock = _lock(temporary)
     except BlockingIOError:  # two writers of one path: the last one wins
         lock, temporary = None, path.with_name(f".{path.stem}.{uuid4().hex[:12]}.partial{path.suffix}")
     try:
@@ -110,30 +111,26 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         OSError: the folder cannot be renamed.
     """
     partial, former = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "former"))
-    partial.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = _lock(partial, os.O_RDONLY)
-    except BlockingIOError as error:
-        raise KBNetError(f"another process is writing {folder}; wait until it ends, or choose another name") from error
-    try:
-        for remains in partial.iterdir():
-            shutil.rmtree(remains) if remains.is_dir() and not remains.is_symlink() else remains.unlink()
-        if former.exists():
-            shutil.rmtree(former) if folder.exists() else os.replace(former, folder)
-        yield partial
-        if folder.exists():
-            os.replace(folder, former)
+    _make_folder(folder.parent)
+    with one_writer(folder, folder.with_name(f".{folder.name}.lock")):
+        partial.mkdir(exist_ok=True)
         try:
-            os.replace(partial, folder)
-        except BaseException:
+            for remains in partial.iterdir():
+                shutil.rmtree(remains) if remains.is_dir() and not remains.is_symlink() else remains.unlink()
             if former.exists():
-                os.replace(former, folder)
-            raise
-        shutil.rmtree(former, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+                shutil.rmtree(former) if folder.exists() else os.replace(former, folder)
+            yield partial
+            if folder.exists():
+                os.replace(folder, former)
+            try:
+                os.replace(partial, folder)
+            except BaseException:
+                if former.exists():
+                    os.replace(former, folder)
+                raise
+            shutil.rmtree(former, ignore_errors=True)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _make_folder(folder: Path) -> None:
@@ -148,15 +145,15 @@ def _make_folder(folder: Path) -> None:
         raise
 
 
-def _lock(path: Path, flags: int) -> int | None:
-    """Lock a file or folder for one writer, until the returned descriptor is closed; None where locks do not exist.
+def _lock(path: Path) -> int | None:
+    """Lock a file for one writer, until the returned descriptor is closed; None where locks do not exist.
 
     Raises:
         BlockingIOError: another writer has it.
     """
     if sys.platform == "win32":
         return None
-    descriptor = os.open(path, flags, 0o666)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # The former holder may have renamed or removed it after it was opened here.

@@ -54,13 +54,19 @@ class Command:
         Raises:
             SystemExit: with code 1, if the result is not better.
         """
-        from kbnet.cli.progress import frame_progress, training_progress
         from kbnet.cli.recordings import recording_options
-        from kbnet.training.adaptation import judge, keep, run_training
-        from kbnet.training.adaptation_plan import Adaptation, plan
+        from kbnet.training.adaptation_plan import Adaptation
 
         options = {name: value for name, value in vars(self).items() if name != "recording_flags"}
         asked = Adaptation(**options, recording=recording_options([self.source], self.recording_flags))
+        with asked.alone():
+            self._adapt(asked)
+
+    def _adapt(self, asked: Adaptation) -> None:
+        from kbnet.cli.progress import frame_progress, training_progress
+        from kbnet.training.adaptation import judge, keep, run_training
+        from kbnet.training.adaptation_plan import plan
+
         planned = plan(asked)
         _say(asked, planned)
         with training_progress() as show:

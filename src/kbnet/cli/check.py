@@ -50,6 +50,12 @@ class Command(NetworkArguments, SourceArguments):
 
     def run(self) -> None:
         """Check, print the tables, write the files."""
+        from kbnet.lock import one_writer
+
+        with one_writer(self.output):
+            self._check()
+
+    def _check(self) -> None:
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation.held_out_points import check_completer
         from kbnet.evaluation.journal import journal

@@ -90,6 +90,7 @@ class Command(NetworkArguments):
         """Complete what is not done yet."""
         from kbnet.inference.output_folder import output_folders
         from kbnet.inference.weights_files import network_origin
+        from kbnet.lock import one_writer
         from kbnet.report.film import check_film_name
 
         if self.turntable is not None:
@@ -101,6 +102,10 @@ class Command(NetworkArguments):
             for one in outputs:
                 one.check_names_for_zip()
         network = network_origin(self.weights, preset=self.preset, precision=self.precision)
+        with one_writer(output):
+            self._write(outputs, network)
+
+    def _write(self, outputs: list[OutputFolder], network: Origin) -> None:
         if self.workers is None:
             origins = [one.checked_origin(network, overwrite=self.overwrite) for one in outputs]
             self._complete(outputs, origins)

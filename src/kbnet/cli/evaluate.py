@@ -63,6 +63,12 @@ class Command(EngineArguments):
 
     def run(self) -> None:
         """Evaluate, print the table, write the files."""
+        from kbnet.lock import one_writer
+
+        with one_writer(self.output):
+            self._evaluate()
+
+    def _evaluate(self) -> None:
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS, TIMING, evaluate, run_settings
         from kbnet.evaluation.journal import journal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,11 +58,6 @@ def completed_text(completed: int, frames: int, output: Path, *, failed: int = 0
     return f"completed {completed} of {frames} frames in {output}{done}"
 
 
-def is_first_process() -> bool:
-    """Of several processes, the first one speaks; torchrun tells each its RANK."""
-    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
-
-
 @contextmanager
 def training_progress() -> Iterator[Callable[[ProgressReport], None]]:
     """A bar on stderr with losses, samples a second and time left; plain lines where stderr is no terminal."""
@@ -76,6 +70,8 @@ def training_progress() -> Iterator[Callable[[ProgressReport], None]]:
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+
+    from kbnet.training.distributed import is_first_process
 
     console = Console(stderr=True)
     quiet = not console.is_terminal

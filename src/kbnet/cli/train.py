@@ -11,7 +11,7 @@ from typing import Annotated, get_args, get_type_hints
 import tyro
 
 from kbnet.cli.arguments import OptionalFile, OptionalFolder, parse_arguments
-from kbnet.cli.progress import is_first_process, training_progress
+from kbnet.cli.progress import training_progress
 from kbnet.cli.recordings import RecordingFlags, recording_options, split_recording_flags
 from kbnet.errors import KBNetError
 from kbnet.network.siblings.config import NetworkConfig, PresetName, system_of
@@ -46,6 +46,7 @@ class Command:
 
     def run(self) -> None:
         """Train, showing progress, and say where the weights are."""
+        from kbnet.training.distributed import is_first_process
         from kbnet.training.loop import train
         from kbnet.training.recordings import places_of_recordings
 

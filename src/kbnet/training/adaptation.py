@@ -47,10 +47,11 @@ def adapt(
         Interrupted: Ctrl-C; the state is saved.
     """
     asked = Adaptation(Path(source), Path(output), **options)
-    planned = plan(asked)
-    compared = judge(asked, planned, run_training(asked, planned, on_report))
-    if compared.better:
-        keep(asked, planned, compared)
+    with asked.alone():
+        planned = plan(asked)
+        compared = judge(asked, planned, run_training(asked, planned, on_report))
+        if compared.better:
+            keep(asked, planned, compared)
     return compared
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
 from kbnet.frames.sequence import Sequence
 from kbnet.interruption import Interrupted
+from kbnet.lock import one_writer
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
 from kbnet.points.hold_out import PATCHES_PER_SIDE
@@ -89,6 +91,10 @@ class Adaptation:
     def folder(self) -> Path:
         """Run folder: lists, held-out points, state, log."""
         return self.output.with_name(f"{self.output.stem}_run")
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep other processes from writing the same output; errors are those of `kbnet.lock.one_writer`."""
+        return one_writer(self.output, self.output.with_name(f".{self.output.name}.lock"))
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,16 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
+def check_no_state(folder: Path) -> None:
+    """Refuse a folder with a state, which a new run would replace.
+
+    Raises:
+        KBNetError: there is one.
+    """
+    if (folder / STATE_FILE).exists():
+        raise KBNetError(f"{folder} holds a run already; go on with --resume {folder}, or choose another --output")
+
+
 def load_state(folder: Path) -> dict[str, Any]:
     """Read a state from :func:`save_state`, without running code in it.
 

@@ -16,6 +16,11 @@ _LOST = ("closed by peer", "reset by peer", "Broken pipe", "Timed out waiting", 
 """Parts of the messages of gloo and NCCL about a lost process."""
 
 
+def is_first_process() -> bool:
+    """Of several processes, the first one writes and speaks; torchrun tells each its RANK."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+
+
 def launch(device: str, processes: int) -> Fabric:
     """Start the processes of a run, each of which goes on from here.
 

@@ -18,11 +18,12 @@ from kbnet.errors import KBNetError
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.files import atomic_path
 from kbnet.interruption import Interrupted, stop_signals
+from kbnet.lock import one_writer
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.training import distributed
 from kbnet.training.batch import TripletBatch
 from kbnet.training.checkpoint import (
-    STATE_FILE,
+    check_no_state,
     load_state,
     restore_optimizer,
     restore_weights,
@@ -70,7 +71,7 @@ def train(
         The best weights: a safetensors file in the run folder.
 
     Raises:
-        KBNetError: the config does not fit the data, or the run folder holds another run.
+        KBNetError: the config does not fit the data, or the run folder holds another run, or another process writes it.
         FileNotFoundError: data or state is missing.
         KBNetError, OSError: a frame cannot be read; the state is saved.
         FloatingPointError: a loss or gradient is not finite; the last saved state is kept.
@@ -83,16 +84,15 @@ def train(
         raise KBNetError(
             "expected at least one sequence, list or recording to train on, got none; name them on the command line"
         )
-    if not resume and (config.output / STATE_FILE).exists():
-        raise KBNetError(
-            f"{config.output} holds a run already; go on with --resume {config.output}, or choose another --output"
-        )
-    fabric = distributed.launch(config.device, config.processes)
-    config = dataclasses.replace(config, processes=fabric.world_size)
-    config = with_written_recordings(config, recording or {}, fabric)
-    run = Run(config, fabric, on_report, resume=resume)
-    with stop_signals() as stop_asked:
-        run.go(stop_asked)
+    with one_writer(config.output if distributed.is_first_process() else None):
+        if not resume:
+            check_no_state(config.output)
+        fabric = distributed.launch(config.device, config.processes)
+        config = dataclasses.replace(config, processes=fabric.world_size)
+        config = with_written_recordings(config, recording or {}, fabric)
+        run = Run(config, fabric, on_report, resume=resume)
+        with stop_signals() as stop_asked:
+            run.go(stop_asked)
     return config.output / BEST_WEIGHTS
 
 

@@ -1,0 +1,106 @@
+"""One process writes an output at a time; what a killed process left is taken over, and a refusal says whose it is."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kbnet.errors import KBNetError
+from kbnet.lock import one_writer
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from kbnet.lock import one_writer
+with one_writer(Path(sys.argv[1])):
+    if sys.argv[2] == "fork" and os.fork() == 0:
+        sys.stdout.close()
+    else:
+        print("locked", flush=True)
+    time.sleep(60)
+"""
+ENDED = 2**22 + 1
+"""No process has this id: Linux gives smaller ones."""
+
+
+def hold(folder: Path, fork: str = "") -> subprocess.Popen[str]:
+    """A process that has the lock."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, folder, fork], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def write(folder: Path) -> None:
+    with one_writer(folder):
+        (folder / "written").touch()
+
+
+def test_a_second_process_is_told_who_writes(tmp_path: Path) -> None:
+    with hold(tmp_path) as process:
+        message = rf"process {process.pid} on this host \({platform.node()}\) is writing {tmp_path}; wait until it ends"
+        with pytest.raises(KBNetError, match=message):
+            write(tmp_path)
+        process.kill()
+    assert not (tmp_path / "written").exists()
+
+
+@pytest.mark.parametrize("fork", ["", "fork"])
+def test_the_lock_of_a_killed_process_is_taken_over_even_if_its_child_lives(fork: str, tmp_path: Path) -> None:
+    with hold(tmp_path, fork) as process:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert (tmp_path / ".lock").exists()
+        write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["written"]
+
+
+def test_the_lock_of_another_host_is_refused_until_it_is_removed(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    lock.write_text("12 elsewhere\n")
+    for _ in range(2):
+        with pytest.raises(KBNetError, match=rf"process 12 on host elsewhere .* if it was killed there, remove {lock}"):
+            write(tmp_path)
+    lock.unlink()
+    write(tmp_path)
+
+
+@pytest.mark.parametrize(("process", "refused"), [(os.getpid(), True), (ENDED, False)])
+def test_without_locks_of_the_file_system_a_living_process_has_it(
+    process: int, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("kbnet.lock.fcntl.lockf", no_locks)
+    (tmp_path / ".lock").write_text(f"{process} {platform.node()}\n")
+    if refused:
+        with pytest.raises(KBNetError, match=f"process {process} on this host"):
+            write(tmp_path)
+    else:
+        write(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "no number", "\0\0"])
+def test_a_lock_that_says_nothing_is_taken_over(content: str, tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text(content)
+    write(tmp_path)
+
+
+def test_one_process_has_it_once_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    with one_writer(folder), pytest.raises(KBNetError, match=f"process {os.getpid()} on this host"):
+        write(folder)
+    assert not folder.exists()
+    with one_writer(None):
+        write(folder)
+    assert [path.name for path in folder.iterdir()] == ["written"]
