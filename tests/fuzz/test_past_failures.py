@@ -101,7 +101,7 @@ def test_a_picture_with_a_damaged_profile_after_its_pixels_is_refused(tmp_path: 
 def test_images_of_more_pixels_than_allowed_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
     head = chunk(b"IHDR", struct.pack(">2I5B", 11_000, 10_000, 8, 0, 0, 0, 0)) + chunk(b"IDAT", b"")
     (tmp_path / "a.png").write_bytes(png(np.zeros((1, 1), np.uint8))[:8] + head)
-    with limits(), pytest.raises(ValueError, match="11000x10000 are more than 100,000,000 pixels"):
+    with limits(), pytest.raises(ValueError, match=r"at most 100,000,000 pixels in .*a\.png, got 110,000,000"):
         read_image(tmp_path / "a.png")
 
 

@@ -17,7 +17,12 @@ from kbnet.datasets.disk_space import disk_space
 from kbnet.datasets.download import Archive, Progress, obtain
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
+from kbnet.limits import check_count
 
+LEAST_ENTRY = 46
+"""Bytes of an entry in the list at the end of an archive, without its name."""
+END_BYTES = 22 + 0xFFFF + 76
+"""In which an archive says how long its list of entries is: the end with its comment, and that of zip64."""
 CHUNK = 1 << 16
 """Bytes read at once; deflate expands them to at most 64 MiB."""
 
@@ -141,6 +146,8 @@ def _unfinished(target: Path) -> Path:
 
 
 def _members(archive: Path) -> list[zipfile.ZipInfo]:
+    if archive.is_file():
+        check_count(_directory_bytes(archive) // LEAST_ENTRY, "entries", archive)
     try:
         with zipfile.ZipFile(archive) as directory:
             return [member for member in directory.infolist() if not member.filename.endswith("/")]
@@ -149,6 +156,21 @@ def _members(archive: Path) -> list[zipfile.ZipInfo]:
             f"expected a zip archive at {archive}, got a truncated or another file ({error}); remove it and download "
             "it again"
         ) from error
+
+
+def _directory_bytes(archive: Path) -> int:
+    """Size of the list of entries, which the end of an archive announces; 0 if nothing there does."""
+    with archive.open("rb") as file:
+        file.seek(max(0, archive.stat().st_size - END_BYTES))
+        tail = file.read()
+    end = tail.rfind(b"PK\5\6")
+    if end < 0 or len(tail) < end + 16:
+        return 0
+    (size,) = struct.unpack_from("<I", tail, end + 12)
+    large = tail.rfind(b"PK\6\6", 0, end)  # zip64
+    if size == 0xFFFFFFFF and 0 <= large <= len(tail) - 48:
+        (size,) = struct.unpack_from("<Q", tail, large + 40)
+    return int(size)
 
 
 def _check_readable(member: zipfile.ZipInfo, archive: Path) -> None:

@@ -13,9 +13,8 @@ from kbnet.errors import DAMAGE, KBNetError
 from kbnet.files import read_text
 from kbnet.frame import FloatArray, ImageArray, check_intrinsics
 from kbnet.frames.npy_file import read_npy
+from kbnet.limits import check_count, limit_factor
 
-MOST_PIXELS = 100_000_000
-"""Of an image; larger ones are refused before they are decoded."""
 _ORIENTATION = 0x0112
 """Tag of EXIF."""
 _SHAPES = {9: (3, 3), 12: (3, 4), 16: (4, 4)}
@@ -116,12 +115,13 @@ def open_picture(path: str | Path, what: str) -> Image.Image:
 
     Raises:
         FileNotFoundError: there is no such file.
-        KBNetError: the file is truncated or not an image.
+        KBNetError: the file is truncated or not an image, or larger than allowed (`kbnet.limits`).
     """
     try:
+        if limit_factor() > 1:
+            Image.MAX_IMAGE_PIXELS = None  # Pillow has a limit of its own
         with Image.open(path) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise KBNetError(f"{picture.width}x{picture.height} are more than {MOST_PIXELS:,} pixels")
+            check_count(picture.width * picture.height, "pixels", path)
             picture.load()
             turned = picture.getexif().get(_ORIENTATION, 1)
             if turned != 1:
@@ -133,5 +133,7 @@ def open_picture(path: str | Path, what: str) -> Image.Image:
             return picture
     except FileNotFoundError:
         raise FileNotFoundError(f"expected {what} in {path}, but there is no such file; check the path") from None
+    except KBNetError:
+        raise
     except _DECODING_ERRORS as error:
         raise KBNetError(f"expected {what}, but {path} cannot be read ({error}); copy it again") from None

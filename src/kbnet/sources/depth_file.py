@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from kbnet.errors import DAMAGE, KBNetError
 from kbnet.frame import FloatArray
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
-from kbnet.frames.image_file import MOST_PIXELS, open_picture
+from kbnet.frames.image_file import open_picture
 from kbnet.frames.npy_file import read_npy
+from kbnet.limits import check_count
 from kbnet.sources.depth_units import check_metres
 
 SUFFIXES = (".png", ".npy", ".exr")
@@ -103,8 +104,9 @@ def _read_exr(path: Path) -> NDArray[Any]:
         width, height = (windows[0, 1] - windows[0, 0] + 1).tolist()
         if (windows[0] != windows[1]).any():
             raise KBNetError(f"expected depth of the whole image in {path}, got a part; write it without a border")
-        if not 0 < width * height <= MOST_PIXELS:
-            raise KBNetError(f"expected at most {MOST_PIXELS:,} pixels in {path}, got {width}x{height}")
+        if width <= 0 or height <= 0:
+            raise KBNetError(f"expected depth as (H, W), got {width}x{height} in {path}; write it again")
+        check_count(width * height, "pixels", path)
         # It prints what it finds damaged, and then has no channels.
         with redirect_stdout(io.StringIO()), OpenEXR.File(str(path), separate_channels=True) as file:
             channels = {name: np.asarray(one.pixels) for name, one in file.channels().items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, refused_as
+from kbnet.limits import check_count
 
 _KINDS = {"F": "f", "I": "i", "U": "u"}
 _LONGEST_HEADER = 1 << 14
@@ -27,7 +29,11 @@ def read_pcd(path: str | Path) -> NDArray[np.float64]:
         FileNotFoundError: there is no such file.
         KBNetError: the file is no PCD, is truncated, or its points have no x, y and z.
     """
-    content = Path(path).read_bytes()
+    with Path(path).open("rb") as file:
+        head = file.read(_LONGEST_HEADER)
+        if announced := re.search(rb"^POINTS\s+(\d{1,20})\b", head, re.MULTILINE):
+            check_count(min(int(announced[1]), Path(path).stat().st_size), "points", path)
+        content = head + file.read()
     data = content.find(b"\nDATA ", 0, _LONGEST_HEADER)
     if data < 0:
         raise KBNetError(f"expected a PCD file with its header, got something else in {path}; check the file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, refused_as
+from kbnet.limits import check_count
 
 _TYPES = {
     **dict.fromkeys(("char", "int8"), "i1"),
@@ -37,8 +39,12 @@ def read_ply(path: str | Path) -> NDArray[np.float64]:
         FileNotFoundError: there is no such file.
         KBNetError: the file is no PLY, is truncated, or its first element is not ``vertex`` with x, y and z.
     """
-    content = Path(path).read_bytes()
-    header, end, _ = content[:_LONGEST_HEADER].partition(b"end_header")
+    with Path(path).open("rb") as file:
+        head = file.read(_LONGEST_HEADER)
+        header, end, _ = head.partition(b"end_header")
+        if end:
+            check_count(min(_announced(header), Path(path).stat().st_size), "points", path)
+        content = head + file.read()
     lines = header.decode("ascii", "replace").splitlines()
     if not lines or lines[0].strip() != "ply" or not end:
         raise KBNetError(f"expected a PLY file with its header, got something else in {path}; check the file")
@@ -56,6 +62,12 @@ def read_ply(path: str | Path) -> NDArray[np.float64]:
         if len(table) != count:
             raise KBNetError(f"{count} vertices announced, {len(table)} found")
         return np.stack([table[axis].astype(np.float64) for axis in "xyz"], axis=1)
+
+
+def _announced(header: bytes) -> int:
+    """Number of vertices that a header announces; 0 if it has none."""
+    found = re.search(rb"^element\s+vertex\s+(\d{1,20})\b", header, re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def _read_with_lists(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, refused_as
+from kbnet.limits import check_count
 from kbnet.sources.pcd import read_pcd
 from kbnet.sources.ply import read_ply
 from kbnet.sources.scan_columns import Layout, find_layout, read_columns
@@ -57,7 +58,9 @@ def _read_las(path: Path) -> Points:
     import laspy
 
     with refused_as(f"expected a LAS or LAZ point cloud in {path}", laspy.LaspyException, OSError):
-        _check_las_count(path)
+        count = _las_count(path)
+    check_count(count, "points", path)
+    with refused_as(f"expected a LAS or LAZ point cloud in {path}", laspy.LaspyException, OSError):
         try:
             return np.asarray(laspy.read(path).xyz, np.float64)
         except BaseException as error:
@@ -66,8 +69,8 @@ def _read_las(path: Path) -> Points:
             raise KBNetError("its compression") from None
 
 
-def _check_las_count(path: Path) -> None:
-    """Compare the number of points in the header with the size of the file, before laspy makes room for them.
+def _las_count(path: Path) -> int:
+    """Number of points in the header, which the file is large enough for: laspy makes room for them.
 
     A packed file may announce `LARGEST_PACKING` times its bytes.
     """
@@ -92,6 +95,7 @@ def _check_las_count(path: Path) -> None:
             _, chunks = struct.unpack("<II", file.read(8))
         if chunks > size:
             raise KBNetError(f"{chunks:,} chunks announced, more than the file holds")
+    return int(count)
 
 
 READERS: dict[str, Callable[[Path], Points]] = {

@@ -13,6 +13,7 @@ from scipy.ndimage import convolve
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray
+from kbnet.limits import check_count
 from kbnet.sources.ros_points import rows_of
 from kbnet.sources.rvl import decode_rvl
 
@@ -221,6 +222,7 @@ def _from_yuv(pairs: NDArray[np.uint8], luma: int, chroma: tuple[int, int]) -> I
 def _decoded(content: bytes, what: str) -> Image.Image:
     try:
         picture = Image.open(io.BytesIO(content))
+        check_count(picture.width * picture.height, "pixels", "an image of the bag")
         picture.load()
         return picture
     except (OSError, ValueError, SyntaxError) as error:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from kbnet.errors import KBNetError
+from kbnet.limits import check_count
 
 NumberType = Literal["float32", "float64"]
 
@@ -66,6 +67,7 @@ def read_columns(path: Path, layout: Layout) -> NDArray[np.float64]:
     Raises:
         KBNetError: its size is not that of whole points, or the values are no coordinates.
     """
+    check_count(path.stat().st_size // layout.point_bytes, "points", path)
     content = path.read_bytes()
     if len(content) % layout.point_bytes:
         columns = f"{','.join(layout.columns)} as {layout.dtype}"
@@ -86,6 +88,7 @@ def find_layout(path: Path) -> Layout:
     Raises:
         KBNetError: no layout gives coordinates, or several are as good and none is that of the name.
     """
+    check_count(path.stat().st_size // KITTI.point_bytes, "points", path)
     content = path.read_bytes()
     usual = NUSCENES if path.name.endswith(".pcd.bin") else KITTI
     scores: dict[Layout, float] = {}

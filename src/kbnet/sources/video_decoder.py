@@ -14,6 +14,7 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.frame import ImageArray
+from kbnet.limits import check_count
 
 NEAR_FRAMES = 30
 """As many frames ahead are decoded one after another; farther ones are looked for from the key frame before them."""
@@ -76,7 +77,9 @@ def open_video(path: str | Path) -> Video:
         stream = container.streams.video[0]
         # Sound may last longer than pictures.
         duration_s = (container.duration or 0) / av.time_base if len(container.streams) == 1 else 0.0
-        return Video(path, (stream.height, stream.width), stream.frames, duration_s)
+        video = Video(path, (stream.height, stream.width), stream.frames, duration_s)
+    check_count(stream.height * stream.width, "pixels", path)
+    return video
 
 
 class VideoDecoder:

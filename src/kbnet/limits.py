@@ -1,0 +1,54 @@
+"""Limits of what is read: more is refused before memory is taken for it."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Literal
+
+from kbnet.errors import KBNetError
+
+LIMITS = {"pixels": 100_000_000, "numbers": 100_000_000, "points": 300_000_000, "entries": 2_000_000}
+"""Pixels of an image, numbers of an ``.npy`` file, points of a cloud, entries of an archive."""
+FACTOR = "KBNET_LIMITS"
+"""Environment variable: a number by which all limits are multiplied."""
+
+
+def limit_factor() -> float:
+    """The factor of the limits; 1 if the environment does not say.
+
+    Raises:
+        KBNetError: the environment variable is no positive number.
+    """
+    text = os.environ.get(FACTOR) or "1"
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not 0 < factor < math.inf:
+        raise KBNetError(f"expected {FACTOR} as a positive number, got '{text}'; correct or unset it")
+    return factor
+
+
+def check_count(count: int, what: Literal["pixels", "numbers", "points", "entries"], where: object) -> None:
+    """Check a count that a file announces.
+
+    Args:
+        count: of what will be read.
+        what: which limit it has.
+        where: the file or message, for the error message.
+
+    Raises:
+        KBNetError: it is more than the limit.
+
+    Example:
+        >>> check_count(11_000 * 10_000, "pixels", "a.png")
+        Traceback (most recent call last):
+        kbnet.errors.KBNetError: expected at most 100,000,000 pixels in a.png, got 110,000,000; if it is right, ...
+    """
+    most = int(LIMITS[what] * limit_factor())
+    if count > most:
+        raise KBNetError(
+            f"expected at most {most:,} {what} in {where}, got {count:,}; if it is right, allow more "
+            f"({FACTOR}={math.ceil(count / LIMITS[what])} in the environment)"
+        )
