@@ -20,8 +20,11 @@ from fuzz.recordings import (
     png,
     read_cloud,
     read_exported,
+    read_video,
+    rgbd,
     sequence,
     stray,
+    video,
 )
 
 import kbnet
@@ -184,3 +187,42 @@ def test_onnx_files_that_reach_beyond_themselves_are_refused(change: str, tmp_pa
     (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(ValueError, match="expected standard operators and all tensors in"):
         read_exported(".onnx")(tmp_path)
+
+
+def test_a_calibration_for_images_without_pixels_is_refused(tmp_path: Path) -> None:
+    for make, options, name, old, new in (
+        (rgbd, {"depth_unit": 0.001}, "intrinsic.json", '"width": 64', '"width": 0'),
+        (kitti360, {}, "calibration/perspective.txt", "S_rect_00: 64 48", "S_rect_00: 64 -1"),
+    ):
+        folder = tmp_path / make.__name__
+        make(folder)
+        (folder / name).write_text((folder / name).read_text().replace(old, new))
+        with limits(), pytest.raises(ValueError, match="expected a size of images of at least 1x1, got"):
+            kbnet.open_frames(folder, **options)[0]
+
+
+@pytest.mark.parametrize("coefficient", [1e-320, 1e-200])
+def test_a_coefficient_too_small_to_divide_by_is_none(coefficient: float) -> None:
+    K = np.diag([60, 60, 1]).astype(np.float32)
+    camera = Camera(K, (48, 64), "radial-tangential", (0.01, coefficient, 0, 0))
+    rays = np.array([[0.3, -0.2]])
+    expected = Camera(K, (48, 64), "radial-tangential", (0.01, 0, 0, 0)).distort(rays)
+    np.testing.assert_array_equal(camera.distort(rays), expected)
+
+
+def test_colmap_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("pycolmap")
+    colmap()(tmp_path)
+    path = tmp_path / "sparse" / "0" / "images.bin"
+    path.write_bytes(path.read_bytes().replace(b"2.png", b"\xff.png"))
+    with limits(), pytest.raises(ValueError, match="expected names of images in UTF-8"):
+        kbnet.open_frames(tmp_path)
+
+
+def test_names_in_a_video_that_are_no_utf8_do_not_matter(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    video(tmp_path)
+    path = tmp_path / "a.mp4"
+    path.write_bytes(path.read_bytes().replace(b"ftypisom", b"ftyp\xe9som"))
+    with limits():
+        read_video(tmp_path)

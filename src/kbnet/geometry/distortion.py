@@ -171,6 +171,10 @@ def _brown(points: Floats, eight: Coefficients) -> tuple[Floats, tuple[Floats, F
         )
 
 
+_NO_COEFFICIENT = 1e-60
+"""Smaller leading coefficients are 0: their roots are farther away than any ray, and dividing by them overflows."""
+
+
 def _squared_limit(eight: Coefficients) -> float:
     """r² of the maximum of g r as a function of r."""
     k1, k2, _, _, k3, k4, k5, k6 = eight
@@ -181,7 +185,7 @@ def _squared_limit(eight: Coefficients) -> float:
 
 def _first_root(polynomial: Polynomial) -> float:
     """Smallest positive root; infinity if there is none."""
-    roots: NDArray[np.complex128] = np.asarray(polynomial.trim().roots(), np.complex128)
+    roots: NDArray[np.complex128] = np.asarray(polynomial.trim(_NO_COEFFICIENT).roots(), np.complex128)
     real = roots.real[np.abs(roots.imag) < 1e-9]
     return float(np.min(real[real > 0], initial=math.inf))
 

@@ -290,9 +290,16 @@ def _views(reconstruction: Any, camera_id: int, points: PointFilter, scale: floa
         kept = depth > 0
         if not kept.any():
             continue
-        name = str(PurePosixPath(image.name).with_suffix("")).replace("/", "_")
+        try:
+            file = image.name
+        except UnicodeDecodeError as error:
+            raise KBNetError(
+                f"expected names of images in UTF-8, got other bytes for image {image_id} ({error}); rename it, and "
+                "export the model again"
+            ) from None
+        name = str(PurePosixPath(file).with_suffix("")).replace("/", "_")
         if name in views:
-            raise KBNetError(f"images {views[name].file} and {image.name} would both become frame '{name}'; rename one")
+            raise KBNetError(f"images {views[name].file} and {file} would both become frame '{name}'; rename one")
         pixels = np.array([point.xy for point in seen]).reshape(-1, 2) - 0.5
-        views[name] = ColmapView(image.name, pixels[kept], depth[kept], np.linalg.inv(T_camera_world))
+        views[name] = ColmapView(file, pixels[kept], depth[kept], np.linalg.inv(T_camera_world))
     return views

@@ -40,7 +40,7 @@ class Camera:
         coefficients: of the lens. Radial-tangential: k1 k2 p1 p2 [k3 [k4 k5 k6]]; fisheye: k1 k2 k3 k4.
 
     Raises:
-        KBNetError: K is no pinhole matrix, the model is not known, or has other coefficients.
+        KBNetError: K is no pinhole matrix, the size is none, the model is not known, or has other coefficients.
     """
 
     K: FloatArray
@@ -51,6 +51,9 @@ class Camera:
     def __post_init__(self) -> None:
         object.__setattr__(self, "K", check_intrinsics(self.K))
         object.__setattr__(self, "coefficients", tuple(map(float, self.coefficients)))
+        if min(self.size) < 1:
+            height, width = self.size
+            raise KBNetError(f"expected a size of images of at least 1x1, got {width}x{height}; check the calibration")
         if self.model not in get_args(Model):
             raise KBNetError(f"expected a lens model among {', '.join(get_args(Model))}, got '{self.model}'")
         if self.model == "pinhole" and any(self.coefficients):

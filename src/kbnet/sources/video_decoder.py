@@ -71,7 +71,7 @@ def open_video(path: str | Path) -> Video:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a video in {path}, but there is no such file; check the path")
-    with _one_line(path), av.open(str(path)) as container:
+    with _one_line(path), av.open(str(path), metadata_errors="replace") as container:
         if not container.streams.video:
             raise KBNetError(f"expected a video in {path}, but it holds no pictures; name another file")
         stream = container.streams.video[0]
@@ -152,7 +152,7 @@ def _decoded(path: Path, seek_to: int | None = None) -> Iterator[DecodedFrame]:
     """Frames in order, from the beginning or from the key frame before a timestamp."""
     import av
 
-    with _one_line(path), av.open(str(path)) as container:
+    with _one_line(path), av.open(str(path), metadata_errors="replace") as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         start = 0.0
