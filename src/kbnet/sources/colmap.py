@@ -24,7 +24,7 @@ from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
-from kbnet.sources.colmap_folder import check_model_files, holds_model
+from kbnet.sources.colmap_folder import check_model_files, holds_model, image_file
 from kbnet.sources.other_size import fit_camera
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
@@ -290,13 +290,7 @@ def _views(reconstruction: Any, camera_id: int, points: PointFilter, scale: floa
         kept = depth > 0
         if not kept.any():
             continue
-        try:
-            file = image.name
-        except UnicodeDecodeError as error:
-            raise KBNetError(
-                f"expected names of images in UTF-8, got other bytes for image {image_id} ({error}); rename it, and "
-                "export the model again"
-            ) from None
+        file = image_file(image)
         name = str(PurePosixPath(file).with_suffix("")).replace("/", "_")
         if name in views:
             raise KBNetError(f"images {views[name].file} and {file} would both become frame '{name}'; rename one")

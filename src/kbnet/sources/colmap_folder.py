@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from kbnet.errors import KBNetError
 
@@ -48,6 +49,21 @@ def check_model_files(folder: Path) -> None:
         if end != len(content):
             problem = "is cut off" if end > len(content) else f"has {len(content) - end} bytes too many"
             raise KBNetError(f"{path} {problem}, or its counts are damaged; copy or export the model again")
+
+
+def image_file(image: Any) -> str:
+    """Name of the file of a `pycolmap.Image`.
+
+    Raises:
+        KBNetError: it is no UTF-8.
+    """
+    try:
+        return str(image.name)
+    except UnicodeDecodeError as error:
+        raise KBNetError(
+            f"expected names of images in UTF-8, got other bytes for image {image.image_id} ({error}); rename it, and "
+            "export the model again"
+        ) from None
 
 
 def _skip(content: bytes, record: Callable[[bytes, int], int]) -> int:
