@@ -8,13 +8,14 @@ KILLS ?= 200
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 QUICK := tests/geometry tests/points tests/losses tests/frames tests/network tests/test_golden.py
 
-.PHONY: help demo quick test fuzz check kill-test docs format sbom audit clean
+.PHONY: help demo quick test fuzz check compat kill-test docs format sbom audit clean
 
 help:
 	@echo "make demo     complete a real scene and show the error beside interpolation (under a minute after the install)"
 	@echo "make quick    tests of geometry, points, losses, frames, network and its parity with the published one (under a minute)"
 	@echo "make test     check, then all tests on $(WORKERS) processes (WORKERS=n)"
 	@echo "make fuzz     read damaged files of every kind for MINUTES=n (10), drawn anew"
+	@echo "make compat   golden tensors and the tests of 'make quick' on the oldest and the newest torch (COMPAT='2.6.0 newest')"
 	@echo "make check    ruff, formatting, mypy"
 	@echo "make kill-test stop commands at $(KILLS) random moments; files must be whole, and the work must end (KILLS=n)"
 	@echo "make docs     build the documentation as a site, strictly and offline: open site/index.html"
@@ -41,6 +42,21 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Each in an environment of its own, which is made once. A version that is named newest is installed anew each time.
+COMPAT ?= 2.6.0 newest
+COMPAT_INDEX ?= --index-url https://download.pytorch.org/whl/cpu
+compat:
+	mkdir -p $(VENV)/compat && grep -v '^torch' constraints.txt > $(VENV)/compat/constraints.txt
+	for version in $(COMPAT); do \
+		at=$(VENV)/compat/$$version; pip="$$at/bin/python -m pip install --disable-pip-version-check --quiet"; \
+		$(PYTHON) -m venv $$at && \
+		if [ $$version = newest ]; then $$pip --upgrade torch $(COMPAT_INDEX); else $$pip torch==$$version $(COMPAT_INDEX); fi && \
+		$$pip -c $(VENV)/compat/constraints.txt -e ".[train]" "hypothesis>=6.100" "pytest>=8.2" "pytest-xdist>=3.6" && \
+		$$at/bin/python -c "import torch; print('torch', torch.__version__)" && \
+		OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $$at/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" \
+			$(QUICK) tests/test_golden_family.py tests/weights || exit 1; \
+	done
 
 kill-test: $(VENV)/.installed-dev
 	KBNET_KILLS=$(KILLS) $(PYTEST) tests/test_faults.py

@@ -7,6 +7,9 @@
     python examples/recordings.py tum recording     # rgb/, depth/ and the lists of both, groundtruth.txt, K.txt
     python examples/recordings.py phone scan        # as Stray Scanner exports: depth at a quarter of the image's size
     python examples/recordings.py transforms scene  # transforms.json, images/ and depth/
+    python examples/recordings.py rgbd scan         # color/, depth/ in millimetres, K.txt
+    python examples/recordings.py nuscenes nuscenes # v1.0-mini/ and samples/
+    python examples/recordings.py kitti360 KITTI-360
 
 All of them show the room of `kbnet prepare synthetic`: a camera walks through it, 3 cm a frame, ten frames a second.
 The lidar sits 20 cm above the camera, turns full circle, and its ranges are 1 cm off; tracked points are 1 % off, and
@@ -43,6 +46,8 @@ METRES_A_UNIT = 0.5
 
 T_ROBOT_CAMERA: Floats = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], float)
 """From a camera's axes (x right, y down, z forward) to a robot's (x forward, y left, z up), at one place."""
+T_CAMERA_LIDAR: Floats = np.linalg.inv(T_ROBOT_CAMERA)
+T_CAMERA_LIDAR[1, 3] = -LIDAR_HEIGHT
 
 
 @dataclass(frozen=True)
@@ -144,20 +149,96 @@ def write_video(folder: Path) -> None:
     np.savetxt(folder / "K.txt", CONFIG.intrinsics)
 
 
+def write_rgbd(folder: Path) -> None:
+    """Images, depth in millimetres, and K."""
+    for index, moment in enumerate(record()):
+        assert moment.frame.ground_truth is not None
+        millimetres = np.rint(1000 * moment.frame.ground_truth).astype(np.uint16)
+        for part, pixels in (("color", moment.frame.image), ("depth", millimetres)):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / part / f"{index:06d}.png")
+    np.savetxt(folder / "K.txt", CONFIG.intrinsics)
+
+
+def write_kitti360(folder: Path) -> None:
+    """A drive of the left camera, whose poses are its own."""
+    drive = "2013_05_28_drive_0000_sync"
+    images = folder / "data_2d_raw" / drive / "image_00" / "data_rect"
+    scans = folder / "data_3d_raw" / drive / "velodyne_points" / "data"
+    calibration, poses = folder / "calibration", folder / "data_poses" / drive
+    for place in (images, scans, calibration, poses):
+        place.mkdir(parents=True)
+    lines = []
+    for index, moment in enumerate(record()):
+        Image.fromarray(moment.frame.image).save(images / f"{index:010}.png")
+        _write_scan(scans / f"{index:010}.bin", moment, index, columns=4)
+        lines.append(f"{index} {_numbers(moment.T_world_camera[:3])}")
+    (poses / "poses.txt").write_text("\n".join(lines) + "\n")
+    size = f"S_rect_00: {CONFIG.width} {CONFIG.height}"
+    projection = f"P_rect_00: {_numbers(np.c_[CONFIG.intrinsics, np.zeros(3)])}"
+    (calibration / "perspective.txt").write_text(f"{size}\nR_rect_00: {_numbers(np.eye(3))}\n{projection}\n")
+    (calibration / "calib_cam_to_pose.txt").write_text(f"image_00: {_numbers(np.eye(4)[:3])}\n")
+    (calibration / "calib_cam_to_velo.txt").write_text(_numbers(np.linalg.inv(T_CAMERA_LIDAR)[:3]) + "\n")
+
+
+def write_nuscenes(folder: Path) -> None:
+    """One scene of key frames; the car stands where the camera is."""
+    T_car_lidar = T_ROBOT_CAMERA @ T_CAMERA_LIDAR
+    sensors = {"CAM_FRONT": (T_ROBOT_CAMERA, CONFIG.intrinsics.tolist()), "LIDAR_TOP": (T_car_lidar, [])}
+    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in ("sample", "ego_pose", "sample_data")}
+    tables["scene"] = [{"token": "scene", "name": "scene-0001"}]
+    tables["sensor"] = [{"token": name, "channel": name} for name in sensors]
+    tables["calibrated_sensor"] = [
+        {"token": name, "sensor_token": name, **_place(T), "camera_intrinsic": K} for name, (T, K) in sensors.items()
+    ]
+    for name in sensors:
+        (folder / "samples" / name).mkdir(parents=True)
+    for index, moment in enumerate(record()):
+        tables["sample"].append({"token": f"{index}", "scene_token": "scene"})
+        tables["ego_pose"].append(
+            {"token": f"{index}", **_place(moment.T_world_camera @ np.linalg.inv(T_ROBOT_CAMERA))}
+        )
+        for name, suffix in (("CAM_FRONT", "png"), ("LIDAR_TOP", "pcd.bin")):
+            file = f"samples/{name}/{index:06}.{suffix}"
+            tokens = {"sample_token": f"{index}", "ego_pose_token": f"{index}", "calibrated_sensor_token": name}
+            size = {"height": CONFIG.height, "width": CONFIG.width}
+            when = {"timestamp": round(1e6 * moment.time), "is_key_frame": True}
+            tables["sample_data"].append({"token": f"{name}{index}", **tokens, "filename": file, **when, **size})
+        Image.fromarray(moment.frame.image).save(folder / "samples" / "CAM_FRONT" / f"{index:06}.png")
+        _write_scan(folder / "samples" / "LIDAR_TOP" / f"{index:06}.pcd.bin", moment, index, columns=5)
+    (folder / "v1.0-mini").mkdir()
+    for name, rows in tables.items():
+        (folder / "v1.0-mini" / f"{name}.json").write_text(json.dumps(rows, indent=0))
+
+
+def _place(T: Floats) -> dict[str, list[float]]:
+    """Rotation as quaternion w x y z, and translation."""
+    return {
+        "rotation": np.roll(Rotation.from_matrix(T[:3, :3]).as_quat(), 1).tolist(),
+        "translation": T[:3, 3].tolist(),
+    }
+
+
+def _numbers(matrix: Floats) -> str:
+    return " ".join(f"{number:.12g}" for number in matrix.flat)
+
+
+def _write_scan(path: Path, moment: Moment, index: int, *, columns: int) -> None:
+    points = scan(moment, index)
+    np.c_[points, np.ones((len(points), columns - 3), np.float32)].astype("<f4").tofile(path)
+
+
 def write_lidar(folder: Path) -> None:
     """A drive in KITTI's layout."""
-    T_camera_lidar = np.linalg.inv(T_ROBOT_CAMERA)
-    T_camera_lidar[1, 3] = -LIDAR_HEIGHT
     projection = np.c_[CONFIG.intrinsics, np.zeros(3)]
     poses = []
     for name in ("image_2", "velodyne"):
         (folder / name).mkdir(parents=True)
     for index, moment in enumerate(record()):
         Image.fromarray(moment.frame.image).save(folder / "image_2" / f"{index:06}.png")
-        points = scan(moment, index)
-        np.c_[points, np.ones(len(points), np.float32)].astype("<f4").tofile(folder / "velodyne" / f"{index:06}.bin")
+        _write_scan(folder / "velodyne" / f"{index:06}.bin", moment, index, columns=4)
         poses.append(moment.T_world_camera[:3].reshape(-1))
-    matrices = {**{f"P{number}": projection for number in range(4)}, "Tr": T_camera_lidar[:3]}
+    matrices = {**{f"P{number}": projection for number in range(4)}, "Tr": T_CAMERA_LIDAR[:3]}
     lines = [f"{name}: {' '.join(f'{number:.9g}' for number in matrix.flat)}" for name, matrix in matrices.items()]
     (folder / "calib.txt").write_text("\n".join(lines) + "\n")
     np.savetxt(folder / "poses.txt", poses)
@@ -317,6 +398,9 @@ WRITERS = {
     "tum": write_tum,
     "phone": write_phone,
     "transforms": write_transforms,
+    "rgbd": write_rgbd,
+    "nuscenes": write_nuscenes,
+    "kitti360": write_kitti360,
 }
 
 

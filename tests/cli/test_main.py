@@ -163,6 +163,12 @@ def test_unknown_flag_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
             UnicodeEncodeError("utf-8", "r\udcffom", 1, 2, "surrogates not allowed"),
             "expected names of files in UTF-8, got r\\udcffom; rename it",
         ),
+        (
+            UnicodeEncodeError(
+                "utf-8", 'steps = 1\nsequences = ["hall", "r\udcffom"]', 32, 33, "surrogates not allowed"
+            ),
+            "expected names of files in UTF-8, got r\\udcffom; rename it",
+        ),
     ],
 )
 def test_known_errors_are_one_line_and_exit_code_2(

@@ -35,6 +35,7 @@ import difflib
 import importlib
 import keyword
 import os
+import re
 import signal
 import sys
 import traceback
@@ -217,7 +218,11 @@ def one_line(error: BaseException) -> str:
         name = (error.name or "").partition(".")[0]
         text = f"{name} is needed: pip install 'kbnet[{EXTRAS[name]}]'" if name in EXTRAS else text
     elif isinstance(error, UnicodeEncodeError):
-        name = error.object.encode("utf-8", "backslashreplace").decode()
+        # In a list or config, the name alone.
+        parts = (
+            re.split(r'[",\n]', error.object[: error.start])[-1:] + re.split(r'[",\n]', error.object[error.start :])[:1]
+        )
+        name = "".join(parts).encode("utf-8", "backslashreplace").decode()
         text = f"expected names of files in UTF-8, got {name}; rename it"
     elif _is_out_of_memory(error):
         text = "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16"
