@@ -39,6 +39,7 @@ COMMANDS = (
     "pack_data",
     "published_timing",
     "robustness",
+    "same_result",
 )
 SMALL: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
 
@@ -308,3 +309,17 @@ def test_scripts_use_flags_that_exist(capsys: pytest.CaptureFixture[str]) -> Non
         known = set(re.findall(r"--[a-z][\w-]*", capsys.readouterr().out))
         (used,) = re.findall(rf"-m kbnet {command} (.*)", lines)
         assert set(re.findall(r"--[a-z][\w-]*", used)) <= known
+
+
+def test_ways_to_complete_are_compared_with_frames_one_by_one(
+    room: Path, weights: Path, load: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("openvino")
+    pytest.importorskip("onnxruntime")
+    command = load("same_result").Command
+    command(sequences=(room,), sparse_depth="sparse_depth_150", weights=str(weights), threads=()).run()
+    printed = capsys.readouterr().out
+    for way in ("batches of 4", "onnxruntime", "openvino"):
+        assert re.search(rf"{way} +\d\.\de[-+]\d\d +\d\.\de[-+]\d\d", printed), printed
+    largest = [float(number) for number in re.findall(r"(\d\.\de[-+]\d\d) +\d\.\de", printed)]
+    assert max(largest) < 1e-4

@@ -104,3 +104,14 @@ def test_one_process_has_it_once_and_leaves_nothing(tmp_path: Path) -> None:
     with one_writer(None):
         write(folder)
     assert [path.name for path in folder.iterdir()] == ["written"]
+
+
+def test_two_adaptations_to_one_file_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("lightning_fabric")
+    from kbnet.training.adaptation import adapt
+    from kbnet.training.adaptation_plan import Adaptation
+
+    output = tmp_path / "adapted.safetensors"
+    with Adaptation(tmp_path / "room", output).alone(), pytest.raises(KBNetError, match=r"is writing .*adapted"):
+        adapt(tmp_path / "room", output)
+    assert not list(tmp_path.iterdir())
