@@ -13,7 +13,7 @@ QUICK := tests/geometry tests/points tests/losses tests/frames tests/network tes
 help:
 	@echo "make demo     complete a real scene and show the error beside interpolation (under a minute after the install)"
 	@echo "make quick    tests of geometry, points, losses, frames, network and its parity with the published one (under a minute)"
-	@echo "make test     check, then all tests on $(WORKERS) processes (WORKERS=n)"
+	@echo "make test     check and all tests, on $(WORKERS) processes (WORKERS=n)"
 	@echo "make fuzz     read damaged files of every kind for MINUTES=n (10), drawn anew"
 	@echo "make compat   golden tensors and the tests of 'make quick' on the oldest and the newest torch (COMPAT='2.6.0 newest')"
 	@echo "make check    ruff, formatting, mypy"
@@ -30,8 +30,11 @@ demo: $(VENV)/.installed-demo
 quick: $(VENV)/.installed-dev
 	$(PYTEST) -m "not slow" $(QUICK)
 
-test: check
-	$(PYTEST)
+# mypy, which is one process, beside the tests.
+test: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy & types=$$!; $(PYTEST); tests=$$?; wait $$types && exit $$tests
 
 MINUTES ?= 10
 fuzz: $(VENV)/.installed-dev

@@ -11,7 +11,6 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
 import tomlkit
 
 REPOSITORY = Path(__file__).parents[1]
@@ -116,20 +115,16 @@ def is_module(name: str) -> bool:
     return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
-def ids(paths: list[Path]) -> list[str]:
-    return [str(path.relative_to(PACKAGE)) for path in paths]
-
-
-@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
-def test_imports_point_one_way(path: Path) -> None:
-    part = part_of(module_name(path))
-    if not part:
-        return
-    assert part in MAY_IMPORT, f"say in MAY_IMPORT what the new part '{part}' may import"
-    allowed = MAY_IMPORT[part] | {part, "errors"}
-    for module, line in imported_modules(path):
-        if module.split(".")[0] == "kbnet":
-            assert part_of(module) in allowed, f"{path.name}:{line}: {part} must not import {module}"
+def test_imports_point_one_way() -> None:
+    for path in MODULES:
+        part = part_of(module_name(path))
+        if not part:
+            continue
+        assert part in MAY_IMPORT, f"say in MAY_IMPORT what the new part '{part}' may import"
+        allowed = MAY_IMPORT[part] | {part, "errors"}
+        for module, line in imported_modules(path):
+            if module.split(".")[0] == "kbnet":
+                assert part_of(module) in allowed, f"{path}:{line}: {part} must not import {module}"
 
 
 def test_imports_have_no_cycles() -> None:
@@ -216,13 +211,13 @@ def test_no_help_of_the_command_line_is_written_twice() -> None:
     assert not {text: found for text, found in places.items() if len(found) > 1}, "share a type in cli/arguments.py"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
-def test_a_mistake_of_the_user_is_a_kbnet_error(path: Path) -> None:
+def test_a_mistake_of_the_user_is_a_kbnet_error() -> None:
     """Any other ``ValueError`` is a bug, whose traceback the command line shows."""
-    for node in nodes_of(path):
-        if isinstance(node, ast.Raise) and node.exc is not None:
-            raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-            assert not (isinstance(raised, ast.Name) and raised.id == "ValueError"), f"line {node.lineno}"
+    for path in MODULES:
+        for node in nodes_of(path):
+            if isinstance(node, ast.Raise) and node.exc is not None:
+                raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+                assert not (isinstance(raised, ast.Name) and raised.id == "ValueError"), f"{path}:{node.lineno}"
 
 
 def test_only_weights_opens_weights_files() -> None:
@@ -236,18 +231,18 @@ def test_only_weights_opens_weights_files() -> None:
     assert {name for name in openers if part_of(name) != "weights"} == {"kbnet.training.checkpoint"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
-def test_modules_are_named_after_a_step(path: Path) -> None:
+def test_modules_are_named_after_a_step() -> None:
     vague = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared", "core", "base"}
-    words = {word for part in path.relative_to(PACKAGE).with_suffix("").parts for word in part.strip("_").split("_")}
-    assert not words & vague, f"name {path.name} after what it does"
+    for path in MODULES:
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        assert not vague & {word for part in parts for word in part.strip("_").split("_")}, f"{path}: say what it does"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
-def test_modules_stay_under_300_lines_and_say_what_they_are(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert text.count("\n") <= 300, "look for the piece that wants a module of its own"
-    assert ast.get_docstring(ast.parse(text)), "a module begins with a docstring"
+def test_modules_stay_under_300_lines_and_say_what_they_are() -> None:
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") <= 300, f"{path}: look for the piece that wants a module of its own"
+        assert ast.get_docstring(ast.parse(text)), f"{path}: a module begins with a docstring"
 
 
 def test_folders_hold_only_a_docstring_in_their_init() -> None:

@@ -1,7 +1,7 @@
 """Commands that are stopped at random moments, or find no space left: what is written is whole, and the same command
 ends the work.
 
-``make test`` stops twenty runs, ``make kill-test`` two hundred (``KBNET_KILLS``).
+``make test`` stops every command once, ``make kill-test`` two hundred runs (``KBNET_KILLS``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-KILLS = int(os.environ.get("KBNET_KILLS", "20"))
+KILLS = int(os.environ.get("KBNET_KILLS", "8"))
 """How many runs are stopped."""
 STOPPING = {name: getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")}
 INTERRUPTED = 130

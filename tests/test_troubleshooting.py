@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -193,13 +191,6 @@ def too_few_points_to_check(request: pytest.FixtureRequest) -> list[str]:
 
 
 @mistake
-def missing_depth(request: pytest.FixtureRequest) -> list[str]:
-    room()
-    shutil.copy("room/image/000000.png", "room/image/000001.png")
-    return ["complete", "room", "--output", "depth"]
-
-
-@mistake
 def wrong_distortion(request: pytest.FixtureRequest) -> list[str]:
     return tum(request, "--distortion", "-3.5", "0.3", "0", "0")
 
@@ -212,18 +203,6 @@ def two_clocks(request: pytest.FixtureRequest) -> list[str]:
 @mistake
 def video_and_points_of_two_clocks(request: pytest.FixtureRequest) -> list[str]:
     return video(request, "time,u,v,depth\n1305031236.19,20,20,2\n1305031237.19,20,20,2\n")
-
-
-@mistake
-def missing_extra(request: pytest.FixtureRequest) -> list[str]:
-    command = bag(request)
-    request.getfixturevalue("monkeypatch").setitem(sys.modules, "rosbags.highlevel", None)
-    return command
-
-
-@mistake
-def no_such_topic(request: pytest.FixtureRequest) -> list[str]:
-    return [*bag(request), "--image", "/cam"]
 
 
 @pytest.mark.usefixtures("torch_engine")

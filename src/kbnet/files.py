@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,7 @@ def environment() -> dict[str, object]:
     }
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of Python and of :data:`RECORDED_PACKAGES`."""
     packages = {distribution.name: distribution.version for distribution in distributions()}

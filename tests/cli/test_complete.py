@@ -498,7 +498,7 @@ def test_workers_write_what_one_process_does_and_tell_what_failed(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """In a cluster of its own, started for the run; tests/inference/test_workers.py has networks in workers."""
+    """In a cluster of its own, started for the run; inference/test_workers.py has two workers, and deaths."""
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     rooms = [write_sequence(name) for name in ("hall", "room")]
@@ -506,7 +506,7 @@ def test_workers_write_what_one_process_does_and_tell_what_failed(
     spoilt[0].write_bytes(b"no image")
     out = tmp_path / "out"
     options = ["--weights", str(exported.int8), "--npy", "--cloud", "--confidence"]
-    words = ["complete", *map(str, rooms), "--output", str(out), *options, "--workers", "2"]
+    words = ["complete", *map(str, rooms), "--output", str(out), *options, "--workers", "1"]
     assert main(words) == 2
     said = capfd.readouterr()
     assert f"completed 5 of 6 frames in {out}\n" in said.out

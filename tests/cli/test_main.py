@@ -52,7 +52,7 @@ def modules_after(commands: list[list[str]], watched: set[str]) -> str:
     )
     result = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "COLUMNS": "80"},
         capture_output=True,
         text=True,
         check=True,
@@ -71,6 +71,7 @@ def test_help_of_a_command_is_light_and_comes_from_its_dataclass() -> None:
     said = modules_after([[*name.split(), "--help"] for name in names], {"torch", "scipy", "matplotlib", "skimage"})
     for name in names:
         assert f"usage: kbnet {name}" in said
+    assert max(map(len, said.splitlines())) <= 80
     assert said.endswith("CODES 0 0 0 0 0 IMPORTED []\n")
 
 

@@ -336,22 +336,6 @@ def test_ctrl_c_saves_and_the_resumed_run_equals_an_unbroken_one(write_sequence:
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_the_joint_batch(write_sequence: WriteSequence, tmp_path: Path) -> None:
-    """Up to rounding: the gradient is the mean of two means."""
-    sequence = write_sequence(frames=8)
-    one = tiny_run(sequence, tmp_path / "one", steps=4, batch_size=4, workers=0)
-    two = tiny_run(sequence, tmp_path / "two", steps=4, batch_size=2, workers=0, processes=2)
-    process = start(arguments(two))
-    train(one)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    alone, joint = (load_file(config.output / "last.safetensors") for config in (one, two))
-    for name, tensor in alone.items():
-        torch.testing.assert_close(joint[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
-    assert errors.count("step 4/4") == 1
-
-
-@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_all_processes(write_sequence: WriteSequence, tmp_path: Path) -> None:
     config = tiny_run(write_sequence(frames=8), tmp_path / "run", steps=50, batch_size=1, workers=0, processes=2)
     process = start([*arguments(config), "--schedule.learning-rates", "1e30", "1e30"])

@@ -29,7 +29,7 @@ def test_damaged_files_are_refused_in_one_line(target: Target, tmp_path: Path) -
     target.read(tmp_path)
 
     @settings(
-        max_examples=EXAMPLES or 20,
+        max_examples=EXAMPLES or 10,
         derandomize=not EXAMPLES,
         deadline=None,
         database=None,

@@ -1,4 +1,4 @@
-"""Training on several processes under ``torchrun``: the joint batch, and a process that is killed."""
+"""Training on several processes, by itself or under ``torchrun``: the joint batch, and a process that is killed."""
 
 from __future__ import annotations
 
@@ -72,10 +72,13 @@ def losses(config: TrainingConfig) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-def test_two_processes_under_torchrun_train_what_one_does_with_the_joint_batch(
+def test_two_processes_train_what_one_does_with_the_joint_batch(
     write_sequence: WriteSequence, make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    """The pose network, whose BatchNorm sees both processes' samples, and the depth network with BatchNorm too."""
+    """The pose network, whose BatchNorm sees both processes' samples, and the depth network with BatchNorm too.
+
+    Without ``torchrun``, under which the next test compares weights.
+    """
     changes: dict[str, Any] = {
         "poses": "network",
         "pose_encoder": "plain",
@@ -86,8 +89,8 @@ def test_two_processes_under_torchrun_train_what_one_does_with_the_joint_batch(
     changes["schedule"] = {"learning_rates": (1e-5,)}
     sequence = write_sequence(frames=10)
     one = make_config(sequence, output="one", batch_size=4, **changes)
-    two = make_config(sequence, output="two", batch_size=2, **changes)
-    with started(two, tmp_path / "two.toml") as process:
+    two = make_config(sequence, output="two", batch_size=2, processes=2, **changes)
+    with started(two, tmp_path / "two.toml", torchrun=False) as process:
         train(one)
         said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said

@@ -79,8 +79,7 @@ def test_names_are_looked_up_without_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("name", ["indoor", "indoor-small"])
-def test_loading_does_not_import_the_compiler_of_torch(name: str) -> None:
+def test_loading_does_not_import_the_compiler_of_torch() -> None:
     """It takes two seconds or more."""
-    code = f"import sys, kbnet; kbnet.load('{name}', engine='torch'); assert 'torch._dynamo' not in sys.modules"
+    code = "import sys, kbnet; kbnet.load('indoor', engine='torch'); assert 'torch._dynamo' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

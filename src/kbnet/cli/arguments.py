@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import shutil
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
@@ -122,10 +124,19 @@ def parse_arguments(command: type[T], arguments: Sequence[str], *, prog: str, de
         SystemExit: the arguments do not fit (code 2), or help was asked for (code 0).
     """
     _join_help_lines(command)
-    config = (tyro.conf.FlagCreatePairsOff,)
+    config, text = (tyro.conf.FlagCreatePairsOff,), _wrapped(command)
     if default is None:
-        return tyro.cli(command, args=arguments, prog=prog, config=config)
-    return tyro.cli(command, args=arguments, prog=prog, config=config, default=default)
+        return tyro.cli(command, args=arguments, prog=prog, description=text, config=config)
+    return tyro.cli(command, args=arguments, prog=prog, description=text, config=config, default=default)
+
+
+def _wrapped(command: type) -> str:
+    """Docstring in lines of the terminal's width. Tyro joins lines, except one that begins with a space."""
+    width = shutil.get_terminal_size().columns
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(
+        textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False) for text in paragraphs
+    )
 
 
 def _join_help_lines(command: Any) -> None:
@@ -140,9 +151,11 @@ def _join_help_lines(command: Any) -> None:
             _join_help_lines(hints[one.name])
 
 
+@cache
 def _field_docstrings(cls: type) -> dict[str, str]:
-    (node,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-    assert isinstance(node, ast.ClassDef)
+    file = inspect.getsourcefile(cls)
+    assert file is not None
+    node = next(node for node in _statements(file) if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
     return {
         field.target.id: " ".join(text.value.value.split())
         for field, text in zip(node.body, node.body[1:], strict=False)
@@ -152,3 +165,8 @@ def _field_docstrings(cls: type) -> dict[str, str]:
         and isinstance(text.value, ast.Constant)
         and isinstance(text.value.value, str)
     }
+
+
+@cache
+def _statements(file: str) -> list[ast.stmt]:
+    return ast.parse(Path(file).read_text(encoding="utf-8")).body

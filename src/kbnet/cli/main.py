@@ -42,6 +42,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -109,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
 
 
+@cache
 def commands(folder: Path = HERE) -> dict[str, str]:
     """Summaries of the commands and groups in a folder by name, read from the sources without importing them."""
     found = {}
