@@ -17,6 +17,8 @@ REPOSITORY = Path(__file__).parents[1]
 FIGURES_AT_MOST = 300_000
 """Bytes of all figures together."""
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
