@@ -187,7 +187,7 @@ def test_what_the_workers_cannot_have_is_said(sources: list[FrameSource], addres
     with pytest.raises(ValueError, match="expected room for 3 workers with 1 threads and 0 GPUs each, got 2 CPUs"):
         complete_many(output_folders(tmp_path / "out", sources), make, Workers(3, address=address))
     outcome = complete_many(
-        output_folders(tmp_path / "out", sources), partial(make, device="nonsense"), Workers(1, address=address)
+        output_folders(tmp_path / "out", sources), partial(make, device="nonsense"), Workers(2, address=address)
     )
     assert len(outcome.errors) == FRAMES
     assert all("expected a usable device, got 'nonsense'" in error for error in outcome.errors.values())
