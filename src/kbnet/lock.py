@@ -38,7 +38,7 @@ def one_writer(place: Path | None, lock: Path | None = None) -> Iterator[None]:
         yield
         return
     lock = place / ".lock" if lock is None else lock
-    new_folder = not lock.parent.exists()
+    new_folders = [folder for folder in (lock.parent, *lock.parent.parents) if not folder.exists()]
     lock.parent.mkdir(parents=True, exist_ok=True)
     name = os.path.realpath(lock)
     if name in _held:
@@ -51,9 +51,9 @@ def one_writer(place: Path | None, lock: Path | None = None) -> Iterator[None]:
         _held.discard(name)
         lock.unlink(missing_ok=True)
         os.close(descriptor)
-        if new_folder:
-            with suppress(OSError):  # it is not empty
-                lock.parent.rmdir()
+        with suppress(OSError):  # one is not empty
+            for folder in new_folders:
+                folder.rmdir()
 
 
 def _take(place: Path, lock: Path) -> int:
