@@ -6,6 +6,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from fuzz.recordings import (
     colmap,
     exported,
     kitti360,
+    nuscenes,
     picture,
     png,
     read_cloud,
@@ -24,12 +26,14 @@ from fuzz.recordings import (
     rgbd,
     sequence,
     stray,
+    transforms,
     video,
 )
 
 import kbnet
 from kbnet.cli.main import main
 from kbnet.datasets.archive import unpack
+from kbnet.errors import KBNetError
 from kbnet.frames.image_file import read_image
 from kbnet.sources.rectification import Camera
 from kbnet.training.recipe import read_recipe_layers
@@ -199,6 +203,23 @@ def test_a_calibration_for_images_without_pixels_is_refused(tmp_path: Path) -> N
         (folder / name).write_text((folder / name).read_text().replace(old, new))
         with limits(), pytest.raises(ValueError, match="expected a size of images of at least 1x1, got"):
             kbnet.open_frames(folder, **options)[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "file", "old", "options"),
+    [
+        (rgbd, "intrinsic.json", '"width": 64', {"depth_unit": 0.001}),
+        (transforms, "transforms.json", '"w": 64', {}),
+        (nuscenes, "v1.0-mini/sample_data.json", '"width": 64', {}),
+    ],
+)
+def test_an_infinite_size_is_refused(make: Any, file: str, old: str, options: dict[str, float], tmp_path: Path) -> None:
+    make(tmp_path)
+    content = (tmp_path / file).read_text()
+    assert old in content
+    (tmp_path / file).write_text(content.replace(old, old.replace("64", "1e999")))
+    with limits(), pytest.raises(KBNetError):
+        kbnet.open_frames(tmp_path, **options)[0]
 
 
 @pytest.mark.parametrize("coefficient", [1e-320, 1e-200])

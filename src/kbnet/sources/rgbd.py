@@ -179,7 +179,7 @@ def _open3d_intrinsics(path: Path) -> tuple[FloatArray, tuple[int, int]]:
     try:
         K = np.array(content["intrinsic_matrix"], np.float32).reshape(3, 3).T
         size = int(content["height"]), int(content["width"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise KBNetError(
             f"expected width, height and intrinsic_matrix of Open3D in {path}, got none ({error}); give K as text "
             "(--intrinsics)"
