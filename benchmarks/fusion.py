@@ -131,7 +131,7 @@ def _completed(completer: DepthCompleter, frame: Frame) -> dict[str, tuple[Float
     believed = inlier_depth(completer, frame.sparse_depth, frame.intrinsics)
     return {
         "linear": (interpolated, expected_error(interpolated, believed, frame.intrinsics)),
-        "kbnet": complete_with_confidence(completer, frame.image, frame.sparse_depth, frame.intrinsics),
+        "kbnet": complete_with_confidence(completer, frame),
     }
 
 

@@ -62,7 +62,7 @@ def measure(source: FrameSource, indices: Iterable[int], completer: DepthComplet
     """Complete frames with their expected error, and compare with the truth."""
     figures = Figures()
     for frame in map(source.frame, indices):
-        maps = complete_with_confidence(completer, frame.image, frame.sparse_depth, frame.intrinsics)
+        maps = complete_with_confidence(completer, frame)
         truth, judged = _truth(frame)
         if judged.any():
             depth, expected = (one[judged].astype(np.float64) for one in maps)

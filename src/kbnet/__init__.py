@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from kbnet.errors import KBNetError
     from kbnet.evaluation.ground_truth import evaluate_completer as evaluate
     from kbnet.evaluation.held_out_points import check_completer as check
-    from kbnet.frame import Frame, Triplet
+    from kbnet.frame import Frame, Prior, Triplet
     from kbnet.frames.open import open_frames
     from kbnet.inference.completer import DepthCompleter, load
+    from kbnet.inference.video import VideoCompleter
     from kbnet.training.adaptation import adapt
     from kbnet.training.loop import train
 
@@ -37,7 +38,9 @@ __all__ = [
     "DepthCompleter",
     "Frame",
     "KBNetError",
+    "Prior",
     "Triplet",
+    "VideoCompleter",
     "__version__",
     "adapt",
     "check",
@@ -51,7 +54,9 @@ _OWNERS = {
     "DepthCompleter": "kbnet.inference.completer:DepthCompleter",
     "Frame": "kbnet.frame:Frame",
     "KBNetError": "kbnet.errors:KBNetError",
+    "Prior": "kbnet.frame:Prior",
     "Triplet": "kbnet.frame:Triplet",
+    "VideoCompleter": "kbnet.inference.video:VideoCompleter",
     "adapt": "kbnet.training.adaptation:adapt",
     "check": "kbnet.evaluation.held_out_points:check_completer",
     "evaluate": "kbnet.evaluation.ground_truth:evaluate_completer",

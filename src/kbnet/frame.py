@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,35 @@ ImageArray = NDArray[np.uint8]
 MINIMUM_SIZE = 32
 """Smallest height and width in pixels: the encoder halves the resolution five times."""
 
+PriorKind = Literal["depth", "disparity", "log", "metric"]
+"""What the values of a prior are, up to scale and shift: depth, inverse depth, or ln depth. ``metric``: metres, used
+as they are."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Dense depth of another source, such as a monocular network, stereo or a map, for the scaffold of a network.
+
+    Attributes:
+        values: (H, W), float32; unknown where they are not finite, and where depth or disparity is not positive.
+        kind: what the values are, see :data:`PriorKind`.
+
+    Raises:
+        KBNetError: the values are no (H, W) floating-point array, or there is no such kind.
+    """
+
+    values: FloatArray
+    kind: PriorKind = "depth"
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(PriorKind):
+            raise KBNetError(f"expected one of {', '.join(get_args(PriorKind))} as kind of a prior, got '{self.kind}'")
+        values = self.values.filled(np.nan) if isinstance(self.values, np.ma.MaskedArray) else self.values
+        if not isinstance(values, np.ndarray) or values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
+            raise KBNetError(f"expected a prior as (H, W) floating-point numbers, got {_describe(values)}; convert it")
+        with np.errstate(over="ignore"):
+            object.__setattr__(self, "values", values.astype(np.float32, copy=False))
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -27,6 +56,9 @@ class Frame:
         intrinsics: pinhole matrix K, (3, 3), float32 pixels; pixel centres on whole numbers.
         ground_truth: true depth for evaluation, (H, W), float32 metres; 0 = unmeasured; or None.
         name: name of the frame in messages and output files.
+        prior: dense depth of another source, (H, W); or None.
+        T_world_camera: where the camera was, (4, 4), float64, metres: a point x in the camera is ``T_world_camera @ x``
+            in the world; or None.
 
     Raises:
         KBNetError: a shape, type or value is not as above.
@@ -37,6 +69,8 @@ class Frame:
     intrinsics: FloatArray
     ground_truth: FloatArray | None = None
     name: str = "frame"
+    prior: Prior | None = None
+    T_world_camera: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         where = f" (frame '{self.name}')"
@@ -46,6 +80,13 @@ class Frame:
         object.__setattr__(self, "intrinsics", check_intrinsics(self.intrinsics, where=where))
         if self.ground_truth is not None:
             object.__setattr__(self, "ground_truth", check_depth(self.ground_truth, "ground_truth", size, where=where))
+        if self.prior is not None and self.prior.values.shape != size:
+            raise KBNetError(
+                f"the prior is {_size(self.prior.values)} but image is {_size(self.image)}{where}; "
+                "resize it to the image"
+            )
+        if self.T_world_camera is not None:
+            check_pose(self.T_world_camera, "T_world_camera", where=where)
 
     @property
     def size(self) -> tuple[int, int]:

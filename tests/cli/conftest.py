@@ -17,7 +17,7 @@ from PIL import Image
 import kbnet
 from kbnet.cli.main import main
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, ImageArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import write_depth_png
 
 DEPTH = 2.0
@@ -76,11 +76,11 @@ class StandIn:
         self.loads.append({"source": source, **options})
         return self
 
-    def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
+    def __call__(self, frame: Frame) -> FloatArray:
         if self.calls == self.fail_at:
             raise self.failure
         self.calls += 1
-        return np.full(image.shape[:2], sparse_depth[sparse_depth > 0].mean(), np.float32)
+        return np.full(frame.size, frame.sparse_depth[frame.sparse_depth > 0].mean(), np.float32)
 
 
 @pytest.fixture

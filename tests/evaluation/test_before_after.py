@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kbnet.evaluation.before_after import BeforeAfter, compare_before_after
-from kbnet.frame import FloatArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.sequence import Sequence
 from kbnet.inference.completer import DepthCompleter
@@ -32,8 +32,8 @@ class Network:
         self.error, self.spread, self.generator = error, spread, np.random.default_rng(seed)
         self.config = SimpleNamespace(max_depth=max_depth)
 
-    def __call__(self, image: Any, sparse_depth: FloatArray, intrinsics: Any) -> FloatArray:
-        noise = self.spread * self.generator.standard_normal(sparse_depth.shape)
+    def __call__(self, frame: Frame) -> FloatArray:
+        noise = self.spread * self.generator.standard_normal(frame.size)
         return (2.0 + self.error + noise).astype(np.float32)
 
 

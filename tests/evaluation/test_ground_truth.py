@@ -59,6 +59,9 @@ class FakeSequence:
         weakref.finalize(frame, self._gone)
         return frame
 
+    def has_pose(self, index: int) -> bool:
+        return False
+
     def _gone(self) -> None:
         self.alive -= 1
 
@@ -412,8 +415,8 @@ def test_evaluate_of_a_completer_takes_the_limits_that_fit_its_weights(max_depth
     class Constant:
         config = SimpleNamespace(max_depth=max_depth)
 
-        def __call__(self, image: Any, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
-            return np.ones_like(sparse_depth)
+        def __call__(self, frame: Frame) -> FloatArray:
+            return np.ones_like(frame.sparse_depth)
 
     source: Any = FakeSequence([1.0, 50.0])
     source.name = "fake"

@@ -32,6 +32,9 @@ class Room:
     def __len__(self) -> int:
         return FRAMES
 
+    def has_pose(self, index: int) -> bool:
+        return False
+
     def frame(self, index: int) -> Frame:
         truth = np.full((40, 48), 9.0 if index == 1 else 4.0 - index / 3, np.float32)
         points = np.zeros_like(truth)

@@ -15,7 +15,7 @@ from kbnet.evaluation.metrics import DepthErrors
 from kbnet.evaluation.published_table import PUBLISHED_ROWS, published_rows
 from kbnet.evaluation.reproduction import ReproducedRow, measure
 from kbnet.evaluation.summary import SummaryRow
-from kbnet.frame import FloatArray, ImageArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.network.config import KBNetConfig
 
 ROWS = {row.key: row for row in PUBLISHED_ROWS}
@@ -101,9 +101,9 @@ class Constant:
     engine = "torch"
     precision = "float32"
 
-    def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
+    def __call__(self, frame: Frame) -> FloatArray:
         type(self).calls += 1
-        return np.full(sparse_depth.shape, 2.5, np.float32)
+        return np.full(frame.size, 2.5, np.float32)
 
 
 @pytest.fixture

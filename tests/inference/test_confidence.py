@@ -9,7 +9,7 @@ import pytest
 
 from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
 from kbnet.evaluation.metrics import judged_pixels
-from kbnet.frame import FloatArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.frames.open import open_frames
 from kbnet.inference.completer import DepthCompleter
 from kbnet.inference.confidence import (
@@ -96,9 +96,9 @@ def test_complete_with_confidence_leaves_depth_as_it_is_and_repeats() -> None:
     completer, image = _completer(), np.zeros((*SIZE, 3), np.uint8)
     points = _points(_wall())
     points[33, 45] = 7.0
-    depth, error = complete_with_confidence(completer, image, points, K)
+    depth, error = complete_with_confidence(completer, Frame(image, points, K))
     np.testing.assert_array_equal(depth, completer(image, points, K))
-    np.testing.assert_array_equal(error, complete_with_confidence(completer, image, points, K)[1])
+    np.testing.assert_array_equal(error, complete_with_confidence(completer, Frame(image, points, K))[1])
     without = np.where(points == 7, np.float32(0), points)
     np.testing.assert_array_equal(error, expected_error(depth, without, K)), "an outlier is no point to go by"
 
@@ -110,7 +110,9 @@ def test_expected_error_of_a_large_frame_is_that_of_the_frame_at_the_working_siz
     points = _points(depth, 18)
     points[99, 135] = 7.0
     large_K = np.array([[180, 0, 121], [0, 180, 91], [0, 0, 1]], np.float32)
-    completed, error = complete_with_confidence(completer, np.zeros((*depth.shape, 3), np.uint8), points, large_K)
+    completed, error = complete_with_confidence(
+        completer, Frame(np.zeros((*depth.shape, 3), np.uint8), points, large_K)
+    )
     assert error.shape == completed.shape == depth.shape
     assert ((error > 0) & (error <= completed)).all()
     believed = inlier_depth(completer, points, large_K)
@@ -133,7 +135,7 @@ def test_most_confident_pixels_of_a_real_room_are_far_better(shared: Path) -> No
     assert frame.ground_truth is not None
     low, high = EVALUATION_LIMITS["void"]
     judged = judged_pixels(frame.ground_truth, min_depth=low, max_depth=high)
-    maps = complete_with_confidence(_completer(), frame.image, frame.sparse_depth, frame.intrinsics)
+    maps = complete_with_confidence(_completer(), frame)
     depth, expected = (one[judged] for one in maps)
     error = np.abs(depth - frame.ground_truth[judged])
     assert error[most_confident(expected, 0.5)].mean() < 0.6 * error.mean()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kbnet.evaluation.judged_pixels import Judging
-from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.network.config import KBNetConfig
 from kbnet.report.shown_frames import ShownFrame, shown_frames
 
@@ -44,10 +44,10 @@ class Completer:
     seen: list[int] = field(default_factory=list)
     config: Any = field(default_factory=KBNetConfig)
 
-    def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
-        self.seen.append(np.count_nonzero(sparse_depth))
-        points = sparse_depth[sparse_depth > 0]
-        return np.full(sparse_depth.shape, points.mean() if points.size else 1, np.float32)
+    def __call__(self, frame: Frame) -> FloatArray:
+        self.seen.append(np.count_nonzero(frame.sparse_depth))
+        points = frame.sparse_depth[frame.sparse_depth > 0]
+        return np.full(frame.size, points.mean() if points.size else 1, np.float32)
 
 
 def _shown(source: Room, *indices: int, completer: Any = None) -> list[ShownFrame]:

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hi
 
 import tyro
 
+from kbnet.frame import PriorKind
 from kbnet.inference.engine_names import EngineName, Precision
 from kbnet.network.siblings.config import PresetName
 
 if TYPE_CHECKING:
+    from kbnet.frames.frame_source import FrameSource
     from kbnet.inference.completer import DepthCompleter
 
 T = TypeVar("T")
@@ -55,6 +57,45 @@ Device = Annotated[str, tyro.conf.arg(metavar="DEVICE")]
 
 SparseDepth = Annotated[str | None, tyro.conf.arg(metavar="FILE|NAME", help_behavior_hint="")]
 SparseDepths = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastAndPriorArguments:
+    """What a network gets beside image and points."""
+
+    prior: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    """Dense depth of another source for each frame, such as a monocular network: FOLDER/<frame>.npy, or 16-bit .png
+    (0 = unknown); of several sources FOLDER/<source>/<frame>. It is fitted to the points, and used where it explains
+    them. With --image: the file."""
+    prior_kind: PriorKind = "depth"
+    """Values of the prior up to scale and shift: depth, disparity, or log (of depth); metric: metres (.png: x 256)."""
+    use_past: Switch = False
+    """Use points and depth of earlier frames too. Frames need poses, and are taken as one video in order."""
+
+    def extended(self, source: FrameSource, *, several: bool = False) -> FrameSource:
+        """The frames of a source, with their priors and poses if these were asked for.
+
+        Args:
+            source: frames.
+            several: whether there are several sources; the priors of each are then in a folder with its name.
+
+        Raises:
+            FileNotFoundError, KBNetError: there is no folder of priors, or a pose is missing.
+        """
+        from kbnet.frames.prior_files import FramesWith, PriorFolder
+
+        if self.prior is None and not self.use_past:
+            return source
+        folder = None if self.prior is None else self.prior / source.name if several else self.prior
+        return FramesWith(source, None if folder is None else PriorFolder(folder, self.prior_kind), poses=self.use_past)
+
+    def video_settings(self) -> dict[str, str]:
+        """What was asked for, for records of results; empty without any."""
+        from kbnet.inference.video import PAST_FRAMES
+
+        prior = {} if self.prior is None else {"prior": f"{self.prior_kind} from {self.prior.resolve()}"}
+        return prior | ({"past frames": str(PAST_FRAMES)} if self.use_past else {})
+
 
 SOURCE = "SEQUENCE|LIST.csv|RECORDING"
 """What `kbnet.open_frames` takes."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kbnet.cli.arguments import NetworkArguments, OptionalFolder, Switch
+from kbnet.cli.arguments import NetworkArguments, OptionalFolder, PastAndPriorArguments, Switch
 from kbnet.cli.error_table import new_table, show_table
 from kbnet.cli.recordings import SourceArguments
 from kbnet.errors import KBNetError
@@ -25,7 +25,7 @@ COLUMNS = ("points", "MAE mm", "RMSE mm", "median %", ">10 % off")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(NetworkArguments, SourceArguments):
+class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
     """Hold out some sparse points, complete depth from the others, and report the error at the held-out ones.
 
     Example:  kbnet check SEQUENCE --output OUT --pictures
@@ -65,11 +65,14 @@ class Command(NetworkArguments, SourceArguments):
             raise KBNetError("--pictures also needs --output, the folder to write them to; see kbnet check --help")
         if self.worst < 0:
             raise KBNetError(f"expected --worst of at least 0 frames, got {self.worst}")
-        source = self.open_source()
+        source = self.extended(self.open_source())
         completer = self.load_network()
         settings = self._settings(source)
         engine = {"engine": completer.engine, "precision": completer.precision}
-        with journal(self.output, {**settings, **engine}) as done, frame_progress() as progress:
+        with (
+            journal(None if self.use_past else self.output, {**settings, **engine}) as done,
+            frame_progress() as progress,
+        ):
             if done.earlier:
                 print(f"going on after {done.earlier} frames that a stopped run checked")
             task = progress.add_task("checking", total=len(range(0, len(source), max(1, self.every))))
@@ -79,6 +82,7 @@ class Command(NetworkArguments, SourceArguments):
                 share=self.share,
                 by=self.hold_out,
                 every=self.every,
+                use_past=self.use_past,
                 journal=done,
                 on_frame=lambda: progress.advance(task),
             )
@@ -123,7 +127,7 @@ class Command(NetworkArguments, SourceArguments):
         }
         if self.recording_flags:
             settings["options"] = list(self.recording_flags)
-        return settings
+        return settings | self.video_settings()
 
     def _write(self, output: Path, found: Check, worst: list[CheckedFrame], settings: Mapping[str, object]) -> None:
         import csv
@@ -164,7 +168,7 @@ class Command(NetworkArguments, SourceArguments):
         for checked in worst:
             frame = hold_out_points(source.frame(checked.index), checked.index, share=self.share, by=self.hold_out)
             assert frame is not None
-            depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
+            depth = completer(frame)
             write_picture(folder / f"{checked.name}.png", frame, depth)
         print(f"drew the {len(worst)} frames that look worst to {folder}")
 

@@ -17,6 +17,7 @@ from kbnet.cli.arguments import (
     OptionalFile,
     OptionalInteger,
     OptionalSources,
+    PastAndPriorArguments,
     SparseDepth,
     Switch,
 )
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(NetworkArguments):
+class Command(NetworkArguments, PastAndPriorArguments):
     """Complete sequence folders, lists of frames, recordings, or one frame from files, to dense depth.
 
     Of a sequence:    kbnet complete SEQUENCE --output OUT
@@ -41,6 +42,8 @@ class Command(NetworkArguments):
     Of a list:        kbnet complete data/kitti/test.csv --output OUT --weights kitti --zip
 
     Of several:       kbnet complete data/rooms/* --output OUT --workers 4
+
+    Of a video:       kbnet complete SEQUENCE --output OUT --use-past
 
     Of one frame:     kbnet complete --image a.png --sparse-depth a_sparse.png --intrinsics K.txt --output OUT
 
@@ -122,16 +125,21 @@ class Command(NetworkArguments):
             raise KBNetError(f"--turntable is of one sequence, got {len(self.sequences)}; name one, or leave it out")
         if self.workers is None and (self.threads != 1 or self.gpus or self.address):
             raise KBNetError("--threads, --gpus and --address are of workers; give --workers too, or leave them out")
+        if self.use_past and self.workers is not None:
+            raise KBNetError("--use-past completes the frames in order, in one process; leave out --workers")
 
     def _complete(self, outputs: list[OutputFolder], origins: list[Origin]) -> None:
         from kbnet.cli.progress import completed_text, frame_bar, frame_progress
+        from kbnet.inference.video import PAST_FRAMES, VideoCompleter
 
         completed = 0
         load = cache(self.load_network)
+        make = (lambda: VideoCompleter(load())) if self.use_past else load
+        warm_up = PAST_FRAMES if self.use_past else 0
         with frame_progress() as progress:
             for one, origin in zip(outputs, origins, strict=True):
                 bar = frame_bar(progress, "completing")
-                completed += one.complete_missing(load, origin, overwrite=self.overwrite, on_frame=bar)
+                completed += one.complete_missing(make, origin, overwrite=self.overwrite, warm_up=warm_up, on_frame=bar)
         print(completed_text(completed, sum(len(one.frames) for one in outputs), self.output))
 
     def _complete_with_workers(self, outputs: list[OutputFolder], network: Origin, count: int) -> None:
@@ -174,7 +182,9 @@ class Command(NetworkArguments):
             return [self._single_frame()]
         from kbnet.cli.recordings import open_source
 
-        return [open_source(path, self._flags(path), self.sparse_depth) for path in self.sequences]
+        several = len(self.sequences) > 1
+        opened = [open_source(path, self._flags(path), self.sparse_depth) for path in self.sequences]
+        return [self.extended(source, several=several) for source in opened]
 
     def _flags(self, path: Path) -> tuple[str, ...]:
         """The flags of a recording, of which --image and --intrinsics are flags of this command too."""
@@ -201,7 +211,9 @@ class Command(NetworkArguments):
         if self.sparse_depth is None or self.intrinsics is None:
             missing = "--sparse-depth" if self.sparse_depth is None else "--intrinsics"
             raise KBNetError(f"--image also needs {missing}; see kbnet complete --help")
-        return SingleFrame(self.image, Path(self.sparse_depth), self.intrinsics)
+        if self.use_past:
+            raise KBNetError("--use-past is of a sequence with poses, but --image names a single frame; leave it out")
+        return SingleFrame(self.image, Path(self.sparse_depth), self.intrinsics, self.prior, self.prior_kind)
 
     def _kinds(self) -> Iterable[FileKind]:
         from kbnet.inference.output_files import CONFIDENCE, NPY, FileKind
@@ -220,7 +232,7 @@ class Command(NetworkArguments):
         from kbnet.report.turntable import write_turntable
 
         frame = frames.frame(len(frames) // 2)
-        write_turntable(path, frame, self.load_network()(frame.image, frame.sparse_depth, frame.intrinsics))
+        write_turntable(path, frame, self.load_network()(frame))
         print(f"wrote {path}, of frame {frame.name}")
 
 

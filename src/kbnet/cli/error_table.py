@@ -16,6 +16,9 @@ ERROR_COLUMNS = ("MAE mm", "RMSE mm", "iMAE 1/km", "iRMSE 1/km")
 BOUNDARY_COLUMN = "boundary F1"
 BOUNDARY_NOTE = "boundary F1: higher is better, 1 at most; only frames with ground truth at 50 % of the pixels or more"
 
+FLICKER_COLUMN = "flicker %"
+FLICKER_NOTE = "flicker: mean change of the relative error between frames at the same points; 0 is steady"
+
 NAME_WIDTH = 8
 """Columns that names keep on the narrowest terminal, where they go on in the next line; numbers are never broken."""
 

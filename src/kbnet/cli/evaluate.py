@@ -11,6 +11,7 @@ from kbnet.cli.arguments import (
     EngineArguments,
     OptionalFolder,
     OptionalPreset,
+    PastAndPriorArguments,
     SeveralWeights,
     Sources,
     SparseDepths,
@@ -20,6 +21,8 @@ from kbnet.cli.error_table import (
     BOUNDARY_COLUMN,
     BOUNDARY_NOTE,
     ERROR_COLUMNS,
+    FLICKER_COLUMN,
+    FLICKER_NOTE,
     boundary_cell,
     error_cells,
     new_table,
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(EngineArguments):
+class Command(EngineArguments, PastAndPriorArguments):
     """Measure completed depth on frames with ground truth: errors, their spread over frames, and time."""
 
     sources: Sources
@@ -80,9 +83,10 @@ class Command(EngineArguments):
         settings = run_settings(parts, networks, limits=limits, every=self.every)
         if self.recording_flags:
             settings["options"] = list(self.recording_flags)
+        settings |= self.video_settings()
         methods = self._methods(networks)
         made_with = {**settings, "methods": [method.name for method in methods]}
-        with journal(self.output, made_with) as done, frame_progress() as progress:
+        with journal(None if self.use_past else self.output, made_with) as done, frame_progress() as progress:
             if done.earlier:
                 print(f"going on after {done.earlier} frames that a stopped run evaluated")
             task = progress.add_task("evaluating", total=sum(len(part.frames(self.every)) for part in parts))
@@ -105,6 +109,8 @@ class Command(EngineArguments):
         ]
         if _has_boundaries(summary):
             notes.insert(-1, BOUNDARY_NOTE)
+        if _has_flicker(summary):
+            notes.insert(-1, FLICKER_NOTE)
         show_table(_table(summary), notes, self.output / "table.txt" if self.output else None)
         if self.output:
             print(f"wrote summary.json, frames.csv and table.txt to {self.output}")
@@ -122,7 +128,8 @@ class Command(EngineArguments):
             for sparse_depth in dict.fromkeys(self.sparse_depth)
             for name, path in distinct_names(self.sources).items()
         ]
-        return [Part(source, name, source.points_from) for source, name in opened]
+        several = len(self.sources) > 1
+        return [Part(self.extended(source, several=several), name, source.points_from) for source, name in opened]
 
     def _networks(self) -> dict[str, tuple[str, DepthCompleter]]:
         """Weights and completers by the method's name: ``kbnet``, or where there are several, that of the weights."""
@@ -143,9 +150,11 @@ class Command(EngineArguments):
         return networks
 
     def _methods(self, networks: dict[str, tuple[str, DepthCompleter]]) -> list[Method]:
-        from kbnet.evaluation.methods import baseline_methods, network_method
+        from kbnet.evaluation.methods import baseline_methods, network_method, past_method
 
         methods = [network_method(completer, name) for name, (_, completer) in networks.items()]
+        if self.use_past:
+            methods += [past_method(completer, name) for name, (_, completer) in networks.items()]
         return methods + (baseline_methods(scaffold=True) if self.baselines else [])
 
 
@@ -189,10 +198,15 @@ def _has_boundaries(summary: Summary) -> bool:
     return any(row.boundary_frames for row in summary.rows())
 
 
+def _has_flicker(summary: Summary) -> bool:
+    """Whether a row has a flicker, which takes poses."""
+    return any(row.flicker_percent is not None for row in summary.rows())
+
+
 def _table(summary: Summary) -> Table:
-    """One row a method, sequence and sparse depth; boundary F1 is a column only where ground truth is dense."""
-    boundaries = _has_boundaries(summary)
-    columns = (*ERROR_COLUMNS, BOUNDARY_COLUMN) if boundaries else ERROR_COLUMNS
+    """One row a method, sequence and sparse depth; boundary F1 and flicker are columns only where there are any."""
+    boundaries, flicker = _has_boundaries(summary), _has_flicker(summary)
+    columns = (*ERROR_COLUMNS, *[BOUNDARY_COLUMN] * boundaries, *[FLICKER_COLUMN] * flicker)
     table = new_table(("sparse depth", "sequence", "method"), ("frames", *columns, "total s", "ms/frame"))
     last = None
     for row in summary.rows():
@@ -206,7 +220,8 @@ def _table(summary: Summary) -> Table:
             row.method,
             str(row.frames),
             *error_cells(row.mean, row.std),
-            *([boundary_cell(row.boundary_f1, row.boundary_f1_std)] if boundaries else []),
+            *[boundary_cell(row.boundary_f1, row.boundary_f1_std)] * boundaries,
+            *["-" if row.flicker_percent is None else f"{row.flicker_percent:.2f}"] * flicker,
             *("-" if value is None else f"{value:.{digits}f}" for value, digits in times),
         )
     return table

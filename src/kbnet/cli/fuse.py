@@ -103,7 +103,7 @@ class Command(NetworkArguments, SourceArguments):
         completer = self.load_network()
 
         def complete(frame: Frame) -> tuple[FloatArray, FloatArray]:
-            return complete_with_confidence(completer, frame.image, frame.sparse_depth, frame.intrinsics)
+            return complete_with_confidence(completer, frame)
 
         found = views(source, indices, complete, keep=self.keep, farthest=self.farthest)
         with frame_progress() as progress:

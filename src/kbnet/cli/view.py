@@ -59,7 +59,7 @@ class Command(NetworkArguments, SourceArguments):
         completer = self.load_network()
 
         def complete(frame: Frame) -> tuple[FloatArray, FloatArray]:
-            return complete_with_confidence(completer, frame.image, frame.sparse_depth, frame.intrinsics)
+            return complete_with_confidence(completer, frame)
 
         return Window(
             source, completed_frames(source, complete), host=self.host, port=self.port, points=self.max_points

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +13,13 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.evaluation.boundary import boundary_f1, has_boundaries
+from kbnet.evaluation.flicker import covisible_pixels, flicker_percent
+from kbnet.evaluation.frame_table import frame_table
 from kbnet.evaluation.journal import Journal
 from kbnet.evaluation.methods import Method, baseline_methods, network_method
 from kbnet.evaluation.metrics import DepthErrors, depth_errors, judged_pixels
 from kbnet.evaluation.summary import FrameResult, Summary
-from kbnet.files import atomic_path, file_sha256
+from kbnet.files import file_sha256
 from kbnet.frame import FloatArray, Frame
 from kbnet.inference.weights_files import weights_files
 
@@ -51,6 +51,11 @@ class Part:
         """Indices of every ``every``-th frame."""
         return range(0, len(self.source), every)
 
+    def frame(self, index: int) -> Frame:
+        """Read one frame, with its pose if it is known."""
+        frame = self.source.frame(index)
+        return replace(frame, T_world_camera=self.source.pose(index)) if self.source.has_pose(index) else frame
+
 
 def evaluate(
     parts: Iterable[Part],
@@ -70,7 +75,8 @@ def evaluate(
         methods: `kbnet.evaluation.methods.network_method`, `kbnet.evaluation.methods.baseline_methods`, or others.
         limits: evaluate pixels with min < ground truth < max, metres; see ``EVALUATION_LIMITS``.
         every: stride of the frames; 1: all.
-        boundaries: compute `kbnet.evaluation.boundary.boundary_f1` too, on frames with dense ground truth.
+        boundaries: compute `kbnet.evaluation.boundary.boundary_f1` too, on frames with dense ground truth, and
+            `kbnet.evaluation.flicker.flicker_percent` on frames with poses.
         table: CSV file for one row per frame and method; it appears complete at the end, or not at all.
         journal: results of a stopped evaluation with equal arguments, which are used again, and those of this one.
         on_frame: called after each frame.
@@ -89,7 +95,7 @@ def evaluate(
                 f"benchmark: kbnet complete {part.source.folder} --output OUT --zip"
             )
     summary = Summary()
-    with _frame_table(table, boundaries=boundaries) as write:
+    with frame_table(table, boundaries=boundaries) as write:
         for part in parts:
             for result in _frame_results(
                 part,
@@ -203,14 +209,24 @@ def _frame_results(
     low, high = limits
     unjudged = pointless = 0
     warm: set[str] = set()
+    for method in methods:
+        method.begin()
+    before: _Judged | None = None
     for index in part.frames(every):
         key = f"{part.sparse_depth}/{part.name}/{index}"
         stored = journal.get(key)
         if stored is not None:
             results = None if stored == "no truth" else [_result_from(plain) for plain in stored]
+            before = None
         else:
-            results = _judge_methods(part, methods, part.source.frame(index), limits, warm, boundaries=boundaries)
+            if (
+                before is None and index > 0 and journal.earlier and part.source.has_pose(index - every)
+            ):  # flicker needs the frame before a stop
+                before = _completed(part, methods, index - every)
+            judged = _completed(part, methods, index, warm)
+            results = _judge_methods(part, judged, before, limits, boundaries=boundaries)
             journal.put(key, "no truth" if results is None else [_plain(result) for result in results])
+            before = judged if _can_flicker(judged.frame) else None
         if results is None:
             unjudged += 1
         else:
@@ -225,50 +241,57 @@ def _frame_results(
         warnings.warn(f"{pointless} {of_all} sparse point and are left out of the interpolations' rows", stacklevel=2)
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """A frame, and depth and time of every method that could complete it, by name."""
+
+    frame: Frame
+    depths: Mapping[str, tuple[FloatArray, float | None]]
+
+
+def _completed(part: Part, methods: list[Method], index: int, warm: set[str] | None = None) -> _Judged:
+    """Complete one frame by every method. Adds the names of methods to ``warm``; they have no time before."""
+    frame, warm = part.frame(index), set() if warm is None else warm
+    depths: dict[str, tuple[FloatArray, float | None]] = {}
+    for method in methods:
+        if frame.sparse_depth.any() or not method.needs_points:
+            start = time.perf_counter()
+            depth = method.predict(frame)
+            depths[method.name] = depth, time.perf_counter() - start if method.name in warm else None
+            warm.add(method.name)
+    return _Judged(frame, depths)
+
+
 def _judge_methods(
-    part: Part,
-    methods: list[Method],
-    frame: Frame,
-    limits: tuple[float, float],
-    warm: set[str],
-    *,
-    boundaries: bool,
+    part: Part, judged: _Judged, before: _Judged | None, limits: tuple[float, float], *, boundaries: bool
 ) -> list[FrameResult] | None:
-    """Evaluate every method on one frame; None without ground truth in range. Adds the names of methods to ``warm``."""
+    """Errors of every method on one frame; None without ground truth in range."""
+    frame = judged.frame
     truth = frame.ground_truth
     if truth is None or not judged_pixels(truth, min_depth=limits[0], max_depth=limits[1]).any():
         return None
+    edges = boundaries and has_boundaries(truth)
+    covisible = None
+    if boundaries and before is not None and _can_flicker(before.frame) and _can_flicker(frame):
+        covisible = covisible_pixels(before.frame, frame)
     results = []
-    for method in methods:
-        if frame.sparse_depth.any() or not method.needs_points:
-            warmed = method.name in warm
-            results.append(_judge_frame(part, method, frame, truth, limits, warm=warmed, boundaries=boundaries))
-            warm.add(method.name)
+    for name, (depth, seconds) in judged.depths.items():
+        try:
+            errors = depth_errors(depth, truth, min_depth=limits[0], max_depth=limits[1])
+        except KBNetError as error:
+            raise KBNetError(f"{name} on frame {frame.name} of {part.name}: {error}") from error
+        f1 = flicker = None
+        if edges:
+            f1 = boundary_f1(depth, truth, min_depth=limits[0], max_depth=limits[1])
+            f1 = None if np.isnan(f1) else f1
+        if covisible is not None and before is not None and name in before.depths:
+            flicker = flicker_percent(before.depths[name][0], depth, before.frame, frame, covisible)
+        results.append(FrameResult(name, part.sparse_depth, part.name, frame.name, errors, seconds, f1, flicker))
     return results
 
 
-def _judge_frame(
-    part: Part,
-    method: Method,
-    frame: Frame,
-    truth: FloatArray,
-    limits: tuple[float, float],
-    *,
-    warm: bool,
-    boundaries: bool,
-) -> FrameResult:
-    start = time.perf_counter()
-    depth = method.predict(frame)
-    seconds = time.perf_counter() - start if warm else None
-    try:
-        errors = depth_errors(depth, truth, min_depth=limits[0], max_depth=limits[1])
-    except KBNetError as error:
-        raise KBNetError(f"{method.name} on frame {frame.name} of {part.name}: {error}") from error
-    f1 = None
-    if boundaries and has_boundaries(truth):
-        f1 = boundary_f1(depth, truth, min_depth=limits[0], max_depth=limits[1])
-        f1 = None if np.isnan(f1) else f1
-    return FrameResult(method.name, part.sparse_depth, part.name, frame.name, errors, seconds, f1)
+def _can_flicker(frame: Frame) -> bool:
+    return frame.T_world_camera is not None and frame.ground_truth is not None
 
 
 def _plain(result: FrameResult) -> dict[str, Any]:
@@ -277,24 +300,3 @@ def _plain(result: FrameResult) -> dict[str, Any]:
 
 def _result_from(plain: dict[str, Any]) -> FrameResult:
     return FrameResult(**{**plain, "errors": DepthErrors(**plain["errors"])})
-
-
-@contextmanager
-def _frame_table(path: Path | None, *, boundaries: bool) -> Iterator[Callable[[FrameResult], object]]:
-    """Function that appends one row to the CSV file; without a path it does nothing."""
-    if path is None:
-        yield lambda result: None
-        return
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        writer = csv.writer(file)
-        errors = [field.name for field in fields(DepthErrors)] + ["boundary_f1"] * boundaries
-        writer.writerow(["method", "sparse_depth", "sequence", "frame", *errors, "seconds"])
-        yield lambda result: writer.writerow(
-            [result.method, result.sparse_depth, result.sequence, result.frame]
-            + [f"{value:.6g}" for value in result.errors.as_array()]
-            + ["" if result.boundary_f1 is None else f"{result.boundary_f1:.6g}"] * boundaries
-            + ["" if result.seconds is None else f"{result.seconds:.6f}"]
-        )

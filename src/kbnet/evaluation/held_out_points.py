@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt
 
 from kbnet.errors import KBNetError
 from kbnet.evaluation.journal import Journal
-from kbnet.evaluation.methods import Method, baseline_methods, network_method
+from kbnet.evaluation.methods import Method, baseline_methods, network_method, past_method
 from kbnet.evaluation.point_errors import Band, JudgedPoints, PointErrors
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
@@ -136,6 +136,8 @@ def check(
     methods, indices = list(methods), range(0, len(source), every)
     journal = journal or Journal()
     frames = []
+    for method in methods:
+        method.begin()
     for index in indices:
         stored = journal.get(str(index))
         if stored is None:
@@ -162,6 +164,7 @@ def check_completer(
     share: float = HELD_OUT_SHARE,
     by: HoldOut = "points",
     every: int = 1,
+    use_past: bool = False,
     journal: Journal | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Check:
@@ -170,12 +173,13 @@ def check_completer(
     Args:
         source: frames, as `kbnet.open_frames` returns them; ground truth is not looked at.
         completer: as `kbnet.load` returns it.
+        use_past: check depth that uses earlier frames too; frames need ``T_world_camera``.
         share, by, every, journal, on_frame: as :func:`check`.
 
     Raises:
         KBNetError: as :func:`check`.
     """
-    methods = [network_method(completer), *baseline_methods()]
+    methods = [network_method(completer), *([past_method(completer)] if use_past else []), *baseline_methods()]
     return check(
         source,
         methods,
@@ -195,7 +199,7 @@ def _expected_error(completer: DepthCompleter, frame: Frame, depth: FloatArray) 
     K = frame.intrinsics
     believed = inlier_depth(completer, frame.sparse_depth + frame.ground_truth, K) > 0
     if completer.config.predicts_error:
-        return completer(frame.image, frame.sparse_depth, K, return_error=True)[1], believed
+        return completer(frame, return_error=True)[1], believed
     known = inlier_depth(completer, frame.sparse_depth, K)
     return expected_error(depth, known, K, working_side=completer.config.working_side), believed
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.points.interpolation import linear, nearest
+
+if TYPE_CHECKING:
+    from kbnet.inference.completer import DepthCompleter
 
 
 class Completer(Protocol):
     """Callable that completes depth, such as a `kbnet.DepthCompleter`."""
 
-    def __call__(self, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
-        """Complete depth, (H, W), float32 metres, from RGB (H, W, 3) uint8, sparse depth (H, W) metres, and K."""
+    def __call__(self, frame: Frame, /) -> FloatArray:
+        """Complete depth of a frame, (H, W), float32 metres."""
         ...
 
 
@@ -25,11 +28,13 @@ class Method:
     Attributes:
         predict: function from a frame to dense depth, (H, W), float32 metres; returns after the device has finished.
         needs_points: whether the method needs at least one sparse point.
+        begin: called before the first frame of every sequence.
     """
 
     name: str
     predict: Callable[[Frame], FloatArray]
     needs_points: bool = False
+    begin: Callable[[], None] = lambda: None
 
 
 NETWORK = "kbnet"
@@ -41,7 +46,15 @@ LINEAR = Method("linear", lambda frame: linear(frame.sparse_depth), needs_points
 
 def network_method(completer: Completer, name: str = NETWORK) -> Method:
     """Method of a network. Its depth is a NumPy array, so the device has finished when it returns."""
-    return Method(name, lambda frame: completer(frame.image, frame.sparse_depth, frame.intrinsics))
+    return Method(name, completer)
+
+
+def past_method(completer: DepthCompleter, name: str = NETWORK) -> Method:
+    """Method of a network that uses earlier frames, by a `kbnet.VideoCompleter`; frames need poses."""
+    from kbnet.inference.video import VideoCompleter
+
+    video = VideoCompleter(completer)
+    return Method(f"{name} with past", video, begin=video.reset)
 
 
 def baseline_methods(*, scaffold: bool = False) -> list[Method]:

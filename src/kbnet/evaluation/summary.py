@@ -24,6 +24,7 @@ class FrameResult:
         seconds: time of the prediction; None for the warm-up frame.
         boundary_f1: result of `kbnet.evaluation.boundary`, 0 to 1; None if ground truth is not dense or has no edge,
             or if it was not requested.
+        flicker_percent: result of `kbnet.evaluation.flicker`; None for the first frame and without poses.
     """
 
     method: str
@@ -33,6 +34,7 @@ class FrameResult:
     errors: DepthErrors
     seconds: float | None
     boundary_f1: float | None = None
+    flicker_percent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class SummaryRow:
         boundary_f1, boundary_f1_std: mean and population standard deviation of the boundary F1, 0 to 1; None if no
             frame has one.
         boundary_frames: number of frames with a boundary F1, that is with dense ground truth and an edge.
+        flicker_percent: mean over the frames that have a flicker; None if none has.
     """
 
     method: str
@@ -60,6 +63,7 @@ class SummaryRow:
     boundary_f1: float | None = None
     boundary_f1_std: float | None = None
     boundary_frames: int = 0
+    flicker_percent: float | None = None
 
     @property
     def total_seconds(self) -> float | None:
@@ -79,6 +83,7 @@ class _Group:
     errors: RunningStatistics = field(default_factory=RunningStatistics)
     seconds: RunningStatistics = field(default_factory=RunningStatistics)
     boundary_f1: RunningStatistics = field(default_factory=RunningStatistics)
+    flicker_percent: RunningStatistics = field(default_factory=RunningStatistics)
 
 
 class Summary:
@@ -97,6 +102,8 @@ class Summary:
                 group.seconds.add(result.seconds)
             if result.boundary_f1 is not None:
                 group.boundary_f1.add(result.boundary_f1)
+            if result.flicker_percent is not None:
+                group.flicker_percent.add(result.flicker_percent)
 
     def rows(self) -> list[SummaryRow]:
         """One row for each method, sequence and kind of sparse depth; then rows over all sequences."""
@@ -132,6 +139,7 @@ class Summary:
             boundary_f1=float(edges.mean) if edges.count else None,
             boundary_f1_std=float(edges.std) if edges.count else None,
             boundary_frames=edges.count,
+            flicker_percent=float(group.flicker_percent.mean) if group.flicker_percent.count else None,
         )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbnet.frame import Frame
+from kbnet.frame import Frame, PriorKind
 from kbnet.frames.depth_png import read_depth_png, spread_depth
 from kbnet.frames.image_file import read_image, read_intrinsics
+from kbnet.frames.prior_files import read_prior
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,15 @@ class SingleFrame:
         image: 8-bit RGB.
         sparse_depth: 16-bit PNG, metres x 256, 0 = unmeasured.
         intrinsics: K, as text or .npy.
+        prior: .npy or 16-bit PNG, or None.
+        prior_kind: see `kbnet.Prior`.
     """
 
     image: Path
     sparse_depth: Path
     intrinsics: Path
+    prior: Path | None = None
+    prior_kind: PriorKind = "depth"
 
     @property
     def name(self) -> str:
@@ -55,4 +60,5 @@ class SingleFrame:
             sparse_depth=spread_depth(read_depth_png(self.sparse_depth), size, "sparse_depth", where=where),
             intrinsics=read_intrinsics(self.intrinsics),
             name=self.name,
+            prior=None if self.prior is None else read_prior(self.prior, self.prior_kind),
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from kbnet.errors import KBNetError
-from kbnet.frame import Frame, Triplet
+from kbnet.frame import Frame, Prior, Triplet
 
 
 def crop_frame(frame: Frame, top: int, left: int, height: int, width: int) -> Frame:
@@ -35,6 +35,8 @@ def crop_frame(frame: Frame, top: int, left: int, height: int, width: int) -> Fr
         intrinsics=frame.intrinsics - np.array([[0, 0, left], [0, 0, top], [0, 0, 0]], np.float32),
         ground_truth=None if frame.ground_truth is None else frame.ground_truth[window],
         name=frame.name,
+        prior=None if frame.prior is None else Prior(frame.prior.values[window], frame.prior.kind),
+        T_world_camera=frame.T_world_camera,
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frame import FloatArray, Frame, ImageArray, Prior
 from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
 from kbnet.inference.tensor_checks import PointCounts, check_shapes, checked_counts
 from kbnet.inference.weights_files import is_exported
@@ -134,6 +134,7 @@ class DepthCompleter:
         sparse_depth: FloatArray,
         intrinsics: FloatArray,
         *,
+        prior: Prior | None = None,
         return_error: Literal[False] = False,
         validate: bool = True,
     ) -> FloatArray: ...
@@ -144,6 +145,7 @@ class DepthCompleter:
         sparse_depth: FloatArray,
         intrinsics: FloatArray,
         *,
+        prior: Prior | None = None,
         return_error: Literal[True],
         validate: bool = True,
     ) -> tuple[FloatArray, FloatArray]: ...
@@ -174,6 +176,7 @@ class DepthCompleter:
         sparse_depth: FloatArray | Tensor | None = None,
         intrinsics: FloatArray | Tensor | None = None,
         *,
+        prior: Prior | None = None,
         return_error: bool = False,
         validate: bool = True,
     ) -> FloatArray | Tensor | tuple[FloatArray, FloatArray] | tuple[Tensor, Tensor]:
@@ -187,6 +190,8 @@ class DepthCompleter:
             image: RGB, (H, W, 3) uint8; as tensor (B, 3, H, W), uint8 or float in 0..1; or a frame alone.
             sparse_depth: depth along z, (H, W) float metres, 0 = unmeasured; as tensor (B, 1, H, W).
             intrinsics: K, (3, 3), pixels; as tensor (B, 3, 3).
+            prior: dense depth of another source for the scaffold, with arrays; that of a frame is ``frame.prior``. See
+                :func:`kbnet.points.prior.scaffold_with_prior`.
             return_error: return the expected absolute error too, for weights that predict it.
             validate: check the inputs, and warn about an empty sparse map and points beyond the depth range. For
                 tensors, this synchronises once with the device. Without it, invalid inputs give undefined depth.
@@ -197,15 +202,21 @@ class DepthCompleter:
             and its expected absolute error, metres, of the same shape, at most the depth.
 
         Raises:
-            KBNetError: shapes, types or values are not as above, or these weights predict no error.
+            KBNetError: shapes, types or values are not as above, these weights predict no error, or they have no
+                scaffold for a prior.
         """
         if return_error and not self.config.predicts_error:
             raise KBNetError(
                 "expected weights that predict their error (network.error predicted), but these do not; "
                 "use kbnet.inference.confidence.complete_with_confidence"
             )
+        frame = image if isinstance(image, Frame) else None
         image, sparse_depth, intrinsics = _parts(image, sparse_depth, intrinsics)
+        if frame is not None and prior is not None:
+            raise KBNetError("expected the prior of a frame in frame.prior, got another as well; leave one out")
         if isinstance(image, Tensor) and isinstance(sparse_depth, Tensor) and isinstance(intrinsics, Tensor):
+            if prior is not None:
+                raise KBNetError("expected arrays or a frame with a prior, got tensors; complete the frames one by one")
             if validate:
                 check_shapes(image, sparse_depth, intrinsics)
             sparse_depth, intrinsics = sparse_depth.float(), intrinsics.float()
@@ -217,20 +228,22 @@ class DepthCompleter:
             raise KBNetError(
                 "expected image, sparse_depth and intrinsics all as numpy arrays or all as tensors, got a mix"
             )
-        if validate:
-            frame = Frame(image, sparse_depth, intrinsics)
-            image, sparse_depth, intrinsics = frame.image, frame.sparse_depth, frame.intrinsics
+        if frame is not None:
+            prior = frame.prior
+        elif validate:
+            checked = Frame(image, sparse_depth, intrinsics, prior=prior)
+            image, sparse_depth, intrinsics = checked.image, checked.sparse_depth, checked.intrinsics
         tensors = frame_tensors(image, sparse_depth.astype(np.float32), intrinsics.astype(np.float32))
         if validate:
             self._warn(PointCounts.of(tensors[1], self.config.max_depth))
-        depth, *expected_error = self._complete(*tensors)[0].cpu().numpy()
+        depth, *expected_error = self._complete(*tensors, prior)[0].cpu().numpy()
         return (depth, expected_error[0]) if return_error else depth
 
     @torch.no_grad()
-    def _complete(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> Tensor:
+    def _complete(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, prior: Prior | None = None) -> Tensor:
         """Output of the network: depth, and its expected error if it is predicted, (B, 1 or 2, H, W), metres."""
         image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
-        inputs, factor = working_inputs(image, sparse_depth, intrinsics, self.config)
+        inputs, factor = working_inputs(image, sparse_depth, intrinsics, self.config, prior)
         depth = self.run_network(*inputs)
         if factor == 1:
             return depth

@@ -19,10 +19,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
 
-from kbnet.frame import FloatArray, ImageArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.inference.completer import DepthCompleter
+from kbnet.inference.video import VideoCompleter
 from kbnet.network.inputs import kept_depth
-from kbnet.network.working_size import reduced_intrinsics, reduced_points, working_factor
+from kbnet.network.working_size import reduced_intrinsics, reduced_points, values_at_cells, working_factor
 from kbnet.points.interpolation import linear
 
 CUE_WEIGHTS = (1.28, 0.083, 0.6)
@@ -41,29 +42,26 @@ FARTHEST_RAD = 1.0
 """Upper limit of the distance, radians."""
 
 
-def complete_with_confidence(
-    completer: DepthCompleter, image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def complete_with_confidence(completer: DepthCompleter | VideoCompleter, frame: Frame) -> tuple[FloatArray, FloatArray]:
     """Complete depth with its expected error, predicted by the network or by :func:`expected_error`.
 
     Args:
         completer: depth completer.
-        image, sparse_depth, intrinsics: one frame, as in :class:`kbnet.DepthCompleter`.
+        frame: one frame.
 
     Returns:
         Depth and its expected absolute error, both (H, W), float32 metres.
-
-    Raises:
-        KBNetError: shapes, types or values are not as above.
     """
     if completer.config.predicts_error:
-        return completer(image, sparse_depth, intrinsics, return_error=True)
-    depth = completer(image, sparse_depth, intrinsics)
-    inliers = inlier_depth(completer, sparse_depth, intrinsics)
-    return depth, expected_error(depth, inliers, intrinsics, working_side=completer.config.working_side)
+        return completer(frame, return_error=True)
+    depth = completer(frame)
+    inliers = inlier_depth(completer, frame.sparse_depth, frame.intrinsics)
+    return depth, expected_error(depth, inliers, frame.intrinsics, working_side=completer.config.working_side)
 
 
-def inlier_depth(completer: DepthCompleter, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
+def inlier_depth(
+    completer: DepthCompleter | VideoCompleter, sparse_depth: FloatArray, intrinsics: FloatArray
+) -> FloatArray:
     """Sparse depth, (H, W), metres, after the completer's outlier rejection; 0 = unmeasured or rejected.
 
     For a frame that the completer reduces, only the points of the reduced frame remain.
@@ -99,9 +97,8 @@ def expected_error(
     if factor == 1:
         relative = _relative_error(depth, inliers, intrinsics)
     else:
-        rows, columns = (np.minimum(np.arange(factor // 2, n + factor // 2, factor), n - 1) for n in (height, width))
         points = reduced_points(inliers, factor, whole_cells=False)
-        reduced = _relative_error(depth[np.ix_(rows, columns)], points, reduced_intrinsics(intrinsics, factor))
+        reduced = _relative_error(values_at_cells(depth, factor), points, reduced_intrinsics(intrinsics, factor))
         enlarged = F.interpolate(torch.from_numpy(reduced)[None, None], scale_factor=factor, mode="bilinear")
         relative = enlarged[0, 0, :height, :width].numpy()
     error: FloatArray = depth * relative

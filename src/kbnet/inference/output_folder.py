@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_path, write_json
-from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.inference.output_files import DEPTH, CompletedFrame, FileKind
 from kbnet.inference.weights_files import Origin
 
 if TYPE_CHECKING:
     from kbnet.inference.completer import DepthCompleter
 
-Completer = Callable[[ImageArray, FloatArray, FloatArray], FloatArray]
-"""Image, sparse depth and intrinsics of one frame to dense depth, as a `kbnet.DepthCompleter` does."""
+Completer = Callable[[Frame], FloatArray]
+"""A frame to dense depth, as a `kbnet.DepthCompleter` does."""
 
 RECORD = "made_with.json"
 
@@ -165,13 +165,12 @@ class OutputFolder:
             OSError, KBNetError: the frame cannot be read, or not be completed.
         """
         frame = self.frames.frame(index)
-        inputs = (frame.image, frame.sparse_depth, frame.intrinsics)
         if any(kind.needs_error for kind in self.kinds):
             from kbnet.inference.confidence import complete_with_confidence
 
-            completed = CompletedFrame(frame, *complete_with_confidence(cast("DepthCompleter", completer), *inputs))
+            completed = CompletedFrame(frame, *complete_with_confidence(cast("DepthCompleter", completer), frame))
         else:
-            completed = CompletedFrame(frame, completer(*inputs), None)
+            completed = CompletedFrame(frame, completer(frame), None)
         for kind in self.kinds:
             kind.write(self.path(kind, index), completed)
         return frame
@@ -182,6 +181,7 @@ class OutputFolder:
         origin: Origin,
         *,
         overwrite: bool = False,
+        warm_up: int = 0,
         on_frame: Callable[[int], None] = lambda total: None,
     ) -> int:
         """Complete the frames with missing files, in this process; a frame that cannot be completed ends it.
@@ -190,6 +190,8 @@ class OutputFolder:
             make_completer: called once, if there is anything to complete.
             origin: of :meth:`checked_origin`.
             overwrite: complete all frames.
+            warm_up: for a completer with a state: how many frames to complete, without files, before one whose
+                predecessor is there already.
             on_frame: called after each frame with the number of frames to complete.
 
         Returns:
@@ -206,7 +208,10 @@ class OutputFolder:
         empty = []
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "sparse_depth holds no measured point")  # said below, with a name
-            for index in pending:
+            for index, previous in zip(pending, [-1, *pending], strict=False):
+                if index != previous + 1:
+                    for earlier in range(max(0, index - warm_up), index):
+                        completer(self.frames.frame(earlier))
                 frame = self.complete(index, completer)
                 if not frame.sparse_depth.any():
                     empty.append(frame.name)

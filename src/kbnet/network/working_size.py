@@ -147,6 +147,12 @@ def reduced_intrinsics(intrinsics: FloatArray, factor: int) -> FloatArray:
     return K
 
 
+def values_at_cells(values: FloatArray, factor: int) -> FloatArray:
+    """Value at the centre of every cell, (ceil(H / factor), ceil(W / factor)); a mean would mix sides of an edge."""
+    rows, columns = (np.minimum(np.arange(factor // 2, n + factor // 2, factor), n - 1) for n in values.shape)
+    return values[np.ix_(rows, columns)]
+
+
 def mean_of_cells(image: Tensor, factor: int) -> Tensor:
     """Mean colour of every cell; the last row and column of cells may hold fewer pixels.
 

@@ -52,7 +52,7 @@ def show_frame(frame: Frame, index: int, completer: DepthCompleter, judging: Jud
     Raises:
         KBNetError: a number is out of range.
     """
-    depth, expected_error = complete_with_confidence(completer, frame.image, frame.sparse_depth, frame.intrinsics)
+    depth, expected_error = complete_with_confidence(completer, frame)
     if judging.limits is not None:
         judged = judge_pixels(frame, depth, expected_error, judging.limits)
         return ShownFrame(index, frame, depth, expected_error, judged)
@@ -60,5 +60,5 @@ def show_frame(frame: Frame, index: int, completer: DepthCompleter, judging: Jud
     parted = hold_out_points(frame, index, share=judging.share, by=judging.by)
     if parted is None:
         return ShownFrame(index, frame, depth, expected_error, None)
-    from_others = complete_with_confidence(completer, parted.image, parted.sparse_depth, parted.intrinsics)
+    from_others = complete_with_confidence(completer, parted)
     return ShownFrame(index, frame, depth, expected_error, judge_pixels(parted, *from_others, (0.0, np.inf)))

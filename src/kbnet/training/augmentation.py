@@ -19,6 +19,7 @@ from kbnet.points.drawn_points import PointDrawing
 from kbnet.points.hold_out import random_patches
 from kbnet.training.camera_effects import camera_effects, jitter_colour
 from kbnet.training.cut_and_paste import cut_and_paste
+from kbnet.training.simulated_prior import simulated_prior
 from kbnet.training.zoom import enlarge, scale_depth
 
 LARGEST_ZOOM = 4.0
@@ -61,6 +62,9 @@ class AugmentationConfig:
     camera_effects: float = 0.0
     """p: swapped colours, exposure, blur, noise, each; p/2: grey; p/3: blank or heavily blurred. 0 = off."""
 
+    prior: float = 0.0
+    """Probability of a prior for the scaffold, made of ground truth with the mistakes of other sources. 0 = off."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "crop", tuple(self.crop))
         object.__setattr__(self, "point_removal", tuple(self.point_removal))
@@ -73,7 +77,7 @@ class AugmentationConfig:
         if not 0 <= low <= high < 1:
             raise KBNetError(f"expected 0 <= low <= high < 1 as range of removed points, got {self.point_removal}")
         probabilities = ("flip_horizontal", "flip_vertical", "point_removal_probability")
-        for name in (*probabilities, "cut_and_paste", "camera_effects"):
+        for name in (*probabilities, "cut_and_paste", "camera_effects", "prior"):
             if not 0 <= getattr(self, name) <= 1:
                 raise KBNetError(f"expected {name} as a probability in 0..1, got {getattr(self, name)}")
         if not 0 <= self.colour_jitter < 1 or self.depth_scale < 1:
@@ -157,6 +161,9 @@ def augment(
         image = jitter_colour(image, config.colour_jitter, generator)
     if config.camera_effects > 0:
         image = camera_effects(image, config.camera_effects * probability, generator)
+    truth = triplet.frame.ground_truth
+    if config.prior > 0 and truth is not None and generator.random() < config.prior * probability:
+        triplet = replace(triplet, frame=replace(triplet.frame, prior=simulated_prior(truth, generator)))
     return AugmentedTriplet(triplet, image, sparse_depth)
 
 

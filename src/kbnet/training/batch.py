@@ -89,6 +89,7 @@ def make_sample(augmented: AugmentedTriplet, network: NetworkConfig, name: str, 
         # As published, outlier rejection uses all points, also those removed from the input. With a scaffold, it uses
         # the points of the input, as in inference.
         validity=validity if network.scaffold == "none" and network.outlier_rule != "none" else None,
+        prior=frame.prior,
     )
     truth = torch.zeros_like(sparse_depth) if frame.ground_truth is None else _map(frame.ground_truth)
     if network.caps_points:

@@ -1,0 +1,78 @@
+"""Flicker: change of the relative depth error from frame to frame, at the same points of the scene."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.frame import FloatArray, Frame
+
+STRIDE = 2
+"""Every so many rows and columns are compared."""
+
+SAME_SURFACE = 0.05
+"""Largest relative difference between projected and stored ground truth, for a pixel to show the same surface."""
+
+
+def covisible_pixels(previous: Frame, frame: Frame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixels of a frame and of the one before that show the same point, by ground truth and poses.
+
+    Every pixel with ground truth is projected into the frame before. It shows the same point if ground truth there
+    differs by less than `SAME_SURFACE`; otherwise it is occluded or outside.
+
+    Args:
+        previous, frame: with ground truth and ``T_world_camera``.
+
+    Returns:
+        Rows and columns in ``frame`` and in ``previous``, (2, N) each.
+    """
+    assert previous.ground_truth is not None
+    assert previous.T_world_camera is not None
+    assert frame.ground_truth is not None
+    assert frame.T_world_camera is not None
+    rows, columns = (x * STRIDE for x in np.nonzero(frame.ground_truth[::STRIDE, ::STRIDE]))
+    depth = frame.ground_truth[rows, columns].astype(np.float64)
+    pixels = np.stack([columns * depth, rows * depth, depth])
+    T = np.linalg.inv(previous.T_world_camera) @ frame.T_world_camera
+    xyz = T[:3, :3] @ np.linalg.solve(frame.intrinsics.astype(np.float64), pixels) + T[:3, 3:]
+    seen = xyz[2] > 0
+    rows, columns, xyz = rows[seen], columns[seen], xyz[:, seen]
+    projected = previous.intrinsics.astype(np.float64) @ xyz
+    with np.errstate(over="ignore"):
+        x, y = projected[:2] / projected[2]
+    height, width = previous.size
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    rows, columns, z = rows[inside], columns[inside], xyz[2][inside]
+    x, y = np.rint(x[inside]).astype(np.int64), np.rint(y[inside]).astype(np.int64)
+    same = np.abs(previous.ground_truth[y, x] / z - 1) < SAME_SURFACE
+    return np.stack([rows, columns])[:, same], np.stack([y, x])[:, same]
+
+
+def flicker_percent(
+    previous_depth: FloatArray,
+    depth: FloatArray,
+    previous: Frame,
+    frame: Frame,
+    covisible: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> float | None:
+    """Mean change of ln(depth / ground truth) at covisible pixels, per cent.
+
+    It is 0 if depth is true, or wrong by the same factor in both frames.
+
+    Args:
+        previous_depth, depth: completed depth of both frames, (H, W), metres, positive.
+        previous, frame: with ground truth.
+        covisible: of :func:`covisible_pixels`.
+
+    Returns:
+        Per cent of depth; None if no pixel is covisible.
+    """
+    assert previous.ground_truth is not None
+    assert frame.ground_truth is not None
+    here, there = (tuple(pixels) for pixels in covisible)
+    if not here[0].size:
+        return None
+    change = np.log(depth[here] / frame.ground_truth[here]) - np.log(
+        previous_depth[there] / previous.ground_truth[there]
+    )
+    return float(100 * np.abs(change).mean())

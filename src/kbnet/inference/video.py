@@ -1,0 +1,198 @@
+"""VideoCompleter: depth of a video with known poses, completed with the points and the depth of earlier frames."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Literal, NamedTuple, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter, minimum_filter
+
+from kbnet.errors import KBNetError
+from kbnet.frame import FloatArray, Frame, Prior
+from kbnet.inference.completer import DepthCompleter
+from kbnet.network.inputs import kept_depth
+from kbnet.network.siblings.config import NetworkConfig
+from kbnet.network.working_size import reduced_intrinsics, values_at_cells, working_factor
+from kbnet.points.past_points import (
+    PointMap,
+    added_to,
+    agrees_with_depth,
+    in_space,
+    newest_in_cells,
+    predicts_present_points,
+)
+from kbnet.points.sparse_points import points_to_map
+
+Float64Array = NDArray[np.float64]
+
+PAST_FRAMES = 30
+"""Default number of past frames whose points are used."""
+
+POINT_TOLERANCE = 0.08
+"""Largest difference of ln depth between a measured point and completed depth for the point to be remembered."""
+
+SEEN_THROUGH = 0.15
+"""A past point that is nearer than completed depth by more than this, in ln depth, is forgotten."""
+
+LEAST_AGREEMENT = 0.3
+"""If past points predict a smaller share of the present points, all of the past is forgotten: the poses jumped."""
+
+STRIDE = 2
+"""Past depth is projected into the present camera at this fraction of the working size."""
+
+HOLE_TOLERANCE = 0.05
+"""A hole in projected depth is filled if the depth around it varies less than this, in ln depth."""
+
+
+class _PastDepth(NamedTuple):
+    depth: FloatArray
+    intrinsics: FloatArray
+    T_world_camera: Float64Array
+
+
+class VideoCompleter:
+    """Depth completer for the frames of one video in order, with poses. It uses earlier frames only.
+
+    For every frame:
+
+    1. Points of the last frames are projected into the present camera. They must agree with the depth of the frame
+       before, as seen from the present camera (occlusion), and must predict the present points about as well as these
+       predict each other. They are added where there is no present point.
+    2. The depth of the frame before, as seen from the present camera, is the prior of the scaffold
+       (:func:`kbnet.points.prior.scaffold_with_prior`). It steadies depth. The prior of a frame itself is preferred.
+    3. Measured points that agree with the completed depth are remembered. Past points that the present camera sees
+       through are forgotten.
+
+    Memory and time a frame are constant. It holds a state, so each video and each thread needs its own.
+
+    Args:
+        completer: of :func:`kbnet.load`; its network has a scaffold.
+        past_frames: number of past frames whose points are used, at least 1.
+
+    Raises:
+        KBNetError: the network has no scaffold, or the number is not positive.
+
+    Example::
+
+        completer = kbnet.VideoCompleter(kbnet.load("indoor"))
+        for image, sparse_depth, T_world_camera in stream:
+            depth = completer(kbnet.Frame(image, sparse_depth, K, T_world_camera=T_world_camera))
+    """
+
+    def __init__(self, completer: DepthCompleter, *, past_frames: int = PAST_FRAMES) -> None:
+        if past_frames < 1:
+            raise KBNetError(f"expected at least 1 past frame, got {past_frames}; leave out the past instead")
+        if getattr(completer.config, "scaffold", "none") in ("none", "hull"):
+            raise KBNetError(
+                "expected weights with a dense scaffold to use the past, such as 'indoor'; choose these, or complete "
+                "frame by frame"
+            )
+        self.completer = completer
+        self._map = PointMap(past_frames)
+        self._past: _PastDepth | None = None
+        self._jump_told = False
+
+    @property
+    def config(self) -> NetworkConfig:
+        """Config of the network."""
+        return self.completer.config
+
+    def reset(self) -> None:
+        """Forget the past, before the first frame of another video."""
+        self._map.clear()
+        self._past = None
+
+    @overload
+    def __call__(self, frame: Frame, *, return_error: Literal[False] = False) -> FloatArray: ...
+    @overload
+    def __call__(self, frame: Frame, *, return_error: Literal[True]) -> tuple[FloatArray, FloatArray]: ...
+
+    def __call__(self, frame: Frame, *, return_error: bool = False) -> FloatArray | tuple[FloatArray, FloatArray]:
+        """Complete the next frame.
+
+        Args:
+            frame: with ``T_world_camera``. Size and K can change from frame to frame.
+            return_error: return the expected absolute error too, for weights that predict it.
+
+        Returns:
+            Dense depth, (H, W), float32 metres; with ``return_error`` a pair of depth and expected error.
+
+        Raises:
+            KBNetError: the frame has no pose, or as :class:`kbnet.DepthCompleter`.
+        """
+        if frame.T_world_camera is None:
+            raise KBNetError(
+                f"expected a frame with T_world_camera to use the past, but frame '{frame.name}' has none; "
+                "give its pose, or complete it with kbnet.DepthCompleter"
+            )
+        T_world_camera = frame.T_world_camera.astype(np.float64)
+        factor = working_factor(frame.size, self.config.working_side)
+        inliers = kept_depth(frame.sparse_depth, frame.intrinsics, self.config)
+        K = reduced_intrinsics(frame.intrinsics, factor)
+        given = self._with_past(frame, inliers, K, T_world_camera, factor)
+        result = self.completer(given, return_error=True) if return_error else self.completer(given)
+        depth = result[0] if isinstance(result, tuple) else result
+        self._remember(depth, inliers, K, T_world_camera, factor)
+        return result
+
+    def _with_past(
+        self, frame: Frame, inliers: FloatArray, K: FloatArray, T_world_camera: Float64Array, factor: int
+    ) -> Frame:
+        """The frame with past points, and with the past depth as prior."""
+        if self._past is None:
+            return frame
+        step = STRIDE * factor
+        past_depth = _seen_from(self._past, K, T_world_camera, inliers.shape)
+        past = self._map.seen_from(K, T_world_camera, inliers.shape)
+        past = past.at(agrees_with_depth(past, past_depth, STRIDE))
+        usable, agreement = predicts_present_points(past, inliers)
+        if agreement < LEAST_AGREEMENT:
+            if not self._jump_told:
+                warnings.warn(
+                    f"at frame '{frame.name}', points of earlier frames do not fit; the past is forgotten (a jump of "
+                    "the poses, or another place; said once)",
+                    stacklevel=3,
+                )
+                self._jump_told = True
+            self.reset()
+            return frame
+        points = added_to(frame.sparse_depth, newest_in_cells(past.at(usable)), factor)
+        prior = frame.prior
+        if prior is None:
+            whole = past_depth.repeat(step, axis=0).repeat(step, axis=1)[: frame.size[0], : frame.size[1]]
+            prior = Prior(whole, "metric")
+        return replace(frame, sparse_depth=points, prior=prior)
+
+    def _remember(
+        self, depth: FloatArray, inliers: FloatArray, K: FloatArray, T_world_camera: Float64Array, factor: int
+    ) -> None:
+        """Forget past points that the camera sees through; remember the inliers that agree with completed depth."""
+        working = values_at_cells(depth, factor) if factor > 1 else depth
+        past = self._map.seen_from(K, T_world_camera, inliers.shape)
+        self._map.drop(past.index[np.log(past.depth / working[past.rows, past.columns]) < -SEEN_THROUGH])
+        with np.errstate(divide="ignore"):
+            agree = np.abs(np.log(inliers / working)) < POINT_TOLERANCE
+        self._map.add(np.where(agree, inliers, 0), K, T_world_camera)
+        self._past = _PastDepth(working, K, T_world_camera)
+
+
+def _seen_from(
+    past: _PastDepth, intrinsics: FloatArray, T_world_camera: Float64Array, size: tuple[int, ...]
+) -> FloatArray:
+    """Past depth from another camera, at every second pixel: nearest surface, (H / 2, W / 2), metres; 0 = unknown."""
+    height, width = (-(-length // STRIDE) for length in size)
+    rows, columns = (x.ravel() for x in np.mgrid[: past.depth.shape[0] : STRIDE, : past.depth.shape[1] : STRIDE])
+    world = in_space(rows, columns, past.depth[rows, columns], past.intrinsics, past.T_world_camera)
+    T_camera_world = np.linalg.inv(T_world_camera)
+    xyz = world @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
+    xyz = xyz[xyz[:, 2] > 0]
+    projected = xyz @ intrinsics.astype(np.float64).T
+    with np.errstate(over="ignore"):
+        pixels = projected[:, :2] / projected[:, 2:] / STRIDE
+    seen = points_to_map(pixels, xyz[:, 2], (height, width))
+    nearest, farthest = minimum_filter(np.where(seen > 0, seen, np.inf), 3), maximum_filter(seen, 3)
+    narrow = (seen == 0) & (farthest < nearest * np.exp(HOLE_TOLERANCE)) & (farthest > 0)
+    return np.where(narrow, (nearest + farthest) / 2, seen).astype(np.float32)

@@ -1,0 +1,115 @@
+"""``--use-past`` and ``--prior`` of complete, evaluate and check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kbnet.cli.main import main
+from kbnet.frames.depth_png import read_depth_png, write_depth_png
+
+FRAMES = 6
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A camera walks through a room, with poses and ground truth, 100 points a frame."""
+    folder = tmp_path_factory.mktemp("walk") / "walk"
+    size = ["--width", "160", "--height", "128", "--points", "100"]
+    assert main(["prepare", "synthetic", str(folder), "--frames", str(FRAMES), *size]) == 0
+    return folder
+
+
+def depths(folder: Path) -> list[np.ndarray]:
+    return [read_depth_png(path) for path in sorted((folder / "depth").glob("*.png"))]
+
+
+def complete(walk: Path, output: Path, *flags: str) -> int:
+    return main(["complete", str(walk), "--output", str(output), "--engine", "torch", *flags])
+
+
+def test_a_stopped_video_goes_on_with_its_past(walk: Path, tmp_path: Path) -> None:
+    assert complete(walk, tmp_path / "alone") == 0
+    assert complete(walk, tmp_path / "past", "--use-past") == 0
+    alone, past = depths(tmp_path / "alone"), depths(tmp_path / "past")
+    np.testing.assert_array_equal(alone[0], past[0])
+    assert np.abs(alone[-1] - past[-1]).mean() > 0.01
+    for path in sorted((tmp_path / "past" / "depth").glob("*.png"))[3:]:
+        path.unlink()
+    assert complete(walk, tmp_path / "past", "--use-past") == 0
+    for before, after in zip(past, depths(tmp_path / "past"), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_depth_with_and_without_the_past_is_not_mixed(
+    walk: Path, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    assert complete(walk, tmp_path / "out") == 0
+    assert complete(walk, tmp_path / "out", "--use-past", "--confidence") == 2
+    assert "made with other past frames" in one_line_error()
+
+
+def test_a_folder_of_priors_informs_depth(walk: Path, tmp_path: Path) -> None:
+    for index, path in enumerate(sorted((walk / "ground_truth").glob("*.png"))):
+        truth = read_depth_png(path)
+        if index % 2:
+            (tmp_path / "prior").mkdir(exist_ok=True)
+            np.save(tmp_path / "prior" / f"{path.stem}.npy", 3 / truth)
+        else:
+            write_depth_png(tmp_path / "prior" / path.name, 3 / truth)
+    prior = ["--prior", str(tmp_path / "prior"), "--prior-kind", "disparity"]
+    assert complete(walk, tmp_path / "alone") == 0
+    assert complete(walk, tmp_path / "informed", *prior) == 0
+    truths = [read_depth_png(path) for path in sorted((walk / "ground_truth").glob("*.png"))]
+    alone, informed = (
+        np.mean([np.abs(depth - truth).mean() for depth, truth in zip(depths(tmp_path / name), truths, strict=True)])
+        for name in ("alone", "informed")
+    )
+    assert informed < 0.8 * alone
+
+
+def test_evaluate_and_check_have_a_row_with_the_past(
+    walk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(walk), "--use-past", "--engine", "torch", "--output", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "flicker %" in printed
+    rows = {row["method"]: row for row in json.loads((tmp_path / "out" / "summary.json").read_text())["results"]}
+    assert list(rows) == ["kbnet", "kbnet with past"]
+    assert rows["kbnet with past"]["mean"]["mae_mm"] < rows["kbnet"]["mean"]["mae_mm"]
+    assert rows["kbnet with past"]["flicker_percent"] < rows["kbnet"]["flicker_percent"]
+    assert main(["check", str(walk), "--use-past", "--engine", "torch"]) == 0
+    assert "kbnet with past" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--prior", "nowhere"], "expected a folder of priors"),
+        (["--prior", "empty"], "expected a prior of frame '000000' in"),
+        (["--use-past", "--workers", "1"], "--use-past completes the frames in order, in one process"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(
+    flags: list[str],
+    said: str,
+    walk: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    one_line_error: Callable[[], str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    assert complete(walk, tmp_path / "out", *flags) == 2
+    assert said in one_line_error()
+
+
+def test_a_sequence_without_poses_is_refused(
+    write_sequence: Callable[..., Path], tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    assert complete(write_sequence(), tmp_path / "out", "--use-past") == 2
+    assert "expected a pose of every frame to use the past, but 3 of 3 frames" in one_line_error()
