@@ -37,6 +37,8 @@ COMMANDS = (
     "family",
     "fusion",
     "pack_data",
+    "past",
+    "priors",
     "published_timing",
     "robustness",
     "same_result",

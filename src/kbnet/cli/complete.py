@@ -104,7 +104,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
         if self.zip:
             for one in outputs:
                 one.check_names_for_zip()
-        network = network_origin(self.weights, preset=self.preset, precision=self.precision)
+        network = network_origin(self.weights, preset=self.preset, precision=self.precision) | self.video_settings()
         with one_writer(output):
             self._write(outputs, network)
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from kbnet.evaluation.flicker import covisible_pixels, flicker_percent
 from kbnet.evaluation.frame_table import frame_table
 from kbnet.evaluation.journal import Journal
 from kbnet.evaluation.methods import Method, baseline_methods, network_method
-from kbnet.evaluation.metrics import DepthErrors, depth_errors, judged_pixels
+from kbnet.evaluation.metrics import depth_errors, judged_pixels
 from kbnet.evaluation.summary import FrameResult, Summary
 from kbnet.files import file_sha256
 from kbnet.frame import FloatArray, Frame
@@ -216,16 +216,14 @@ def _frame_results(
         key = f"{part.sparse_depth}/{part.name}/{index}"
         stored = journal.get(key)
         if stored is not None:
-            results = None if stored == "no truth" else [_result_from(plain) for plain in stored]
+            results = None if stored == "no truth" else [FrameResult.from_plain(plain) for plain in stored]
             before = None
         else:
-            if (
-                before is None and index > 0 and journal.earlier and part.source.has_pose(index - every)
-            ):  # flicker needs the frame before a stop
-                before = _completed(part, methods, index - every)
+            if before is None and journal.earlier and index > 0 and part.source.has_pose(index):
+                before = _completed(part, methods, index - every)  # of a stopped run: flicker needs it
             judged = _completed(part, methods, index, warm)
             results = _judge_methods(part, judged, before, limits, boundaries=boundaries)
-            journal.put(key, "no truth" if results is None else [_plain(result) for result in results])
+            journal.put(key, "no truth" if results is None else [result.plain() for result in results])
             before = judged if _can_flicker(judged.frame) else None
         if results is None:
             unjudged += 1
@@ -292,11 +290,3 @@ def _judge_methods(
 
 def _can_flicker(frame: Frame) -> bool:
     return frame.T_world_camera is not None and frame.ground_truth is not None
-
-
-def _plain(result: FrameResult) -> dict[str, Any]:
-    return {**vars(result), "errors": vars(result.errors)}
-
-
-def _result_from(plain: dict[str, Any]) -> FrameResult:
-    return FrameResult(**{**plain, "errors": DepthErrors(**plain["errors"])})

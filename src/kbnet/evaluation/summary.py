@@ -36,6 +36,15 @@ class FrameResult:
     boundary_f1: float | None = None
     flicker_percent: float | None = None
 
+    def plain(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {**vars(self), "errors": vars(self.errors)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> FrameResult:
+        """Result from :meth:`plain`."""
+        return cls(**{**plain, "errors": DepthErrors(**plain["errors"])})
+
 
 @dataclass(frozen=True)
 class SummaryRow:

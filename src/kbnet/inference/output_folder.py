@@ -120,7 +120,7 @@ class OutputFolder:
         origin = network | {"frame": frame, "sparse points": hashlib.sha256(points.tobytes()).hexdigest()}
         if recorded.get("frame", frame) != frame:  # a frame of another source cannot be compared
             origin |= {key: recorded[key] for key in ("frame", "sparse points")}
-        different = [key for key in origin if recorded.get(key) != origin[key]]
+        different = [key for key in {**origin, **recorded} if recorded.get(key) != origin.get(key)]
         if not present or not different:
             return origin, ""
         if not recorded:
