@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +88,23 @@ def test_evaluate_and_check_have_a_row_with_the_past(
     assert rows["kbnet with past"]["flicker_percent"] < rows["kbnet"]["flicker_percent"]
     assert main(["check", str(walk), "--use-past", "--engine", "torch"]) == 0
     assert "kbnet with past" in capsys.readouterr().out
+
+
+def test_the_example_makes_priors_by_a_network_in_onnx(walk: Path, tmp_path: Path, repository: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 32, 40])
+    mean = helper.make_tensor_value_info("mean", TensorProto.FLOAT, [1, 1, 32, 40])
+    graph = helper.make_graph([helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1])], "g", [image], [mean])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, tmp_path / "grey.onnx")
+    script = repository / "examples/onnx_prior.py"
+    words = [sys.executable, str(script), str(tmp_path / "grey.onnx"), str(walk / "image"), str(tmp_path / "prior")]
+    subprocess.run(words, check=True, capture_output=True)
+    assert len(list((tmp_path / "prior").glob("*.npy"))) == FRAMES
+    assert np.load(tmp_path / "prior" / "000000.npy").shape == (128, 160)
+    assert complete(walk, tmp_path / "out", "--prior", str(tmp_path / "prior")) == 0
 
 
 @pytest.mark.parametrize(
