@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from kbnet.cli import view
 from kbnet.cli.main import main
+from kbnet.inference import live
 from kbnet.network.config import KBNetConfig
 
 pytest.importorskip("viser")
@@ -35,10 +38,38 @@ def test_view_says_where_to_look_and_ends_with_ctrl_c(
     assert capsys.readouterr().out.startswith("http://localhost:18")
 
 
+def test_live_prints_a_line_a_frame_and_ends_with_ctrl_c(
+    write_sequence: Callable[..., Path],
+    stand_in: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stand_in.config = KBNetConfig()
+    folder, steps = write_sequence(), iter("ab")
+
+    def sleep(seconds: float) -> None:
+        if next(steps) == "b":
+            raise KeyboardInterrupt
+        for part in ("image", "sparse_depth"):
+            for name in ("0003", "0004"):
+                shutil.copy(folder / part / "0002.png", folder / part / f"{name}.png")
+
+    monkeypatch.setattr(live, "sleep", sleep)
+    assert main(["view", str(folder), "--live", "--port", "18180"]) == 0
+    waiting, url, first, second, end = capsys.readouterr().out.splitlines()
+    assert waiting.startswith(f"waiting for the first frame in {folder}/image")
+    assert url.startswith("http://localhost:18")
+    assert re.fullmatch(r"0002: \d+\.\d\d s, 0 dropped", first)
+    assert re.fullmatch(r"0004: \d+\.\d\d s, 1 dropped", second)
+    assert end == "2 frames shown, 1 dropped"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere"),
+        (["nowhere", "--live"], "expected a sequence folder with --live, got nowhere"),
+        (["{room}", "--live", "--max-points", "0"], "--max-points and --fps above 0"),
         (["{room}", "--fps", "0"], "--max-points and --fps above 0"),
         (["{room}", "--max-points", "0"], "--max-points and --fps above 0"),
     ],

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from time import sleep
 from typing import TYPE_CHECKING
 
-from kbnet.cli.arguments import NetworkArguments
+from kbnet.cli.arguments import NetworkArguments, Switch
 from kbnet.cli.recordings import SourceArguments
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
     from kbnet.frame import FloatArray, Frame
+    from kbnet.inference.completer import DepthCompleter
+    from kbnet.inference.video import VideoCompleter
     from kbnet.report.viewer.window import Window
 
 
@@ -23,6 +26,8 @@ class Command(NetworkArguments, SourceArguments):
 
     Frames are completed when they are looked at. With poses the camera moves along its path; else it stays at the
     origin. Ctrl-C ends it.
+
+    Of a program that writes frames:  kbnet view SEQUENCE --live
     """
 
     host: str = "127.0.0.1"
@@ -33,9 +38,14 @@ class Command(NetworkArguments, SourceArguments):
     """Points of a frame to draw at most."""
     fps: float = 4.0
     """Frames a second to play at, if they are completed that quickly."""
+    live: Switch = False
+    """The sequence folder grows while another program writes it: show its newest frame, and print the latency."""
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
+        if self.live:
+            self.follow()
+            return
         window = self.open()
         print(f"{window.url}  (Ctrl-C ends it)", flush=True)
         try:
@@ -53,8 +63,7 @@ class Command(NetworkArguments, SourceArguments):
         from kbnet.report.viewer.completed import completed_frames
         from kbnet.report.viewer.window import Window
 
-        if self.max_points < 1 or not self.fps > 0:
-            raise KBNetError(f"expected --max-points and --fps above 0, got {self.max_points} and {self.fps:g}")
+        self._check()
         source = self.open_source()
         completer = self.load_network()
 
@@ -64,3 +73,53 @@ class Command(NetworkArguments, SourceArguments):
         return Window(
             source, completed_frames(source, complete), host=self.host, port=self.port, points=self.max_points
         )
+
+    def follow(self) -> None:
+        """Show the newest frame of a folder that grows, until Ctrl-C."""
+        from kbnet.inference.confidence import complete_with_confidence
+        from kbnet.inference.live import complete_live
+        from kbnet.report.viewer.completed import Completed
+        from kbnet.report.viewer.newest import LiveWindow
+
+        self._check()
+        if self.recording_flags or not self.sequence.is_dir():
+            raise KBNetError(f"expected a sequence folder with --live, got {self.sequence}; a recording does not grow")
+        completer = self.load_network()
+        video = self._video_completer(completer)
+        window = LiveWindow(self.sequence, host=self.host, port=self.port, points=self.max_points)
+
+        def complete(frame: Frame, by: DepthCompleter | VideoCompleter = completer) -> Completed:
+            return Completed(frame, *complete_with_confidence(by, frame))
+
+        shown = dropped = 0
+        print(f"waiting for the first frame in {self.sequence / 'image'}  (Ctrl-C ends it)", flush=True)
+        try:
+            for live in complete_live(
+                self.sequence,
+                complete,
+                partial(complete, by=video) if video is not None else None,
+                sparse_depth=self.sparse_depth or "sparse_depth",
+            ):
+                window.show(live.result)
+                if not shown and window.window is not None:
+                    print(window.window.url)
+                shown, dropped = shown + 1, dropped + live.dropped
+                past = ", with the past" if live.used_past else ""
+                print(f"{live.frame.name}: {live.latency_s:.2f} s, {live.dropped} dropped{past}", flush=True)
+        except KeyboardInterrupt:
+            print(f"{shown} frames shown, {dropped} dropped")
+        finally:
+            window.stop()
+
+    @staticmethod
+    def _video_completer(completer: DepthCompleter) -> VideoCompleter | None:
+        from kbnet.inference.video import VideoCompleter
+
+        try:
+            return VideoCompleter(completer)
+        except KBNetError:  # weights without a scaffold
+            return None
+
+    def _check(self) -> None:
+        if self.max_points < 1 or not self.fps > 0:
+            raise KBNetError(f"expected --max-points and --fps above 0, got {self.max_points} and {self.fps:g}")

@@ -95,20 +95,8 @@ class Sequence:
         Raises:
             FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others.
         """
-        ground_truth = self.folder / "ground_truth" / f"{self.names[index]}.png"
-        image = self.image(index)
-        size, where = (image.shape[0], image.shape[1]), f" (frame '{self.names[index]}' of {self.folder})"
-        frame = Frame(
-            image=image,
-            sparse_depth=spread_depth(self.sparse_depth(index), size, "sparse_depth", where=where),
-            intrinsics=self.intrinsics,
-            ground_truth=spread_depth(read_depth_png(ground_truth), size, "ground_truth", where=where)
-            if ground_truth.is_file()
-            else None,
-            name=self.names[index],
-        )
-        warn_of_far_centre(frame.intrinsics, frame.size, of=str(self.folder / "K.txt"))
-        return frame
+        depth = self._sparse_depth / f"{self.names[index]}.png"
+        return read_frame(self.folder, self._images[index], depth, self.intrinsics)
 
     def pose(self, index: int) -> NDArray[np.float64]:
         """Read where the camera was.
@@ -180,7 +168,40 @@ class Sequence:
         return range(gap, len(self) - gap)
 
     def _pose_path(self, index: int) -> Path:
-        return self.folder / "absolute_pose" / f"{self.names[index]}.txt"
+        return pose_path(self.folder, self.names[index])
+
+
+def read_frame(folder: Path, image_path: Path, sparse_depth_path: Path, intrinsics: FloatArray) -> Frame:
+    """Read a frame of a sequence folder by its files; its name is that of the image.
+
+    Args:
+        folder: of the sequence.
+        image_path, sparse_depth_path: of the frame.
+        intrinsics: K, (3, 3), pixels.
+
+    Raises:
+        FileNotFoundError, KBNetError: as :meth:`Sequence.frame`.
+    """
+    name = image_path.stem
+    ground_truth = folder / "ground_truth" / f"{name}.png"
+    image = read_image(image_path)
+    size, where = (image.shape[0], image.shape[1]), f" (frame '{name}' of {folder})"
+    frame = Frame(
+        image=image,
+        sparse_depth=spread_depth(read_depth_png(sparse_depth_path), size, "sparse_depth", where=where),
+        intrinsics=intrinsics,
+        ground_truth=spread_depth(read_depth_png(ground_truth), size, "ground_truth", where=where)
+        if ground_truth.is_file()
+        else None,
+        name=name,
+    )
+    warn_of_far_centre(frame.intrinsics, frame.size, of=str(folder / "K.txt"))
+    return frame
+
+
+def pose_path(folder: Path, name: str) -> Path:
+    """Where the pose of a frame of a sequence folder is."""
+    return folder / "absolute_pose" / f"{name}.txt"
 
 
 def read_pose(path: str | Path) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence
 from kbnet.report.viewer.completed import Completed
+from kbnet.report.viewer.newest import LiveWindow
 from kbnet.report.viewer.same_origin import LARGEST_MESSAGE
 from kbnet.report.viewer.window import Window
 
@@ -177,3 +179,23 @@ def test_window_shows_the_names_of_files_as_text(
     finally:
         page.close()
         window.stop()
+
+
+def test_live_window_opens_with_the_first_frame_and_shows_the_newest(
+    tmp_path: Path, sequence: Sequence, completed: Callable[[int], Completed], port: int
+) -> None:
+    live = LiveWindow(tmp_path / "walk", host="127.0.0.1", port=port, points=10_000)
+    assert live.window is None
+    live.stop()
+    try:
+        for index in range(3):
+            frame = replace(completed(index).frame, T_world_camera=sequence.pose(index) if index else None)
+            live.show(replace(completed(index), frame=frame))
+            assert live.window is not None
+            assert live.window.url == f"http://localhost:{port}"
+            assert tuple(live.window.drawn["pose"].position) == (float(index), 0.0, 0.0)
+            np.testing.assert_allclose(live.window.drawn["dense"].points[:, 2], 3.0 - 0.5 * index)
+        assert not live.window.controls["frame"].visible
+        assert not live.window.controls["play"].visible
+    finally:
+        live.stop()

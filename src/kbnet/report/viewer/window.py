@@ -6,14 +6,13 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, redirect_stdout
 from io import StringIO
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.frame import ImageArray
-from kbnet.frames.frame_source import FrameSource
 from kbnet.report.colour import colourise
 from kbnet.report.viewer.completed import Completed, colour_bar, limits
 from kbnet.report.viewer.same_origin import LOOPBACK, same_origin_only
@@ -27,6 +26,27 @@ SPARSE_SIZE = 3.0
 """Size of measured points relative to completed points."""
 BEHIND, ABOVE = 0.25, 0.12
 """Initial position behind and above the camera, as shares of the median depth."""
+
+
+class ShownSource(Protocol):
+    """What the window asks of its frames; any `kbnet.frames.frame_source.FrameSource` answers it."""
+
+    @property
+    def name(self) -> str:
+        """Title of the window."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        ...
+
+    def has_pose(self, index: int) -> bool:
+        """Whether it is known where the camera was."""
+        ...
+
+    def pose(self, index: int) -> NDArray[np.float64]:
+        """Where the camera was: ``T_world_camera``, (4, 4), metres."""
+        ...
 
 
 class Window:
@@ -50,12 +70,12 @@ class Window:
     """
 
     def __init__(
-        self, source: FrameSource, completed: Callable[[int], Completed], *, host: str, port: int, points: int
+        self, source: ShownSource, completed: Callable[[int], Completed], *, host: str, port: int, points: int
     ) -> None:
         import viser
 
         self._source, self._completed, self._at_most = source, completed, points
-        self._poses = [source.pose(index) if source.has_pose(index) else np.eye(4) for index in range(len(source))]
+        self._poses = self._read_poses()
         self._lock = threading.Lock()
         self._content: tuple[Any, ...] = ()
         self.shown, self.drawn = -1, dict[str, Any]()
@@ -86,6 +106,11 @@ class Window:
                 self._adjust()
             self._content, self.shown = content, index
 
+    def redraw(self) -> None:
+        """Show the frame again after its content or pose has changed."""
+        self._poses, self._content = self._read_poses(), ()
+        self.refresh()
+
     def advance(self) -> None:
         """Show the next frame while playing; the first follows the last."""
         if self.controls["play"].value:
@@ -96,15 +121,19 @@ class Window:
         with _quiet():
             self._server.stop()
 
+    def _read_poses(self) -> list[NDArray[np.float64]]:
+        source = self._source
+        return [source.pose(index) if source.has_pose(index) else np.eye(4) for index in range(len(source))]
+
     def _add_controls(self, first: Completed) -> dict[str, Any]:
         gui = self._server.gui
         # Sharing would use an external server.
         gui.configure_theme(show_logo=False, show_share_button=False)
-        last = max(1, len(self._source) - 1)
+        last, several = max(1, len(self._source) - 1), len(self._source) > 1
         spacing = float(np.median(first.depth)) * first.step(self._at_most) / float(first.frame.intrinsics[0, 0])
         controls = {
-            "frame": gui.add_slider("frame", min=0, max=last, step=1, initial_value=0, disabled=len(self._source) < 2),
-            "play": gui.add_checkbox("play", initial_value=False),
+            "frame": gui.add_slider("frame", min=0, max=last, step=1, initial_value=0, visible=several),
+            "play": gui.add_checkbox("play", initial_value=False, visible=several),
             "dense": gui.add_checkbox("dense depth", initial_value=True),
             "sparse": gui.add_checkbox("sparse points", initial_value=True),
             "camera": gui.add_checkbox("camera", initial_value=True),
@@ -156,9 +185,9 @@ class Window:
         }
         self._image.image = _smaller(frame.image)
         self._bar.image = colour_bar(*ends, what)
+        place = f", {index + 1} of {len(self._source)}" if len(self._source) > 1 else ""
         self._said.content = (
-            f"**{_literal(frame.name)}**, {index + 1} of {len(self._source)}: {len(sparse)} sparse points, "
-            f"{len(dense)} completed ones drawn"
+            f"**{_literal(frame.name)}**{place}: {len(sparse)} sparse points, {len(dense)} completed ones drawn"
         )
 
     def _adjust(self) -> None:
