@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-KILLS = int(os.environ.get("KBNET_KILLS", "8"))
+KILLS = int(os.environ.get("KBNET_KILLS", "20"))
 """How many runs are stopped."""
 STOPPING = {name: getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")}
 INTERRUPTED = 130

@@ -26,7 +26,8 @@ class Prior:
     """Dense depth of another source, such as a monocular network, stereo or a map, for the scaffold of a network.
 
     Attributes:
-        values: (H, W), float32; unknown where they are not finite, and where depth or disparity is not positive.
+        values: (H, W), float32; unknown where they are not finite; of the kind ``metric`` also where they are not
+            positive.
         kind: what the values are, see :data:`PriorKind`.
 
     Raises:
@@ -80,6 +81,10 @@ class Frame:
         object.__setattr__(self, "intrinsics", check_intrinsics(self.intrinsics, where=where))
         if self.ground_truth is not None:
             object.__setattr__(self, "ground_truth", check_depth(self.ground_truth, "ground_truth", size, where=where))
+        if self.prior is not None and not isinstance(self.prior, Prior):
+            raise KBNetError(
+                f"expected a prior as kbnet.Prior(values, kind), got {_describe(self.prior)}{where}; name its kind"
+            )
         if self.prior is not None and self.prior.values.shape != size:
             raise KBNetError(
                 f"the prior is {_size(self.prior.values)} but image is {_size(self.image)}{where}; "

@@ -112,6 +112,8 @@ def test_the_example_makes_priors_by_a_network_in_onnx(walk: Path, tmp_path: Pat
     [
         (["--prior", "nowhere"], "expected a folder of priors"),
         (["--prior", "empty"], "expected a prior of frame '000000' in"),
+        (["--prior-kind", "log"], "--prior-kind says what --prior holds"),
+        (["--use-past", "--turntable", "a.gif"], "--turntable shows a frame without its past"),
         (["--use-past", "--workers", "1"], "--use-past completes the frames in order, in one process"),
     ],
 )

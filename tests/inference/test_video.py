@@ -142,6 +142,8 @@ def test_a_prior_needs_a_scaffold_and_the_size_of_the_image(walk: list[Frame]) -
     prior = Prior(np.ones(frame.size, np.float32))
     with pytest.raises(KBNetError, match="expected weights with a dense scaffold for a prior"):
         plain(frame.image, frame.sparse_depth, frame.intrinsics, prior=prior)
+    with pytest.raises(KBNetError, match=r"expected a prior as kbnet\.Prior\(values, kind\), got float32 array"):
+        plain(frame.image, frame.sparse_depth, frame.intrinsics, prior=prior.values)  # type: ignore[call-overload]
     with pytest.raises(KBNetError, match=r"the prior is 80x64 .* but image is 160x128"):
         replace(frame, prior=Prior(np.ones((64, 80), np.float32)))
 

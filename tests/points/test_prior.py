@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -88,13 +87,25 @@ def test_where_the_prior_contradicts_the_points_interpolation_remains(truth: Flo
     assert error(scaffold[right], truth[right]) < 1.1 * error(interpolated[right], truth[right])
 
 
-@pytest.mark.parametrize("values", [np.full((120, 160), 2.0), np.full((120, 160), np.nan), np.zeros((120, 160))])
-def test_a_constant_or_unknown_prior_leaves_the_interpolation(values: FloatArray, points: FloatArray) -> None:
+@pytest.mark.parametrize(
+    ("values", "kind", "why"),
+    [
+        (np.full((120, 160), 2.0), "depth", "it is constant"),
+        (np.full((120, 160), np.nan), "disparity", "it is unknown at nearly all points"),
+        (np.full((120, 160), 2000.0), "metric", "it is far from the depth of the points; is it in metres"),
+    ],
+)
+def test_a_useless_prior_is_told_and_leaves_the_interpolation(
+    values: FloatArray, kind: PriorKind, why: str, points: FloatArray
+) -> None:
     interpolated = scaffold_of_supported_points(points, K)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        scaffold = scaffold_with_prior(points, interpolated, Prior(values.astype(np.float32)))
+    with pytest.warns(UserWarning, match=f"the prior of kind {kind} is ignored: {why}"):
+        scaffold = scaffold_with_prior(points, interpolated, Prior(values.astype(np.float32), kind))
     np.testing.assert_array_equal(scaffold, interpolated)
+
+
+def test_disparity_can_be_negative_far_away(truth: FloatArray, points: FloatArray) -> None:
+    np.testing.assert_allclose(fitted_prior(Prior(1 / truth - 0.4, "disparity"), points), truth, rtol=1e-4)
 
 
 def test_unknown_pixels_of_a_prior_keep_the_interpolation(truth: FloatArray, points: FloatArray) -> None:
@@ -107,7 +118,10 @@ def test_unknown_pixels_of_a_prior_keep_the_interpolation(truth: FloatArray, poi
 
 
 def test_disparity_given_as_depth_is_told(truth: FloatArray, points: FloatArray) -> None:
-    with pytest.warns(UserWarning, match="kind depth falls where the points rise, and is ignored; is it disparity"):
+    with pytest.warns(
+        UserWarning,
+        match="does not rise with the depth of the points; is it disparity",
+    ):
         assert not fitted_prior(Prior(1 / truth), points).any()
 
 

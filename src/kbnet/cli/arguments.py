@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hi
 
 import tyro
 
+from kbnet.errors import KBNetError
 from kbnet.frame import PriorKind
 from kbnet.inference.engine_names import EngineName, Precision
 from kbnet.network.siblings.config import PresetName
@@ -70,7 +71,9 @@ class PastAndPriorArguments:
     prior_kind: PriorKind = "depth"
     """Values of the prior up to scale and shift: depth, disparity, or log (of depth); metric: metres (.png: x 256)."""
     use_past: Switch = False
-    """Use points and depth of earlier frames too. Frames need poses, and are taken as one video in order."""
+    """Use points and depth of earlier frames too. Frames need poses, and are taken as one video in order. evaluate and
+    check add a row with the past, and start again when stopped; other rows, pictures and the expected error are without
+    it."""
 
     def extended(self, source: FrameSource, *, several: bool = False) -> FrameSource:
         """The frames of a source, with their priors and poses if these were asked for.
@@ -84,6 +87,8 @@ class PastAndPriorArguments:
         """
         from kbnet.frames.prior_files import FramesWith, PriorFolder
 
+        if self.prior is None and self.prior_kind != "depth":
+            raise KBNetError("--prior-kind says what --prior holds; give --prior too, or leave it out")
         if self.prior is None and not self.use_past:
             return source
         folder = None if self.prior is None else self.prior / source.name if several else self.prior

@@ -123,6 +123,8 @@ class Command(NetworkArguments, PastAndPriorArguments):
     def _check(self) -> None:
         if self.turntable is not None and len(self.sequences) > 1:
             raise KBNetError(f"--turntable is of one sequence, got {len(self.sequences)}; name one, or leave it out")
+        if self.turntable is not None and self.use_past:
+            raise KBNetError("--turntable shows a frame without its past; leave out --turntable or --use-past")
         if self.workers is None and (self.threads != 1 or self.gpus or self.address):
             raise KBNetError("--threads, --gpus and --address are of workers; give --workers too, or leave them out")
         if self.use_past and self.workers is not None:

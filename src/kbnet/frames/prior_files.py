@@ -33,7 +33,9 @@ def read_prior(path: Path, kind: PriorKind) -> Prior:
         values = np.squeeze(read_npy(path, "a prior"))
         if values.ndim != 2:
             raise KBNetError(f"expected a prior as (H, W) numbers, got shape {values.shape} in {path}; save one frame")
-        return Prior(values.astype(np.float32), kind)
+        return Prior(values if np.issubdtype(values.dtype, np.floating) else values.astype(np.float64), kind)
+    if path.suffix != ".png":
+        raise KBNetError(f"expected a prior as .npy or 16-bit .png, got {path}; save it as one of these")
     depth = read_depth_png(path)
     return Prior(np.where(depth > 0, depth, np.float32(np.nan)), kind)
 
@@ -62,9 +64,17 @@ class PriorFolder:
         Raises:
             FileNotFoundError, KBNetError: it is missing, damaged, or no (H, W) map.
         """
+        return read_prior(self.path(name), self.kind)
+
+    def path(self, name: str) -> Path:
+        """Where the prior of one frame is; ``.npy`` comes before ``.png``.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
         for suffix in (".npy", ".png"):
             if (path := self.folder / f"{name}{suffix}").is_file():
-                return read_prior(path, self.kind)
+                return path
         raise FileNotFoundError(
             f"expected a prior of frame '{name}' in {self.folder}, but there is neither {name}.npy nor {name}.png; "
             "make it, or leave out --prior"
@@ -89,6 +99,9 @@ class FramesWith:
     poses: bool = False
 
     def __post_init__(self) -> None:
+        if self.priors is not None:
+            for name in self.source.names:
+                self.priors.path(name)
         if not self.poses:
             return
         missing = [name for index, name in enumerate(self.source.names) if not self.source.has_pose(index)]

@@ -209,11 +209,10 @@ class OutputFolder:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "sparse_depth holds no measured point")  # said below, with a name
             for index, previous in zip(pending, [-1, *pending], strict=False):
-                if index != previous + 1:
-                    for earlier in range(max(0, index - warm_up), index):
-                        completer(self.frames.frame(earlier))
+                for earlier in range(max(previous + 1, index - warm_up), index if warm_up else 0):
+                    completer(self.frames.frame(earlier))
                 frame = self.complete(index, completer)
-                if not frame.sparse_depth.any():
+                if not frame.sparse_depth.any() and not warm_up:  # else depth comes from earlier frames
                     empty.append(frame.name)
                 on_frame(len(pending))
         if empty:

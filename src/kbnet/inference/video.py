@@ -102,6 +102,10 @@ class VideoCompleter:
 
     def reset(self) -> None:
         """Forget the past, before the first frame of another video."""
+        self._forget()
+        self._jump_told = False
+
+    def _forget(self) -> None:
         self._map.clear()
         self._past = None
 
@@ -157,7 +161,7 @@ class VideoCompleter:
                     stacklevel=3,
                 )
                 self._jump_told = True
-            self.reset()
+            self._forget()
             return frame
         points = added_to(frame.sparse_depth, newest_in_cells(past.at(usable)), factor)
         prior = frame.prior
@@ -191,7 +195,7 @@ def _seen_from(
     xyz = xyz[xyz[:, 2] > 0]
     projected = xyz @ intrinsics.astype(np.float64).T
     with np.errstate(over="ignore"):
-        pixels = projected[:, :2] / projected[:, 2:] / STRIDE
+        pixels = (projected[:, :2] / projected[:, 2:] - (STRIDE - 1) / 2) / STRIDE  # a cell covers STRIDE pixels
     seen = points_to_map(pixels, xyz[:, 2], (height, width))
     nearest, farthest = minimum_filter(np.where(seen > 0, seen, np.inf), 3), maximum_filter(seen, 3)
     narrow = (seen == 0) & (farthest < nearest * np.exp(HOLE_TOLERANCE)) & (farthest > 0)

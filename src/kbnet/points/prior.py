@@ -42,8 +42,8 @@ def scaffold_with_prior(points: FloatArray, scaffold: FloatArray, prior: Prior) 
     """Scaffold from a prior where it explains the points, and from interpolation where it does not.
 
     Let z be the depth of the points and p the prior after :func:`fitted_prior`. The ratio q = ln z - ln p is
-    interpolated between the points, so the corrected prior p exp(q) agrees with every point. Its weight in ln depth is
-    the share of the local variance that it explains::
+    interpolated (as exp q) between the points, so the corrected prior p exp(q) agrees with every point. Its weight in
+    ln depth is the share of the local variance that it explains::
 
         w = max(0, 1 - E[(q - mean of q at the neighbours)²] / E[(ln z - mean of ln z at the neighbours)²])
 
@@ -92,31 +92,34 @@ def fitted_prior(prior: Prior, points: FloatArray) -> FloatArray:
 
     Returns:
         Depth, (H, W), float32 metres; 0 where the prior is unknown or its fit is not positive, and everywhere if there
-        are too few points, if the prior is constant, or (with a warning) if it falls where the points rise.
+        are too few points, or (with a warning) if it is constant, does not rise with the depth of the points, or is
+        metric and far from them.
     """
     nothing = np.zeros(prior.values.shape, np.float32)
     values, finite = prior.values.astype(np.float64), np.isfinite(prior.values)
-    if prior.kind != "log":
+    if prior.kind == "metric":
         finite &= values > 0
     rows, columns = np.nonzero((points > 0) & finite)
     if rows.size < LEAST_POINTS:
+        if np.count_nonzero(points) >= LEAST_POINTS and prior.kind != "metric":
+            _warn_ignored(prior, "is unknown at nearly all points")
         return nothing
     depth = points[rows, columns].astype(np.float64)
+    if prior.kind == "metric" and not 1 / RANGE_FACTOR < np.median(values[rows, columns] / depth) < RANGE_FACTOR:
+        _warn_ignored(prior, "is far from the depth of the points; is it in metres?")
+        return nothing
     if prior.kind != "metric":
         from scipy.stats import theilslopes  # the import takes a third of a second
 
         chosen = np.linspace(0, rows.size - 1, min(rows.size, FITTED_POINTS)).round().astype(np.intp)
         x, y = values[rows, columns][chosen], _in_space(depth[chosen], prior.kind)
         if np.ptp(x) == 0:
+            _warn_ignored(prior, "is constant")
             return nothing
         slope, offset = theilslopes(y, x)[:2]
         if slope <= 0:
-            if np.corrcoef(x, y)[0, 1] < -LARGEST_CHANGE:
-                other = "disparity" if prior.kind == "depth" else "depth"
-                warnings.warn(
-                    f"the prior of kind {prior.kind} falls where the points rise, and is ignored; is it {other}?",
-                    stacklevel=2,
-                )
+            other = "disparity" if prior.kind == "depth" else "depth"
+            _warn_ignored(prior, f"does not rise with the depth of the points; is it {other}?")
             return nothing
         values = slope * values + offset
     with np.errstate(all="ignore"):
@@ -124,6 +127,10 @@ def fitted_prior(prior: Prior, points: FloatArray) -> FloatArray:
         usable = finite & (values > 0) if prior.kind != "log" else finite
     limited = np.clip(np.where(usable, fitted, 1), depth.min() / RANGE_FACTOR, depth.max() * RANGE_FACTOR)
     return np.where(usable, limited, 0).astype(np.float32)
+
+
+def _warn_ignored(prior: Prior, why: str) -> None:
+    warnings.warn(f"the prior of kind {prior.kind} is ignored: it {why}", stacklevel=3)
 
 
 def _in_space(depth: Float64Array, kind: PriorKind) -> Float64Array:

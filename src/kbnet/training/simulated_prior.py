@@ -11,7 +11,7 @@ from kbnet.points.hold_out import random_patches
 from kbnet.points.interpolation import nearest
 
 DRIFT = 0.3
-"""Largest standard deviation of smooth drift of ln depth."""
+"""Largest factor of the noise that is smooth drift of ln depth."""
 
 POWER = (0.7, 1.3)
 """Range of the exponent that bends depth."""
@@ -20,7 +20,7 @@ LARGEST_BLUR_PX = 5.0
 """Largest standard deviation of the blur."""
 
 NOISE = 0.05
-"""Largest standard deviation of fine noise of ln depth."""
+"""Largest factor of the fine noise of ln depth."""
 
 WRONG_SHARE = 0.15
 """Share of the frame whose depth is wrong, in one prior of three."""
@@ -41,8 +41,10 @@ def simulated_prior(ground_truth: FloatArray, generator: np.random.Generator) ->
     """
     measured = ground_truth > 0
     size = (ground_truth.shape[0], ground_truth.shape[1])
-    log_depth = np.log(np.where(measured, nearest(ground_truth), 1))
-    level = float(np.median(log_depth))
+    if not measured.any():
+        return Prior(np.full(size, np.nan, np.float32), "metric")
+    log_depth = np.log(nearest(ground_truth))
+    level = float(np.median(log_depth[measured]))
     if generator.random() < USELESS_PROBABILITY:
         log_depth = level + _smooth_noise(size, generator.uniform(0.03, 0.3), generator) * 0.5
     else:
@@ -60,7 +62,7 @@ def simulated_prior(ground_truth: FloatArray, generator: np.random.Generator) ->
 
 
 def _smooth_noise(size: tuple[int, int], scale: float, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Noise of standard deviation 1, smooth over ``scale`` times the longer side."""
+    """Noise of standard deviation 0.6 to 0.8, smooth over ``scale`` times the longer side."""
     spacing = max(1.0, scale * max(size))
     coarse = generator.standard_normal([int(length / spacing) + 4 for length in size])
     rows, columns = ((length / (count - 3)) for length, count in zip(size, coarse.shape, strict=True))
