@@ -176,7 +176,7 @@ class VideoCompleter:
         """Forget past points that the camera sees through; remember the inliers that agree with completed depth."""
         working = values_at_cells(depth, factor) if factor > 1 else depth
         past = self._map.seen_from(K, T_world_camera, inliers.shape)
-        self._map.drop(past.index[np.log(past.depth / working[past.rows, past.columns]) < -SEEN_THROUGH])
+        self._map.drop(past.indices[np.log(past.depth / working[past.rows, past.columns]) < -SEEN_THROUGH])
         with np.errstate(divide="ignore"):
             agree = np.abs(np.log(inliers / working)) < POINT_TOLERANCE
         self._map.add(np.where(agree, inliers, 0), K, T_world_camera)

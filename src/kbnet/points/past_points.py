@@ -45,13 +45,13 @@ class SeenPoints(NamedTuple):
     """Points of a map inside the image of a camera, (M,) each.
 
     Attributes:
-        index: in the map.
+        indices: in the map.
         rows, columns: nearest pixel.
         depth: along z, metres.
         age: frames.
     """
 
-    index: IntArray
+    indices: IntArray
     rows: IntArray
     columns: IntArray
     depth: Float64Array
@@ -60,7 +60,7 @@ class SeenPoints(NamedTuple):
     def at(self, chosen: BoolArray | IntArray) -> SeenPoints:
         """The chosen points."""
         return SeenPoints(
-            self.index[chosen], self.rows[chosen], self.columns[chosen], self.depth[chosen], self.age[chosen]
+            self.indices[chosen], self.rows[chosen], self.columns[chosen], self.depth[chosen], self.age[chosen]
         )
 
 
