@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 
 import kbnet
 from kbnet.evaluation.metrics import depth_errors
-from kbnet.frame import FloatArray, Frame, Prior
+from kbnet.frame import FloatArray, Frame, Prior, PriorKind
 from kbnet.frames.sequence import Sequence
 from kbnet.points.interpolation import nearest
 
@@ -34,7 +34,7 @@ def smooth(size: tuple[int, int], sigma_px: float, generator: np.random.Generato
 Distortion = Callable[[FloatArray, np.random.Generator], Prior]
 
 
-def _prior(values: NDArray[np.floating], kind: kbnet.frame.PriorKind = "depth") -> Prior:
+def _prior(values: NDArray[np.floating], kind: PriorKind = "depth") -> Prior:
     return Prior(values.astype(np.float32), kind)
 
 

@@ -181,6 +181,7 @@ def test_six_training_steps_follow_the_recording(family: Path, system: str) -> N
     assert error_of_largest(first.poses[0], recording["pose01_first"]) < 1e-5
 
 
+@torch.backends.mkldnn.flags(enabled=False)  # with AVX-512, its sums in another order grow beyond the tolerance
 def test_six_steps_of_scaffnet_follow_the_recording(family: Path) -> None:
     recording = Recording(family / "scaffnet_training.npz")
     network = recorded_network(family, "scaffnet-scenenet", recording)

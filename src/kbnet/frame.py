@@ -16,6 +16,7 @@ ImageArray = NDArray[np.uint8]
 MINIMUM_SIZE = 32
 """Smallest height and width in pixels: the encoder halves the resolution five times."""
 
+
 PriorKind = Literal["depth", "disparity", "log", "metric"]
 """What the values of a prior are, up to scale and shift: depth, inverse depth, or ln depth. ``metric``: metres, used
 as they are."""

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from kbnet.frame import FloatArray, ImageArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_frames
@@ -109,14 +109,13 @@ def dying_completer(network: KBNet, diary: Path, deaths: int) -> Callable[[], Ca
     def make() -> Callable[..., FloatArray]:
         completer = DepthCompleter(network)
 
-        def complete(image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
+        def complete(frame: Frame) -> FloatArray:
             (diary / f"begun-{time.monotonic_ns()}-{os.getpid()}").touch()
             died = len(list(diary.glob("died-*")))
-            if sparse_depth[0, 0] == deadly and died < deaths:
+            if frame.sparse_depth[0, 0] == deadly and died < deaths:
                 (diary / f"died-{died}").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-            depth: FloatArray = completer(image, sparse_depth, intrinsics)
-            return depth
+            return completer(frame)
 
         return complete
 

@@ -19,7 +19,6 @@ from kbnet.points.drawn_points import PointDrawing
 from kbnet.points.hold_out import random_patches
 from kbnet.training.camera_effects import camera_effects, jitter_colour
 from kbnet.training.cut_and_paste import cut_and_paste
-from kbnet.training.simulated_prior import simulated_prior
 from kbnet.training.zoom import enlarge, scale_depth
 
 LARGEST_ZOOM = 4.0
@@ -163,6 +162,8 @@ def augment(
         image = camera_effects(image, config.camera_effects * probability, generator)
     truth = triplet.frame.ground_truth
     if config.prior > 0 and truth is not None and generator.random() < config.prior * probability:
+        from kbnet.training.simulated_prior import simulated_prior  # imports scipy, which --help does without
+
         triplet = replace(triplet, frame=replace(triplet.frame, prior=simulated_prior(truth, generator)))
     return AugmentedTriplet(triplet, image, sparse_depth)
 
