@@ -13,7 +13,7 @@ import kbnet
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, Prior
 from kbnet.inference.completer import DepthCompleter
-from kbnet.inference.video import PAST_FRAMES, VideoCompleter
+from kbnet.inference.video import MOST_POINTS, PAST_FRAMES, VideoCompleter
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.sources.rendered.synthetic import SyntheticConfig, synthetic_frames
@@ -87,6 +87,9 @@ def test_memory_is_bounded(completer: DepthCompleter, walk: list[Frame]) -> None
         sizes.append(len(video._map.positions))
     most = max(int(np.count_nonzero(frame.sparse_depth)) for frame in walk)
     assert max(sizes) <= 3 * most
+    for frame in walk[:3]:  # as a depth camera measures
+        video(replace(frame, sparse_depth=frame.ground_truth))
+    assert len(video._map.positions) <= 3 * MOST_POINTS
 
 
 def test_size_and_camera_can_change(completer: DepthCompleter, walk: list[Frame]) -> None:

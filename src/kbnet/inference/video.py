@@ -15,7 +15,7 @@ from kbnet.frame import FloatArray, Frame, Prior
 from kbnet.inference.completer import DepthCompleter
 from kbnet.network.inputs import kept_depth
 from kbnet.network.siblings.config import NetworkConfig
-from kbnet.network.working_size import reduced_intrinsics, values_at_cells, working_factor
+from kbnet.network.working_size import reduced_intrinsics, spread_points, values_at_cells, working_factor
 from kbnet.points.past_points import (
     PointMap,
     added_to,
@@ -30,6 +30,9 @@ Float64Array = NDArray[np.float64]
 
 PAST_FRAMES = 30
 """Default number of past frames whose points are used."""
+
+MOST_POINTS = 4000
+"""Of more points in a frame, an evenly spread part is remembered and compared with the past."""
 
 POINT_TOLERANCE = 0.08
 """Largest difference of ln depth between a measured point and completed depth for the point to be remembered."""
@@ -134,7 +137,7 @@ class VideoCompleter:
             )
         T_world_camera = frame.T_world_camera.astype(np.float64)
         factor = working_factor(frame.size, self.config.working_side)
-        inliers = kept_depth(frame.sparse_depth, frame.intrinsics, self.config)
+        inliers = spread_points(kept_depth(frame.sparse_depth, frame.intrinsics, self.config), MOST_POINTS)
         K = reduced_intrinsics(frame.intrinsics, factor)
         given = self._with_past(frame, inliers, K, T_world_camera, factor)
         result = self.completer(given, return_error=True) if return_error else self.completer(given)
