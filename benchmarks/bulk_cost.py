@@ -17,7 +17,7 @@ from command import check_at_least, start
 
 from kbnet.errors import KBNetError
 from kbnet.files import environment
-from kbnet.frame import FloatArray, ImageArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence
 from kbnet.inference.completer import DepthCompleter, open_weights
@@ -75,7 +75,7 @@ def alone(sequence: Sequence, make: Callable[[], Completer]) -> dict[str, str]:
             times = [time.perf_counter()]
             frame = sequence.frame(index)
             times.append(time.perf_counter())
-            depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
+            depth = completer(frame)
             times.append(time.perf_counter())
             write_depth_png(Path(folder) / f"{name}.png", depth)
             times.append(time.perf_counter())
@@ -121,8 +121,8 @@ def noting(make: Callable[[], Completer], diary: Path) -> Completer:
     """A completer that keeps a file of its process: seconds of processor time; bytes resident, and of them its own."""
     completer = make()
 
-    def complete(image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> FloatArray:
-        depth = completer(image, sparse_depth, intrinsics)
+    def complete(frame: Frame) -> FloatArray:
+        depth = completer(frame)
         lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
         kilobytes = {line.partition(":")[0]: int(line.split()[1]) for line in lines if line.endswith(" kB")}
         own = kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]

@@ -27,8 +27,8 @@ LIMITS = {"min_depth": 0.2, "max_depth": 5.0}
 
 def smooth(size: tuple[int, int], sigma_px: float, generator: np.random.Generator) -> NDArray[np.float64]:
     """Smooth noise of standard deviation 1."""
-    noise = gaussian_filter(generator.standard_normal(size), sigma_px)
-    return noise / noise.std()
+    noise: NDArray[np.float64] = gaussian_filter(generator.standard_normal(size), sigma_px)
+    return np.asarray(noise / noise.std())
 
 
 Distortion = Callable[[FloatArray, np.random.Generator], Prior]
