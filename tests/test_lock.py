@@ -74,7 +74,7 @@ def test_the_lock_of_another_host_is_refused_until_it_is_removed(tmp_path: Path)
     write(tmp_path)
 
 
-@pytest.mark.parametrize(("process", "refused"), [(os.getpid(), True), (ENDED, False)])
+@pytest.mark.parametrize(("process", "refused"), [(os.getpid(), True), (ENDED, False)], ids=["living", "ended"])
 def test_without_locks_of_the_file_system_a_living_process_has_it(
     process: int, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
