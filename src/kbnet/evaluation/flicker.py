@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.frame import FloatArray, Frame
+from kbnet.points.past_points import in_space
+from kbnet.points.projection import pixels_of_points
 
 STRIDE = 2
 """Every so many rows and columns are compared."""
@@ -32,18 +34,12 @@ def covisible_pixels(previous: Frame, frame: Frame) -> tuple[NDArray[np.int64], 
     assert frame.T_world_camera is not None
     rows, columns = (x * STRIDE for x in np.nonzero(frame.ground_truth[::STRIDE, ::STRIDE]))
     depth = frame.ground_truth[rows, columns].astype(np.float64)
-    pixels = np.stack([columns * depth, rows * depth, depth])
-    T = np.linalg.inv(previous.T_world_camera) @ frame.T_world_camera
-    xyz = T[:3, :3] @ np.linalg.solve(frame.intrinsics.astype(np.float64), pixels) + T[:3, 3:]
-    seen = xyz[2] > 0
-    rows, columns, xyz = rows[seen], columns[seen], xyz[:, seen]
-    projected = previous.intrinsics.astype(np.float64) @ xyz
-    with np.errstate(over="ignore"):
-        x, y = projected[:2] / projected[2]
+    world = in_space(rows, columns, depth, frame.intrinsics, frame.T_world_camera)
+    pixels, z = pixels_of_points(world, previous.intrinsics, np.linalg.inv(previous.T_world_camera))
     height, width = previous.size
-    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    rows, columns, z = rows[inside], columns[inside], xyz[2][inside]
-    x, y = np.rint(x[inside]).astype(np.int64), np.rint(y[inside]).astype(np.int64)
+    inside = ((pixels >= 0) & (pixels <= [width - 1, height - 1])).all(axis=1)  # False for NaN
+    rows, columns, z = rows[inside], columns[inside], z[inside]
+    x, y = np.rint(pixels[inside]).astype(np.int64).T
     same = np.abs(previous.ground_truth[y, x] / z - 1) < SAME_SURFACE
     return np.stack([rows, columns])[:, same], np.stack([y, x])[:, same]
 

@@ -17,7 +17,7 @@ from kbnet.evaluation.flicker import covisible_pixels, flicker_percent
 from kbnet.evaluation.frame_table import frame_table
 from kbnet.evaluation.journal import Journal
 from kbnet.evaluation.methods import Method, baseline_methods, network_method
-from kbnet.evaluation.metrics import depth_errors, judged_pixels
+from kbnet.evaluation.metrics import depth_errors, has_judged_pixels
 from kbnet.evaluation.summary import FrameResult, Summary
 from kbnet.files import file_sha256
 from kbnet.frame import FloatArray, Frame
@@ -215,7 +215,8 @@ def _frame_results(
     unjudged = pointless = 0
     warm: set[str] = set()
     for method in methods:
-        method.begin()
+        if method.begin is not None:
+            method.begin()
     before: _Judged | None = None
     for index in part.frames(every):
         key = f"{part.sparse_depth}/{part.name}/{index}"
@@ -225,8 +226,8 @@ def _frame_results(
             before = None
         else:
             if before is None and journal.earlier and index > 0 and part.source.has_pose(index):
-                before = _completed(part, methods, index - every)  # of a stopped run: flicker needs it
-            judged = _completed(part, methods, index, warm)
+                before = _completed(part, methods, index - every, limits)  # of a stopped run: flicker needs it
+            judged = _completed(part, methods, index, limits, warm)
             results = _judge_methods(part, judged, before, limits, boundaries=boundaries)
             journal.put(key, "no truth" if results is None else [result.plain() for result in results])
             before = judged if _can_flicker(judged.frame) else None
@@ -252,12 +253,15 @@ class _Judged:
     depths: Mapping[str, tuple[FloatArray, float | None]]
 
 
-def _completed(part: Part, methods: list[Method], index: int, warm: set[str] | None = None) -> _Judged:
-    """Complete one frame by every method. Adds the names of methods to ``warm``; they have no time before."""
+def _completed(
+    part: Part, methods: list[Method], index: int, limits: tuple[float, float], warm: set[str] | None = None
+) -> _Judged:
+    """Complete one frame by every method, if it can be judged. The first time of a method, not in ``warm``, is None."""
     frame, warm = part.frame(index), set() if warm is None else warm
+    judged = has_judged_pixels(frame.ground_truth, limits)
     depths: dict[str, tuple[FloatArray, float | None]] = {}
     for method in methods:
-        if frame.sparse_depth.any() or not method.needs_points:
+        if (judged or method.begin is not None) and (frame.sparse_depth.any() or not method.needs_points):
             start = time.perf_counter()
             depth = method.predict(frame)
             depths[method.name] = depth, time.perf_counter() - start if method.name in warm else None
@@ -271,11 +275,11 @@ def _judge_methods(
     """Errors of every method on one frame; None without ground truth in range."""
     frame = judged.frame
     truth = frame.ground_truth
-    if truth is None or not judged_pixels(truth, min_depth=limits[0], max_depth=limits[1]).any():
+    if truth is None or not has_judged_pixels(truth, limits):
         return None
     edges = boundaries and has_boundaries(truth)
     covisible = None
-    if boundaries and before is not None and _can_flicker(before.frame) and _can_flicker(frame):
+    if boundaries and before is not None and _can_flicker(frame):
         covisible = covisible_pixels(before.frame, frame)
     results = []
     for name, (depth, seconds) in judged.depths.items():
@@ -283,10 +287,9 @@ def _judge_methods(
             errors = depth_errors(depth, truth, min_depth=limits[0], max_depth=limits[1])
         except KBNetError as error:
             raise KBNetError(f"{name} on frame {frame.name} of {part.name}: {error}") from error
-        f1 = flicker = None
-        if edges:
-            f1 = boundary_f1(depth, truth, min_depth=limits[0], max_depth=limits[1])
-            f1 = None if np.isnan(f1) else f1
+        f1 = boundary_f1(depth, truth, min_depth=limits[0], max_depth=limits[1]) if edges else None
+        f1 = None if f1 is None or np.isnan(f1) else f1
+        flicker = None
         if covisible is not None and before is not None and name in before.depths:
             flicker = flicker_percent(before.depths[name][0], depth, before.frame, frame, covisible)
         results.append(FrameResult(name, part.sparse_depth, part.name, frame.name, errors, seconds, f1, flicker))

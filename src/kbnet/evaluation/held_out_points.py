@@ -137,7 +137,8 @@ def check(
     journal = journal or Journal()
     frames = []
     for method in methods:
-        method.begin()
+        if method.begin is not None:
+            method.begin()
     for index in indices:
         stored = journal.get(str(index))
         if stored is None:

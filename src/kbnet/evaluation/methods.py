@@ -28,13 +28,14 @@ class Method:
     Attributes:
         predict: function from a frame to dense depth, (H, W), float32 metres; returns after the device has finished.
         needs_points: whether the method needs at least one sparse point.
-        begin: called before the first frame of every sequence.
+        begin: of a method that uses earlier frames: called before the first frame of every sequence. It gets every
+            frame, also those without ground truth. None: frames are completed one by one.
     """
 
     name: str
     predict: Callable[[Frame], FloatArray]
     needs_points: bool = False
-    begin: Callable[[], None] = lambda: None
+    begin: Callable[[], None] | None = None
 
 
 NETWORK = "kbnet"

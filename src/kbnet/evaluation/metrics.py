@@ -54,6 +54,13 @@ def judged_pixels(ground_truth: NDArray[np.floating], *, min_depth: float, max_d
     return (ground_truth > max(min_depth, 0.0)) & (ground_truth < max_depth)
 
 
+def has_judged_pixels(ground_truth: NDArray[np.floating] | None, limits: tuple[float, float]) -> bool:
+    """Whether there is ground truth within the limits, metres, as of `judged_pixels`."""
+    if ground_truth is None:
+        return False
+    return bool(judged_pixels(ground_truth, min_depth=limits[0], max_depth=limits[1]).any())
+
+
 def depth_errors(
     depth: NDArray[np.floating], ground_truth: NDArray[np.floating], *, min_depth: float, max_depth: float
 ) -> DepthErrors:

@@ -24,6 +24,7 @@ from kbnet.points.past_points import (
     newest_in_cells,
     predicts_present_points,
 )
+from kbnet.points.projection import pixels_of_points
 from kbnet.points.sparse_points import points_to_map
 
 Float64Array = NDArray[np.float64]
@@ -194,12 +195,8 @@ def _seen_from(
     rows, columns = (x.ravel() for x in np.mgrid[: past.depth.shape[0] : STRIDE, : past.depth.shape[1] : STRIDE])
     world = in_space(rows, columns, past.depth[rows, columns], past.intrinsics, past.T_world_camera)
     T_camera_world = np.linalg.inv(T_world_camera)
-    xyz = world @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
-    xyz = xyz[xyz[:, 2] > 0]
-    projected = xyz @ intrinsics.astype(np.float64).T
-    with np.errstate(over="ignore"):
-        pixels = (projected[:, :2] / projected[:, 2:] - (STRIDE - 1) / 2) / STRIDE  # a cell covers STRIDE pixels
-    seen = points_to_map(pixels, xyz[:, 2], (height, width))
+    pixels, depth = pixels_of_points(world, reduced_intrinsics(intrinsics, STRIDE), T_camera_world)
+    seen = points_to_map(pixels, depth, (height, width))
     nearest, farthest = minimum_filter(np.where(seen > 0, seen, np.inf), 3), maximum_filter(seen, 3)
     narrow = (seen == 0) & (farthest < nearest * np.exp(HOLE_TOLERANCE)) & (farthest > 0)
     return np.where(narrow, (nearest + farthest) / 2, seen).astype(np.float32)

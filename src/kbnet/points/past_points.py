@@ -10,6 +10,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.spatial import cKDTree
 
 from kbnet.frame import FloatArray
+from kbnet.points.projection import pixels_of_points
 from kbnet.points.sparse_points import measured_pixels, points_to_map
 
 Float64Array = NDArray[np.float64]
@@ -100,16 +101,10 @@ class PointMap:
 
     def seen_from(self, intrinsics: FloatArray, T_world_camera: Float64Array, size: tuple[int, ...]) -> SeenPoints:
         """Points inside the image of a camera of (H, W) pixels; occluded ones too."""
-        T_camera_world = np.linalg.inv(T_world_camera)
-        xyz = self.positions @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
-        index = np.flatnonzero(xyz[:, 2] > 0)
-        projected = xyz[index] @ intrinsics.astype(np.float64).T
-        with np.errstate(over="ignore"):
-            pixels = projected[:, :2] / projected[:, 2:]
-        inside = ((pixels >= -0.5) & (pixels < np.array(size[::-1]) - 0.5)).all(axis=1)
+        pixels, depth = pixels_of_points(self.positions, intrinsics, np.linalg.inv(T_world_camera))
+        inside = ((pixels >= -0.5) & (pixels < np.array(size[::-1]) - 0.5)).all(axis=1)  # False for NaN
         columns, rows = np.rint(pixels[inside]).astype(np.int64).T
-        index = index[inside]
-        return SeenPoints(index, rows, columns, xyz[index, 2], self.ages[index])
+        return SeenPoints(np.flatnonzero(inside), rows, columns, depth[inside], self.ages[inside])
 
     def drop(self, index: IntArray) -> None:
         """Drop points by their indices."""

@@ -46,10 +46,28 @@ def project_points(
     check_intrinsics(intrinsics)
     check_pose(T_camera_lidar, "T_camera_lidar")
     xyz = points[np.isfinite(points[:, :3]).all(axis=1), :3].astype(np.float64)
-    xyz = xyz @ T_camera_lidar[:3, :3].T + T_camera_lidar[:3, 3]
-    xyz = xyz[xyz[:, 2] > 0]
+    return points_to_map(*pixels_of_points(xyz, intrinsics, T_camera_lidar), size)
+
+
+def pixels_of_points(
+    points: NDArray[np.float64], intrinsics: FloatArray, T_camera_points: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pixels of points in a camera; nothing is checked or dropped.
+
+    Args:
+        points: (N, 3), metres.
+        intrinsics: K, (3, 3), pixels; pixel centres on whole numbers.
+        T_camera_points: (4, 4), metres: a point x is ``T_camera_points @ x`` in the camera.
+
+    Returns:
+        x, y of each point, (N, 2), pixels, NaN behind the camera; and its depth along z, (N,), metres.
+    """
+    xyz = points @ T_camera_points[:3, :3].T + T_camera_points[:3, 3]
     projected = xyz @ intrinsics.T.astype(np.float64)
-    return points_to_map(projected[:, :2] / projected[:, 2:], xyz[:, 2], size)
+    pixels = np.full((len(points), 2), np.nan)
+    with np.errstate(over="ignore"):
+        np.divide(projected[:, :2], projected[:, 2:], out=pixels, where=xyz[:, 2:] > 0)
+    return pixels, xyz[:, 2]
 
 
 def drop_hidden_points(sparse_depth: FloatArray, radius: int | None = None) -> FloatArray:
