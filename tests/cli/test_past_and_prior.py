@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kbnet.cli.main import main
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
@@ -74,6 +75,46 @@ def test_a_folder_of_priors_informs_depth(walk: Path, tmp_path: Path) -> None:
         for name in ("alone", "informed")
     )
     assert informed < alone
+
+
+def test_depth_of_other_priors_is_not_mixed(walk: Path, tmp_path: Path, one_line_error: Callable[[], str]) -> None:
+    first = write_priors(walk, tmp_path / "first", 3.0)
+    same = write_priors(walk, tmp_path / "same", 3.0)
+    other = write_priors(walk, tmp_path / "other", 4.0)
+    assert complete(walk, tmp_path / "out", "--prior", first, "--prior-kind", "metric") == 0
+    assert complete(walk, tmp_path / "out", "--prior", same, "--prior-kind", "metric") == 0
+    assert complete(walk, tmp_path / "out", "--prior", other, "--prior-kind", "metric") == 2
+    assert "holds depth made with other prior; choose another --output, or complete it again" in one_line_error()
+    assert complete(walk, tmp_path / "out", "--prior", first) == 2
+    assert "holds depth made with other prior kind;" in one_line_error()
+    assert complete(walk, tmp_path / "out") == 2
+    assert "holds depth made with other prior and prior kind;" in one_line_error()
+    assert complete(walk, tmp_path / "out", "--prior", other, "--prior-kind", "metric", "--overwrite") == 0
+    assert complete(walk, tmp_path / "out", "--prior", other, "--prior-kind", "metric") == 0
+
+
+def write_priors(walk: Path, folder: Path, metres: float) -> str:
+    for name in (path.stem for path in (walk / "image").iterdir()):
+        write_depth_png(folder / f"{name}.png", np.full((128, 160), metres, np.float32))
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("disparity", "expected a 16-bit greyscale PNG (disparity at any scale, 0 = unknown) as prior, got mode 'L'"),
+        ("metric", "expected a 16-bit greyscale PNG (metres x 256, 0 = unknown) as prior, got mode 'L' (PNG) in"),
+    ],
+)
+def test_a_prior_of_eight_bits_is_refused(
+    kind: str, said: str, walk: Path, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    folder = Path(write_priors(walk, tmp_path / "prior", 3.0))
+    Image.fromarray(np.full((128, 160), 7, np.uint8)).save(folder / "000000.png")
+    assert complete(walk, tmp_path / "out", "--prior", str(folder), "--prior-kind", kind) == 2
+    error = one_line_error()
+    assert said in error
+    assert error.rstrip().endswith("000000.png; save it as one, or as .npy of (H, W) numbers")
 
 
 def test_evaluate_and_check_have_a_row_with_the_past(

@@ -94,12 +94,16 @@ class PastAndPriorArguments:
         folder = None if self.prior is None else self.prior / source.name if several else self.prior
         return FramesWith(source, None if folder is None else PriorFolder(folder, self.prior_kind), poses=self.use_past)
 
-    def video_settings(self) -> dict[str, str]:
-        """What was asked for, for records of results; empty without any."""
+    def past_settings(self) -> dict[str, str | None]:
+        """How many earlier frames are used, for records of results; empty without ``--use-past``."""
         from kbnet.inference.video import PAST_FRAMES
 
+        return {"past frames": str(PAST_FRAMES)} if self.use_past else {}
+
+    def past_and_prior_settings(self) -> dict[str, str | None]:
+        """What was asked for, for records of results; empty without any."""
         prior = {} if self.prior is None else {"prior": f"{self.prior_kind} from {self.prior.resolve()}"}
-        return prior | ({"past frames": str(PAST_FRAMES)} if self.use_past else {})
+        return prior | self.past_settings()
 
 
 SOURCE = "SEQUENCE|LIST.csv|RECORDING"

@@ -127,7 +127,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
         }
         if self.recording_flags:
             settings["options"] = list(self.recording_flags)
-        return settings | self.video_settings()
+        return settings | self.past_and_prior_settings()
 
     def _write(self, output: Path, found: Check, worst: list[CheckedFrame], settings: Mapping[str, object]) -> None:
         import csv

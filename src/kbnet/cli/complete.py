@@ -48,8 +48,8 @@ class Command(NetworkArguments, PastAndPriorArguments):
     Of one frame:     kbnet complete --image a.png --sparse-depth a_sparse.png --intrinsics K.txt --output OUT
 
     Depth is written to OUT/depth/<name>.png, 16 bits, metres x 256; of several sources to OUT/<source>/depth. Frames
-    whose files exist are skipped. made_with.json beside depth records what made it; other weights or sparse points need
-    another OUT, or --overwrite.
+    whose files exist are skipped. made_with.json beside depth records what made it; other weights, sparse points or
+    priors need another OUT, or --overwrite.
     """
 
     sequences: OptionalSources = ()
@@ -104,7 +104,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
         if self.zip:
             for one in outputs:
                 one.check_names_for_zip()
-        network = network_origin(self.weights, preset=self.preset, precision=self.precision) | self.video_settings()
+        network = network_origin(self.weights, preset=self.preset, precision=self.precision) | self.past_settings()
         with one_writer(output):
             self._write(outputs, network)
 

@@ -83,7 +83,7 @@ class Command(EngineArguments, PastAndPriorArguments):
         settings = run_settings(parts, networks, limits=limits, every=self.every)
         if self.recording_flags:
             settings["options"] = list(self.recording_flags)
-        settings |= self.video_settings()
+        settings |= self.past_and_prior_settings()
         methods = self._methods(networks)
         made_with = {**settings, "methods": [method.name for method in methods]}
         with journal(None if self.use_past else self.output, made_with) as done, frame_progress() as progress:

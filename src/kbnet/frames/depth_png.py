@@ -19,11 +19,19 @@ MAXIMUM_DEPTH = 65535 / UNITS_PER_METRE
 _SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
-def read_depth_png(path: str | Path) -> FloatArray:
+_WRITER = "write it with kbnet.frames.depth_png.write_depth_png"
+
+
+def read_depth_png(
+    path: str | Path, what: str = "depth map", *, values: str = "metres x 256", remedy: str = _WRITER
+) -> FloatArray:
     """Read a depth map.
 
     Args:
         path: 16-bit greyscale PNG of metres x 256.
+        what: what it should hold, for the error message.
+        values: what its numbers are, likewise.
+        remedy: how to make such a file, likewise.
 
     Returns:
         Depth along z, (H, W), float32 metres; 0 = unmeasured.
@@ -32,11 +40,11 @@ def read_depth_png(path: str | Path) -> FloatArray:
         FileNotFoundError: there is no such file.
         KBNetError: the file is truncated, not a PNG, or not 16-bit greyscale.
     """
-    picture = open_picture(path, "a depth map")
+    picture = open_picture(path, f"a {what}")
     if picture.format != "PNG" or picture.mode not in _SIXTEEN_BIT_MODES:
         raise KBNetError(
-            f"expected a 16-bit greyscale PNG (metres x 256) as depth map, got mode '{picture.mode}' "
-            f"({picture.format}) in {path}; write it with kbnet.frames.depth_png.write_depth_png"
+            f"expected a 16-bit greyscale PNG ({values}) as {what}, got mode '{picture.mode}' ({picture.format}) in "
+            f"{path}; {remedy}"
         )
     return np.asarray(picture).astype(np.float32) / np.float32(UNITS_PER_METRE)
 

@@ -36,7 +36,8 @@ def read_prior(path: Path, kind: PriorKind) -> Prior:
         return Prior(values if np.issubdtype(values.dtype, np.floating) else values.astype(np.float64), kind)
     if path.suffix != ".png":
         raise KBNetError(f"expected a prior as .npy or 16-bit .png, got {path}; save it as one of these")
-    depth = read_depth_png(path)
+    numbers = "metres x 256, 0 = unknown" if kind == "metric" else f"{kind} at any scale, 0 = unknown"
+    depth = read_depth_png(path, "prior", values=numbers, remedy="save it as one, or as .npy of (H, W) numbers")
     return Prior(np.where(depth > 0, depth, np.float32(np.nan)), kind)
 
 

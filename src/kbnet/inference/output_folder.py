@@ -28,6 +28,8 @@ Completer = Callable[[Frame], FloatArray]
 """A frame to dense depth, as a `kbnet.DepthCompleter` does."""
 
 RECORD = "made_with.json"
+OF_THE_FRAME = ("frame", "sparse points", "prior")
+"""Keys of the record that belong to one frame."""
 
 
 class NamedFrames(Protocol):
@@ -103,7 +105,7 @@ class OutputFolder:
     def origin(self, network: Origin) -> tuple[Origin, str]:
         """Origin of the depth of these frames, and its difference from the origin of existing depth.
 
-        The sparse points of one frame represent those of all frames.
+        The sparse points and the prior of one frame represent those of all frames.
 
         Args:
             network: result of `kbnet.inference.weights_files.network_origin`.
@@ -116,10 +118,12 @@ class OutputFolder:
         """
         present = any((self.folder / DEPTH.folder).rglob("*.png"))
         recorded = self._recorded() if present else {}
-        frame, points = self._first_points(recorded.get("frame"))
-        origin = network | {"frame": frame, "sparse points": hashlib.sha256(points.tobytes()).hexdigest()}
-        if recorded.get("frame", frame) != frame:  # a frame of another source cannot be compared
-            origin |= {key: recorded[key] for key in ("frame", "sparse points")}
+        name, frame = self._first_frame(recorded.get("frame"))
+        origin = network | {"frame": name, "sparse points": _sha256(frame.sparse_depth)}
+        if frame.prior is not None:
+            origin |= {"prior": _sha256(frame.prior.values), "prior kind": frame.prior.kind}
+        if recorded.get("frame", name) != name:  # a frame of another source cannot be compared
+            origin |= {key: recorded[key] for key in OF_THE_FRAME if key in origin and key in recorded}
         different = [key for key in {**origin, **recorded} if recorded.get(key) != origin.get(key)]
         if not present or not different:
             return origin, ""
@@ -243,13 +247,13 @@ class OutputFolder:
                 archive.write(self.path(DEPTH, index), f"{name}.png")
         return path
 
-    def _first_points(self, preferred: str | None) -> tuple[str, FloatArray]:
-        """First readable frame and its points; errors of unreadable frames are reported later."""
+    def _first_frame(self, preferred: str | None) -> tuple[str, Frame]:
+        """First readable frame and its name; errors of unreadable frames are reported later."""
         failure: OSError | KBNetError | None = None
         first = [self.names.index(preferred)] if preferred in self.names else []
         for index in [*first, *range(len(self.names))]:
             try:
-                return self.names[index], self.frames.frame(index).sparse_depth
+                return self.names[index], self.frames.frame(index)
             except (OSError, KBNetError) as error:
                 failure = failure or error
         assert failure is not None
@@ -282,6 +286,10 @@ def output_folders(output: Path, sources: Sequence[NamedFrames], kinds: Iterable
             )
         places[source.name] = source.folder
     return [OutputFolder(output / source.name, source, kinds) for source in sources]
+
+
+def _sha256(values: FloatArray) -> str:
+    return hashlib.sha256(values.tobytes()).hexdigest()
 
 
 def _files_below(folder: str) -> set[str]:

@@ -12,7 +12,7 @@ EXPORTED: dict[str, EngineName] = {".onnx": "onnxruntime", ".xml": "openvino"}
 """Engine of an exported file, by its suffix."""
 
 Origin = dict[str, str | None]
-"""What depth is made with: weights, preset, precision, and the sparse points of one frame."""
+"""What depth is made with: weights, preset, precision, and the sparse points and prior of one frame."""
 
 
 def is_exported(source: str | Path) -> bool:
