@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,6 +130,29 @@ def test_evaluate_and_check_have_a_row_with_the_past(
     assert rows["kbnet with past"]["flicker_percent"] < rows["kbnet"]["flicker_percent"]
     assert main(["check", str(walk), "--use-past", "--engine", "torch"]) == 0
     assert "kbnet with past" in capsys.readouterr().out
+
+
+def test_evaluate_has_a_row_with_the_prior_beside_one_without(
+    walk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (walk / "ground_truth").glob("*.png"):
+        write_depth_png(tmp_path / "prior" / path.name, read_depth_png(path))
+
+    def rows(*flags: str) -> dict[str, dict[str, Any]]:
+        words = ["evaluate", str(walk), "--engine", "torch", "--output", str(tmp_path / f"out{len(flags)}"), *flags]
+        assert main(words) == 0
+        results = json.loads((tmp_path / f"out{len(flags)}" / "summary.json").read_text())["results"]
+        return {row["method"]: row["mean"] for row in results}
+
+    alone, prior = rows(), ["--prior", str(tmp_path / "prior"), "--prior-kind", "metric"]
+    both, all_three = rows(*prior), rows(*prior, "--use-past")
+    assert list(both) == ["kbnet", "kbnet with prior"]
+    assert list(all_three) == ["kbnet", "kbnet with prior", "kbnet with past and prior"]
+    assert both["kbnet"] == alone["kbnet"]
+    assert both["kbnet with prior"]["mae_mm"] < both["kbnet"]["mae_mm"]
+    assert all_three["kbnet with prior"] == both["kbnet with prior"]
+    assert main(["check", str(walk), "--engine", "torch", *prior]) == 0
+    assert f"weights indoor, with the priors of {tmp_path / 'prior'}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_example_makes_priors_by_a_network_in_onnx(walk: Path, tmp_path: Path, repository: Path) -> None:

@@ -67,7 +67,7 @@ class PastAndPriorArguments:
     prior: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
     """Dense depth of another source for each frame, such as a monocular network: FOLDER/<frame>.npy, or 16-bit .png
     (0 = unknown); of several sources FOLDER/<source>/<frame>. It is fitted to the points, and used where it explains
-    them. With --image: the file."""
+    them. With --image: the file. evaluate adds a row with the prior; in check every row of the network is with it."""
     prior_kind: PriorKind = "depth"
     """Values of the prior up to scale and shift: depth, disparity, or log (of depth); metric: metres (.png: x 256)."""
     use_past: Switch = False

@@ -98,7 +98,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
 
         overall = found.overall()
         notes = [
-            f"kbnet: weights {self.weights}",
+            f"kbnet: weights {self.weights}" + (f", with the priors of {self.prior}" if self.prior else ""),
             f"held out {self.share:.0%} of the {'points' if self.hold_out == 'points' else 'area'} of "
             f"{len(found.frames)} frames, "
             f"{sum(frame.seen for frame in found.frames) / len(found.frames):.0f} a frame were left to complete from",

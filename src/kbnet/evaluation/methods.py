@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from kbnet.frame import FloatArray, Frame
@@ -50,12 +50,22 @@ def network_method(completer: Completer, name: str = NETWORK) -> Method:
     return Method(name, completer)
 
 
-def past_method(completer: DepthCompleter, name: str = NETWORK) -> Method:
-    """Method of a network that uses earlier frames, by a `kbnet.VideoCompleter`; frames need poses."""
+def without_prior(method: Method) -> Method:
+    """The same method, of frames without their priors."""
+    return replace(method, predict=lambda frame: method.predict(replace(frame, prior=None)))
+
+
+def past_method(completer: DepthCompleter, name: str = NETWORK, *, prior: bool = False) -> Method:
+    """Method of a network that uses earlier frames, by a `kbnet.VideoCompleter`; frames need poses.
+
+    Args:
+        completer, name: as in :func:`network_method`.
+        prior: whether frames have priors, for the name.
+    """
     from kbnet.inference.video import VideoCompleter
 
     video = VideoCompleter(completer)
-    return Method(f"{name} with past", video, begin=video.reset)
+    return Method(f"{name} with past{' and prior' if prior else ''}", video, begin=video.reset)
 
 
 def baseline_methods(*, scaffold: bool = False) -> list[Method]:
