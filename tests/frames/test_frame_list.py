@@ -139,6 +139,8 @@ def test_list_gives_the_pose_of_a_frame_that_has_one(room: Path, frame_at: Frame
     source = open_frames(path)
     assert [source.has_pose(index) for index in (0, 1)] == [False, True]
     np.testing.assert_array_equal(source.pose(1), Sequence(room).pose(1))
+    np.testing.assert_array_equal(source[1].T_world_camera, source.pose(1))
+    assert source[0].T_world_camera is None
     with pytest.raises(FileNotFoundError, match=r"expected a pose of frame '0' in .*list\.csv, got none"):
         source.pose(0)
 

@@ -15,6 +15,7 @@ import kbnet
 from kbnet.cli.main import main
 from kbnet.errors import KBNetError
 from kbnet.frames.open import open_prepared, recording_kind
+from kbnet.frames.prior_files import PriorFolder
 from kbnet.frames.recording import CACHED_FRAMES
 from kbnet.frames.sequence import Sequence
 
@@ -90,6 +91,9 @@ def test_frames_in_place_are_those_that_prepare_writes(
         assert source.has_pose(index) == written.has_pose(index)
         if source.has_pose(index):
             np.testing.assert_allclose(source.pose(index), written.pose(index), atol=1e-8)
+            np.testing.assert_array_equal(frame.T_world_camera, source.pose(index))
+        else:
+            assert frame.T_world_camera is None
     assert source.names == written.names
     assert source.has_ground_truth == written.has_ground_truth
     assert [frame.name for frame in source] == list(written.names)
@@ -109,7 +113,7 @@ def test_a_recording_says_where_its_points_come_from_and_is_closed(
 
 
 def test_a_recording_keeps_few_frames_and_can_be_sent_to_a_worker(
-    recording: tuple[list[str], Path, dict[str, Any]],
+    recording: tuple[list[str], Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     _, path, options = recording
     source: Any = kbnet.open_frames(path, **options)
@@ -120,6 +124,9 @@ def test_a_recording_keeps_few_frames_and_can_be_sent_to_a_worker(
     np.testing.assert_array_equal(sent.frame(1).sparse_depth, source.frame(1).sparse_depth)
     triplet = source.triplet(1, 1)
     np.testing.assert_array_equal(triplet.next_image, source.image(2))
+    assert sent.priors is None
+    source.priors = PriorFolder(tmp_path, "metric")
+    assert pickle.loads(pickle.dumps(source)).priors == source.priors
 
 
 def test_what_is_no_recording_names_the_kinds_and_what_was_found(tmp_path: Path) -> None:

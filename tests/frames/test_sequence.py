@@ -148,6 +148,7 @@ def test_pose_is_the_camera_in_the_world_from_3x4_or_4x4(folder: Path) -> None:
     for i in (3, 4):
         assert sequence.pose(i).dtype == np.float64
         np.testing.assert_allclose(sequence.pose(i), camera_to_world(i), atol=1e-15)
+        np.testing.assert_array_equal(sequence[i].T_world_camera, sequence.pose(i))
 
 
 @pytest.mark.parametrize(
@@ -165,6 +166,7 @@ def test_pose_refuses_a_malformed_file(folder: Path, text: str, message: str) ->
     with pytest.raises(ValueError, match=message) as caught:
         Sequence(folder).pose(2)
     assert f"{NAMES[2]}.txt" in str(caught.value)
+    assert Sequence(folder).frame(2).T_world_camera is None, "completion needs no pose"
 
 
 def test_sequence_refuses_a_missing_folder(tmp_path: Path) -> None:

@@ -76,23 +76,26 @@ class PastAndPriorArguments:
     it."""
 
     def extended(self, source: FrameSource, *, several: bool = False) -> FrameSource:
-        """The frames of a source, with their priors and poses if these were asked for.
+        """A source with the priors of its frames, and checked for poses, if these were asked for.
 
         Args:
             source: frames.
             several: whether there are several sources; the priors of each are then in a folder with its name.
 
         Raises:
-            FileNotFoundError, KBNetError: there is no folder of priors, or a pose is missing.
+            FileNotFoundError, KBNetError: there is no folder of priors, or a prior or a pose is missing.
         """
-        from kbnet.frames.prior_files import FramesWith, PriorFolder
+        from kbnet.frames.prior_files import PriorFolder
 
         if self.prior is None and self.prior_kind != "depth":
             raise KBNetError("--prior-kind says what --prior holds; give --prior too, or leave it out")
-        if self.prior is None and not self.use_past:
-            return source
-        folder = None if self.prior is None else self.prior / source.name if several else self.prior
-        return FramesWith(source, None if folder is None else PriorFolder(folder, self.prior_kind), poses=self.use_past)
+        if self.prior is not None:
+            source.priors = PriorFolder(self.prior / source.name if several else self.prior, self.prior_kind)
+            for name in source.names:
+                source.priors.path(name)
+        if self.use_past:
+            _check_poses(source)
+        return source
 
     def past_settings(self) -> dict[str, str | None]:
         """How many earlier frames are used, for records of results; empty without ``--use-past``."""
@@ -159,6 +162,18 @@ class NetworkArguments(EngineArguments, WeightsArguments):
     def load_network(self) -> DepthCompleter:
         """Open the network, as `kbnet.load`."""
         return self.load(self.weights, preset=self.preset)
+
+
+def _check_poses(source: FrameSource) -> None:
+    """Refuse a source with a frame whose pose is unknown or not rigid."""
+    missing = [name for index, name in enumerate(source.names) if not source.has_pose(index)]
+    if missing:
+        raise KBNetError(
+            f"expected a pose of every frame to use the past, but {len(missing)} of {len(source)} frames of "
+            f"{source.folder} have none, first '{missing[0]}'; add absolute_pose/<frame>.txt, or leave out --use-past"
+        )
+    for index in range(len(source)):
+        source.pose(index)
 
 
 def parse_arguments(command: type[T], arguments: Sequence[str], *, prog: str, default: T | None = None) -> T:

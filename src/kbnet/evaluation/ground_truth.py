@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,16 +50,6 @@ class Part:
     def frames(self, every: int) -> range:
         """Indices of every ``every``-th frame."""
         return range(0, len(self.source), every)
-
-    def frame(self, index: int) -> Frame:
-        """Read one frame, with its pose if there is a valid one."""
-        frame = self.source.frame(index)
-        if frame.T_world_camera is not None or not self.source.has_pose(index):
-            return frame
-        try:
-            return replace(frame, T_world_camera=self.source.pose(index))
-        except KBNetError:  # needed for flicker only
-            return frame
 
 
 def evaluate(
@@ -257,7 +247,7 @@ def _completed(
     part: Part, methods: list[Method], index: int, limits: tuple[float, float], warm: set[str] | None = None
 ) -> _Judged:
     """Complete one frame by every method, if it can be judged. The first time of a method, not in ``warm``, is None."""
-    frame, warm = part.frame(index), set() if warm is None else warm
+    frame, warm = part.source.frame(index), set() if warm is None else warm
     judged = has_judged_pixels(frame.ground_truth, limits)
     depths: dict[str, tuple[FloatArray, float | None]] = {}
     for method in methods:

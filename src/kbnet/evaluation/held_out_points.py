@@ -174,8 +174,7 @@ def check_completer(
     Args:
         source: frames, as `kbnet.open_frames` returns them; ground truth is not looked at.
         completer: as `kbnet.load` returns it.
-        use_past: check depth that uses earlier frames too; frames need ``T_world_camera``, as those of
-            `kbnet.frames.prior_files.FramesWith` have.
+        use_past: check depth that uses earlier frames too; frames need poses.
         share, by, every, journal, on_frame: as :func:`check`.
 
     Raises:

@@ -13,8 +13,10 @@ from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray, Triplet
 from kbnet.frames.depth_png import read_depth_png, spread_depth
 from kbnet.frames.frame_files import COLUMNS, PATHS, FrameFiles, read_frame_list, window_numbers, write_frame_list
+from kbnet.frames.frame_source import with_pose_and_prior
 from kbnet.frames.image_file import read_image, read_intrinsics
 from kbnet.frames.present_files import PresentFiles
+from kbnet.frames.prior_files import PriorFolder
 from kbnet.frames.sequence import read_pose, relative_poses
 from kbnet.frames.window import crop_frame, crop_triplet
 
@@ -33,7 +35,10 @@ class FrameList:
         names: of the frames, in the order of the list.
         has_ground_truth: whether any frame has ground truth.
         has_poses: whether all three poses of every frame with both neighbours are known.
+        priors: see `kbnet.frames.frame_source.FrameSource`.
     """
+
+    priors: PriorFolder | None = None
 
     def __init__(self, path: str | Path, *, sparse_depth: str = "sparse_depth") -> None:
         """Read the list and look whether all files are there.
@@ -109,14 +114,14 @@ class FrameList:
         return image[top : top + height, left : left + width]
 
     def frame(self, index: int) -> Frame:
-        """Read one frame, with its ground truth if the list names a file of it.
+        """Read one frame, with its ground truth and pose if the list names files of them.
 
         Raises:
             FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others.
         """
         files = self.files(index)
         image = self._images(files)[1]
-        return crop_frame(self._frame(files, image), *self._window(files, image))
+        return with_pose_and_prior(crop_frame(self._frame(files, image), *self._window(files, image)), self, index)
 
     def has_pose(self, index: int) -> bool:
         """Whether the list names a file of where the camera was."""

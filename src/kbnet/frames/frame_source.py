@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Indices
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.frame import Frame, ImageArray, Triplet
+from kbnet.frames.prior_files import PriorFolder
 
 
 class FrameSource(Protocol):
-    """Frames that are counted once and read one by one: a sequence folder, a list, or a recording in place."""
+    """Frames that are counted once and read one by one: a sequence folder, a list, or a recording in place.
+
+    Attributes:
+        priors: where the priors of its frames are; None: they have none.
+    """
+
+    priors: PriorFolder | None
 
     @property
     def name(self) -> str:
@@ -63,7 +73,7 @@ class FrameSource(Protocol):
         ...
 
     def frame(self, index: int) -> Frame:
-        """Read one frame, with its ground truth if there is a file of it."""
+        """Read one frame, with the ground truth and the prior that it has, and its pose if that is known and rigid."""
         ...
 
     def has_pose(self, index: int) -> bool:
@@ -81,3 +91,22 @@ class FrameSource(Protocol):
     def triplet_indices(self, gap: int) -> Indices[int]:
         """Indices of the frames that have both neighbours."""
         ...
+
+
+def with_pose_and_prior(frame: Frame, source: FrameSource, index: int) -> Frame:
+    """Add to a frame what its source knows of it besides.
+
+    Most callers need no pose, so one that is not rigid is left out here; ``source.pose(index)`` says what is wrong.
+
+    Raises:
+        FileNotFoundError, KBNetError: the prior is missing, damaged, or of another size than the image.
+    """
+    T_world_camera, prior = None, None
+    if source.has_pose(index):
+        with suppress(KBNetError):
+            T_world_camera = source.pose(index)
+    if source.priors is not None:
+        prior = source.priors.prior(frame.name)
+    if T_world_camera is None and prior is None:
+        return frame
+    return replace(frame, T_world_camera=T_world_camera, prior=prior)

@@ -1,19 +1,15 @@
-"""Priors from files, and frames of a source with their priors and poses."""
+"""Priors from files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence as Indices
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import Frame, ImageArray, Prior, PriorKind, Triplet
+from kbnet.frame import Prior, PriorKind
 from kbnet.frames.depth_png import read_depth_png
-from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.npy_file import read_npy
 
 
@@ -80,93 +76,3 @@ class PriorFolder:
             f"expected a prior of frame '{name}' in {self.folder}, but there is neither {name}.npy nor {name}.png; "
             "make it, or leave out --prior"
         )
-
-
-@dataclass(frozen=True)
-class FramesWith:
-    """The frames of a source, with priors from a folder, and with their poses.
-
-    Attributes:
-        source: frames in order.
-        priors: where the priors lie; None: frames have none.
-        poses: give every frame its ``T_world_camera``.
-
-    Raises:
-        KBNetError: a frame has no known pose.
-    """
-
-    source: FrameSource
-    priors: PriorFolder | None = None
-    poses: bool = False
-
-    def __post_init__(self) -> None:
-        if self.priors is not None:
-            for name in self.source.names:
-                self.priors.path(name)
-        if not self.poses:
-            return
-        missing = [name for index, name in enumerate(self.source.names) if not self.source.has_pose(index)]
-        if missing:
-            raise KBNetError(
-                f"expected a pose of every frame to use the past, but {len(missing)} of {len(self)} frames of "
-                f"{self.folder} have none, first '{missing[0]}'; add absolute_pose/<frame>.txt, or leave out --use-past"
-            )
-
-    @property
-    def name(self) -> str:
-        return self.source.name
-
-    @property
-    def folder(self) -> Path:
-        return self.source.folder
-
-    @property
-    def points_from(self) -> str:
-        return self.source.points_from
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.source.names
-
-    @property
-    def has_ground_truth(self) -> bool:
-        return self.source.has_ground_truth
-
-    @property
-    def has_poses(self) -> bool:
-        return self.source.has_poses
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> Frame:
-        return self.frame(index)
-
-    def __iter__(self) -> Iterator[Frame]:
-        return map(self.frame, range(len(self)))
-
-    def image(self, index: int) -> ImageArray:
-        return self.source.image(index)
-
-    def frame(self, index: int) -> Frame:
-        """Read one frame, with its prior and its pose.
-
-        Raises:
-            FileNotFoundError, KBNetError: a file is missing, damaged, or of another size than the image.
-        """
-        frame = self.source.frame(index)
-        if self.priors is not None:
-            frame = replace(frame, prior=self.priors.prior(frame.name))
-        return replace(frame, T_world_camera=self.pose(index)) if self.poses else frame
-
-    def has_pose(self, index: int) -> bool:
-        return self.source.has_pose(index)
-
-    def pose(self, index: int) -> NDArray[np.float64]:
-        return self.source.pose(index)
-
-    def triplet(self, index: int, gap: int) -> Triplet:
-        return self.source.triplet(index, gap)
-
-    def triplet_indices(self, gap: int) -> Indices[int]:
-        return self.source.triplet_indices(gap)

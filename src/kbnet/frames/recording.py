@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.files import resolved
 from kbnet.frame import Frame, ImageArray, Triplet, check_pose
+from kbnet.frames.frame_source import with_pose_and_prior
+from kbnet.frames.prior_files import PriorFolder
 from kbnet.frames.sequence_writer import PosedFrame, WrittenFrames
 
 CACHED_FRAMES = 4
@@ -51,8 +53,10 @@ class Recording(ABC, Generic[T]):
         name: its name without suffix; what tables call it.
         inputs: files and folders that the frames are made of; a sequence may not be written over them.
         reopen: opens the same recording in another process; None = it cannot be sent there.
+        priors: see `kbnet.frames.frame_source.FrameSource`.
     """
 
+    priors: PriorFolder | None = None
     says_points: ClassVar[bool] = False
     """Whether the summary says how many points a frame has and how far away they are."""
 
@@ -132,7 +136,7 @@ class Recording(ABC, Generic[T]):
     def __reduce__(self) -> tuple[Any, ...]:
         if self.reopen is None:
             raise TypeError(f"{self!r} cannot be pickled; open it with kbnet.open_frames")
-        return self.reopen
+        return (*self.reopen, {"priors": self.priors})
 
     @property
     @abstractmethod
@@ -150,7 +154,7 @@ class Recording(ABC, Generic[T]):
         return all(moment.T_world_camera is not None for moment in self._all())
 
     def frame(self, index: int) -> Frame:
-        """Read one frame.
+        """Read one frame, with its pose if that is known.
 
         Raises:
             IndexError: there is no such frame.
@@ -162,7 +166,7 @@ class Recording(ABC, Generic[T]):
             if index in self._cache:
                 self._cache.move_to_end(index)
                 return self._cache[index]
-            frame = self._cache[index] = self.make(index, moment)
+            frame = self._cache[index] = with_pose_and_prior(self.make(index, moment), self, index)
             if len(self._cache) > CACHED_FRAMES:
                 self._cache.popitem(last=False)
             return frame

@@ -15,9 +15,11 @@ from kbnet.frame import FloatArray, Frame, ImageArray, Triplet, check_pose
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import read_depth_png, spread_depth
 from kbnet.frames.frame_files import FrameFiles
+from kbnet.frames.frame_source import with_pose_and_prior
 from kbnet.frames.image_file import read_image, read_intrinsics, read_numbers
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order
+from kbnet.frames.prior_files import PriorFolder
 
 
 class Sequence:
@@ -35,7 +37,10 @@ class Sequence:
         intrinsics: pinhole matrix K, (3, 3), float32 pixels.
         has_ground_truth: whether the sequence has the folder ``ground_truth``.
         has_poses: whether every frame has a pose in ``absolute_pose``.
+        priors: see `kbnet.frames.frame_source.FrameSource`.
     """
+
+    priors: PriorFolder | None = None
 
     def __init__(self, folder: str | Path, *, sparse_depth: str = "sparse_depth") -> None:
         """List the folder and read K.
@@ -90,13 +95,16 @@ class Sequence:
         return read_depth_png(self._sparse_depth / f"{self.names[index]}.png")
 
     def frame(self, index: int) -> Frame:
-        """Read one frame, with its ground truth if there is a file of it; a K that is not of its size is warned of.
+        """Read one frame, with its ground truth and pose if there are files of them.
+
+        A K that is not of its size is warned of.
 
         Raises:
             FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others.
         """
         depth = self._sparse_depth / f"{self.names[index]}.png"
-        return read_frame(self.folder, self._images[index], depth, self.intrinsics)
+        frame = read_frame(self.folder, self._images[index], depth, self.intrinsics)
+        return with_pose_and_prior(frame, self, index)
 
     def pose(self, index: int) -> NDArray[np.float64]:
         """Read where the camera was.
