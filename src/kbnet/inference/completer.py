@@ -14,6 +14,7 @@ from torch import Tensor
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray, Prior
 from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
+from kbnet.inference.given_arrays import Batch, FrameArrays, given_arrays
 from kbnet.inference.tensor_checks import PointCounts, check_shapes, checked_counts
 from kbnet.inference.weights_files import is_exported
 from kbnet.network.depth_network import DepthNetwork
@@ -210,34 +211,31 @@ class DepthCompleter:
                 "expected weights that predict their error (network.error predicted), but these do not; "
                 "use kbnet.inference.confidence.complete_with_confidence"
             )
-        frame = image if isinstance(image, Frame) else None
-        image, sparse_depth, intrinsics = _parts(image, sparse_depth, intrinsics)
-        if frame is not None and prior is not None:
-            raise KBNetError("expected the prior of a frame in frame.prior, got another as well; leave one out")
-        if isinstance(image, Tensor) and isinstance(sparse_depth, Tensor) and isinstance(intrinsics, Tensor):
-            if prior is not None:
-                raise KBNetError("expected arrays or a frame with a prior, got tensors; complete the frames one by one")
-            if validate:
-                check_shapes(image, sparse_depth, intrinsics)
-            sparse_depth, intrinsics = sparse_depth.float(), intrinsics.float()
-            if validate:
-                self._warn(checked_counts(image, sparse_depth, intrinsics, self.config.max_depth))
-            maps = self._complete(image, sparse_depth, intrinsics).to(image.device)
+        given = given_arrays(image, sparse_depth, intrinsics, prior)
+        if isinstance(given, Batch):
+            maps = self._complete_batch(given, validate=validate)
             return (maps[:, :1], maps[:, 1:]) if return_error else maps[:, :1]
-        if isinstance(image, Tensor) or isinstance(sparse_depth, Tensor) or isinstance(intrinsics, Tensor):
-            raise KBNetError(
-                "expected image, sparse_depth and intrinsics all as numpy arrays or all as tensors, got a mix"
-            )
-        if frame is not None:
-            prior = frame.prior
-        elif validate:
-            checked = Frame(image, sparse_depth, intrinsics, prior=prior)
-            image, sparse_depth, intrinsics = checked.image, checked.sparse_depth, checked.intrinsics
-        tensors = frame_tensors(image, sparse_depth.astype(np.float32), intrinsics.astype(np.float32))
+        if validate and not isinstance(image, Frame):
+            given = given.checked()
+        depth, *expected_error = self._complete_frame(given, validate=validate)
+        return (depth, expected_error[0]) if return_error else depth
+
+    def _complete_batch(self, batch: Batch, *, validate: bool) -> Tensor:
+        """Output of the network, (B, 1 or 2, H, W), metres, on the device of the batch."""
+        if validate:
+            check_shapes(*batch)
+        batch = Batch(batch.image, batch.sparse_depth.float(), batch.intrinsics.float())
+        if validate:
+            self._warn(checked_counts(*batch, self.config.max_depth))
+        return self._complete(*batch).to(batch.image.device)
+
+    def _complete_frame(self, given: FrameArrays, *, validate: bool) -> FloatArray:
+        """Output of the network, (1 or 2, H, W), metres."""
+        tensors = frame_tensors(given.image, given.sparse_depth.astype(np.float32), given.intrinsics.astype(np.float32))
         if validate:
             self._warn(PointCounts.of(tensors[1], self.config.max_depth))
-        depth, *expected_error = self._complete(*tensors, prior)[0].cpu().numpy()
-        return (depth, expected_error[0]) if return_error else depth
+        maps: FloatArray = self._complete(*tensors, given.prior)[0].cpu().numpy()
+        return maps
 
     @torch.no_grad()
     def _complete(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, prior: Prior | None = None) -> Tensor:
@@ -255,13 +253,13 @@ class DepthCompleter:
             warnings.warn(
                 f"sparse_depth holds no measured point in {counts.empty} of {counts.frames} frames; "
                 "the completed depth there has no metric scale to go by",
-                stacklevel=3,
+                stacklevel=4,
             )
         if counts.beyond > BEYOND_RANGE * counts.points:
             warnings.warn(
                 f"more than a tenth of sparse_depth lies beyond {self.config.max_depth:g} m, which these weights are "
                 "not made for; expect little there, or check that depth is in metres",
-                stacklevel=3,
+                stacklevel=4,
             )
 
 
@@ -280,18 +278,3 @@ def find_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise KBNetError(f"expected a usable device, got '{name}' ({reason}); use cpu or auto") from error
     return device
-
-
-def _parts(
-    image: ImageArray | Tensor | Frame, sparse_depth: FloatArray | Tensor | None, intrinsics: FloatArray | Tensor | None
-) -> tuple[ImageArray | Tensor, FloatArray | Tensor, FloatArray | Tensor]:
-    """Image, sparse depth and K, of a frame alone or as given.
-
-    Raises:
-        KBNetError: a frame comes with something else, or something is missing.
-    """
-    if isinstance(image, Frame) and sparse_depth is None and intrinsics is None:
-        return image.image, image.sparse_depth, image.intrinsics
-    if isinstance(image, Frame) or sparse_depth is None or intrinsics is None:
-        raise KBNetError("expected a frame alone, or image, sparse_depth and intrinsics; give all three or a frame")
-    return image, sparse_depth, intrinsics
