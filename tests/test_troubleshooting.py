@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,6 @@ from kbnet.frames.sequence_writer import new_sequence
 
 REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / "docs" / "troubleshooting.md"
-STRETCH = 22
-"""Characters."""
 MESSAGE = re.compile(r"<!-- message: (\w+) -->\n```text\n(.*?)\n```", re.DOTALL)
 MESSAGES = dict(MESSAGE.findall(PAGE.read_text(encoding="utf-8")))
 
@@ -220,23 +216,6 @@ def test_troubleshooting_quotes_what_is_printed(
     printed = capsys.readouterr().err
     pattern = re.escape(MESSAGES[name]).replace("…", ".*")
     assert re.search(pattern, printed), f"{name}: the page has\n{MESSAGES[name]}\nbut printed is\n{printed}"
-
-
-@cache
-def said_by_the_package() -> str:
-    """Every text in the source, the parts of formatted ones apart."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "src").rglob("*.py")]
-    nodes = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return "\n".join(node for node in nodes if isinstance(node, str))
-
-
-@pytest.mark.parametrize("page", sorted((REPOSITORY / "docs" / "inputs").glob("*.md")), ids=lambda page: page.stem)
-def test_tables_of_messages_quote_what_is_in_the_source(page: Path) -> None:
-    """Not as strict as above: a stretch of each message must be there word by word."""
-    source = said_by_the_package()
-    for message in re.findall(r"^\| `([^`]{30,})` \|", page.read_text(encoding="utf-8"), re.MULTILINE):
-        stretches = (message[begin : begin + STRETCH] for begin in range(len(message) - STRETCH + 1))
-        assert any(stretch in source for stretch in stretches), message
 
 
 def test_every_quoted_message_has_its_mistake() -> None:
