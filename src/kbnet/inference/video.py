@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import Literal, NamedTuple, overload
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, Prior
@@ -16,16 +15,14 @@ from kbnet.inference.completer import DepthCompleter
 from kbnet.network.inputs import kept_depth
 from kbnet.network.siblings.config import NetworkConfig
 from kbnet.network.working_size import reduced_intrinsics, spread_points, values_at_cells, working_factor
+from kbnet.points.past_depth import PastDepth
 from kbnet.points.past_points import (
     PointMap,
     added_to,
     agrees_with_depth,
-    in_space,
     newest_in_cells,
     predicts_present_points,
 )
-from kbnet.points.projection import pixels_of_points
-from kbnet.points.sparse_points import points_to_map
 
 Float64Array = NDArray[np.float64]
 
@@ -47,27 +44,20 @@ LEAST_AGREEMENT = 0.3
 STRIDE = 2
 """Past depth is projected into the present camera at this fraction of the working size."""
 
-HOLE_TOLERANCE = 0.05
-"""A hole in projected depth is filled if the depth around it varies less than this, in ln depth."""
-
-
-class _PastDepth(NamedTuple):
-    depth: FloatArray
-    intrinsics: FloatArray
-    T_world_camera: Float64Array
-
 
 class VideoCompleter:
     """Depth completer for the frames of one video in order, with poses. It uses earlier frames only.
 
     For every frame:
 
-    1. Points of the last frames are projected into the present camera. They must agree with the depth of the frame
+    1. The given pose is moved a little, so that the present points lie on the depth of the frame before
+       (:meth:`kbnet.points.past_depth.PastDepth.aligned_pose`). Small errors of poses and time stamps vanish.
+    2. Points of the last frames are projected into the present camera. They must agree with the depth of the frame
        before, as seen from the present camera (occlusion), and must predict the present points about as well as these
        predict each other. They are added where there is no present point.
-    2. The depth of the frame before, as seen from the present camera, is the prior of the scaffold
+    3. The depth of the frame before, as seen from the present camera, is the prior of the scaffold
        (:func:`kbnet.points.prior.scaffold_with_prior`). It steadies depth. The prior of a frame itself is preferred.
-    3. Measured points that agree with the completed depth are remembered. Past points that the present camera sees
+    4. Measured points that agree with the completed depth are remembered. Past points that the present camera sees
        through are forgotten.
 
     Memory and time a frame are constant. It holds a state, so each video and each thread needs its own.
@@ -96,7 +86,8 @@ class VideoCompleter:
             )
         self.completer = completer
         self._map = PointMap(past_frames)
-        self._past: _PastDepth | None = None
+        self._past: PastDepth | None = None
+        self._correction: Float64Array = np.eye(4)
         self._jump_told = False
 
     @property
@@ -112,6 +103,7 @@ class VideoCompleter:
     def _forget(self) -> None:
         self._map.clear()
         self._past = None
+        self._correction = np.eye(4)
 
     @overload
     def __call__(self, frame: Frame, *, return_error: Literal[False] = False) -> FloatArray: ...
@@ -136,15 +128,25 @@ class VideoCompleter:
                 f"expected a frame with T_world_camera to use the past, but frame '{frame.name}' has none; "
                 "give its pose, or complete it with kbnet.DepthCompleter"
             )
-        T_world_camera = frame.T_world_camera.astype(np.float64)
         factor = working_factor(frame.size, self.config.working_side)
         inliers = spread_points(kept_depth(frame.sparse_depth, frame.intrinsics, self.config), MOST_POINTS)
         K = reduced_intrinsics(frame.intrinsics, factor)
+        T_world_camera = self._aligned(frame.T_world_camera.astype(np.float64), inliers, K)
         given = self._with_past(frame, inliers, K, T_world_camera, factor)
         result = self.completer(given, return_error=True) if return_error else self.completer(given)
         depth = result[0] if isinstance(result, tuple) else result
+        if self._past is None:  # forgotten: the world is that of the given poses again
+            T_world_camera = frame.T_world_camera.astype(np.float64)
         self._remember(depth, inliers, K, T_world_camera, factor)
         return result
+
+    def _aligned(self, T_world_camera: Float64Array, inliers: FloatArray, K: FloatArray) -> Float64Array:
+        """Pose with the correction of the frame before, aligned to the depth of that frame."""
+        if self._past is None:
+            return T_world_camera
+        aligned = self._past.aligned_pose(inliers, K, self._correction @ T_world_camera)
+        self._correction = aligned @ np.linalg.inv(T_world_camera)
+        return aligned
 
     def _with_past(
         self, frame: Frame, inliers: FloatArray, K: FloatArray, T_world_camera: Float64Array, factor: int
@@ -153,7 +155,8 @@ class VideoCompleter:
         if self._past is None:
             return frame
         step = STRIDE * factor
-        past_depth = _seen_from(self._past, K, T_world_camera, inliers.shape)
+        reduced_size = tuple(-(-length // STRIDE) for length in inliers.shape)
+        past_depth = self._past.seen_from(reduced_intrinsics(K, STRIDE), T_world_camera, reduced_size, STRIDE)
         past = self._map.seen_from(K, T_world_camera, inliers.shape)
         past = past.at(agrees_with_depth(past, past_depth, STRIDE))
         usable, agreement = predicts_present_points(past, inliers)
@@ -184,19 +187,4 @@ class VideoCompleter:
         with np.errstate(divide="ignore"):
             agree = np.abs(np.log(inliers / working)) < POINT_TOLERANCE
         self._map.add(np.where(agree, inliers, 0), K, T_world_camera)
-        self._past = _PastDepth(working, K, T_world_camera)
-
-
-def _seen_from(
-    past: _PastDepth, intrinsics: FloatArray, T_world_camera: Float64Array, size: tuple[int, ...]
-) -> FloatArray:
-    """Past depth from another camera, at every second pixel: nearest surface, (H / 2, W / 2), metres; 0 = unknown."""
-    height, width = (-(-length // STRIDE) for length in size)
-    rows, columns = (x.ravel() for x in np.mgrid[: past.depth.shape[0] : STRIDE, : past.depth.shape[1] : STRIDE])
-    world = in_space(rows, columns, past.depth[rows, columns], past.intrinsics, past.T_world_camera)
-    T_camera_world = np.linalg.inv(T_world_camera)
-    pixels, depth = pixels_of_points(world, reduced_intrinsics(intrinsics, STRIDE), T_camera_world)
-    seen = points_to_map(pixels, depth, (height, width))
-    nearest, farthest = minimum_filter(np.where(seen > 0, seen, np.inf), 3), maximum_filter(seen, 3)
-    narrow = (seen == 0) & (farthest < nearest * np.exp(HOLE_TOLERANCE)) & (farthest > 0)
-    return np.where(narrow, (nearest + farthest) / 2, seen).astype(np.float32)
+        self._past = PastDepth(working, K, T_world_camera)
