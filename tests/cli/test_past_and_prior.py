@@ -128,8 +128,12 @@ def test_evaluate_and_check_have_a_row_with_the_past(
     assert list(rows) == ["kbnet", "kbnet with past"]
     assert rows["kbnet with past"]["mean"]["mae_mm"] < rows["kbnet"]["mean"]["mae_mm"]
     assert rows["kbnet with past"]["flicker_percent"] < rows["kbnet"]["flicker_percent"]
-    assert main(["check", str(walk), "--use-past", "--engine", "torch"]) == 0
-    assert "kbnet with past" in capsys.readouterr().out
+    assert main(["check", str(walk), "--use-past", "--engine", "torch", "--output", str(tmp_path / "check")]) == 0
+    printed = capsys.readouterr().out
+    assert "kbnet with past" in printed
+    assert "flicker, mean change of depth" in printed
+    change = json.loads((tmp_path / "check" / "check.json").read_text())["change_percent"]
+    assert change["kbnet with past"] < change["kbnet"]
 
 
 def test_evaluate_has_a_row_with_the_prior_beside_one_without(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kbnet.evaluation.flicker import covisible_pixels, flicker_percent
+from kbnet.evaluation.flicker import change_percent, covisible_pixels, flicker_percent
 from kbnet.frame import Frame
 from kbnet.sources.rendered.synthetic import SyntheticConfig, synthetic_frames
 
@@ -56,3 +56,30 @@ def test_without_a_common_pixel_there_is_no_flicker(pair: tuple[Frame, Frame]) -
     covisible = covisible_pixels(previous, away)
     assert frame.ground_truth is not None
     assert flicker_percent(frame.ground_truth, frame.ground_truth, previous, away, covisible) is None
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), [(1, 1, 0), (1, 1.02, 1.98), (1.03, 1, 2.956)])
+def test_change_of_depth_is_measured_without_ground_truth(
+    first: float, second: float, expected: float, pair: tuple[Frame, Frame]
+) -> None:
+    previous, frame = pair
+    assert previous.ground_truth is not None
+    assert frame.ground_truth is not None
+    change = change_percent(previous.ground_truth * first, frame.ground_truth * second, previous, frame)
+    assert change == pytest.approx(expected, abs=0.15)
+
+
+def test_an_occluded_surface_is_no_change(pair: tuple[Frame, Frame]) -> None:
+    previous, frame = pair
+    assert frame.ground_truth is not None
+    still = replace(frame, T_world_camera=previous.T_world_camera)
+    hidden = frame.ground_truth.copy()
+    hidden[20:60, 30:90] *= 0.5  # an object that came close to the camera
+    assert change_percent(frame.ground_truth, hidden, previous, still) == pytest.approx(0, abs=1e-4)
+
+
+def test_without_a_common_pixel_there_is_no_change(pair: tuple[Frame, Frame]) -> None:
+    previous, frame = pair
+    assert frame.ground_truth is not None
+    away = replace(frame, T_world_camera=np.diag([-1.0, 1.0, -1.0, 1.0]) @ frame.T_world_camera)
+    assert change_percent(frame.ground_truth, frame.ground_truth, previous, away) is None

@@ -108,6 +108,9 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             verdict(overall, "point that it did not see"),
             f"over all pixels, also those far from any point, the MAE is roughly {found.all_pixels_mm():.0f} mm",
         ]
+        if change := found.change_percent():
+            of_methods = ", ".join(f"{name} {percent:.2f} %" for name, percent in change.items())
+            notes.append(f"flicker, mean change of depth between frames at the same points of the scene: {of_methods}")
         if found.unchecked:
             notes.insert(2, f"left out for want of points to hold out: {found.unchecked} frames")
         path = self.output / "table.txt" if self.output else None
@@ -156,6 +159,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
                 {"from_m": band.low, "to_m": None if math.isinf(band.high) else band.high, **_plain(band.errors)}
                 for band in found.bands()
             ],
+            "change_percent": found.change_percent(),
             "worst": [{"frame": frame.name, **_plain(frame.errors)} for frame in worst],
         }
         write_json(output / "check.json", content)

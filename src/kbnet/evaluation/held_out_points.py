@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from kbnet.errors import KBNetError
+from kbnet.evaluation.flicker import change_percent
 from kbnet.evaluation.journal import Journal
 from kbnet.evaluation.methods import Method, baseline_methods, network_method, past_method
 from kbnet.evaluation.point_errors import Band, JudgedPoints, PointErrors
@@ -42,6 +43,8 @@ class CheckedFrame:
         scale_mm: mean error of the first method at held-out inliers, its mean expected error there, and its mean
             expected error at all pixels, millimetres.
         distance_px: median distance in the image to the nearest input point, of held-out points and of all pixels.
+        change_percent: change since the checked frame before by method (`kbnet.evaluation.flicker.change_percent`);
+            empty without poses, for the first frame, and for the first one after a stop.
     """
 
     name: str
@@ -51,6 +54,7 @@ class CheckedFrame:
     errors: Mapping[str, PointErrors]
     scale_mm: tuple[float, float, float]
     distance_px: tuple[float, float]
+    change_percent: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,11 @@ class Check:
         at_points, at_pixels = np.array([frame.distance_px for frame in self.frames]).mean(axis=0).tolist()
         return at_points, at_pixels
 
+    def change_percent(self) -> dict[str, float]:
+        """Mean change of depth between checked frames by method, per cent; empty without poses."""
+        changes = [frame.change_percent for frame in self.frames if frame.change_percent]
+        return {name: float(np.mean([change[name] for change in changes])) for name in (changes[0] if changes else ())}
+
     def _all(self) -> JudgedPoints:
         return JudgedPoints.joined([frame.points for frame in self.frames])
 
@@ -139,14 +148,18 @@ def check(
     for method in methods:
         if method.begin is not None:
             method.begin()
+    before: _Completed | None = None
     for index in indices:
         stored = journal.get(str(index))
         if stored is None:
             frame = hold_out_points(source.frame(index), index, share=share, by=by)
-            checked = None if frame is None else _checked(frame, index, methods, expect)
+            completed = None if frame is None else _Completed(frame, {one.name: one.predict(frame) for one in methods})
+            checked = None if completed is None else _checked(completed, before, index, expect)
+            before = completed
             journal.put(str(index), TOO_FEW_POINTS if checked is None else _plain(checked))
         else:
             checked = None if stored == TOO_FEW_POINTS else _from_plain(stored)
+            before = None
         if checked is not None:
             frames.append(checked)
         on_frame()
@@ -205,15 +218,23 @@ def _expected_error(completer: DepthCompleter, frame: Frame, depth: FloatArray) 
     return expected_error(depth, known, K, working_side=completer.config.working_side), believed
 
 
-def _checked(frame: Frame, index: int, methods: list[Method], expect: Expect) -> CheckedFrame:
+@dataclass(frozen=True)
+class _Completed:
+    """A frame with held-out points as ground truth, and its depth by method, the checked one first."""
+
+    frame: Frame
+    depths: Mapping[str, FloatArray]
+
+
+def _checked(completed: _Completed, before: _Completed | None, index: int, expect: Expect) -> CheckedFrame:
+    frame, depths = completed.frame, completed.depths
     assert frame.ground_truth is not None
     points = frame.ground_truth > 0
-    completed = {method.name: method.predict(frame) for method in methods}
-    first = completed[methods[0].name]
+    first = next(iter(depths.values()))
     expected, believed = expect(frame, first)
     judged = points & believed if (points & believed).any() else points
     error = np.abs(first[judged] - frame.ground_truth[judged])
-    held_out = JudgedPoints(frame.ground_truth[points], {name: depth[points] for name, depth in completed.items()})
+    held_out = JudgedPoints(frame.ground_truth[points], {name: depth[points] for name, depth in depths.items()})
     distance = distance_transform_edt(frame.sparse_depth == 0)
     return CheckedFrame(
         frame.name,
@@ -223,7 +244,21 @@ def _checked(frame: Frame, index: int, methods: list[Method], expect: Expect) ->
         held_out.errors(),
         (1000 * float(error.mean()), 1000 * float(expected[judged].mean()), 1000 * float(expected.mean())),
         (float(np.median(distance[points])), float(np.median(distance))),
+        _changes(completed, before),
     )
+
+
+def _changes(completed: _Completed, before: _Completed | None) -> dict[str, float]:
+    """Change of depth by method; empty if a pose is missing or no surface is seen in both frames."""
+    poses = (completed.frame.T_world_camera, None if before is None else before.frame.T_world_camera)
+    if before is None or any(pose is None for pose in poses):
+        return {}
+    changes = {
+        name: change_percent(before.depths[name], depth, before.frame, completed.frame)
+        for name, depth in completed.depths.items()
+    }
+    known = {name: change for name, change in changes.items() if change is not None}
+    return known if len(known) == len(changes) else {}
 
 
 def _plain(frame: CheckedFrame) -> dict[str, Any]:
@@ -236,6 +271,7 @@ def _plain(frame: CheckedFrame) -> dict[str, Any]:
         "depths": {method: depth.tolist() for method, depth in frame.points.depths.items()},
         "scale_mm": frame.scale_mm,
         "distance_px": frame.distance_px,
+        "change_percent": dict(frame.change_percent),
     }
 
 
@@ -243,4 +279,13 @@ def _from_plain(plain: dict[str, Any]) -> CheckedFrame:
     depths = {method: np.array(depth, np.float32) for method, depth in plain["depths"].items()}
     points = JudgedPoints(np.array(plain["true"], np.float32), depths)
     scale_mm, distance_px = (tuple(plain[name]) for name in ("scale_mm", "distance_px"))
-    return CheckedFrame(plain["name"], plain["index"], plain["seen"], points, points.errors(), scale_mm, distance_px)
+    return CheckedFrame(
+        plain["name"],
+        plain["index"],
+        plain["seen"],
+        points,
+        points.errors(),
+        scale_mm,
+        distance_px,
+        plain["change_percent"],
+    )

@@ -17,7 +17,7 @@ Float64Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
-CELL_PX = 3
+CELL_PX = 5
 """Of the past points in a cell of this size, the newest is used."""
 
 FREE_RADIUS_PX = 3
