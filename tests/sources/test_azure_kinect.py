@@ -366,6 +366,15 @@ def test_tracks_that_another_program_copied_are_read_or_refused(
         assert len(kbnet.open_frames(path)) == 3  # type: ignore[arg-type]
 
 
+def test_recordings_of_early_recorders_are_read(tmp_path: Path) -> None:
+    """Depth with the low byte first, called YUY2, and another spelling of the mode."""
+    made = recording(depth=[(0, DEPTH_MM.byteswap())], tags={"K4A_DEPTH_MODE": "NFOV_2x2BINNED"})
+    path = tmp_path / "early.mkv"
+    path.write_bytes(made.content().replace(b"b16g", b"YUY2"))
+    early, now = kbnet.open_frames(path), kbnet.open_frames(recording().write(tmp_path / "now.mkv"))
+    np.testing.assert_array_equal(early.frame(0).ground_truth, now.frame(0).ground_truth)
+
+
 def test_a_matroska_file_without_tags_of_the_camera_is_a_video(tmp_path: Path, write_video: Callable[[], Path]) -> None:
     assert kind_of(write_video()).name == "video"  # type: ignore[union-attr]
     path = recording().write(tmp_path / "desk.MKV")
@@ -389,6 +398,7 @@ def test_commands_read_it_in_place(tmp_path: Path, capsys: pytest.CaptureFixture
         "colour camera: fx 612.1 fy 611.9 cx 637.8 cy 361.5, radial-tangential",
         "at most 3 frames of 1280x720 pixels",
         "radial-tangential distortion taken out",
+        "IMU: S_K4A/IMU, 3 blocks, 0.000 to 0.064 s",
         "ground truth: yes; pose: no",
         f"next: kbnet complete {path} --output depth",
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from kbnet.frames.recording import Moment
 from kbnet.sources.azure_kinect_file import DEPTH_TAG, KinectFile
 from kbnet.sources.clock import nearest_in_time
 from kbnet.sources.depth_camera import frame_of_dense_depth, points_in_image
-from kbnet.sources.matroska import Block
+from kbnet.sources.matroska import VIDEO, Block
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
 
@@ -132,7 +133,9 @@ def describe_kinect(path: Path) -> list[str]:
     Raises:
         FileNotFoundError, KBNetError: as `kbnet.sources.azure_kinect_file.KinectFile`.
     """
-    file = KinectFile(path)
+    with warnings.catch_warnings():  # opening the recording warns too
+        warnings.simplefilter("ignore", UserWarning)
+        file = KinectFile(path)
     lines = []
     for name in _STREAMS:
         track = file.track(name)
@@ -141,7 +144,7 @@ def describe_kinect(path: Path) -> list[str]:
             continue
         times = np.unique([block.time_us for block in track.blocks])
         size = f"{track.size[1]}x{track.size[0]} " if all(track.size) else ""
-        rate = f", {1e6 / np.median(np.diff(times)):.3g} Hz" if len(times) > 1 else ""
+        rate = f", {1e6 / np.median(np.diff(times)):.3g} Hz" if len(times) > 1 and track.type == VIDEO else ""
         span = f", {times[0] * 1e-6:.3f} to {times[-1] * 1e-6:.3f} s" if len(times) else ""
         mode = f" {file.tags.get(DEPTH_TAG, '')}" if name == "DEPTH" else ""
         lines.append(f"{name}: {size}{track.codec}{mode}, {len(times):,} blocks{rate}{span}")
