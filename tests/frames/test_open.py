@@ -132,7 +132,9 @@ def test_a_recording_keeps_few_frames_and_can_be_sent_to_a_worker(
 def test_what_is_no_recording_names_the_kinds_and_what_was_found(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "todo.txt").touch()
-    kinds = r"a sequence folder .*; a \.csv list of frames; a COLMAP model .*; a ROS bag .* a video .*; a KITTI drive"
+    kinds = (
+        r"a sequence folder .*; a \.csv list of frames; .*; a COLMAP model .*; a ROS bag .* a video .*; a KITTI drive"
+    )
     with pytest.raises(FileNotFoundError, match=rf"got a folder with todo\.txt; what is read: {kinds}"):
         kbnet.open_frames(tmp_path / "notes")
     with pytest.raises(FileNotFoundError, match=r"got a file of type '\.txt'; what is read: a sequence folder"):

@@ -366,6 +366,21 @@ def read_video(folder: Path) -> None:
     frames("a.mp4", **given)(folder)
 
 
+def kinect(folder: Path) -> None:
+    from fixtures_kinect import KinectRecording, jpeg
+
+    depth = np.full((288, 320), 1500, np.uint16)
+    colour = jpeg(np.full((720, 1280, 3), 99, np.uint8))
+    KinectRecording([(0, colour)], [(0, depth)], tracks=("COLOR", "DEPTH", "IMU")).write(folder / "a.mkv")
+
+
+def read_kinect(folder: Path) -> None:
+    from kbnet.sources.azure_kinect import KinectFrames, describe_kinect
+
+    describe_kinect(folder / "a.mkv")
+    KinectFrames(folder / "a.mkv").frame(0)
+
+
 def network() -> Any:
     """The same small network each time."""
     import torch
@@ -512,6 +527,7 @@ TARGETS = (
     ),
     Target("ros metadata.yaml", bag("sqlite3"), "*/metadata.yaml", read_bag, "rosbags"),
     *(Target(f"video {name}", video, name, read_video, "av") for name in ("a.mp4", "points.csv", "poses.txt")),
+    Target("azure-kinect", kinect, "a.mkv", read_kinect),
     Target("weights", weights, "a.safetensors", read_weights),
     Target("weights published", published(), "a.pth", read_published_weights, "torch"),
     Target("weights published long ago", published(legacy=True), "a.pth", read_published_weights, "torch"),

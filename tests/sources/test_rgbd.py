@@ -1,4 +1,4 @@
-"""Folders of colour and depth images: dense, sparse or smaller depth; recordings that must become such folders."""
+"""Folders of colour and depth images: dense, sparse or smaller depth; recordings of an OAK-D."""
 
 from __future__ import annotations
 
@@ -91,15 +91,8 @@ def test_prepare_and_inspect_name_the_kind(tmp_path: Path, capsys: pytest.Captur
     assert "missing: the unit of the whole numbers" in capsys.readouterr().out
 
 
-def test_recordings_of_azure_kinect_and_oak_d_name_the_way_out(tmp_path: Path) -> None:
-    kinect = tmp_path / "desk.mkv"
-    kinect.write_bytes(b"\x1a\x45\xdf\xa3" + bytes(300) + b"V_MS/VFW/FOURCC" + bytes(30) + b"b16g" + bytes(100))
-    with pytest.raises(
-        ValueError, match=r"azure_kinect_mkv_reader.py --input .*desk.mkv --output desk; then .* 0\.001"
-    ):
-        kbnet.open_frames(kinect)
-    (tmp_path / "oak").mkdir()
+def test_a_recording_of_an_oak_d_names_the_way_out(tmp_path: Path) -> None:
     for name in ("calib.json", "color.mp4"):
-        (tmp_path / "oak" / name).touch()
+        (tmp_path / name).touch()
     with pytest.raises(ValueError, match="ros2 bag record /oak/rgb/image_raw"):
-        kbnet.open_frames(tmp_path / "oak")
+        kbnet.open_frames(tmp_path)

@@ -227,6 +227,25 @@ def test_depth_of_the_same_frame_but_another_calibration_needs_extrinsics(depth_
         assert np.nonzero((truth == 4).any(axis=0))[0][0] == edge
 
 
+def test_depth_with_k_of_the_images_but_without_their_lens_was_rectified(make_bag: MakeBag, tmp_path: Path) -> None:
+    """As the driver of OAK cameras publishes it: column 52 of the depth shows 0.4 to the right at 1 m."""
+    maker, depth = make_bag("mcap"), np.full((48, 64), 2000, np.uint16)
+    depth[:, 52:] = 4000
+    lens = (0.3, -0.1, 0.001, -0.002, 0.02, 0.1, 0.0, 0.0)
+    for index in range(3):
+        time = 1000 + 0.1 * index
+        maker.image("/oak/rgb/image_raw", time, "bgr8", np.full((48, 64, 3), 99, np.uint8))
+        maker.info("/oak/rgb/camera_info", time, d=lens, model="rational_polynomial")
+        maker.image("/oak/stereo/image_raw", time, "16UC1", depth)
+        maker.info("/oak/stereo/camera_info", time, d=(0.0,) * 8, model="rational_polynomial")
+    prepare(maker.write(tmp_path), tmp_path / "sequence", options=RosOptions(points=50))
+    frame = Sequence(tmp_path / "sequence").frame(0)
+    assert frame.ground_truth is not None
+    edge = frame.intrinsics[0, 2] + 0.4 * frame.intrinsics[0, 0]
+    assert np.nonzero((frame.ground_truth == 4).any(axis=0))[0][0] == round(float(edge))
+    assert round(float(edge)) != 52
+
+
 def test_a_unit_that_was_given_is_taken(depth_bag: MakeBag, tmp_path: Path) -> None:
     """From a drone, all that is seen is 120 m away."""
     path = depth_bag(encoding="32FC1", depth=120.0).write(tmp_path)

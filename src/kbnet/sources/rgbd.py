@@ -19,8 +19,8 @@ from kbnet.frames.image_file import picture_size, read_image, read_intrinsics
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
-from kbnet.points.sampling import sample_points
 from kbnet.points.sparse_points import map_to_points
+from kbnet.sources.depth_camera import frame_of_dense_depth
 from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file
 from kbnet.sources.other_size import GIVE_K, fit_camera
 from kbnet.sources.rectification import Camera, Model
@@ -146,9 +146,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
         image = self.rectification.image(image)
         if self._dense and depth.shape == size:
             depth = self.rectification.dense_depth(depth)
-            generator = np.random.default_rng(index)
-            sparse = sample_points(image, depth, self._options.points, generator, range_noise=0)
-            return Frame(image, sparse, K, depth, moment.name)
+            return frame_of_dense_depth(image, depth, K, self._options.points, index, moment.name)
         sparse = self.rectification.points(*map_to_points(spread_depth(depth, size, where=where)))
         return Frame(image, sparse, K, name=moment.name)
 

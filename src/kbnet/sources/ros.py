@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
-from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
-from kbnet.points.projection import drop_hidden_points, project_points
-from kbnet.points.sampling import sample_points
 from kbnet.points.sparse_points import map_to_points
+from kbnet.sources.depth_camera import DepthCamera, frame_of_dense_depth, points_in_image
 from kbnet.sources.depth_file import is_dense
 from kbnet.sources.depth_units import check_metres
 from kbnet.sources.misplaced_points import explain_misses
@@ -165,11 +163,10 @@ class RosFrames(RectifiedRecording[RosMoment]):
         assert depth is not None
         message = self.recording.message(self.recording.image, moment.parts.image)
         image = self.rectification.image(decode_image(message))
-        sparse, ground_truth = depth, None
+        K = self.rectification.target.K
         if not self.recording.is_cloud and is_dense(depth):
-            generator = np.random.default_rng(index)
-            sparse, ground_truth = sample_points(image, depth, self.options.points, generator, range_noise=0), depth
-        return Frame(image, sparse, self.rectification.target.K, ground_truth, moment.name)
+            return frame_of_dense_depth(image, depth, K, self.options.points, index, moment.name)
+        return Frame(image, depth, K, name=moment.name)
 
     def _read_depth(self, moment: RosMoment) -> FloatArray | None:
         """Depth in the image, (H, W), metres; None where the transform is not known."""
@@ -204,11 +201,10 @@ class RosFrames(RectifiedRecording[RosMoment]):
         if T_camera_depth is None:
             return None
         points, target = self._points(message), self.rectification.target
-        depth = project_points(points, target.K, T_camera_depth, target.size)
-        depth[depth > MAXIMUM_DEPTH] = 0
+        depth = points_in_image(points, T_camera_depth, target, keep_hidden=self.options.keep_hidden)
         if not depth.any():
             self._outside = explain_misses(points, T_camera_depth, target.K, target.size)
-        return depth if self.options.keep_hidden else drop_hidden_points(depth)
+        return depth
 
     def _points(self, message: Any) -> Floats:
         """Points in the frame of the depth, (N, 3), metres."""
@@ -218,15 +214,18 @@ class RosFrames(RectifiedRecording[RosMoment]):
             self._check_units(np.linalg.norm(points, axis=1).astype(np.float32))
             return points
         depth = self._decoded_depth(message)
-        camera = self.recording.depth_camera
-        assert camera is not None
+        camera = self._depth_camera.camera
         if depth.shape != camera.size:
             raise KBNetError(
                 f"{self.recording.depth} is {depth.shape[1]}x{depth.shape[0]} but calibrated for "
                 f"{camera.size[1]}x{camera.size[0]} (width x height); record its camera_info with it"
             )
-        pixels, z = map_to_points(depth)
-        return np.concatenate([camera.to_rays(pixels), np.ones((len(z), 1))], axis=1) * z[:, None]
+        return self._depth_camera.points(depth)
+
+    @cached_property
+    def _depth_camera(self) -> DepthCamera:
+        assert self.recording.depth_camera is not None
+        return DepthCamera(self.recording.depth_camera)
 
     def _transform(self, time: float, depth_time: float) -> Floats | None:
         if self._T_camera_depth is not None:

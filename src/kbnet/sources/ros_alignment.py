@@ -17,7 +17,9 @@ ALIGNED_PX = 1.0
 def is_aligned(recording: RosRecording) -> bool:
     """Whether depth without extrinsics of its own lies on the images pixel by pixel; else TF brings it there.
 
-    One frame of both says that they are at one place, unless the recorder gave all streams one name.
+    One frame of both says that they are at one place, unless the recorder gave all streams one name. Depth with K of
+    the images, but without their distortion, was rectified, as the driver of OAK cameras does; its own calibration says
+    where it belongs.
 
     Raises:
         KBNetError: neither is known.
@@ -38,6 +40,8 @@ def is_aligned(recording: RosRecording) -> bool:
         return True
     if shows_the_same(depth_camera, camera):
         return depth_camera.size == camera.size
+    if depth_camera.is_pinhole and shows_the_same(depth_camera, Camera(camera.K, camera.size)):
+        return False
     raise KBNetError(
         f"{recording.depth} and {recording.image} are both of frame {recording.camera_frame}, but of different cameras "
         f"({_text(depth_camera)}, and {_text(camera)}), so how they lie to each other is not known; give it "

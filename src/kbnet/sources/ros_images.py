@@ -206,15 +206,26 @@ def _pixels(message: Any, kind: np.dtype[Any], channels: int) -> NDArray[Any]:
 
 
 def _from_yuv(pairs: NDArray[np.uint8], luma: int, chroma: tuple[int, int]) -> ImageArray:
-    """RGB of two pixels in four bytes, given as (H, W, 2): BT.601 in its range of 16 to 235, as OpenCV has it."""
+    """RGB of two pixels in four bytes, given as (H, W, 2)."""
     height, width = pairs.shape[:2]
     if width % 2:
         raise KBNetError(f"expected a yuv422 image of even width, got {width}; convert the topic")
     four = pairs.reshape(height, width // 2, 4)
-    y = (pairs[..., luma].astype(np.float32) - 16) * np.float32(255 / 219)
-    blue, red = np.moveaxis(
-        np.repeat(four[..., chroma].astype(np.float32) - 128, 2, axis=1) * np.float32(255 / 224), -1, 0
-    )
+    return yuv_to_rgb(pairs[..., luma], np.repeat(four[..., chroma], 2, axis=1))
+
+
+def yuv_to_rgb(luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> ImageArray:
+    """RGB of luma and chroma: BT.601 in its range of 16 to 235, as OpenCV has it.
+
+    Args:
+        luma: (H, W), uint8.
+        chroma: blue and red of each pixel, (H, W, 2), uint8.
+
+    Returns:
+        RGB, (H, W, 3), uint8.
+    """
+    y = (luma.astype(np.float32) - 16) * np.float32(255 / 219)
+    blue, red = np.moveaxis((chroma.astype(np.float32) - 128) * np.float32(255 / 224), -1, 0)
     colours = np.stack([y + 1.402 * red, y - 0.344136 * blue - 0.714136 * red, y + 1.772 * blue], axis=-1)
     return np.asarray(np.rint(colours).clip(0, 255), np.uint8)
 

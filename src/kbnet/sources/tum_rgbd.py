@@ -16,8 +16,8 @@ from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.frames.image_file import read_image
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
-from kbnet.points.sampling import sample_points
 from kbnet.sources.clock import nearest_in_time, to_seconds
+from kbnet.sources.depth_camera import frame_of_dense_depth
 from kbnet.sources.depth_units import check_metres, read_depth_image
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
@@ -225,8 +225,7 @@ class TumFrames(RectifiedRecording[TumFrame]):
         image, depth = read_image(tum.image), self._depth(tum)
         _check_aligned(image, depth, tum)
         image, depth = self.rectification.image(image), self.rectification.dense_depth(depth)
-        sparse = sample_points(image, depth, self._points, np.random.default_rng(index), range_noise=0)
-        return Frame(image, sparse, self.rectification.target.K, depth, tum.name)
+        return frame_of_dense_depth(image, depth, self.rectification.target.K, self._points, index, tum.name)
 
 
 def _read_list(folder: Path, name: str) -> list[tuple[float, Path]]:

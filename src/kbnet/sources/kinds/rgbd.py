@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 IMAGE_FOLDERS = ("color", "colour", "rgb", "images")
 OTHER_KINDS = ("transforms.json", "rgb.txt", "camera_matrix.csv", "sparse")
 """Files and folders that tell of another kind, which may have such folders too."""
-_KINECT_DEPTH = b"b16g"
-"""Codec of the depth track, near the beginning of the file."""
-_HEAD = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +38,10 @@ class RgbdArguments:
 
 
 def is_rgbd(path: Path) -> bool:
-    """Whether a folder holds ``depth`` and images, or a path is a recording of an Azure Kinect or OAK-D."""
+    """Whether a folder holds ``depth`` and images, or is a recording of an OAK-D."""
     if any((path / name).exists() for name in OTHER_KINDS):
         return False
-    return _images(path) is not None or _is_kinect(path) or _is_oak(path)
+    return _images(path) is not None or _is_oak(path)
 
 
 def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
@@ -57,18 +54,12 @@ def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
     """
     from kbnet.sources.rgbd import RgbdFrames, RgbdOptions
 
-    if _is_kinect(path):
-        raise KBNetError(
-            f"{path} is of an Azure Kinect: its depth lies in another camera's frame, which only the camera's own SDK "
-            "can move to the images; use Open3D's example reconstruction_system/sensors: python "
-            f"azure_kinect_mkv_reader.py --input {path} --output {path.stem}; then name the folder {path.stem}, with "
-            "--depth-unit 0.001"
-        )
     if _is_oak(path):
         raise KBNetError(
             f"{path} is of DepthAI, whose video does not say which depth belongs to which image; record a bag with "
-            "depth on the images: ros2 launch depthai_ros_driver camera.launch.py, then ros2 bag record "
-            "/oak/rgb/image_raw /oak/rgb/camera_info /oak/stereo/image_raw /oak/stereo/camera_info /tf_static"
+            "depth on the images: ros2 launch depthai_ros_driver driver.launch.py (camera.launch.py before version 3), "
+            "then ros2 bag record /oak/rgb/image_raw /oak/rgb/camera_info /oak/stereo/image_raw "
+            "/oak/stereo/camera_info /tf_static"
         )
     if options.every < 1 or options.points < 1 or not (options.depth_unit is None or options.depth_unit > 0):
         raise KBNetError(
@@ -91,13 +82,6 @@ def _images(path: Path) -> Path | None:
     """The folder of the images; None = there is none beside depth."""
     named = (path / name for name in IMAGE_FOLDERS)
     return next(filter(Path.is_dir, named), None) if (path / "depth").is_dir() else None
-
-
-def _is_kinect(path: Path) -> bool:
-    if path.suffix.lower() != ".mkv" or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return _KINECT_DEPTH in file.read(_HEAD)
 
 
 def _is_oak(path: Path) -> bool:

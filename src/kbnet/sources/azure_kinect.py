@@ -1,0 +1,172 @@
+"""An Azure Kinect's recording, frame by frame: depth is carried from its camera into the colour image."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from kbnet.errors import KBNetError
+from kbnet.frame import FloatArray, Frame
+from kbnet.frames.recording import Moment
+from kbnet.sources.azure_kinect_file import DEPTH_TAG, KinectFile
+from kbnet.sources.clock import nearest_in_time
+from kbnet.sources.depth_camera import frame_of_dense_depth, points_in_image
+from kbnet.sources.matroska import VIDEO, Block
+from kbnet.sources.rectification import Camera
+from kbnet.sources.rectified_recording import RectifiedRecording
+
+LARGEST_DIFFERENCE_S = 0.02
+"""Between an image and its depth: half the time between two frames, and some."""
+_STREAMS = ("COLOR", "DEPTH", "IR", "IMU")
+
+
+@dataclass(frozen=True)
+class KinectOptions:
+    """What is taken of a recording.
+
+    Attributes:
+        points: sparse points a frame, at the strongest corners.
+        keep_hidden: keep far points that are seen through a near surface.
+        largest_difference_s: between an image and its depth.
+        every: take every Nth image that has depth.
+    """
+
+    points: int = 1500
+    keep_hidden: bool = False
+    largest_difference_s: float = LARGEST_DIFFERENCE_S
+    every: int = 1
+
+
+class KinectMoment(NamedTuple):
+    """An image and the depth nearest to it in time."""
+
+    image: Block
+    depth: Block
+
+
+class KinectFrames(RectifiedRecording[KinectMoment]):
+    """Images and depth of a recording, named by their time since its beginning, microseconds.
+
+    Depth becomes ground truth, and sparse depth at corners of the image.
+
+    Args:
+        path: of the file.
+        options: what is taken of it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        KBNetError: a track or the calibration is missing or damaged, or no depth is near any image in time.
+    """
+
+    has_ground_truth = True
+    says_points = True
+
+    def __init__(self, path: Path, options: KinectOptions = KinectOptions()) -> None:
+        super().__init__(path)
+        self._file, self._options = KinectFile(path), options
+        self._calibration = self._file.calibration
+        self._pairs = _match(self._file, options.largest_difference_s)
+        self._taken = self._pairs[:: options.every]
+        self._depth = lru_cache(maxsize=2)(self._read_depth)
+        self.left_out: Counter[str] = Counter()
+
+    @property
+    def camera(self) -> Camera:
+        """The colour camera."""
+        return self._calibration.colour
+
+    @property
+    def points_from(self) -> str:
+        """The depth track."""
+        return f"DEPTH of {self.folder}"
+
+    @property
+    def expected(self) -> int:
+        """Number of images with depth."""
+        return len(self._taken)
+
+    def notes(self) -> list[str]:
+        """How many images have depth, and how many frames were left out, by reason."""
+        images = len(self._file.colour.blocks)
+        return [
+            f"{len(self._pairs)} of {images} images have depth",
+            *(f"left out: {count} frames with {reason}" for reason, count in self.left_out.items()),
+        ]
+
+    def moments(self) -> Iterator[Moment[KinectMoment]]:
+        """Frames in order."""
+        self.left_out.clear()
+        found = False
+        for pair in self._taken:
+            if self._depth(pair.depth).any():
+                found = True
+                yield Moment(f"{pair.image.time_us:012d}", None, pair)
+            else:
+                self.left_out["no depth in the image"] += 1
+        if not found:
+            raise KBNetError(f"no frame of {self.folder} has depth in the image; check the recording in the viewer")
+
+    def make(self, index: int, moment: Moment[KinectMoment]) -> Frame:
+        """Read one frame."""
+        image, depth = self._file.image(moment.parts.image), self._depth(moment.parts.depth)
+        rectified, K = self.rectification.image(image), self.rectification.target.K
+        return frame_of_dense_depth(rectified, depth, K, self._options.points, index, moment.name)
+
+    def _read_depth(self, block: Block) -> FloatArray:
+        """Depth in the rectified image, (H, W), metres."""
+        calibration = self._calibration
+        points = calibration.depth.points(self._file.depth_image(block))
+        target = self.rectification.target
+        return points_in_image(points, calibration.T_colour_depth, target, keep_hidden=self._options.keep_hidden)
+
+
+def describe_kinect(path: Path) -> list[str]:
+    """Lines for people: tracks with their sizes and rates, and both cameras.
+
+    Raises:
+        FileNotFoundError, KBNetError: as `kbnet.sources.azure_kinect_file.KinectFile`.
+    """
+    with warnings.catch_warnings():  # opening the recording warns too
+        warnings.simplefilter("ignore", UserWarning)
+        file = KinectFile(path)
+    lines = []
+    for name in _STREAMS:
+        track = file.track(name)
+        if track is None:
+            lines.append(f"{name}: not recorded")
+            continue
+        times = np.unique([block.time_us for block in track.blocks])
+        size = f"{track.size[1]}x{track.size[0]} " if all(track.size) else ""
+        rate = f", {1e6 / np.median(np.diff(times)):.3g} Hz" if len(times) > 1 and track.type == VIDEO else ""
+        span = f", {times[0] * 1e-6:.3f} to {times[-1] * 1e-6:.3f} s" if len(times) else ""
+        mode = f" {file.tags.get(DEPTH_TAG, '')}" if name == "DEPTH" else ""
+        lines.append(f"{name}: {size}{track.codec}{mode}, {len(times):,} blocks{rate}{span}")
+    try:
+        calibration = file.calibration
+    except KBNetError as error:
+        return [*lines, f"calibration, not usable: {error}"]
+    for name, camera in (("colour", calibration.colour), ("depth", calibration.depth.camera)):
+        fx, fy, cx, cy = (float(camera.K[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2)))
+        lines.append(f"{name} camera: fx {fx:.1f} fy {fy:.1f} cx {cx:.1f} cy {cy:.1f}, {camera.model}")
+    apart_mm = 1000 * np.linalg.norm(calibration.T_colour_depth[:3, 3])
+    return [*lines, f"the cameras are {apart_mm:.1f} mm apart"]
+
+
+def _match(file: KinectFile, largest_difference_s: float) -> list[KinectMoment]:
+    """Images, and the depth nearest to each, where it is near enough."""
+    images, depths = (sorted(dict(track.blocks).items()) for track in (file.colour, file.depth))
+    image_s, depth_s = (np.array([time for time, _ in blocks]) * 1e-6 for blocks in (images, depths))
+    nearest, near = nearest_in_time(image_s, depth_s, largest_difference_s)
+    if near.any():
+        return [KinectMoment(Block(*images[at]), Block(*depths[nearest[at]])) for at in np.flatnonzero(near)]
+    raise KBNetError(
+        f"no image of {file.path} has depth within {largest_difference_s:g} s (at best "
+        f"{np.abs(depth_s[nearest] - image_s).min():.3f} s); allow more (--max-difference)"
+    )
