@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Prior, PriorKind
-from kbnet.points.prior import fitted_prior, scaffold_with_prior
+from kbnet.points.prior import OUTPUT_POWER, corrected_prior, fitted_prior
 from kbnet.points.scaffold import scaffold_of_supported_points
 
 K = np.array([[120.0, 0, 80], [0, 120, 60], [0, 0, 1]], np.float32)
@@ -29,6 +29,11 @@ def truth() -> FloatArray:
 def points(truth: FloatArray) -> FloatArray:
     """One pixel in 60 measured."""
     return np.where(np.random.default_rng(0).random(truth.shape) < 1 / 60, truth, np.float32(0))
+
+
+def scaffold_with_prior(points: FloatArray, scaffold: FloatArray, prior: Prior) -> FloatArray:
+    corrected = corrected_prior(points, prior)
+    return scaffold if corrected is None else corrected.blended(scaffold)
 
 
 def error(depth: FloatArray, truth: FloatArray) -> float:
@@ -130,6 +135,15 @@ def test_too_few_points_leave_the_interpolation(truth: FloatArray) -> None:
     few[10::60, 10::70] = truth[10::60, 10::70]
     interpolated = scaffold_of_supported_points(few, K)
     np.testing.assert_array_equal(scaffold_with_prior(few, interpolated, Prior(truth)), interpolated)
+
+
+def test_output_is_blended_only_where_the_prior_explains_nearly_all(truth: FloatArray, points: FloatArray) -> None:
+    output = scaffold_of_supported_points(points, K)
+    true, noisy = (corrected_prior(points, Prior(values, "metric")) for values in (truth, np.roll(truth, 50, axis=1)))
+    assert true is not None
+    assert noisy is not None
+    assert error(true.blended(output, OUTPUT_POWER), truth) < 0.3 * error(output, truth)
+    assert error(noisy.blended(output, OUTPUT_POWER), truth) < 1.1 * error(output, truth)
 
 
 @pytest.mark.parametrize("values", [np.ones((2, 3, 4), np.float32), np.ones((3, 4), np.uint8), [1.0]])

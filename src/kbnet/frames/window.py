@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from kbnet.errors import KBNetError
-from kbnet.frame import Frame, Prior, Triplet
+from kbnet.frame import Frame, Triplet
 
 
 def crop_frame(frame: Frame, top: int, left: int, height: int, width: int) -> Frame:
@@ -35,7 +35,7 @@ def crop_frame(frame: Frame, top: int, left: int, height: int, width: int) -> Fr
         intrinsics=frame.intrinsics - np.array([[0, 0, left], [0, 0, top], [0, 0, 0]], np.float32),
         ground_truth=None if frame.ground_truth is None else frame.ground_truth[window],
         name=frame.name,
-        prior=None if frame.prior is None else Prior(frame.prior.values[window], frame.prior.kind),
+        prior=None if frame.prior is None else replace(frame.prior, values=frame.prior.values[window]),
         T_world_camera=frame.T_world_camera,
     )
 

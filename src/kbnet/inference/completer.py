@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, overload
 
@@ -19,8 +20,10 @@ from kbnet.inference.tensor_checks import PointCounts, check_shapes, checked_cou
 from kbnet.inference.weights_files import is_exported
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.guided_upsampling import guided_upsampling
-from kbnet.network.inputs import frame_tensors, working_inputs
+from kbnet.network.inputs import blended_with_prior, frame_tensors, with_prior, working_inputs
 from kbnet.network.siblings.config import NetworkConfig
+from kbnet.network.working_size import values_at_cells
+from kbnet.points.prior import OUTPUT_POWER
 from kbnet.weights.depth_network import load_network
 
 BEYOND_RANGE = 0.1
@@ -192,7 +195,7 @@ class DepthCompleter:
             sparse_depth: depth along z, (H, W) float metres, 0 = unmeasured; as tensor (B, 1, H, W).
             intrinsics: K, (3, 3), pixels; as tensor (B, 3, 3).
             prior: dense depth of another source for the scaffold, with arrays; that of a frame is ``frame.prior``. See
-                :func:`kbnet.points.prior.scaffold_with_prior`.
+                :func:`kbnet.points.prior.corrected_prior`.
             return_error: return the expected absolute error too, for weights that predict it.
             validate: check the inputs, and warn about an empty sparse map and points beyond the depth range. For
                 tensors, this synchronises once with the device. Without it, invalid inputs give undefined depth.
@@ -241,8 +244,14 @@ class DepthCompleter:
     def _complete(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, prior: Prior | None = None) -> Tensor:
         """Output of the network: depth, and its expected error if it is predicted, (B, 1 or 2, H, W), metres."""
         image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
-        inputs, factor = working_inputs(image, sparse_depth, intrinsics, self.config, prior)
+        inputs, factor = working_inputs(image, sparse_depth, intrinsics, self.config)
+        corrected = None
+        if prior is not None:
+            reduced = prior if factor == 1 else replace(prior, values=values_at_cells(prior.values, factor))
+            inputs, corrected = with_prior(inputs, reduced, self.config)
         depth = self.run_network(*inputs)
+        if prior is not None and corrected is not None and prior.blend_output:
+            depth = torch.cat([blended_with_prior(depth[:, :1], corrected, OUTPUT_POWER), depth[:, 1:]], dim=1)
         if factor == 1:
             return depth
         return guided_upsampling(depth.log(), inputs.image, image, factor, in_blocks=True).exp_()

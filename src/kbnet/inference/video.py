@@ -56,7 +56,7 @@ class VideoCompleter:
        before, as seen from the present camera (occlusion), and must predict the present points about as well as these
        predict each other. They are added where there is no present point.
     3. The depth of the frame before, as seen from the present camera, is the prior of the scaffold
-       (:func:`kbnet.points.prior.scaffold_with_prior`). It steadies depth. The prior of a frame itself is preferred.
+       (:func:`kbnet.points.prior.corrected_prior`). It steadies depth. The prior of a frame itself is preferred.
     4. Measured points that agree with the completed depth are remembered. Past points that the present camera sees
        through are forgotten.
 
@@ -174,7 +174,7 @@ class VideoCompleter:
         prior = frame.prior
         if prior is None:
             whole = past_depth.repeat(step, axis=0).repeat(step, axis=1)[: frame.size[0], : frame.size[1]]
-            prior = Prior(whole, "metric")
+            prior = Prior(whole, "metric", blend_output=False)  # blended outputs would repeat past errors
         return replace(frame, sparse_depth=points, prior=prior)
 
     def _remember(

@@ -20,12 +20,11 @@ from kbnet.network.siblings.config import NetworkConfig
 from kbnet.network.working_size import (
     mean_of_cells,
     reduced_intrinsics,
-    values_at_cells,
     working_factor,
     working_points,
 )
 from kbnet.points.outlier_rejection import kept_points
-from kbnet.points.prior import scaffold_with_prior
+from kbnet.points.prior import CorrectedPrior, corrected_prior
 from kbnet.points.scaffold import scaffold_from_points
 
 
@@ -76,25 +75,50 @@ def prepare_inputs(
         intrinsics: K, (B, 3, 3), pixels.
         config: config of the network.
         validity: result of an earlier outlier rejection; None: reject outliers of ``sparse_depth``.
-        prior: of a batch of one, (H, W): :func:`kbnet.points.prior.scaffold_with_prior` makes the scaffold.
+        prior: of a batch of one, (H, W); see :func:`with_prior`.
 
     Raises:
-        KBNetError: there is a prior, but the network has no dense scaffold.
+        KBNetError: as :func:`with_prior`.
     """
     if validity is None:
         validity = kept_validity(sparse_depth, intrinsics, config)
     # The scaffold is computed at the resolution of the network.
     scaffold = scaffold_from_points(sparse_depth * validity, config.scaffold, step=2**config.halvings)
-    if prior is not None:
-        if scaffold is None or config.scaffold == "hull":
-            raise KBNetError(
-                "expected weights with a dense scaffold for a prior, such as 'indoor', but these have none; "
-                "leave out the prior, or choose other weights"
-            )
-        points, interpolated = ((x[0, 0].float().cpu().numpy()) for x in (sparse_depth * validity, scaffold))
-        blended = scaffold_with_prior(points, interpolated, prior)
-        scaffold = torch.from_numpy(blended)[None, None].to(scaffold.device, scaffold.dtype)
-    return NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold)
+    inputs = NetworkInputs(image, sparse_depth, validity, intrinsics, scaffold)
+    return inputs if prior is None else with_prior(inputs, prior, config)[0]
+
+
+def with_prior(
+    inputs: NetworkInputs, prior: Prior, config: NetworkConfig
+) -> tuple[NetworkInputs, CorrectedPrior | None]:
+    """Blend the scaffold of one frame with a prior where that explains the points.
+
+    Args:
+        inputs: a batch of one.
+        prior: (H, W).
+        config: of the network.
+
+    Returns:
+        The inputs, and the prior corrected by the points; None, with unchanged inputs, if it cannot be fitted.
+
+    Raises:
+        KBNetError: the network has no dense scaffold.
+    """
+    if inputs.scaffold is None or getattr(config, "scaffold", "none") == "hull":
+        raise KBNetError(
+            "expected weights with a dense scaffold for a prior, such as 'indoor', but these have none; "
+            "leave out the prior, or choose other weights"
+        )
+    corrected = corrected_prior((inputs.sparse_depth * inputs.validity)[0, 0].float().cpu().numpy(), prior)
+    if corrected is None:
+        return inputs, None
+    return inputs._replace(scaffold=blended_with_prior(inputs.scaffold, corrected)), corrected
+
+
+def blended_with_prior(depth: Tensor, corrected: CorrectedPrior, power: int = 1) -> Tensor:
+    """Depth of one frame, (1, 1, H, W), metres, blended by :meth:`kbnet.points.prior.CorrectedPrior.blended`."""
+    blended = corrected.blended(depth[0, 0].float().cpu().numpy(), power)
+    return torch.from_numpy(blended)[None, None].to(depth.device, depth.dtype)
 
 
 def kept_validity(
@@ -119,7 +143,7 @@ def kept_validity(
 
 
 def working_inputs(
-    image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, config: NetworkConfig, prior: Prior | None = None
+    image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, config: NetworkConfig
 ) -> tuple[NetworkInputs, int]:
     """Prepare a batch of any size, reduced by :func:`kbnet.network.working_size.working_factor`.
 
@@ -128,23 +152,20 @@ def working_inputs(
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
         intrinsics: K, (B, 3, 3), pixels.
         config: of the network.
-        prior: of a batch of one, (H, W).
 
     Returns:
         The inputs, (ceil(H / factor), ceil(W / factor)) pixels, and the factor; 1: not reduced.
     """
     factor = working_factor((image.shape[-2], image.shape[-1]), config.working_side)
     if factor == 1:
-        return prepare_inputs(colours_in_unit_range(image), sparse_depth, intrinsics, config, prior=prior), factor
+        return prepare_inputs(colours_in_unit_range(image), sparse_depth, intrinsics, config), factor
     reduced = mean_of_cells(image, factor) / (255 if image.dtype == torch.uint8 else 1)
-    if prior is not None:
-        prior = Prior(values_at_cells(prior.values, factor), prior.kind)
-    return prepare_inputs(reduced, *_reduced(sparse_depth, intrinsics, factor), config, prior=prior), factor
+    return prepare_inputs(reduced, *_reduced(sparse_depth, intrinsics, factor), config), factor
 
 
 def frame_inputs(frame: Frame, config: NetworkConfig) -> NetworkInputs:
-    """Prepare one frame at its working size: a batch of one on the CPU."""
-    return working_inputs(*frame_tensors(frame.image, frame.sparse_depth, frame.intrinsics), config, frame.prior)[0]
+    """Prepare one frame, without its prior, at its working size: a batch of one on the CPU."""
+    return working_inputs(*frame_tensors(frame.image, frame.sparse_depth, frame.intrinsics), config)[0]
 
 
 def frame_tensors(image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> tuple[Tensor, Tensor, Tensor]:
