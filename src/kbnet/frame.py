@@ -30,8 +30,8 @@ class Prior:
         values: (H, W), float32; unknown where they are not finite; of the kind ``metric`` also where they are not
             positive.
         kind: what the values are, see :data:`PriorKind`.
-        blend_output: blend the output of the network, too, with the prior where it explains nearly all of the points'
-            depth. False: it enters the scaffold alone.
+        independent: whether it comes from elsewhere. False: it is depth of this network, such as that of an earlier
+            frame. Such a prior repeats the network's errors, so its weight is limited, and only the scaffold uses it.
 
     Raises:
         KBNetError: the values are no (H, W) floating-point array, or there is no such kind.
@@ -39,7 +39,7 @@ class Prior:
 
     values: FloatArray
     kind: PriorKind = "depth"
-    blend_output: bool = True
+    independent: bool = True
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(PriorKind):

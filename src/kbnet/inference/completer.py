@@ -250,7 +250,7 @@ class DepthCompleter:
             reduced = prior if factor == 1 else replace(prior, values=values_at_cells(prior.values, factor))
             inputs, corrected = with_prior(inputs, reduced, self.config)
         depth = self.run_network(*inputs)
-        if prior is not None and corrected is not None and prior.blend_output:
+        if prior is not None and corrected is not None and prior.independent:
             depth = torch.cat([blended_with_prior(depth[:, :1], corrected, OUTPUT_POWER), depth[:, 1:]], dim=1)
         if factor == 1:
             return depth

@@ -87,7 +87,6 @@ class VideoCompleter:
         self.completer = completer
         self._map = PointMap(past_frames)
         self._past: PastDepth | None = None
-        self._correction: Float64Array = np.eye(4)
         self._jump_told = False
 
     @property
@@ -103,7 +102,6 @@ class VideoCompleter:
     def _forget(self) -> None:
         self._map.clear()
         self._past = None
-        self._correction = np.eye(4)
 
     @overload
     def __call__(self, frame: Frame, *, return_error: Literal[False] = False) -> FloatArray: ...
@@ -131,7 +129,9 @@ class VideoCompleter:
         factor = working_factor(frame.size, self.config.working_side)
         inliers = spread_points(kept_depth(frame.sparse_depth, frame.intrinsics, self.config), MOST_POINTS)
         K = reduced_intrinsics(frame.intrinsics, factor)
-        T_world_camera = self._aligned(frame.T_world_camera.astype(np.float64), inliers, K)
+        T_world_camera = frame.T_world_camera.astype(np.float64)
+        if self._past is not None:
+            T_world_camera = self._past.aligned_pose(inliers, K, T_world_camera)
         given = self._with_past(frame, inliers, K, T_world_camera, factor)
         result = self.completer(given, return_error=True) if return_error else self.completer(given)
         depth = result[0] if isinstance(result, tuple) else result
@@ -139,14 +139,6 @@ class VideoCompleter:
             T_world_camera = frame.T_world_camera.astype(np.float64)
         self._remember(depth, inliers, K, T_world_camera, factor)
         return result
-
-    def _aligned(self, T_world_camera: Float64Array, inliers: FloatArray, K: FloatArray) -> Float64Array:
-        """Pose with the correction of the frame before, aligned to the depth of that frame."""
-        if self._past is None:
-            return T_world_camera
-        aligned = self._past.aligned_pose(inliers, K, self._correction @ T_world_camera)
-        self._correction = aligned @ np.linalg.inv(T_world_camera)
-        return aligned
 
     def _with_past(
         self, frame: Frame, inliers: FloatArray, K: FloatArray, T_world_camera: Float64Array, factor: int
@@ -174,7 +166,7 @@ class VideoCompleter:
         prior = frame.prior
         if prior is None:
             whole = past_depth.repeat(step, axis=0).repeat(step, axis=1)[: frame.size[0], : frame.size[1]]
-            prior = Prior(whole, "metric", blend_output=False)  # blended outputs would repeat past errors
+            prior = Prior(whole, "metric", independent=False)
         return replace(frame, sparse_depth=points, prior=prior)
 
     def _remember(

@@ -44,6 +44,12 @@ OUTPUT_POWER = 4
 
 Of powers 1 to 4 on validation frames, this one harmed single frames least; the means were nearly equal."""
 
+LARGEST_DEPENDENT_SHARE = 0.8
+"""Factor of the share of a prior that is depth of the same network.
+
+Without it, errors grow from frame to frame while the camera stands still: by 17 % in six frames of hololens with 150
+points, with it by 2 %."""
+
 
 class CorrectedPrior(NamedTuple):
     """Prior that agrees with the points, of :func:`corrected_prior`.
@@ -73,7 +79,7 @@ def corrected_prior(points: FloatArray, prior: Prior) -> CorrectedPrior | None:
         w = max(0, 1 - E[(q - mean of q at the neighbours)²] / E[(ln z - mean of ln z at the neighbours)²])
 
     Neighbours are those of the Delaunay triangulation; E is a mean over the neighbourhood. A prior that is noise
-    explains nothing, so w = 0.
+    explains nothing, so w = 0. For depth of the same network, w is multiplied by `LARGEST_DEPENDENT_SHARE`.
 
     Args:
         points: depth of the kept points, (H, W), metres; 0 = none.
@@ -100,7 +106,7 @@ def corrected_prior(points: FloatArray, prior: Prior) -> CorrectedPrior | None:
 
     correction = np.log(between_points(np.exp(ratio)))
     share = (between_points(weight + 1) - 1) * covered  # 0 means unmeasured to the interpolation
-    return CorrectedPrior(log_prior + correction, share)
+    return CorrectedPrior(log_prior + correction, share if prior.independent else LARGEST_DEPENDENT_SHARE * share)
 
 
 def fitted_prior(prior: Prior, points: FloatArray) -> FloatArray:
