@@ -247,3 +247,15 @@ def test_names_in_a_video_that_are_no_utf8_do_not_matter(tmp_path: Path) -> None
     path.write_bytes(path.read_bytes().replace(b"ftypisom", b"ftyp\xe9som"))
     with limits():
         read_video(tmp_path)
+
+
+def test_a_checkpoint_with_an_endless_class_name_is_refused_at_once(tmp_path: Path) -> None:
+    import torch
+
+    from kbnet.weights.published import read_published
+
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.ones(3)}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes().replace(b"_rebuild_tensor_v2", b"[" * 300_000, 1))
+    with limits(), pytest.raises(KBNetError, match="it is damaged or holds code"):
+        read_published(path)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickletools
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,12 @@ from kbnet.weights.published_content import content_of
 from kbnet.weights.safetensors_file import DEPTH_FORMAT, NETWORKS, POSE_FORMAT, check_finite
 
 Checkpoint = dict[str, Any]
+
+LONGEST_NAME = 1000
+"""Most characters of a class name in a pickle. torch searches its own message about longer ones for minutes."""
+
+PICKLES = 5
+"""Number of pickles in a file of the format that torch wrote before version 1.6."""
 
 _DEPTH_GROUPS = ("sparse_to_dense_pool_state_dict", "encoder_state_dict", "decoder_state_dict")
 _POSE_GROUPS = ("encoder_state_dict", "decoder_state_dict")
@@ -34,6 +42,7 @@ def read_published(path: Path) -> Checkpoint:
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path}; check the path")
     try:
+        _check_names(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about files that are rejected below if they are unsafe
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -46,6 +55,26 @@ def read_published(path: Path) -> Checkpoint:
     if not isinstance(checkpoint, dict):
         raise KBNetError(f"expected a published checkpoint (a dictionary) in {path}, got a {type(checkpoint).__name__}")
     return checkpoint
+
+
+def _check_names(path: Path) -> None:
+    """Raise ValueError for a class name of more than `LONGEST_NAME` characters, or a damaged pickle."""
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            for _ in range(PICKLES):
+                _check_names_of_pickle(file)
+        return
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith("data.pkl"):
+                with archive.open(name) as entry:
+                    _check_names_of_pickle(entry)
+
+
+def _check_names_of_pickle(file: IO[bytes]) -> None:
+    for operation, argument, _ in pickletools.genops(file):
+        if operation.name == "GLOBAL" and len(str(argument)) > LONGEST_NAME:
+            raise ValueError(f"a class name of {len(str(argument))} characters")
 
 
 def fill_depth_network(network: KBNet, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
