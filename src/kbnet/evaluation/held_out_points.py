@@ -228,9 +228,7 @@ class _Completed:
     depths: Mapping[str, FloatArray]
 
 
-def _completed(
-    source: FrameSource, methods: Iterable[Method], share: float, by: HoldOut, index: int
-) -> _Completed | None:
+def _completed(source: FrameSource, methods: list[Method], share: float, by: HoldOut, index: int) -> _Completed | None:
     """Depth of a frame without its held-out points by every method; None: it has too few points."""
     frame = hold_out_points(source.frame(index), index, share=share, by=by)
     return None if frame is None else _Completed(frame, {method.name: method.predict(frame) for method in methods})
