@@ -312,7 +312,7 @@ def replaced(path: str, value: Any) -> bytes:
         ({"codec": "H264"}, "expected colour as MJPG, .* got 'H264'"),
         ({"codec": "NV12"}, r"expected 1,382,400 bytes at 0\.000 s of .*, got"),
         ({"colour": [(0, jpeg(PICTURE)[:900])]}, r"expected a JPEG at 0\.000 s of .* damaged"),
-        ({"colour": [(0, b"none")]}, r"expected a JPEG at 0\.000 s of .* damaged"),
+        ({"colour": [(0, b"none")]}, r"expected a JPEG at 0\.000 s of .* damaged \(no JPEG header\)"),
         ({"colour": [(0, jpeg(PICTURE[:360]))]}, r"expected a JPEG at 0\.000 s of .* of 1280x720, got 1280x360"),
         ({"depth": [(0, DEPTH_MM[:99])]}, r"expected 184,320 bytes at 0\.000 s of .*, got 63,360"),
         ({"depth": [(0, 0 * DEPTH_MM)]}, "no frame of .* has depth in the image"),

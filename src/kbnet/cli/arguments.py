@@ -170,7 +170,8 @@ def _check_poses(source: FrameSource) -> None:
     if missing:
         raise KBNetError(
             f"expected a pose of every frame to use the past, but {len(missing)} of {len(source)} frames of "
-            f"{source.folder} have none, first '{missing[0]}'; add absolute_pose/<frame>.txt, or leave out --use-past"
+            f"{source.folder} have none, first '{missing[0]}'; make a sequence folder with absolute_pose/<frame>.txt "
+            "of each, or leave out --use-past"
         )
     for index in range(len(source)):
         source.pose(index)

@@ -220,7 +220,7 @@ def _frame_results(
             judged = _completed(part, methods, index, limits, warm)
             results = _judge_methods(part, judged, before, limits, boundaries=boundaries)
             journal.put(key, "no truth" if results is None else [result.plain() for result in results])
-            before = judged if _can_flicker(judged.frame) else None
+            before = judged
         if results is None:
             unjudged += 1
         else:
@@ -269,7 +269,7 @@ def _judge_methods(
         return None
     edges = boundaries and has_boundaries(truth)
     covisible = None
-    if boundaries and before is not None and _can_flicker(frame):
+    if boundaries and before is not None and _can_flicker(before.frame) and _can_flicker(frame):
         covisible = covisible_pixels(before.frame, frame)
     results = []
     for name, (depth, seconds) in judged.depths.items():

@@ -44,7 +44,7 @@ class CheckedFrame:
             expected error at all pixels, millimetres.
         distance_px: median distance in the image to the nearest input point, of held-out points and of all pixels.
         change_percent: change since the checked frame before by method (`kbnet.evaluation.flicker.change_percent`);
-            empty without poses, for the first frame, and for the first one after a stop.
+            empty without poses and for the first frame.
     """
 
     name: str
@@ -125,7 +125,7 @@ def check(
 ) -> Check:
     """Hold out points of every frame, complete it from the others, and compute errors at the held-out points.
 
-    One frame at a time is in memory, plus four bytes for each held-out point and method.
+    Two frames at a time are in memory, plus four bytes for each held-out point and method.
 
     Args:
         source: frames; their ground truth is ignored.
@@ -143,6 +143,7 @@ def check(
     if every < 1:
         raise KBNetError(f"expected a stride of at least 1 frame, got {every}; 1 checks every frame")
     methods, indices = list(methods), range(0, len(source), every)
+    complete = partial(_completed, source, methods, share, by)
     journal = journal or Journal()
     frames = []
     for method in methods:
@@ -152,8 +153,9 @@ def check(
     for index in indices:
         stored = journal.get(str(index))
         if stored is None:
-            frame = hold_out_points(source.frame(index), index, share=share, by=by)
-            completed = None if frame is None else _Completed(frame, {one.name: one.predict(frame) for one in methods})
+            if before is None and journal.earlier and index > 0 and source.has_pose(index):
+                before = complete(index - every)  # of a stopped run: the change of depth needs it
+            completed = complete(index)
             checked = None if completed is None else _checked(completed, before, index, expect)
             before = completed
             journal.put(str(index), TOO_FEW_POINTS if checked is None else _plain(checked))
@@ -224,6 +226,12 @@ class _Completed:
 
     frame: Frame
     depths: Mapping[str, FloatArray]
+
+
+def _completed(source: FrameSource, methods: list[Method], share: float, by: HoldOut, index: int) -> _Completed | None:
+    """Depth of a frame without its held-out points by every method; None: it has too few points."""
+    frame = hold_out_points(source.frame(index), index, share=share, by=by)
+    return None if frame is None else _Completed(frame, {method.name: method.predict(frame) for method in methods})
 
 
 def _checked(completed: _Completed, before: _Completed | None, index: int, expect: Expect) -> CheckedFrame:

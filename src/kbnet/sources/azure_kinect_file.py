@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from kbnet.errors import KBNetError, refused_as
 from kbnet.frame import FloatArray, ImageArray
@@ -165,7 +165,10 @@ class KinectFile:
         said = f"expected a JPEG {self._at(block)}"
         more = OSError, Image.DecompressionBombError
         with refused_as(said, *more):
-            picture = Image.open(io.BytesIO(content), formats=["JPEG"])
+            try:
+                picture = Image.open(io.BytesIO(content), formats=["JPEG"])
+            except UnidentifiedImageError:
+                raise OSError("no JPEG header") from None
         if picture.size[::-1] != self.colour.size:
             (height, width), (found_width, found_height) = self.colour.size, picture.size
             raise KBNetError(f"{said} of {width}x{height}, got {found_width}x{found_height}; copy the file again")

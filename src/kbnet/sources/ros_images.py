@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from scipy.ndimage import convolve
 
 from kbnet.errors import KBNetError
@@ -237,7 +237,8 @@ def _decoded(content: bytes, what: str) -> Image.Image:
         picture.load()
         return picture
     except (OSError, ValueError, SyntaxError) as error:
+        reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
         raise KBNetError(
-            f"expected a JPEG or PNG in a compressed image '{what}', but it cannot be read ({error}); "
+            f"expected a JPEG or PNG in a compressed image '{what}', but it cannot be read ({reason}); "
             "convert the topic, or record it again"
         ) from None
