@@ -38,7 +38,7 @@ POINT_TOLERANCE = 0.08
 SEEN_THROUGH = 0.15
 """A past point that is nearer than completed depth by more than this, in ln depth, is forgotten."""
 
-LEAST_AGREEMENT = 0.3
+LEAST_AGREEMENT = 0.6
 """If past points predict a smaller share of the present points, all of the past is forgotten: the poses jumped."""
 
 STRIDE = 2
