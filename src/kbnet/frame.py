@@ -206,7 +206,7 @@ def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
 
 def check_pose(pose: Any, name: str, *, where: str = "") -> FloatArray:
     """Check a rigid transform (shape, orthonormal rotation, last row), and return it as float32."""
-    if not isinstance(pose, np.ndarray) or pose.shape != (4, 4):
+    if not isinstance(pose, np.ndarray) or pose.shape != (4, 4) or pose.dtype.kind not in "fiu":
         raise KBNetError(
             f"expected {name} as a (4, 4) rigid transform, got {_describe(pose)}{where}; "
             "append the row 0 0 0 1 to a 3x4 pose"

@@ -44,7 +44,7 @@ def test_what_is_missing_is_said_and_refusals_point_here(
     out = capsys.readouterr().out
     assert "header +950.0 s from the time of recording: another clock" in out
     assert "missing: expected a transform from lidar (/points) to camera" in out
-    assert "next: give the flags of what is missing: kbnet prepare ros --help" in out
+    assert "next: add what is missing; kbnet prepare ros --help lists the flags" in out
     assert "see what is there" not in out
     assert main(["prepare", "ros", str(path), str(tmp_path / "room")]) == 2
     assert f"see what is there: kbnet inspect {path}" in capsys.readouterr().err

@@ -61,7 +61,7 @@ class Command:
         typed = shlex.join([str(self.path), *chosen, *self.recording_flags])
         if problem:
             print(f"  missing: {problem}")
-            print(f"next: give the flags of what is missing: kbnet prepare {kind.name if kind else ''} --help")
+            print(f"next: add what is missing; kbnet prepare {kind.name if kind else ''} --help lists the flags")
             sys.exit(1)
         print(f"next: kbnet complete {typed} --output depth")
 

@@ -1,6 +1,6 @@
 """Matroska files (.mkv; RFC 8794, RFC 9559): tracks, tags, attachments, and where their frames lie.
 
-Contents are not decoded. Clusters are passed over, so that hours of video are surveyed without reading them.
+Contents are not decoded. Frames are passed over, so that hours of video are surveyed without reading them.
 """
 
 from __future__ import annotations
