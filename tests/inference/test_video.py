@@ -52,9 +52,12 @@ def test_the_past_reduces_the_error(completer: DepthCompleter, walk: list[Frame]
     np.testing.assert_array_equal(video(walk[0]), completer(walk[0]))
 
 
-def test_a_jump_of_the_poses_is_told_once_and_costs_nothing(completer: DepthCompleter, walk: list[Frame]) -> None:
+@pytest.mark.parametrize("metres", [(0.0, 0.0, -1.5), (0.7, 0.2, 0.0), (0.5, 0.0, 0.5)])
+def test_a_jump_of_the_poses_is_told_once_and_costs_nothing(
+    metres: tuple[float, float, float], completer: DepthCompleter, walk: list[Frame]
+) -> None:
     away = np.eye(4)
-    away[:3, 3] = 0.0, 0.0, -1.5  # as if the tracker had lost its place: one and a half metres back
+    away[:3, 3] = metres  # as if the tracker had lost its place
     jumped = [*walk[:4], *(replace(frame, T_world_camera=away @ frame.T_world_camera) for frame in walk[4:])]
     video = VideoCompleter(completer)
     for frame in jumped[:4]:
