@@ -259,3 +259,20 @@ def test_a_checkpoint_with_an_endless_class_name_is_refused_at_once(tmp_path: Pa
     path.write_bytes(path.read_bytes().replace(b"_rebuild_tensor_v2", b"[" * 300_000, 1))
     with limits(), pytest.raises(KBNetError, match="it is damaged or holds code"):
         read_published(path)
+
+
+def test_packed_fields_of_laz_that_are_larger_than_its_points_are_refused(tmp_path: Path) -> None:
+    cloud("a.laz")(tmp_path)
+    content = bytearray((tmp_path / "a.laz").read_bytes())
+    struct.pack_into("<H", content, 227 + 54 + 36, 60_000)  # bytes of the first field; lazrs made room, and aborted
+    (tmp_path / "a.laz").write_bytes(content)
+    with limits(), pytest.raises(KBNetError, match=r"packed fields of \d+ bytes for points of 20"):
+        read_cloud("a.laz")(tmp_path)
+
+
+def test_a_trajectory_of_opening_brackets_is_refused_at_once(tmp_path: Path) -> None:
+    from kbnet.sources.trajectory import read_tum_trajectory
+
+    (tmp_path / "groundtruth.txt").write_text("#" + "[(" * 200_000)
+    with limits(), pytest.raises(KBNetError):
+        read_tum_trajectory(tmp_path / "groundtruth.txt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,11 +63,22 @@ def _read_las(path: Path) -> Points:
     check_count(count, "points", path)
     with refused_as(f"expected a LAS or LAZ point cloud in {path}", laspy.LaspyException, OSError):
         try:
-            return np.asarray(laspy.read(path).xyz, np.float64)
+            with laspy.open(path) as reader:
+                _check_packing(reader.header)
+                return np.asarray(reader.read().xyz, np.float64)
         except BaseException as error:
             if type(error).__name__ != "PanicException":  # of lazrs, which is no Exception
                 raise
             raise KBNetError("its compression") from None
+
+
+def _check_packing(header: Any) -> None:
+    """Check that the packed fields of a LAZ file make up a point: lazrs makes room for whatever they announce."""
+    for vlr in header.vlrs.get("LasZipVlr"):
+        (items,) = struct.unpack_from("<H", vlr.record_data, 32)
+        sizes = [struct.unpack_from("<H", vlr.record_data, 36 + 6 * item)[0] for item in range(items)]
+        if sum(sizes) != header.point_format.size:
+            raise KBNetError(f"packed fields of {sum(sizes)} bytes for points of {header.point_format.size}")
 
 
 def _las_count(path: Path) -> int:

@@ -110,7 +110,7 @@ def _named_columns(line: str) -> list[int] | None:
     """Where a comment says that time, tx ty tz and qx qy qz qw are; None if it does not."""
     if not line.lstrip().startswith("#"):
         return None
-    names = re.sub(r"\[.*?\]|\(.*?\)", "", line.strip(" #\t")).replace(",", " ").split()
+    names = re.sub(r"\[[^][]*\]|\([^()]*\)", "", line.strip(" #\t")).replace(",", " ").split()
     if names[1:3] == ["q", "p"]:
         return [0, 5, 6, 7, 1, 2, 3, 4]
     wanted = [{name.format(axis) for name in _POSITIONS} for axis in "xyz"]

@@ -58,7 +58,7 @@ def read_published(path: Path) -> Checkpoint:
 
 
 def _check_names(path: Path) -> None:
-    """Raise ValueError for a class name of more than `LONGEST_NAME` characters, or a damaged pickle."""
+    """Raise KBNetError for a class name of more than `LONGEST_NAME` characters; pickletools refuses damaged pickles."""
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
             for _ in range(PICKLES):
@@ -74,7 +74,7 @@ def _check_names(path: Path) -> None:
 def _check_names_of_pickle(file: IO[bytes]) -> None:
     for operation, argument, _ in pickletools.genops(file):
         if operation.name == "GLOBAL" and len(str(argument)) > LONGEST_NAME:
-            raise ValueError(f"a class name of {len(str(argument))} characters")
+            raise KBNetError(f"expected class names of at most {LONGEST_NAME} characters, got {len(str(argument))}")
 
 
 def fill_depth_network(network: KBNet, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
