@@ -276,3 +276,20 @@ def test_a_trajectory_of_opening_brackets_is_refused_at_once(tmp_path: Path) -> 
     (tmp_path / "groundtruth.txt").write_text("#" + "[(" * 200_000)
     with limits(), pytest.raises(KBNetError):
         read_tum_trajectory(tmp_path / "groundtruth.txt")
+
+
+def test_a_video_of_an_unknown_codec_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    video(tmp_path)
+    content = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "a.mp4").write_bytes(content.replace(b"mp4v", b"zzzz").replace(b"esds", b"free"))
+    with limits(), pytest.raises(KBNetError, match="of a codec that FFmpeg knows"):
+        read_video(tmp_path)
+
+
+def test_a_pose_of_a_phone_whose_quaternion_vanishes_is_no_pose(tmp_path: Path) -> None:
+    stray(tmp_path)
+    header = "timestamp, frame, x, y, z, qx, qy, qz, qw\n"
+    (tmp_path / "odometry.csv").write_text(header + "0.1, 000000, 1, 2, 3, 0, 0, 0, 1e-320\n")
+    source = kbnet.open_frames(tmp_path)
+    assert not source.has_pose(0)

@@ -215,7 +215,7 @@ def _graphics_pose(values: list[float]) -> Floats | None:
 
 
 def _rigid(position: list[float], quaternion: list[float]) -> Floats | None:
-    if not np.isfinite([*position, *quaternion]).all() or not any(quaternion):
+    if not np.isfinite([*position, *quaternion]).all() or not np.linalg.norm(quaternion) > 0:
         return None
     T: Floats = np.eye(4)
     T[:3, :3], T[:3, 3] = Rotation.from_quat(quaternion).as_matrix(), position

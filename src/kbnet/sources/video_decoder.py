@@ -75,10 +75,12 @@ def open_video(path: str | Path) -> Video:
         if not container.streams.video:
             raise KBNetError(f"expected a video in {path}, but it holds no pictures; name another file")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise KBNetError(f"expected a video in {path} of a codec that FFmpeg knows; convert it to H.264")
         # Sound may last longer than pictures.
         duration_s = (container.duration or 0) / av.time_base if len(container.streams) == 1 else 0.0
         video = Video(path, (stream.height, stream.width), stream.frames, duration_s)
-    check_count(stream.height * stream.width, "pixels", path)
+    check_count(video.size[0] * video.size[1], "pixels", path)
     return video
 
 
