@@ -51,7 +51,7 @@ class VideoCompleter:
     For every frame:
 
     1. The given pose is moved a little, so that the present points lie on the depth of the frame before
-       (:meth:`kbnet.points.past_depth.PastDepth.aligned_pose`). Small errors of poses and time stamps vanish.
+       (:meth:`kbnet.points.past_depth.PastDepth.aligned_pose`). It corrects small errors of poses and time stamps.
     2. Points of the last frames are projected into the present camera. They must agree with the depth of the frame
        before, as seen from the present camera (occlusion), and must predict the present points about as well as these
        predict each other. They are added where there is no present point.
