@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -177,6 +178,37 @@ def test_known_errors_are_one_line_and_exit_code_2(
 ) -> None:
     assert run_with(monkeypatch, error) == 2
     assert capsys.readouterr().err == f"kbnet: error: {line}\n"
+
+
+def test_an_error_that_a_thread_hands_to_the_main_thread_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = OSError(28, "No space left on device")
+
+    def write() -> None:
+        raise error
+
+    def command() -> None:
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+        raise error
+
+    assert run_with(monkeypatch, command) == 2
+    assert capsys.readouterr().err == "kbnet: error: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_in_a_thread_shows_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        thread = threading.Thread(target=lambda: 1 // 0)
+        thread.start()
+        thread.join()
+
+    assert run_with(monkeypatch, command) == 0
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_debug_adds_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
@@ -84,6 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
         interrupt_on_stop_signals()
+    told: list[BaseException] = []
+    threads_before, threading.excepthook = threading.excepthook, lambda thread: _tell_of_thread(thread, told)
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.simplefilter("default", UserWarning)
@@ -104,10 +107,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             if not is_known(error):
                 raise
-            if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
-                traceback.print_exc()
-            print(f"kbnet: error: {one_line(error)}{_where_to_look(error)}", file=sys.stderr)
+            _tell(error, told)
             return 2
+        finally:
+            threading.excepthook = threads_before
 
 
 @cache
@@ -125,6 +128,24 @@ def commands(folder: Path = HERE) -> dict[str, str]:
         elif (path / "__init__.py").is_file():
             found[_command_name(path)] = _first_line(ast.parse((path / "__init__.py").read_text(encoding="utf-8")))
     return found
+
+
+def _tell(error: BaseException, told: list[BaseException]) -> None:
+    """Print an error in one line, once."""
+    if any(error is other for other in told):
+        return
+    told.append(error)
+    if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
+        traceback.print_exception(error)
+    print(f"kbnet: error: {one_line(error)}{_where_to_look(error)}", file=sys.stderr)
+
+
+def _tell_of_thread(thread: threading.ExceptHookArgs, told: list[BaseException]) -> None:
+    """Print the error of a thread. The one that writes TensorBoard events also raises it in the main thread."""
+    if isinstance(thread.exc_value, Exception) and is_known(thread.exc_value):
+        _tell(thread.exc_value, told)
+    else:
+        threading.__excepthook__(thread)
 
 
 def _dispatch(arguments: list[str]) -> int:
