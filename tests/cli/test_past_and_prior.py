@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,11 +54,49 @@ def test_a_stopped_video_goes_on_with_its_past(walk: Path, tmp_path: Path) -> No
 def test_depth_with_and_without_the_past_is_not_mixed(
     walk: Path, tmp_path: Path, one_line_error: Callable[[], str]
 ) -> None:
-    for first, second in (([], ["--use-past"]), (["--use-past"], [])):
+    for first, second in (([], ["--use-past"]), (["--use-past"], ["--no-past"])):
         output = tmp_path / f"out{len(first)}"
         assert complete(walk, output, *first) == 0
         assert complete(walk, output, *second) == 2
         assert "holds depth made with other past frames" in one_line_error()
+
+
+def video(folder: Path, points: int, *, still: bool) -> Path:
+    """A walk of twelve frames; or its first frame twelve times."""
+    size = ["--width", "160", "--height", "128", "--points", str(points)]
+    assert main(["prepare", "synthetic", str(folder), "--frames", "12", *size]) == 0
+    if still:
+        for path in folder.glob("*/*"):
+            if path.parent.name != "ground_truth" and path.stem != "000000":
+                shutil.copy(path.with_stem("000000"), path)
+    return folder
+
+
+def test_the_past_is_used_where_held_out_points_show_a_gain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    walk = video(tmp_path / "walk", 30, still=False)
+    assert complete(walk, tmp_path / "out") == 0
+    assert re.search(
+        r"walk: earlier frames are used .* 8 frames, depth is \S+ % off with them", capsys.readouterr().out
+    )
+    assert complete(walk, tmp_path / "past", "--use-past") == 0
+    for chosen, past in zip(depths(tmp_path / "out"), depths(tmp_path / "past"), strict=True):
+        np.testing.assert_array_equal(chosen, past)
+
+    next((tmp_path / "out" / "depth").glob("*.png")).unlink()
+    capsys.readouterr()
+    assert complete(walk, tmp_path / "out") == 0
+    assert "earlier frames" not in capsys.readouterr().out, "a second run goes on as the first one, without a trial"
+    for chosen, past in zip(depths(tmp_path / "out"), depths(tmp_path / "past"), strict=True):
+        np.testing.assert_array_equal(chosen, past)
+
+
+def test_the_past_is_not_used_where_nothing_new_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    still = video(tmp_path / "still", 200, still=True)
+    assert complete(still, tmp_path / "out") == 0
+    assert "still: earlier frames are not used (--use-past: use them)" in capsys.readouterr().out
+    assert complete(still, tmp_path / "alone", "--no-past") == 0
+    for chosen, alone in zip(depths(tmp_path / "out"), depths(tmp_path / "alone"), strict=True):
+        np.testing.assert_array_equal(chosen, alone)
 
 
 def test_a_folder_of_priors_informs_depth(walk: Path, tmp_path: Path) -> None:
@@ -182,6 +222,7 @@ def test_the_example_makes_priors_by_a_network_in_onnx(walk: Path, tmp_path: Pat
         (["--prior", "nowhere"], "expected a folder of priors"),
         (["--prior", "empty"], "expected a prior of frame '000000' in"),
         (["--prior-kind", "log"], "--prior-kind says what --prior holds"),
+        (["--use-past", "--no-past"], "--use-past and --no-past contradict each other"),
         (["--use-past", "--turntable", "a.gif"], "--turntable shows a frame without its past"),
         (["--use-past", "--workers", "1"], "--use-past completes the frames in order, in one process"),
     ],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import minimum_filter
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
-from kbnet.points.hold_out import draw_pixels, hold_out_points
+from kbnet.points.hold_out import TrackedHoldOut, draw_pixels, hold_out_points
 
 K = np.array([[50, 0, 30], [0, 50, 20], [0, 0, 1]], np.float32)
 
@@ -45,6 +47,35 @@ def test_hold_out_points_draws_pixels_from_seed_and_index_alone() -> None:
     np.testing.assert_array_equal(withheld(many, 1)[both] > 0, withheld(few, 1)[both] > 0)
     assert (withheld(many, 1) != withheld(many, 2)).any()
     assert (withheld(many, 1) != withheld(many, 1, seed=1)).any()
+
+
+def test_a_tracked_landmark_is_held_out_in_all_frames_or_in_none() -> None:
+    """A camera moves sideways past 40 landmarks, which it measures in every frame, to the nearest pixel."""
+    rows, columns = (10 * np.mgrid[1:5, 1:11]).reshape(2, -1)
+    hold_out, held_out = TrackedHoldOut(share=0.3), []
+    for index in range(8):
+        seen = columns - index
+        frame = _frame(np.zeros((50, 120), np.float32))
+        frame.sparse_depth[rows, seen] = 2.0
+        T_world_camera = np.eye(4, dtype=np.float32)
+        T_world_camera[0, 3] = 2.0 * (index + 0.4) / K[0, 0]  # 0.4 pixels beside what the points say
+        parted = hold_out(replace(frame, T_world_camera=T_world_camera), index)
+        assert parted is not None
+        assert parted.ground_truth is not None
+        held_out.append(parted.ground_truth[rows, seen] > 0)
+        np.testing.assert_array_equal(parted.sparse_depth + parted.ground_truth, frame.sparse_depth)
+    assert (np.array(held_out) == held_out[0]).all()
+    assert 4 <= held_out[0].sum() <= 20
+
+
+def test_new_points_of_a_video_are_drawn_anew() -> None:
+    hold_out = TrackedHoldOut()
+    frames = [replace(_frame(_points(seed, share=0.02)), T_world_camera=np.eye(4, dtype=np.float32)) for seed in (0, 1)]
+    for index, frame in enumerate(frames):
+        parted = hold_out(frame, index)
+        assert parted is not None
+        assert parted.ground_truth is not None
+        assert 0.05 < np.count_nonzero(parted.ground_truth) / np.count_nonzero(frame.sparse_depth) < 0.4
 
 
 @pytest.mark.parametrize("points", [0, 1])

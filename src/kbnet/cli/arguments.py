@@ -97,16 +97,10 @@ class PastAndPriorArguments:
             _check_poses(source)
         return source
 
-    def past_settings(self) -> dict[str, str | None]:
-        """How many earlier frames are used, for records of results; empty without ``--use-past``."""
-        from kbnet.inference.video import PAST_FRAMES
-
-        return {"past frames": str(PAST_FRAMES)} if self.use_past else {}
-
     def past_and_prior_settings(self) -> dict[str, str | None]:
         """What was asked for, for records of results; empty without any."""
         prior = {} if self.prior is None else {"prior": f"{self.prior_kind} from {self.prior.resolve()}"}
-        return prior | self.past_settings()
+        return prior | past_settings(self.use_past)
 
 
 SOURCE = "SEQUENCE|LIST.csv|RECORDING"
@@ -162,6 +156,13 @@ class NetworkArguments(EngineArguments, WeightsArguments):
     def load_network(self) -> DepthCompleter:
         """Open the network, as `kbnet.load`."""
         return self.load(self.weights, preset=self.preset)
+
+
+def past_settings(use_past: bool = True) -> dict[str, str | None]:
+    """How many earlier frames are used, for records of results; empty without."""
+    from kbnet.inference.video import PAST_FRAMES
+
+    return {"past frames": str(PAST_FRAMES)} if use_past else {}
 
 
 def _check_poses(source: FrameSource) -> None:

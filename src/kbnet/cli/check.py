@@ -16,7 +16,7 @@ from kbnet.errors import KBNetError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kbnet.evaluation.held_out_points import Check, CheckedFrame
+    from kbnet.evaluation.checked_frames import Check, CheckedFrame
     from kbnet.evaluation.point_errors import Band, PointErrors
     from kbnet.frames.frame_source import FrameSource
     from kbnet.inference.completer import DepthCompleter
@@ -144,10 +144,12 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
         ):
             rows = csv.writer(file)
-            rows.writerow(["method", "frame", "seen", *names])
+            rows.writerow(["method", "frame", "seen", *names, "change_percent"])
             for frame in found.frames:
                 for method, errors in frame.errors.items():
-                    rows.writerow([method, frame.name, frame.seen, *(f"{x:.6g}" for x in asdict(errors).values())])
+                    change = frame.change_percent.get(method)
+                    values = [*asdict(errors).values(), math.nan if change is None else change]
+                    rows.writerow([method, frame.name, frame.seen, *("" if x != x else f"{x:.6g}" for x in values)])
         content = {
             "settings": settings,
             "frames": len(found.frames),
@@ -166,14 +168,17 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
         print(f"wrote check.json, frames.csv and table.txt to {output}")
 
     def _draw(self, folder: Path, worst: list[CheckedFrame], source: FrameSource, completer: DepthCompleter) -> None:
-        from kbnet.points.hold_out import hold_out_points
+        import numpy as np
+
+        from kbnet.points.hold_out import without_points
         from kbnet.report.picture import write_picture
 
         for checked in worst:
-            frame = hold_out_points(source.frame(checked.index), checked.index, share=self.share, by=self.hold_out)
-            assert frame is not None
-            depth = completer(frame)
-            write_picture(folder / f"{checked.name}.png", frame, depth)
+            frame = source.frame(checked.index)
+            withheld = np.isin(np.arange(frame.sparse_depth.size), checked.held_out).reshape(frame.size)
+            parted = without_points(frame, withheld)
+            assert parted is not None
+            write_picture(folder / f"{checked.name}.png", parted, completer(parted))
         print(f"drew the {len(worst)} frames that look worst to {folder}")
 
 

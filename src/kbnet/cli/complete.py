@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import tyro
 
@@ -20,11 +20,14 @@ from kbnet.cli.arguments import (
     PastAndPriorArguments,
     SparseDepth,
     Switch,
+    past_settings,
 )
 from kbnet.cli.recordings import RecordingFlags
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
+    from kbnet.frames.frame_source import FrameSource
+    from kbnet.inference.completer import DepthCompleter
     from kbnet.inference.output_files import CompletedFrame, FileKind
     from kbnet.inference.output_folder import NamedFrames, OutputFolder
     from kbnet.inference.weights_files import Origin
@@ -43,9 +46,10 @@ class Command(NetworkArguments, PastAndPriorArguments):
 
     Of several:       kbnet complete data/rooms/* --output OUT --workers 4
 
-    Of a video:       kbnet complete SEQUENCE --output OUT --use-past
-
     Of one frame:     kbnet complete --image a.png --sparse-depth a_sparse.png --intrinsics K.txt --output OUT
+
+    Points and depth of earlier frames are used too if all frames have poses and held-out points of 24 frames show a
+    gain; --use-past and --no-past decide without a trial.
 
     Depth is written to OUT/depth/<name>.png, 16 bits, metres x 256; of several sources to OUT/<source>/depth. Frames
     whose files exist are skipped. made_with.json beside depth records what made it; other weights, sparse points or
@@ -78,9 +82,11 @@ class Command(NetworkArguments, PastAndPriorArguments):
     """Write OUT/<name of the source>.zip too, with all depth maps at its root, as the KITTI benchmark takes them."""
     overwrite: Switch = False
     """Complete frames again whose files exist."""
+    no_past: Switch = False
+    """Complete frame by frame."""
     workers: OptionalInteger = None
-    """Complete in so many processes, by Ray (the extra ray); 0 = as many as there is room for. A frame that cannot be
-    completed then stops no other (default: in this process, without Ray)."""
+    """Complete frame by frame in so many processes, by Ray (the extra ray); 0 = as many as there is room for. A frame
+    that cannot be completed then stops no other (default: in this process, without Ray)."""
     threads: int = 1
     """Of each worker."""
     gpus: float = 0.0
@@ -104,14 +110,13 @@ class Command(NetworkArguments, PastAndPriorArguments):
         if self.zip:
             for one in outputs:
                 one.check_names_for_zip()
-        network = network_origin(self.weights, preset=self.preset, precision=self.precision) | self.past_settings()
+        network = network_origin(self.weights, preset=self.preset, precision=self.precision)
         with one_writer(output):
             self._write(outputs, network)
 
     def _write(self, outputs: list[OutputFolder], network: Origin) -> None:
         if self.workers is None:
-            origins = [one.checked_origin(network, overwrite=self.overwrite) for one in outputs]
-            self._complete(outputs, origins)
+            self._complete(outputs, network)
         else:
             self._complete_with_workers(outputs, network, self.workers)
         if self.zip:
@@ -127,22 +132,56 @@ class Command(NetworkArguments, PastAndPriorArguments):
             raise KBNetError("--turntable shows a frame without its past; leave out --turntable or --use-past")
         if self.workers is None and (self.threads != 1 or self.gpus or self.address):
             raise KBNetError("--threads, --gpus and --address are of workers; give --workers too, or leave them out")
+        if self.use_past and self.no_past:
+            raise KBNetError("--use-past and --no-past contradict each other; leave out one of them")
         if self.use_past and self.workers is not None:
             raise KBNetError("--use-past completes the frames in order, in one process; leave out --workers")
 
-    def _complete(self, outputs: list[OutputFolder], origins: list[Origin]) -> None:
+    def _complete(self, outputs: list[OutputFolder], network: Origin) -> None:
         from kbnet.cli.progress import completed_text, frame_bar, frame_progress
         from kbnet.inference.video import PAST_FRAMES, VideoCompleter
 
         completed = 0
         load = cache(self.load_network)
-        make = (lambda: VideoCompleter(load())) if self.use_past else load
-        warm_up = PAST_FRAMES if self.use_past else 0
+        pasts = [self._takes_past(one, load) for one in outputs]
+        origins = [
+            one.checked_origin(network | past_settings(past), overwrite=self.overwrite)
+            for one, past in zip(outputs, pasts, strict=True)
+        ]
         with frame_progress() as progress:
-            for one, origin in zip(outputs, origins, strict=True):
+            for one, origin, past in zip(outputs, origins, pasts, strict=True):
                 bar = frame_bar(progress, "completing")
-                completed += one.complete_missing(make, origin, overwrite=self.overwrite, warm_up=warm_up, on_frame=bar)
+                completed += one.complete_missing(
+                    (lambda: VideoCompleter(load())) if past else load,
+                    origin,
+                    overwrite=self.overwrite,
+                    warm_up=PAST_FRAMES if past else 0,
+                    on_frame=bar,
+                )
         print(completed_text(completed, sum(len(one.frames) for one in outputs), self.output))
+
+    def _takes_past(self, output: OutputFolder, load: Callable[[], DepthCompleter]) -> bool:
+        """Whether to use earlier frames: as told, as in the depth that is there, or if held-out points show a gain."""
+        from kbnet.cli.progress import frame_bar, frame_progress
+        from kbnet.evaluation.past_gain import past_gain
+
+        if self.use_past or self.no_past or not self.sequences or self.turntable is not None:
+            return self.use_past
+        if (recorded := output.recorded()) and not self.overwrite:
+            return bool(past_settings().keys() & recorded.keys())
+        source = cast("FrameSource", output.frames)
+        if not source.has_pose(0):
+            return False
+        with frame_progress() as progress:
+            gain = past_gain(source, load(), on_frame=frame_bar(progress, "trying earlier frames"))
+        if gain is None:
+            return False
+        used, remedy = ("used", "--no-past: leave them out") if gain.helps else ("not used", "--use-past: use them")
+        print(
+            f"{source.name}: earlier frames are {used} ({remedy}); at held-out points of {gain.frames} frames, depth "
+            f"is {gain.past_percent:.2f} % off with them, {gain.alone_percent:.2f} % without"
+        )
+        return gain.helps
 
     def _complete_with_workers(self, outputs: list[OutputFolder], network: Origin, count: int) -> None:
         from kbnet.cli.progress import completed_text, frame_progress

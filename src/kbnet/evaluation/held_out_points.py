@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from kbnet.errors import KBNetError
+from kbnet.evaluation.checked_frames import Check, CheckedFrame, frame_from_plain, plain_frame
 from kbnet.evaluation.flicker import change_percent
 from kbnet.evaluation.journal import Journal
 from kbnet.evaluation.methods import Method, baseline_methods, network_method, past_method
-from kbnet.evaluation.point_errors import Band, JudgedPoints, PointErrors
+from kbnet.evaluation.point_errors import JudgedPoints
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
-from kbnet.points.hold_out import HELD_OUT_SHARE, HoldOut, hold_out_points
+from kbnet.points.hold_out import HELD_OUT_SHARE, HoldOut, TrackedHoldOut, hold_out_points
 
 if TYPE_CHECKING:
     from kbnet.inference.completer import DepthCompleter
@@ -29,87 +30,6 @@ TOO_FEW_POINTS = "too few points"
 Expect = Callable[[Frame, FloatArray], tuple[FloatArray, NDArray[np.bool_]]]
 """Function from a frame with held-out points and its depth to the expected error, metres, and the mask of inliers, both
 (H, W); see `kbnet.inference.confidence`."""
-
-
-@dataclass(frozen=True)
-class CheckedFrame:
-    """Errors of every method at the held-out points of one frame.
-
-    Attributes:
-        name, index: name of the frame, and index in its source.
-        seen: number of input points.
-        points: measured and completed depth at the held-out points.
-        errors: errors at the held-out points by method.
-        scale_mm: mean error of the first method at held-out inliers, its mean expected error there, and its mean
-            expected error at all pixels, millimetres.
-        distance_px: median distance in the image to the nearest input point, of held-out points and of all pixels.
-        change_percent: change since the checked frame before by method (`kbnet.evaluation.flicker.change_percent`);
-            empty without poses and for the first frame.
-    """
-
-    name: str
-    index: int
-    seen: int
-    points: JudgedPoints
-    errors: Mapping[str, PointErrors]
-    scale_mm: tuple[float, float, float]
-    distance_px: tuple[float, float]
-    change_percent: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Check:
-    """Result of :func:`check`.
-
-    Attributes:
-        frames: checked frames, in order.
-        unchecked: number of frames with too few points.
-    """
-
-    frames: tuple[CheckedFrame, ...]
-    unchecked: int
-
-    def overall(self) -> dict[str, PointErrors]:
-        """Errors over the held-out points of all frames, by method; all points have equal weight."""
-        return self._all().errors()
-
-    def bands(self) -> list[Band]:
-        """Errors by distance; bands with fewer than ``BAND_POINTS`` points are omitted."""
-        return self._all().bands()
-
-    def worst(self, method: str, count: int) -> list[CheckedFrame]:
-        """Frames with the largest share of points far off, worst first; a share limits the influence of one outlier."""
-
-        def badness(frame: CheckedFrame) -> tuple[float, float]:
-            return frame.errors[method].off_percent, frame.errors[method].median_percent
-
-        return sorted(self.frames, key=badness, reverse=True)[:count]
-
-    def all_pixels_mm(self) -> float:
-        """Estimated MAE of the first method over all pixels, millimetres; mean over frames.
-
-        Points have texture and near neighbours, so their error is smaller than that of other pixels. The expected error
-        gives the ratio of all pixels to held-out points. The error at held-out inliers calibrates its scale.
-        """
-        found, at_points, at_pixels = np.array([frame.scale_mm for frame in self.frames]).mean(axis=0)
-        return float(at_pixels * found / at_points)
-
-    def distance_px(self) -> tuple[float, float]:
-        """Distance to the nearest input point, of held-out points and of all pixels, pixels; means over frames.
-
-        If held-out points are nearer to input points than other pixels are, the error at pixels is larger; if they are
-        farther, it is smaller.
-        """
-        at_points, at_pixels = np.array([frame.distance_px for frame in self.frames]).mean(axis=0).tolist()
-        return at_points, at_pixels
-
-    def change_percent(self) -> dict[str, float]:
-        """Mean change of depth between checked frames by method, per cent; empty without poses."""
-        changes = [frame.change_percent for frame in self.frames if frame.change_percent]
-        return {name: float(np.mean([change[name] for change in changes])) for name in (changes[0] if changes else ())}
-
-    def _all(self) -> JudgedPoints:
-        return JudgedPoints.joined([frame.points for frame in self.frames])
 
 
 def check(
@@ -129,7 +49,8 @@ def check(
 
     Args:
         source: frames; their ground truth is ignored.
-        methods: `kbnet.evaluation.methods.network_method`, `kbnet.evaluation.methods.baseline_methods`, or others.
+        methods: `kbnet.evaluation.methods.network_method`, `kbnet.evaluation.methods.baseline_methods`, or others. If
+            one uses earlier frames, a landmark is held out in all of them (`kbnet.points.hold_out.TrackedHoldOut`).
         expect: expected error and inliers of the first method's depth.
         share: fraction of the pixels whose points are held out.
         every: stride of the frames; 1: all.
@@ -143,7 +64,8 @@ def check(
     if every < 1:
         raise KBNetError(f"expected a stride of at least 1 frame, got {every}; 1 checks every frame")
     methods, indices = list(methods), range(0, len(source), every)
-    complete = partial(_completed, source, methods, share, by)
+    hold_out = _hold_out(methods, share, by)
+    complete = partial(_completed, source, methods, hold_out)
     journal = journal or Journal()
     frames = []
     for method in methods:
@@ -158,9 +80,9 @@ def check(
             completed = complete(index)
             checked = None if completed is None else _checked(completed, before, index, expect)
             before = completed
-            journal.put(str(index), TOO_FEW_POINTS if checked is None else _plain(checked))
+            journal.put(str(index), TOO_FEW_POINTS if checked is None else plain_frame(checked))
         else:
-            checked = None if stored == TOO_FEW_POINTS else _from_plain(stored)
+            checked = None if stored == TOO_FEW_POINTS else frame_from_plain(stored)
             before = None
         if checked is not None:
             frames.append(checked)
@@ -228,9 +150,22 @@ class _Completed:
     depths: Mapping[str, FloatArray]
 
 
-def _completed(source: FrameSource, methods: list[Method], share: float, by: HoldOut, index: int) -> _Completed | None:
+def _hold_out(methods: list[Method], share: float, by: HoldOut) -> Callable[[Frame, int], Frame | None]:
+    if all(method.begin is None for method in methods):
+        return partial(hold_out_points, share=share, by=by)
+    if by != "points":
+        raise KBNetError(
+            "points of patches are not held out from a method that uses earlier frames, which saw them; "
+            "hold out points one by one, or leave out the past"
+        )
+    return TrackedHoldOut(share=share)
+
+
+def _completed(
+    source: FrameSource, methods: list[Method], hold_out: Callable[[Frame, int], Frame | None], index: int
+) -> _Completed | None:
     """Depth of a frame without its held-out points by every method; None: it has too few points."""
-    frame = hold_out_points(source.frame(index), index, share=share, by=by)
+    frame = hold_out(source.frame(index), index)
     return None if frame is None else _Completed(frame, {method.name: method.predict(frame) for method in methods})
 
 
@@ -248,6 +183,7 @@ def _checked(completed: _Completed, before: _Completed | None, index: int, expec
         frame.name,
         index,
         int(np.count_nonzero(frame.sparse_depth)),
+        np.flatnonzero(points),
         held_out,
         held_out.errors(),
         (1000 * float(error.mean()), 1000 * float(expected[judged].mean()), 1000 * float(expected.mean())),
@@ -267,33 +203,3 @@ def _changes(completed: _Completed, before: _Completed | None) -> dict[str, floa
     }
     known = {name: change for name, change in changes.items() if change is not None}
     return known if len(known) == len(changes) else {}
-
-
-def _plain(frame: CheckedFrame) -> dict[str, Any]:
-    """Checked frame as plain values; float32 survives JSON exactly."""
-    return {
-        "name": frame.name,
-        "index": frame.index,
-        "seen": frame.seen,
-        "true": frame.points.true.tolist(),
-        "depths": {method: depth.tolist() for method, depth in frame.points.depths.items()},
-        "scale_mm": frame.scale_mm,
-        "distance_px": frame.distance_px,
-        "change_percent": dict(frame.change_percent),
-    }
-
-
-def _from_plain(plain: dict[str, Any]) -> CheckedFrame:
-    depths = {method: np.array(depth, np.float32) for method, depth in plain["depths"].items()}
-    points = JudgedPoints(np.array(plain["true"], np.float32), depths)
-    scale_mm, distance_px = (tuple(plain[name]) for name in ("scale_mm", "distance_px"))
-    return CheckedFrame(
-        plain["name"],
-        plain["index"],
-        plain["seen"],
-        points,
-        points.errors(),
-        scale_mm,
-        distance_px,
-        plain["change_percent"],
-    )

@@ -117,7 +117,7 @@ class OutputFolder:
             FileNotFoundError, KBNetError: no frame can be read.
         """
         present = any((self.folder / DEPTH.folder).rglob("*.png"))
-        recorded = self._recorded() if present else {}
+        recorded = self.recorded() if present else {}
         name, frame = self._first_frame(recorded.get("frame"))
         origin = network | {"frame": name, "sparse points": _sha256(frame.sparse_depth)}
         if frame.prior is not None:
@@ -153,7 +153,7 @@ class OutputFolder:
 
     def begin(self, origin: Origin, pending: Iterable[int]) -> None:
         """Record the origin of the depth; depth of another origin is removed first."""
-        if origin != self._recorded():
+        if origin != self.recorded():
             self.remove_depth(pending)
             write_json(self.folder / RECORD, origin)
 
@@ -259,8 +259,8 @@ class OutputFolder:
         assert failure is not None
         raise failure
 
-    def _recorded(self) -> Origin:
-        """Origin recorded in the folder; empty if it is missing or unreadable."""
+    def recorded(self) -> Origin:
+        """Origin of the depth in the folder; empty without a record that can be read."""
         try:
             recorded: Origin = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):

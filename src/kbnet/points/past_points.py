@@ -58,6 +58,11 @@ class SeenPoints(NamedTuple):
     depth: Float64Array
     age: IntArray
 
+    @property
+    def pixels(self) -> IntArray:
+        """Rows and columns, (M, 2)."""
+        return np.stack([self.rows, self.columns], axis=1)
+
     def at(self, chosen: BoolArray | IntArray) -> SeenPoints:
         """The chosen points."""
         return SeenPoints(
@@ -169,9 +174,8 @@ def predicts_present_points(past: SeenPoints, points: FloatArray) -> tuple[BoolA
         return np.ones(past.depth.size, bool), 1.0
     present = np.stack([at_rows, at_columns], axis=1)
     log_present, log_past = np.log(points[at_rows, at_columns].astype(np.float64)), np.log(past.depth)
-    at_past = np.stack([past.rows, past.columns], axis=1)
     tree = cKDTree(present)
-    from_past = _predicted(cKDTree(at_past).query(present, NEIGHBOURS), log_past)
+    from_past = _predicted(cKDTree(past.pixels).query(present, NEIGHBOURS), log_past)
     distance, index = tree.query(present, NEIGHBOURS + 1)
     from_present = _predicted((distance[:, 1:], index[:, 1:]), log_present)
     around = tree.query(present, min(LOCAL_POINTS, at_rows.size))[1]
@@ -180,7 +184,7 @@ def predicts_present_points(past: SeenPoints, points: FloatArray) -> tuple[BoolA
         for predicted in (from_past, from_present)
     )
     good = past_error <= ERROR_RATIO * present_error + ERROR_FLOOR**2
-    return good[tree.query(at_past)[1]], float(good.mean())
+    return good[tree.query(past.pixels)[1]], float(good.mean())
 
 
 def newest_in_cells(past: SeenPoints) -> SeenPoints:
