@@ -17,7 +17,7 @@ from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.training.batch import TripletBatch
 from kbnet.training.config import TrainingConfig
-from kbnet.training.step import StepOptions, TrainingStep, has_bfloat16
+from kbnet.training.step import StepOptions, TrainingStep, is_faster_in_bfloat16
 
 HEIGHT, WIDTH, DEPTH, SHIFT_PX = 40, 72, 2.0, 2
 FILTERS: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
@@ -247,16 +247,14 @@ def test_frozen_statistics_stay_and_are_what_training_normalises_by() -> None:
 
 
 @pytest.mark.parametrize("supported", [False, True])
-def test_auto_precision_is_bfloat16_where_the_processor_has_it(
-    supported: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kbnet.training.step.has_bfloat16", lambda device: supported)
+def test_auto_precision_is_bfloat16_where_it_is_faster(supported: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kbnet.training.step.is_faster_in_bfloat16", lambda device: supported)
     config = TrainingConfig(precision="auto", losses=LossWeights(supervised=1.0))
     assert TrainingStep.of(config, KBNet(KBNetConfig(**FILTERS)), None).options.bfloat16 is supported
 
 
-def test_a_processor_reports_whether_it_has_bfloat16() -> None:
+def test_a_processor_reports_whether_it_is_faster_in_bfloat16() -> None:
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if sys.platform == "linux" else ""
     if "flags" not in flags:
         pytest.skip("no flags of an x86 processor here")
-    assert has_bfloat16("cpu") is ("avx512_bf16" in flags)
+    assert is_faster_in_bfloat16("cpu") is ("amx_tile" in flags)

@@ -156,7 +156,7 @@ class TrainingConfig:
     processes: int = 1
     """Processes, one per GPU; on the CPU they share the cores."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    """bfloat16: 16-bit convolutions, 32 bits otherwise. auto: bfloat16 if the device has instructions for it."""
+    """bfloat16: 16-bit convolutions, 32 bits otherwise. auto: bfloat16 on GPUs and CPUs where it is faster."""
     workers: int = 2
     """Reader processes of each training process; without effect on the result."""
     seed: int = 0

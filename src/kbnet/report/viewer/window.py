@@ -20,11 +20,11 @@ from kbnet.report.viewer.same_origin import LOOPBACK, same_origin_only
 COLOURS = ("image", "depth", "expected error")
 SMALL_PX = 320
 """Width of the image in the frustum of the camera, pixels."""
-FRUSTUM = 0.08
+FRUSTUM = 0.04
 """Length of the frustum as a share of the median depth."""
 SPARSE_SIZE = 3.0
 """Size of measured points relative to completed points."""
-BEHIND, ABOVE = 0.25, 0.12
+BEHIND, ABOVE = 0.25, 0.25
 """Initial position behind and above the camera, as shares of the median depth."""
 
 
