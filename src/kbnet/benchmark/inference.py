@@ -87,10 +87,7 @@ class CaseTimes:
     """Times of all contenders of one case, also of an interrupted measurement.
 
     Args:
-        case: benchmark case.
-        network: network of the case.
         entrants: contenders in the order of the table.
-        device: a torch device.
         leave_out: called with a contender that cannot complete the case, and the reason.
     """
 

@@ -27,11 +27,7 @@ def made_frame(width: int, height: int, preset: str, seed: int = 0, name: str = 
     """Make a synthetic frame with random sparse points; equal arguments give equal frames.
 
     Args:
-        width: pixels.
-        height: pixels.
         preset: ``void`` or ``kitti``, for the number of points and their depth.
-        seed: seed of image, boxes and points.
-        name: name of the frame.
     """
     generator = np.random.default_rng(seed)
     far, near = DEPTHS[preset]

@@ -34,10 +34,7 @@ def take_turns(timed: Sequence[Timed], device: torch.device, *, rounds: int, war
     """Measure every work once per round, so that a slower machine affects all of them.
 
     Args:
-        timed: work; every round appends one time.
         device: device that is synchronised before and after each time.
-        rounds: number of timed rounds.
-        warmup: number of rounds before, not timed.
     """
     for number in range(warmup + rounds):
         for each in timed:

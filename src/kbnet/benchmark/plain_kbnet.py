@@ -227,7 +227,6 @@ def load_plain(path: Path, config: KBNetConfig) -> PlainKBNet:
     """Read a published ``.pth`` file, all of it.
 
     Args:
-        path: the file.
         config: pool sizes and depth range, which a published file does not hold, and how K is scaled.
 
     Raises:

@@ -79,7 +79,6 @@ class PastAndPriorArguments:
         """A source with the priors of its frames, and checked for poses, if these were asked for.
 
         Args:
-            source: frames.
             several: whether there are several sources; the priors of each are then in a folder with its name.
 
         Raises:
@@ -182,10 +181,7 @@ def parse_arguments(command: type[T], arguments: Sequence[str], *, prog: str, de
     """Read the arguments of a command.
 
     Args:
-        command: dataclass; its fields are the flags.
-        arguments: as typed, after the name of the command.
         prog: what the usage line calls the command.
-        default: defaults of the fields, in place of those of the class.
 
     Raises:
         SystemExit: the arguments do not fit (code 2), or help was asked for (code 0).

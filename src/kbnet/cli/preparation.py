@@ -50,9 +50,7 @@ def conclude(rows: list[SplitCount], failures: Mapping[str, str], *, unchanged: 
     """Print what was prepared, and raise what was not in one line.
 
     Args:
-        rows: the splits that have a list.
         failures: why a list could not be made, by its name; several reasons get a line each before the last one.
-        unchanged: whether there was nothing left to do but to write the lists again.
 
     Raises:
         KBNetError: there are failures.

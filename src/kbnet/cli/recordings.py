@@ -46,11 +46,6 @@ class SourceArguments:
 def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = None) -> FrameSource:
     """Open frames with the flags that were typed.
 
-    Args:
-        path: sequence folder, list, or recording.
-        flags: of :func:`split_recording_flags`.
-        sparse_depth: of a sequence or list; None = the usual one.
-
     Raises:
         FileNotFoundError, KBNetError: as `kbnet.open_frames`, or a flag does not belong to what was named.
     """
@@ -78,7 +73,6 @@ def recording_options(paths: Iterable[Path], flags: Sequence[str]) -> dict[str, 
 
     Args:
         paths: sequences, lists and recordings; the first recording tells the kind.
-        flags: of :func:`split_recording_flags`.
 
     Raises:
         KBNetError: there is no recording, or a flag does not belong to it.
@@ -103,8 +97,6 @@ def split_recording_flags(
     A flag that the command has itself stays: ``--every`` of ``kbnet check`` counts frames of the recording.
 
     Args:
-        command: dataclass of the command.
-        arguments: as typed.
         shared: words such as ``--poses=known`` that are the command's own, though a recording has a flag of that name.
 
     Returns:

@@ -50,10 +50,8 @@ def unpack(
     points outside the target. Entries can overlap. The stated sizes are first compared with the disk space.
 
     Args:
-        archive: the zip archive: stored or deflated, zip64 too.
         target: folder to write to; created if needed.
         rename: maps a file's name in the archive to its path under ``target``, with ``/``; None: skip the file.
-        on_progress: called with bytes.
 
     Returns:
         Number of files written.
@@ -103,9 +101,7 @@ def unpack_once(
         archive: which; downloads go to ``archives`` in ``folder``.
         folder: where to unpack to.
         target: the file or folder in it that is wanted; nothing else is unpacked.
-        rename: as for `unpack`.
         by_hand: archives, or folders that hold some, which the user fetched; with any, nothing is downloaded.
-        on_progress: told of bytes.
 
     Returns:
         Number of files written.

@@ -15,7 +15,6 @@ def disk_space(folder: Path, needed: int, purpose: str) -> Iterator[None]:
 
     Args:
         folder: where the block writes; it must exist.
-        needed: bytes the block will write.
         purpose: purpose for the message, such as "to unpack void_150.zip".
 
     Raises:

@@ -82,11 +82,8 @@ def obtain(
     success, and later downloads must match.
 
     Args:
-        archive: what to look for.
         folder: where downloads go.
         by_hand: files, or folders that hold files, which the user fetched; left where they lie.
-        download: whether it may be downloaded.
-        on_progress: told of bytes.
 
     Returns:
         The file.
@@ -121,7 +118,6 @@ def found_instead(name: str, by_hand: tuple[Path, ...]) -> str:
     """What to add to the message that an archive is not there: the archives that are, the most alike first.
 
     Args:
-        name: of the archive.
         by_hand: files and folders, as for `obtain`; none give an empty text.
     """
     found = {path.name for place in by_hand for path in (place.glob("*.zip") if place.is_dir() else [place])}

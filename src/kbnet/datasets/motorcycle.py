@@ -23,9 +23,7 @@ def load_motorcycle(points: int = 1500, *, range_noise: float = 0.0, seed: int =
     """Make a frame of the left image, with true depth and with sparse points at its strongest corners.
 
     Args:
-        points: number of sparse points.
         range_noise: relative standard deviation of their depth; 0 by default.
-        seed: random seed.
 
     Returns:
         A frame of 741x500 pixels (width x height). Its ground truth, some 2 to 5 m, is 0 where the benchmark has none.

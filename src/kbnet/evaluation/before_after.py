@@ -61,8 +61,6 @@ def compare_before_after(
 
     Args:
         lists: lists of frames by kind of sparse depth, as :func:`kbnet.training.held_out.hold_out` writes them.
-        before, after: completers before and after training.
-        on_frame: called after every frame.
 
     Raises:
         KBNetError: fewer than two frames have held-out points within the depth range of the networks.

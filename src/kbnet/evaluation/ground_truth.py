@@ -66,7 +66,6 @@ def evaluate(
     """Evaluate every method on every part; one frame at a time is in memory.
 
     Args:
-        parts: sequences and lists of frames.
         methods: `kbnet.evaluation.methods.network_method`, `kbnet.evaluation.methods.baseline_methods`, or others.
         limits: evaluate pixels with min < ground truth < max, metres; see ``EVALUATION_LIMITS``.
         every: stride of the frames; 1: all.
@@ -74,7 +73,6 @@ def evaluate(
             `kbnet.evaluation.flicker.flicker_percent` on frames with poses.
         table: CSV file for one row per frame and method; it appears complete at the end, or not at all.
         journal: results of a stopped evaluation with equal arguments, which are used again, and those of this one.
-        on_frame: called after each frame.
 
     Raises:
         KBNetError: a part has no ground truth, no frame could be evaluated, or a file is invalid.

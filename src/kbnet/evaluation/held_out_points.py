@@ -55,7 +55,6 @@ def check(
         share: fraction of the pixels whose points are held out.
         every: stride of the frames; 1: all.
         journal: results of a stopped check with equal arguments, which are used again, and those of this one.
-        on_frame: called after each frame.
 
     Raises:
         KBNetError: no frame has enough points, a number is out of range, or a file is invalid.

@@ -61,7 +61,6 @@ def judge_pixels(
     Args:
         frame: frame with ground truth, which can be held-out points.
         depth, expected_error: result of the network, (H, W), metres.
-        limits: min and max, metres.
 
     Returns:
         The pixels; None if no pixel has ground truth within the limits.

@@ -59,7 +59,6 @@ def past_method(completer: DepthCompleter, name: str = NETWORK, *, prior: bool =
     """Method of a network that uses earlier frames, by a `kbnet.VideoCompleter`; frames need poses.
 
     Args:
-        completer, name: as in :func:`network_method`.
         prior: whether frames have priors, for the name.
     """
     from kbnet.inference.video import VideoCompleter

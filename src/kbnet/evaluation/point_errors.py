@@ -138,7 +138,6 @@ def verdict(errors: Mapping[str, PointErrors], where: str) -> str:
     """Verdict sentence: error of the network, and its gain over interpolation.
 
     Args:
-        errors: errors by method.
         where: name of what was evaluated, such as "pixel with ground truth".
 
     Returns:

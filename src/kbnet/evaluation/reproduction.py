@@ -75,11 +75,7 @@ def measure(
 
     Args:
         row: row with nothing ``missing``.
-        data: folder of the data sets.
         folder: folder of summary.json and frames.csv.
-        every: stride of the frames.
-        device: a torch device, or auto.
-        overwrite: evaluate even if there is a result.
         on_frame: called after each frame with the total number of frames.
 
     Raises:

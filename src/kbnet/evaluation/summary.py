@@ -156,8 +156,6 @@ def write_summary(path: Path, summary: Summary, settings: Mapping[str, object]) 
     """Write summary and settings as JSON; the file appears complete or not at all.
 
     Args:
-        path: the JSON to write.
-        summary: from `kbnet.evaluation.ground_truth.evaluate`.
         settings: plain values, as from `kbnet.evaluation.ground_truth.run_settings`.
     """
     results = [

@@ -36,10 +36,8 @@ def describe(
     """Describe a network as text by key, for an exported file.
 
     Args:
-        config: config of the network.
         origin: origin of the weights, by any keys.
         sizes: image sizes for which the graph is exact.
-        precision: ``float32``, or ``int8`` for a quantised network.
 
     Returns:
         ``format`` and ``precision``; and as JSON ``config``, ``preprocessing`` (from image, depth and K to the inputs)
@@ -74,10 +72,6 @@ def describe(
 
 def read_description(text: Mapping[str, str], path: object) -> Description:
     """Read the description of an exported file.
-
-    Args:
-        text: text by key, as from :func:`describe`.
-        path: name of the file in messages.
 
     Raises:
         KBNetError: kbnet did not export the file, or a newer one did.

@@ -78,10 +78,7 @@ def export_onnx(
     """Export a network to ONNX and check its depth with ONNX Runtime.
 
     Args:
-        network: network to export.
         path: an ``.onnx`` file; it appears complete and checked, or not at all.
-        frames: frames for the comparison.
-        origin: origin of the weights, by any keys.
         sizes: image sizes for which the graph must be exact.
 
     Raises:

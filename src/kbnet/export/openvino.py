@@ -61,10 +61,6 @@ def read_model(framework: Literal["onnx", "ir"], source: Any) -> Any:
 def openvino_model(network: DepthNetwork, *, sizes: Sizes = "any") -> Any:
     """Convert a network to OpenVINO in memory, through ONNX.
 
-    Args:
-        network: network to convert.
-        sizes: image sizes for which the graph must be exact.
-
     Returns:
         An ``openvino.Model`` with dynamic dimensions; inputs and output as in `kbnet.export.onnx.onnx_model`.
 
@@ -78,8 +74,6 @@ def quantise(model: Any, config: NetworkConfig, frames: Iterable[Frame]) -> Any:
     """Quantise a model to int8, with value ranges from calibration frames.
 
     Args:
-        model: result of :func:`openvino_model`.
-        config: config of the network.
         frames: frames similar to those of the use: same camera, scene and number of points.
 
     Returns:
@@ -122,10 +116,7 @@ def export_openvino(
     """Export a network to OpenVINO and check its depth.
 
     Args:
-        network: network to export.
         path: an ``.xml`` file; it and its ``.bin`` appear complete and checked, or not at all.
-        frames: frames for the comparison.
-        origin: origin of the weights, by any keys.
         sizes: image sizes for which the graph must be exact. With int8, ``any`` is the fastest for every size, because
             OpenVINO has no transposed convolution in int8.
         calibration: calibration frames for int8; None: float32.

@@ -60,13 +60,7 @@ def frames_to_check(source: Path | None, *, sparse_depth: str | None = None) -> 
 
 
 def spread_frames(source: Path, count: int, *, sparse_depth: str | None = None) -> Iterator[Frame]:
-    """Yield at most ``count`` frames of a sequence folder or list, evenly spread.
-
-    Args:
-        source: folder or list.
-        count: number of frames.
-        sparse_depth: folder of sparse depth, or column; None: ``sparse_depth``.
-    """
+    """Yield at most ``count`` frames of a sequence folder or list, evenly spread."""
     frames = open_prepared(source, sparse_depth=sparse_depth or "sparse_depth")
     for index in np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int)):
         yield frames.frame(int(index))
@@ -76,7 +70,6 @@ def measure_parity(run: Run, network: DepthNetwork, frames: Iterable[Frame], *, 
     """Compare an export with its network.
 
     Args:
-        run: the export.
         network: network in evaluation mode, on the CPU.
         frames: frames for the comparison, each at the largest size that fits, and as a batch of two smaller crops.
         sizes: image sizes for which the export is exact; with ``any``, the crops have an odd size.

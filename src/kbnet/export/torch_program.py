@@ -40,10 +40,7 @@ def export_torch_program(
     """Export a network to a ``.pt2`` for the CPU, any batch, and check its depth.
 
     Args:
-        network: network to export.
         path: a ``.pt2`` file; it appears complete and checked, or not at all.
-        frames: frames for the comparison.
-        origin: origin of the weights, by any keys.
         sizes: image sizes for which the graph must be exact, from ``SMALLEST`` on.
 
     Raises:

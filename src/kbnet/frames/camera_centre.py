@@ -17,7 +17,6 @@ def warn_of_far_centre(intrinsics: NDArray[Any], size: tuple[int, int], *, of: s
     Args:
         intrinsics: K, (3, 3), pixels.
         size: (H, W) of the image, pixels.
-        of: what to call K, for the message.
     """
     height, width = size
     x, y = intrinsics[:2, 2]

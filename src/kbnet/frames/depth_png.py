@@ -28,7 +28,6 @@ def read_depth_png(
     """Read a depth map.
 
     Args:
-        path: 16-bit greyscale PNG of metres x 256.
         what: what it should hold, for the error message.
         values: what its numbers are, likewise.
         remedy: how to make such a file, likewise.

@@ -56,7 +56,6 @@ def read_frame_list(path: Path, sparse_depth: str = "sparse_depth") -> Iterator[
     """Go through a list line by line, without looking at the files it names.
 
     Args:
-        path: the list.
         sparse_depth: the column to read as ``FrameFiles.sparse_depth``; other columns of sparse depth are left out.
 
     Yields:

@@ -44,7 +44,6 @@ class FrameList:
         """Read the list and look whether all files are there.
 
         Args:
-            path: the list.
             sparse_depth: the column of sparse depth, such as ``sparse_depth_500``.
 
         Raises:

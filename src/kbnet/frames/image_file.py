@@ -27,9 +27,6 @@ def read_image(path: str | Path) -> ImageArray:
     Transparency is dropped, and the orientation tag of a photograph is not applied, with a warning: pixels stay where
     the calibration and the depth map have them.
 
-    Args:
-        path: PNG, JPEG, …
-
     Returns:
         RGB, (H, W, 3), uint8; a grey image has three equal channels.
 
@@ -85,10 +82,6 @@ def read_intrinsics(path: str | Path) -> FloatArray:
 def read_numbers(path: str | Path, what: str) -> NDArray[np.float64]:
     """Read whitespace- or comma-separated numbers from a text file in which ``#`` begins a comment.
 
-    Args:
-        path: the text file.
-        what: what it should hold, for the error message.
-
     Returns:
         (N,), float64.
 
@@ -108,10 +101,6 @@ def read_numbers(path: str | Path, what: str) -> NDArray[np.float64]:
 
 def open_picture(path: str | Path, what: str) -> Image.Image:
     """Open and fully decode an image file.
-
-    Args:
-        path: any format that Pillow knows.
-        what: what it should hold, for the error message.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -21,10 +21,6 @@ _ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE, tokenize.TokenError)
 def read_npy(path: str | Path, what: str) -> NDArray[Any]:
     """Read an array of real numbers.
 
-    Args:
-        path: from `numpy.save`.
-        what: what it should hold, for the error message.
-
     Returns:
         The array, of the type in the file.
 

@@ -55,7 +55,6 @@ def open_prepared(path: str | Path, *, sparse_depth: str = "sparse_depth") -> Fr
     """Open a sequence folder or a ``.csv`` list of frames, as training and data sets need them.
 
     Args:
-        path: the folder or the list.
         sparse_depth: the folder of sparse depth inside a sequence, or the column of a list.
 
     Raises:

@@ -98,12 +98,7 @@ class Recording(ABC, Generic[T]):
         return f"{written.posed} with a pose" if written.posed else "no poses"
 
     def summary(self, written: WrittenFrames, folder: Path) -> list[str]:
-        """What ``kbnet prepare`` prints, a line each.
-
-        Args:
-            written: the frames that were written.
-            folder: the sequence folder.
-        """
+        """What ``kbnet prepare`` prints, a line each."""
         size = f"{written.size[1]}x{written.size[0]}"
         wrote = f"wrote {written.frames} frames of {size} pixels to {folder}"
         return [*self.notes(), f"{wrote}: {self.poses_text(written)}, {self.lens}"]

@@ -46,7 +46,6 @@ class Sequence:
         """List the folder and read K.
 
         Args:
-            folder: the sequence folder.
             sparse_depth: the folder of sparse depth maps inside it, such as ``sparse_depth_500``.
 
         Raises:
@@ -183,8 +182,6 @@ def read_frame(folder: Path, image_path: Path, sparse_depth_path: Path, intrinsi
     """Read a frame of a sequence folder by its files; its name is that of the image.
 
     Args:
-        folder: of the sequence.
-        image_path, sparse_depth_path: of the frame.
         intrinsics: K, (3, 3), pixels.
 
     Raises:

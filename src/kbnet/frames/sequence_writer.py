@@ -64,12 +64,10 @@ def write_sequence(
     """Write frames to a sequence folder; it appears whole or not at all.
 
     Args:
-        folder: the sequence folder to appear.
         frames: of one camera; read one by one. The first decides K.
         overwrite: replace a sequence folder that is there, with everything in it.
         inputs: files and folders that the frames are made of, which are not to be lost.
         texts: contents of text files beside the frames by name; called after the last frame.
-        on_frame: called after each frame.
 
     Raises:
         KBNetError: there is no frame, frames differ in K, or ``folder`` holds something.
@@ -154,7 +152,6 @@ def new_sequence(
     On any error, Ctrl-C too, the hidden folder goes, and what stood at ``folder`` stays as it was.
 
     Args:
-        folder: the sequence folder to appear.
         intrinsics: K of all its frames, (3, 3), pixels.
         overwrite: replace a sequence folder that is there, with everything in it.
         inputs: files and folders that the frames are made of, which are not to be lost.

@@ -13,15 +13,8 @@ from kbnet.frame import Frame, Triplet
 def crop_frame(frame: Frame, top: int, left: int, height: int, width: int) -> Frame:
     """Cut a window out of a frame; cx and cy move by its corner.
 
-    Args:
-        frame: any frame.
-        top: first row of the window.
-        left: first column of the window.
-        height: rows, at least 32.
-        width: columns, at least 32.
-
     Raises:
-        KBNetError: the window does not lie in the frame, or is too small.
+        KBNetError: the window does not lie in the frame, or is smaller than 32x32 pixels.
     """
     if top < 0 or left < 0 or top + height > frame.size[0] or left + width > frame.size[1]:
         raise KBNetError(

@@ -14,8 +14,6 @@ class CalibratedBackprojection(nn.Module):
     """Calibrated backprojection (KB) layer; halves the resolution (section 3.2).
 
     Args:
-        image_channels: channels of the input image features.
-        depth_channels: channels of the input depth features.
         fused_channels: channels of the fused features of the previous layer; 0 for the first layer.
         image_filters: channels of the output image and fused features.
         depth_filters: channels of the output depth features.
@@ -62,7 +60,6 @@ class CalibratedBackprojection(nn.Module):
         Args:
             image: image features, (B, image_channels, H, W).
             depth: depth features, (B, depth_channels, H, W).
-            ray_terms: from :meth:`ray_terms`.
             fused: fused features of the previous layer, (B, fused_channels, H, W); None at the first.
 
         Returns:

@@ -11,11 +11,7 @@ from kbnet.network.siblings.voiced import Voiced
 
 
 def network_of(config: NetworkConfig) -> DepthNetwork:
-    """Build a KBNet, VOICED, ScaffNet or FusionNet with initial weights.
-
-    Args:
-        config: config of one of the systems.
-    """
+    """Build a KBNet, VOICED, ScaffNet or FusionNet with initial weights."""
     if isinstance(config, VoicedConfig):
         return Voiced(config)
     if isinstance(config, ScaffNetConfig):

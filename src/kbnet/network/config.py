@@ -24,10 +24,6 @@ def check_depth_range(min_depth: float, max_depth: float) -> None:
 def check_pool_sizes(name: str, sizes: tuple[int, ...]) -> None:
     """Check the windows of a network's pools, pixels.
 
-    Args:
-        name: the setting, for the message.
-        sizes: its value.
-
     Raises:
         KBNetError: the sizes are not ascending odd numbers of at least 3.
     """

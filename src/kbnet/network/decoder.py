@@ -63,11 +63,9 @@ class Decoder(nn.Module):
     """Decoder of up-convolutions with a linear output (section 3.3; five levels in KBNet).
 
     Args:
-        latent_channels: channels of the latent.
         skip_channels: channels of each skip, highest resolution first.
         filters: channels of each level, lowest resolution first. A level beyond the number of skips has no skip.
         normalise: add a BatchNorm to every convolution except the output.
-        outputs: channels of the output.
     """
 
     def __init__(

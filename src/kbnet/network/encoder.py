@@ -70,7 +70,6 @@ class Encoder(nn.Module):
             image: RGB in 0..1, (B, 3, H, W).
             depth_features: from :class:`SparseToDensePool`, (B, 8, H, W).
             intrinsics: K, (B, 3, 3), pixels.
-            ray_terms: from :meth:`ray_terms`; computed where not given.
 
         Returns:
             The latent at 1/32 of the size, and the skips at 1/2, 1/4, 1/8, 1/16, highest resolution first.

@@ -73,7 +73,6 @@ def prepare_inputs(
         image: RGB in 0..1, (B, 3, H, W).
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
         intrinsics: K, (B, 3, 3), pixels.
-        config: config of the network.
         validity: result of an earlier outlier rejection; None: reject outliers of ``sparse_depth``.
         prior: of a batch of one, (H, W); see :func:`with_prior`.
 
@@ -92,11 +91,6 @@ def with_prior(
     inputs: NetworkInputs, prior: Prior, config: NetworkConfig
 ) -> tuple[NetworkInputs, CorrectedPrior | None]:
     """Blend the scaffold of one frame with a prior where that explains the points.
-
-    Args:
-        inputs: a batch of one.
-        prior: (H, W).
-        config: of the network.
 
     Returns:
         The inputs, and the prior corrected by the points; None, with unchanged inputs, if it cannot be fitted.
@@ -151,7 +145,6 @@ def working_inputs(
         image: RGB, (B, 3, H, W), uint8 or float in 0..1.
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
         intrinsics: K, (B, 3, 3), pixels.
-        config: of the network.
 
     Returns:
         The inputs, (ceil(H / factor), ceil(W / factor)) pixels, and the factor; 1: not reduced.
@@ -191,7 +184,6 @@ def kept_depth(sparse_depth: FloatArray, intrinsics: FloatArray, config: Network
     Args:
         sparse_depth: (H, W), float32 metres; 0 = unmeasured.
         intrinsics: K, (3, 3), float32 pixels.
-        config: of the network.
 
     Returns:
         (ceil(H / factor), ceil(W / factor)), float32 metres; 0 = unmeasured or rejected.

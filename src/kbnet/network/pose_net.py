@@ -69,7 +69,6 @@ class PoseNet(nn.Module):
     published weights to verify it.
 
     Args:
-        encoder: one of the above.
         rotation: form of the rotation, see :func:`kbnet.geometry.pose.transform_from_vector`. ``exponential`` is
             VOICED's.
 

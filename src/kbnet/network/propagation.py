@@ -45,8 +45,6 @@ class PropagationHead(nn.Module):
     reach · tanh(o / 3) + grid, the slope is 0.1 · tanh(0.3 s).
 
     Args:
-        channels: channels of the features.
-        steps: number of propagation steps.
         taps: K, the square of an odd number.
         reach: largest learnt offset, pixels at half of the network's resolution.
     """

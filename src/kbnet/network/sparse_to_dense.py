@@ -20,9 +20,7 @@ class SparseToDensePool(nn.Module):
     Args:
         min_pool_sizes: windows of the minimum pools, ascending, odd, pixels.
         max_pool_sizes: windows of the maximum pools, ascending, odd, pixels.
-        channels: number of features.
         scaffold: whether the last convolution also has a scaffold as input.
-        normalise: add a BatchNorm to every convolution.
     """
 
     def __init__(

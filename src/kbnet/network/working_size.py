@@ -38,10 +38,6 @@ def working_factor(size: tuple[int, int], working_side: int) -> int:
 def reduced_frame(frame: Frame, factor: int) -> Frame:
     """Reduce a frame: one pixel for every cell of ``factor`` x ``factor`` pixels, without incomplete cells.
 
-    Args:
-        frame: frame of any size.
-        factor: at least 1.
-
     Returns:
         Frame with the mean colour, the nearest sparse point and the lower median of ground truth of every cell, and
         with the K of the reduced image.
@@ -71,7 +67,6 @@ def reduced_points(sparse_depth: FloatArray, factor: int, *, whole_cells: bool =
 
     Args:
         sparse_depth: (H, W), metres; 0 = unmeasured.
-        factor: at least 1.
         whole_cells: drop incomplete cells.
 
     Returns:
@@ -89,7 +84,6 @@ def working_points(sparse_depth: FloatArray, factor: int) -> FloatArray:
 
     Args:
         sparse_depth: (H, W), metres; 0 = unmeasured.
-        factor: result of :func:`working_factor`.
 
     Returns:
         (ceil(H / factor), ceil(W / factor)), float32 metres; 0 = unmeasured. Factor 1: unchanged. Otherwise the nearest
@@ -139,7 +133,6 @@ def reduced_intrinsics(intrinsics: FloatArray, factor: int) -> FloatArray:
 
     Args:
         intrinsics: K, (3, 3) or (B, 3, 3), pixels.
-        factor: at least 1.
     """
     K = intrinsics.astype(np.float32).copy()
     K[..., :2, 2] -= (factor - 1) / 2
@@ -158,7 +151,6 @@ def mean_of_cells(image: Tensor, factor: int) -> Tensor:
 
     Args:
         image: RGB, uint8 or float, (B, 3, H, W).
-        factor: at least 1.
 
     Returns:
         (B, 3, ceil(H / factor), ceil(W / factor)), float, in the unit of ``image``.

@@ -37,7 +37,6 @@ def write_film(path: str | Path, pictures: Iterable[ImageArray], fps: int) -> No
     Args:
         path: ``.gif`` or ``.mp4``.
         pictures: RGB, (H, W, 3), uint8, all of one size, which is even for MP4; at least one.
-        fps: pictures per second.
 
     Raises:
         KBNetError: the suffix is another.

@@ -54,10 +54,7 @@ def write_page(
     """Write a page; it appears complete or not at all. One frame at a time is in memory.
 
     Args:
-        path: file of the page.
         frames: at least one frame.
-        judging: reference of the evaluation.
-        title: title of the page.
         about: subtitle: source and weights.
         longest: longer side of the stored maps, pixels; larger frames are subsampled.
 

@@ -52,7 +52,6 @@ def write_picture(path: str | Path, frame: Frame, depth: FloatArray) -> None:
 
     Args:
         path: picture to write, in a format of matplotlib by its suffix (PNG, PDF, SVG, ...).
-        frame: the frame.
         depth: completed depth, (H, W), metres; 0 = unmeasured.
 
     Raises:

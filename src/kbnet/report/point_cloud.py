@@ -55,7 +55,6 @@ def write_ply(
     """Write a coloured cloud or mesh as binary little-endian PLY; the file appears complete or not at all.
 
     Args:
-        path: file to write; missing folders are created.
         points: (N, 3), metres.
         colours: RGB, (N, 3), uint8.
         triangles: the three corners of each, (M, 3), counted from 0; None for a cloud.

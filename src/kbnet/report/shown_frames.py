@@ -43,12 +43,6 @@ def shown_frames(
 def show_frame(frame: Frame, index: int, completer: DepthCompleter, judging: Judging) -> ShownFrame:
     """Complete one frame and compare it with the reference.
 
-    Args:
-        frame: frame.
-        index: index of the frame in its source.
-        completer: depth completer.
-        judging: reference of the evaluation.
-
     Raises:
         KBNetError: a number is out of range.
     """

@@ -111,9 +111,7 @@ def write_turntable(path: str | Path, frame: Frame, depth: FloatArray, turn: Tur
 
     Args:
         path: ``.gif`` or ``.mp4``.
-        frame: the frame.
         depth: completed depth, (H, W), metres; pixels of 0 are not drawn.
-        turn: path of the camera.
 
     Raises:
         KBNetError: the depth does not fit the frame, or the suffix is another.
@@ -150,10 +148,8 @@ def turntable(cloud: Cloud, K: FloatArray, size: tuple[int, int], turn: Turn) ->
     """Render a cloud along a camera path, with a scale bar.
 
     Args:
-        cloud: cloud to draw.
         K: pinhole matrix of the first and last camera, (3, 3), pixels.
         size: (H, W) of its image, pixels.
-        turn: path of the camera.
 
     Yields:
         RGB pictures, (h, w, 3), uint8, all of one size, in the proportions of the image.

@@ -80,11 +80,6 @@ def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[ProgressRep
 def judge(asked: Adaptation, plan: Plan, adapted: Path, *, on_frame: Callable[[], None] = lambda: None) -> BeforeAfter:
     """Compare the initial and the adapted weights at the held-out points.
 
-    Args:
-        asked, plan: the adaptation.
-        adapted: the adapted weights.
-        on_frame: called after every frame of every kind of sparse depth.
-
     Raises:
         KBNetError: as in :func:`kbnet.evaluation.before_after.compare_before_after`.
     """

@@ -119,9 +119,6 @@ def augment(
     """Draw one augmentation of a triplet.
 
     Args:
-        triplet: as read.
-        config: what to draw.
-        generator: source of every draw.
         probability: schedule factor of every probability except crop, zoom and drawn points.
         points: draws sparse points from the ground truth, or thins those of the triplet; None = those of the triplet.
         texture: draws a picture, (h, w, 3), uint8, to cut textures from; needed to cut and paste.

@@ -67,11 +67,7 @@ class Undo:
 
 
 class AugUndo:
-    """Augmentation of the depth network's input, on the device of the batch.
-
-    Args:
-        config: ranges and probabilities.
-    """
+    """Augmentation of the depth network's input, on the device of the batch."""
 
     def __init__(self, config: AugUndoConfig) -> None:
         self.config = config

@@ -33,7 +33,6 @@ def cut_and_paste(
         image: RGB, (H, W, 3), uint8.
         depth: dense depth, (H, W), metres; 0 = unmeasured.
         texture: picture that textures are cut from, (h, w, 3), uint8.
-        generator: source of every draw.
 
     Returns:
         Image and depth with the cut-outs. A frame without any depth stays as it is.

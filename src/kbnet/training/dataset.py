@@ -40,9 +40,7 @@ class TripletDataset(Dataset[TripletBatch]):
     Args:
         sources: for every sequence or list, one source per folder or column of sparse depth.
         gaps: neighbour gap of every source, frames; lists contain their neighbours.
-        augmentation: augmentation of every sample.
         network: config that defines outlier rejection and scaffold.
-        seed: seed of all draws.
         neighbours: whether a loss compares neighbouring images; False: a frame is its own neighbour.
         points: drawing or thinning of sparse points; None: the points of the source.
         reduced: frames at the network's resolution, cached in memory.
@@ -160,11 +158,8 @@ class BatchPlan(Sampler[list[SampleKey]]):
     that epoch. Two processes with batches of four have together the samples of one process with batches of eight.
 
     Args:
-        length: number of samples per epoch.
         batch_size: samples per step in each process.
-        seed: seed of the order.
         steps: steps to plan, counted from the beginning of the run.
-        rank, processes: index of this process, and number of processes.
         probability: factor of the augmentation in an epoch.
 
     Raises:

@@ -25,7 +25,6 @@ def launch(device: str, processes: int) -> Fabric:
     """Start the processes of a run, each of which goes on from here.
 
     Args:
-        device: ``auto``, ``cpu`` or ``cuda``.
         processes: on this machine; under ``torchrun``, its number counts instead.
 
     Raises:
@@ -46,9 +45,6 @@ def launch(device: str, processes: int) -> Fabric:
 
 def count_processes(asked: int) -> tuple[int, int]:
     """Number of processes per machine, and of machines: from ``torchrun`` if it started this process, else as asked.
-
-    Args:
-        asked: processes to start on this machine without ``torchrun``.
 
     Raises:
         KBNetError: ``torchrun`` started unequal numbers of processes on its machines.

@@ -27,7 +27,6 @@ class FrameCache:
     """Cache of the reduced frames of a source; each file is read once.
 
     Args:
-        source: the sequence or list.
         longer_side: longer side at the network's resolution, pixels; 0 = reduce every frame by ``factor``.
         factor: factor for a ``longer_side`` of 0.
     """

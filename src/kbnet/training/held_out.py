@@ -65,7 +65,6 @@ def hold_out(
         folder: folder for lists and depth maps; images are not copied.
         gap: frames to the neighbours whose points of the first kind are accumulated; None: no accumulation.
         share: fraction of the patches of an evaluated frame that is held out.
-        seed: random seed, at least 0.
 
     Raises:
         KBNetError: there are too few frames, or too few with points.

@@ -62,7 +62,6 @@ def train(
     Recordings are first written to sequence folders in the run folder.
 
     Args:
-        config: the run.
         resume: resume from the state in ``config.output``; the next steps equal those of an uninterrupted run.
         on_report: called with every report, in the first process.
         recording: options of the recordings among the sequences, as those of `kbnet.open_frames`.

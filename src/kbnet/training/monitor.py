@@ -45,10 +45,7 @@ class Monitor:
     """Writer of ``train.log`` and TensorBoard events in a run folder; inactive processes write nothing.
 
     Args:
-        folder: the run folder.
-        steps: steps of the whole run.
         first_step: steps done before; later events of an interrupted run are dropped.
-        on_report: called with every report.
         active: whether this is the process that reports.
     """
 

@@ -32,7 +32,6 @@ def build_networks(
     """Build the depth network of a run, and the pose network if the run needs one.
 
     Args:
-        config: the run.
         all_poses_known: whether the camera's motion is known for every sample.
         read_weights: load the initial weights of the config; False for a resumed run.
 

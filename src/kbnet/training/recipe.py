@@ -34,9 +34,6 @@ def read_recipe_layers(path: Path) -> list[Layer]:
     Besides the keys of ``kbnet train``, a recipe can have the key ``base``: the path of another recipe, relative to its
     folder, whose settings it changes.
 
-    Args:
-        path: the TOML file.
-
     Raises:
         FileNotFoundError: the file or a base is missing.
         KBNetError: a file is not TOML, ``base`` is not a path, or the bases form a cycle.

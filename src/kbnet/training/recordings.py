@@ -22,11 +22,6 @@ FOLDER = "recordings"
 def with_written_recordings(config: TrainingConfig, options: Mapping[str, Any], fabric: Fabric) -> TrainingConfig:
     """Write the recordings of a run, in the first of its processes; return the run on their sequence folders.
 
-    Args:
-        config: the run.
-        options: as for :func:`write_recordings`, whose errors are raised.
-        fabric: launched.
-
     Raises:
         KBNetError: several processes would wait while one writes a recording.
     """

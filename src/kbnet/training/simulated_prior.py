@@ -34,7 +34,6 @@ def simulated_prior(ground_truth: FloatArray, generator: np.random.Generator) ->
 
     Args:
         ground_truth: (H, W), metres; 0 = unmeasured. Unmeasured pixels are unknown in the prior.
-        generator: source of every draw.
 
     Returns:
         Prior of the kind ``metric``.

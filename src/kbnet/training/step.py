@@ -89,10 +89,7 @@ class TrainingStep(nn.Module):
     """Training step: depth network, pose network and losses in one module, for one distributed wrapper.
 
     Args:
-        network: the depth network.
         pose_network: predicts camera motion where it is unknown; None if it is known for every sample.
-        weights: weights of the loss terms.
-        options: switches of the step.
         augundo: geometric augmentation of the network's input, undone in its depth; None: no such augmentation.
     """
 
@@ -193,9 +190,6 @@ def is_faster_in_bfloat16(device: str) -> bool:
     """Whether training steps take less time in bfloat16 than in float32.
 
     Of CPUs, those with AMX. Steps of ``indoor`` took 1.1 times as long with AVX512_BF16 alone, and 8 times without.
-
-    Args:
-        device: ``cpu``, ``cuda`` or ``auto``.
     """
     if device == "cpu" or not torch.cuda.is_available():
         return bool(torch.cpu._is_amx_tile_supported())

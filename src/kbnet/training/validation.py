@@ -37,14 +37,7 @@ def open_parts(paths: tuple[Path, ...], sparse_depth: tuple[str, ...]) -> list[P
 
 
 def validate(network: DepthNetwork, parts: list[Part], config: ValidationConfig, device: str) -> DepthErrors:
-    """Mean errors over all frames of all parts.
-
-    Args:
-        network: network to evaluate; not changed.
-        parts: result of :func:`open_parts`.
-        config: limits and stride.
-        device: a torch device.
-    """
+    """Mean errors over all frames of all parts."""
     completer = DepthCompleter(network, device=device)
     summary = evaluate(parts, [network_method(completer)], limits=config.limits, every=config.every_frames)
     return summary.overall("kbnet")
@@ -54,8 +47,6 @@ def is_best(errors: DepthErrors, best: DepthErrors | None, rule: BestRule = "3 o
     """Whether enough errors are not worse (published system, section 6; for the siblings their own rules).
 
     Args:
-        errors: of this step.
-        best: of the best step before; None = there is none.
         rule: how many of which: of 4: without the relative error. All are rounded to 0.01, the relative one to 0.0001.
     """
     if best is None:

@@ -67,7 +67,6 @@ class KittiFolder:
             folder: where to unpack to, and to download to (its folder ``archives``).
             by_hand: archives, folders of archives, and folders with unpacked parts, in this layout or as the archives
                 have them; what is unpacked is used where it lies. With any, nothing is downloaded.
-            on_progress: told of bytes.
 
         Raises:
             FileNotFoundError: a path of ``by_hand`` does not exist.

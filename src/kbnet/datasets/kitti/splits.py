@@ -99,7 +99,6 @@ def index_train(files: TrainFiles, intrinsics: Path, is_standing: IsStanding) ->
     K is ``P_rect_02`` or ``P_rect_03`` of the date; the neighbours are the raw images before and after.
 
     Args:
-        files: where they lie.
         intrinsics: folder to write K to, a text file for each date and camera.
         is_standing: which frames to leave out; where it does not know, the frame is kept and a warning says so.
 
@@ -147,7 +146,6 @@ def read_rectified_intrinsics(path: Path, camera: str) -> FloatArray:
     """Read K of a rectified camera from KITTI's ``calib_cam_to_cam.txt``.
 
     Args:
-        path: the calibration of a date.
         camera: ``image_02`` or ``image_03``.
 
     Returns:

@@ -95,11 +95,8 @@ def prepare_split(
     Args:
         split: names the list and the folders.
         sources: the frames; at least one.
-        folder: where all is written.
-        points: per frame.
         kinds: of points; the published ones, ``edges``, are always made.
         workers: processes; 0 = one a core.
-        on_progress: told of frames.
 
     Raises:
         KBNetError: an image or depth file is damaged, of another size, or its depth in another unit.

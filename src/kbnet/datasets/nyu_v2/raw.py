@@ -75,9 +75,7 @@ def prepare_raw(
     Args:
         part: zip archive or folder, of scenes or of one scene's files; read where it lies, never unpacked.
         folder: where the sequence folders go, named after the scenes.
-        points: sparse points a frame.
         workers: processes; 0 = one a core.
-        on_progress: told of frames.
 
     Raises:
         FileNotFoundError: there is no such part, or no scene in it.

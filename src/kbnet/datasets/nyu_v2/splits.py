@@ -53,11 +53,9 @@ def find_data(
     """Find the unpacked frames of a split, or unpack them from the archive, or download it first.
 
     Args:
-        split: which half.
         folder: of the prepared data; archives go to ``archives`` in it.
         by_hand: archives, folders of archives, or folders of unpacked data (``testing/images`` and so on, in them or
             in ``nyu_v2`` in them), which are used where they lie. With any, nothing is downloaded.
-        on_progress: told of bytes.
 
     Returns:
         The folder that holds ``images`` and ``depths`` of the split, as an absolute path.
@@ -86,9 +84,6 @@ def list_training(root: Path) -> list[Source]:
 
     Frames without depth can still be neighbours.
 
-    Args:
-        root: the folder ``training``.
-
     Raises:
         FileNotFoundError: there is no such scene.
     """
@@ -113,7 +108,6 @@ def list_testing(root: Path, splits_file: Path | None = None) -> list[Source]:
     """The standard test frames.
 
     Args:
-        root: the folder ``testing``.
         splits_file: the official ``splits.mat``; needed where all 1,449 labelled frames are there.
 
     Returns:

@@ -36,7 +36,6 @@ def find_density(density: int, places: Iterable[Path]) -> Path | None:
     """Find the finished folder ``void_<density>``, with ``data/`` and the lists in it.
 
     Args:
-        density: 1500, 500 or 150.
         places: in this order; each the folder itself, or a ``void_release`` that holds it, or what holds that.
 
     Returns:
@@ -65,11 +64,9 @@ def unpack_density(
     A damaged inner archive does not keep the others from being unpacked.
 
     Args:
-        density: 1500, 500 or 150.
         folder: of the data set; downloads go to ``archives`` in it.
         by_hand: archives, or folders that hold some or the inner ones, which the user fetched; if there are any,
             nothing is downloaded.
-        on_progress: told of bytes.
 
     Raises:
         FileNotFoundError, ConnectionError: the archive is not there, or cannot be downloaded.
@@ -145,8 +142,6 @@ def _members(density: int, archive: Path, *, finished: bool = False) -> dict[str
     ``data/<sequence>/K.txt`` and ``<sequence>/K.txt`` all become ``data/<sequence>/K.txt``. Lists go beside ``data``.
 
     Args:
-        density: 1500, 500 or 150.
-        archive: an inner archive, or one of the finished folder.
         finished: whether it is the latter. Then it has lists: many a data set has folders ``<name>/image``.
 
     Raises:

@@ -67,7 +67,6 @@ def index_split(root: Path, split: Split) -> SplitFrames:
 
     Args:
         root: the folder ``void_<n>`` with ``data/`` and the lists.
-        split: which list.
 
     Raises:
         FileNotFoundError: the list, or a file that a frame of it cannot do without, is gone.

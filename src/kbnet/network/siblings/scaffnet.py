@@ -62,7 +62,6 @@ class ScaffNet(DepthNetwork):
         """Complete depth.
 
         Args:
-            image: ignored.
             sparse_depth: measured depth with outliers, (B, 1, H, W), metres; 0 = unmeasured. No other input is read.
 
         Returns:

@@ -13,11 +13,7 @@ LATENT_CHANNELS = IMAGE_FILTERS[-1] + DEPTH_FILTERS[-1]
 
 
 class TwoEncoders(nn.Module):
-    """Encoders of the image and of two depth channels. Latent and skips are joined as ``[image, depth]``.
-
-    Args:
-        layers: layers of each encoder, 8 or 11.
-    """
+    """Encoders of the image and of two depth channels. Latent and skips are joined as ``[image, depth]``."""
 
     def __init__(self, layers: int) -> None:
         super().__init__()

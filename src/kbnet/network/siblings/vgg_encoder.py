@@ -20,10 +20,7 @@ class VGGEncoder(nn.Module):
     """VGG encoder. Level 1: 5x5 with stride 2. Levels 2 to 5: one or two 3x3, the last with stride 2.
 
     Args:
-        in_channels: channels of the input.
-        filters: channels of the five levels.
         layers: 8 or 11, see :data:`LAYERS`.
-        normalise: add a BatchNorm to every convolution.
     """
 
     def __init__(self, in_channels: int, filters: Sequence[int], *, layers: int = 8, normalise: bool = False) -> None:

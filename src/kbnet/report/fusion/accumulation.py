@@ -40,7 +40,6 @@ class Accumulator:
         """Store the source; nothing is read yet.
 
         Args:
-            source: a video with poses.
             gap: frames from one neighbour to the next.
             reach: number of neighbours on either side.
 
@@ -92,11 +91,8 @@ def write_accumulated(
 
     Args:
         kinds: the sequence with each kind of sparse depth, by the name of the kind; the first is accumulated.
-        path: the ``.csv`` file.
         gap: frames from one neighbour to the next, and to the neighbours in the list.
         reach: number of neighbours on either side.
-        overwrite: replace an existing list.
-        on_frame: called after each frame.
 
     Returns:
         Mean number of points per frame.

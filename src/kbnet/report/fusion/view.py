@@ -70,8 +70,6 @@ def views(
 
     Args:
         source: frames with poses.
-        indices: indices of the frames.
-        complete: function that completes a frame.
         keep: share of the pixels to keep, with the least expected error relative to depth.
         farthest: upper limit of depth, excluded, metres.
     """

@@ -61,12 +61,7 @@ class Completed:
 
 
 def completed_frames(source: FrameSource, complete: Complete) -> Callable[[int], Completed]:
-    """Function from an index to a completed frame, with a cache of the last ones.
-
-    Args:
-        source: frames.
-        complete: function that completes a frame.
-    """
+    """Function from an index to a completed frame, with a cache of the last ones."""
 
     @lru_cache(maxsize=REMEMBERED)
     def completed(index: int) -> Completed:

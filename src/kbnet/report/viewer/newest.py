@@ -34,10 +34,6 @@ class NewestFrame:
 class LiveWindow:
     """Window that is opened with the first frame.
 
-    Args:
-        folder: that the frames are of.
-        host, port, points: as :class:`kbnet.report.viewer.window.Window` takes them.
-
     Attributes:
         window: the open window; None before the first frame.
 

@@ -54,7 +54,6 @@ class Window:
 
     Args:
         source: frames; those without a pose are shown at the origin.
-        completed: function from an index to a completed frame.
         host: address to serve at; ``127.0.0.1`` accepts only this machine.
         port: port to serve at; the next free one if it is in use.
         points: largest number of drawn points of a frame.
