@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from kbnet.cli.arguments import Overwrite, SequenceFolder
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
@@ -44,6 +45,23 @@ class SplitCount:
     published: int | None
     path: Path
     note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareRecording:
+    """A recording as a sequence folder; each command says which recording it reads, and has the options of its kind."""
+
+    recording: Annotated[Path, tyro.conf.Positional]
+    folder: SequenceFolder
+    options: Any
+    overwrite: Overwrite = False
+
+    def run(self) -> None:
+        """Open the recording and write its frames."""
+        from kbnet.frames.kinds import kinds, open_kind
+
+        kind = next(kind for kind in kinds() if kind.options is type(self.options))
+        write_recording(open_kind(kind.name, self.recording, self.options), self.folder, overwrite=self.overwrite)
 
 
 def conclude(rows: list[SplitCount], failures: Mapping[str, str], *, unchanged: bool) -> None:

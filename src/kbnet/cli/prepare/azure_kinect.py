@@ -8,12 +8,12 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Overwrite, SequenceFolder
+from kbnet.cli.preparation import PrepareRecording
 from kbnet.sources.kinds.azure_kinect import KinectArguments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(PrepareRecording):
     """Make a sequence of a recording of an Azure Kinect, as k4arecorder writes it; the SDK is not needed.
 
     Example:  kbnet prepare azure-kinect desk.mkv desk
@@ -24,14 +24,4 @@ class Command:
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
     """An .mkv file with the tracks COLOR and DEPTH."""
-    folder: SequenceFolder
     options: Annotated[KinectArguments, tyro.conf.arg(name="")] = field(default_factory=KinectArguments)
-    overwrite: Overwrite = False
-
-    def run(self) -> None:
-        """Open the recording and write its frames."""
-        from kbnet.cli.preparation import write_recording
-        from kbnet.frames.kinds import open_kind
-
-        recording = open_kind("azure-kinect", self.recording, self.options)
-        write_recording(recording, self.folder, overwrite=self.overwrite)

@@ -8,24 +8,14 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Overwrite, SequenceFolder
+from kbnet.cli.preparation import PrepareRecording
 from kbnet.sources.kinds.kitti360 import Kitti360Arguments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(PrepareRecording):
     """Make a sequence of a drive of KITTI-360: rectified images, lidar points, and poses."""
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
     """Folder with calibration/, data_2d_raw/ and data_3d_raw/, or a drive in data_2d_raw/."""
-    folder: SequenceFolder
     options: Annotated[Kitti360Arguments, tyro.conf.arg(name="")] = field(default_factory=Kitti360Arguments)
-    overwrite: Overwrite = False
-
-    def run(self) -> None:
-        """Open the recording and write its frames."""
-        from kbnet.cli.preparation import write_recording
-        from kbnet.frames.kinds import open_kind
-
-        recording = open_kind("kitti360", self.recording, self.options)
-        write_recording(recording, self.folder, overwrite=self.overwrite)

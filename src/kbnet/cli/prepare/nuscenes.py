@@ -8,12 +8,12 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Overwrite, SequenceFolder
+from kbnet.cli.preparation import PrepareRecording
 from kbnet.sources.kinds.nuscenes import NuscenesArguments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(PrepareRecording):
     """Make a sequence of one camera in a scene of nuScenes: images, lidar points, and poses.
 
     Points are moved by the motion of the car between the scan and the image.
@@ -21,14 +21,4 @@ class Command:
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
     """Folder with v1.0-mini/ (or another version), samples/ and sweeps/."""
-    folder: SequenceFolder
     options: Annotated[NuscenesArguments, tyro.conf.arg(name="")] = field(default_factory=NuscenesArguments)
-    overwrite: Overwrite = False
-
-    def run(self) -> None:
-        """Open the recording and write its frames."""
-        from kbnet.cli.preparation import write_recording
-        from kbnet.frames.kinds import open_kind
-
-        recording = open_kind("nuscenes", self.recording, self.options)
-        write_recording(recording, self.folder, overwrite=self.overwrite)

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Overwrite, SequenceFolder
+from kbnet.cli.preparation import PrepareRecording
 from kbnet.sources.kinds.phone import PhoneArguments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(PrepareRecording):
     """Make a sequence of a phone's recording (Stray Scanner, Record3D): images, lidar depth as points, and poses.
 
     Depth is smaller than the images: each of its pixels becomes a point at its place in the image.
@@ -21,14 +21,4 @@ class Command:
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
     """Folder with depth/, camera_matrix.csv and rgb.mp4 or rgb/ (Stray Scanner), or a .r3d (Record3D)."""
-    folder: SequenceFolder
     options: Annotated[PhoneArguments, tyro.conf.arg(name="")] = field(default_factory=PhoneArguments)
-    overwrite: Overwrite = False
-
-    def run(self) -> None:
-        """Open the recording and write its frames."""
-        from kbnet.cli.preparation import write_recording
-        from kbnet.frames.kinds import open_kind
-
-        recording = open_kind("phone", self.recording, self.options)
-        write_recording(recording, self.folder, overwrite=self.overwrite)

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Overwrite, SequenceFolder
+from kbnet.cli.preparation import PrepareRecording
 from kbnet.sources.kinds.rgbd import RgbdArguments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(PrepareRecording):
     """Make a sequence of colour images and depth images that lie on them: 16-bit PNG, .npy or .exr.
 
     Dense depth becomes ground truth, and sparse depth at corners of the image; sparse or smaller depth becomes points.
@@ -21,14 +21,4 @@ class Command:
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
     """Folder with depth/, and color/, rgb/ or images/, whose files have the same names or numbers."""
-    folder: SequenceFolder
     options: Annotated[RgbdArguments, tyro.conf.arg(name="")] = field(default_factory=RgbdArguments)
-    overwrite: Overwrite = False
-
-    def run(self) -> None:
-        """Open the recording and write its frames."""
-        from kbnet.cli.preparation import write_recording
-        from kbnet.frames.kinds import open_kind
-
-        recording = open_kind("rgbd", self.recording, self.options)
-        write_recording(recording, self.folder, overwrite=self.overwrite)

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Overwrite, SequenceFolder
+from kbnet.cli.preparation import PrepareRecording
 from kbnet.sources.kinds.scenenet import SceneNetArguments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(PrepareRecording):
     """Make a sequence of SceneNet RGB-D, with sparse points made as for the published ScaffNet.
 
     Depth is converted from distance along the ray to depth along z and becomes ground truth. The first and last frame
@@ -22,14 +22,4 @@ class Command:
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
     """Folder train or val of the unpacked archives, or a sequence or trajectory in it."""
-    folder: SequenceFolder
     options: Annotated[SceneNetArguments, tyro.conf.arg(name="")] = field(default_factory=SceneNetArguments)
-    overwrite: Overwrite = False
-
-    def run(self) -> None:
-        """Open the recording and write its frames."""
-        from kbnet.cli.preparation import write_recording
-        from kbnet.frames.kinds import open_kind
-
-        recording = open_kind("scenenet", self.recording, self.options)
-        write_recording(recording, self.folder, overwrite=self.overwrite)

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Overwrite, SequenceFolder
+from kbnet.cli.preparation import PrepareRecording
 from kbnet.sources.kinds.transforms import TransformsArguments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(PrepareRecording):
     """Make a sequence of a transforms.json (Nerfstudio, Instant-NGP): images without distortion, points, and poses.
 
     Points are those of depth images, or of one cloud, as far as the camera sees them. --scale makes metres.
@@ -21,14 +21,4 @@ class Command:
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
     """The file, or the folder it lies in."""
-    folder: SequenceFolder
     options: Annotated[TransformsArguments, tyro.conf.arg(name="")] = field(default_factory=TransformsArguments)
-    overwrite: Overwrite = False
-
-    def run(self) -> None:
-        """Open the recording and write its frames."""
-        from kbnet.cli.preparation import write_recording
-        from kbnet.frames.kinds import open_kind
-
-        recording = open_kind("transforms", self.recording, self.options)
-        write_recording(recording, self.folder, overwrite=self.overwrite)

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Overwrite, SequenceFolder
+from kbnet.cli.preparation import PrepareRecording
 from kbnet.sources.kinds.tum import TumArguments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(PrepareRecording):
     """Make a sequence of a TUM RGB-D recording: images and depth matched by time, the lens's distortion taken out.
 
     Depth becomes ground truth, and sparse points are taken from it at corners of the image, as a tracker would.
@@ -21,14 +21,4 @@ class Command:
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
     """Folder with rgb.txt, depth.txt and, for poses, groundtruth.txt (camera to world)."""
-    folder: SequenceFolder
     options: Annotated[TumArguments, tyro.conf.arg(name="")] = field(default_factory=TumArguments)
-    overwrite: Overwrite = False
-
-    def run(self) -> None:
-        """Open the recording and write its frames."""
-        from kbnet.cli.preparation import write_recording
-        from kbnet.frames.kinds import open_kind
-
-        recording = open_kind("tum", self.recording, self.options)
-        write_recording(recording, self.folder, overwrite=self.overwrite)

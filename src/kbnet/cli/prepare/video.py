@@ -8,12 +8,12 @@ from typing import Annotated
 
 import tyro
 
-from kbnet.cli.arguments import Overwrite, SequenceFolder
+from kbnet.cli.preparation import PrepareRecording
 from kbnet.sources.kinds.video import VideoArguments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(PrepareRecording):
     """Make a sequence of a video, its calibration, and a table of points per frame, as odometry such as XIVO writes.
 
     Example:  kbnet prepare video walk.mp4 walk --intrinsics K.txt --points points.csv
@@ -22,16 +22,6 @@ class Command:
     metres along z) or x, y, z (metres). Further columns are ignored. The lens's distortion is taken out.
     """
 
-    video: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
+    recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
     """Any file that FFmpeg reads. That players should turn it is not applied."""
-    folder: SequenceFolder
     options: Annotated[VideoArguments, tyro.conf.arg(name="")]
-    overwrite: Overwrite = False
-
-    def run(self) -> None:
-        """Open the recording and write its frames."""
-        from kbnet.cli.preparation import write_recording
-        from kbnet.frames.kinds import open_kind
-
-        recording = open_kind("video", self.video, self.options)
-        write_recording(recording, self.folder, overwrite=self.overwrite)
