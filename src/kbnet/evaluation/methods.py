@@ -18,7 +18,6 @@ class Completer(Protocol):
 
     def __call__(self, frame: Frame, /) -> FloatArray:
         """Complete depth of a frame, (H, W), float32 metres."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kbnet.errors import KBNetError
 from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
@@ -77,79 +78,62 @@ _WHICH_LIMITS = "NYU v2: which ground truth was judged is not stated; measured w
 KITTI, VOID = EVALUATION_LIMITS["kitti"], EVALUATION_LIMITS["void"]
 
 
-def _on_void_1500(key: str, title: str, weights: str, mean: DepthErrors) -> PublishedRow:
+def _on_void(key: str, title: str, weights: str, mean: DepthErrors, density: int, **more: Any) -> PublishedRow:
+    """A row of the 800 test frames of VOID."""
+    frames, prepare = f"void/void_{density}_test.csv", f"void {{data}}/void --densities {density}"
+    return PublishedRow(key, title, weights, frames, 800, VOID, mean, prepare, **more)
+
+
+def _sibling_on_void(key: str, title: str, weights: str, mean: DepthErrors) -> PublishedRow:
     """A row of VOICED, ScaffNet or FusionNet: the PyTorch version, retrained, as its README gives it."""
-    return PublishedRow(
-        key=f"{key}-void-1500",
-        title=f"{title} VOID 1500",
-        weights=weights,
-        frames="void/void_1500_test.csv",
-        count=800,
-        limits=VOID,
-        mean=mean,
-        prepare="void {data}/void --densities 1500",
-    )
+    return _on_void(f"{key}-void-1500", f"{title} VOID 1500", weights, mean, 1500)
+
+
+def _on_kitti(key: str, title: str, weights: str, mean: DepthErrors, split: str, **more: Any) -> PublishedRow:
+    """A row of the 1,000 selected frames of KITTI; those of the test split have no public ground truth."""
+    limits, prepare = None if split == "test" else KITTI, f"kitti {{data}}/kitti --splits {split}"
+    return PublishedRow(key, title, weights, f"kitti/{split}.csv", 1000, limits, mean, prepare, **more)
 
 
 PUBLISHED_ROWS = (
-    PublishedRow(
-        key="kitti-validation",
-        title="KITTI validation",
-        weights="kitti",
-        frames="kitti/validation.csv",
-        count=1000,
-        limits=KITTI,
-        mean=DepthErrors(260.44, 1126.85, 1.03, 3.20),
+    _on_kitti(
+        "kitti-validation",
+        "KITTI validation",
+        "kitti",
+        DepthErrors(260.44, 1126.85, 1.03, 3.20),
+        "validation",
         std=DepthErrors(92.735, 398.888, 0.285, 1.915),
         milliseconds=15.19,
-        prepare="kitti {data}/kitti --splits validation",
     ),
-    PublishedRow(
-        key="kitti-test",
-        title="KITTI test",
-        weights="kitti",
-        frames="kitti/test.csv",
-        count=1000,
-        limits=None,
-        mean=DepthErrors(256.76, 1069.47, 1.02, 2.95),
-        milliseconds=15.19,
-        prepare="kitti {data}/kitti --splits test",
+    _on_kitti(
+        "kitti-test", "KITTI test", "kitti", DepthErrors(256.76, 1069.47, 1.02, 2.95), "test", milliseconds=15.19
     ),
-    PublishedRow(
-        key="void-1500",
-        title="VOID 1500",
-        weights="void1500",
-        frames="void/void_1500_test.csv",
-        count=800,
-        limits=VOID,
-        mean=DepthErrors(39.80, 95.86, 21.16, 49.72),
+    _on_void(
+        "void-1500",
+        "VOID 1500",
+        "void1500",
+        DepthErrors(39.80, 95.86, 21.16, 49.72),
+        1500,
         std=DepthErrors(27.521, 67.776, 24.340, 62.204),
         milliseconds=13.00,
-        prepare="void {data}/void --densities 1500",
         note=_BOTH_POOLS,
     ),
-    PublishedRow(
-        key="void-500",
-        title="VOID 500",
-        weights="void1500",
-        frames="void/void_500_test.csv",
-        count=800,
-        limits=VOID,
-        mean=DepthErrors(77.70, 172.49, 38.87, 85.59),
+    _on_void(
+        "void-500",
+        "VOID 500",
+        "void1500",
+        DepthErrors(77.70, 172.49, 38.87, 85.59),
+        500,
         milliseconds=13.00,
-        prepare="void {data}/void --densities 500",
         note=_WHICH_WEIGHTS,
     ),
-    PublishedRow(
-        key="void-150",
-        title="VOID 150",
-        weights="void1500",
-        frames="void/void_150_test.csv",
-        count=800,
-        limits=VOID,
-        mean=DepthErrors(131.54, 263.54, 66.84, 128.29),
+    _on_void(
+        "void-150",
+        "VOID 150",
+        "void1500",
+        DepthErrors(131.54, 263.54, 66.84, 128.29),
+        150,
         milliseconds=13.00,
-        prepare="void {data}/void --densities 150",
         note=_WHICH_WEIGHTS,
     ),
     PublishedRow(
@@ -163,18 +147,15 @@ PUBLISHED_ROWS = (
         prepare="nyu-v2 {data}/nyu_v2 --splits test",
         note=_WHICH_LIMITS,
     ),
-    _on_void_1500("voiced", "VOICED", "voiced", DepthErrors(75.78, 142.76, 39.40, 71.81)),
-    _on_void_1500("scaffnet", "ScaffNet", "scaffnet-scenenet", DepthErrors(61.10, 130.90, 45.66, 134.44)),
-    _on_void_1500("fusionnet", "FusionNet", "fusionnet-void", DepthErrors(54.11, 116.96, 34.00, 68.99)),
-    PublishedRow(
-        key="scaffnet-kitti-validation",
-        title="ScaffNet KITTI val.",
-        weights="scaffnet-vkitti",
-        frames="kitti/validation.csv",
-        count=1000,
-        limits=KITTI,
-        mean=DepthErrors(346.67, 1390.27, 1.56, 5.04),
-        prepare="kitti {data}/kitti --splits validation",
+    _sibling_on_void("voiced", "VOICED", "voiced", DepthErrors(75.78, 142.76, 39.40, 71.81)),
+    _sibling_on_void("scaffnet", "ScaffNet", "scaffnet-scenenet", DepthErrors(61.10, 130.90, 45.66, 134.44)),
+    _sibling_on_void("fusionnet", "FusionNet", "fusionnet-void", DepthErrors(54.11, 116.96, 34.00, 68.99)),
+    _on_kitti(
+        "scaffnet-kitti-validation",
+        "ScaffNet KITTI val.",
+        "scaffnet-vkitti",
+        DepthErrors(346.67, 1390.27, 1.56, 5.04),
+        "validation",
     ),
 )
 

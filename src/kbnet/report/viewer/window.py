@@ -34,19 +34,15 @@ class ShownSource(Protocol):
     @property
     def name(self) -> str:
         """Title of the window."""
-        ...
 
     def __len__(self) -> int:
         """Number of frames."""
-        ...
 
     def has_pose(self, index: int) -> bool:
         """Whether it is known where the camera was."""
-        ...
 
     def pose(self, index: int) -> NDArray[np.float64]:
         """Where the camera was: ``T_world_camera``, (4, 4), metres."""
-        ...
 
 
 class Window:
