@@ -63,7 +63,7 @@ class Command:
             self._adapt(asked)
 
     def _adapt(self, asked: Adaptation) -> None:
-        from kbnet.cli.progress import frame_progress, training_progress
+        from kbnet.cli.progress import frame_steps, training_progress
         from kbnet.training.adaptation import judge, keep, run_training
         from kbnet.training.adaptation_plan import plan
 
@@ -71,9 +71,8 @@ class Command:
         _say(asked, planned)
         with training_progress() as show:
             adapted = run_training(asked, planned, show)
-        with frame_progress() as progress:
-            task = progress.add_task("judging", total=planned.held_out.frames * len(planned.held_out.judged))
-            judgement = judge(asked, planned, adapted, on_frame=lambda: progress.advance(task))
+        with frame_steps("judging", planned.held_out.frames * len(planned.held_out.judged)) as on_frame:
+            judgement = judge(asked, planned, adapted, on_frame=on_frame)
         _show(judgement)
         if not judgement.better:
             print(f"not kept  nothing is written to {self.output}: this change may be chance, or for the worse")

@@ -56,7 +56,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             self._check()
 
     def _check(self) -> None:
-        from kbnet.cli.progress import frame_progress
+        from kbnet.cli.progress import frame_steps
         from kbnet.evaluation.held_out_points import check_completer
         from kbnet.evaluation.journal import journal
         from kbnet.evaluation.methods import NETWORK
@@ -69,13 +69,13 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
         completer = self.load_network()
         settings = self._settings(source)
         engine = {"engine": completer.engine, "precision": completer.precision}
+        frames = len(range(0, len(source), max(1, self.every)))
         with (
             journal(None if self.use_past else self.output, {**settings, **engine}) as done,
-            frame_progress() as progress,
+            frame_steps("checking", frames) as on_frame,
         ):
             if done.earlier:
                 print(f"going on after {done.earlier} frames that a stopped run checked")
-            task = progress.add_task("checking", total=len(range(0, len(source), max(1, self.every))))
             found = check_completer(
                 source,
                 completer,
@@ -84,7 +84,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
                 every=self.every,
                 use_past=self.use_past,
                 journal=done,
-                on_frame=lambda: progress.advance(task),
+                on_frame=on_frame,
             )
         worst = found.worst(NETWORK, self.worst)
         self._show(found, worst)

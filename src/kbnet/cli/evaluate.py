@@ -72,7 +72,7 @@ class Command(EngineArguments, PastAndPriorArguments):
             self._evaluate()
 
     def _evaluate(self) -> None:
-        from kbnet.cli.progress import frame_progress
+        from kbnet.cli.progress import frame_steps
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS, TIMING, evaluate, run_settings
         from kbnet.evaluation.journal import journal
         from kbnet.evaluation.summary import write_summary
@@ -86,10 +86,13 @@ class Command(EngineArguments, PastAndPriorArguments):
         settings |= self.past_and_prior_settings()
         methods = self._methods(networks)
         made_with = {**settings, "methods": [method.name for method in methods]}
-        with journal(None if self.use_past else self.output, made_with) as done, frame_progress() as progress:
+        frames = sum(len(part.frames(self.every)) for part in parts)
+        with (
+            journal(None if self.use_past else self.output, made_with) as done,
+            frame_steps("evaluating", frames) as on_frame,
+        ):
             if done.earlier:
                 print(f"going on after {done.earlier} frames that a stopped run evaluated")
-            task = progress.add_task("evaluating", total=sum(len(part.frames(self.every)) for part in parts))
             summary = evaluate(
                 parts,
                 methods,
@@ -98,7 +101,7 @@ class Command(EngineArguments, PastAndPriorArguments):
                 boundaries=True,
                 table=self.output / "frames.csv" if self.output else None,
                 journal=done,
-                on_frame=lambda: progress.advance(task),
+                on_frame=on_frame,
             )
         if self.output:
             write_summary(self.output / "summary.json", summary, settings)

@@ -112,18 +112,12 @@ def print_splits(rows: list[SplitCount]) -> None:
 
 def write_recording(recording: Recording[Any], folder: Path, *, overwrite: bool) -> None:
     """Write a recording to a sequence folder, and print what was written and what was left out."""
-    from kbnet.cli.progress import frame_progress
+    from kbnet.cli.progress import frame_steps
     from kbnet.frames.sequence_writer import write_sequence
 
-    with frame_progress() as progress:
-        task = progress.add_task("writing", total=recording.expected)
-        written = write_sequence(
-            folder,
-            recording.posed_frames(),
-            overwrite=overwrite,
-            inputs=recording.inputs,
-            on_frame=lambda: progress.advance(task),
-        )
+    with frame_steps("writing", recording.expected) as on_frame:
+        frames, inputs = recording.posed_frames(), recording.inputs
+        written = write_sequence(folder, frames, overwrite=overwrite, inputs=inputs, on_frame=on_frame)
     for line in recording.summary(written, folder):
         print(line)
     if not recording.says_points:

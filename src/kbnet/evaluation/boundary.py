@@ -81,11 +81,7 @@ def boundary_f1(
 
 
 def _edge_strengths(depth: NDArray[np.floating], judged: NDArray[np.bool_]) -> list[FloatArray]:
-    """Depth ratio of each pair, by direction; 0 for pairs that do not count.
-
-    Returns:
-        Four maps: farther pixel right, left, (H, W - 1); below, above, (H - 1, W).
-    """
+    """Depth ratio of each pair, 0 where it does not count: farther right, left, (H, W - 1), below, above (H - 1, W)."""
     filled = np.where(judged, depth, 1.0).astype(np.float64)
     strengths = []
     for near, far in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
@@ -95,13 +91,8 @@ def _edge_strengths(depth: NDArray[np.floating], judged: NDArray[np.bool_]) -> l
 
 
 def _matched_share(strengths: list[FloatArray], others: list[FloatArray]) -> FloatArray:
-    """Share of edges with an edge of the other map within the tolerance, mean over directions with an edge.
-
-    An edge at t has a match at t if the largest strength nearby exceeds t, so that one filter serves all thresholds.
-
-    Returns:
-        Share for every threshold, (T,); 0 if no direction has an edge.
-    """
+    """Share of edges with one of the other map within the tolerance, (T,); mean over directions with an edge, or 0."""
+    # An edge at t has a match at t if the largest strength nearby exceeds t, so that one filter serves all thresholds.
     offset = np.mgrid[-TOLERANCE_PX : TOLERANCE_PX + 1, -TOLERANCE_PX : TOLERANCE_PX + 1]
     nearby = np.square(offset).sum(axis=0) <= TOLERANCE_PX**2
     shares, directions = np.zeros(len(THRESHOLDS)), np.zeros(len(THRESHOLDS))

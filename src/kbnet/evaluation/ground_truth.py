@@ -14,11 +14,10 @@ import numpy as np
 from kbnet.errors import KBNetError
 from kbnet.evaluation.boundary import boundary_f1, has_boundaries
 from kbnet.evaluation.flicker import covisible_pixels, flicker_percent
-from kbnet.evaluation.frame_table import frame_table
 from kbnet.evaluation.journal import Journal
 from kbnet.evaluation.methods import Method, baseline_methods, network_method
 from kbnet.evaluation.metrics import depth_errors, has_judged_pixels
-from kbnet.evaluation.summary import FrameResult, Summary
+from kbnet.evaluation.summary import FrameResult, Summary, frame_table
 from kbnet.files import file_sha256
 from kbnet.frame import FloatArray, Frame
 from kbnet.inference.weights_files import weights_files
@@ -194,10 +193,9 @@ def _frame_results(
     boundaries: bool = False,
     on_frame: Callable[[], None] | None = None,
 ) -> Iterator[FrameResult]:
-    """Evaluate every method on the frames of one part, one frame after another.
+    """Evaluate every method on the frames that have what it needs; a warning has the number of the others.
 
-    Frames without ground truth in range are skipped, and frames without a sparse point for methods that need one. A
-    warning has their number. The first frame of a method is a warm-up: it has errors but no time.
+    The first frame of a method is a warm-up: it has errors but no time.
     """
     low, high = limits
     unjudged = pointless = 0

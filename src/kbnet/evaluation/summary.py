@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from kbnet.evaluation.metrics import DepthErrors, RunningStatistics
-from kbnet.files import environment, versions, write_json
+from kbnet.files import atomic_path, environment, versions, write_json
 
 ALL_SEQUENCES = "all sequences"
 """Name of the row over the frames of all sequences."""
@@ -150,6 +152,31 @@ class Summary:
             boundary_frames=edges.count,
             flicker_percent=float(group.flicker_percent.mean) if group.flicker_percent.count else None,
         )
+
+
+@contextmanager
+def frame_table(path: Path | None, *, boundaries: bool) -> Iterator[Callable[[FrameResult], object]]:
+    """Function that appends the row of one frame and method to a CSV file; without a path it does nothing."""
+    if path is None:
+        yield lambda result: None
+        return
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        writer = csv.writer(file)
+        errors = [field.name for field in fields(DepthErrors)] + ["boundary_f1", "flicker_percent"] * boundaries
+        writer.writerow(["method", "sparse_depth", "sequence", "frame", *errors, "seconds"])
+        yield lambda result: writer.writerow(
+            [result.method, result.sparse_depth, result.sequence, result.frame]
+            + [f"{value:.6g}" for value in result.errors.as_array()]
+            + [_cell(result.boundary_f1), _cell(result.flicker_percent)] * boundaries
+            + ["" if result.seconds is None else f"{result.seconds:.6f}"]
+        )
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
 
 
 def write_summary(path: Path, summary: Summary, settings: Mapping[str, object]) -> None:

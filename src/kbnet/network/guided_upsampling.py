@@ -71,15 +71,9 @@ def _neighbours(length: int, reduced_length: int, factor: int, like: Tensor) -> 
 def _weighted_mean(
     sides: tuple[tuple[Tensor, Tensor], ...], shares: tuple[tuple[Tensor, Tensor], ...], image: Tensor
 ) -> Tensor:
-    """Weighted mean of the four neighbours for a block of rows.
+    """Weighted mean of the four neighbours for a block of rows of the image, (B, C, H, W).
 
-    Args:
-        sides: left and right neighbours, map and colours joined, (B, C + 3, h, W); bilinear weight, (W,).
-        shares: rows above and below, (H,); bilinear weight, (H,).
-        image: RGB in 0..1, (B, 3, H, W).
-
-    Returns:
-        (B, C, H, W).
+    Left and right are map and colours, (B, C + 3, h, W), above and below rows, (H,); each has its bilinear weight.
     """
     weighted, total = [], []
     for row, share_y in shares:

@@ -123,14 +123,7 @@ class PropagationHead(nn.Module):
 
 
 def _sampling_positions(offsets: Tensor) -> Tensor:
-    """Sampling positions x + o_k for `F.grid_sample`: -1..1 between the outer pixel centres.
-
-    Args:
-        offsets: x and y of K taps, (B, K, 2, H, W), pixels.
-
-    Returns:
-        (B, K H, W, 2).
-    """
+    """Positions x + o_k of K taps, (B, K, 2, H, W), pixels, for `F.grid_sample`: (B, K H, W, 2), -1..1."""
     batch, taps, _, height, width = offsets.shape
     x = torch.arange(width, device=offsets.device, dtype=offsets.dtype)
     y = torch.arange(height, device=offsets.device, dtype=offsets.dtype)[:, None]
@@ -140,15 +133,9 @@ def _sampling_positions(offsets: Tensor) -> Tensor:
 
 
 def _convex_doubling(u: Tensor, logits: Tensor, bilinear: Tensor) -> Tensor:
-    """Convex upsampling by two: every pixel is a convex combination of 3x3 low-resolution pixels.
+    """Upsample (B, 1, H, W) by two: every pixel is a convex combination of 3x3 low-resolution pixels.
 
-    Args:
-        u: (B, 1, H, W).
-        logits: logits of the weights, (B, 36, H, W): nine for each of the four output pixels of a pixel.
-        bilinear: logits of bilinear interpolation, (9, 4), added to them.
-
-    Returns:
-        (B, 1, 2 H, 2 W).
+    Logits of the weights, (B, 36, H, W), are nine for each of four output pixels; bilinear ones, (9, 4), are added.
     """
     batch, _, height, width = u.shape
     weights = torch.softmax(logits.view(batch, 9, 4, height, width) + bilinear[:, :, None, None], dim=1)

@@ -38,7 +38,7 @@ class Command:
 
     def run(self) -> None:
         """Put together and write."""
-        from kbnet.cli.progress import frame_progress
+        from kbnet.cli.progress import frame_steps
         from kbnet.frames.sequence import Sequence
         from kbnet.report.fusion.accumulation import write_accumulated
         from kbnet.training.neighbour_gap import choose_gap
@@ -48,15 +48,9 @@ class Command:
         kinds = {kind: Sequence(self.sequence, sparse_depth=kind) for kind in self.sparse_depth}
         first = kinds[self.sparse_depth[0]]
         gap = choose_gap(first, self.gap).frames
-        with frame_progress() as progress:
-            task = progress.add_task("putting points together", total=len(first))
+        with frame_steps("putting points together", len(first)) as on_frame:
             points = write_accumulated(
-                kinds,
-                self.output,
-                gap=gap,
-                reach=self.reach,
-                overwrite=self.overwrite,
-                on_frame=lambda: progress.advance(task),
+                kinds, self.output, gap=gap, reach=self.reach, overwrite=self.overwrite, on_frame=on_frame
             )
         neighbours = f"{2 * self.reach} neighbours, {gap} frame{'s' if gap > 1 else ''} apart"
         print(f"wrote {len(first)} frames to {self.output}: {points:,.0f} points a frame, from {neighbours}")

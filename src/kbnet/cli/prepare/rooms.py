@@ -25,13 +25,10 @@ class Command:
 
     def run(self) -> None:
         """Render and write."""
-        from kbnet.cli.progress import frame_progress
+        from kbnet.cli.progress import frame_steps
         from kbnet.sources.rendered.rooms import write_rooms_sequence
 
         width, height = self.config.size
-        with frame_progress() as progress:
-            task = progress.add_task("rendering", total=self.config.frames)
-            write_rooms_sequence(
-                self.folder, self.config, overwrite=self.overwrite, on_frame=lambda: progress.advance(task)
-            )
+        with frame_steps("rendering", self.config.frames) as on_frame:
+            write_rooms_sequence(self.folder, self.config, overwrite=self.overwrite, on_frame=on_frame)
         print(f"wrote {self.config.frames} frames of {width}x{height} pixels to {self.folder}")

@@ -33,7 +33,7 @@ class Command:
 
     def run(self) -> None:
         """Choose points and write."""
-        from kbnet.cli.progress import frame_progress
+        from kbnet.cli.progress import frame_steps
         from kbnet.sources.made_sparse import add_sparse_depth, copy_made_sparse, open_dense
 
         if self.copy and self.name:
@@ -41,16 +41,11 @@ class Command:
         self.config.check()
         sequence = open_dense(self.sequence)
         name = self.name or f"sparse_depth_{self.config.pattern}_{self.config.points}"
-        with frame_progress() as progress:
-            task = progress.add_task("choosing points", total=len(sequence))
-
-            def advance() -> None:
-                progress.advance(task)
-
+        with frame_steps("choosing points", len(sequence)) as on_frame:
             if self.copy:
-                points = copy_made_sparse(sequence, self.config, self.copy, overwrite=self.overwrite, on_frame=advance)
+                points = copy_made_sparse(sequence, self.config, self.copy, overwrite=self.overwrite, on_frame=on_frame)
             else:
-                points = add_sparse_depth(sequence, self.config, name, overwrite=self.overwrite, on_frame=advance)
+                points = add_sparse_depth(sequence, self.config, name, overwrite=self.overwrite, on_frame=on_frame)
         target = self.copy or self.sequence / name
         print(f"wrote {len(sequence)} frames of {points:,.0f} points to {target}")
         if not self.copy:

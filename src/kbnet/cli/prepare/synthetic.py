@@ -24,13 +24,10 @@ class Command:
 
     def run(self) -> None:
         """Render and write."""
-        from kbnet.cli.progress import frame_progress
+        from kbnet.cli.progress import frame_steps
         from kbnet.sources.rendered.synthetic import write_synthetic_sequence
 
-        with frame_progress() as progress:
-            task = progress.add_task("rendering", total=self.config.frames)
-            write_synthetic_sequence(
-                self.folder, self.config, overwrite=self.overwrite, on_frame=lambda: progress.advance(task)
-            )
+        with frame_steps("rendering", self.config.frames) as on_frame:
+            write_synthetic_sequence(self.folder, self.config, overwrite=self.overwrite, on_frame=on_frame)
         size = f"{self.config.width}x{self.config.height}"
         print(f"wrote {self.config.frames} frames of {size} pixels to {self.folder}")

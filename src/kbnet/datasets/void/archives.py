@@ -140,12 +140,7 @@ def _members(density: int, archive: Path, *, finished: bool = False) -> dict[str
 
     A sequence is known by its K.txt or image/, however deep it lies: ``void_1500/data/<sequence>/K.txt``,
     ``data/<sequence>/K.txt`` and ``<sequence>/K.txt`` all become ``data/<sequence>/K.txt``. Lists go beside ``data``.
-
-    Args:
-        finished: whether it is the latter. Then it has lists: many a data set has folders ``<name>/image``.
-
-    Raises:
-        KBNetError: there are neither sequences nor lists of this density in it, or no lists in a finished folder.
+    An archive of the finished folder must have them: many a data set has folders ``<name>/image``.
     """
     files = [name for name in names(archive) if _may_be_of(density, name)]
     sequences = {name.rpartition("/")[0] for name in files if name.endswith("/K.txt")}

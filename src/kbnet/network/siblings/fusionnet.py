@@ -13,7 +13,7 @@ from kbnet.network.encoder import RayTerms
 from kbnet.network.layers import initialise_weights
 from kbnet.network.siblings.config import FusionNetConfig
 from kbnet.network.siblings.scaffnet import ScaffNet
-from kbnet.network.siblings.two_encoders import LATENT_CHANNELS, SKIP_CHANNELS, TwoEncoders
+from kbnet.network.siblings.vgg_encoder import LATENT_CHANNELS, SKIP_CHANNELS, TwoEncoders
 from kbnet.network.sparse_to_dense import nested_max_pools
 
 SCALING_WINDOW = 5

@@ -12,7 +12,7 @@ from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.encoder import RayTerms
 from kbnet.network.layers import initialise_weights
 from kbnet.network.siblings.config import VoicedConfig
-from kbnet.network.siblings.two_encoders import LATENT_CHANNELS, SKIP_CHANNELS, TwoEncoders
+from kbnet.network.siblings.vgg_encoder import LATENT_CHANNELS, SKIP_CHANNELS, TwoEncoders
 
 
 class Voiced(DepthNetwork):
