@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from kbnet.benchmark.plain_kbnet import PlainKBNet, is_published_architecture, load_plain, pixel_rays, plain_network
+from kbnet.benchmark.plain_kbnet import PlainKBNet, is_published_architecture, pixel_rays, plain_network
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
+from kbnet.weights.depth_network import load_network
 
 PARAMETERS = 6_957_764
 """Of the published network with five pools, those that nothing reads included."""
@@ -28,7 +29,7 @@ def frame(height: int, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("file", ["depth_void.npz", "depth_void_odd.npz"])
 def test_plain_network_equals_the_recording(shared: Path, file: str) -> None:
     golden = shared / "golden"
-    plain = load_plain(golden / "kbnet-void-seed1.pth", KBNetConfig.preset("void", intrinsics_scaling="published"))
+    plain = plain_network(load_network(golden / "kbnet-void-seed1.pth", preset="void"))
     assert sum(parameter.numel() for parameter in plain.parameters()) == PARAMETERS
     recorded = np.load(golden / file)
     maps = [torch.from_numpy(recorded[name]).float()[None, None] for name in ("sparse_depth", "filtered_validity")]

@@ -85,17 +85,6 @@ def test_running_statistics_equal_numpy(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(statistics.std, samples.std(axis=0), rtol=1e-8)
 
 
-@pytest.mark.parametrize("cut", [0, 1, 30, 100])
-def test_merged_statistics_equal_one_stream(cut: int) -> None:
-    samples = np.random.default_rng(1).standard_normal((100, 4))
-    merged = RunningStatistics(samples[:cut])
-    merged.merge(RunningStatistics(samples[cut:]))
-    whole = RunningStatistics(samples)
-    assert merged.count == whole.count
-    np.testing.assert_allclose(merged.mean, whole.mean, rtol=1e-10)
-    np.testing.assert_allclose(merged.std, whole.std, rtol=1e-10)
-
-
 def test_one_value_has_no_spread_and_none_has_no_mean() -> None:
     assert float(RunningStatistics([3.0]).std) == 0.0
     assert np.isnan(RunningStatistics().mean)

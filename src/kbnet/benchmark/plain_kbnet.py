@@ -8,8 +8,6 @@ is computed all the same. Symbols: B batch, H x W image; depth in metres, 0 = un
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,7 +16,6 @@ from kbnet.errors import KBNetError
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.siblings.config import NetworkConfig
-from kbnet.weights.published import depth_names, read_published
 
 
 def convolution(inputs: int, outputs: int, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:
@@ -220,25 +217,6 @@ def plain_network(network: KBNet) -> PlainKBNet:
     weights = {_plain_name(name): weight for name, weight in network.state_dict().items()}
     missing = plain.load_state_dict(weights, strict=False).missing_keys
     assert missing == [_UNREAD], missing
-    return plain.eval()
-
-
-def load_plain(path: Path, config: KBNetConfig) -> PlainKBNet:
-    """Read a published ``.pth`` file, all of it.
-
-    Args:
-        config: pool sizes and depth range, which a published file does not hold, and how K is scaled.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        KBNetError: the file is damaged.
-    """
-    plain, checkpoint = PlainKBNet(config), read_published(path)
-    weights = {}
-    for name, ours in depth_names().items():
-        group, _, theirs = name.partition(".")
-        weights[_plain_name(ours or _UNREAD)] = checkpoint[f"{group}_state_dict"][f"module.{theirs}"]
-    plain.load_state_dict(weights)
     return plain.eval()
 
 

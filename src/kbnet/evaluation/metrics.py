@@ -111,8 +111,7 @@ def depth_errors(
 class RunningStatistics:
     """Mean and population standard deviation of a stream of numbers or equal-shaped arrays, in constant memory.
 
-    Welford's update. `merge` joins two streams by the rule of Chan et al. (1979), so sequences, workers or processes
-    can be accumulated separately. Before the first value, `count` is 0, and `mean` and `std` are NaN.
+    Welford's update. Before the first value, `count` is 0, and `mean` and `std` are NaN.
 
     Example:
         >>> statistics = RunningStatistics([1.0, 3.0])
@@ -134,26 +133,15 @@ class RunningStatistics:
             KBNetError: its shape differs from that of the values before.
         """
         sample = np.asarray(value, dtype=np.float64)
-        self._check_shape(sample.shape)
+        if self.count and sample.shape != self._mean.shape:
+            raise KBNetError(
+                f"expected values of shape {self._mean.shape} like those before, got {sample.shape}; keep one stream a "
+                "shape"
+            )
         self.count += 1
         difference = sample - self._mean
         self._mean = self._mean + difference / self.count
         self._squares = self._squares + difference * (sample - self._mean)
-
-    def merge(self, other: RunningStatistics) -> None:
-        """Add all values of another stream.
-
-        Raises:
-            KBNetError: its values have another shape.
-        """
-        if other.count == 0:
-            return
-        self._check_shape(other._mean.shape)
-        total = self.count + other.count
-        difference = other._mean - self._mean
-        self._mean = self._mean + difference * (other.count / total)
-        self._squares = self._squares + other._squares + np.square(difference) * (self.count * other.count / total)
-        self.count = total
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -164,9 +152,3 @@ class RunningStatistics:
     def std(self) -> NDArray[np.float64]:
         """Population standard deviation (divided by the count), of the shape of one value."""
         return np.sqrt(self._squares / self.count) if self.count else np.full((), np.nan)
-
-    def _check_shape(self, shape: tuple[int, ...]) -> None:
-        if self.count and shape != self._mean.shape:
-            raise KBNetError(
-                f"expected values of shape {self._mean.shape} like those before, got {shape}; keep one stream a shape"
-            )

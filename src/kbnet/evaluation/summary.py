@@ -129,11 +129,9 @@ class Summary:
 
     def overall(self, method: str) -> DepthErrors:
         """Mean errors of one method over all frames of all sequences and kinds of sparse depth."""
-        total = RunningStatistics()
-        for (_, sequence, name), group in self._groups.items():
-            if sequence == ALL_SEQUENCES and name == method:
-                total.merge(group.errors)
-        return DepthErrors.from_array(total.mean)
+        kinds = [self._groups[key].errors for key in self._groups if key[1:] == (ALL_SEQUENCES, method)]
+        total = sum(kind.count * kind.mean for kind in kinds)
+        return DepthErrors.from_array(total / sum(kind.count for kind in kinds))
 
     def _row(self, key: tuple[str, str, str]) -> SummaryRow:
         group = self._groups[key]

@@ -4,31 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kbnet.report.viewer.completed import Completed
-from kbnet.report.viewer.window import Window
-
-
-class NewestFrame:
-    """The frame that the window shows; it has one place, and the newest takes it."""
-
-    def __init__(self, name: str, completed: Completed) -> None:
-        self.name, self.completed = name, completed
-
-    def __len__(self) -> int:
-        """One."""
-        return 1
-
-    def has_pose(self, index: int) -> bool:
-        """Whether the frame has a pose."""
-        return self.completed.frame.T_world_camera is not None
-
-    def pose(self, index: int) -> NDArray[np.float64]:
-        """``T_world_camera``, (4, 4), metres; without a pose the camera is at the origin."""
-        pose = self.completed.frame.T_world_camera
-        return np.eye(4) if pose is None else np.asarray(pose, np.float64)
+from kbnet.report.viewer.window import NewestFrame, Window
 
 
 class LiveWindow:

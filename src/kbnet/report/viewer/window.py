@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, redirect_stdout
 from io import StringIO
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.frame import ImageArray
+from kbnet.frames.frame_source import FrameSource
 from kbnet.report.colour import colourise
 from kbnet.report.viewer.completed import Completed, colour_bar, limits
 from kbnet.report.viewer.same_origin import LOOPBACK, same_origin_only
@@ -28,21 +29,24 @@ BEHIND, ABOVE = 0.25, 0.25
 """Initial position behind and above the camera, as shares of the median depth."""
 
 
-class ShownSource(Protocol):
-    """What the window asks of its frames; any `kbnet.frames.frame_source.FrameSource` answers it."""
+class NewestFrame:
+    """The frame that the window shows; it has one place, and the newest takes it."""
 
-    @property
-    def name(self) -> str:
-        """Title of the window."""
+    def __init__(self, name: str, completed: Completed) -> None:
+        self.name, self.completed = name, completed
 
     def __len__(self) -> int:
-        """Number of frames."""
+        """One."""
+        return 1
 
     def has_pose(self, index: int) -> bool:
-        """Whether it is known where the camera was."""
+        """Whether the frame has a pose."""
+        return self.completed.frame.T_world_camera is not None
 
     def pose(self, index: int) -> NDArray[np.float64]:
-        """Where the camera was: ``T_world_camera``, (4, 4), metres."""
+        """``T_world_camera``, (4, 4), metres; without a pose the camera is at the origin."""
+        pose = self.completed.frame.T_world_camera
+        return np.eye(4) if pose is None else np.asarray(pose, np.float64)
 
 
 class Window:
@@ -65,7 +69,13 @@ class Window:
     """
 
     def __init__(
-        self, source: ShownSource, completed: Callable[[int], Completed], *, host: str, port: int, points: int
+        self,
+        source: FrameSource | NewestFrame,
+        completed: Callable[[int], Completed],
+        *,
+        host: str,
+        port: int,
+        points: int,
     ) -> None:
         import viser
 
