@@ -26,10 +26,10 @@ from kbnet.cli.recordings import RecordingFlags
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
-    from kbnet.frames.frame_source import FrameSource
+    from kbnet.frames.frame_source import FrameSource, NamedFrames
     from kbnet.inference.completer import DepthCompleter
     from kbnet.inference.output_files import CompletedFrame, FileKind
-    from kbnet.inference.output_folder import NamedFrames, OutputFolder
+    from kbnet.inference.output_folder import OutputFolder
     from kbnet.inference.weights_files import Origin
     from kbnet.inference.workers import Outcome
 

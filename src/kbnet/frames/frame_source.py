@@ -17,8 +17,30 @@ from kbnet.frame import Frame, ImageArray, Triplet
 from kbnet.frames.prior_files import PriorFolder
 
 
-class FrameSource(Protocol):
-    """Frames that are counted once and read one by one: a sequence folder, a list, or a recording in place.
+class NamedFrames(Protocol):
+    """Frames that are counted once and read one by one: any source of frames, or a single frame."""
+
+    @property
+    def name(self) -> str:
+        """What tables and archives call it."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder or file; what messages point to."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the frames; output files are called after them."""
+
+    def __len__(self) -> int:
+        """Number of frames."""
+
+    def frame(self, index: int) -> Frame:
+        """Read one frame, with the ground truth and the prior that it has, and its pose if that is known and rigid."""
+
+
+class FrameSource(NamedFrames, Protocol):
+    """A sequence folder, a list, or a recording in place.
 
     Attributes:
         priors: where the priors of its frames are; None: they have none.
@@ -27,20 +49,8 @@ class FrameSource(Protocol):
     priors: PriorFolder | None
 
     @property
-    def name(self) -> str:
-        """What tables call it."""
-
-    @property
-    def folder(self) -> Path:
-        """The folder or file; what messages point to."""
-
-    @property
     def points_from(self) -> str:
         """Where the sparse depth comes from: a folder of the sequence, a column of the list, a topic or file."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the frames; output files are called after them."""
 
     @property
     def has_ground_truth(self) -> bool:
@@ -50,9 +60,6 @@ class FrameSource(Protocol):
     def has_poses(self) -> bool:
         """Whether the camera's motion to both neighbours is known for every triplet."""
 
-    def __len__(self) -> int:
-        """Number of frames."""
-
     def __getitem__(self, index: int) -> Frame:
         """Read one frame, as :meth:`frame`."""
 
@@ -61,9 +68,6 @@ class FrameSource(Protocol):
 
     def image(self, index: int) -> ImageArray:
         """Image of one frame: RGB, (H, W, 3), uint8."""
-
-    def frame(self, index: int) -> Frame:
-        """Read one frame, with the ground truth and the prior that it has, and its pose if that is known and rigid."""
 
     def has_pose(self, index: int) -> bool:
         """Whether it is known where the camera was at one frame."""

@@ -13,11 +13,12 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_path, write_json
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.frame_source import NamedFrames
 from kbnet.inference.output_files import DEPTH, CompletedFrame, FileKind
 from kbnet.inference.weights_files import Origin
 
@@ -30,33 +31,6 @@ Completer = Callable[[Frame], FloatArray]
 RECORD = "made_with.json"
 OF_THE_FRAME = ("frame", "sparse points", "prior")
 """Keys of the record that belong to one frame."""
-
-
-class NamedFrames(Protocol):
-    """Frames that are read one by one: any `kbnet.frames.frame_source.FrameSource`, or a single frame."""
-
-    @property
-    def name(self) -> str:
-        """What tables and archives call the source."""
-        ...
-
-    @property
-    def folder(self) -> Path:
-        """What messages point to."""
-        ...
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the frames; files are called after them."""
-        ...
-
-    def __len__(self) -> int:
-        """Number of frames."""
-        ...
-
-    def frame(self, index: int) -> Frame:
-        """Read one frame."""
-        ...
 
 
 class OutputFolder:

@@ -32,14 +32,13 @@ from kbnet.report.packing import (
     pack_numbers,
     sampled,
 )
+from kbnet.report.picture import SPARSE_TRUTH
 from kbnet.report.shown_frames import ShownFrame
 
 WEB = Path(__file__).with_name("web")
 SCRIPTS = ("unpack.js", "colours.js", "panels.js", "cloud.js", "charts.js", "page.js")
 MOST_POINTS = 20_000
 """Largest number of points of one kind in a frame of the page."""
-SPARSE_TRUTH = 0.25
-"""A reference at fewer than this share of the pixels is drawn as discs."""
 
 
 def write_page(

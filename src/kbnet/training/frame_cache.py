@@ -1,4 +1,4 @@
-"""Cache of frames at the network's resolution."""
+"""Cache of frames at the network's resolution; depth is stored in the units of a depth PNG."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frames.depth_png import UNITS_PER_METRE
 from kbnet.frames.frame_source import FrameSource
 from kbnet.network.working_size import reduced_frame
-
-UNITS_PER_METRE = 256
-"""Unit of cached depth, as in a depth PNG: steps of 1/256 m, at most 255.99 m."""
 
 
 class _Stored(NamedTuple):
