@@ -67,7 +67,8 @@ class FrameCache:
 
 
 def _units(depth: FloatArray) -> NDArray[np.uint16]:
-    return np.rint(depth * UNITS_PER_METRE).clip(0, np.iinfo(np.uint16).max).astype(np.uint16)
+    units: NDArray[np.uint16] = np.rint(depth * np.float32(UNITS_PER_METRE)).clip(0, 65535).astype(np.uint16)
+    return units
 
 
 def _metres(units: NDArray[np.uint16]) -> FloatArray:
