@@ -18,14 +18,15 @@ from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 
 SMALL: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
+SMALL_POOLS: dict[str, Any] = {"min_pool_sizes": (3,), "max_pool_sizes": (5,)}
 OURS: dict[str, Any] = {"scaffold": "linear", "residual": "spread", "outlier_rule": "support", "normalisation": "batch"}
 
 
 @pytest.fixture(scope="module", params=["published", "ours"])
 def network(request: pytest.FixtureRequest) -> KBNet:
-    """As published, or with a scaffold, BatchNorm and our own outlier rule; read only."""
+    """As published, or with a scaffold, BatchNorm, our own outlier rule and fewer pools; read only."""
     torch.manual_seed(0)
-    kind: dict[str, Any] = OURS if request.param == "ours" else {"intrinsics_scaling": "published"}
+    kind: dict[str, Any] = OURS | SMALL_POOLS if request.param == "ours" else {"intrinsics_scaling": "published"}
     made = KBNet(KBNetConfig(weight_init="kaiming", **SMALL, **kind)).eval()
     torch.nn.init.normal_(made.decoder.output.weight, std=0.1)
     return made

@@ -31,7 +31,7 @@ MakeInputs = Callable[..., tuple[Tensor, ...]]
 
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {"trunk": "plain", "resolution": "half", "error": "predicted"},
-    "kbnet": {"trunk": "kbnet"},
+    "kbnet": {"trunk": "kbnet", "min_pool_sizes": (3,), "max_pool_sizes": (5,)},
     "features": {"trunk": "plain", "resolution": "half", "image_features": "efficientnet-lite0"},
 }
 SIZES = [("any", 33, 47), ("any", 75, 102), ("multiples-of-32", 64, 96)]

@@ -59,7 +59,7 @@ def tiny_run(
 @pytest.mark.parametrize(
     ("preset", "rate", "term"),
     [
-        ("voiced-void", 1e-4, "sparse_depth"),
+        ("voiced-void", 3e-4, "sparse_depth"),
         ("scaffnet-scenenet", 1e-3, "supervised"),
         ("fusionnet-void", 1e-3, "sparse_depth"),
     ],
@@ -70,7 +70,7 @@ def test_a_sibling_learns_one_scene_and_its_file_completes(
     sequence = write_sequence(frames=4)
     start = str(scaffnet) if preset == "fusionnet-void" else None
     reports: list[ProgressReport] = []
-    config = tiny_run(preset, sequence, tmp_path / "run", steps=26, rate=rate, initial_weights=start)
+    config = tiny_run(preset, sequence, tmp_path / "run", steps=14, rate=rate, initial_weights=start)
     train(config, on_report=reports.append)
     losses = [report.losses[term] for report in reports if report.losses]
     assert losses[-1] < 0.8 * losses[0], losses

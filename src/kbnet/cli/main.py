@@ -53,6 +53,7 @@ from kbnet.interruption import interrupt_on_stop_signals
 HERE = Path(__file__).parent
 OVERVIEW = "Sparse depth and a colour image in, dense metric depth out."
 FOOTER = "'kbnet <command> --help' explains a command. KBNET_DEBUG=1 shows the traceback of an error."
+TELLING = threading.Lock()
 KNOWN_ERRORS = (KBNetError, OSError, ModuleNotFoundError, FloatingPointError)
 EXTRAS = {
     "OpenEXR": "exr",
@@ -131,13 +132,14 @@ def commands(folder: Path = HERE) -> dict[str, str]:
 
 
 def _tell(error: BaseException, told: list[BaseException]) -> None:
-    """Print an error in one line, once."""
-    if any(error is other for other in told):
-        return
-    told.append(error)
-    if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
-        traceback.print_exception(error)
-    print(f"kbnet: error: {one_line(error)}{_where_to_look(error)}", file=sys.stderr)
+    """Print an error in one line, once. The lock keeps the main thread from ending the process while another prints."""
+    with TELLING:
+        if any(error is other for other in told):
+            return
+        told.append(error)
+        if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
+            traceback.print_exception(error)
+        print(f"kbnet: error: {one_line(error)}{_where_to_look(error)}", file=sys.stderr)
 
 
 def _tell_of_thread(thread: threading.ExceptHookArgs, told: list[BaseException]) -> None:
