@@ -36,6 +36,7 @@ COMMANDS = (
     "confidence",
     "family",
     "fusion",
+    "interpolation",
     "pack_data",
     "past",
     "priors",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from kbnet.frames import sequence as sequence_module
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence
 
@@ -166,7 +168,35 @@ def test_pose_refuses_a_malformed_file(folder: Path, text: str, message: str) ->
     with pytest.raises(ValueError, match=message) as caught:
         Sequence(folder).pose(2)
     assert f"{NAMES[2]}.txt" in str(caught.value)
-    assert Sequence(folder).frame(2).T_world_camera is None, "completion needs no pose"
+    with pytest.warns(UserWarning, match="left out: the poses of 1 of"):
+        assert Sequence(folder).frame(2).T_world_camera is None, "completion needs no pose"
+
+
+def test_wrong_poses_are_warned_of_once_by_count_and_name(folder: Path) -> None:
+    for name in (NAMES[1], NAMES[3]):
+        (folder / "absolute_pose" / f"{name}.txt").write_text("2 0 0 0 0 2 0 0 0 0 2 0")
+    sequence = Sequence(folder)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        known = [frame.T_world_camera is not None for frame in [*sequence, *sequence]]
+    assert known == 2 * [index not in (1, 3) for index in range(len(NAMES))]
+    (warning,) = caught
+    assert f"left out: the poses of 2 of {len(NAMES)} frames of {folder}; " in str(warning.message)
+    assert f"{NAMES[1]}.txt" in str(warning.message)
+
+
+def test_a_pose_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = sequence_module.read_pose
+    monkeypatch.setattr(sequence_module, "read_pose", lambda path: (read.append(path.stem), real(path))[1])
+    sequence = Sequence(folder)
+    for index in range(len(NAMES)):
+        sequence.pose(index)
+        sequence.frame(index)
+        sequence.pose(index)[:] = 0  # a copy
+    sequence.triplet(2, 1)
+    np.testing.assert_allclose(sequence.pose(1), camera_to_world(1))
+    assert sorted(read) == sorted(NAMES)
 
 
 def test_sequence_refuses_a_missing_folder(tmp_path: Path) -> None:

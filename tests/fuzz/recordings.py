@@ -375,10 +375,10 @@ def kinect(folder: Path) -> None:
 
 
 def read_kinect(folder: Path) -> None:
-    from kbnet.sources.azure_kinect import KinectFrames, describe_kinect
+    from kbnet.sources.kinds.azure_kinect import KinectArguments, describe_azure_kinect, open_azure_kinect
 
-    describe_kinect(folder / "a.mkv")
-    KinectFrames(folder / "a.mkv").frame(0)
+    describe_azure_kinect(folder / "a.mkv")
+    open_azure_kinect(folder / "a.mkv", KinectArguments()).frame(0)
 
 
 def network() -> Any:

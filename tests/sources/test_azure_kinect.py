@@ -26,6 +26,7 @@ import kbnet
 from kbnet.cli.main import main
 from kbnet.frames.kinds import kind_of
 from kbnet.points.projection import drop_hidden_points
+from kbnet.sources.azure_kinect import describe_kinect
 from kbnet.sources.azure_kinect_calibration import DEPTH_MODES, read_kinect_calibration
 
 MODE, SIZE = "NFOV_2X2BINNED", (720, 1280)
@@ -386,6 +387,13 @@ def test_a_matroska_file_without_tags_of_the_camera_is_a_video(tmp_path: Path, w
     tags = content[content.index(bytes.fromhex("1254C367")) :][:2000]
     path.write_bytes(content.replace(b"K4A_", b"XYZ_") + tags)
     assert kind_of(path).name == "azure-kinect"  # type: ignore[union-attr]
+
+
+def test_a_track_of_one_frame_has_no_rate(tmp_path: Path) -> None:
+    path = recording(colour=[(0, jpeg(PICTURE))], depth=[(2_000, DEPTH_MM)]).write(tmp_path / "desk.mkv")
+    described = describe_kinect(path)
+    assert "COLOR: 1280x720 MJPG, 1 block, rate not known, 0.000 s" in described
+    assert "DEPTH: 320x288 b16g NFOV_2X2BINNED, 1 block, rate not known, 0.002 s" in described
 
 
 def test_commands_read_it_in_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

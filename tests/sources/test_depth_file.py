@@ -21,6 +21,11 @@ def test_floats_are_metres_and_whole_numbers_need_a_unit(tmp_path: Path) -> None
     np.testing.assert_array_equal(read_depth_file(tmp_path / "a.npy"), READ)
     np.save(tmp_path / "odd.npy", np.array([[np.nan, np.inf, -1.0, 1e10, 2.0]]))
     np.testing.assert_array_equal(read_depth_file(tmp_path / "odd.npy"), [[0, 0, 0, 0, 2]])
+    for type_, largest in ((np.uint16, 65535), (np.int16, 32767), (np.uint32, 2**32 - 1)):
+        np.save(tmp_path / "largest.npy", np.array([[2000, largest]], type_))
+        np.testing.assert_allclose(read_depth_file(tmp_path / "largest.npy", 0.001), [[2, 0]])
+    Image.fromarray(np.array([[2000, 65535, 65534]], np.uint16)).save(tmp_path / "largest.png")
+    np.testing.assert_allclose(read_depth_file(tmp_path / "largest.png", 0.001), [[2, 0, 65.534]])
     millimetres = (DEPTH * 1000).astype(np.uint32)
     np.save(tmp_path / "mm.npy", millimetres)
     Image.fromarray(np.where(millimetres > 65535, 0, millimetres).astype(np.uint16)).save(tmp_path / "mm.png")

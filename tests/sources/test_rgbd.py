@@ -91,8 +91,9 @@ def test_prepare_and_inspect_name_the_kind(tmp_path: Path, capsys: pytest.Captur
     assert "missing: the unit of the whole numbers" in capsys.readouterr().out
 
 
-def test_a_recording_of_an_oak_d_names_the_way_out(tmp_path: Path) -> None:
-    for name in ("calib.json", "color.mp4"):
+@pytest.mark.parametrize("stream", ["color.mp4", "CAM_A.mp4", "right.hevc", "CAM_B.H265", "depth.dat"])
+def test_a_recording_of_an_oak_d_names_the_way_out(stream: str, tmp_path: Path) -> None:
+    for name in ("calib.json", stream):
         (tmp_path / name).touch()
     with pytest.raises(ValueError, match="ros2 bag record /oak/rgb/image_raw"):
         kbnet.open_frames(tmp_path)

@@ -101,8 +101,8 @@ def test_unknown_or_short_images_are_refused() -> None:
 
 
 def test_depth_is_metres_and_0_where_unmeasured() -> None:
-    millimetres = np.array([[0, 500], [1000, 65535]], np.uint16)
-    expected = np.array([[0, 0.5], [1, 65.535]], np.float32)
+    millimetres = np.array([[65535, 500], [1000, 65534]], np.uint16)  # no number is larger than 65535: no depth
+    expected = np.array([[0, 0.5], [1, 65.534]], np.float32)
     for encoding in ("16UC1", "mono16"):
         np.testing.assert_allclose(decode_depth(message(encoding, millimetres)), expected, rtol=1e-6)
     np.testing.assert_allclose(decode_depth(message("16UC1", millimetres, big=True)), expected, rtol=1e-6)
@@ -116,6 +116,8 @@ def test_depth_is_metres_and_0_where_unmeasured() -> None:
 def test_compressed_depth_of_both_kinds() -> None:
     """compressed_depth_image_transport: 12 bytes, then a PNG; floats as A / depth + B."""
     millimetres = np.array([[0, 500]], np.uint16)
+    largest = compressed("16UC1; compressedDepth png", struct.pack("<i2f", 0, 0, 0) + png(millimetres + 65035))
+    np.testing.assert_allclose(decode_depth(largest), [[65.035, 0]])
     whole = compressed("16UC1; compressedDepth png", struct.pack("<i2f", 0, 0, 0) + png(millimetres))
     assert is_depth(whole)
     np.testing.assert_allclose(decode_depth(whole), [[0, 0.5]])

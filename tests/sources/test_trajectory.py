@@ -34,6 +34,18 @@ def test_there_is_no_pose_outside_or_in_a_gap() -> None:
     assert [trajectory.at(time) is None for time in (-0.1, 0.05, 0.2, 1.0)] == [True, False, True, True]
 
 
+def test_the_first_and_the_last_pose_are_found_in_spite_of_rounding() -> None:
+    """Nanoseconds and microseconds of one Unix time differ by a float64's rounding."""
+    times = np.array([1305031102.1, 1305031102.2])
+    trajectory = Trajectory(times, np.array([[1.0, 0, 0], [2, 0, 0]]), np.eye(4)[[3, 3]])
+    for time, expected in ((times[0] - 5e-7, 1.0), (times[1] + 5e-7, 2.0)):
+        pose = trajectory.at(time)
+        assert pose is not None
+        assert pose[0, 3] == expected
+    assert trajectory.at(times[0] - 1e-4) is None
+    assert trajectory.at(times[1] + 1e-4) is None
+
+
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "poses.txt").write_text("# time tx ty tz\n1 2 3 4\n")
     with pytest.raises(ValueError, match=r"expected lines of 8 numbers .* got 4 numbers in .*poses.txt"):

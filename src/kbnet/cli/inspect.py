@@ -76,7 +76,8 @@ def first_frame(source: FrameSource) -> list[str]:
 
     frame = source.frame(0)
     expected = getattr(source, "expected", None)
-    counted = f"at most {expected} frames" if expected is not None else f"{len(source)} frames"
+    count = len(source) if expected is None else expected
+    counted = f"{'' if expected in (None, 1) else 'at most '}{count} frame{'' if count == 1 else 's'}"
     K, depth = frame.intrinsics, frame.sparse_depth[frame.sparse_depth > 0]
     if not len(depth):
         raise KBNetError(f"the first frame of {source.folder} holds no depth")

@@ -13,7 +13,7 @@ from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray, Triplet
 from kbnet.frames.depth_png import read_depth_png, spread_depth
 from kbnet.frames.frame_files import COLUMNS, PATHS, FrameFiles, read_frame_list, window_numbers, write_frame_list
-from kbnet.frames.frame_source import with_pose_and_prior
+from kbnet.frames.frame_source import PoseMemory, with_pose_and_prior
 from kbnet.frames.image_file import read_image, read_intrinsics
 from kbnet.frames.present_files import PresentFiles
 from kbnet.frames.prior_files import PriorFolder
@@ -79,6 +79,7 @@ class FrameList:
         self._lines = b"".join(lines)
         self._ends = np.cumsum([0, *map(len, lines)])
         self._triplets = tuple(triplets)
+        self._poses = PoseMemory(len(self.names), self._read_pose)
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -133,10 +134,7 @@ class FrameList:
             FileNotFoundError: the list names no such file.
             KBNetError: the file is not a rigid 3x4 or 4x4 transform.
         """
-        files = self.files(index)
-        if not files.pose:
-            raise FileNotFoundError(f"expected a pose of frame '{files.name}' in {self.folder}, got none; add it")
-        return read_pose(self._path(files.pose))
+        return self._poses.pose(index)
 
     def triplet(self, index: int, gap: int) -> Triplet:
         """Read a frame with the neighbours that the list names, whatever ``gap`` is.
@@ -153,7 +151,8 @@ class FrameList:
         previous, image, next_ = self._images(files, neighbours=True)
         poses = {}
         if _has_poses(files):
-            poses = relative_poses(*map(self._path, (files.previous_pose, files.pose, files.next_pose)))
+            previous_pose, next_pose = (read_pose(self._path(path)) for path in (files.previous_pose, files.next_pose))
+            poses = relative_poses(previous_pose, self.pose(index), next_pose)
         return crop_triplet(Triplet(self._frame(files, image), previous, next_, **poses), *self._window(files, image))
 
     def triplet_indices(self, gap: int) -> tuple[int, ...]:
@@ -168,6 +167,12 @@ class FrameList:
                 "this list is for evaluation, train on another"
             )
         return self._triplets
+
+    def _read_pose(self, index: int) -> NDArray[np.float64]:
+        files = self.files(index)
+        if not files.pose:
+            raise FileNotFoundError(f"expected a pose of frame '{files.name}' in {self.folder}, got none; add it")
+        return read_pose(self._path(files.pose))
 
     def _path(self, text: str) -> Path:
         return self.folder.parent / text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Indices
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,20 +83,64 @@ class FrameSource(NamedFrames, Protocol):
         """Indices of the frames that have both neighbours."""
 
 
+class PoseMemory:
+    """Poses of a source. Each is read and checked once.
+
+    Args:
+        count: number of frames.
+        read: reads ``T_world_camera`` of a frame, (4, 4), float64, metres; its errors are those of :meth:`pose`.
+    """
+
+    def __init__(self, count: int, read: Callable[[int], NDArray[np.float64]]) -> None:
+        self._count, self._read = count, read
+        self._poses: NDArray[np.float64] | None = None
+
+    def pose(self, index: int) -> NDArray[np.float64]:
+        """``T_world_camera`` of a frame, (4, 4), float64, metres."""
+        if self._poses is None:
+            self._poses = np.full((self._count, 4, 4), np.nan)
+        if np.isnan(self._poses[index, 3, 3]):
+            self._poses[index] = self._read(index)
+        pose: NDArray[np.float64] = self._poses[index].copy()
+        return pose
+
+
 def with_pose_and_prior(frame: Frame, source: FrameSource, index: int) -> Frame:
     """Add to a frame what its source knows of it besides.
 
-    Most callers need no pose, so one that is not rigid is left out here; ``source.pose(index)`` says what is wrong.
+    Most callers need no pose, so one that is not rigid is left out here, with one warning for the source.
 
     Raises:
         FileNotFoundError, KBNetError: the prior is missing, damaged, or of another size than the image.
     """
     T_world_camera, prior = None, None
     if source.has_pose(index):
-        with suppress(KBNetError):
+        try:
             T_world_camera = source.pose(index)
+        except KBNetError as error:
+            _warn_of_poses(source, error)
     if source.priors is not None:
         prior = source.priors.prior(frame.name)
     if T_world_camera is None and prior is None:
         return frame
     return replace(frame, T_world_camera=T_world_camera, prior=prior)
+
+
+_WARNED: WeakSet[FrameSource] = WeakSet()
+"""Sources whose wrong poses were warned of."""
+
+
+def _warn_of_poses(source: FrameSource, error: KBNetError) -> None:
+    if source in _WARNED:
+        return
+    _WARNED.add(source)
+    wrong = sum(_is_wrong(source, index) for index in range(len(source)) if source.has_pose(index))
+    warnings.warn(f"left out: the poses of {wrong} of {len(source)} frames of {source.folder}; {error}", stacklevel=4)
+
+
+def _is_wrong(source: FrameSource, index: int) -> bool:
+    try:
+        source.pose(index)
+    except KBNetError:
+        return True
+    return False

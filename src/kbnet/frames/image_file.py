@@ -71,7 +71,7 @@ def read_intrinsics(path: str | Path) -> FloatArray:
     """
     numbers = (
         read_npy(path, "the matrix K").astype(np.float64)
-        if Path(path).suffix == ".npy"
+        if Path(path).suffix.lower() == ".npy"
         else read_numbers(path, "the matrix K")
     )
     if numbers.size not in _SHAPES:

@@ -15,7 +15,7 @@ from kbnet.frame import FloatArray, Frame, ImageArray, Triplet, check_pose
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import read_depth_png, spread_depth
 from kbnet.frames.frame_files import FrameFiles
-from kbnet.frames.frame_source import with_pose_and_prior
+from kbnet.frames.frame_source import PoseMemory, with_pose_and_prior
 from kbnet.frames.image_file import read_image, read_intrinsics, read_numbers
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order
@@ -69,6 +69,7 @@ class Sequence:
         self.has_ground_truth = (self.folder / "ground_truth").is_dir()
         poses = {path.name for path in (self.folder / "absolute_pose").glob("*.txt")}
         self.has_poses = all(f"{name}.txt" in poses for name in self.names)
+        self._poses = PoseMemory(len(self.names), self._read_pose)
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -115,7 +116,7 @@ class Sequence:
             FileNotFoundError: the frame has no pose file.
             KBNetError: the file is not a rigid 3x4 or 4x4 transform.
         """
-        return read_pose(self._pose_path(index))
+        return self._poses.pose(index)
 
     def triplet(self, index: int, gap: int) -> Triplet:
         """Read a frame with the images ``gap`` frames before and after it.
@@ -133,8 +134,8 @@ class Sequence:
                 f"use one of {self.triplet_indices(gap)}"
             )
         previous, next_ = index - gap, index + gap
-        pose_paths = [self._pose_path(i) for i in (previous, index, next_)]
-        poses = relative_poses(*pose_paths) if all(path.is_file() for path in pose_paths) else {}
+        around = (previous, index, next_)
+        poses = relative_poses(*map(self.pose, around)) if all(map(self.has_pose, around)) else {}
         return Triplet(self.frame(index), self.image(previous), self.image(next_), **poses)
 
     def has_pose(self, index: int) -> bool:
@@ -173,6 +174,9 @@ class Sequence:
                 "choose a smaller gap or a longer sequence"
             )
         return range(gap, len(self) - gap)
+
+    def _read_pose(self, index: int) -> NDArray[np.float64]:
+        return read_pose(self._pose_path(index))
 
     def _pose_path(self, index: int) -> Path:
         return pose_path(self.folder, self.names[index])
@@ -233,18 +237,16 @@ def read_pose(path: str | Path) -> NDArray[np.float64]:
     return T_world_camera
 
 
-def relative_poses(previous: Path, current: Path, next_: Path) -> dict[str, FloatArray]:
-    """The motion to both neighbours from three pose files, as the arguments of `kbnet.frame.Triplet`.
+def relative_poses(
+    previous: NDArray[np.float64], current: NDArray[np.float64], next_: NDArray[np.float64]
+) -> dict[str, FloatArray]:
+    """The motion to both neighbours from three poses ``T_world_camera``, as the arguments of `kbnet.frame.Triplet`.
 
     ``T_previous_current = inverse(T_world_previous) @ T_world_current``, and likewise ``T_next_current``: (4, 4),
     float32, metres.
-
-    Raises:
-        FileNotFoundError, KBNetError: as :func:`read_pose`.
     """
-    T_world_current = read_pose(current)
     sources = {"T_previous_current": previous, "T_next_current": next_}
-    return {key: np.linalg.solve(read_pose(path), T_world_current).astype(np.float32) for key, path in sources.items()}
+    return {key: np.linalg.solve(pose, current).astype(np.float32) for key, pose in sources.items()}
 
 
 def _list_images(folder: Path) -> list[Path]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
+from scipy.spatial import cKDTree
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray
+from kbnet.points import triangulation
 from kbnet.points.sparse_points import measured_pixels
-from kbnet.points.triangulation import delaunay_triangles
 
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 
 _BLOCK = 512
 """Triangles rasterised at a time, times the step. Larger arrays take longer to allocate than to compute."""
+_SMALL_TRIANGLE_PX = 64
+"""Mean area below which four times as many are rasterised at a time."""
 
 
 def nearest(sparse_depth: FloatArray) -> FloatArray:
@@ -50,22 +53,27 @@ def linear(sparse_depth: FloatArray, step: int = 1) -> FloatArray:
         - step 1: (H, W); equal to the sparse depth at measured pixels.
         - Fewer than three points, or points on one line: depth of a nearest point.
         - No point: all 0.
-        - step above 1: nearest points are found after moving the points to the grid.
+        - step above 1: nearest points are found after moving the points to the grid, up to 60,000 points.
+        - Above 60,000 points, see :func:`kbnet.points.triangulation.delaunay_triangles`.
     """
     rows, columns = measured_pixels(sparse_depth)
     measured = sparse_depth[rows, columns]
     height, width = (-(-(length - 1) // step) + 1 for length in sparse_depth.shape)
     depth = np.zeros((height, width), np.float32)
     # Points are numbered from the top row down, so sorted corners of a triangle run from top to bottom.
-    corners = np.sort(_without_flat(delaunay_triangles(rows, columns), rows, columns), axis=1)
+    corners = np.sort(_without_flat(triangulation.delaunay_triangles(rows, columns), rows, columns), axis=1)
     x, y, z = columns[corners], rows[corners], measured.astype(np.float64)[corners]
-    for begin in range(0, len(x), _BLOCK * step):
-        block = slice(begin, begin + _BLOCK * step)
+    at_once = _BLOCK * step * (4 if len(x) * _SMALL_TRIANGLE_PX > depth.size else 1)
+    for begin in range(0, len(x), at_once):
+        block = slice(begin, begin + at_once)
         _rasterise(depth, x[block], y[block], z[block], step)
     if step == 1:  # at measured pixels, remove the rounding of the planes
         depth[rows, columns] = measured
     outside = depth == 0
-    if outside.any():
+    if rows.size > triangulation.MOST_AT_ONCE and 0 < outside.sum() < rows.size:  # few pixels beside many points
+        tree = cKDTree(np.stack([rows, columns], axis=1) / step, balanced_tree=False, compact_nodes=False)
+        depth[outside] = measured[tree.query(np.argwhere(outside))[1]]
+    elif outside.any():
         points = np.zeros_like(depth)
         points[(rows + step // 2) // step, (columns + step // 2) // step] = measured
         depth[outside] = nearest(points)[outside]

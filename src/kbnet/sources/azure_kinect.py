@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -22,26 +21,7 @@ from kbnet.sources.matroska import VIDEO, Block
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
 
-LARGEST_DIFFERENCE_S = 0.02
-"""Between an image and its depth: half the time between two frames, and some."""
 _STREAMS = ("COLOR", "DEPTH", "IR", "IMU")
-
-
-@dataclass(frozen=True)
-class KinectOptions:
-    """What is taken of a recording.
-
-    Attributes:
-        points: sparse points a frame, at the strongest corners.
-        keep_hidden: keep far points that are seen through a near surface.
-        largest_difference_s: between an image and its depth.
-        every: take every Nth image that has depth.
-    """
-
-    points: int = 1500
-    keep_hidden: bool = False
-    largest_difference_s: float = LARGEST_DIFFERENCE_S
-    every: int = 1
 
 
 class KinectMoment(NamedTuple):
@@ -58,7 +38,10 @@ class KinectFrames(RectifiedRecording[KinectMoment]):
 
     Args:
         path: of the file.
-        options: what is taken of it.
+        points: sparse points a frame, at the strongest corners.
+        keep_hidden: keep far points that are seen through a near surface.
+        largest_difference_s: between an image and its depth.
+        every: take every Nth image that has depth.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -68,12 +51,12 @@ class KinectFrames(RectifiedRecording[KinectMoment]):
     has_ground_truth = True
     says_points = True
 
-    def __init__(self, path: Path, options: KinectOptions = KinectOptions()) -> None:
+    def __init__(self, path: Path, *, points: int, keep_hidden: bool, largest_difference_s: float, every: int) -> None:
         super().__init__(path)
-        self._file, self._options = KinectFile(path), options
+        self._file, self._points, self._keep_hidden = KinectFile(path), points, keep_hidden
         self._calibration = self._file.calibration
-        self._pairs = _match(self._file, options.largest_difference_s)
-        self._taken = self._pairs[:: options.every]
+        self._pairs = _match(self._file, largest_difference_s)
+        self._taken = self._pairs[::every]
         self._depth = lru_cache(maxsize=2)(self._read_depth)
         self.left_out: Counter[str] = Counter()
 
@@ -117,14 +100,14 @@ class KinectFrames(RectifiedRecording[KinectMoment]):
         """Read one frame."""
         image, depth = self._file.image(moment.parts.image), self._depth(moment.parts.depth)
         rectified, K = self.rectification.image(image), self.rectification.target.K
-        return frame_of_dense_depth(rectified, depth, K, self._options.points, index, moment.name)
+        return frame_of_dense_depth(rectified, depth, K, self._points, index, moment.name)
 
     def _read_depth(self, block: Block) -> FloatArray:
         """Depth in the rectified image, (H, W), metres."""
         calibration = self._calibration
         points = calibration.depth.points(self._file.depth_image(block))
         target = self.rectification.target
-        return points_in_image(points, calibration.T_colour_depth, target, keep_hidden=self._options.keep_hidden)
+        return points_in_image(points, calibration.T_colour_depth, target, keep_hidden=self._keep_hidden)
 
 
 def describe_kinect(path: Path) -> list[str]:
@@ -144,10 +127,14 @@ def describe_kinect(path: Path) -> list[str]:
             continue
         times = np.unique([block.time_us for block in track.blocks])
         size = f"{track.size[1]}x{track.size[0]} " if all(track.size) else ""
-        rate = f", {1e6 / np.median(np.diff(times)):.3g} Hz" if len(times) > 1 and track.type == VIDEO else ""
-        span = f", {times[0] * 1e-6:.3f} to {times[-1] * 1e-6:.3f} s" if len(times) else ""
+        rate = ""
+        if track.type == VIDEO:
+            rate = f", {1e6 / np.median(np.diff(times)):.3g} Hz" if len(times) > 1 else ", rate not known"
+        to = f" to {times[-1] * 1e-6:.3f}" if len(times) > 1 else ""
+        span = f", {times[0] * 1e-6:.3f}{to} s" if len(times) else ""
         mode = f" {file.tags.get(DEPTH_TAG, '')}" if name == "DEPTH" else ""
-        lines.append(f"{name}: {size}{track.codec}{mode}, {len(times):,} blocks{rate}{span}")
+        blocks = f"{len(times):,} block{'' if len(times) == 1 else 's'}"
+        lines.append(f"{name}: {size}{track.codec}{mode}, {blocks}{rate}{span}")
     try:
         calibration = file.calibration
     except KBNetError as error:

@@ -37,8 +37,8 @@ def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
             numbers.
 
     Returns:
-        Depth along z, (H, W), float32 metres; 0 = unmeasured, also where the file has NaN, a negative number, or more
-        than `MAXIMUM_DEPTH`.
+        Depth along z, (H, W), float32 metres; 0 = unmeasured, also where the file has NaN, a negative number, the
+        largest whole number of its type, or more than `MAXIMUM_DEPTH`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -52,12 +52,14 @@ def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
         raise KBNetError(_ask_unit(values, path))
     with np.errstate(over="ignore", invalid="ignore"):
         depth = values.astype(np.float64) * (unit_m or 1.0)
+        if values.dtype.kind in "iu":
+            depth[values == np.iinfo(values.dtype).max] = 0
         if values.dtype.kind == "f":
             in_metres = values.dtype.itemsize == 2 or unit_m in (None, 1.0)
             depth[~(values < (BACKGROUND if in_metres else FAR_BACKGROUND))] = 0
         depth[~((depth > 0) & np.isfinite(depth))] = 0
     if unit_m is None:
-        remedy = "give metres in one unit (--depth-unit 0.001; 1 if it is right)"
+        remedy = "give metres in one unit (--depth-unit 0.001, 0.01 for centimetres; 1 if it is right)"
         check_metres(depth.astype(np.float32), where=str(path), remedy=remedy)
     return np.where(depth <= MAXIMUM_DEPTH, depth, 0).astype(np.float32)
 
@@ -83,7 +85,8 @@ def _read_png(path: Path) -> NDArray[Any]:
         raise KBNetError(
             f"expected depth as 16-bit greyscale, .npy or .exr, got mode '{picture.mode}' in {path}; write it as one"
         )
-    return np.asarray(picture)
+    values = np.asarray(picture)
+    return values.astype(np.uint16) if picture.format == "PNG" else values
 
 
 def _read_npy(path: Path) -> NDArray[Any]:

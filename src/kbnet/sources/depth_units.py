@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray
@@ -13,13 +15,15 @@ from kbnet.frames.image_file import open_picture
 
 IMPLAUSIBLE_M = 100.0
 """Depth of which the nearest tenth too is farther is taken for millimetres; a half may be that far off outdoors."""
+LARGEST_UNIT = 65535
+"""Largest number of 16 bits: programs write it for no depth, and for more than can be written."""
 
 
 def read_depth_image(path: str | Path, units_per_metre: float) -> FloatArray:
     """Read a 16-bit depth image.
 
     Args:
-        path: 16-bit greyscale PNG; 0 = unmeasured.
+        path: 16-bit greyscale PNG; 0 and 65535 = unmeasured.
         units_per_metre: 1000 for millimetres, 100 for centimetres.
 
     Returns:
@@ -34,7 +38,17 @@ def read_depth_image(path: str | Path, units_per_metre: float) -> FloatArray:
         raise KBNetError(
             f"expected a 16-bit greyscale PNG as depth, got mode '{picture.mode}' in {path}; name the depth images"
         )
-    return np.asarray(picture).astype(np.float32) / np.float32(units_per_metre)
+    return measured_units(np.asarray(picture)) / np.float32(units_per_metre)
+
+
+def measured_units(units: NDArray[Any]) -> FloatArray:
+    """Whole numbers of 16 bits as float32, with 0 for 65535.
+
+    Example:
+        >>> measured_units(np.array([7, 65535], np.uint16))
+        array([7., 0.], dtype=float32)
+    """
+    return np.where(units == LARGEST_UNIT, 0, units).astype(np.float32)
 
 
 def check_metres(depth: FloatArray | Iterable[float], *, where: str, remedy: str) -> None:

@@ -28,6 +28,7 @@ from kbnet.frame import FloatArray, ImageArray
 from kbnet.frames.image_file import open_picture, read_image, read_intrinsics
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order
+from kbnet.sources.depth_units import measured_units
 
 Floats = NDArray[np.float64]
 
@@ -99,7 +100,7 @@ class StrayFiles(PhoneFiles):
         picture = open_picture(path, "a depth image")
         if not picture.mode.startswith("I"):
             raise KBNetError(f"expected depth of 16 bits in millimetres, got mode '{picture.mode}' in {path}")
-        depth = np.asarray(picture).astype(np.float32) / np.float32(1000)
+        depth = measured_units(np.asarray(picture)) / np.float32(1000)
         confidence = self._folder / "confidence" / path.name
         return depth, np.asarray(open_picture(confidence, "confidence")) if confidence.is_file() else None
 

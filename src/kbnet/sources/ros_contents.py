@@ -39,7 +39,8 @@ def describe_bag(path: Path) -> list[str]:
     with open_bag(path) as bag:
         lines = [f"{sum(bag.counts.values()):,} messages in {bag.span_s:.1f} s"]
         for topic, type_ in bag.topics.items():
-            told = ", ".join(filter(None, [f"{bag.counts[topic]:,} messages", *_details(bag, topic, type_)]))
+            messages = f"{bag.counts[topic]:,} message{'' if bag.counts[topic] == 1 else 's'}"
+            told = ", ".join([messages, *_details(bag, topic, type_)])
             lines.append(f"{topic} ({type_.rpartition('/')[2]}): {told}")
         if transforms := _transforms(bag):
             lines.append(f"transforms: {', '.join(transforms)}")
@@ -51,7 +52,8 @@ def _details(bag: Bag, topic: str, type_: str) -> list[str]:
     first = list(islice(bag.recorded_messages([topic]), RATED))
     _, time, message, recorded_ns = first[0]
     steps = np.diff([recorded for *_, recorded in first])
-    details = [f"{1e9 / np.median(steps):.3g} Hz" if len(steps) > 1 and np.median(steps) > 0 else ""]
+    # One step can be a gap in the recording, so two messages tell no rate.
+    details = [f"{1e9 / np.median(steps):.3g} Hz" if len(steps) > 1 and np.median(steps) > 0 else "rate not known"]
     details.append(_content(message, topic, type_))
     if getattr(message, "header", None) is not None:
         details.append(f"frame '{frame_of(message)}'")

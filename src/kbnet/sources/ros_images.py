@@ -14,6 +14,7 @@ from scipy.ndimage import convolve
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.limits import check_count
+from kbnet.sources.depth_units import measured_units
 from kbnet.sources.ros_points import rows_of
 from kbnet.sources.rvl import decode_rvl
 
@@ -99,7 +100,7 @@ def decode_depth(message: Any, metres_per_unit: float | None = None) -> FloatArr
         metres_per_unit: where the units are others.
 
     Returns:
-        Depth along z, (H, W), float32 metres; 0 = unmeasured.
+        Depth along z, (H, W), float32 metres; 0 = unmeasured, which whole numbers of 65535 are too.
 
     Raises:
         KBNetError: it is no depth image, or cut off.
@@ -108,7 +109,8 @@ def decode_depth(message: Any, metres_per_unit: float | None = None) -> FloatArr
         whole = message.encoding in ("16UC1", "mono16")
         if not is_depth(message):
             raise KBNetError(f"expected a depth image, 16UC1 or 32FC1, got '{message.encoding}'; name another topic")
-        units = _pixels(message, np.dtype(np.uint16 if whole else np.float32), 1)[..., 0].astype(np.float32)
+        units = _pixels(message, np.dtype(np.uint16 if whole else np.float32), 1)[..., 0]
+        units = measured_units(units) if whole else units.astype(np.float32)
     else:
         units, whole = _decompressed_depth(message)
     depth = units * np.float32(metres_per_unit or (0.001 if whole else 1))
@@ -135,7 +137,7 @@ def _decompressed_depth(message: Any) -> tuple[FloatArray, bool]:
         packed = content[_DEPTH_HEADER.size + _RVL_SIZE.size :]
         units = decode_rvl(packed, width * height).reshape(height, width).astype(np.float32)
     if whole or (start == 0 and encoding != "32FC1"):
-        return units, True
+        return measured_units(units), True
     if not (a > 0 and np.isfinite(b)):
         raise KBNetError(f"expected parameters of floats in '{message.format}', got {a:g} and {b:g}; record it again")
     return np.where(units > 0, a / np.where(units > b, units - b, np.inf), 0).astype(np.float32), False

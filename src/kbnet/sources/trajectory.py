@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 
 LONGEST_GAP_S = 0.25
 """Between two poses farther apart none is interpolated: a motion capture that lost the camera leaves such gaps."""
+ROUNDING_S = 1e-6
+"""Before the first and after the last pose: rounding of Unix times to float64."""
 LARGEST = 1e12
 """Of the numbers of a pose; larger ones are none."""
 _POSITIONS, _QUATERNIONS = ("t{}", "p{}", "{}", "p_RS_R_{}"), ("q{}", "q_{}", "q_RS_{}")
@@ -55,6 +57,9 @@ class Trajectory:
         Returns:
             None before the first pose, after the last, and between two more than `LONGEST_GAP_S` apart.
         """
+        first, last = self.times[[0, -1]]
+        if first - ROUNDING_S <= time <= last + ROUNDING_S:
+            time = float(np.clip(time, first, last))
         after = int(np.searchsorted(self.times, time))
         if after == len(self.times):
             return None

@@ -46,11 +46,17 @@ def is_azure_kinect(path: Path) -> bool:
 
 def open_azure_kinect(path: Path, options: KinectArguments) -> KinectFrames:
     """Open a recording; errors are those of `kbnet.sources.azure_kinect.KinectFrames`."""
-    from kbnet.sources.azure_kinect import KinectFrames, KinectOptions
+    from kbnet.sources.azure_kinect import KinectFrames
 
     if options.every < 1 or options.points < 1:
         raise KBNetError(f"expected --every and --points of at least 1, got {options.every} and {options.points}")
-    return KinectFrames(path, KinectOptions(options.points, options.keep_hidden, options.max_difference, options.every))
+    return KinectFrames(
+        path,
+        points=options.points,
+        keep_hidden=options.keep_hidden,
+        largest_difference_s=options.max_difference,
+        every=options.every,
+    )
 
 
 def describe_azure_kinect(path: Path) -> list[str]:

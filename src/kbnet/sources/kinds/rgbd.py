@@ -17,6 +17,9 @@ IMAGE_FOLDERS = ("color", "colour", "rgb", "images")
 OTHER_KINDS = ("transforms.json", "rgb.txt", "camera_matrix.csv", "sparse")
 """Files and folders that tell of another kind, which may have such folders too."""
 
+OAK_STREAMS = (".mp4", ".avi", ".mkv", ".h264", ".h265", ".hevc", ".mjpeg", ".dat")
+"""Suffixes of the streams that ``depthai_sdk`` records beside ``calib.json``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RgbdArguments:
@@ -85,8 +88,10 @@ def _images(path: Path) -> Path | None:
 
 
 def _is_oak(path: Path) -> bool:
-    streams = ("color.mp4", "depth.avi", "left.mp4", "rgb.mp4", "color.h265", "color.mjpeg", "depth.mp4")
-    return (path / "calib.json").is_file() and any((path / name).is_file() for name in streams)
+    """Whether ``depthai_sdk`` wrote a folder: the calibration, and one file for each stream."""
+    if not (path / "calib.json").is_file() or _images(path) is not None:
+        return False
+    return any(file.suffix.lower() in OAK_STREAMS for file in path.iterdir())
 
 
 register(
