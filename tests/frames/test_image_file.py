@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +119,32 @@ def test_read_intrinsics_refuses_binary_text(tmp_path: Path) -> None:
 def test_read_intrinsics_names_a_missing_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileNotFoundError, match=name):
         read_intrinsics(tmp_path / name)
+
+
+def write_deep_png(path: Path, pixels: np.ndarray) -> None:
+    """A PNG of 16-bit colour, which Pillow cannot write, by the chunks of its specification."""
+    rows = pixels.astype(">u2").reshape(len(pixels), -1).view(np.uint8)
+    content = zlib.compress(np.insert(rows, 0, 0, axis=1).tobytes())
+    head = struct.pack(">2I5B", pixels.shape[1], pixels.shape[0], 16, 2, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", content), (b"IEND", b"")]
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+            for name, data in chunks
+        )
+    )
+
+
+def test_16_bit_colour_is_its_upper_byte_and_12_bits_in_it_are_refused(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3))
+    pixels[0, 0] = 255
+    write_deep_png(tmp_path / "deep.png", 256 * pixels + 200)
+    np.testing.assert_array_equal(read_image(tmp_path / "deep.png"), pixels)
+    write_deep_png(tmp_path / "deep.png", 16 * pixels)
+    with pytest.raises(ValueError, match=r"expected 16 bits of brightness in .*deep.png, got less than 4096"):
+        read_image(tmp_path / "deep.png")
+    write_deep_png(tmp_path / "deep.png", 0 * pixels)
+    assert not read_image(tmp_path / "deep.png").any()
+    Image.fromarray(np.full((4, 5, 3), 9, np.uint8)).save(tmp_path / "dark.png")
+    assert (read_image(tmp_path / "dark.png") == 9).all()

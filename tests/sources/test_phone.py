@@ -149,6 +149,32 @@ def test_a_sequence_may_have_depth_smaller_than_its_images(tmp_path: Path) -> No
     assert np.count_nonzero(frame.sparse_depth) == 24 * 32
 
 
+def test_frames_without_a_pose_are_counted_and_named(tmp_path: Path) -> None:
+    """A file that was cut off, and one that an office program wrote with semicolons and decimal commas."""
+    folder = stray(tmp_path / "scan")
+    text = (folder / "odometry.csv").read_text()
+    for changed, said in (
+        ("\n".join(text.splitlines()[:2]), "2 of 3 frames have no pose in .*odometry.csv .*, first '10'"),
+        (text.replace(",", ";").replace(".", ","), "3 of 3 frames have no pose in .*odometry.csv .*, first '9'"),
+    ):
+        (folder / "odometry.csv").write_text(changed)
+        with pytest.warns(UserWarning, match=said):
+            source = kbnet.open_frames(folder)
+        assert not source.has_poses
+
+
+def test_depth_of_65535_is_none(tmp_path: Path) -> None:
+    folder = stray(tmp_path / "scan")
+    expected = np.count_nonzero(kbnet.open_frames(folder)[0].sparse_depth)
+    depth = DEPTH.copy()
+    kept = np.argwhere((DEPTH > 0) & (CONFIDENCE == 2))[:5]
+    depth[tuple(kept.T)] = 65535
+    Image.fromarray(depth).save(folder / "depth" / "9.png")
+    frame = kbnet.open_frames(folder)[0]
+    assert np.count_nonzero(frame.sparse_depth) == expected - 5
+    assert frame.sparse_depth.max() < 60
+
+
 def test_prepare_writes_what_a_phone_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         main(["prepare", "phone", str(stray(tmp_path / "scan")), str(tmp_path / "room"), "--longest-side", "96"]) == 0

@@ -26,13 +26,16 @@ def room(count: int = 2000) -> np.ndarray:
 
 
 @pytest.mark.parametrize("scene", [street, room])
-@pytest.mark.parametrize("more", [0, 1, 2, 3])
+@pytest.mark.parametrize("more", [0, 1, 2, 3, 4, 5, 6, 7, 9])
 @pytest.mark.parametrize("dtype", ["<f4", "<f8"])
-@pytest.mark.parametrize("name", ["scan.bin", "scan.pcd.bin"])
+@pytest.mark.parametrize("name", ["scan.bin", "scan.pcd.bin", "scan.PCD.BIN"])
 def test_columns_are_told_by_the_values(scene: object, more: int, dtype: str, name: str, tmp_path: Path) -> None:
     assert callable(scene)
     points = scene().astype(dtype)
-    rest = [RANDOM.integers(0, 255, len(points)), RANDOM.integers(0, 32, len(points)), np.linspace(0, 0.1, len(points))]
+    count = len(points)
+    rest = [RANDOM.integers(0, 255, count), RANDOM.integers(0, 32, count), np.linspace(0, 0.1, count)]
+    rest += [np.zeros(count), RANDOM.integers(0, 4096, count), np.ones(count), RANDOM.uniform(0, 1, count)]
+    rest += [np.arange(count) // 32, RANDOM.integers(0, 2, count)]
     np.column_stack([points, *rest[:more]]).astype(dtype).tofile(tmp_path / name)
     np.testing.assert_array_equal(read_points(tmp_path / name), points)
 
@@ -56,7 +59,10 @@ def test_what_is_no_scan_or_could_be_several_is_refused(tmp_path: Path) -> None:
         read_points(tmp_path / "noise.bin")
     RANDOM.uniform(1, 9, 600).astype("<f4").tofile(tmp_path / "same.pcd.bin")  # all columns alike: the name decides
     assert len(read_points(tmp_path / "same.pcd.bin")) == 120
-    RANDOM.uniform(20, 30, 9 * 15).astype("<f4").tofile(tmp_path / "scan.bin")  # neither KITTI's nor told apart
+    for seed in range(10):
+        np.random.default_rng(seed).uniform(20, 30, 9 * 15).astype("<f4").tofile(tmp_path / "scan.bin")
+        with pytest.raises(ValueError, match="cannot tell the columns"):  # neither KITTI's nor told apart
+            read_points(tmp_path / "scan.bin")
     with pytest.raises(
         ValueError, match=r"cannot tell the columns .* --columns x,y,z --dtype float32; --columns x,y,z,"
     ):

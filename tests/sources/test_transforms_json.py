@@ -38,6 +38,19 @@ def write(folder: Path, **changes: Any) -> Path:
     return folder
 
 
+def test_paths_of_windows_are_read(tmp_path: Path) -> None:
+    file = write(tmp_path / "scene") / "transforms.json"
+    expected = kbnet.open_frames(file)
+    content = json.loads(file.read_text())
+    for frame in content["frames"]:
+        frame["file_path"] = ".\\" + frame["file_path"].replace("/", "\\")
+    content["ply_file_path"] = ".\\sparse_pc.ply"
+    file.write_text(json.dumps(content))
+    source = kbnet.open_frames(file)
+    assert source.names == expected.names
+    np.testing.assert_array_equal(source[1].sparse_depth, expected[1].sparse_depth)
+
+
 def test_points_fall_where_colmap_projects_them(tmp_path: Path) -> None:
     pycolmap = pytest.importorskip("pycolmap")
     source = kbnet.open_frames(write(tmp_path / "scene"))
@@ -91,6 +104,8 @@ def test_a_field_of_view_and_a_fisheye_are_read(tmp_path: Path) -> None:
         ({"frames": []}, "expected a list of frames"),
         ({"w": 100}, "is for 100x64 pixels .* images have 96x64"),
         ({"k4": 0.1}, "expected no k4"),
+        ({"k5": 0.1}, "expected no k5"),
+        ({"camera_model": "OPENCV_FISHEYE", "k6": 0.1}, "expected no k6"),
     ],
 )
 def test_what_is_not_known_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:

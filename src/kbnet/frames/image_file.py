@@ -17,6 +17,10 @@ from kbnet.limits import check_count, limit_factor
 
 _ORIENTATION = 0x0112
 """Tag of EXIF."""
+_BIT_DEPTH = 24
+"""Where a PNG says it, bytes."""
+LEAST_BRIGHT = 16
+"""Upper 8 of 16 bits: images without brighter pixels have 12 bits or fewer."""
 _SHAPES = {9: (3, 3), 12: (3, 4), 16: (4, 4)}
 _DECODING_ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE, Image.DecompressionBombError)
 
@@ -32,7 +36,7 @@ def read_image(path: str | Path) -> ImageArray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        KBNetError: the file is truncated, not an image, or deeper than 8 bits.
+        KBNetError: the file is truncated, not an image, of 16-bit grey, or of 16-bit colour that uses at most 12 bits.
     """
     picture = open_picture(path, "an image")
     if picture.mode.startswith("I") or picture.mode == "F":
@@ -40,7 +44,19 @@ def read_image(path: str | Path) -> ImageArray:
             f"expected an 8-bit colour or grey image, got mode '{picture.mode}' in {path}; "
             "convert it to 8 bits (a 16-bit PNG is read as a depth map)"
         )
-    return np.array(picture.convert("RGB"), dtype=np.uint8)
+    pixels = np.array(picture.convert("RGB"), dtype=np.uint8)  # of 16 bits, the upper 8
+    if picture.format == "PNG" and 0 < pixels.max() < LEAST_BRIGHT and _bits(path) == 16:
+        raise KBNetError(
+            f"expected 16 bits of brightness in {path}, got less than {256 * LEAST_BRIGHT}, as of 10 or 12 bits; scale "
+            "it to 8 bits"
+        )
+    return pixels
+
+
+def _bits(path: str | Path) -> int:
+    """Bits of a colour in a PNG."""
+    with Path(path).open("rb") as file:
+        return file.read(_BIT_DEPTH + 1)[_BIT_DEPTH]
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:

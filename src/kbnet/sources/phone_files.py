@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import warnings
 import zipfile
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -77,6 +78,7 @@ class StrayFiles(PhoneFiles):
         rows = _odometry(folder / "odometry.csv")
         found = [rows.get(_number(path.stem, index), {}) for index, path in enumerate(self._depths)]
         self.poses = [_pose(row) for row in found]
+        _warn_of_missing_poses(self.poses, self.names, folder / "odometry.csv")
         self.K = [_own_intrinsics(row, K) for row in found]
         self._images: dict[int, Path] = {}
         for name in ("rgb", "color", "images"):
@@ -207,6 +209,16 @@ def _odometry(path: Path) -> dict[int, dict[str, float]]:
 def _pose(row: dict[str, float]) -> Floats | None:
     values = [row.get(name, np.nan) for name in ("x", "y", "z", "qx", "qy", "qz", "qw")]
     return _rigid(values[:3], values[3:])
+
+
+def _warn_of_missing_poses(poses: list[Floats | None], names: list[str], path: Path) -> None:
+    missing = [name for name, pose in zip(names, poses, strict=True) if pose is None]
+    if missing and path.is_file():
+        warnings.warn(
+            f"{len(missing)} of {len(names)} frames have no pose in {path} (columns frame, x, y, z, qx, qy, qz, qw), "
+            f"first '{missing[0]}'",
+            stacklevel=4,
+        )
 
 
 def _graphics_pose(values: list[float]) -> Floats | None:

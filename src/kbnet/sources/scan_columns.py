@@ -15,15 +15,17 @@ from kbnet.limits import check_count
 
 NumberType = Literal["float32", "float64"]
 
-FEWEST, MOST = 3, 6
+FEWEST, MOST = 3, 12
 """Columns of the layouts that are tried."""
 SAMPLE = 60 * 200
-"""Values to look at: whole rows of every layout."""
+"""Values to look at, in whole rows."""
 FARTHEST, NEAREST = 2e5, 1e-4
 """Coordinates, metres or millimetres, of which more than `ODD_SHARE` lie beyond, in size, are none; 0 is one."""
 ODD_SHARE = 0.02
 MARGIN = 0.02
 """Layouts that explain the values better by less are as good."""
+CHANCE_VALUES = 10
+"""Over the number of values, added to `MARGIN`: by chance, a layout of few values explains that much."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ KITTI = Layout(("x", "y", "z", "intensity"))
 """Of KITTI and SemanticKITTI."""
 NUSCENES = Layout(("x", "y", "z", "intensity", "ring"))
 """Of nuScenes, whose files end in ``.pcd.bin``."""
-_NAMES = ("x", "y", "z", "intensity", "ring", "time")
+_NAMES = ("x", "y", "z", "intensity", "ring", "time", *(f"column{number}" for number in range(7, MOST + 1)))
 
 
 def read_columns(path: Path, layout: Layout) -> NDArray[np.float64]:
@@ -80,7 +82,7 @@ def read_columns(path: Path, layout: Layout) -> NDArray[np.float64]:
 
 
 def find_layout(path: Path) -> Layout:
-    """How a scan is laid out: x, y, z first, then up to three more columns.
+    """How a scan is laid out: x, y, z first, then up to nine more columns.
 
     In the right layout, columns differ from each other as much as they can; in another one, each is a mixture of all.
     The layout of the name (nuScenes for ``.pcd.bin``, else KITTI) is taken where no other explains the values better.
@@ -90,7 +92,7 @@ def find_layout(path: Path) -> Layout:
     """
     check_count(path.stat().st_size // KITTI.point_bytes, "points", path)
     content = path.read_bytes()
-    usual = NUSCENES if path.name.endswith(".pcd.bin") else KITTI
+    usual = NUSCENES if path.name.lower().endswith(".pcd.bin") else KITTI
     scores: dict[Layout, float] = {}
     for dtype in ("float32", "float64"):
         for count in range(FEWEST, MOST + 1):
@@ -101,13 +103,15 @@ def find_layout(path: Path) -> Layout:
                     scores[layout] = score
     if not scores:
         raise KBNetError(
-            f"expected a scan of {usual} in {path}, but neither these nor 3 to 6 columns of float32 or float64 give "
-            f"coordinates from its {len(content)} bytes; name its columns (--columns, --dtype), or copy it again"
+            f"expected a scan of {usual} in {path}, but neither these nor {FEWEST} to {MOST} columns of float32 or float64 "
+            f"give coordinates from its {len(content)} bytes; name its columns (--columns, --dtype), or copy it "
+            "again"
         )
     best = max(scores.values())
-    good = [layout for layout, score in scores.items() if score > best - MARGIN]
-    # Twice as many columns explain as much: each then stands for every second point.
-    good = [one for one in good if not any(_is_twice(one, other) for other in good)]
+    margin = MARGIN + CHANCE_VALUES / (len(content) // 8)
+    good = [layout for layout, score in scores.items() if score > best - margin]
+    # A multiple of the columns explains as much: each then stands for every second or third point.
+    good = [one for one in good if not any(_is_multiple(one, other) for other in good)]
     if usual in good:
         return usual
     if len(good) == 1:
@@ -115,8 +119,9 @@ def find_layout(path: Path) -> Layout:
     raise KBNetError(f"cannot tell the columns of {path}: say one of {'; '.join(map(str, good))}")
 
 
-def _is_twice(layout: Layout, other: Layout) -> bool:
-    return layout.dtype == other.dtype and len(layout.columns) == 2 * len(other.columns)
+def _is_multiple(layout: Layout, other: Layout) -> bool:
+    count, fewer = len(layout.columns), len(other.columns)
+    return layout.dtype == other.dtype and count > fewer and count % fewer == 0
 
 
 def _score(content: bytes, layout: Layout) -> float | None:

@@ -47,7 +47,8 @@ PLAUSIBLE_MEDIAN = (0.1, 100.0)
 LARGEST = 1e6
 """Of the numbers of a camera; larger ones are none."""
 _ANGLE = "camera_angle_x"
-_CAMERA = ("fl_x", "fl_y", "cx", "cy", "w", "h", "k1", "k2", "k3", "k4", "p1", "p2")
+_PATHS = {"file_path", "depth_file_path", "ply_file_path"}
+_CAMERA = ("fl_x", "fl_y", "cx", "cy", "w", "h", "k1", "k2", "k3", "k4", "p1", "p2", "k5", "k6")
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,11 @@ class TransformsFrames(RectifiedRecording[int]):
             )
         fisheye = LENSES[lens] == "fisheye" or bool(self._content.get("is_fisheye"))
         keys = ("k1", "k2", "k3", "k4") if fisheye else ("k1", "k2", "p1", "p2", "k3")
-        if not fisheye and values["k4"]:
-            raise KBNetError(f"expected no k4 of the lens {lens or 'OPENCV'}, got {values['k4']}; undistort the images")
+        for key in ("k5", "k6") if fisheye else ("k4", "k5", "k6"):
+            if values[key]:
+                raise KBNetError(
+                    f"expected no {key} of the lens {lens or 'OPENCV'}, got {values[key]}; undistort the images"
+                )
         coefficients = tuple(float(values[key] or 0) for key in keys)
         camera = Camera(K, (height, width), "fisheye" if fisheye else "radial-tangential", coefficients)
         return fit_camera(camera, size, f"the camera in {self._base}")
@@ -203,6 +207,9 @@ def _read(file: Path) -> dict[str, Any]:
         raise KBNetError(f"expected a list of frames in {file}, got none; export it again")
     if not all(isinstance(frame, dict) for frame in content["frames"]):
         raise KBNetError(f"expected frames with file_path and transform_matrix in {file}; export it again")
+    for place in (content, *content["frames"]):
+        for key in _PATHS & place.keys():
+            place[key] = str(place[key]).replace("\\", "/")  # Windows
     return content
 
 
