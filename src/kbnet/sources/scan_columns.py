@@ -103,9 +103,9 @@ def find_layout(path: Path) -> Layout:
                     scores[layout] = score
     if not scores:
         raise KBNetError(
-            f"expected a scan of {usual} in {path}, but neither these nor {FEWEST} to {MOST} columns of float32 or float64 "
-            f"give coordinates from its {len(content)} bytes; name its columns (--columns, --dtype), or copy it "
-            "again"
+            f"expected a scan of {usual} in {path}, but neither these nor {FEWEST} to {MOST} columns of float32 or "
+            f"float64 give coordinates from its {len(content)} bytes; name its columns (--columns, --dtype), or copy "
+            "it again"
         )
     best = max(scores.values())
     margin = MARGIN + CHANCE_VALUES / (len(content) // 8)
