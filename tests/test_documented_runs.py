@@ -15,6 +15,7 @@ import pytest
 
 import kbnet
 from kbnet.cli.main import main
+from kbnet.frames.kinds import kinds
 
 REPOSITORY = Path(__file__).parents[1]
 BLOCK = re.compile(r"<!-- (runs|printed) -->\n```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -55,6 +56,15 @@ def load_once() -> Callable[..., Any]:
 def test_pages_on_recordings_have_examples_that_run() -> None:
     kinds = {path.stem for path in (REPOSITORY / "docs" / "inputs").glob("*.md")} - {"index", "assumptions"}
     assert {name.removeprefix("inputs/").removesuffix(".md") for name in BLOCKS} >= kinds | {"tutorial"}
+
+
+def test_every_kind_has_its_assumptions_and_a_comparison() -> None:
+    page = (REPOSITORY / "docs" / "inputs" / "assumptions.md").read_text(encoding="utf-8")
+    tables = [re.findall(r"^\| ([^|]+) \|", part, re.MULTILINE) for part in page.split("## Compared")]
+    assert len(tables) == 2
+    for table in tables:
+        named = {name for row in table for name in re.findall(r"[a-z0-9-]+", row)}
+        assert {kind.name for kind in kinds()} <= named
 
 
 @pytest.mark.usefixtures("torch_engine")

@@ -24,6 +24,31 @@ def write_noise(path: Path, codec: str, pixels: str, frames: int = 60) -> Path:
     return path
 
 
+@pytest.mark.parametrize("whole_range", [False, True])
+@pytest.mark.parametrize(("tag", "red", "blue"), [(2, 0.299, 0.114), (1, 0.2126, 0.0722), (9, 0.2627, 0.0593)])
+def test_colours_are_those_of_the_tags(tag: int, red: float, blue: float, whole_range: bool, tmp_path: Path) -> None:
+    """Without a tag, BT.601; BT.709; BT.2020; by their equations."""
+    stored = (120, 90, 170)
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv444p"
+        picture = av.VideoFrame(64, 48, "yuv444p")
+        for plane, value in zip(picture.planes, stored, strict=True):
+            plane.update(bytes([value]) * plane.buffer_size)
+        for target in (stream.codec_context, picture):
+            target.colorspace, target.color_range = tag, 2 if whole_range else 1
+        container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    y, u, v = (
+        (value - offset) / (255 if whole_range else scale)
+        for value, offset, scale in zip(stored, (0 if whole_range else 16, 128, 128), (219, 224, 224), strict=True)
+    )
+    r, b = y + 2 * (1 - red) * v, y + 2 * (1 - blue) * u
+    expected = 255 * np.array([r, (y - red * r - blue * b) / (1 - red - blue), b])
+    (decoded,) = VideoDecoder(open_video(tmp_path / "a.mkv")).all()
+    assert np.abs(decoded.image()[20, 20] - expected).max() < 0.6
+
+
 @pytest.mark.parametrize(("name", "codec", "pixels"), [("a.mp4", "mpeg4", "yuv420p"), ("a.mkv", "ffv1", "bgr0")])
 def test_a_frame_is_the_same_whatever_was_read_before(tmp_path: Path, name: str, codec: str, pixels: str) -> None:
     decoder = VideoDecoder(open_video(write_noise(tmp_path / name, codec, pixels)))
