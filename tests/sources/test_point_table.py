@@ -37,6 +37,7 @@ def test_rows_are_found_by_the_nearest_time(tmp_path: Path) -> None:
         ("frame,u,v\n1,2,3\n", "expected a header"),
         ("", "expected a header"),
         ("frame,u,v,depth\n", "only a header"),
+        ("frame,u,U,v,depth\n0,1,2,3,4\n", "expected one column u in .*, got several"),
         ("frame,u,v,depth\n0,1,2,3\n0,1,x,3\n", r"expected numbers in .*points\.csv \(.*'x'.*row 1"),
     ],
 )

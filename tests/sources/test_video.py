@@ -50,6 +50,12 @@ def test_frames_are_matched_by_number(prepare: Prepare, tmp_path: Path) -> None:
     assert not sequence.has_poses
 
 
+def test_a_table_that_seems_to_count_from_1_is_warned_of(prepare: Prepare) -> None:
+    rows = "\n".join(f"{frame},10,20,2" for frame in range(1, 6))
+    with pytest.warns(UserWarning, match=r"has frames 1 to 5, but the video has 0 to 4: .* subtract 1"):
+        prepare(f"frame,u,v,depth\n{rows}")
+
+
 def test_frames_are_matched_by_time_from_the_offset(prepare: Prepare, tmp_path: Path) -> None:
     prepare("time,x,y,z\n1000.21,0.2,0,2\n", time_offset_s=1000.0)
     sequence = Sequence(tmp_path / "sequence")

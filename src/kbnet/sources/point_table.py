@@ -91,6 +91,8 @@ def _columns(header: list[str], path: Path) -> tuple[int, Literal["pixels", "poi
     keys = [index for index, name in enumerate(header) if name in FRAMES + TIMES]
     for kind, names in COLUMNS.items():
         if keys and set(names) <= set(header):
+            if repeated := [name for name in names if header.count(name) > 1]:
+                raise KBNetError(f"expected one column {repeated[0]} in {path}, got several; rename the others")
             return keys[0], kind
     raise KBNetError(
         f"expected a header with frame or time, and u, v, depth or x, y, z in {path}, got {', '.join(header)[:80]!r}; "

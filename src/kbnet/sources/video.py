@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -155,6 +156,13 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         if not found:
             text = _no_overlap(self._table, self._motion, self.left_out, self.read, self._time_offset_s, last_time)
             raise KBNetError(outside or text)
+        first, last = self._table.keys[[0, -1]]
+        if self._table.key == "frame" and first >= 1 and last >= self.read:
+            warnings.warn(
+                f"{self._table.path} has frames {first:g} to {last:g}, but the video has 0 to {self.read - 1}: if the "
+                "table counts from 1, subtract 1",
+                stacklevel=2,
+            )
 
     def make(self, index: int, moment: Moment[VideoMoment]) -> Frame:
         """Read one frame."""
