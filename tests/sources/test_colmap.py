@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from kbnet.errors import KBNetError
 from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import write_sequence
 from kbnet.sources.colmap import ColmapFrames, PointFilter
@@ -130,6 +131,38 @@ def test_large_images_are_shrunk_with_their_points(write_workspace: WriteWorkspa
     full = ColmapFrames(workspace).frame(0)
     np.testing.assert_allclose(frames[0].intrinsics[0, 0] / full.intrinsics[0, 0], 0.75)
     assert (frames[0].sparse_depth > 0).sum() > 20
+
+
+def move_first_image(workspace: Path, metres: float) -> None:
+    """Move the first image back from the scene."""
+    import pycolmap
+
+    model = pycolmap.Reconstruction(workspace / "sparse" / "0")
+    model.frames[1].rig_from_world = pycolmap.Rigid3d(pycolmap.Rotation3d(), np.array([0, 0, metres]))
+    model.write(workspace / "sparse" / "0")
+
+
+@pytest.mark.parametrize("metres", [1e20, -10.0])
+def test_images_without_points_are_left_out_and_counted(write_workspace: WriteWorkspace, metres: float) -> None:
+    workspace = write_workspace()
+    move_first_image(workspace, metres)
+    source = ColmapFrames(workspace)
+    assert source.names == ("left_002", "left_003", "left_004")
+    assert source.notes() == ["left out: 1 images without points, first left/001.png"]
+    assert all(frame.sparse_depth.any() for frame in source)
+
+
+def test_a_model_of_images_without_points_is_refused(write_workspace: WriteWorkspace) -> None:
+    import pycolmap
+
+    workspace = write_workspace(model="PINHOLE")
+    model = pycolmap.Reconstruction(workspace / "sparse" / "0")
+    for image in model.images.values():
+        for point in image.points2D:
+            point.xy = point.xy + 1000  # outside
+    model.write(workspace / "sparse" / "0")
+    with pytest.raises(KBNetError, match=r"no point of .* falls into an image nearer than 25\d.* \(--scale\)"):
+        len(ColmapFrames(workspace))
 
 
 TURNED = Rotation.from_euler("y", 8, degrees=True).as_matrix()

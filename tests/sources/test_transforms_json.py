@@ -72,6 +72,16 @@ def test_points_fall_where_colmap_projects_them(tmp_path: Path) -> None:
     np.testing.assert_allclose(double, 2 * depth, rtol=1e-5)
 
 
+def test_frames_without_points_are_left_out_and_counted(tmp_path: Path) -> None:
+    folder = write(tmp_path / "scene")
+    content = json.loads((folder / "transforms.json").read_text())
+    content["frames"][1]["transform_matrix"][2][3] = 1e5
+    (folder / "transforms.json").write_text(json.dumps(content))
+    source = kbnet.open_frames(folder)
+    assert source.names == ("images_frame_10", "images_frame_11")
+    assert source.notes() == ["left out: 1 frames without points, first images_frame_09"]
+
+
 def test_depth_images_smaller_than_the_images_are_points(tmp_path: Path) -> None:
     folder = write(tmp_path / "scene")
     content = json.loads((folder / "transforms.json").read_text())

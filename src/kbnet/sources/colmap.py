@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.files import resolved
-from kbnet.frame import Frame
+from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
-from kbnet.sources.colmap_folder import check_model_files, holds_model, image_file
+from kbnet.sources.colmap_folder import find_images, find_model, image_file, read_model
 from kbnet.sources.other_size import fit_camera
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
@@ -77,14 +76,15 @@ class ColmapView:
     T_world_camera: Floats
 
 
-class ColmapFrames(RectifiedRecording[ColmapView]):
+class ColmapFrames(RectifiedRecording[str]):
     """Images of one camera of a reconstruction, with the points that each of them saw.
 
-    Images that see no point that is good enough are left out, and points deeper than 255.996 m.
+    Points deeper than 255.996 m are left out, and images without a point that is good enough.
 
     Attributes:
         model: folder of the model.
         images: folder of the images.
+        empty: files of the images left out so far.
     """
 
     says_points = True
@@ -112,25 +112,28 @@ class ColmapFrames(RectifiedRecording[ColmapView]):
         Raises:
             FileNotFoundError: there is no model or no folder of images.
             KBNetError: the scale is not positive, the model cannot be read, has several cameras or one whose lens is
-                not known, no image sees a point, or the depth cannot be in metres.
+                not known, no image sees a point, or the depth cannot be in metres. When frames are looked for: no
+                point falls into an image.
             ModuleNotFoundError: pycolmap is not installed.
         """
         if not scale > 0:
             raise KBNetError(
                 f"expected metres in one unit of the model above 0, got {scale:g}; measure a length (--scale)"
             )
-        self.model = _find_model(Path(path))
-        self.images = _find_images(Path(path), images)
+        self.model = find_model(Path(path))
+        self.images = find_images(Path(path), images)
         super().__init__(path, inputs=(self.model, self.images))
         self._longest_side, self._scale = longest_side, scale
-        reconstruction = _read_model(self.model)
+        reconstruction = read_model(self.model)
         chosen = _choose_camera(reconstruction, camera_id, self.model)
         try:
             self._calibrated = _to_camera(reconstruction.cameras[chosen])
         except KBNetError as error:
             raise KBNetError(f"camera {chosen} in {self.model}: {error}") from None
         self._views = _views(reconstruction, chosen, points or PointFilter(), scale)
-        if not self._views:
+        self._points = lru_cache(maxsize=2)(self._sparse_depth)
+        self.empty: list[str] = []
+        if not len(self.depths()):
             raise KBNetError(
                 f"no image of camera {chosen} in {self.model} sees a point that is good enough; "
                 "loosen --min-track and --max-error, or check that the reconstruction succeeded"
@@ -150,7 +153,7 @@ class ColmapFrames(RectifiedRecording[ColmapView]):
 
     @property
     def expected(self) -> int:
-        """Number of frames."""
+        """Number of images."""
         return len(self._views)
 
     def depths(self) -> Floats:
@@ -161,29 +164,43 @@ class ColmapFrames(RectifiedRecording[ColmapView]):
         """Frames, points, and how far away they are, which shows a wrong scale."""
         low, middle, high = np.percentile(self.depths(), [5, 50, 95])
         return [
+            *self.notes(),
             f"wrote {written.frames} frames to {folder}: {written.points} points a frame, {middle:.2f} m away "
-            f"({low:.2f} to {high:.2f} m) if one unit of the model is {self._scale:g} m"
+            f"({low:.2f} to {high:.2f} m) if one unit of the model is {self._scale:g} m",
         ]
 
-    def moments(self) -> Iterator[Moment[ColmapView]]:
-        """Frames in order, with their poses."""
+    def notes(self) -> list[str]:
+        """What was left out."""
+        return [f"left out: {len(self.empty)} images without points, first {self.empty[0]}"] if self.empty else []
+
+    def moments(self) -> Iterator[Moment[str]]:
+        """Frames in order, with their poses; those without points are left out."""
+        self.empty = []
         names = in_order(self._views, str)
         for name, sorted_name in zip(names, sortable(names), strict=True):
-            yield Moment(sorted_name, self._views[name].T_world_camera, self._views[name])
+            if self._points(name).any():
+                yield Moment(sorted_name, self._views[name].T_world_camera, name)
+            else:
+                self.empty.append(self._views[name].file)
+        if len(self.empty) == len(names):
+            raise KBNetError(
+                f"no point of {self.model} falls into an image nearer than {MAXIMUM_DEPTH:g} m; check the model in "
+                "COLMAP, and metres in one unit (--scale)"
+            )
 
-    def make(self, index: int, moment: Moment[ColmapView]) -> Frame:
+    def make(self, index: int, moment: Moment[str]) -> Frame:
         """Read one frame."""
-        view = moment.parts
+        image = self.rectification.image(read_image(self.images / self._views[moment.parts].file))
+        frame = Frame(image, self._points(moment.parts), self.rectification.target.K, name=moment.name)
+        return limit_longer_side(frame, self._longest_side) if self._longest_side else frame
+
+    def _sparse_depth(self, name: str) -> FloatArray:
+        """Depth in the rectified image, (H, W), metres; 0 = unmeasured."""
+        view = self._views[name]
         near = view.depth < MAXIMUM_DEPTH
         (height, width), (old_height, old_width) = self.camera.size, self._calibrated.size
         pixels = (view.pixels[near] + 0.5) * [width / old_width, height / old_height] - 0.5
-        frame = Frame(
-            image=self.rectification.image(read_image(self.images / view.file)),
-            sparse_depth=self.rectification.points(pixels, view.depth[near]),
-            intrinsics=self.rectification.target.K,
-            name=moment.name,
-        )
-        return limit_longer_side(frame, self._longest_side) if self._longest_side else frame
+        return self.rectification.points(pixels, view.depth[near])
 
     def _check_scale(self) -> None:
         low, high = PLAUSIBLE_MEDIAN_M
@@ -192,47 +209,6 @@ class ColmapFrames(RectifiedRecording[ColmapView]):
                 f"points in {self.model} have a median depth of {median:.4g} m, which is hardly metres: COLMAP's unit "
                 f"is arbitrary; measure a length and give metres in one unit (--scale, now {self._scale:g})"
             )
-
-
-def _find_model(path: Path) -> Path:
-    if holds_model(path):
-        return path
-    numbered = sorted(folder for folder in (path / "sparse").glob("*") if holds_model(folder))
-    if len(numbered) > 1:
-        images = {folder: _read_model(folder).num_reg_images() for folder in numbered}
-        listed = ", ".join(f"{folder.name}: {count} images" for folder, count in images.items())
-        raise KBNetError(
-            f"{path / 'sparse'} holds {len(numbered)} models that COLMAP could not join ({listed}); name one of them, "
-            f"such as {max(images, key=lambda folder: images[folder])}"
-        )
-    found = [folder for folder in (*numbered, path / "sparse") if holds_model(folder)]
-    if not found:
-        raise FileNotFoundError(
-            f"expected a COLMAP model (cameras, images and points3D, .bin or .txt) in {path}, its sparse/ or sparse/0, "
-            "but there is none; name the folder that has them"
-        )
-    return found[0]
-
-
-def _find_images(path: Path, images: str | Path | None) -> Path:
-    around = [path, *resolved(path).parents[:2]]
-    candidates = [Path(images)] if images else [folder / "images" for folder in around]
-    for candidate in candidates:
-        if candidate.is_dir():
-            return candidate
-    raise FileNotFoundError(
-        f"expected the images of the model in {candidates[0]}, but there is no such folder; name it (--images)"
-    )
-
-
-def _read_model(folder: Path) -> Any:
-    import pycolmap
-
-    check_model_files(folder)
-    try:
-        return pycolmap.Reconstruction(folder)
-    except (ValueError, RuntimeError, IndexError, KeyError) as error:
-        raise KBNetError(f"cannot read the COLMAP model in {folder} ({error}); copy or export it again") from None
 
 
 def _choose_camera(reconstruction: Any, camera_id: int | None, folder: Path) -> int:
@@ -288,8 +264,6 @@ def _views(reconstruction: Any, camera_id: int, points: PointFilter, scale: floa
         xyz = scale * np.array([good[point.point3D_id] for point in seen]).reshape(-1, 3)
         depth = xyz @ T_camera_world[2, :3] + T_camera_world[2, 3]
         kept = depth > 0
-        if not kept.any():
-            continue
         file = image_file(image)
         name = str(PurePosixPath(file).with_suffix("")).replace("/", "_")
         if name in views:

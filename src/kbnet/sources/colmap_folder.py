@@ -1,4 +1,4 @@
-"""Files of a COLMAP model: which there must be, and whether what they count fits into them.
+"""Files of a COLMAP model: where they are, which there must be, and whether what they count fits into them.
 
 COLMAP's own reader believes the counts in a file: a damaged one makes it allocate or read for minutes.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kbnet.errors import KBNetError
+from kbnet.files import resolved
 
 PARTS = ("cameras", "images", "points3D")
 RIG_PARTS = ("rigs", "frames")
@@ -49,6 +50,64 @@ def check_model_files(folder: Path) -> None:
         if end != len(content):
             problem = "is cut off" if end > len(content) else f"has {len(content) - end} bytes too many"
             raise KBNetError(f"{path} {problem}, or its counts are damaged; copy or export the model again")
+
+
+def find_model(path: Path) -> Path:
+    """Folder of the model in a workspace, or the folder itself.
+
+    Raises:
+        FileNotFoundError: there is none.
+        KBNetError: there are several.
+    """
+    if holds_model(path):
+        return path
+    numbered = sorted(folder for folder in (path / "sparse").glob("*") if holds_model(folder))
+    if len(numbered) > 1:
+        images = {folder: read_model(folder).num_reg_images() for folder in numbered}
+        listed = ", ".join(f"{folder.name}: {count} images" for folder, count in images.items())
+        raise KBNetError(
+            f"{path / 'sparse'} holds {len(numbered)} models that COLMAP could not join ({listed}); name one of them, "
+            f"such as {max(images, key=lambda folder: images[folder])}"
+        )
+    found = [folder for folder in (*numbered, path / "sparse") if holds_model(folder)]
+    if not found:
+        raise FileNotFoundError(
+            f"expected a COLMAP model (cameras, images and points3D, .bin or .txt) in {path}, its sparse/ or sparse/0, "
+            "but there is none; name the folder that has them"
+        )
+    return found[0]
+
+
+def find_images(path: Path, images: str | Path | None) -> Path:
+    """Folder of the images: the one that is named, or ``images`` in the workspace of the model.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    around = [path, *resolved(path).parents[:2]]
+    candidates = [Path(images)] if images else [folder / "images" for folder in around]
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    raise FileNotFoundError(
+        f"expected the images of the model in {candidates[0]}, but there is no such folder; name it (--images)"
+    )
+
+
+def read_model(folder: Path) -> Any:
+    """Read a model as `pycolmap.Reconstruction`.
+
+    Raises:
+        KBNetError: it is damaged.
+        ModuleNotFoundError: pycolmap is not installed.
+    """
+    import pycolmap
+
+    check_model_files(folder)
+    try:
+        return pycolmap.Reconstruction(folder)
+    except (ValueError, RuntimeError, IndexError, KeyError) as error:
+        raise KBNetError(f"cannot read the COLMAP model in {folder} ({error}); copy or export it again") from None
 
 
 def image_file(image: Any) -> str:

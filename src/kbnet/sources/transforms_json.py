@@ -111,6 +111,7 @@ class TransformsFrames(RectifiedRecording[int]):
             raise KBNetError(f"expected a cloud of points whose file says its columns, got {cloud}; write it as .ply")
         self._cloud = cloud
         self._depth = lru_cache(maxsize=2)(self._read_depth)
+        self.empty: list[str] = []
 
     @property
     def points_from(self) -> str:
@@ -150,15 +151,20 @@ class TransformsFrames(RectifiedRecording[int]):
         camera = Camera(K, (height, width), "fisheye" if fisheye else "radial-tangential", coefficients)
         return fit_camera(camera, size, f"the camera in {self._base}")
 
+    def notes(self) -> list[str]:
+        """What was left out."""
+        return [f"left out: {len(self.empty)} frames without points, first {self.empty[0]}"] if self.empty else []
+
     def moments(self) -> Iterator[Moment[int]]:
         """Frames in order, with their poses; those that see no point are left out."""
-        found = False
+        self.empty, found = [], False
         names = [
             str(Path(str(frame["file_path"])).with_suffix("")).replace("/", "_").lstrip("._") for frame in self._frames
         ]
         for index, name in enumerate(sortable(names)):
             depth = self._depth(index)
             if not depth.any():
+                self.empty.append(name)
                 continue
             if not found:
                 self._check_scale(depth)
