@@ -221,14 +221,15 @@ def test_a_mistake_of_the_user_is_a_kbnet_error() -> None:
 
 
 def test_only_weights_opens_weights_files() -> None:
-    """The state of a training run is a file of its own kind, which only training reads."""
+    """There, files are checked before torch reads them."""
     openers = {
         module_name(path)
         for path in MODULES
         if any(module.split(".")[0] == "safetensors" for module, _ in imported_modules(path))
         or "torch.load(" in path.read_text(encoding="utf-8")
     }
-    assert {name for name in openers if part_of(name) != "weights"} == {"kbnet.training.checkpoint"}
+    assert openers
+    assert not {name for name in openers if part_of(name) != "weights"}
 
 
 def test_modules_are_named_after_a_step() -> None:

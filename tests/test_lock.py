@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from kbnet.errors import KBNetError
 from kbnet.lock import one_writer
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 
 HOLD = """
 import os, sys, time
@@ -115,3 +116,68 @@ def test_two_adaptations_to_one_file_are_refused(tmp_path: Path) -> None:
     with Adaptation(tmp_path / "room", output).alone(), pytest.raises(KBNetError, match=r"is writing .*adapted"):
         adapt(tmp_path / "room", output)
     assert not list(tmp_path.iterdir())
+
+
+class FakeWindows:
+    """`msvcrt` and what differs on Windows: a locked byte is refused at once, and no open file is removed."""
+
+    LK_NBLCK = 2
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.locked_elsewhere = False
+        self.locked: dict[int, int] = {}
+        monkeypatch.setattr("kbnet.lock.sys", SimpleNamespace(platform="win32"))
+        monkeypatch.setattr("kbnet.lock.msvcrt", self, raising=False)
+        monkeypatch.delattr("kbnet.lock.fcntl")
+        monkeypatch.setattr("kbnet.lock.os.kill", None)
+        unlink, close = Path.unlink, os.close
+
+        def closed(descriptor: int) -> None:
+            self.locked.pop(descriptor, None)
+            close(descriptor)
+
+        def remove(path: Path, missing_ok: bool = False) -> None:
+            if self.locked or self.locked_elsewhere:
+                raise PermissionError(errno.EACCES, "The process cannot access the file", str(path))
+            unlink(path, missing_ok)
+
+        monkeypatch.setattr("kbnet.lock.os.close", closed)
+        monkeypatch.setattr(Path, "unlink", remove)
+
+    def locking(self, descriptor: int, mode: int, count: int) -> None:
+        assert (mode, count) == (self.LK_NBLCK, 1)
+        if self.locked_elsewhere:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        self.locked[descriptor] = os.lseek(descriptor, 0, os.SEEK_CUR)
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> FakeWindows:
+    return FakeWindows(monkeypatch)
+
+
+def test_on_windows_a_byte_beyond_the_text_is_locked_and_the_file_removed(windows: FakeWindows, tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text(f"{ENDED} {platform.node()}\n")  # of a killed process
+    with one_writer(tmp_path):
+        assert list(windows.locked.values()) == [2**30]
+        assert (tmp_path / ".lock").read_text() == f"{os.getpid()} {platform.node()}\n"
+        with pytest.raises(KBNetError, match=f"process {os.getpid()} on this host"):
+            write(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_on_windows_a_second_process_is_told_who_writes(windows: FakeWindows, tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text(f"12 {platform.node()}\n")
+    windows.locked_elsewhere = True
+    with pytest.raises(KBNetError, match=rf"process 12 on this host .* is writing {tmp_path}"):
+        write(tmp_path)
+    windows.locked_elsewhere = False
+    (tmp_path / ".lock").write_text("12 elsewhere\n")
+    with pytest.raises(KBNetError, match=rf"process 12 on host elsewhere .* remove {tmp_path}"):
+        write(tmp_path)
+
+
+def test_on_windows_the_file_stays_if_another_process_has_locked_it_since(windows: FakeWindows, tmp_path: Path) -> None:
+    with one_writer(tmp_path):
+        windows.locked_elsewhere = True
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]

@@ -11,8 +11,13 @@ from pathlib import Path
 
 from kbnet.errors import KBNetError
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
+
+LOCKED_BYTE = 1 << 30
+"""Of the file on Windows, where locked bytes cannot be read: beyond its text."""
 
 _held: set[str] = set()
 """Locks of this process: the operating system would give it each a second time."""
@@ -24,7 +29,7 @@ def one_writer(place: Path | None, lock: Path | None = None) -> Iterator[None]:
 
     The lock is a file with the process id and the host of its holder. The operating system releases it when the
     process ends, so that of a killed process is taken over. Whether a process of another host has ended is not known:
-    its lock is refused until the file is removed. Windows has no such locks.
+    its lock is refused until the file is removed.
 
     Args:
         place: what is written; a folder is created. None: nothing is locked.
@@ -34,7 +39,7 @@ def one_writer(place: Path | None, lock: Path | None = None) -> Iterator[None]:
         KBNetError: another process has the lock.
         OSError: the file cannot be written.
     """
-    if place is None or sys.platform == "win32":
+    if place is None:
         yield
         return
     lock = place / ".lock" if lock is None else lock
@@ -49,8 +54,7 @@ def one_writer(place: Path | None, lock: Path | None = None) -> Iterator[None]:
         yield
     finally:
         _held.discard(name)
-        lock.unlink(missing_ok=True)
-        os.close(descriptor)
+        _release(lock, descriptor)
         with suppress(OSError):  # one is not empty
             for folder in new_folders:
                 folder.rmdir()
@@ -62,13 +66,15 @@ def _take(place: Path, lock: Path) -> int:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             free = _try_lock(descriptor)
-            host, process = _holder(os.pread(descriptor, 1000, 0))
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            host, process = _holder(os.read(descriptor, 1000))
             removed = free is not False and not _is_same(lock, descriptor)
             if not removed:
                 if free is False or host not in ("", platform.node()) or (free is None and _is_alive(process)):
                     raise _refusal(place, lock, host, process)
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"{os.getpid()} {platform.node()}\n".encode(), 0)
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                os.write(descriptor, f"{os.getpid()} {platform.node()}\n".encode())
                 return descriptor
         except OSError as error:
             os.close(descriptor)
@@ -83,12 +89,27 @@ def _take(place: Path, lock: Path) -> int:
 def _try_lock(descriptor: int) -> bool | None:
     """Whether the file could be locked; None: its file system has no locks."""
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if sys.platform == "win32":
+            os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
     except OSError:
         return None
     return True
+
+
+def _release(lock: Path, descriptor: int) -> None:
+    """Remove the file; Windows removes no open file, and so none that another process has locked since."""
+    if sys.platform == "win32":
+        os.close(descriptor)
+        with suppress(PermissionError):
+            lock.unlink(missing_ok=True)
+    else:
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def _holder(content: bytes) -> tuple[str, int]:
@@ -106,6 +127,8 @@ def _is_same(path: Path, descriptor: int) -> bool:
 
 
 def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":  # there, os.kill with 0 is Ctrl-C; a file system without locks has none
+        return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:

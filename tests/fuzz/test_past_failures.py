@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -249,16 +250,87 @@ def test_names_in_a_video_that_are_no_utf8_do_not_matter(tmp_path: Path) -> None
         read_video(tmp_path)
 
 
-def test_a_checkpoint_with_an_endless_class_name_is_refused_at_once(tmp_path: Path) -> None:
+LONG_NAME = b"[" * 300_000
+
+
+@pytest.mark.parametrize("disguise", ["none", "zip at the end", "name in capitals", "entry twice"])
+def test_a_checkpoint_with_an_endless_class_name_is_refused_at_once(disguise: str, tmp_path: Path) -> None:
     import torch
 
     from kbnet.weights.published import read_published
 
     path = tmp_path / "a.pth"
-    torch.save({"a": torch.ones(3)}, path, _use_new_zipfile_serialization=False)
-    path.write_bytes(path.read_bytes().replace(b"_rebuild_tensor_v2", b"[" * 300_000, 1))
+    old = disguise in ("none", "zip at the end")
+    torch.save({"a": torch.ones(3)}, path, _use_new_zipfile_serialization=not old)
+    if old:
+        path.write_bytes(path.read_bytes().replace(b"_rebuild_tensor_v2", LONG_NAME, 1))
+        if disguise == "zip at the end":
+            with zipfile.ZipFile(path, "a") as archive:
+                archive.writestr("x", b"")
+    else:
+        with zipfile.ZipFile(path) as archive:
+            entries = [(name, archive.read(name)) for name in archive.namelist()]
+        with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
+            warnings.simplefilter("ignore")  # about a name twice
+            for name, content in entries:
+                if name.endswith("data.pkl"):
+                    capitals = disguise == "name in capitals"
+                    damaged = content.replace(b"_rebuild_tensor_v2", LONG_NAME)
+                    archive.writestr(name.replace("data.pkl", "DATA.PKL") if capitals else name, damaged)
+                if not name.endswith("data.pkl") or disguise == "entry twice":
+                    archive.writestr(name, content)
     with limits(), pytest.raises(KBNetError, match="it is damaged or holds code"):
         read_published(path)
+
+
+def test_a_checkpoint_of_compressed_tensors_is_refused(tmp_path: Path) -> None:
+    import torch
+
+    from kbnet.weights.published import read_published
+
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.zeros(20_000_000)}, path)
+    with zipfile.ZipFile(path) as archive:
+        entries = [(name, archive.read(name)) for name in archive.namelist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    assert path.stat().st_size < 200_000
+    with limits(), pytest.raises(KBNetError, match="it is damaged or holds code"):
+        read_published(path)
+
+
+def test_tensors_that_no_network_has_are_refused_by_name(tmp_path: Path) -> None:
+    import torch
+    from fixtures_weights import published_checkpoint
+    from safetensors.torch import save_file
+
+    from kbnet.network.config import KBNetConfig
+    from kbnet.network.kbnet import KBNet
+    from kbnet.weights.published import fill_depth_network, read_published
+    from kbnet.weights.safetensors_file import read_tensors
+
+    network = KBNet(KBNetConfig.preset("void"))
+    checkpoint = published_checkpoint(network)
+    name = "module.output0.conv.weight"
+    tensor = checkpoint["decoder_state_dict"][name]
+    path = tmp_path / "a.pth"
+    for odd in (
+        tensor.to_sparse(),
+        tensor.to("meta"),
+        tensor.to(torch.complex64),
+        tensor.to(torch.float8_e4m3fn),
+        torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8),
+        torch.nested.nested_tensor(list(tensor)),
+    ):
+        torch.save({**checkpoint, "decoder_state_dict": {**checkpoint["decoder_state_dict"], name: odd}}, path)
+        with pytest.raises(
+            KBNetError, match=r"expected dense tensors of 16 to 64 bits, but .*output0\.conv\.weight as"
+        ):
+            fill_depth_network(network, read_published(path))
+    save_file({"a": tensor.to(torch.float8_e4m3fn)}, tmp_path / "a.safetensors")
+    with pytest.raises(KBNetError, match=r"holds a as torch\.float8_e4m3fn"):
+        read_tensors(tmp_path / "a.safetensors")
 
 
 def test_packed_fields_of_laz_that_are_larger_than_its_points_are_refused(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
-from kbnet.sources.colmap_folder import find_images, find_model, image_file, read_model
+from kbnet.sources.colmap_folder import find_images, find_model, image_file, read_reconstruction
 from kbnet.sources.other_size import fit_camera
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
@@ -124,7 +124,7 @@ class ColmapFrames(RectifiedRecording[str]):
         self.images = find_images(Path(path), images)
         super().__init__(path, inputs=(self.model, self.images))
         self._longest_side, self._scale = longest_side, scale
-        reconstruction = read_model(self.model)
+        reconstruction = read_reconstruction(self.model)
         chosen = _choose_camera(reconstruction, camera_id, self.model)
         try:
             self._calibrated = _to_camera(reconstruction.cameras[chosen])

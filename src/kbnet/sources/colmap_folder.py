@@ -63,7 +63,7 @@ def find_model(path: Path) -> Path:
         return path
     numbered = sorted(folder for folder in (path / "sparse").glob("*") if holds_model(folder))
     if len(numbered) > 1:
-        images = {folder: read_model(folder).num_reg_images() for folder in numbered}
+        images = {folder: read_reconstruction(folder).num_reg_images() for folder in numbered}
         listed = ", ".join(f"{folder.name}: {count} images" for folder, count in images.items())
         raise KBNetError(
             f"{path / 'sparse'} holds {len(numbered)} models that COLMAP could not join ({listed}); name one of them, "
@@ -94,7 +94,7 @@ def find_images(path: Path, images: str | Path | None) -> Path:
     )
 
 
-def read_model(folder: Path) -> Any:
+def read_reconstruction(folder: Path) -> Any:
     """Read a model as `pycolmap.Reconstruction`.
 
     Raises:

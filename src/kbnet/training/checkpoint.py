@@ -14,6 +14,7 @@ from torch import nn
 from kbnet.errors import KBNetError
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.files import atomic_path
+from kbnet.weights.pickle_file import load_pickle
 
 STATE_FILE = "state.pt"
 STATE_TYPES: dict[str, tuple[type, ...]] = {
@@ -69,7 +70,7 @@ def load_state(folder: Path) -> dict[str, Any]:
             f"expected {STATE_FILE} in the run folder {folder}, but there is none; was it ever trained?"
         )
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = load_pickle(path)
     except Exception as error:  # torch raises many types for damaged and unsafe files
         raise KBNetError(
             f"{path} is damaged or not a state of kbnet train; start anew from the weights beside it"

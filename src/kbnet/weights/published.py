@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import pickletools
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from kbnet.errors import KBNetError
@@ -17,16 +13,11 @@ from kbnet.network.config import PRESETS
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.weights.fit import misfit
+from kbnet.weights.pickle_file import load_pickle
 from kbnet.weights.published_content import content_of
-from kbnet.weights.safetensors_file import DEPTH_FORMAT, NETWORKS, POSE_FORMAT, check_finite
+from kbnet.weights.safetensors_file import DEPTH_FORMAT, NETWORKS, POSE_FORMAT, check_dense, check_finite
 
 Checkpoint = dict[str, Any]
-
-LONGEST_NAME = 1000
-"""Most characters of a class name in a pickle. torch searches its own message about longer ones for minutes."""
-
-PICKLES = 5
-"""Number of pickles in a file of the format that torch wrote before version 1.6."""
 
 _DEPTH_GROUPS = ("sparse_to_dense_pool_state_dict", "encoder_state_dict", "decoder_state_dict")
 _POSE_GROUPS = ("encoder_state_dict", "decoder_state_dict")
@@ -42,10 +33,7 @@ def read_published(path: Path) -> Checkpoint:
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path}; check the path")
     try:
-        _check_names(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns about files that are rejected below if they are unsafe
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = load_pickle(path)
     except Exception as error:  # torch raises many types for damaged and unsafe pickles
         # torch's message is not shown: it recommends unsafe loading.
         raise KBNetError(
@@ -55,26 +43,6 @@ def read_published(path: Path) -> Checkpoint:
     if not isinstance(checkpoint, dict):
         raise KBNetError(f"expected a published checkpoint (a dictionary) in {path}, got a {type(checkpoint).__name__}")
     return checkpoint
-
-
-def _check_names(path: Path) -> None:
-    """Raise KBNetError for a class name of more than `LONGEST_NAME` characters; pickletools refuses damaged pickles."""
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
-            for _ in range(PICKLES):
-                _check_names_of_pickle(file)
-        return
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.endswith("data.pkl"):
-                with archive.open(name) as entry:
-                    _check_names_of_pickle(entry)
-
-
-def _check_names_of_pickle(file: IO[bytes]) -> None:
-    for operation, argument, _ in pickletools.genops(file):
-        if operation.name == "GLOBAL" and len(str(argument)) > LONGEST_NAME:
-            raise KBNetError(f"expected class names of at most {LONGEST_NAME} characters, got {len(str(argument))}")
 
 
 def fill_depth_network(network: KBNet, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
@@ -149,8 +117,9 @@ def fill(
         origin, remedy: text before and after the names in an error.
 
     Raises:
-        KBNetError: some do not fit, or hold NaN or infinity.
+        KBNetError: some do not fit, are not dense, or hold NaN or infinity.
     """
+    check_dense(tensors, origin)
     read = {theirs: ours for theirs, ours in names.items() if ours is not None}
     stored = {theirs: tensor for theirs, tensor in tensors.items() if theirs in read or theirs not in names}
     shapes = {ours: tuple(tensor.shape) for ours, tensor in network.state_dict().items()}

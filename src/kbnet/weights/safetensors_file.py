@@ -99,12 +99,32 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        KBNetError: the file is damaged, or holds NaN or infinity.
+        KBNetError: the file is damaged, has numbers of a type that no network has, or holds NaN or infinity.
     """
     with _opened(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a dict
+    check_dense(tensors, str(path))
     check_finite(tensors, str(path))
     return tensors
+
+
+def check_dense(tensors: Mapping[str, Any], origin: str) -> None:
+    """Check that tensors are dense arrays of numbers of 16 to 64 bits; what is no tensor is not looked at.
+
+    Raises:
+        KBNetError: a tensor is sparse, quantised or without storage, or of another type; the message has its name.
+    """
+    import torch
+
+    types = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int16, torch.int32, torch.int64)
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        if tensor.dtype not in types or tensor.layout != torch.strided or tensor.is_nested or tensor.is_meta:
+            raise KBNetError(
+                f"expected dense tensors of 16 to 64 bits, but {origin} holds {name} as {tensor.dtype}, "
+                f"{'nested' if tensor.is_nested else tensor.layout}, on {tensor.device}; save it as float32"
+            )
 
 
 def check_finite(tensors: Mapping[str, Tensor], origin: str) -> None:
