@@ -37,6 +37,7 @@ def limits(memory: int = MEMORY) -> Iterator[None]:
     try:
         yield
     finally:
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)  # else it might end the restoring of limits below
         faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_PROF, 0)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

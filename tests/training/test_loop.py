@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 import signal
 from collections.abc import Callable
@@ -129,6 +130,23 @@ def test_the_number_of_workers_changes_nothing(write_sequence: WriteSequence, ma
     for config in configs:
         train(config)
     assert_equal_states(configs[0].output, configs[1].output)
+
+
+def test_a_killed_reader_ends_the_run_and_the_last_state_is_kept(
+    write_sequence: WriteSequence, make_config: MakeConfig
+) -> None:
+    config = make_config(write_sequence(), steps=50, workers=1, checkpoint_steps=1)
+
+    def kill_reader(report: ProgressReport) -> None:
+        if report.step == 2:
+            for reader in multiprocessing.active_children():
+                reader.kill()
+                reader.join()
+
+    with pytest.raises(ConnectionError, match=r"DataLoader worker .*state, of step \d+, is kept in .* fewer --work"):
+        train(config, on_report=kill_reader)
+    assert load_state(config.output)["step"] >= 1
+    train(replace(config, workers=0, schedule=replace(config.schedule, steps=4)), resume=True)
 
 
 def test_another_seed_is_another_run(write_sequence: WriteSequence, make_config: MakeConfig) -> None:

@@ -59,6 +59,23 @@ def read_batches(loader: Iterable[TripletBatch]) -> Iterator[TripletBatch]:
         raise type(error)(text.rstrip().rpartition("\n")[2].partition(": ")[2]) from error
 
 
+def check_readers(error: RuntimeError, kept: str) -> None:
+    """Translate the error that torch raises, at any line, when a reader was killed.
+
+    Args:
+        error: of the training.
+        kept: what was saved before, for the message.
+
+    Raises:
+        ConnectionError: the error is this one.
+    """
+    if str(error).startswith("DataLoader worker (pid"):
+        raise ConnectionError(
+            f"a process that reads frames was killed ({str(error).strip()}), most likely for want of memory; {kept}: go "
+            "on with --resume and fewer --workers"
+        ) from error
+
+
 def _stand_apart(worker: int) -> None:
     """Make a reader ignore Ctrl-C and SIGTERM, and end with its parent process.
 

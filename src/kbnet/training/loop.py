@@ -32,7 +32,7 @@ from kbnet.training.checkpoint import (
 )
 from kbnet.training.config import TrainingConfig
 from kbnet.training.dataset import BatchPlan, open_dataset
-from kbnet.training.loader import open_loader, read_batches
+from kbnet.training.loader import check_readers, open_loader, read_batches
 from kbnet.training.monitor import Monitor, OnReport
 from kbnet.training.networks import build_networks
 from kbnet.training.optimizer import make_optimizer
@@ -74,7 +74,7 @@ def train(
         FileNotFoundError: data or state is missing.
         KBNetError, OSError: a frame cannot be read; the state is saved.
         FloatingPointError: a loss or gradient is not finite; the last saved state is kept.
-        ConnectionError: another process of the run was lost; the state is saved.
+        ConnectionError: another process of the run was lost; the state is saved. If it was a reader, the last one is kept.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
 
     Under ``torchrun``, its number of processes replaces ``config.processes``.
@@ -154,6 +154,7 @@ class Run:
         except KeyboardInterrupt as error:  # a second Ctrl-C, before the end of the step
             raise Interrupted(f"interrupted at step {self.step}; {self._kept()} in {self.config.output}") from error
         except RuntimeError as error:
+            check_readers(error, f"{self._kept()} in {self.config.output}")
             if not distributed.is_lost_process(error):
                 raise
             self._write_state()  # in every process, because the first one can be the lost one
@@ -166,8 +167,7 @@ class Run:
             self.monitor.close()
 
     def _kept(self) -> str:
-        step = self.saved_step
-        return "nothing was saved yet" if step is None else f"the last saved state, of step {step}, is kept"
+        return f"the last saved state, of step {self.saved_step}, is kept" if self.saved_step else "nothing was saved yet"
 
     def _readable_batches(self) -> Iterator[TripletBatch]:
         """Yield the batches; if a file cannot be read, the state is saved first."""

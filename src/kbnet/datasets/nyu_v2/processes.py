@@ -7,7 +7,10 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
+
+from kbnet.errors import KBNetError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -28,6 +31,9 @@ def map_over_cores(work: Callable[[Job], Result], jobs: Sequence[Job], workers: 
 
     Yields:
         Results in the order of the jobs.
+
+    Raises:
+        KBNetError: a process was killed.
     """
     processes = min(workers or os.cpu_count() or 1, len(jobs) // WORTH_A_PROCESS)
     if processes < 2:
@@ -38,6 +44,11 @@ def map_over_cores(work: Callable[[Job], Result], jobs: Sequence[Job], workers: 
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin)
     try:
         yield from pool.map(work, jobs, chunksize=_CHUNK)
+    except BrokenProcessPool:
+        raise KBNetError(
+            f"one of {processes} processes was killed, most likely for want of memory; run the same command again with "
+            "fewer --workers"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
