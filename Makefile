@@ -62,7 +62,7 @@ compat:
 	done
 
 kill-test: $(VENV)/.installed-dev
-	KBNET_KILLS=$(KILLS) $(PYTEST) tests/test_faults.py
+	KBNET_KILLS=$(KILLS) KBNET_KILL_SEED=$$(date +%s) $(PYTEST) tests/test_faults.py
 
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

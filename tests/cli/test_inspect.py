@@ -65,3 +65,15 @@ def test_other_kinds_are_told_by_their_first_frame(
     assert main(["inspect", str(folder / "rgb")]) == 1
     assert "missing:" in capsys.readouterr().out
     assert main(["inspect", str(folder / "nowhere")]) == 2
+
+
+def test_names_in_a_recording_give_a_terminal_no_commands(
+    write_sequence: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_sequence()
+    hostile = folder.with_name("a\x1b[2Jb")
+    folder.rename(hostile)
+    assert main(["inspect", str(hostile)]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert r"a\x1b[2Jb: a sequence folder" in said

@@ -180,6 +180,20 @@ def test_known_errors_are_one_line_and_exit_code_2(
     assert capsys.readouterr().err == f"kbnet: error: {line}\n"
 
 
+def test_names_of_files_give_a_terminal_no_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "a\x1b]0;title\x07\u202eb"
+
+    def command() -> None:
+        warnings.warn(f"no depth in {name}", stacklevel=1)
+        raise KBNetError(f"no {name}")
+
+    assert run_with(monkeypatch, command) == 2
+    shown = r"a\x1b]0;title\x07\u202eb"
+    assert capsys.readouterr().err == f"kbnet: warning: no depth in {shown}\nkbnet: error: no {shown}\n"
+
+
 def test_an_error_that_a_thread_hands_to_the_main_thread_is_told_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

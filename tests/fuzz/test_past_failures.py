@@ -241,6 +241,26 @@ def test_colmap_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
         kbnet.open_frames(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_colmap_images_without_a_name_are_refused(name: str, tmp_path: Path) -> None:
+    pycolmap = pytest.importorskip("pycolmap")
+    colmap()(tmp_path)
+    model = pycolmap.Reconstruction(tmp_path / "sparse" / "0")
+    model.images[1].name = name
+    model.write(tmp_path / "sparse" / "0")
+    with limits(), pytest.raises(KBNetError, match="expected the name of a file for image 1, got"):
+        kbnet.open_frames(tmp_path)
+
+
+def test_images_of_transforms_without_a_name_are_refused(tmp_path: Path) -> None:
+    transforms(tmp_path / "room")
+    path = tmp_path / "room" / "transforms.json"
+    path.write_text(path.read_text().replace("images/0.png", ""))
+    (tmp_path / "room" / "images" / "0.png").rename(tmp_path / "room.png")
+    with limits(), pytest.raises(FileNotFoundError, match="expected the image"):
+        kbnet.open_frames(tmp_path / "room")
+
+
 def test_names_in_a_video_that_are_no_utf8_do_not_matter(tmp_path: Path) -> None:
     pytest.importorskip("av")
     video(tmp_path)

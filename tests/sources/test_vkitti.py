@@ -55,3 +55,10 @@ def test_drives_of_two_sizes_are_refused(vkitti: Path, lidar_masks: Path) -> Non
     with pytest.raises(ValueError, match=r"110x66 .*and 108x64 .*name the drives of one date \(--date 2011_09_26\)"):
         kbnet.open_frames(vkitti, masks=lidar_masks)
     assert len(kbnet.open_frames(vkitti, masks=lidar_masks, date="2011_09_28")) == 6
+
+
+def test_files_without_a_number_are_no_frames(vkitti: Path, lidar_masks: Path) -> None:
+    before = kbnet.open_frames(vkitti, masks=lidar_masks).names
+    depth = next(vkitti.rglob("depth_00001.png"))
+    shutil.copy(depth, depth.with_name("depth_00001 (copy).png"))
+    assert kbnet.open_frames(vkitti, masks=lidar_masks).names == before

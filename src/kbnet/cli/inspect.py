@@ -36,7 +36,7 @@ class Command:
 
     def run(self) -> None:
         """Print it."""
-        from kbnet.cli.main import is_known, one_line
+        from kbnet.cli.main import is_known, one_line, printable
         from kbnet.cli.recordings import open_source
         from kbnet.frames.open import recording_kind
 
@@ -53,12 +53,12 @@ class Command:
                 if kind is None or not is_known(error):
                     raise
                 problem = one_line(error)
-        print(f"{self.path}: {kind.what if kind else 'a sequence folder or list of frames'}")
+        print(printable(f"{self.path}: {kind.what if kind else 'a sequence folder or list of frames'}"))
         described = kind.describe(self.path) if kind is not None and kind.describe is not None else []
         for line in [*described, *facts, *(f"note: {text}" for text in dict.fromkeys(str(w.message) for w in caught))]:
-            print(f"  {line}")
+            print(printable(f"  {line}"))
         chosen = [] if self.sparse_depth is None else ["--sparse-depth", self.sparse_depth]
-        typed = shlex.join([str(self.path), *chosen, *self.recording_flags])
+        typed = printable(shlex.join([str(self.path), *chosen, *self.recording_flags]))
         if problem:
             print(f"  missing: {problem}")
             print(f"next: add what is missing; kbnet prepare {kind.name if kind else ''} --help lists the flags")

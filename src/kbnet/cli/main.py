@@ -139,7 +139,7 @@ def _tell(error: BaseException, told: list[BaseException]) -> None:
         told.append(error)
         if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
             traceback.print_exception(error)
-        print(f"kbnet: error: {one_line(error)}{_where_to_look(error)}", file=sys.stderr)
+        print(f"kbnet: error: {one_line(error)}{printable(_where_to_look(error))}", file=sys.stderr)
 
 
 def _tell_of_thread(thread: threading.ExceptHookArgs, told: list[BaseException]) -> None:
@@ -251,7 +251,17 @@ def one_line(error: BaseException) -> str:
         text = f"expected names of files in UTF-8, got {name}; rename it"
     elif _is_out_of_memory(error):
         text = "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16"
-    return " ".join(text.split()) or type(error).__name__
+    return printable(" ".join(text.split())) or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Text in which what a terminal would obey, such as escape sequences in the name of a file, is spelled out.
+
+    Example:
+        >>> printable("a\\x1b[2J – b")
+        'a\\\\x1b[2J – b'
+    """
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _where_to_look(error: BaseException) -> str:
@@ -284,7 +294,7 @@ def _show_warnings_once() -> Callable[..., None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        text = " ".join(str(message).split())
+        text = printable(" ".join(str(message).split()))
         if text not in shown:
             shown.add(text)
             print(f"kbnet: warning: {text}", file=file or sys.stderr)

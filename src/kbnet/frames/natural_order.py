@@ -46,4 +46,5 @@ def _key(name: str) -> tuple[Any, str]:
     if decimal := _DECIMAL.fullmatch(name):
         return [decimal[1], Decimal(decimal[2]), decimal[3]], name
     parts = re.split(r"(\d+)", name)
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
+    # Python reads no int of more than 4,300 digits.
+    return [Decimal(part) if index % 2 else part for index, part in enumerate(parts)], name

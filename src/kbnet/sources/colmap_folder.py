@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kbnet.errors import KBNetError
@@ -114,10 +114,14 @@ def image_file(image: Any) -> str:
     """Name of the file of a `pycolmap.Image`.
 
     Raises:
-        KBNetError: it is no UTF-8.
+        KBNetError: it is no UTF-8, or empty.
     """
     try:
-        return str(image.name)
+        if PurePosixPath(image.name).name:
+            return str(image.name)
+        raise KBNetError(
+            f"expected the name of a file for image {image.image_id}, got '{image.name}'; export the model again"
+        )
     except UnicodeDecodeError as error:
         raise KBNetError(
             f"expected names of images in UTF-8, got other bytes for image {image.image_id} ({error}); rename it, and "

@@ -234,7 +234,7 @@ def _image_file(base: Path, frame: dict[str, Any], file: Path) -> Path:
     path = base / str(frame.get("file_path", ""))
     candidates = [path, *(Path(f"{path}{suffix}") for suffix in IMAGE_SUFFIXES)]
     found = next((one for one in candidates if one.is_file()), None)
-    if found is None:
+    if found is None or not Path(str(frame.get("file_path", ""))).name:
         raise FileNotFoundError(f"expected the image {path}, which {file} names, but there is no such file")
     return found
 

@@ -47,7 +47,7 @@ class VirtualScene:
             FileNotFoundError: there are none.
         """
         folder = self.depth / "frames" / "depth" / f"Camera_{camera}"
-        if not (files := sorted(folder.glob("depth_*.png"))):
+        if not (files := sorted(one for one in folder.glob("depth_*.png") if one.stem[6:].isdecimal())):
             raise FileNotFoundError(
                 f"expected depth_<number>.png in {folder}, got none; unpack vkitti_2.0.3_depth.tar there"
             )

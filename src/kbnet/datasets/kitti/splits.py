@@ -6,6 +6,7 @@ J. Uhrig et al., "Sparsity invariant CNNs", 3DV 2017; raw images: A. Geiger et a
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -237,5 +238,5 @@ def _write_intrinsics(path: Path, intrinsics: FloatArray) -> None:
 def _png_names(folder: Path) -> frozenset[str]:
     """File names, listed once: asking for 86,000 frames' files one by one is slow."""
     names = os.listdir(folder) if folder.is_dir() else []
-    # Some systems leave a hidden ._<name>.png beside each.
-    return frozenset(name for name in names if name.endswith(".png") and not name.startswith("."))
+    # Some systems leave a hidden ._<name>.png beside each, and people copies.
+    return frozenset(name for name in names if re.fullmatch(r"\d+\.png", name))

@@ -24,7 +24,7 @@ IsStanding = Callable[[Path, str, str], "bool | None"]
 _FORWARD, _LEFTWARD = 8, 9
 _DRIVE = re.compile(r"\d{4}_\d{2}_\d{2}_drive_\d{4}(?=_sync|_extract|\b)")
 _CAMERA = re.compile(r"image_0[23]")
-_FRAME = re.compile(r"(?<!\w)(\d+)(?:\.\w+)?$")
+_FRAME = re.compile(r"(?<!\w)(\d{1,20})(?:\.\w+)?$")
 
 
 def by_speed(drive: Path, camera: str, frame: str) -> bool | None:

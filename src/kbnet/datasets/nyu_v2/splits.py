@@ -15,6 +15,7 @@ import numpy as np
 from kbnet.datasets.archive import is_whole, unpack_once
 from kbnet.datasets.download import Archive, Progress
 from kbnet.errors import KBNetError
+from kbnet.frames.natural_order import in_order
 
 Split = Literal["train", "test"]
 
@@ -26,7 +27,6 @@ NEIGHBOUR = 10
 """Frames between a training frame and its neighbours."""
 _ROOTS: Mapping[Split, str] = {"train": "training", "test": "testing"}
 _TRAINING_SCENE = re.compile(r"_000[0-4]$")
-_DIGITS = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def read_test_split(path: Path) -> list[int]:
 def _pictures(folder: Path) -> list[Path]:
     """PNG files in the order of the numbers in their names: 2 comes before 10."""
     paths = [path for path in folder.glob("*.png") if not path.name.startswith(".")]
-    return sorted(paths, key=lambda path: [int(part) if part.isdigit() else part for part in _DIGITS.split(path.stem)])
+    return in_order(paths, lambda path: path.stem)
 
 
 def _depths_of(pictures: list[Path], folder: Path) -> list[Path]:
