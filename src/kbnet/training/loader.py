@@ -71,8 +71,8 @@ def check_readers(error: RuntimeError, kept: str) -> None:
     """
     if str(error).startswith("DataLoader worker (pid"):
         raise ConnectionError(
-            f"a process that reads frames was killed ({str(error).strip()}), most likely for want of memory; {kept}: go "
-            "on with --resume and fewer --workers"
+            f"a process that reads frames was killed ({str(error).strip()}), most likely for want of memory; {kept}: "
+            "go on with --resume and fewer --workers"
         ) from error
 
 

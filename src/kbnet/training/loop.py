@@ -74,7 +74,7 @@ def train(
         FileNotFoundError: data or state is missing.
         KBNetError, OSError: a frame cannot be read; the state is saved.
         FloatingPointError: a loss or gradient is not finite; the last saved state is kept.
-        ConnectionError: another process of the run was lost; the state is saved. If it was a reader, the last one is kept.
+        ConnectionError: another process of the run was lost; the state is saved. Or a reader; the last state is kept.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
 
     Under ``torchrun``, its number of processes replaces ``config.processes``.
@@ -167,7 +167,7 @@ class Run:
             self.monitor.close()
 
     def _kept(self) -> str:
-        return f"the last saved state, of step {self.saved_step}, is kept" if self.saved_step else "nothing was saved yet"
+        return f"the last saved state, of step {self.saved_step}, is kept" if self.saved_step else "nothing is saved"
 
     def _readable_batches(self) -> Iterator[TripletBatch]:
         """Yield the batches; if a file cannot be read, the state is saved first."""

@@ -67,9 +67,10 @@ def test_index_train_takes_annotated_frames_of_both_cameras(folder: Path) -> Non
     assert count_annotated(train_files(folder).ground_truth, "val") == 10
 
 
-def test_index_train_passes_over_hidden_files(folder: Path) -> None:
+def test_index_train_passes_over_hidden_files_and_copies(folder: Path) -> None:
     for path in list(folder.rglob("*/image_02/0000000005.png")):
         path.with_name(f"._{path.name}").write_bytes(b"")
+        path.with_name(f"{path.stem} (1).png").write_bytes(b"")
     assert len(index(folder).frames) == 20
 
 

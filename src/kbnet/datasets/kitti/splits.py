@@ -6,7 +6,6 @@ J. Uhrig et al., "Sparsity invariant CNNs", 3DV 2017; raw images: A. Geiger et a
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -140,7 +139,7 @@ def train_drives(ground_truth: Path, split: Literal["train", "val"] = "train") -
 def count_annotated(ground_truth: Path, split: Literal["train", "val"]) -> int:
     """Number of annotated frames of a split, of both cameras."""
     drives = [ground_truth / split / drive for drive in train_drives(ground_truth, split)]
-    return sum(len(_png_names(drive / "proj_depth" / "groundtruth" / camera)) for drive in drives for camera in CAMERAS)
+    return sum(len(_numbered(drive / "proj_depth" / "groundtruth" / camera)) for drive in drives for camera in CAMERAS)
 
 
 def read_rectified_intrinsics(path: Path, camera: str) -> FloatArray:
@@ -183,7 +182,7 @@ def _annotated_frames(files: TrainFiles, drive: str, camera: str, intrinsics: Pa
         name = f"{number:010}.png"
         return str(images / name) if name in pictures else ""
 
-    for name in sorted(_png_names(ground_truth)):
+    for name in _numbered(ground_truth):
         for kind, folder, present, root in (
             ("sparse depth", sparse_depth, points, files.sparse_depth),
             ("an image", images, pictures, files.drives[drive]),
@@ -238,5 +237,10 @@ def _write_intrinsics(path: Path, intrinsics: FloatArray) -> None:
 def _png_names(folder: Path) -> frozenset[str]:
     """File names, listed once: asking for 86,000 frames' files one by one is slow."""
     names = os.listdir(folder) if folder.is_dir() else []
-    # Some systems leave a hidden ._<name>.png beside each, and people copies.
-    return frozenset(name for name in names if re.fullmatch(r"\d+\.png", name))
+    # Some systems leave a hidden ._<name>.png beside each.
+    return frozenset(name for name in names if name.endswith(".png") and not name.startswith("."))
+
+
+def _numbered(folder: Path) -> list[str]:
+    """Names of frames in order; files that somebody else put there, such as copies, have other names."""
+    return sorted(name for name in _png_names(folder) if name.removesuffix(".png").isdecimal())
