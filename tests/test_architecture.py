@@ -232,6 +232,13 @@ def test_only_weights_opens_weights_files() -> None:
     assert not {name for name in openers if part_of(name) != "weights"}
 
 
+def test_only_files_parses_json() -> None:
+    """There, a nesting without end is an error of the file; elsewhere it would be a traceback."""
+    assert {module_name(path) for path in MODULES if "json.loads(" in path.read_text(encoding="utf-8")} == {
+        "kbnet.files"
+    }
+
+
 def test_modules_are_named_after_a_step() -> None:
     vague = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared", "core", "base"}
     for path in MODULES:

@@ -224,6 +224,18 @@ def read_json(path: Path, object_hook: Callable[[dict[str, Any]], Any] | None = 
         raise KBNetError(f"expected JSON in {path} ({error}); export it again") from None
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Content of JSON text.
+
+    Raises:
+        KBNetError: it is no JSON, or its nesting is too deep.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise KBNetError(f"expected JSON ({error})") from None
+
+
 def write_json(path: Path, content: object) -> None:
     """Write plain values as strict JSON; the file appears complete or not at all."""
     with atomic_path(path) as temporary:

@@ -122,6 +122,19 @@ def test_deep_nesting_is_refused(tmp_path: Path) -> None:
         read_recipe_layers(tmp_path / "a.toml")
 
 
+def test_records_nested_without_end_count_as_damaged(tmp_path: Path) -> None:
+    from kbnet.evaluation.summary import read_same_run
+    from kbnet.inference.output_folder import RECORD, OutputFolder
+
+    record = tmp_path / RECORD
+    record.write_text('{"a":' * 100_000)
+    assert read_same_run(record, {}) == []
+    sequence(tmp_path / "room")
+    output = OutputFolder(tmp_path, kbnet.open_frames(tmp_path / "room"), ())
+    output.begin({"weights": "a"}, [])
+    assert "weights" in record.read_text()
+
+
 def test_links_in_a_circle_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sequence(tmp_path / "room")
     for name in ("loop", "room/image/2.png", "room/sparse_depth/2.png", "loop.toml", "loop.csv"):

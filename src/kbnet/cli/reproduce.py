@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from kbnet.cli.arguments import DeviceArguments, Folder, Switch
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
 from kbnet.cli.main import is_known, one_line
 from kbnet.errors import KBNetError
+from kbnet.files import parse_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -171,7 +171,7 @@ def _earlier(path: Path) -> dict[str, ReproducedRow | str]:
     from kbnet.evaluation.summary import row_from
 
     try:
-        entries = {entry["published"]["key"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))}
+        entries = {entry["published"]["key"]: entry for entry in parse_json(path.read_text(encoding="utf-8"))}
         return {
             row.key: entry["verdict"]
             if entry["measured"] is None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from kbnet.files import versions
+from kbnet.files import parse_json, versions
 
 NAME = ".unfinished.jsonl"
 """File in the output folder while an evaluation is not finished."""
@@ -88,7 +88,7 @@ def _read(path: Path, made_with: str) -> tuple[dict[str, Any], int]:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file):
-                content = json.loads(line)
+                content = parse_json(line)
                 if number == 0 and content != made_with:
                     break
                 if number > 0:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, get_args
 
 from kbnet.errors import KBNetError
 from kbnet.export.sizes import Sizes
+from kbnet.files import parse_json
 from kbnet.network.inputs import input_names
 from kbnet.network.siblings.config import NetworkConfig, config_from_dict
 from kbnet.points.outlier_rejection import SUPPORT_SLOPE_PER_RAD, SUPPORT_TOLERANCE
@@ -81,9 +82,9 @@ def read_description(text: Mapping[str, str], path: object) -> Description:
             f"expected a network that kbnet exported, but {path} has no '{FORMAT}' inside; make it with kbnet export"
         )
     try:
-        sizes = json.loads(text["preprocessing"]).get("sizes", "any")
+        sizes = parse_json(text["preprocessing"]).get("sizes", "any")
         if sizes not in get_args(Sizes):
             raise KBNetError(f"unknown sizes '{sizes}'")
-        return Description(config_from_dict(json.loads(text["config"])), sizes, text.get("precision", "float32"))
+        return Description(config_from_dict(parse_json(text["config"])), sizes, text.get("precision", "float32"))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise KBNetError(f"what {path} says of itself cannot be read ({error}); is it from a newer kbnet?") from error

@@ -7,7 +7,6 @@ that depth of two networks is never mixed unnoticed.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from kbnet.errors import KBNetError
-from kbnet.files import atomic_path, write_json
+from kbnet.files import atomic_path, parse_json, write_json
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import NamedFrames
 from kbnet.inference.output_files import DEPTH, CompletedFrame, FileKind
@@ -236,7 +235,7 @@ class OutputFolder:
     def recorded(self) -> Origin:
         """Origin of the depth in the folder; empty without a record that can be read."""
         try:
-            recorded: Origin = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
+            recorded: Origin = parse_json((self.folder / RECORD).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return {}
         return recorded if isinstance(recorded, dict) else {}

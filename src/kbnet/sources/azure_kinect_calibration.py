@@ -7,7 +7,6 @@ frame that both cameras share to the camera.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, refused_as
+from kbnet.files import parse_json
 from kbnet.frame import check_pose
 from kbnet.sources.depth_camera import DepthCamera
 from kbnet.sources.rectification import Camera
@@ -87,7 +87,7 @@ def read_kinect_calibration(
         KBNetError: it is damaged, or of cameras that are not known.
     """
     with refused_as(f"expected the calibration of an Azure Kinect in {where}", RecursionError):
-        listed = json.loads(content.rstrip(b"\0"))["CalibrationInformation"]["Cameras"]
+        listed = parse_json(content.rstrip(b"\0"))["CalibrationInformation"]["Cameras"]
         cameras = {one["Location"]: one for one in listed}
         colour, depth = _stored(cameras[_COLOUR]), _stored(cameras[_DEPTH])
         T_colour_depth = colour.T_camera_shared @ np.linalg.inv(depth.T_camera_shared)

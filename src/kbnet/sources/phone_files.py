@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import warnings
 import zipfile
 from abc import ABC, abstractmethod
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from kbnet.errors import KBNetError, refused_as
-from kbnet.files import read_text
+from kbnet.files import parse_json, read_text
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.frames.image_file import open_picture, read_image, read_intrinsics
 from kbnet.frames.kinds import IMAGE_SUFFIXES
@@ -127,7 +126,7 @@ class Record3dFiles(PhoneFiles):
 
     def _list(self) -> None:
         path = self.path
-        self._metadata = json.loads(self._read("metadata"))
+        self._metadata = parse_json(self._read("metadata"))
         listed = self._zip.namelist() if self._zip else [f"rgbd/{one.name}" for one in (path / "rgbd").iterdir()]
         self.names = in_order(
             [name[5:-6] for name in listed if name.startswith("rgbd/") and name.endswith(".depth")], str

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kbnet.errors import KBNetError
-from kbnet.files import file_sha256, write_json
+from kbnet.files import file_sha256, parse_json, write_json
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
 from kbnet.frames.sequence import Sequence
@@ -223,7 +223,7 @@ def _wanted(asked: Adaptation) -> dict[str, Any]:
         "sparse_depth": list(asked.sparse_depth),
         "minutes": asked.minutes,
         "gap": asked.gap,
-        "recording": json.loads(json.dumps(dict(asked.recording), default=str)),
+        "recording": parse_json(json.dumps(dict(asked.recording), default=str)),
     }
 
 
@@ -245,7 +245,7 @@ def _recorded(path: Path, wanted: dict[str, Any]) -> Plan:
 
     folder = path.parent
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parse_json(path.read_text(encoding="utf-8"))
         asked, values = {**record["asked"]}, record["plan"]
         plan = dacite.from_dict(Plan, values, dacite.Config(strict=True, cast=[Path, tuple, float]))
     except (ValueError, KeyError, TypeError, AttributeError, dacite.DaciteError) as error:

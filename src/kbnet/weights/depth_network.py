@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from kbnet.errors import KBNetError
+from kbnet.files import parse_json
 from kbnet.network.build import network_of
 from kbnet.network.config import PRESETS, KBNetConfig
 from kbnet.network.depth_network import DepthNetwork
@@ -155,7 +156,7 @@ def fill_published(network: DepthNetwork, checkpoint: Checkpoint, *, origin: str
 
 def _stored_config(path: Path, header: Header) -> NetworkConfig:
     try:
-        return config_from_dict(json.loads(header.metadata["config"]))
+        return config_from_dict(parse_json(header.metadata["config"]))
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise KBNetError(f"the config inside {path} cannot be read ({error}); is it from a newer kbnet?") from error
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kbnet.errors import KBNetError
-from kbnet.files import file_sha256
+from kbnet.files import file_sha256, parse_json
 from kbnet.network.build import network_of
 from kbnet.network.config import PRESETS
 from kbnet.network.pose_net import PoseNet
@@ -101,7 +100,7 @@ def import_weights(imports: Sequence[WeightsImport], *, overwrite: bool = False)
 def _is_there(item: WeightsImport, digest: str) -> bool:
     try:
         metadata = read_metadata(local_path(item.name))
-        config = config_from_dict(json.loads(metadata["config"])) if "config" in metadata else None
+        config = config_from_dict(parse_json(metadata["config"])) if "config" in metadata else None
     except (FileNotFoundError, ValueError, TypeError):  # missing, damaged, or of a newer kbnet
         return False
     return metadata.get("sha256") == digest and config == item.config

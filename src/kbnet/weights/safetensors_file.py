@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safetensors import SafetensorError, safe_open
 
 from kbnet.errors import KBNetError
-from kbnet.files import atomic_path
+from kbnet.files import atomic_path, parse_json
 
 if TYPE_CHECKING:  # torch takes seconds to import and is not needed for metadata
     import torch
@@ -61,7 +61,7 @@ def _with_sorted_metadata(file: bytes) -> bytes:
     Layout: size of the header (8 bytes, little endian), header (JSON, padded with spaces to a multiple of 8), tensors.
     """
     end = 8 + int.from_bytes(file[:8], "little")
-    header = json.loads(file[8:end])
+    header = parse_json(file[8:end])
     tensors = {name: value for name, value in header.items() if name != "__metadata__"}
     ordered = {"__metadata__": dict(sorted(header.get("__metadata__", {}).items())), **tensors}
     text = json.dumps(ordered, separators=(",", ":"), ensure_ascii=False).encode()

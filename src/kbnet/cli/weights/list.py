@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbnet.errors import KBNetError
+from kbnet.files import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,7 @@ def _row(name: str, path: Path, where: str) -> tuple[str, ...]:
         if metadata.get("format") not in NETWORKS:
             raise KBNetError(f"{path} was not written by kbnet")
         is_pose = metadata["format"] == POSE_FORMAT
-        columns = (metadata["encoder"], "-") if is_pose else _columns(json.loads(metadata["config"]))
+        columns = (metadata["encoder"], "-") if is_pose else _columns(parse_json(metadata["config"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         return (name, "?", "-", "-", size, where, "damaged, or not written by kbnet")
     trained = f"kbnet train, {metadata['steps']} steps" if "steps" in metadata else "unknown"
