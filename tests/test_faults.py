@@ -185,10 +185,11 @@ def without_times(path: Path) -> bytes:
 
 
 def moments() -> Iterator[tuple[Work, str, float]]:
-    """Command, signal and moment of each stop: every command, and every signal, equally often."""
+    """Command, signal and moment of each stop: every command equally often, each time by the next signal."""
     generator = random.Random(os.environ.get("KBNET_KILL_SEED", "0"))
     for index in range(KILLS):
-        yield WORKS[index % len(WORKS)], list(STOPPING)[index // 2 % 4], generator.random()
+        signals = index + index // len(WORKS)
+        yield WORKS[index % len(WORKS)], list(STOPPING)[signals % len(STOPPING)], generator.random()
 
 
 @pytest.mark.parametrize(
