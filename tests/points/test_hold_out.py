@@ -10,7 +10,8 @@ from scipy.ndimage import minimum_filter
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
-from kbnet.points.hold_out import TrackedHoldOut, draw_pixels, hold_out_points
+from kbnet.points.hold_out import draw_pixels, hold_out_points
+from kbnet.points.tracked_hold_out import TrackedHoldOut
 
 K = np.array([[50, 0, 30], [0, 50, 20], [0, 0, 1]], np.float32)
 

@@ -19,7 +19,8 @@ from kbnet.evaluation.methods import Method, baseline_methods, network_method, p
 from kbnet.evaluation.point_errors import JudgedPoints
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
-from kbnet.points.hold_out import HELD_OUT_SHARE, HoldOut, TrackedHoldOut, hold_out_points
+from kbnet.points.hold_out import HELD_OUT_SHARE, HoldOut, hold_out_points
+from kbnet.points.tracked_hold_out import TrackedHoldOut
 
 if TYPE_CHECKING:
     from kbnet.inference.completer import DepthCompleter
@@ -50,7 +51,7 @@ def check(
     Args:
         source: frames; their ground truth is ignored.
         methods: `kbnet.evaluation.methods.network_method`, `kbnet.evaluation.methods.baseline_methods`, or others. If
-            one uses earlier frames, a landmark is held out in all of them (`kbnet.points.hold_out.TrackedHoldOut`).
+            one uses earlier frames, a landmark is held out in all of them (`kbnet.points.tracked_hold_out.TrackedHoldOut`).
         expect: expected error and inliers of the first method's depth.
         share: fraction of the pixels whose points are held out.
         every: stride of the frames; 1: all.

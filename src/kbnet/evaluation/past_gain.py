@@ -10,7 +10,7 @@ import numpy as np
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
-from kbnet.points.hold_out import TrackedHoldOut
+from kbnet.points.tracked_hold_out import TrackedHoldOut
 
 if TYPE_CHECKING:
     from kbnet.inference.completer import DepthCompleter

@@ -12,24 +12,15 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
-from kbnet.points.past_points import PointMap
-from kbnet.points.sparse_points import measured_pixels
 
 HELD_OUT_SHARE = 0.2
 """Share of the pixels of a frame whose points are held out."""
 
 PATCHES_PER_SIDE = 6
 """Number of patches along the shorter side of a frame."""
-
-SAME_LANDMARK = 0.01
-"""Points of two frames are taken for one landmark if they are this near in the image, relative to its width."""
-
-LANDMARK_FRAMES = 30
-"""Number of earlier frames whose points are compared."""
 
 HoldOut = Literal["points", "patches"]
 """What is held out together: single points, or all points of square patches."""
@@ -57,43 +48,6 @@ def hold_out_points(
     return without_points(frame, draw_pixels(frame.size, index, share=share, seed=seed, by=by))
 
 
-class TrackedHoldOut:
-    """Split of the points of a video that holds out a landmark in all its frames, for methods that use earlier frames.
-
-    A tracker measures a landmark in many frames. A point that is near a point of an earlier frame, projected with the
-    poses, is taken for the same landmark: it is held out if that point was. Other points are drawn as by
-    :func:`hold_out_points`. Frames come in order.
-
-    Args:
-        share: fraction of the points that is held out.
-        seed: random seed, at least 0.
-
-    Raises:
-        KBNetError: at the first frame, as :func:`hold_out_points`.
-    """
-
-    def __init__(self, *, share: float = HELD_OUT_SHARE, seed: int = 0) -> None:
-        self._share, self._seed = share, seed
-        self._kept, self._held_out = PointMap(LANDMARK_FRAMES), PointMap(LANDMARK_FRAMES)
-
-    def __call__(self, frame: Frame, index: int) -> Frame | None:
-        """Split the points of the next frame; arguments and result as for :func:`hold_out_points`."""
-        withheld = draw_pixels(frame.size, index, share=self._share, seed=self._seed)
-        if frame.T_world_camera is not None:
-            camera = frame.intrinsics, frame.T_world_camera.astype(np.float64)
-            rows, columns = measured_pixels(frame.sparse_depth)
-            pixels = np.stack([rows, columns], axis=1)
-            kept, held_out = (
-                _distances(pixels, past.seen_from(*camera, frame.size).pixels) for past in (self._kept, self._held_out)
-            )
-            same = np.minimum(kept, held_out) <= SAME_LANDMARK * frame.size[1]
-            withheld[rows[same], columns[same]] = (held_out < kept)[same]
-            seen, unseen = part_depth(frame.sparse_depth, withheld)
-            self._kept.add(seen, *camera)
-            self._held_out.add(unseen, *camera)
-        return without_points(frame, withheld)
-
-
 def without_points(frame: Frame, withheld: NDArray[np.bool_]) -> Frame | None:
     """Split the points of a frame by a mask, (H, W): input points, and the withheld ones as ground truth.
 
@@ -102,14 +56,6 @@ def without_points(frame: Frame, withheld: NDArray[np.bool_]) -> Frame | None:
     """
     seen, unseen = part_depth(frame.sparse_depth, withheld)
     return replace(frame, sparse_depth=seen, ground_truth=unseen) if seen.any() and unseen.any() else None
-
-
-def _distances(pixels: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Distance from every pixel, (N, 2), to the nearest of others, (M, 2), pixels, (N,); infinite without any."""
-    if not len(others):
-        return np.full(len(pixels), np.inf)
-    distance: NDArray[np.float64] = cKDTree(others).query(pixels)[0]
-    return distance
 
 
 def draw_pixels(

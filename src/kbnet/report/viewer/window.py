@@ -21,6 +21,10 @@ from kbnet.report.viewer.same_origin import LOOPBACK, same_origin_only
 COLOURS = ("image", "depth", "expected error")
 SMALL_PX = 320
 """Width of the image in the frustum of the camera, pixels."""
+CAMERA_COLOUR = (214, 94, 0)
+"""Colour of the path and the frustum of the camera, RGB."""
+LINE: Any = {"thickness": 1.5, "thickness_units": "screen"}
+"""Of the same; viser's default is 1 to 2 cm in the scene, which hides what is near."""
 FRUSTUM = 0.04
 """Length of the frustum as a share of the median depth."""
 SPARSE_SIZE = 3.0
@@ -163,7 +167,7 @@ class Window:
         scene.set_up_direction(-np.mean([pose[:3, 1] for pose in self._poses], axis=0))
         path = np.array([pose[:3, 3] for pose in self._poses])
         if len(path) > 1 and np.ptp(path, axis=0).max() > 0:
-            scene.add_line_segments("/path", np.stack([path[:-1], path[1:]], axis=1), colors=(214, 94, 0))
+            scene.add_line_segments("/path", np.stack([path[:-1], path[1:]], axis=1), colors=CAMERA_COLOUR, **LINE)
 
     def _draw(self, index: int, completed: Completed) -> None:
         scene, frame, pose = self._server.scene, completed.frame, self._poses[index]
@@ -186,6 +190,8 @@ class Window:
                 aspect=width / height,
                 scale=FRUSTUM * float(np.median(completed.depth)),
                 image=_smaller(frame.image),
+                color=CAMERA_COLOUR,
+                **LINE,
             ),
         }
         self._image.image = _smaller(frame.image)
