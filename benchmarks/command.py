@@ -8,7 +8,7 @@ from typing import Protocol
 
 import tyro
 
-from kbnet.cli.main import KNOWN_ERRORS
+from kbnet.cli.known_errors import KNOWN_ERRORS
 from kbnet.errors import KBNetError, check_finite_numbers
 
 

@@ -15,7 +15,7 @@ from fuzz.mutation import damaged
 from fuzz.recordings import TARGETS, Target, flags_in
 from hypothesis import HealthCheck, given, settings
 
-from kbnet.cli.main import is_known
+from kbnet.cli.known_errors import is_known
 
 EXAMPLES = int(os.environ.get("KBNET_FUZZ_EXAMPLES", "0"))
 

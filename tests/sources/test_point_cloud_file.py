@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbnet.cli.main import one_line
+from kbnet.cli.known_errors import one_line
 from kbnet.sources.pcd import decompress_lzf
 from kbnet.sources.point_cloud_file import read_points
 

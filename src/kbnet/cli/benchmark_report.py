@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from kbnet.cli.error_table import new_table, show_table
-from kbnet.cli.main import one_line
+from kbnet.cli.known_errors import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table

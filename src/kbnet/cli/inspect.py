@@ -36,7 +36,7 @@ class Command:
 
     def run(self) -> None:
         """Print it."""
-        from kbnet.cli.main import is_known, one_line, printable
+        from kbnet.cli.known_errors import is_known, one_line, printable
         from kbnet.cli.recordings import open_source
         from kbnet.frames.open import recording_kind
 

@@ -35,11 +35,9 @@ import difflib
 import importlib
 import keyword
 import os
-import re
 import signal
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -47,38 +45,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
+from kbnet.cli.known_errors import is_known, printable, tell, tell_of_thread
 from kbnet.errors import KBNetError
 from kbnet.interruption import interrupt_on_stop_signals
 
 HERE = Path(__file__).parent
 OVERVIEW = "Sparse depth and a colour image in, dense metric depth out."
 FOOTER = "'kbnet <command> --help' explains a command. KBNET_DEBUG=1 shows the traceback of an error."
-TELLING = threading.Lock()
-KNOWN_ERRORS = (KBNetError, OSError, ModuleNotFoundError, FloatingPointError)
-EXTRAS = {
-    "OpenEXR": "exr",
-    "av": "video",
-    "dacite": "train",
-    "laspy": "lidar",
-    "lightning_fabric": "train",
-    "tensorboard": "train",
-    "tomlkit": "train",
-    "matplotlib": "report",
-    "nncf": "export",
-    "onnx": "export",
-    "onnxruntime": "export",
-    "onnxscript": "export",
-    "open3d": "fuse",
-    "openvino": "export",
-    "pycolmap": "colmap",
-    "ray": "ray",
-    "requests": "datasets",
-    "rosbags": "ros",
-    "skimage": "demo",
-    "sklearn": "datasets",
-    "viser": "view",
-}
-"""Which extra of kbnet brings an optional package."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         interrupt_on_stop_signals()
     told: list[BaseException] = []
-    threads_before, threading.excepthook = threading.excepthook, lambda thread: _tell_of_thread(thread, told)
+    threads_before, threading.excepthook = threading.excepthook, lambda thread: tell_of_thread(thread, told)
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.simplefilter("default", UserWarning)
@@ -108,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             if not is_known(error):
                 raise
-            _tell(error, told)
+            tell(error, told)
             return 2
         finally:
             threading.excepthook = threads_before
@@ -129,25 +102,6 @@ def commands(folder: Path = HERE) -> dict[str, str]:
         elif (path / "__init__.py").is_file():
             found[_command_name(path)] = _first_line(ast.parse((path / "__init__.py").read_text(encoding="utf-8")))
     return found
-
-
-def _tell(error: BaseException, told: list[BaseException]) -> None:
-    """Print an error in one line, once. The lock keeps the main thread from ending the process while another prints."""
-    with TELLING:
-        if any(error is other for other in told):
-            return
-        told.append(error)
-        if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
-            traceback.print_exception(error)
-        print(f"kbnet: error: {one_line(error)}{printable(_where_to_look(error))}", file=sys.stderr)
-
-
-def _tell_of_thread(thread: threading.ExceptHookArgs, told: list[BaseException]) -> None:
-    """Print the error of a thread. The one that writes TensorBoard events also raises it in the main thread."""
-    if isinstance(thread.exc_value, Exception) and is_known(thread.exc_value):
-        _tell(thread.exc_value, told)
-    else:
-        threading.__excepthook__(thread)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -221,58 +175,6 @@ def _module_name(word: str) -> str:
 
 def _first_line(node: ast.ClassDef | ast.Module) -> str:
     return (ast.get_docstring(node) or "").split("\n", 1)[0]
-
-
-def is_known(error: BaseException) -> bool:
-    """Whether it is an error that the user can do something about, and no bug."""
-    return isinstance(error, KNOWN_ERRORS) or _is_out_of_memory(error) or _is_bad_path(error)
-
-
-def _is_bad_path(error: BaseException) -> bool:
-    """Whether it is about a name that cannot be written as UTF-8, or a loop of links, that no module could name."""
-    loop = isinstance(error, RuntimeError) and str(error).startswith("Symlink loop")
-    return loop or (isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed")
-
-
-def one_line(error: BaseException) -> str:
-    """What a known error tells the user."""
-    text = str(error)
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        text = f"{error.filename}: {error.strerror}"
-    elif isinstance(error, ModuleNotFoundError) and "pip install" not in text:
-        name = (error.name or "").partition(".")[0]
-        text = f"{name} is needed: pip install 'kbnet[{EXTRAS[name]}]'" if name in EXTRAS else text
-    elif isinstance(error, UnicodeEncodeError):
-        # In a list or config, the name alone.
-        parts = (
-            re.split(r'[",\n]', error.object[: error.start])[-1:] + re.split(r'[",\n]', error.object[error.start :])[:1]
-        )
-        name = "".join(parts).encode("utf-8", "backslashreplace").decode()
-        text = f"expected names of files in UTF-8, got {name}; rename it"
-    elif _is_out_of_memory(error):
-        text = "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16"
-    return printable(" ".join(text.split())) or type(error).__name__
-
-
-def printable(text: str) -> str:
-    """Text in which what a terminal would obey, such as escape sequences in the name of a file, is spelled out.
-
-    Example:
-        >>> printable("a\\x1b[2J – b")
-        'a\\\\x1b[2J – b'
-    """
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
-def _where_to_look(error: BaseException) -> str:
-    """The command that shows what a recording holds, after an error about one."""
-    recording = getattr(error, "recording", None)
-    return f"; see what is there: kbnet inspect {recording}" if recording else ""
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether it is torch's, by its name, since torch is not imported here."""
-    return type(error).__name__ == "OutOfMemoryError"
 
 
 def _exit_code(stop: SystemExit) -> int:

@@ -12,7 +12,7 @@ import tyro
 
 from kbnet.cli.arguments import DeviceArguments, Folder, Switch
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
-from kbnet.cli.main import is_known, one_line
+from kbnet.cli.known_errors import is_known, one_line
 from kbnet.errors import KBNetError
 from kbnet.files import parse_json
 

@@ -51,7 +51,7 @@ def check(
     Args:
         source: frames; their ground truth is ignored.
         methods: `kbnet.evaluation.methods.network_method`, `kbnet.evaluation.methods.baseline_methods`, or others. If
-            one uses earlier frames, a landmark is held out in all of them (`kbnet.points.tracked_hold_out.TrackedHoldOut`).
+            one uses earlier frames, a landmark is held out in all of them (`kbnet.points.tracked_hold_out`).
         expect: expected error and inliers of the first method's depth.
         share: fraction of the pixels whose points are held out.
         every: stride of the frames; 1: all.

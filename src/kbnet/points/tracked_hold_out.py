@@ -38,7 +38,7 @@ class TrackedHoldOut:
         self._kept, self._held_out = PointMap(LANDMARK_FRAMES), PointMap(LANDMARK_FRAMES)
 
     def __call__(self, frame: Frame, index: int) -> Frame | None:
-        """Split the points of the next frame; arguments and result as for :func:`kbnet.points.hold_out.hold_out_points`."""
+        """Split the points of the next frame; arguments and result as for `kbnet.points.hold_out.hold_out_points`."""
         withheld = draw_pixels(frame.size, index, share=self._share, seed=self._seed)
         if frame.T_world_camera is not None:
             camera = frame.intrinsics, frame.T_world_camera.astype(np.float64)

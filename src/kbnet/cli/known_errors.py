@@ -1,0 +1,109 @@
+"""Known errors, those that a user can do something about, as one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import traceback
+
+from kbnet.errors import KBNetError
+
+TELLING = threading.Lock()
+KNOWN_ERRORS = (KBNetError, OSError, ModuleNotFoundError, FloatingPointError)
+EXTRAS = {
+    "OpenEXR": "exr",
+    "av": "video",
+    "dacite": "train",
+    "laspy": "lidar",
+    "lightning_fabric": "train",
+    "tensorboard": "train",
+    "tomlkit": "train",
+    "matplotlib": "report",
+    "nncf": "export",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "onnxscript": "export",
+    "open3d": "fuse",
+    "openvino": "export",
+    "pycolmap": "colmap",
+    "ray": "ray",
+    "requests": "datasets",
+    "rosbags": "ros",
+    "skimage": "demo",
+    "sklearn": "datasets",
+    "viser": "view",
+}
+"""Which extra of kbnet brings an optional package."""
+
+
+def is_known(error: BaseException) -> bool:
+    """Whether it is an error that the user can do something about, and no bug."""
+    return isinstance(error, KNOWN_ERRORS) or _is_out_of_memory(error) or _is_bad_path(error)
+
+
+def _is_bad_path(error: BaseException) -> bool:
+    """Whether it is about a name that cannot be written as UTF-8, or a loop of links, that no module could name."""
+    loop = isinstance(error, RuntimeError) and str(error).startswith("Symlink loop")
+    return loop or (isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed")
+
+
+def one_line(error: BaseException) -> str:
+    """What a known error tells the user."""
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
+    elif isinstance(error, ModuleNotFoundError) and "pip install" not in text:
+        name = (error.name or "").partition(".")[0]
+        text = f"{name} is needed: pip install 'kbnet[{EXTRAS[name]}]'" if name in EXTRAS else text
+    elif isinstance(error, UnicodeEncodeError):
+        # In a list or config, the name alone.
+        parts = (
+            re.split(r'[",\n]', error.object[: error.start])[-1:] + re.split(r'[",\n]', error.object[error.start :])[:1]
+        )
+        name = "".join(parts).encode("utf-8", "backslashreplace").decode()
+        text = f"expected names of files in UTF-8, got {name}; rename it"
+    elif _is_out_of_memory(error):
+        text = "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16"
+    return printable(" ".join(text.split())) or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Text in which what a terminal would obey, such as escape sequences in the name of a file, is spelled out.
+
+    Example:
+        >>> printable("a\\x1b[2J – b")
+        'a\\\\x1b[2J – b'
+    """
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def _where_to_look(error: BaseException) -> str:
+    """The command that shows what a recording holds, after an error about one."""
+    recording = getattr(error, "recording", None)
+    return f"; see what is there: kbnet inspect {recording}" if recording else ""
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether it is torch's, by its name, since torch is not imported here."""
+    return type(error).__name__ == "OutOfMemoryError"
+
+
+def tell(error: BaseException, told: list[BaseException]) -> None:
+    """Print an error in one line, once. The lock keeps the main thread from ending the process while another prints."""
+    with TELLING:
+        if any(error is other for other in told):
+            return
+        told.append(error)
+        if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
+            traceback.print_exception(error)
+        print(f"kbnet: error: {one_line(error)}{printable(_where_to_look(error))}", file=sys.stderr)
+
+
+def tell_of_thread(thread: threading.ExceptHookArgs, told: list[BaseException]) -> None:
+    """Print the error of a thread. The one that writes TensorBoard events also raises it in the main thread."""
+    if isinstance(thread.exc_value, Exception) and is_known(thread.exc_value):
+        tell(thread.exc_value, told)
+    else:
+        threading.__excepthook__(thread)
