@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from kbnet.cli.error_table import BOUNDARY_NOTE
+from kbnet.cli.error_table import BOUNDARY_NOTE, new_table, show_table
 from kbnet.cli.evaluate import distinct_names
 from kbnet.cli.main import main
 from kbnet.files import file_sha256
@@ -37,6 +37,17 @@ def _table_rows(output: str) -> list[list[str]]:
     lines = [line.strip() for line in output.splitlines()]
     rows = [line for line, under in pairwise(lines) if under.count("±") >= 4]
     return [[cell.strip() for cell in row.split("  ") if cell.strip()] for row in rows]
+
+
+def test_names_in_a_table_are_shown_as_they_are_and_run_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    table = new_table(("sequence",), ("MAE mm",))
+    table.add_row("a\x1b[2Jb", "1.0\n±0.1")
+    table.add_row("[bold]kitchen[/bold] :smile:", "2.0")
+    show_table(table, [])
+    printed = capsys.readouterr().out
+    assert r"a\x1b[2Jb" in printed
+    assert "[bold]kitchen[/bold] :smile:" in printed
+    assert "\x1b" not in printed
 
 
 def test_evaluate_prints_a_row_a_method_sequence_and_sparse_depth(

@@ -88,6 +88,14 @@ def test_points_come_back_as_written(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(points, POINTS, atol=6e-4 if "survey" in name else 1e-6)
 
 
+def test_a_viewpoint_is_warned_of_and_not_applied(tmp_path: Path) -> None:
+    path, points = tmp_path / "scan.pcd", np.array([[1, 2, 3], [4, 5, 6]], np.float32)
+    write_pcd(path, points, "ascii")
+    path.write_text(path.read_text().replace("VIEWPOINT 0 0 0 1 0 0 0", "VIEWPOINT 0.0 0 2.5 1 0 0 0"))
+    with pytest.warns(UserWarning, match="the VIEWPOINT of .*scan.pcd is not applied"):
+        np.testing.assert_array_equal(read_points(path), points)
+
+
 def test_large_coordinates_of_a_survey_keep_their_millimetres(tmp_path: Path) -> None:
     survey = POINTS.astype(np.float64) + np.array([412_345.678, 5_432_109.876, 321.0])
     write_las(tmp_path / "survey.laz", survey)

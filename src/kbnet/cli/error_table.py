@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from kbnet.cli.known_errors import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,7 +30,13 @@ def new_table(text_columns: tuple[str, ...], number_columns: tuple[str, ...]) ->
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    class PlainTable(Table):
+        """A table whose cells can hold any name of a file."""
+
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(*("\n".join(map(printable, str(cell).split("\n"))) for cell in cells), **options)
+
+    table = PlainTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in text_columns:
         table.add_column(name, overflow="fold")
     for name in number_columns:
@@ -61,9 +69,9 @@ def show_table(table: Table, notes: list[str], path: Path | None = None) -> None
     from kbnet.files import atomic_path
 
     drawn = StringIO()
-    Console(file=drawn, width=_width(table), color_system=None).print(table)
+    Console(file=drawn, width=_width(table), color_system=None, markup=False, emoji=False).print(table)
     text = "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())
-    console = Console()
+    console = Console(markup=False, emoji=False)
     if console.is_terminal:
         if _width(table) > console.width:
             table = _stacked(table)
@@ -84,7 +92,7 @@ def _width(table: Table) -> int:
     """Columns that a table takes where there is room."""
     from rich.console import Console
 
-    return Console(width=10_000).measure(table).maximum
+    return Console(width=10_000, markup=False, emoji=False).measure(table).maximum
 
 
 def _stacked(table: Table) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from kbnet.limits import check_count
 
 _KINDS = {"F": "f", "I": "i", "U": "u"}
 _LONGEST_HEADER = 1 << 14
+_NO_VIEWPOINT = ("0", "0", "0", "1", "0", "0", "0")
 
 
 def read_pcd(path: str | Path) -> NDArray[np.float64]:
-    """Read the fields x, y and z of all points. The VIEWPOINT is not applied.
+    """Read the fields x, y and z of all points. A VIEWPOINT is not applied, with a warning, as by the library.
 
     Args:
         path: a PCD file.
@@ -42,6 +44,12 @@ def read_pcd(path: str | Path) -> NDArray[np.float64]:
         lines = content[:begin].decode("ascii", "replace").splitlines()
         header = {words[0]: words[1:] for words in map(str.split, lines) if words}
         point = _point_type(header)
+        if list(map(float, header.get("VIEWPOINT", _NO_VIEWPOINT))) != list(map(float, _NO_VIEWPOINT)):
+            warnings.warn(
+                f"the VIEWPOINT of {path} is not applied: its points are taken in the axes of the file; if they are in "
+                "the sensor's, move them first",
+                stacklevel=2,
+            )
         return _read(content[begin:], header["DATA"][0], point, int(header["POINTS"][0]))
 
 
