@@ -190,7 +190,7 @@ def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
             f"expected intrinsics as a (3, 3) matrix in pixels, got {_describe(intrinsics)}{where}; "
             "of a 4x4 or 3x4 projection take the upper left 3x3"
         )
-    k = intrinsics.astype(np.float32)
+    k = np.asarray(intrinsics).astype(np.float32)
     if (
         not np.isfinite(k).all()
         or k[0, 0] <= 0
