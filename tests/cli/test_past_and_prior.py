@@ -85,7 +85,7 @@ def test_the_past_is_used_where_held_out_points_show_a_gain(tmp_path: Path, caps
     next((tmp_path / "out" / "depth").glob("*.png")).unlink()
     capsys.readouterr()
     assert complete(walk, tmp_path / "out") == 0
-    assert "earlier frames" not in capsys.readouterr().out, "a second run goes on as the first one, without a trial"
+    assert "walk: earlier frames are used, as for the depth in" in capsys.readouterr().out
     for chosen, past in zip(depths(tmp_path / "out"), depths(tmp_path / "past"), strict=True):
         np.testing.assert_array_equal(chosen, past)
 
@@ -97,6 +97,34 @@ def test_the_past_is_not_used_where_nothing_new_is_measured(tmp_path: Path, caps
     assert complete(still, tmp_path / "alone", "--no-past") == 0
     for chosen, alone in zip(depths(tmp_path / "out"), depths(tmp_path / "alone"), strict=True):
         np.testing.assert_array_equal(chosen, alone)
+
+
+def test_why_the_past_is_not_tried_is_told(walk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert complete(walk, tmp_path / "short") == 0
+    assert "walk: earlier frames are not used: a trial takes at least 12 frames, got 6" in capsys.readouterr().out
+
+    gap = video(tmp_path / "gap", 30, still=False)
+    (gap / "absolute_pose" / "000003.txt").unlink()
+    assert complete(gap, tmp_path / "out") == 0
+    assert "1 of 12 frames have no rigid pose, first 000003" in capsys.readouterr().out
+
+
+def test_a_frame_that_cannot_be_read_ends_the_trial_not_the_frames_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = video(tmp_path / "damaged", 30, still=False)
+    (damaged / "image" / "000006.png").write_bytes(b"no image")
+    assert complete(damaged, tmp_path / "out") == 2
+    assert re.search("damaged: earlier frames are not used: .*000006", capsys.readouterr().out)
+    assert len(depths(tmp_path / "out")) == 6
+
+
+def test_a_frame_without_points_does_not_end_the_trial(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    walk = video(tmp_path / "walk", 30, still=False)
+    path = walk / "sparse_depth" / "000006.png"
+    write_depth_png(path, np.zeros_like(read_depth_png(path)))
+    assert complete(walk, tmp_path / "out") == 0
+    assert "at held-out points of 7 frames" in capsys.readouterr().out
 
 
 def test_a_folder_of_priors_informs_depth(walk: Path, tmp_path: Path) -> None:

@@ -100,8 +100,8 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
         notes = [
             f"kbnet: weights {self.weights}" + (f", with the priors of {self.prior}" if self.prior else ""),
             f"held out {self.share:.0%} of the {'points' if self.hold_out == 'points' else 'area'} of "
-            f"{len(found.frames)} frames, "
-            f"{sum(frame.seen for frame in found.frames) / len(found.frames):.0f} a frame were left to complete from",
+            f"{len(found.frames)} frames: {sum(len(frame.held_out) for frame in found.frames) / len(found.frames):.0f} "
+            f"a frame; {sum(frame.seen for frame in found.frames) / len(found.frames):.0f} were left to complete from",
             "the nearest of these is {:.0f} pixels from a held-out point, {:.0f} from any pixel (medians)".format(
                 *found.distance_px()
             ),

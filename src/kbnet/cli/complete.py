@@ -22,6 +22,7 @@ from kbnet.cli.arguments import (
     Switch,
     past_settings,
 )
+from kbnet.cli.known_errors import one_line
 from kbnet.cli.recordings import RecordingFlags
 from kbnet.errors import KBNetError
 
@@ -48,7 +49,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
 
     Of one frame:     kbnet complete --image a.png --sparse-depth a_sparse.png --intrinsics K.txt --output OUT
 
-    Points and depth of earlier frames are used too if all frames have poses and held-out points of 24 frames show a
+    Points and depth of earlier frames are used too if all frames have poses and held-out points of 16 frames show a
     gain; --use-past and --no-past decide without a trial.
 
     Depth is written to OUT/depth/<name>.png, 16 bits, metres x 256; of several sources to OUT/<source>/depth. Frames
@@ -165,16 +166,24 @@ class Command(NetworkArguments, PastAndPriorArguments):
         from kbnet.cli.progress import frame_bar, frame_progress
         from kbnet.evaluation.past_gain import past_gain
 
-        if self.use_past or self.no_past or not self.sequences or self.turntable is not None:
+        if self.use_past or self.no_past or not self.sequences:
             return self.use_past
-        if (recorded := output.recorded()) and not self.overwrite:
-            return bool(past_settings().keys() & recorded.keys())
         source = cast("FrameSource", output.frames)
-        if not source.has_pose(0):
+        if not any(map(source.has_pose, range(len(source)))):
             return False
-        with frame_progress() as progress:
-            gain = past_gain(source, load(), on_frame=frame_bar(progress, "trying earlier frames"))
-        if gain is None:
+        if not self.overwrite and (recorded := output.recorded()):
+            past = bool(past_settings().keys() & recorded.keys())
+            print(
+                f"{source.name}: earlier frames are {'' if past else 'not '}used, as for the depth in {output.folder}"
+            )
+            return past
+        if self.turntable is not None:
+            return False
+        try:
+            with frame_progress() as progress:
+                gain = past_gain(source, load(), on_frame=frame_bar(progress, "trying earlier frames"))
+        except (OSError, KBNetError) as error:
+            print(f"{source.name}: earlier frames are not used: {one_line(error)}")
             return False
         used, remedy = ("used", "--no-past: leave them out") if gain.helps else ("not used", "--use-past: use them")
         print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
 TRIED_FRAMES = 16
 """Number of consecutive frames that are tried, from the middle of the video."""
 
+FEWEST_FRAMES = 12
+"""Least number of frames of a video for a trial."""
+
 FIRST_FRAMES = 4
 """Number of tried frames that are not judged: they have little past."""
 
 LARGEST_ERROR = 0.25
 """Upper limit of the relative error of a point, against the influence of outliers."""
 
-LEAST_GAIN = 0.03
+LEAST_GAIN = 0.02
 """Relative decrease of the error from which on earlier frames are used."""
 
 
@@ -43,45 +47,48 @@ class PastGain(NamedTuple):
 
 def past_gain(
     source: FrameSource, completer: DepthCompleter, *, on_frame: Callable[[int], None] = lambda total: None
-) -> PastGain | None:
-    """Try earlier frames on some frames of a video; landmarks are held out in all of these.
+) -> PastGain:
+    """Try earlier frames on some frames of a video; a landmark is held out in all of these.
 
     Args:
         source: frames in order.
         completer: of `kbnet.load`.
         on_frame: called after each tried frame with their number.
 
-    Returns:
-        None if the video is too short, a frame has no rigid pose or too few points, or the network has no scaffold.
-
     Raises:
-        OSError, KBNetError: a frame cannot be read or completed.
+        KBNetError: the network has no scaffold, the video is too short, a frame has no rigid pose, most tried frames
+            have too few points, or a frame cannot be completed.
+        OSError: a frame cannot be read.
     """
-    from kbnet.inference.video import VideoCompleter, takes_past
+    from kbnet.inference.video import VideoCompleter
 
+    video = VideoCompleter(completer)
+    if len(source) < FEWEST_FRAMES:
+        raise KBNetError(f"a trial takes at least {FEWEST_FRAMES} frames, got {len(source)}")
+    if without := [name for index, name in enumerate(source.names) if not _has_pose(source, index)]:
+        raise KBNetError(f"{len(without)} of {len(source)} frames have no rigid pose, first {without[0]}")
     count = min(TRIED_FRAMES, len(source))
     first = (len(source) - count) // 2
-    indices = range(first, first + count)
-    if count < 2 * FIRST_FRAMES or not takes_past(completer.config) or not _has_poses(source):
-        return None
-    hold_out, video = TrackedHoldOut(), VideoCompleter(completer)
-    errors = []
-    for number, index in enumerate(indices):
-        frame = hold_out(source.frame(index), index)
-        if frame is None:
-            return None
-        with_past = video(frame)
-        if number >= FIRST_FRAMES:
-            errors.append([_error(frame, completer(frame)), _error(frame, with_past)])
-        on_frame(count)
+    hold_out, errors = TrackedHoldOut(), []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "at frame .* points of earlier frames do not fit")
+        for number, index in enumerate(range(first, first + count)):
+            whole = source.frame(index)
+            frame = hold_out(whole, index)
+            with_past = video(frame or whole)
+            if frame is not None and number >= FIRST_FRAMES:
+                errors.append([_error(frame, completer(frame)), _error(frame, with_past)])
+            on_frame(count)
+    if len(errors) < (count - FIRST_FRAMES) / 2:
+        raise KBNetError("most frames have too few points to hold some out")
     alone, past = (100 * np.mean(errors, axis=0)).tolist()
     return PastGain(alone, past, len(errors))
 
 
-def _has_poses(source: FrameSource) -> bool:
-    """Whether every frame has a rigid pose."""
+def _has_pose(source: FrameSource, index: int) -> bool:
+    """Whether a frame has a rigid pose."""
     try:
-        return all(source.has_pose(index) and source.pose(index) is not None for index in range(len(source)))
+        return source.has_pose(index) and source.pose(index) is not None
     except KBNetError:
         return False
 

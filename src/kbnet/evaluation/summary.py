@@ -128,7 +128,7 @@ class Summary:
         return rows
 
     def overall(self, method: str) -> DepthErrors:
-        """Mean errors of one method over all frames of all sequences and kinds of sparse depth."""
+        """Mean errors of one evaluated method over all frames of all sequences and kinds of sparse depth."""
         kinds = [self._groups[key].errors for key in self._groups if key[1:] == (ALL_SEQUENCES, method)]
         total = sum(kind.count * kind.mean for kind in kinds)
         return DepthErrors.from_array(total / sum(kind.count for kind in kinds))

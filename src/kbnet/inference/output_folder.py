@@ -90,7 +90,7 @@ class OutputFolder:
             FileNotFoundError, KBNetError: no frame can be read.
         """
         present = any((self.folder / DEPTH.folder).rglob("*.png"))
-        recorded = self.recorded() if present else {}
+        recorded = self.recorded()
         name, frame = self._first_frame(recorded.get("frame"))
         origin = network | {"frame": name, "sparse points": _sha256(frame.sparse_depth)}
         if frame.prior is not None:
@@ -102,7 +102,8 @@ class OutputFolder:
             return origin, ""
         if not recorded:
             return origin, f"of unknown origin, without {RECORD}"
-        return origin, f"made with other {' and '.join(different)}"
+        hint = " (--use-past: with, --no-past and --workers: without)" if "past frames" in different else ""
+        return origin, f"made with other {' and '.join(different)}{hint}"
 
     def checked_origin(self, network: Origin, *, overwrite: bool = False) -> Origin:
         """Origin of the depth of these frames, where existing depth has the same.
@@ -233,7 +234,9 @@ class OutputFolder:
         raise failure
 
     def recorded(self) -> Origin:
-        """Origin of the depth in the folder; empty without a record that can be read."""
+        """Origin of the depth in the folder; empty without depth, or without a record that can be read."""
+        if not any((self.folder / DEPTH.folder).rglob("*.png")):
+            return {}
         try:
             recorded: Origin = parse_json((self.folder / RECORD).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):

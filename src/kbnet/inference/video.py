@@ -45,11 +45,6 @@ STRIDE = 2
 """Past depth is projected into the present camera at this fraction of the working size."""
 
 
-def takes_past(config: NetworkConfig) -> bool:
-    """Whether a network has a dense scaffold, which earlier frames go into."""
-    return getattr(config, "scaffold", "none") not in ("none", "hull")
-
-
 class VideoCompleter:
     """Depth completer for the frames of one video in order, with poses. It uses earlier frames only.
 
@@ -84,7 +79,7 @@ class VideoCompleter:
     def __init__(self, completer: DepthCompleter, *, past_frames: int = PAST_FRAMES) -> None:
         if past_frames < 1:
             raise KBNetError(f"expected at least 1 past frame, got {past_frames}; leave out the past instead")
-        if not takes_past(completer.config):
+        if getattr(completer.config, "scaffold", "none") in ("none", "hull"):
             raise KBNetError(
                 "expected weights with a dense scaffold to use the past, such as 'indoor'; choose these, or complete "
                 "frame by frame"

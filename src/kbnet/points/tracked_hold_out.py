@@ -11,17 +11,14 @@ from kbnet.points.hold_out import HELD_OUT_SHARE, draw_pixels, part_depth, witho
 from kbnet.points.past_points import PointMap
 from kbnet.points.sparse_points import measured_pixels
 
-SAME_LANDMARK = 0.01
+SAME_LANDMARK = 0.005
 """Points of two frames are taken for one landmark if they are this near in the image, relative to its width."""
-
-LANDMARK_FRAMES = 30
-"""Number of earlier frames whose points are compared."""
 
 
 class TrackedHoldOut:
     """Split of the points of a video that holds out a landmark in all its frames, for methods that use earlier frames.
 
-    A tracker measures a landmark in many frames. A point that is near a point of an earlier frame, projected with the
+    A tracker measures a landmark in many frames. A point that is near a point of the frame before, projected with the
     poses, is taken for the same landmark: it is held out if that point was. Other points are drawn as by
     :func:`kbnet.points.hold_out.hold_out_points`. Frames come in order.
 
@@ -35,7 +32,7 @@ class TrackedHoldOut:
 
     def __init__(self, *, share: float = HELD_OUT_SHARE, seed: int = 0) -> None:
         self._share, self._seed = share, seed
-        self._kept, self._held_out = PointMap(LANDMARK_FRAMES), PointMap(LANDMARK_FRAMES)
+        self._kept, self._held_out = PointMap(1), PointMap(1)
 
     def __call__(self, frame: Frame, index: int) -> Frame | None:
         """Split the points of the next frame; arguments and result as for `kbnet.points.hold_out.hold_out_points`."""
@@ -48,7 +45,8 @@ class TrackedHoldOut:
                 _distances(pixels, past.seen_from(*camera, frame.size).pixels) for past in (self._kept, self._held_out)
             )
             same = np.minimum(kept, held_out) <= SAME_LANDMARK * frame.size[1]
-            withheld[rows[same], columns[same]] = (held_out < kept)[same]
+            drawn = withheld[rows, columns]
+            withheld[rows, columns] = np.where(same & (held_out != kept), held_out < kept, drawn)
             seen, unseen = part_depth(frame.sparse_depth, withheld)
             self._kept.add(seen, *camera)
             self._held_out.add(unseen, *camera)
