@@ -18,6 +18,7 @@ from torch import Tensor
 from kbnet.export import openvino as kbnet_openvino
 from kbnet.export.openvino import QUANTISED, export_openvino, openvino_model
 from kbnet.export.parity import INT8_TOLERANCE
+from kbnet.export.signal_stack import signal_stack_kept
 from kbnet.export.torch_program import torch_program
 from kbnet.frame import Frame
 from kbnet.frames.sequence import Sequence
@@ -77,9 +78,10 @@ def test_openvino_gives_the_networks_depth(
 
     network = network_of(kind)
     for sizes, height, width in SIZES[1:]:
-        model = openvino.Core().compile_model(
-            openvino_model(network, sizes=sizes), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-        )
+        with signal_stack_kept():
+            model = openvino.Core().compile_model(
+                openvino_model(network, sizes=sizes), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+            )
         inputs = propagation_inputs(2, height, width)
         depth = model([x.numpy() for x in inputs])[0]
         np.testing.assert_allclose(depth, depth_of(network, inputs), rtol=1e-4)
