@@ -155,3 +155,16 @@ def test_what_is_no_map_of_numbers_is_refused(values: FloatArray) -> None:
 def test_an_unknown_kind_is_refused(truth: FloatArray) -> None:
     with pytest.raises(KBNetError, match="one of depth, disparity, log, metric as kind of a prior, got 'inverse'"):
         Prior(truth, "inverse")  # type: ignore[arg-type]
+
+
+def test_depth_of_the_same_network_is_no_prior_at_its_edges(truth: FloatArray, points: FloatArray) -> None:
+    own, other = (corrected_prior(points, Prior(truth, "metric", independent=each)) for each in (False, True))
+    assert own is not None
+    assert other is not None
+    box = (slice(26, 74), slice(16, 64))  # four pixels around an edge on all sides
+    beside = np.zeros(truth.shape, bool)
+    beside[box] = True
+    beside[34:66, 24:56] = False
+    assert (own.share[beside] == 0).all()
+    assert (other.share[beside] > 0).any()
+    assert (own.share[45:55, 35:45] > 0).any()

@@ -149,7 +149,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
                 for method, errors in frame.errors.items():
                     change = frame.change_percent.get(method)
                     values = [*asdict(errors).values(), math.nan if change is None else change]
-                    rows.writerow([method, frame.name, frame.seen, *("" if x != x else f"{x:.6g}" for x in values)])
+                    rows.writerow([method, frame.name, frame.seen, *("" if math.isnan(x) else f"{x:.6g}" for x in values)])
         content = {
             "settings": settings,
             "frames": len(found.frames),
