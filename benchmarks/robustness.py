@@ -1,8 +1,8 @@
-"""``python benchmarks/robustness.py``: error against points, noise, outliers, focal length, blur, darkness, attacks."""
+"""``python benchmarks/robustness.py``: error against points, noise, focal length, sizes, scale, blur, attacks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from kbnet.frames.frame_source import FrameSource
     from kbnet.inference.completer import DepthCompleter
 
-ConditionName = Literal["points", "range_noise", "outliers", "focal_length", "blur", "darkness"]
+ConditionName = Literal[
+    "points", "range_noise", "outliers", "focal_length", "frame_size", "scene_scale", "blur", "darkness"
+]
 CONDITIONS: tuple[ConditionName, ...] = get_args(ConditionName)
 AttackedName = Literal["spoofed_near", "spoofed_far", "spoofed_line", "fgsm", "pgd", "pgd_nearer"]
 BASELINES = ("nearest", "linear")
@@ -39,7 +41,9 @@ class Command:
     gets the same points at every level of blur and darkness, and of several weights.
 
     For another focal length the frame is rescaled and cropped to at most its size, K with it, and the points, as many
-    as ever, move as points. Weights trained with either intrinsics scaling stand side by side if both are named.
+    as ever, move as points. Weights trained with either intrinsics scaling stand side by side if both are named. For
+    another frame size nothing is cropped. For another scale of the scene all depth is scaled, and the errors are scaled
+    back.
     """
 
     sequences: Sequences
@@ -62,10 +66,10 @@ class Command:
     device: Device = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, ..."""
     output: Path = Path("runs/robustness")
-    """Folder of robustness.json, table.txt, and one picture a curve."""
+    """Folder of robustness.json, table.txt and robustness.png, the mean over the sequences."""
 
     def run(self) -> None:
-        """Judge curve after curve, writing and drawing after each; print the table."""
+        """Judge curve after curve, writing after each; print the table; draw."""
         from studies.condition_curves import judge_curve
         from studies.degradation import CURVES, Condition
 
@@ -101,15 +105,14 @@ class Command:
                     on_frame=lambda: progress.advance(task),
                 )
                 write_summary(self.output / "robustness.json", summary, self._settings(networks))
-                draw_curve(curve, summary, self.output / f"{curve.name}.png")
         notes = [
             f"MAE in mm over {self.frames} frames of each sequence; × linear: MAE over that of linear interpolation",
             f"where not said otherwise: {self.points} points, {100 * self.range_noise:g} % range noise, "
             f"{100 * self.outlier_share:g} % false ranges",
         ]
         show_table(error_table(curves, summary), notes, self.output / "table.txt")
-        pictures = ", ".join(f"{curve.name}.png" for curve in curves)
-        print(f"wrote robustness.json, table.txt and {pictures} to {self.output}")
+        draw_curves(curves, summary, self.output / "robustness.png")
+        print(f"wrote robustness.json, table.txt and robustness.png to {self.output}")
 
     def _sources(self) -> dict[str, FrameSource]:
         from kbnet.frames.open import open_frames
@@ -159,21 +162,25 @@ def error_table(curves: list[Curve], summary: Summary) -> Table:
     return table
 
 
-def draw_curve(curve: Curve, summary: Summary, path: Path) -> None:
-    """Draw MAE against the condition, one panel a sequence."""
+def draw_curves(curves: list[Curve], summary: Summary, path: Path) -> None:
+    """Draw the mean MAE over all sequences against each condition."""
     from studies.curves import AxesStyle, Line, Panel, write_curves
 
-    levels = {curve.place(level): level for level in curve.axis}
-    lines: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for row in summary.rows():
-        if row.sparse_depth in levels and row.sequence != ALL_SEQUENCES:
-            point = levels[row.sparse_depth], row.mean.mae_mm
-            lines.setdefault(row.sequence, {}).setdefault(row.method, []).append(point)
-    panels = [
-        Panel(sequence, [Line(method, points, method in BASELINES) for method, points in by_method.items()])
-        for sequence, by_method in lines.items()
-    ]
-    write_curves(path, panels, AxesStyle(curve.label, "MAE, mm", x_scale=curve.scale, x_ticks=curve.axis))
+    rows = summary.rows()
+    sequences = {row.sequence for row in rows}
+    judged = ALL_SEQUENCES if ALL_SEQUENCES in sequences else next(iter(sequences))
+    mae = {(row.sparse_depth, row.method): row.mean.mae_mm for row in rows if row.sequence == judged}
+    methods = dict.fromkeys(method for _, method in mae)
+    style = AxesStyle("", "MAE, mm")
+    panels = []
+    for curve in curves:
+        lines = [
+            Line(method, [(x, mae[curve.place(x), method]) for x in curve.axis if (curve.place(x), method) in mae])
+            for method in methods
+        ]
+        shown = [replace(line, is_yardstick=line.name in BASELINES) for line in lines if line.points]
+        panels.append(Panel("", shown, replace(style, x_label=curve.label, x_scale=curve.scale, x_ticks=curve.axis)))
+    write_curves(path, panels, style, columns=min(4, len(panels)))
 
 
 if __name__ == "__main__":

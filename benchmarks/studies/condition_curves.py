@@ -40,7 +40,7 @@ def judge_curve(
         summary: receives the results, with ``curve.place(level)`` as the kind of sparse depth.
         standard: all other conditions.
         frames: number of frames of each sequence, evenly spread; frames without ground truth in range are skipped.
-        limits: range of the evaluated ground truth, metres.
+        limits: range of the evaluated ground truth, metres. Errors and limits are in the scale of the recording.
         networks: networks that are attacked, by the name of their method. Other methods read the image unchanged.
         on_frame: called after each frame.
 
@@ -52,14 +52,18 @@ def judge_curve(
             frame = source.frame(index)
             for level, condition in curve.conditions(standard).items():
                 seen = degrade(frame, condition, np.random.default_rng((zlib.crc32(name.encode()), index)))
-                truth = seen.ground_truth
-                if truth is None or not judged_pixels(truth, min_depth=limits[0], max_depth=limits[1]).any():
+                if seen.ground_truth is None:
+                    continue
+                scale = np.float32(condition.scene_scale)
+                truth = seen.ground_truth / scale
+                if not judged_pixels(truth, min_depth=limits[0], max_depth=limits[1]).any():
                     continue
                 for method in methods:
                     given = seen
                     if method.name in networks:
                         given = attack_image(seen, networks[method.name], condition.attack, condition.attack_levels)
-                    errors = depth_errors(method.predict(given), truth, min_depth=limits[0], max_depth=limits[1])
+                    depth = method.predict(given) / scale
+                    errors = depth_errors(depth, truth, min_depth=limits[0], max_depth=limits[1])
                     summary.add(FrameResult(method.name, curve.place(level), name, frame.name, errors, None))
             on_frame()
 

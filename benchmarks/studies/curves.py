@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,10 +35,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves in one pair of axes."""
+    """Curves in one pair of axes.
+
+    Attributes:
+        title: above the axes.
+        lines: the curves.
+        style: style of these axes instead of the common one.
+    """
 
     title: str
     lines: list[Line]
+    style: AxesStyle | None = None
 
 
 @dataclass(frozen=True)
@@ -61,13 +69,14 @@ class AxesStyle:
     zoom: tuple[float, float] | None = None
 
 
-def write_curves(path: Path, panels: Sequence[Panel], style: AxesStyle) -> None:
+def write_curves(path: Path, panels: Sequence[Panel], style: AxesStyle, *, columns: int | None = None) -> None:
     """Draw curves; a name has the same style in all panels. The file appears complete or not at all.
 
     Args:
         path: picture to write, in a format of matplotlib by its suffix.
         panels: panels from left to right.
-        style: style of all panels.
+        style: style of all panels that have none of their own.
+        columns: panels in a row, for a style without zoom; None: all.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -78,22 +87,28 @@ def write_curves(path: Path, panels: Sequence[Panel], style: AxesStyle) -> None:
     except ModuleNotFoundError:
         raise ModuleNotFoundError("matplotlib is needed to draw curves: pip install 'kbnet[report]'") from None
 
-    rows, columns = 1 if style.zoom is None else 2, len(panels)
+    columns = columns or len(panels)
+    rows = -(-len(panels) // columns) if style.zoom is None else 2
     size = (columns * PANEL_INCHES[0] + LEGEND_INCHES, rows * PANEL_INCHES[1])
     figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(rows, columns, squeeze=False, sharey="row" if style.zoom else False)
     looks = _looks(panels)
-    for row, axes_of_row in enumerate(grid):
-        for panel, axes in zip(panels, axes_of_row, strict=True):
-            for line in panel.lines:
-                axes.plot(*zip(*line.points, strict=True), label=line.name, **looks[line.name])
-            _style(axes, style, zoomed=row > 0)
-            axes.set_title(panel.title if row == 0 else f"{panel.title}, from near", fontsize=11, color=INK)
-        axes_of_row[0].set_ylabel(style.y_label, fontsize=10, color=INK)
-    for axes in grid[-1]:
-        axes.set_xlabel(style.x_label, fontsize=10, color=INK)
-    shown = {name: handle for axes in grid[0] for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    drawn = panels if style.zoom is None else [*panels, *panels]
+    for index, (axes, panel) in enumerate(zip_longest(grid.flat, drawn)):
+        if panel is None:
+            axes.set_axis_off()
+            continue
+        zoomed, own = index >= len(panels), panel.style or style
+        for line in panel.lines:
+            axes.plot(*zip(*line.points, strict=True), label=line.name, **looks[line.name])
+        _style(axes, own, zoomed=zoomed)
+        axes.set_title(f"{panel.title}, from near" if zoomed else panel.title, fontsize=11, color=INK)
+        if index % columns == 0:
+            axes.set_ylabel(own.y_label, fontsize=10, color=INK)
+        if panel.style is not None or index >= len(drawn) - columns:
+            axes.set_xlabel(own.x_label, fontsize=10, color=INK)
+    shown = {name: handle for axes in grid.flat for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(
         list(shown.values()), list(shown), loc="outside right upper", frameon=False, fontsize=9, labelcolor=INK
     )

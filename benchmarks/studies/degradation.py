@@ -37,6 +37,10 @@ class Condition:
     """Fraction of them with a wrong depth."""
     focal_scale: float = 1.0
     """Scale of frame and focal length; the frame is cropped to at most its original size."""
+    frame_scale: float = 1.0
+    """Scale of the whole frame with K and points."""
+    scene_scale: float = 1.0
+    """Factor of all depth."""
     blur_sigma_px: float = 0.0
     """Standard deviation of a Gaussian blur of the image, pixels."""
     gain: float = 1.0
@@ -51,10 +55,11 @@ class Condition:
     """By at most so many levels of 255."""
 
     def __post_init__(self) -> None:
-        if self.focal_scale <= 0 or self.blur_sigma_px < 0 or not 0 < self.gain <= 1:
+        scales = (self.focal_scale, self.frame_scale, self.scene_scale)
+        if min(scales) <= 0 or self.blur_sigma_px < 0 or not 0 < self.gain <= 1:
             raise KBNetError(
-                "expected a positive focal_scale, blur_sigma_px of at least 0 and a gain in 0..1, "
-                f"got {self.focal_scale}, {self.blur_sigma_px} and {self.gain}"
+                "expected a positive focal_scale, frame_scale and scene_scale, blur_sigma_px of at least 0 and a gain "
+                f"in 0..1, got {', '.join(map(str, scales))}, {self.blur_sigma_px} and {self.gain}"
             )
 
 
@@ -105,6 +110,8 @@ CURVES = (
     Curve("range_noise", "range_noise", (0, 0.01, 0.02, 0.05, 0.1), "range noise, % of depth", 100.0),
     Curve("outliers", "outlier_share", (0, 0.03, 0.05, 0.1, 0.2), "false ranges, % of points", 100.0),
     Curve("focal_length", "focal_scale", (0.5, 0.7, 1, 1.4, 2), "focal length, × that of the recording", scale="log"),
+    Curve("frame_size", "frame_scale", (0.25, 0.5, 1, 1.5, 2), "frame size, × that of the recording", scale="log"),
+    Curve("scene_scale", "scene_scale", (0.25, 0.5, 1, 2, 4), "scale of the scene, × the true one", scale="log"),
     Curve("blur", "blur_sigma_px", (0, 0.5, 1, 2, 4), "blur, standard deviation in pixels"),
     Curve("darkness", "gain", (0.1, 0.25, 0.5, 1), "light left, × that of the recording", scale="log"),
     *(
@@ -132,7 +139,7 @@ def degrade(frame: Frame, condition: Condition, generator: np.random.Generator) 
     truth = frame.ground_truth
     if truth is None:
         raise KBNetError(f"expected ground truth of frame '{frame.name}' to draw points from, but there is none")
-    view = RescaledCrop.rescaled(frame.size, condition.focal_scale)
+    view = RescaledCrop.rescaled(frame.size, condition.focal_scale, condition.frame_scale)
     visible = view.visible(truth)
     if not visible.any():
         raise KBNetError(f"no ground truth of frame '{frame.name}' is in view at × {condition.focal_scale:g}")
@@ -148,18 +155,19 @@ def degrade(frame: Frame, condition: Condition, generator: np.random.Generator) 
     if condition.blur_sigma_px > 0:
         blurred = gaussian_filter(image.astype(np.float32), (condition.blur_sigma_px, condition.blur_sigma_px, 0))
         image = np.rint(blurred).astype(np.uint8)
+    spoofed = spoof_points(points, truth, condition.spoof, condition.spoofed, generator)
     return Frame(
         image=darken(image, condition.gain, generator),
-        sparse_depth=view.of_points(spoof_points(points, truth, condition.spoof, condition.spoofed, generator)),
+        sparse_depth=condition.scene_scale * view.of_points(spoofed),
         intrinsics=view.of_intrinsics(frame.intrinsics),
-        ground_truth=view.of_truth(truth),
+        ground_truth=condition.scene_scale * view.of_truth(truth),
         name=frame.name,
     )
 
 
 @dataclass(frozen=True)
 class RescaledCrop:
-    """Centre crop of a rescaled frame, no larger than the frame.
+    """Centre crop of a rescaled frame.
 
     Attributes:
         before: height and width of the frame, pixels.
@@ -172,14 +180,18 @@ class RescaledCrop:
     after: tuple[int, int]
 
     @classmethod
-    def rescaled(cls, size: tuple[int, int], scale: float) -> RescaledCrop:
-        """Crop of a frame of ``size`` (H, W) rescaled by about ``scale``, to whole pixels.
+    def rescaled(cls, size: tuple[int, int], focal_scale: float, frame_scale: float = 1.0) -> RescaledCrop:
+        """Crop of a frame of ``size`` (H, W), to whole pixels.
+
+        The frame is rescaled by about the product of both scales. The crop is at most ``frame_scale`` times as large as
+        the frame.
 
         Raises:
             KBNetError: it would be smaller than 32 pixels.
         """
+        scale = focal_scale * frame_scale
         height, width = (max(1, round(scale * side)) for side in size)
-        after = (min(height, size[0]), min(width, size[1]))
+        after = (min(height, round(frame_scale * size[0])), min(width, round(frame_scale * size[1])))
         if min(after) < MINIMUM_SIZE:
             raise KBNetError(f"expected at least {MINIMUM_SIZE} pixels a side, got {after} at × {scale:g}")
         return cls(size, (height, width), after)

@@ -74,6 +74,16 @@ def test_rescaled_frames_keep_their_number_of_points_and_fit_their_truth(
     assert set(np.unique(seen.ground_truth)) <= set(np.unique(frame.ground_truth))
 
 
+def test_frame_size_and_scene_scale_leave_the_scene(frame: Frame) -> None:
+    standard = degrade(frame, EXACT, draws())
+    small = degrade(frame, replace(EXACT, frame_scale=0.6), draws())
+    assert small.size == (36, 48)
+    assert small.intrinsics[0, 0] == pytest.approx(0.6 * frame.intrinsics[0, 0])
+    large = degrade(frame, replace(EXACT, scene_scale=3), draws())
+    np.testing.assert_array_equal(large.image, frame.image)
+    np.testing.assert_allclose(large.sparse_depth, 3 * standard.sparse_depth)
+
+
 def test_moved_points_collide_in_favour_of_the_nearer() -> None:
     view = RescaledCrop.rescaled((64, 64), 0.5)
     depth = np.zeros((64, 64), np.float32)

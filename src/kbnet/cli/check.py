@@ -149,7 +149,8 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
                 for method, errors in frame.errors.items():
                     change = frame.change_percent.get(method)
                     values = [*asdict(errors).values(), math.nan if change is None else change]
-                    rows.writerow([method, frame.name, frame.seen, *("" if math.isnan(x) else f"{x:.6g}" for x in values)])
+                    cells = ["" if math.isnan(value) else f"{value:.6g}" for value in values]
+                    rows.writerow([method, frame.name, frame.seen, *cells])
         content = {
             "settings": settings,
             "frames": len(found.frames),

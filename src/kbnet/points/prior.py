@@ -172,8 +172,8 @@ def _edges_near_points(depth: FloatArray, points: FloatArray) -> NDArray[np.bool
     """Where depth, 0 = unknown, has an edge and a point is near, (H, W)."""
     nearest = minimum_filter(np.where(depth > 0, depth, np.inf), EDGE_WINDOW_PX)
     edges = maximum_filter(depth, EDGE_WINDOW_PX) > nearest * np.exp(EDGE_STEP)
-    near: NDArray[np.bool_] = distance_transform_edt(points == 0) < EDGE_REACH_PX
-    return edges & near
+    found: NDArray[np.bool_] = edges & (distance_transform_edt(points == 0) < EDGE_REACH_PX)
+    return found
 
 
 def _warn_ignored(prior: Prior, why: str) -> None:
