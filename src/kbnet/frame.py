@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -30,8 +31,8 @@ class Prior:
         values: (H, W), float32; unknown where they are not finite; of the kind ``metric`` also where they are not
             positive.
         kind: what the values are, see :data:`PriorKind`.
-        independent: whether it comes from elsewhere. False: it is depth of this network, such as that of an earlier
-            frame. Such a prior repeats the network's errors, so its weight is limited, and only the scaffold uses it.
+        own_weight: None for depth from elsewhere. For depth of this network, such as that of an earlier frame: factor
+            of its weight, (H, W), 0 to 1. Such a prior repeats the network's errors, so only the scaffold uses it.
 
     Raises:
         KBNetError: the values are no (H, W) floating-point array, or there is no such kind.
@@ -39,7 +40,7 @@ class Prior:
 
     values: FloatArray
     kind: PriorKind = "depth"
-    independent: bool = True
+    own_weight: FloatArray | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(PriorKind):
@@ -49,6 +50,11 @@ class Prior:
             raise KBNetError(f"expected a prior as (H, W) floating-point numbers, got {_describe(values)}; convert it")
         with np.errstate(over="ignore"):
             object.__setattr__(self, "values", values.astype(np.float32, copy=False))
+
+    def mapped(self, change: Callable[[FloatArray], FloatArray]) -> Prior:
+        """This prior with its maps changed in the same way, such as cut."""
+        weight = self.own_weight
+        return replace(self, values=change(self.values), own_weight=None if weight is None else change(weight))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from kbnet.frame import FloatArray, Frame
-from kbnet.points.past_depth import LEAST_ALIGNED, PastDepth
+from kbnet.points.past_depth import LARGEST_WEIGHT, LEAST_ALIGNED, PastDepth, weight_as_prior
 from kbnet.points.sparse_points import measured_pixels
 from kbnet.sources.rendered.synthetic import SyntheticConfig, synthetic_frames
 
@@ -92,3 +92,14 @@ def test_depth_is_seen_from_a_camera_that_moved_forward() -> None:
     seen = past.seen_from(K, forward, (128, 160), 1)
     np.testing.assert_allclose(seen[40:90, 50:110][seen[40:90, 50:110] > 0], 1.5, rtol=1e-6)
     assert (seen[40:90, 50:110] > 0).mean() > 0.9
+
+
+def test_past_depth_is_no_prior_at_its_edges_near_points() -> None:
+    past = np.full((64, 80), np.float32(3))
+    past[:, 40:] = 2
+    points = np.zeros((128, 160), np.float32)
+    points[20, 80] = 2
+    weight = weight_as_prior(past, points, 2)
+    assert (weight[5:15, 38:42] == 0).all()
+    np.testing.assert_allclose(weight[40:], LARGEST_WEIGHT)  # the edge far from the point
+    np.testing.assert_allclose(weight[:, :30], LARGEST_WEIGHT)

@@ -28,7 +28,7 @@ def crop_frame(frame: Frame, top: int, left: int, height: int, width: int) -> Fr
         intrinsics=frame.intrinsics - np.array([[0, 0, left], [0, 0, top], [0, 0, 0]], np.float32),
         ground_truth=None if frame.ground_truth is None else frame.ground_truth[window],
         name=frame.name,
-        prior=None if frame.prior is None else replace(frame.prior, values=frame.prior.values[window]),
+        prior=None if frame.prior is None else frame.prior.mapped(lambda values: values[window]),
         T_world_camera=frame.T_world_camera,
     )
 

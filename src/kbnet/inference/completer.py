@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, overload
 
@@ -247,10 +246,10 @@ class DepthCompleter:
         inputs, factor = working_inputs(image, sparse_depth, intrinsics, self.config)
         corrected = None
         if prior is not None:
-            reduced = prior if factor == 1 else replace(prior, values=values_at_cells(prior.values, factor))
+            reduced = prior if factor == 1 else prior.mapped(lambda values: values_at_cells(values, factor))
             inputs, corrected = with_prior(inputs, reduced, self.config)
         depth = self.run_network(*inputs)
-        if prior is not None and corrected is not None and prior.independent:
+        if prior is not None and corrected is not None and prior.own_weight is None:
             depth = torch.cat([blended_with_prior(depth[:, :1], corrected, OUTPUT_POWER), depth[:, 1:]], dim=1)
         if factor == 1:
             return depth

@@ -15,7 +15,7 @@ from kbnet.inference.completer import DepthCompleter
 from kbnet.network.inputs import kept_depth
 from kbnet.network.siblings.config import NetworkConfig
 from kbnet.network.working_size import reduced_intrinsics, spread_points, values_at_cells, working_factor
-from kbnet.points.past_depth import PastDepth
+from kbnet.points.past_depth import PastDepth, weight_as_prior
 from kbnet.points.past_points import (
     PointMap,
     added_to,
@@ -165,8 +165,12 @@ class VideoCompleter:
         points = added_to(frame.sparse_depth, newest_in_cells(past.at(usable)), factor)
         prior = frame.prior
         if prior is None:
-            whole = past_depth.repeat(step, axis=0).repeat(step, axis=1)[: frame.size[0], : frame.size[1]]
-            prior = Prior(whole, "metric", independent=False)
+            weight = weight_as_prior(past_depth, inliers, STRIDE)
+            values, own_weight = (
+                cells.repeat(step, axis=0).repeat(step, axis=1)[: frame.size[0], : frame.size[1]]
+                for cells in (past_depth, weight)
+            )
+            prior = Prior(values, "metric", own_weight)
         return replace(frame, sparse_depth=points, prior=prior)
 
     def _remember(

@@ -19,6 +19,21 @@ Float64Array = NDArray[np.float64]
 HOLE_TOLERANCE = 0.05
 """A hole in projected depth is filled if the depth around it varies less than this, in ln depth."""
 
+LARGEST_WEIGHT = 0.8
+"""Largest weight of past depth as prior.
+
+Without a limit, errors grow from frame to frame while the camera stands still: by 17 % in six frames of hololens with
+150 points, with it by 2 %."""
+
+EDGE_CELLS, EDGE_STEP = 7, 0.1
+"""Past depth has an edge where ln depth varies by more than `EDGE_STEP` in a window of so many cells."""
+
+EDGE_REACH_PX = 12
+"""At edges so near to a point of the present frame, past depth is no prior: projection has moved the edge a little.
+
+On a validation video with 1500 points, RMSE falls from 1.01 to 0.96 of that of single frames; with a still camera from
+1.23 to 0.96."""
+
 ALIGNMENT_STEPS = 6
 """Largest number of Gauss-Newton steps of an alignment."""
 
@@ -145,3 +160,20 @@ class PastDepth(NamedTuple):
         at, depth = positions[inside][smooth], depth[smooth]
         error = (normal * (at - centre[smooth])).sum(axis=1) / depth
         return error, np.concatenate([normal, np.cross(at, normal)], axis=1) / depth[:, None]
+
+
+def weight_as_prior(past_depth: FloatArray, points: FloatArray, stride: int) -> FloatArray:
+    """Factor of the weight of past depth as prior: `LARGEST_WEIGHT`, and 0 at its edges near present points.
+
+    Args:
+        past_depth: as seen from the present camera, (H / stride, W / stride), metres; 0 = unknown.
+        points: present sparse depth without outliers, (H, W), metres; 0 = none.
+        stride: size of a cell of past depth, pixels.
+
+    Returns:
+        (H / stride, W / stride), float32.
+    """
+    nearest = minimum_filter(np.where(past_depth > 0, past_depth, np.inf), EDGE_CELLS)
+    edges = maximum_filter(past_depth, EDGE_CELLS) > nearest * np.exp(EDGE_STEP)
+    near = maximum_filter(points > 0, 2 * EDGE_REACH_PX + 1)[::stride, ::stride]
+    return np.where(edges & near, np.float32(0), np.float32(LARGEST_WEIGHT))

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
 
 from kbnet.frame import FloatArray, Prior, PriorKind
 from kbnet.points.interpolation import linear
@@ -45,19 +44,6 @@ OUTPUT_POWER = 4
 
 Of powers 1 to 4 on validation frames, this one harmed single frames least; the means were nearly equal."""
 
-LARGEST_DEPENDENT_SHARE = 0.8
-"""Factor of the share of a prior that is depth of the same network.
-
-Without it, errors grow from frame to frame while the camera stands still: by 17 % in six frames of hololens with 150
-points, with it by 2 %."""
-
-
-EDGE_WINDOW_PX, EDGE_STEP, EDGE_REACH_PX = 13, 0.1, 16
-"""Depth of the same network is no prior at its edges, near points: there, projection has moved the edge a little.
-
-An edge is where ln depth varies by more than `EDGE_STEP` in a window; a point is near within `EDGE_REACH_PX`. Measured
-on validation videos with 1500 points: RMSE falls from 1.01 to 0.95 of that of single frames."""
-
 
 class CorrectedPrior(NamedTuple):
     """Prior that agrees with the points, of :func:`corrected_prior`.
@@ -87,8 +73,7 @@ def corrected_prior(points: FloatArray, prior: Prior) -> CorrectedPrior | None:
         w = max(0, 1 - E[(q - mean of q at the neighbours)²] / E[(ln z - mean of ln z at the neighbours)²])
 
     Neighbours are those of the Delaunay triangulation; E is a mean over the neighbourhood. A prior that is noise
-    explains nothing, so w = 0. For depth of the same network, w is multiplied by `LARGEST_DEPENDENT_SHARE`, and is 0 at
-    edges near points.
+    explains nothing, so w = 0. For depth of the same network, w is multiplied by its ``own_weight``.
 
     Args:
         points: depth of the kept points, (H, W), metres; 0 = none.
@@ -115,9 +100,7 @@ def corrected_prior(points: FloatArray, prior: Prior) -> CorrectedPrior | None:
 
     correction = np.log(between_points(np.exp(ratio)))
     share = (between_points(weight + 1) - 1) * covered  # 0 means unmeasured to the interpolation
-    if not prior.independent:
-        share = np.where(_edges_near_points(depth, points), 0, LARGEST_DEPENDENT_SHARE * share)
-    return CorrectedPrior(log_prior + correction, share)
+    return CorrectedPrior(log_prior + correction, share if prior.own_weight is None else prior.own_weight * share)
 
 
 def fitted_prior(prior: Prior, points: FloatArray) -> FloatArray:
@@ -166,14 +149,6 @@ def fitted_prior(prior: Prior, points: FloatArray) -> FloatArray:
         usable = finite & (values > 0) if prior.kind != "log" else finite
     limited = np.clip(np.where(usable, fitted, 1), depth.min() / RANGE_FACTOR, depth.max() * RANGE_FACTOR)
     return np.where(usable, limited, 0).astype(np.float32)
-
-
-def _edges_near_points(depth: FloatArray, points: FloatArray) -> NDArray[np.bool_]:
-    """Where depth, 0 = unknown, has an edge and a point is near, (H, W)."""
-    nearest = minimum_filter(np.where(depth > 0, depth, np.inf), EDGE_WINDOW_PX)
-    edges = maximum_filter(depth, EDGE_WINDOW_PX) > nearest * np.exp(EDGE_STEP)
-    found: NDArray[np.bool_] = edges & (distance_transform_edt(points == 0) < EDGE_REACH_PX)
-    return found
 
 
 def _warn_ignored(prior: Prior, why: str) -> None:
