@@ -21,6 +21,12 @@ NEAR_FRAMES = 30
 CUT_OFF_S = 0.25
 """A video that ends so long before its duration, and by three frames, was cut off."""
 
+_HDR = {16: "PQ", 18: "HLG"}
+"""Transfer functions of HDR by their number in ITU-T H.273."""
+_TO_SDR = (
+    "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable,zscale=t=bt709:m=bt709:r=tv,format=yuv420p"
+)
+
 
 @dataclass(frozen=True)
 class Video:
@@ -161,6 +167,11 @@ def _decoded(path: Path, seek_to: int | None = None) -> Iterator[DecodedFrame]:
         if seek_to is not None:
             container.seek(seek_to, stream=stream, backward=True)
         for index, frame in enumerate(container.decode(stream)):
+            if not index and (curve := _HDR.get(int(frame.color_trc))):
+                raise KBNetError(
+                    f"expected a video whose brightness is that of pictures, got HDR ({curve}) in {path}; convert it: "
+                    f"ffmpeg -i {path} -fps_mode passthrough -vf {_TO_SDR} sdr.mp4"
+                )
             # Bare streams of a codec hold no times.
             time = index / float(stream.average_rate or 30) if frame.time is None else frame.time
             start = start if index else time
