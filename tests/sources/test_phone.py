@@ -193,3 +193,11 @@ def test_a_frame_whose_points_leave_the_image_at_another_focus_is_left_out(tmp_p
     source: Any = kbnet.open_frames(folder, confidence=0)
     assert source.names == ("09", "10")
     assert source.notes() == ["left out: 1 frames without depth, first 11"]
+
+
+@pytest.mark.parametrize("highest", [255, 3])
+def test_confidence_of_other_numbers_is_refused(highest: int, tmp_path: Path) -> None:
+    folder = stray(tmp_path / "scan")
+    Image.fromarray(np.where(CONFIDENCE == 2, np.uint8(highest), CONFIDENCE)).save(folder / "confidence" / "9.png")
+    with pytest.raises(ValueError, match=rf"expected confidence of 0, 1 or 2 .*up to {highest}"):
+        len(kbnet.open_frames(folder))

@@ -89,3 +89,32 @@ def test_hdr_is_refused(tag: int, name: str, tmp_path: Path) -> None:
             next(iter(decoder.all()))
     else:
         assert np.abs(next(iter(decoder.all())).image()[20, 20] - 127.5).max() <= 1
+
+
+def write_grey(path: Path, pixels: str, value: int, colour_range: int) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
+        picture = av.VideoFrame(64, 48, pixels)
+        size = picture.planes[0].buffer_size
+        picture.planes[0].update(
+            np.full(size, value, np.uint8).tobytes() if pixels == "gray" else np.full(size // 2, value, "<u2").tobytes()
+        )
+        stream.codec_context.color_range = picture.color_range = colour_range
+        container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize(("colour_range", "expected"), [(0, 100), (1, (100 - 16) * 255 / 219), (2, 100)])
+def test_grey_has_the_range_of_its_tag(colour_range: int, expected: float, tmp_path: Path) -> None:
+    (decoded,) = VideoDecoder(open_video(write_grey(tmp_path / "a.mkv", "gray", 100, colour_range))).all()
+    assert np.abs(decoded.image() - expected).max() < 0.6
+
+
+def test_sixteen_bits_of_which_twelve_are_used_are_refused(tmp_path: Path) -> None:
+    (decoded,) = VideoDecoder(open_video(write_grey(tmp_path / "a.mkv", "gray16le", 200 * 257, 0))).all()
+    assert np.abs(decoded.image().astype(int) - 200).max() <= 1
+    (decoded,) = VideoDecoder(open_video(write_grey(tmp_path / "b.mkv", "gray16le", 3000, 0))).all()
+    with pytest.raises(ValueError, match="expected 16 bits of brightness"):
+        decoded.image()

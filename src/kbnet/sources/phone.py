@@ -24,6 +24,8 @@ from kbnet.sources.resizing import limit_longer_side
 
 Floats = NDArray[np.float64]
 
+MOST_CONFIDENCE = 2
+
 
 @dataclass(frozen=True)
 class PhoneOptions:
@@ -114,9 +116,10 @@ class PhoneFrames(Recording[int]):
     def _read_depth(self, index: int) -> FloatArray:
         depth, confidence = self._files.depth(index)
         check_metres(depth, where=f"{self.points_from}, {self._files.names[index]}", remedy="check how it was exported")
-        if confidence is not None and confidence.shape != depth.shape:
+        if confidence is not None and (confidence.shape != depth.shape or confidence.max() > MOST_CONFIDENCE):
             raise KBNetError(
-                f"expected confidence of {depth.shape[1]}x{depth.shape[0]} in {self.folder}, got {confidence.shape}"
+                f"expected confidence of 0, 1 or 2 and {depth.shape[1]}x{depth.shape[0]} pixels in {self.folder}, got "
+                f"{confidence.shape} up to {confidence.max()}; export it again, or remove it"
             )
         low = np.zeros(depth.shape, bool) if confidence is None else confidence < self._options.least_confidence
         return np.where(low, np.float32(0), depth)

@@ -14,6 +14,7 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.frame import ImageArray
+from kbnet.frames.image_file import LEAST_BRIGHT
 from kbnet.limits import check_count
 
 NEAR_FRAMES = 30
@@ -21,6 +22,8 @@ NEAR_FRAMES = 30
 CUT_OFF_S = 0.25
 """A video that ends so long before its duration, and by three frames, was cut off."""
 
+_LIMITED = 1
+"""Luma of 16 to 235, as FFmpeg numbers it."""
 _HDR = {16: "PQ", 18: "HLG"}
 """Transfer functions of HDR by their number in ITU-T H.273."""
 _TO_SDR = (
@@ -60,8 +63,19 @@ class DecodedFrame:
     frame: Any
 
     def image(self) -> ImageArray:
-        """RGB, (H, W, 3), uint8."""
-        return np.asarray(self.frame.to_ndarray(format="rgb24"), np.uint8)
+        """RGB, (H, W, 3), uint8.
+
+        Raises:
+            KBNetError: it has 16 bits of which at most 12 are used.
+        """
+        pixels = np.asarray(self.frame.to_ndarray(format="rgb24"), np.uint8)
+        if 0 < pixels.max() < LEAST_BRIGHT and self.frame.format.components[0].bits == 16:
+            raise KBNetError("expected 16 bits of brightness in the video, got 10 or 12; scale it to 8 bits")
+        if (
+            self.frame.format.name.startswith("gray") and self.frame.color_range == _LIMITED
+        ):  # FFmpeg takes all for full
+            pixels = np.rint((pixels.astype(np.float32) - 16) * (255 / 219)).clip(0, 255).astype(np.uint8)
+        return pixels
 
 
 def open_video(path: str | Path) -> Video:
