@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -16,7 +17,11 @@ ImageArray = NDArray[np.uint8]
 
 MINIMUM_SIZE = 32
 """Smallest height and width in pixels: the encoder halves the resolution five times."""
-
+NEAR_M = 0.35
+"""Plain metres in a PNG that is read as metres x 256 are nearer, up to 89 m."""
+NEAR_DEPTH = (
+    f"sparse depth is nearer than {NEAR_M:g} m everywhere; check that it is in metres (in a 16-bit PNG: metres x 256)"
+)
 
 PriorKind = Literal["depth", "disparity", "log", "metric"]
 """What the values of a prior are, up to scale and shift: depth, inverse depth, or ln depth. ``metric``: metres, used
@@ -187,6 +192,12 @@ def check_depth(depth: Any, name: str, size: tuple[int, int], *, where: str = ""
             f"{name} holds {int((depth < 0).sum())} negative values{where}; write 0 where there is no depth"
         )
     return metres
+
+
+def warn_of_near_depth(sparse_depth: FloatArray) -> None:
+    """Warn if depth, (H, W), metres, can hardly be in metres, since all of it is nearer than `NEAR_M`."""
+    if 0 < sparse_depth.max(initial=0) < NEAR_M:
+        warnings.warn(NEAR_DEPTH, stacklevel=3)
 
 
 def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:

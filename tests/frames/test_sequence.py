@@ -269,3 +269,14 @@ def test_sequence_reads_real_recordings(shared: Path, name: str) -> None:
     assert 300 < (triplet.frame.sparse_depth > 0).sum() <= 500
     assert triplet.T_previous_current is not None
     assert np.linalg.norm(triplet.T_previous_current[:3, 3]) < 3.0
+
+
+def test_plain_metres_read_as_metres_times_256_are_warned_of(folder: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Sequence(folder).frame(0)
+    sparse = np.zeros((HEIGHT, WIDTH), np.uint16)
+    sparse[3, 5] = 80
+    Image.fromarray(sparse).save(folder / "sparse_depth" / f"{NAMES[0]}.png")
+    with pytest.warns(UserWarning, match=r"nearer than 0\.35 m everywhere; .*metres x 256"):
+        Sequence(folder).frame(0)

@@ -258,6 +258,13 @@ def test_points_beyond_the_range_of_the_weights_are_warned_of_where_they_were_pa
         assert caught[0].filename == __file__
 
 
+def test_points_that_are_hardly_in_metres_are_warned_of_where_they_were_passed() -> None:
+    for image, points, K in (arrays(), tensors()):
+        with pytest.warns(UserWarning, match=r"nearer than 0\.35 m everywhere; check that it is in metres") as caught:
+            make_completer()(image, points / 256, K)  # type: ignore[call-overload]
+        assert caught[0].filename == __file__
+
+
 def test_a_projection_matrix_says_what_to_take_of_it(completer: DepthCompleter) -> None:
     image, points, _ = arrays()
     with pytest.raises(ValueError, match="of a 4x4 or 3x4 projection take the upper left 3x3"):

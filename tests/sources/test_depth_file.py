@@ -93,3 +93,9 @@ def test_npy_files_that_lie_are_refused_before_memory_is_taken(
     path.write_bytes(header)
     with pytest.raises(ValueError, match=message):
         read_npy(path, "the matrix K")
+
+
+def test_a_mask_is_no_depth(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((4, 5), bool))
+    with pytest.raises(ValueError, match=r"expected depth as .* numbers, got bool"):
+        read_depth_file(tmp_path / "a.npy", 1.0)

@@ -6,6 +6,7 @@ import json
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,3 +181,23 @@ def test_prepare_writes_what_a_phone_recorded(tmp_path: Path, capsys: pytest.Cap
         main(["prepare", "phone", str(stray(tmp_path / "scan")), str(tmp_path / "room"), "--longest-side", "96"]) == 0
     )
     assert "3 frames of 96x72 pixels" in capsys.readouterr().out
+
+
+def test_a_frame_whose_points_leave_the_image_at_another_focus_is_left_out(tmp_path: Path) -> None:
+    folder = stray(tmp_path / "scan", focus=True)
+    corner = np.zeros_like(DEPTH)
+    corner[0, 0] = 2000
+    Image.fromarray(corner).save(folder / "depth" / "11.png")
+    text = (folder / "odometry.csv").read_text().replace("150.5, 150.5", "120, 120")
+    (folder / "odometry.csv").write_text(text)
+    source: Any = kbnet.open_frames(folder, confidence=0)
+    assert source.names == ("09", "10")
+    assert source.notes() == ["left out: 1 frames without depth, first 11"]
+
+
+@pytest.mark.parametrize("highest", [255, 3])
+def test_confidence_of_other_numbers_is_refused(highest: int, tmp_path: Path) -> None:
+    folder = stray(tmp_path / "scan")
+    Image.fromarray(np.where(CONFIDENCE == 2, np.uint8(highest), CONFIDENCE)).save(folder / "confidence" / "9.png")
+    with pytest.raises(ValueError, match=rf"expected confidence of 0, 1 or 2 .*up to {highest}"):
+        len(kbnet.open_frames(folder))

@@ -114,3 +114,11 @@ def test_what_does_not_fit_is_refused() -> None:
         Camera(matrix(90, 92, 63, 50), (96, 128), "fov")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="check that K and coefficients belong to this model and size"):
         Rectification(Camera(matrix(90, 92, 400, 50), (96, 128), "radial-tangential", (-0.3,)))
+
+
+def test_a_rational_lens_may_list_prism_and_tilt_of_zero() -> None:
+    lens = (0.1, -0.02, 0.001, 0.002, 0.003, 0.01, 0.02, 0.001)
+    K = np.array([[60, 0, 39.5], [0, 60, 29.5], [0, 0, 1]], np.float32)
+    assert Camera(K, (60, 80), "radial-tangential", (*lens, *(0.0,) * 6)).coefficients == lens
+    with pytest.raises(ValueError, match="got 14 numbers"):
+        Camera(K, (60, 80), "radial-tangential", (*lens, *(0.01,) * 6))

@@ -97,3 +97,20 @@ def test_a_recording_of_an_oak_d_names_the_way_out(stream: str, tmp_path: Path) 
         (tmp_path / name).touch()
     with pytest.raises(ValueError, match="ros2 bag record /oak/rgb/image_raw"):
         kbnet.open_frames(tmp_path)
+
+
+def test_frames_whose_depth_the_rectified_image_does_not_show_are_left_out(tmp_path: Path) -> None:
+    folder = write(tmp_path / "scan", depth="npy")
+    corner = np.zeros_like(DEPTH)
+    corner[0, 0] = 2
+    second, third, first = sorted((folder / "depth").iterdir())  # 10, 11, 9
+    np.save(second, corner)
+    source: Any = kbnet.open_frames(folder, lens="radial-tangential", distortion=(-0.3, 0.1, 0, 0))
+    assert source.names == ("frame-09.color", "frame-11.color")
+    assert source.notes() == [f"left out: 1 frames whose depth is empty, first {second}"]
+    # Sparse depth too; and a frame that is smaller than the first one.
+    np.save(first, np.where(np.arange(DEPTH.size).reshape(DEPTH.shape) % 20 == 0, DEPTH, 0))
+    assert len(kbnet.open_frames(folder, lens="radial-tangential", distortion=(-0.3, 0.1, 0, 0))) == 2
+    np.save(first, DEPTH)
+    np.save(third, DEPTH[::2, ::2])
+    assert kbnet.open_frames(folder).frame(2).ground_truth is None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import kbnet
 from kbnet.sources.ros_bag import open_bag
 
 pytest.importorskip("rosbags")
@@ -77,3 +78,20 @@ def test_a_folder_whose_metadata_is_damaged_is_refused(depth_bag: Callable[..., 
     (path / "metadata.yaml").write_text("rosbag2_bagfile_information: {version: 9}")
     with pytest.raises(ValueError, match="cannot be read"), open_bag(path):
         pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("ros1", "A.BAG"), ("ros1", "a.bag.active"), ("mcap", "A.MCAP"), ("sqlite3", "A.DB3")]
+)
+def test_names_in_capitals_and_of_bags_that_were_not_closed_are_read(
+    kind: str, name: str, depth_bag: Callable[..., Any], tmp_path: Path
+) -> None:
+    written = depth_bag(kind).write(tmp_path)
+    file = written if written.is_file() else next(one for one in written.iterdir() if one.suffix in (".mcap", ".db3"))
+    path = file.rename(tmp_path / name)
+    assert len(kbnet.open_frames(path)) == 3
+    content = path.read_bytes()
+    if kind != "sqlite3":  # and cut off
+        path.write_bytes(content[: len(content) * 9 // 10])
+        with pytest.warns(UserWarning, match="was cut off"), open_bag(path) as bag:
+            assert bag.topics

@@ -112,3 +112,16 @@ def test_rows_without_a_pose_are_left_out_and_counted(tmp_path: Path) -> None:
     pose = trajectory.at(0.1)
     assert pose is not None
     np.testing.assert_allclose(pose[:3, 3], [1, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1 0 0 0 0 1 0 0 0 0 1 0", r"expected lines of 8 numbers .*got 48 numbers"),  # KITTI's
+        ("{time} 0 0 0 1 3 4 0", r"expected qx qy qz qw of length 1 .*got 5\.1; correct the order"),
+    ],
+)
+def test_lines_of_other_numbers_are_refused(line: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "poses.txt").write_text("\n".join(line.format(time=time) for time in range(4)))
+    with pytest.raises(ValueError, match=message):
+        read_tum_trajectory(tmp_path / "poses.txt")

@@ -111,6 +111,7 @@ def test_a_field_of_view_and_a_fisheye_are_read(tmp_path: Path) -> None:
     [
         ({"camera_model": "EQUIRECTANGULAR"}, "among PINHOLE, .* got 'EQUIRECTANGULAR'"),
         ({"ply_file_path": "none.ply"}, "expected depth_file_path of every frame or ply_file_path"),
+        ({"latlong": True}, "among PINHOLE, .* got 'latlong'"),
         ({"frames": []}, "expected a list of frames"),
         ({"w": 100}, "is for 100x64 pixels .* images have 96x64"),
         ({"k4": 0.1}, "expected no k4"),
@@ -123,3 +124,39 @@ def test_what_is_not_known_is_refused(changes: dict[str, Any], message: str, tmp
         kbnet.open_frames(write(tmp_path / "scene", **changes)).frame(0)
     with pytest.raises(ValueError, match=r"median depth of 0\.00\d+ m, which is hardly metres"):
         kbnet.open_frames(write(tmp_path / "far"), scale=0.001).frame(0)
+
+
+def test_both_fields_of_view_and_the_lens_of_a_frame_are_read(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "a", fl_x=None, fl_y=None, camera_angle_x=2 * np.arctan(0.6), camera_angle_y=2 * np.arctan(0.5)
+    )
+    K = kbnet.open_frames(folder).frame(0).intrinsics
+    np.testing.assert_allclose([K[0, 0], K[1, 1]], [48 / 0.6, 32 / 0.5], rtol=1e-6)
+    expected = kbnet.open_frames(write(tmp_path / "b", camera_model="OPENCV_FISHEYE", k1=0.1)).frame(0)
+    for name, own in (("c", {"camera_model": "OPENCV_FISHEYE"}), ("d", {"is_fisheye": True})):
+        file = write(tmp_path / name, k1=0.1, camera_model="PINHOLE") / "transforms.json"
+        content = json.loads(file.read_text())
+        content["frames"] = [frame | own for frame in content["frames"]]
+        file.write_text(json.dumps(content))
+        np.testing.assert_array_equal(kbnet.open_frames(file).frame(0).image, expected.image)
+        np.testing.assert_array_equal(kbnet.open_frames(file).frame(0).intrinsics, expected.intrinsics)
+        del content["frames"][0]["camera_model" if name == "c" else "is_fisheye"]
+        file.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match="expected one camera"):
+            kbnet.open_frames(file)
+
+
+def test_the_unit_of_depth_is_that_of_the_file(tmp_path: Path) -> None:
+    """As Instant-NGP has it: depth_path, and integer_depth_scale."""
+    file = write(tmp_path, integer_depth_scale=1 / 5000, ply_file_path="none.ply") / "transforms.json"
+    Image.fromarray(np.full((64, 96), 10000, np.uint16)).save(tmp_path / "z.png")
+    content = json.loads(file.read_text())
+    content["frames"] = [frame | {"depth_path": "z.png"} for frame in content["frames"]]
+    file.write_text(json.dumps(content))
+    np.testing.assert_allclose(kbnet.open_frames(tmp_path).frame(0).sparse_depth, 2, rtol=1e-6)
+    np.testing.assert_allclose(kbnet.open_frames(tmp_path, depth_unit=0.001).frame(0).sparse_depth, 10, rtol=1e-6)
+
+
+def test_a_scale_that_was_applied_is_warned_of(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"poses were scaled by 0\.25: .* give --scale 4"):
+        kbnet.open_frames(write(tmp_path, applied_scale=0.25))

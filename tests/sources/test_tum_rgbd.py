@@ -140,3 +140,25 @@ def test_lists_in_any_unit_of_time_pair(unit: float, write_recording: Callable[.
         (folder / name).write_text(text)
     renamed = kbnet.open_frames(folder, intrinsics=folder / "K.txt").names
     assert [float(name) - 1.4e9 for name in renamed] == pytest.approx([float(name) for name in names], abs=2e-3)
+
+
+def test_millimetres_read_as_the_benchmarks_units_are_warned_of(write_recording: WriteRecording) -> None:
+    folder = write_recording(units=1000)
+    with pytest.warns(UserWarning, match=r"median depth of 0\.40 m .* millimetres, 2\.00 m, give --depth-factor 1000"):
+        len(kbnet.open_frames(folder, intrinsics=folder / "K.txt"))
+    np.testing.assert_allclose(
+        np.median(kbnet.open_frames(folder, intrinsics=folder / "K.txt", depth_factor=1000).frame(0).ground_truth),
+        2,
+        atol=0.03,
+    )
+
+
+def test_a_frame_whose_depth_the_rectified_image_does_not_show_is_left_out(write_recording: WriteRecording) -> None:
+    folder = write_recording()
+    path = sorted((folder / "depth").iterdir())[1]
+    corner = np.zeros((40, 48), np.uint16)
+    corner[0, 0] = 10000
+    Image.fromarray(corner).save(path)
+    source = kbnet.open_frames(folder, intrinsics=folder / "K.txt", distortion=(-0.3, 0.1, 0, 0))
+    with pytest.warns(UserWarning, match=f"left out: 1 of 3 frames .*{path.name}"):
+        assert len(source) == 2

@@ -138,3 +138,10 @@ def test_what_is_no_video_is_refused(tmp_path: Path, write_video: Callable[[], P
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(ValueError, match=r"expected a whole video, but .*text\.mp4 cannot be read"):
         open_video(tmp_path / "text.mp4")
+
+
+@pytest.mark.parametrize("scale", [1 / 64, 0.5, 2.0])
+def test_points_of_another_resolution_are_warned_of(scale: float, prepare: Prepare) -> None:
+    rows = "".join(f"0,{scale * u},{scale * v},2\n" for u in range(2, 64, 6) for v in range(2, 48, 6))
+    with pytest.warns(UserWarning, match="the frames are 64x48: were they tracked at another resolution"):
+        prepare(f"frame,u,v,depth\n{rows}")

@@ -68,3 +68,53 @@ def test_of_a_video_that_is_cut_off_the_frames_before_the_cut_are_read(tmp_path:
         cut = [decoded.image() for decoded in VideoDecoder(open_video(path)).all()]
     assert 20 < len(cut) < 60
     np.testing.assert_array_equal(cut, whole[: len(cut)])
+
+
+@pytest.mark.parametrize(("tag", "name"), [(16, "PQ"), (18, "HLG"), (14, "")])
+def test_hdr_is_refused(tag: int, name: str, tmp_path: Path) -> None:
+    """Its numbers mean another brightness; BT.2020 with the usual one, in ten bits, is read."""
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv444p10le"
+        picture = av.VideoFrame(64, 48, "yuv444p10le")
+        for plane, value in zip(picture.planes, (64 + 438, 512, 512), strict=True):
+            plane.update(np.full(plane.buffer_size // 2, value, "<u2").tobytes())
+        for target in (stream.codec_context, picture):
+            target.colorspace, target.color_range, target.color_primaries, target.color_trc = 9, 1, 9, tag
+        container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    decoder = VideoDecoder(open_video(tmp_path / "a.mkv"))
+    if name:
+        with pytest.raises(ValueError, match=rf"got HDR \({name}\) in .*a\.mkv; convert it: ffmpeg -i"):
+            next(iter(decoder.all()))
+    else:
+        assert np.abs(next(iter(decoder.all())).image()[20, 20] - 127.5).max() <= 1
+
+
+def write_grey(path: Path, pixels: str, value: int, colour_range: int) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
+        picture = av.VideoFrame(64, 48, pixels)
+        size = picture.planes[0].buffer_size
+        picture.planes[0].update(
+            np.full(size, value, np.uint8).tobytes() if pixels == "gray" else np.full(size // 2, value, "<u2").tobytes()
+        )
+        stream.codec_context.color_range = picture.color_range = colour_range
+        container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize(("colour_range", "expected"), [(0, 100), (1, (100 - 16) * 255 / 219), (2, 100)])
+def test_grey_has_the_range_of_its_tag(colour_range: int, expected: float, tmp_path: Path) -> None:
+    (decoded,) = VideoDecoder(open_video(write_grey(tmp_path / "a.mkv", "gray", 100, colour_range))).all()
+    assert np.abs(decoded.image() - expected).max() < 0.6
+
+
+def test_sixteen_bits_of_which_twelve_are_used_are_refused(tmp_path: Path) -> None:
+    (decoded,) = VideoDecoder(open_video(write_grey(tmp_path / "a.mkv", "gray16le", 200 * 257, 0))).all()
+    assert np.abs(decoded.image().astype(int) - 200).max() <= 1
+    (decoded,) = VideoDecoder(open_video(write_grey(tmp_path / "b.mkv", "gray16le", 3000, 0))).all()
+    with pytest.raises(ValueError, match="expected 16 bits of brightness"):
+        decoded.image()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,3 +63,20 @@ def test_files_without_a_number_are_no_frames(vkitti: Path, lidar_masks: Path) -
     depth = next(vkitti.rglob("depth_00001.png"))
     shutil.copy(depth, depth.with_name("depth_00001 (copy).png"))
     assert kbnet.open_frames(vkitti, masks=lidar_masks).names == before
+
+
+def test_a_frame_without_a_point_is_left_out(vkitti: Path, lidar_masks: Path) -> None:
+    sky = lidar_masks / "2011_09_26_drive_0001_sync/proj_depth/velodyne_raw/image_02"
+    path = sorted(sky.iterdir())[1]
+    mask = np.zeros(KITTI_SIZE, np.uint16)
+    mask[:20, 10] = 256
+    Image.fromarray(mask).save(path)
+    source: Any = kbnet.open_frames(vkitti, masks=lidar_masks)
+    name = "Scene01_0_2011_09_26_drive_0001_00001"
+    assert len(source) == 11
+    assert name not in source.names
+    assert source.notes() == [f"left out: 1 frames without points, first {name}"]
+    for one in lidar_masks.rglob("*.png"):
+        Image.fromarray(mask).save(one)
+    with pytest.raises(ValueError, match=r"no frame of .* has depth where the lidar measured"):
+        len(kbnet.open_frames(vkitti, masks=lidar_masks))

@@ -187,10 +187,10 @@ def distinct_names(paths: tuple[Path, ...]) -> dict[str, Path]:
     given: dict[Path, Path] = {}
     for path in paths:
         given.setdefault(resolved(path), path)
-    plain = {path: path.with_suffix("") if path.suffix == ".csv" else path for path in given}
+    plain = {path: path.with_suffix("") if path.suffix.lower() == ".csv" else path for path in given}
     named = {}
     for path, parts in ((path, plain[path].parts) for path in given):
-        for count in range(2 if path.suffix == ".csv" else 1, len(parts) + 1):
+        for count in range(2 if path.suffix.lower() == ".csv" else 1, len(parts) + 1):
             if [other.parts[-count:] for other in plain.values()].count(parts[-count:]) == 1:
                 named["/".join(parts[-count:])] = given[path]
                 break

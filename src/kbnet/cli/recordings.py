@@ -55,7 +55,7 @@ def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = Non
     named = _named(flags)
     kind = recording_kind(path)
     if kind is None:
-        if named and (path.suffix == ".csv" or (path / "image").is_dir()):
+        if named and (path.suffix.lower() == ".csv" or (path / "image").is_dir()):
             raise KBNetError(
                 f"{path} is a sequence or list, which needs no {_flag(named[0])}: it has its own images, points and "
                 "intrinsics; leave it out"

@@ -90,7 +90,7 @@ def _presets_of(network: NetworkConfig) -> list[str]:
 def _check_lists(paths: tuple[Path, ...]) -> None:
     """Say of a list that is not there how it is made, since recipes name lists that nobody has at first."""
     for path in paths:
-        if path.suffix == ".csv" and not path.is_file():
+        if path.suffix.lower() == ".csv" and not path.is_file():
             made = f"kbnet prepare {LISTS.get(path.parent.name, '...')}"
             raise FileNotFoundError(
                 f"there is no file {path} (from {Path.cwd()}); make it with '{made}', or correct the path"

@@ -173,7 +173,7 @@ def run_settings(
                 "path": str(part.source.folder),
                 "sparse_depth": part.sparse_depth,
                 # For lists only: the checksum of a whole recording takes minutes.
-                "sha256": file_sha256(part.source.folder) if part.source.folder.suffix == ".csv" else None,
+                "sha256": file_sha256(part.source.folder) if part.source.folder.suffix.lower() == ".csv" else None,
             }
             for part in parts
         ],

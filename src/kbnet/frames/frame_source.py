@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import Frame, ImageArray, Triplet
+from kbnet.frame import Frame, ImageArray, Triplet, warn_of_near_depth
 from kbnet.frames.prior_files import PriorFolder
 
 
@@ -106,13 +106,14 @@ class PoseMemory:
 
 
 def with_pose_and_prior(frame: Frame, source: FrameSource, index: int) -> Frame:
-    """Add to a frame what its source knows of it besides.
+    """Add to a frame what its source knows of it besides, and warn of depth that can hardly be in metres.
 
     Most callers need no pose, so one that is not rigid is left out here, with one warning for the source.
 
     Raises:
         FileNotFoundError, KBNetError: the prior is missing, damaged, or of another size than the image.
     """
+    warn_of_near_depth(frame.sparse_depth)
     T_world_camera, prior = None, None
     if source.has_pose(index):
         try:

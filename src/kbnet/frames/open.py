@@ -68,7 +68,7 @@ def open_prepared(path: str | Path, *, sparse_depth: str = "sparse_depth") -> Fr
             f"folder (kbnet prepare {kind.name})"
         )
     path = Path(path)
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         return FrameList(path, sparse_depth=sparse_depth)
     if path.exists() and not _looks_like_sequence(path):
         raise FileNotFoundError(_what_there_is(path))
@@ -78,7 +78,7 @@ def open_prepared(path: str | Path, *, sparse_depth: str = "sparse_depth") -> Fr
 def recording_kind(path: str | Path) -> Kind | None:
     """The kind of a recording; None = a sequence folder, a list, or nothing that is known."""
     path = Path(path)
-    return None if path.suffix == ".csv" or (path / "image").is_dir() else kind_of(path)
+    return None if path.suffix.lower() == ".csv" or (path / "image").is_dir() else kind_of(path)
 
 
 def _looks_like_sequence(path: Path) -> bool:

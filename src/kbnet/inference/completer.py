@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame, ImageArray, Prior
+from kbnet.frame import NEAR_DEPTH, FloatArray, Frame, ImageArray, Prior
 from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
 from kbnet.inference.given_arrays import Batch, FrameArrays, given_arrays
 from kbnet.inference.tensor_checks import PointCounts, check_shapes, checked_counts
@@ -256,13 +256,15 @@ class DepthCompleter:
         return guided_upsampling(depth.log(), inputs.image, image, factor, in_blocks=True).exp_()
 
     def _warn(self, counts: PointCounts) -> None:
-        """Warn about missing points and points beyond the depth range, at the caller of :meth:`__call__`."""
+        """Warn about missing, near and far points at the caller of :meth:`__call__`."""
         if counts.empty:
             warnings.warn(
                 f"sparse_depth holds no measured point in {counts.empty} of {counts.frames} frames; "
                 "the completed depth there has no metric scale to go by",
                 stacklevel=4,
             )
+        if counts.near and counts.near == counts.points:
+            warnings.warn(NEAR_DEPTH, stacklevel=4)
         if counts.beyond > BEYOND_RANGE * counts.points:
             warnings.warn(
                 f"more than a tenth of sparse_depth lies beyond {self.config.max_depth:g} m, which these weights are "

@@ -8,22 +8,24 @@ import torch
 from torch import Tensor
 
 from kbnet.errors import KBNetError
-from kbnet.frame import MINIMUM_SIZE
+from kbnet.frame import MINIMUM_SIZE, NEAR_M
 
 
 class PointCounts(NamedTuple):
-    """Counts of a batch: frames, frames without points, points, points beyond the network's depth range."""
+    """Counts of a batch: frames, frames without points, points, those nearer than `NEAR_M` and beyond the range."""
 
     frames: int
     empty: int
     points: int
+    near: int
     beyond: int
 
     @staticmethod
     def on_device(sparse_depth: Tensor, max_depth: float) -> list[Tensor]:
         """All counts except frames, as scalars on the device."""
         measured = (sparse_depth > 0).flatten(1)
-        return [(~measured.any(dim=1)).sum(), measured.sum(), (sparse_depth > max_depth).sum()]
+        far = (sparse_depth >= NEAR_M).sum()
+        return [(~measured.any(dim=1)).sum(), measured.sum(), measured.sum() - far, (sparse_depth > max_depth).sum()]
 
     @classmethod
     def of(cls, sparse_depth: Tensor, max_depth: float) -> PointCounts:

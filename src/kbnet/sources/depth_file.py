@@ -46,8 +46,10 @@ def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
         ModuleNotFoundError: OpenEXR is not installed, which reads ``.exr``.
     """
     values = _READERS.get(path.suffix.lower(), _read_png)(path)
-    if values.ndim != 2 or not values.size:
-        raise KBNetError(f"expected depth as (H, W), got shape {values.shape} in {path}; write one channel")
+    if values.ndim != 2 or not values.size or values.dtype.kind == "b":
+        raise KBNetError(
+            f"expected depth as (H, W) numbers, got {values.dtype} {values.shape} in {path}; write one channel"
+        )
     if values.dtype.kind != "f" and unit_m is None:
         raise KBNetError(_ask_unit(values, path))
     with np.errstate(over="ignore", invalid="ignore"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,8 @@ from kbnet.sources.phone_files import PhoneFiles
 from kbnet.sources.resizing import limit_longer_side
 
 Floats = NDArray[np.float64]
+
+MOST_CONFIDENCE = 2
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class PhoneFrames(Recording[int]):
     def __init__(self, path: Path, files: PhoneFiles, options: PhoneOptions = PhoneOptions()) -> None:
         super().__init__(path)
         self._files, self._options = files, options
-        self._depth = lru_cache(maxsize=2)(self._read_depth)
+        self._depth = lru_cache(maxsize=2)(self._sparse_depth)
         self.empty: list[str] = []
 
     @property
@@ -92,38 +94,56 @@ class PhoneFrames(Recording[int]):
     def make(self, index: int, moment: Moment[int]) -> Frame:
         """Read one frame."""
         number = moment.parts
-        image, depth, K = self._files.image(number), self._depth(number), self._files.K[0]
-        size = image.shape[0], image.shape[1]
-        warn_of_far_centre(K, size, of=f"K of {self.folder}")
-        sparse = spread_depth(depth, size, where=f" (frame '{moment.name}' of {self.folder})")
-        if not np.allclose(self._files.K[number], K, rtol=1e-6):
-            image, sparse = _at_other_focus(image, sparse, self._files.K[number], K)
-        frame = Frame(image, sparse, K, name=moment.name)
+        image, K, own = self._files.image(number), self._files.K[0], self._files.K[number]
+        warn_of_far_centre(K, self._size, of=f"K of {self.folder}")
+        image = image if _same_focus(own, K) else _image_at_other_focus(image, own, K)
+        frame = Frame(image, self._depth(number), K, name=moment.name)
         return limit_longer_side(frame, self._options.longest_side) if self._options.longest_side else frame
+
+    @cached_property
+    def _size(self) -> tuple[int, int]:
+        """(H, W) of the images, by the first."""
+        height, width, _ = self._files.image(0).shape
+        return height, width
+
+    def _sparse_depth(self, index: int) -> FloatArray:
+        """Depth as points at their places in the image at the focus of the first, (H, W), metres."""
+        where = f" (frame '{self._files.names[index]}' of {self.folder})"
+        sparse = spread_depth(self._read_depth(index), self._size, where=where)
+        K, own = self._files.K[0], self._files.K[index]
+        return sparse if _same_focus(own, K) else _points_at_other_focus(sparse, own, K)
 
     def _read_depth(self, index: int) -> FloatArray:
         depth, confidence = self._files.depth(index)
         check_metres(depth, where=f"{self.points_from}, {self._files.names[index]}", remedy="check how it was exported")
-        if confidence is not None and confidence.shape != depth.shape:
+        if confidence is not None and (confidence.shape != depth.shape or confidence.max() > MOST_CONFIDENCE):
             raise KBNetError(
-                f"expected confidence of {depth.shape[1]}x{depth.shape[0]} in {self.folder}, got {confidence.shape}"
+                f"expected confidence of 0, 1 or 2 and {depth.shape[1]}x{depth.shape[0]} pixels in {self.folder}, got "
+                f"{confidence.shape} up to {confidence.max()}; export it again, or remove it"
             )
         low = np.zeros(depth.shape, bool) if confidence is None else confidence < self._options.least_confidence
         return np.where(low, np.float32(0), depth)
 
 
-def _at_other_focus(
-    image: ImageArray, sparse: FloatArray, K: FloatArray, target: FloatArray
-) -> tuple[ImageArray, FloatArray]:
-    """Image and points of K as a camera with another K at the same place has them."""
-    size = sparse.shape[0], sparse.shape[1]
+def _same_focus(K: FloatArray, other: FloatArray) -> bool:
+    return np.allclose(K, other, rtol=1e-6)
+
+
+def _image_at_other_focus(image: ImageArray, K: FloatArray, target: FloatArray) -> ImageArray:
+    """Image of K as a camera with another K at the same place has it."""
     to_source = K.astype(np.float64) @ np.linalg.inv(target.astype(np.float64))
     # Pillow counts from the corner of a pixel, and gives back the source of each.
     offset = to_source[:2, 2] + 0.5 - to_source[:2, :2] @ [0.5, 0.5]
     coefficients = (*to_source[0, :2], offset[0], *to_source[1, :2], offset[1])
-    turned = Image.fromarray(image).transform(
-        size[::-1], Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
+    size = image.shape[1], image.shape[0]
+    return np.asarray(
+        Image.fromarray(image).transform(size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
     )
+
+
+def _points_at_other_focus(sparse: FloatArray, K: FloatArray, target: FloatArray) -> FloatArray:
+    """Points in the image of K, (H, W), as a camera with another K at the same place has them."""
     pixels, depth = map_to_points(sparse)
-    moved = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=1) @ np.linalg.inv(to_source).T
-    return np.asarray(turned), points_to_map(moved[:, :2], depth, size)
+    from_source = target.astype(np.float64) @ np.linalg.inv(K.astype(np.float64))
+    moved = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=1) @ from_source.T
+    return points_to_map(moved[:, :2], depth, (sparse.shape[0], sparse.shape[1]))

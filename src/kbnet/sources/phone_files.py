@@ -67,7 +67,9 @@ class StrayFiles(PhoneFiles):
 
     def __init__(self, folder: Path) -> None:
         self._folder, self.points_from = folder, str(folder / "depth")
-        self._depths = in_order((folder / "depth").glob("*.png"), lambda path: path.stem)
+        self._depths = in_order(
+            (one for one in (folder / "depth").glob("[!.]*") if one.suffix.lower() == ".png"), lambda path: path.stem
+        )
         if not self._depths:
             raise FileNotFoundError(
                 f"expected depth images in {folder / 'depth'}, got none; export the recording again"

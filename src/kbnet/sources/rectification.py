@@ -50,7 +50,10 @@ class Camera:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "K", check_intrinsics(self.K))
-        object.__setattr__(self, "coefficients", tuple(map(float, self.coefficients)))
+        coefficients = tuple(map(float, self.coefficients))
+        if self.model == "radial-tangential" and not any(coefficients[8:]):  # OpenCV's thin prism and tilt
+            coefficients = coefficients[:8]
+        object.__setattr__(self, "coefficients", coefficients)
         if min(self.size) < 1:
             height, width = self.size
             raise KBNetError(f"expected a size of images of at least 1x1, got {width}x{height}; check the calibration")

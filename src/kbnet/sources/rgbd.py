@@ -77,6 +77,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
         pairs = _pair(self._images, self._depths)
         self._alone, self._pairs = len(self._images) - len(pairs), pairs[:: options.every]
         self._read = lru_cache(maxsize=2)(lambda path: read_depth_file(path, options.depth_unit))
+        self._depth = lru_cache(maxsize=2)(self._rectified_depth)
         self.empty: list[Path] = []
 
     @property
@@ -111,7 +112,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
             raise FileNotFoundError(
                 f"expected K of {self.folder} in {', '.join(INTRINSICS)}, got none; name its file (--intrinsics)"
             )
-        K, calibrated = _open3d_intrinsics(path) if path.suffix == ".json" else (read_intrinsics(path), size)
+        K, calibrated = _open3d_intrinsics(path) if path.suffix.lower() == ".json" else (read_intrinsics(path), size)
         warn_of_far_centre(K, calibrated, of=str(path))
         camera = Camera(K, calibrated, self._options.lens, self._options.coefficients)
         return fit_camera(camera, size, f"K of {path}", remedy=GIVE_K)
@@ -131,7 +132,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
         """Frames in order; those without depth are left out."""
         self.empty = []
         for name, pair in zip(sortable([image.stem for image, _ in self._pairs]), self._pairs, strict=True):
-            if self._read(pair[1]).any():
+            if self._depth(pair).any():
                 yield Moment(name, None, pair)
             else:
                 self.empty.append(pair[1])
@@ -140,15 +141,18 @@ class RgbdFrames(RectifiedRecording[Pair]):
 
     def make(self, index: int, moment: Moment[Pair]) -> Frame:
         """Read one frame."""
-        image, depth = read_image(moment.parts[0]), self._read(moment.parts[1])
-        size, K = (image.shape[0], image.shape[1]), self.rectification.target.K
-        where = f" (frame '{moment.name}' of {self.folder})"
-        image = self.rectification.image(image)
-        if self._dense and depth.shape == size:
-            depth = self.rectification.dense_depth(depth)
+        image, depth = self.rectification.image(read_image(moment.parts[0])), self._depth(moment.parts)
+        K = self.rectification.target.K
+        if self._dense and self._read(moment.parts[1]).shape == picture_size(moment.parts[0]):
             return frame_of_dense_depth(image, depth, K, self._options.points, index, moment.name)
-        sparse = self.rectification.points(*map_to_points(spread_depth(depth, size, where=where)))
-        return Frame(image, sparse, K, name=moment.name)
+        return Frame(image, depth, K, name=moment.name)
+
+    def _rectified_depth(self, pair: Pair) -> FloatArray:
+        """Depth in the rectified image, (H, W), metres."""
+        size, depth = picture_size(pair[0]), self._read(pair[1])
+        if self._dense and depth.shape == size:
+            return self.rectification.dense_depth(depth)
+        return self.rectification.points(*map_to_points(spread_depth(depth, size, where=f" ({pair[1]})")))
 
 
 def _list(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

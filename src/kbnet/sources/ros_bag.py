@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,22 @@ CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 CLOUD, OLD_CLOUD = "sensor_msgs/msg/PointCloud2", "sensor_msgs/msg/PointCloud"
 ODOMETRY = "nav_msgs/msg/Odometry"
 TRANSFORMS = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
+SUFFIXES = (".bag", ".mcap", ".db3")
+_UNFINISHED = ".active"
+"""What rosbag adds to the name of a bag that it has not closed."""
+
+
+def is_bag_file(path: Path) -> bool:
+    """Whether a path is named like a bag of one file."""
+    return path.name.lower().removesuffix(_UNFINISHED).endswith(SUFFIXES)
+
+
+class _BagPath(pathlib.PosixPath if os.name == "posix" else pathlib.WindowsPath):  # type: ignore[misc]
+    """Path of a bag with the suffix by which rosbags tells what it is, in small letters."""
+
+    @property
+    def suffix(self) -> str:
+        return Path(self.name.lower().removesuffix(_UNFINISHED)).suffix
 
 
 class Bag:
@@ -141,13 +159,14 @@ def open_bag(path: str | Path) -> Bag:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"expected a bag in {path}, but there is no such file or folder; check the path")
-    if not (path.suffix in (".bag", ".mcap", ".db3") if path.is_file() else (path / "metadata.yaml").is_file()):
+    if not (is_bag_file(path) if path.is_file() else (path / "metadata.yaml").is_file()):
         raise KBNetError(
             f"expected a .bag, .mcap or .db3 file, or the folder of a ROS 2 bag with metadata.yaml, got {path}; "
             "name one recording (ros2 bag reindex writes metadata.yaml anew)"
         )
     # Before ROS 2 Iron, bags in SQLite held no message definitions.
     store = get_typestore(Stores.ROS2_HUMBLE)
+    path = _BagPath(path)
     files = [path] if path.is_file() else sorted(path.glob("*.db3"))
     try:
         if any(file.suffix == ".db3" and is_cut_database(file) for file in files):

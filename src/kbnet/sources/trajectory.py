@@ -23,6 +23,8 @@ ROUNDING_S = 1e-6
 """Before the first and after the last pose: rounding of Unix times to float64."""
 LARGEST = 1e12
 """Of the numbers of a pose; larger ones are none."""
+LONGEST_ERROR = 0.1
+"""By which the length of quaternions, the median, may differ from 1."""
 _POSITIONS, _QUATERNIONS = ("t{}", "p{}", "{}", "p_RS_R_{}"), ("q{}", "q_{}", "q_RS_{}")
 """What files call x, y, z of a position, and x, y, z, w of a quaternion."""
 
@@ -94,8 +96,8 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
     lines = read_text(path, errors="replace").splitlines()
     columns = next(filter(None, map(_named_columns, lines)), None)
     widths = {len(words) for line in lines if (words := line.partition("#")[0].replace(",", " ").split())}
-    width = widths.pop() if columns and len(widths) == 1 else 8
-    if numbers.size == 0 or numbers.size % width or width <= max(columns or (0,)):
+    width = widths.pop() if len(widths) == 1 else 0
+    if width <= max(columns or (0,)) or (columns is None and width != 8):
         raise KBNetError(
             f"expected lines of 8 numbers (time tx ty tz qx qy qz qw), got {numbers.size} numbers in {path}; check it, "
             "or name further columns in a first line '# time tx ty tz qx qy qz qw ...'"
@@ -105,6 +107,12 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
     if not known.all():
         warnings.warn(f"left out: {(~known).sum()} of {len(rows)} rows of {path} that hold no pose", stacklevel=2)
     rows = rows[known]
+    length = float(np.median(np.linalg.norm(rows[:, 4:], axis=1))) if len(rows) else 1.0
+    if abs(length - 1) > LONGEST_ERROR:
+        raise KBNetError(
+            f"expected qx qy qz qw of length 1 after time tx ty tz in {path}, got {length:.3g}; correct the order of "
+            "its columns, or name them in a first line '# time tx ty tz qx qy qz qw'"
+        )
     try:
         return Trajectory(to_seconds(rows[:, 0], f"times in {path}"), rows[:, 1:4], rows[:, 4:])
     except ValueError as error:

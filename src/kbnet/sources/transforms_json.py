@@ -6,6 +6,7 @@ unit of length is arbitrary: a scale makes it metres.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -46,8 +47,12 @@ PLAUSIBLE_MEDIAN = (0.1, 100.0)
 """Median depth outside is taken for another unit than metres."""
 LARGEST = 1e6
 """Of the numbers of a camera; larger ones are none."""
-_ANGLE = "camera_angle_x"
+_ANGLES = ("camera_angle_x", "camera_angle_y")
 _PATHS = {"file_path", "depth_file_path", "ply_file_path"}
+_UNITS = ("integer_depth_scale", "depth_unit_scale_factor")
+MILLIMETRE = 0.001
+_OTHER_LENSES = ("ftheta_p0", "latlong", "equirectangular")
+"""Of Instant-NGP."""
 _CAMERA = ("fl_x", "fl_y", "cx", "cy", "w", "h", "k1", "k2", "k3", "k4", "p1", "p2", "k5", "k6")
 
 
@@ -58,13 +63,13 @@ class TransformsOptions:
     Attributes:
         scale: metres in one unit.
         points: cloud of the place in the axes of the poses; None = ``ply_file_path``. Not used with depth images.
-        depth_unit: unit of 16-bit depth images, in those of the poses.
+        depth_unit: unit of 16-bit depth images, in those of the poses; None = as the file says, else 0.001.
         longest_side: of the frames, pixels; larger ones are shrunk. None = as they are.
     """
 
     scale: float = 1.0
     points: Path | None = None
-    depth_unit: float = 0.001
+    depth_unit: float | None = None
     longest_side: int | None = None
 
 
@@ -95,11 +100,15 @@ class TransformsFrames(RectifiedRecording[int]):
         self._frames: list[dict[str, Any]] = listed
         self._poses = [_pose(frame, options.scale, file) for frame in listed]
         cameras = {_camera_values(frame, self._content, file) for frame in listed}
-        if len(cameras) > 1:
+        lenses = {_lens(frame, self._content, file) for frame in listed}
+        if len(cameras) > 1 or len(lenses) > 1:
             raise KBNetError(
-                f"expected one camera, since a sequence has one K, got {len(cameras)} in {file}; make a file of each"
+                f"expected one camera, since a sequence has one K, got {max(len(cameras), len(lenses))} in {file}; "
+                "make a file of each"
             )
-        self._values = cameras.pop()
+        self._values, (self._lens, self._fisheye) = cameras.pop(), lenses.pop()
+        self._unit = options.depth_unit or _depth_unit(self._content, file)
+        _warn_of_scale(self._content, options.scale, file)
         self._dense = all("depth_file_path" in frame for frame in listed)
         cloud = options.points or (self._base / str(self._content.get("ply_file_path", "")))
         if not self._dense and not cloud.is_file():
@@ -126,21 +135,21 @@ class TransformsFrames(RectifiedRecording[int]):
     @cached_property
     def camera(self) -> Camera:
         """Camera of the images as they are."""
-        values = dict(zip((*_CAMERA, _ANGLE), self._values, strict=True))
+        values = dict(zip((*_CAMERA, *_ANGLES), self._values, strict=True))
         size = picture_size(self._images[0])
         height, width = int(values["h"] or size[0]), int(values["w"] or size[1])
-        angle = values[_ANGLE]
-        fx = values["fl_x"] or (0.5 * width / np.tan(0.5 * angle) if angle else 0.0)
+        fx, fy = (
+            given or (0.5 * side / np.tan(0.5 * angle) if angle else 0.0)
+            for given, side, angle in (
+                (values["fl_x"], width, values["camera_angle_x"]),
+                (values["fl_y"], height, None if values["fl_x"] else values["camera_angle_y"]),
+            )
+        )
         cx, cy = (
             half if given is None else given for given, half in ((values["cx"], width / 2), (values["cy"], height / 2))
         )
-        K = np.array([[fx, 0, cx - 0.5], [0, values["fl_y"] or fx, cy - 0.5], [0, 0, 1]], np.float32)
-        lens = str(self._content.get("camera_model", ""))
-        if lens not in LENSES:
-            raise KBNetError(
-                f"expected a camera_model among {', '.join(filter(None, LENSES))}, got '{lens}'; undistort the images"
-            )
-        fisheye = LENSES[lens] == "fisheye" or bool(self._content.get("is_fisheye"))
+        K = np.array([[fx, 0, cx - 0.5], [0, fy or fx, cy - 0.5], [0, 0, 1]], np.float32)
+        lens, fisheye = self._lens, self._fisheye
         keys = ("k1", "k2", "k3", "k4") if fisheye else ("k1", "k2", "p1", "p2", "k3")
         for key in ("k5", "k6") if fisheye else ("k4", "k5", "k6"):
             if values[key]:
@@ -189,7 +198,7 @@ class TransformsFrames(RectifiedRecording[int]):
     def _read_depth(self, index: int) -> FloatArray:
         if self._dense:
             path = self._base / str(self._frames[index]["depth_file_path"])
-            unit = 1.0 if path.suffix.lower() in (".npy", ".exr") else self._options.depth_unit
+            unit = 1.0 if path.suffix.lower() in (".npy", ".exr") else self._unit
             depth = read_depth_file(path, unit * self._options.scale)
             return self.rectification.points(*map_to_points(spread_depth(depth, self.camera.size)))
         target = self.rectification.target
@@ -213,6 +222,9 @@ def _read(file: Path) -> dict[str, Any]:
         raise KBNetError(f"expected a list of frames in {file}, got none; export it again")
     if not all(isinstance(frame, dict) for frame in content["frames"]):
         raise KBNetError(f"expected frames with file_path and transform_matrix in {file}; export it again")
+    for frame in content["frames"]:
+        if "depth_path" in frame:  # Instant-NGP
+            frame.setdefault("depth_file_path", frame["depth_path"])
     for place in (content, *content["frames"]):
         for key in _PATHS & place.keys():
             place[key] = str(place[key]).replace("\\", "/")  # Windows
@@ -222,12 +234,45 @@ def _read(file: Path) -> dict[str, Any]:
 def _camera_values(frame: dict[str, Any], content: dict[str, Any], file: Path) -> tuple[float | None, ...]:
     """Numbers of the camera, and the field of view of all; None = not given."""
     values: list[float | None] = []
-    for key in (*_CAMERA, _ANGLE):
-        value = frame.get(key, content.get(key))
-        if value is not None and not (isinstance(value, int | float) and abs(value) < LARGEST):
-            raise KBNetError(f"expected {key} as a number in {file}, got {str(value)[:40]}; export it again")
-        values.append(None if value is None else float(value))
+    for key in (*_CAMERA, *_ANGLES):
+        values.append(_number(frame if key in frame else content, key, file))
     return tuple(values)
+
+
+def _number(place: dict[str, Any], key: str, file: Path) -> float | None:
+    value = place.get(key)
+    if value is not None and not (isinstance(value, int | float) and abs(value) < LARGEST):
+        raise KBNetError(f"expected {key} as a number in {file}, got {str(value)[:40]}; export it again")
+    return None if value is None else float(value)
+
+
+def _lens(frame: dict[str, Any], content: dict[str, Any], file: Path) -> tuple[str, bool]:
+    """Name of the lens, and whether it is a fisheye."""
+    own = content | frame
+    name, other = str(own.get("camera_model", "")), [key for key in _OTHER_LENSES if own.get(key)]
+    if name not in LENSES or other:
+        raise KBNetError(
+            f"expected a camera_model among {', '.join(filter(None, LENSES))} in {file}, got '{(*other, name)[0]}'; "
+            "undistort the images"
+        )
+    return name, LENSES[name] == "fisheye" or bool(own.get("is_fisheye"))
+
+
+def _depth_unit(content: dict[str, Any], file: Path) -> float:
+    """Unit of whole numbers as the file says it, else millimetres."""
+    units = [_number(content, key, file) for key in _UNITS]
+    return next((unit for unit in units if unit and unit > 0), MILLIMETRE)
+
+
+def _warn_of_scale(content: dict[str, Any], scale: float, file: Path) -> None:
+    """Nerfstudio may have scaled poses that were in metres."""
+    applied = _number(content, "applied_scale", file)
+    if applied and applied > 0 and applied != 1 and scale == 1:
+        warnings.warn(
+            f"{file} says that its poses were scaled by {applied:.6g}: if the recording was in metres, give --scale "
+            f"{1 / applied:.6g}",
+            stacklevel=4,
+        )
 
 
 def _image_file(base: Path, frame: dict[str, Any], file: Path) -> Path:

@@ -12,8 +12,8 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.files import read_text, resolved
-from kbnet.frame import FloatArray, Frame, ImageArray
-from kbnet.frames.image_file import read_image
+from kbnet.frame import FloatArray, Frame
+from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.sources.clock import nearest_in_time, to_seconds
@@ -25,6 +25,8 @@ from kbnet.sources.trajectory import Trajectory, read_tum_trajectory
 
 DEPTH_FACTOR = 5000.0
 """Units of the benchmark's depth images in one metre."""
+NEAREST_MEDIAN_M = 0.5
+"""Nearer, the benchmark's cameras measure nothing, but millimetres read as its units lie there."""
 LARGEST_DIFFERENCE_S = 0.02
 """Between an image and the depth that belongs to it: half the time between two frames of a Kinect, and some."""
 CAMERAS = {
@@ -173,7 +175,8 @@ class TumFrames(RectifiedRecording[TumFrame]):
         super().__init__(listing.folder)
         self._listing, self._camera = listing, camera
         self._points = points
-        self._depth = lru_cache(maxsize=1)(lambda tum: read_tum_depth(tum.depth, depth_factor))
+        self._depth_factor = depth_factor
+        self._depth = lru_cache(maxsize=1)(self._rectified_depth)
         self.empty: list[Path] = []
 
     @property
@@ -208,6 +211,8 @@ class TumFrames(RectifiedRecording[TumFrame]):
             if not self._depth(tum).any():
                 self.empty.append(tum.depth)
                 continue
+            if not found and self._depth_factor == DEPTH_FACTOR:
+                _warn_of_millimetres(self._depth(tum), tum.depth)
             found = True
             yield Moment(tum.name, None if trajectory is None else trajectory.at(tum.time), tum)
         if not found:
@@ -222,10 +227,14 @@ class TumFrames(RectifiedRecording[TumFrame]):
     def make(self, index: int, moment: Moment[TumFrame]) -> Frame:
         """Read one frame."""
         tum = moment.parts
-        image, depth = read_image(tum.image), self._depth(tum)
-        _check_aligned(image, depth, tum)
-        image, depth = self.rectification.image(image), self.rectification.dense_depth(depth)
-        return frame_of_dense_depth(image, depth, self.rectification.target.K, self._points, index, tum.name)
+        image, K = self.rectification.image(read_image(tum.image)), self.rectification.target.K
+        return frame_of_dense_depth(image, self._depth(tum), K, self._points, index, tum.name)
+
+    def _rectified_depth(self, tum: TumFrame) -> FloatArray:
+        """Depth in the rectified image, (H, W), metres."""
+        depth = read_tum_depth(tum.depth, self._depth_factor)
+        _check_aligned(picture_size(tum.image), depth, tum)
+        return self.rectification.dense_depth(depth)
 
 
 def _read_list(folder: Path, name: str) -> list[tuple[float, Path]]:
@@ -245,9 +254,19 @@ def _read_list(folder: Path, name: str) -> list[tuple[float, Path]]:
     return sorted(zip(times.tolist(), (file for _, file in listed), strict=True))
 
 
-def _check_aligned(image: ImageArray, depth: FloatArray, frame: TumFrame) -> None:
-    if image.shape[:2] != depth.shape:
+def _warn_of_millimetres(depth: FloatArray, path: Path) -> None:
+    median = float(np.median(depth[depth > 0]))
+    if median < NEAREST_MEDIAN_M:
+        warnings.warn(
+            f"{path} has a median depth of {median:.2f} m with {DEPTH_FACTOR:g} units a metre; if it holds "
+            f"millimetres, {median * DEPTH_FACTOR / 1000:.2f} m, give --depth-factor 1000",
+            stacklevel=3,
+        )
+
+
+def _check_aligned(size: tuple[int, int], depth: FloatArray, frame: TumFrame) -> None:
+    if size != depth.shape:
         raise KBNetError(
-            f"{frame.image} has {image.shape[1]}x{image.shape[0]} pixels but {frame.depth} has "
+            f"{frame.image} has {size[1]}x{size[0]} pixels but {frame.depth} has "
             f"{depth.shape[1]}x{depth.shape[0]}; depth must be aligned to the colour image, pixel by pixel"
         )

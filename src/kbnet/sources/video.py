@@ -32,6 +32,9 @@ LARGEST_DIFFERENCE_S = 0.02
 NO_POSE = "no pose at their time"
 JUDGED_FRAMES = 5
 """Frames whose points together say what unit they are in: those of one may all be far away."""
+FEWEST_JUDGED = 50
+JUDGED_SHARE, UPPER_LEFT = 95, 0.55
+"""Of the points, per cent, and of width and height: where points of a video of half the size would lie."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
     ) -> None:
         super().__init__(video.path, inputs=(video.path, table.path))
         warn_of_far_centre(camera.K, camera.size)
+        _warn_of_other_size(table, camera.size)
         self._video, self._camera, self._table, self._motion = video, camera, table, motion
         self._time_offset_s, self._largest_difference_s, self._every = time_offset_s, largest_difference_s, every
         self._decoder = VideoDecoder(video)
@@ -186,6 +190,20 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         if self._motion and self._motion.points_in_world and pose is not None:
             return (rows - pose[:3, 3]) @ pose[:3, :3]
         return rows
+
+
+def _warn_of_other_size(table: PointTable, size: tuple[int, int]) -> None:
+    """Warn of pixels that lie beyond the image, or all in the upper left of it."""
+    pixels = np.concatenate(table.groups)[:, :2]
+    if table.kind != "pixels" or len(pixels) < FEWEST_JUDGED:
+        return
+    u, v = np.nanpercentile(pixels, JUDGED_SHARE, axis=0)
+    if u > size[1] or v > size[0] or (u < UPPER_LEFT * size[1] and v < UPPER_LEFT * size[0]):
+        warnings.warn(
+            f"{JUDGED_SHARE} % of the points in {table.path} have u below {u:.4g} and v below {v:.4g}, but the frames "
+            f"are {size[1]}x{size[0]}: were they tracked at another resolution?",
+            stacklevel=3,
+        )
 
 
 def _check_units(depths: list[Floats], table: PointTable, *, at_least: int = 1) -> None:

@@ -14,12 +14,21 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.frame import ImageArray
+from kbnet.frames.image_file import LEAST_BRIGHT
 from kbnet.limits import check_count
 
 NEAR_FRAMES = 30
 """As many frames ahead are decoded one after another; farther ones are looked for from the key frame before them."""
 CUT_OFF_S = 0.25
 """A video that ends so long before its duration, and by three frames, was cut off."""
+
+_LIMITED = 1
+"""Luma of 16 to 235, as FFmpeg numbers it."""
+_HDR = {16: "PQ", 18: "HLG"}
+"""Transfer functions of HDR by their number in ITU-T H.273."""
+_TO_SDR = (
+    "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable,zscale=t=bt709:m=bt709:r=tv,format=yuv420p"
+)
 
 
 @dataclass(frozen=True)
@@ -54,8 +63,19 @@ class DecodedFrame:
     frame: Any
 
     def image(self) -> ImageArray:
-        """RGB, (H, W, 3), uint8."""
-        return np.asarray(self.frame.to_ndarray(format="rgb24"), np.uint8)
+        """RGB, (H, W, 3), uint8.
+
+        Raises:
+            KBNetError: it has 16 bits of which at most 12 are used.
+        """
+        pixels = np.asarray(self.frame.to_ndarray(format="rgb24"), np.uint8)
+        if 0 < pixels.max() < LEAST_BRIGHT and self.frame.format.components[0].bits == 16:
+            raise KBNetError("expected 16 bits of brightness in the video, got 10 or 12; scale it to 8 bits")
+        if (
+            self.frame.format.name.startswith("gray") and self.frame.color_range == _LIMITED
+        ):  # FFmpeg takes all for full
+            pixels = np.rint((pixels.astype(np.float32) - 16) * (255 / 219)).clip(0, 255).astype(np.uint8)
+        return pixels
 
 
 def open_video(path: str | Path) -> Video:
@@ -161,6 +181,11 @@ def _decoded(path: Path, seek_to: int | None = None) -> Iterator[DecodedFrame]:
         if seek_to is not None:
             container.seek(seek_to, stream=stream, backward=True)
         for index, frame in enumerate(container.decode(stream)):
+            if not index and (curve := _HDR.get(int(frame.color_trc))):
+                raise KBNetError(
+                    f"expected a video whose brightness is that of pictures, got HDR ({curve}) in {path}; convert it: "
+                    f"ffmpeg -i {path} -fps_mode passthrough -vf {_TO_SDR} sdr.mp4"
+                )
             # Bare streams of a codec hold no times.
             time = index / float(stream.average_rate or 30) if frame.time is None else frame.time
             start = start if index else time

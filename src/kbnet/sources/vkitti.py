@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +126,12 @@ class VkittiFrames(Recording[Pair]):
         }
         _check_one_size(self._masks)
         self._drives = [drive.name for drive in drives]
+        self._depth = lru_cache(maxsize=2)(self._read_depth)
+        self.empty: list[str] = []
+
+    def notes(self) -> list[str]:
+        """Frames that were left out."""
+        return [f"left out: {len(self.empty)} frames without points, first {self.empty[0]}"] if self.empty else []
 
     @property
     def points_from(self) -> str:
@@ -144,7 +150,8 @@ class VkittiFrames(Recording[Pair]):
         return sum(frames) * len(self._drives)
 
     def moments(self) -> Iterator[Moment[Pair]]:
-        """Pairs by scene, camera, drive and frame."""
+        """Pairs by scene, camera, drive and frame; those without a point are left out."""
+        self.empty, found = [], False
         for scene in self._scenes:
             for camera in CAMERAS:
                 files = scene.depth_files(camera)
@@ -155,23 +162,34 @@ class VkittiFrames(Recording[Pair]):
                         mask = masks[index] if len(masks) >= len(files) else masks[0]
                         name = f"{scene.name}_{camera}_{drive.removesuffix('_sync')}_{number:05}"
                         pair = Pair(scene, camera, number, files[index], mask)
+                        if not self._depth(pair)[1].any():
+                            self.empty.append(name)
+                            continue
+                        found = True
                         yield Moment(name, scene.poses.get((number, camera)), pair)
+        if not found:
+            raise KBNetError(f"no frame of {self.folder} has depth where the lidar measured, first {self.empty[0]}")
 
     def make(self, index: int, moment: Moment[Pair]) -> Frame:
         """Read one pair."""
-        pair = moment.parts
+        pair, (truth, sparse) = moment.parts, self._depth(moment.parts)
         image = read_image(pair.scene.image_file(pair.camera, pair.number))
-        depth, measured = read_vkitti_depth(pair.depth), read_depth_png(pair.mask) > 0
-        if depth.shape != image.shape[:2]:
-            raise KBNetError(
-                f"expected depth of {image.shape[1]}x{image.shape[0]} pixels as its image, got "
-                f"{depth.shape[1]}x{depth.shape[0]} in {pair.depth}; unpack the archive again"
-            )
         intrinsics = pair.scene.intrinsics.get((pair.number, pair.camera), K)
-        size = (measured.shape[0], measured.shape[1])
-        resized = resize_frame(Frame(image, np.zeros_like(depth), intrinsics, name=moment.name), size)
-        truth = nearest_pixels(depth, size)
-        return Frame(resized.image, truth * measured, resized.intrinsics, truth, moment.name)
+        unmeasured = np.zeros(image.shape[:2], np.float32)
+        resized = resize_frame(Frame(image, unmeasured, intrinsics, name=moment.name), truth.shape)
+        return Frame(resized.image, sparse, resized.intrinsics, truth, moment.name)
+
+    def _read_depth(self, pair: Pair) -> tuple[FloatArray, FloatArray]:
+        """Depth, and its pixels that the lidar measured, both of the size of KITTI's, (H, W), metres."""
+        depth, measured = read_vkitti_depth(pair.depth), read_depth_png(pair.mask) > 0
+        height, width = picture_size(pair.scene.image_file(pair.camera, pair.number))
+        if depth.shape != (height, width):
+            raise KBNetError(
+                f"expected depth of {width}x{height} pixels as its image, got {depth.shape[1]}x{depth.shape[0]} in "
+                f"{pair.depth}; unpack the archive again"
+            )
+        truth = nearest_pixels(depth, (measured.shape[0], measured.shape[1]))
+        return truth, truth * measured
 
 
 def read_vkitti_depth(path: Path) -> FloatArray:

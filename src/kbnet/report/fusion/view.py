@@ -55,7 +55,7 @@ def posed_frames(source: FrameSource, every: int = 1) -> list[int]:
         if isinstance(source, Recording):
             where = ""
         else:
-            where = "the column pose of " if Path(source.folder).suffix == ".csv" else "absolute_pose/ of "
+            where = "the column pose of " if Path(source.folder).suffix.lower() == ".csv" else "absolute_pose/ of "
         raise KBNetError(
             f"expected poses (camera to world) in {where}{source.folder}, got none; without them frames cannot be "
             "put together, but each alone: kbnet complete --cloud"

@@ -28,7 +28,7 @@ class PhoneArguments:
 
 def is_phone(path: Path) -> bool:
     """Whether a folder or file is an export of Stray Scanner or Record3D."""
-    if path.suffix == ".r3d" or ((path / "rgbd").is_dir() and (path / "metadata").is_file()):
+    if path.suffix.lower() == ".r3d" or ((path / "rgbd").is_dir() and (path / "metadata").is_file()):
         return True
     return (path / "depth").is_dir() and (path / "camera_matrix.csv").is_file()
 

@@ -11,6 +11,7 @@ from tyro.conf import arg
 from kbnet.errors import KBNetError
 from kbnet.frames.kinds import Kind, register
 from kbnet.sources.flags import CoefficientsFlag, FileFlag, Lens, NumberFlag, SwitchFlag, TopicFlag
+from kbnet.sources.ros_bag import is_bag_file
 
 if TYPE_CHECKING:
     from kbnet.sources.rectification import Camera
@@ -61,7 +62,7 @@ class RosArguments:
 
 def is_bag(path: Path) -> bool:
     """Whether a path is named like a bag, or is the folder of a ROS 2 bag."""
-    return path.suffix in (".bag", ".mcap", ".db3") or (path / "metadata.yaml").is_file()
+    return is_bag_file(path) or (path / "metadata.yaml").is_file()
 
 
 def open_ros(path: Path, options: RosArguments) -> RosFrames:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kbnet.errors import KBNetError
 from kbnet.frames.kinds import Kind, register
-from kbnet.sources.flags import CountFlag, FileFlag
+from kbnet.sources.flags import CountFlag, FileFlag, NumberFlag
 
 if TYPE_CHECKING:
     from kbnet.sources.transforms_json import TransformsFrames
@@ -22,8 +22,9 @@ class TransformsArguments:
     """Metres in one unit of the poses: a length in the world divided by the same length in the file."""
     points: FileFlag = None
     """Cloud of points in the axes of the poses (default: ply_file_path); not used where frames have depth images."""
-    depth_unit: float = 0.001
-    """Unit of 16-bit depth images, in that of the poses; .npy and .exr are taken as they are."""
+    depth_unit: NumberFlag = None
+    """Unit of 16-bit depth images, in that of the poses (default: as the file says, else 0.001); .npy and .exr are
+    taken as they are."""
     longest_side: CountFlag = None
     """Shrink larger images until their longer side has so many pixels."""
 
@@ -37,10 +38,11 @@ def open_transforms(path: Path, options: TransformsArguments) -> TransformsFrame
     """List frames; errors are those of `kbnet.sources.transforms_json.TransformsFrames`."""
     from kbnet.sources.transforms_json import TransformsFrames, TransformsOptions
 
-    if not (options.scale > 0 and options.depth_unit > 0) or (options.longest_side or 32) < 32:
+    unit = options.depth_unit
+    if not (options.scale > 0 and (unit is None or unit > 0)) or (options.longest_side or 32) < 32:
         raise KBNetError(
             f"expected --scale and --depth-unit above 0 and --longest-side of at least 32, got {options.scale:g}, "
-            f"{options.depth_unit:g} and {options.longest_side}"
+            f"{unit} and {options.longest_side}"
         )
     chosen = TransformsOptions(options.scale, options.points, options.depth_unit, options.longest_side)
     return TransformsFrames(path, chosen)
