@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {
     "errors": set(),
-    "files": {"errors", "lock"},
+    "files": {"errors", "limits", "lock"},
     "frame": set(),
     "interruption": set(),
     "limits": {"errors"},
@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "losses": {"geometry"},
     "points": {"frame"},
     "frames": {"files", "frame", "limits"},
-    "sources": {"files", "frame", "frames", "geometry", "limits", "points"},
+    "sources": {"files", "frame", "frames", "geometry", "interruption", "limits", "points"},
     "datasets": {"files", "frame", "frames", "limits", "points"},
     "network": {"frame", "geometry", "points"},
     "weights": {"files", "network"},

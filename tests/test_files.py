@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kbnet.errors import KBNetError
-from kbnet.files import atomic_folder, atomic_path, file_sha256, write_json
+from kbnet.files import atomic_folder, atomic_path, file_sha256, scratch_folder, write_json
 
 
 def contents(folder: Path) -> list[str]:
@@ -147,6 +147,14 @@ def test_atomic_folder_has_one_writer(tmp_path: Path) -> None:
         with pytest.raises(KBNetError, match=r"process \d+ on this host .* is writing .*points; wait until it ends"):
             write_twice()
     assert contents(tmp_path / "points") == ["first"]
+
+
+def test_remains_of_a_killed_process_in_a_scratch_folder_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "scratch" / "former").mkdir(parents=True)
+    with scratch_folder(tmp_path / "scratch") as folder:
+        assert not contents(folder)
+        (folder / "a").touch()
+    assert not contents(tmp_path)
 
 
 def test_file_sha256_of_several_files_is_that_of_their_contents_joined(tmp_path: Path) -> None:

@@ -20,10 +20,8 @@ from typing import Any
 from uuid import uuid4
 
 from kbnet.errors import KBNetError
-from kbnet.lock import one_writer
-
-if sys.platform != "win32":
-    import fcntl
+from kbnet.limits import regular_file
+from kbnet.lock import lock_temporary, one_writer
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -70,8 +68,9 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     path = Path(path)
     _make_folder(path.parent)
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
+    _remove_link(temporary)
     try:
-        lock = _lock(temporary)
+        lock = lock_temporary(temporary)
     except BlockingIOError:  # two writers of one path: the last one wins
         lock, temporary = None, path.with_name(f".{path.stem}.{uuid4().hex[:12]}.partial{path.suffix}")
     try:
@@ -112,26 +111,44 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         OSError: the folder cannot be renamed.
     """
     partial, former = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "former"))
-    _make_folder(folder.parent)
-    with one_writer(folder, folder.with_name(f".{folder.name}.lock")):
-        partial.mkdir(exist_ok=True)
+    with scratch_folder(partial, folder):
+        _remove_link(former)
+        if former.exists():
+            shutil.rmtree(former) if folder.exists() else os.replace(former, folder)
+        yield partial
+        if folder.exists():
+            os.replace(folder, former)
         try:
-            for remains in partial.iterdir():
-                shutil.rmtree(remains) if remains.is_dir() and not remains.is_symlink() else remains.unlink()
+            os.replace(partial, folder)
+        except BaseException:
             if former.exists():
-                shutil.rmtree(former) if folder.exists() else os.replace(former, folder)
-            yield partial
-            if folder.exists():
-                os.replace(folder, former)
-            try:
-                os.replace(partial, folder)
-            except BaseException:
-                if former.exists():
-                    os.replace(former, folder)
-                raise
-            shutil.rmtree(former, ignore_errors=True)
+                os.replace(former, folder)
+            raise
+        shutil.rmtree(former, ignore_errors=True)
+
+
+@contextmanager
+def scratch_folder(scratch: Path, place: Path | None = None) -> Iterator[Path]:
+    """Yield an empty folder, which is removed when the block ends; remains of a killed process are removed first.
+
+    Args:
+        scratch: the folder.
+        place: what is written with its help; None: the folder itself.
+
+    Raises:
+        KBNetError: another process is writing ``place``.
+    """
+    place = place or scratch
+    _make_folder(scratch.parent)
+    with one_writer(place, place.with_name(f".{place.name}.lock")):
+        _remove_link(scratch)
+        scratch.mkdir(exist_ok=True)
+        try:
+            for remains in scratch.iterdir():
+                shutil.rmtree(remains) if remains.is_dir() and not remains.is_symlink() else remains.unlink()
+            yield scratch
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _make_folder(folder: Path) -> None:
@@ -146,26 +163,10 @@ def _make_folder(folder: Path) -> None:
         raise
 
 
-def _lock(path: Path) -> int | None:
-    """Lock a file for one writer, until the returned descriptor is closed; None where locks do not exist.
-
-    Raises:
-        BlockingIOError: another writer has it.
-    """
-    if sys.platform == "win32":
-        return None
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The former holder may have renamed or removed it after it was opened here.
-        if not path.exists() or not os.path.samestat(path.stat(), os.fstat(descriptor)):
-            raise BlockingIOError
-    except OSError as error:
-        os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise
-        return None  # a file system without locks
-    return descriptor
+def _remove_link(path: Path) -> None:
+    """Remove what has the name of a temporary file or folder but leads elsewhere: nothing is written there."""
+    if path.is_symlink():
+        path.unlink()
 
 
 def _flush_to_disk(path: Path) -> None:
@@ -197,9 +198,9 @@ def read_text(path: str | Path, errors: str = "strict") -> str:
 
     Raises:
         OSError: it cannot be read.
-        KBNetError: it is no such text.
+        KBNetError: it is no such text, or no file.
     """
-    content = Path(path).read_bytes()
+    content = regular_file(path).read_bytes()
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding, errors)

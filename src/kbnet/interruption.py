@@ -35,6 +35,18 @@ def interrupt_on_stop_signals() -> None:
 
 
 @contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Restore what stop signals do at the end of the block: some libraries, when imported, replace it."""
+    before = {number: signal.getsignal(number) for number in STOPPING_SIGNALS}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler or signal.SIG_DFL)
+
+
+@contextmanager
 def stop_signals() -> Iterator[threading.Event]:
     """Event that is set by the first Ctrl-C, SIGTERM or SIGHUP; the second one has its usual effect."""
     asked = threading.Event()

@@ -1,9 +1,10 @@
-"""Limits of what is read: more is refused before memory is taken for it."""
+"""Limits of what is read: more is refused before memory is taken for it, and so is what has no end."""
 
 from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 from typing import Literal
 
 from kbnet.errors import KBNetError
@@ -12,6 +13,8 @@ LIMITS = {"pixels": 100_000_000, "numbers": 100_000_000, "points": 300_000_000, 
 """Pixels of an image, numbers of an ``.npy`` file, points of a cloud, entries of an archive."""
 FACTOR = "KBNET_LIMITS"
 """Environment variable: a number by which all limits are multiplied."""
+MOST_PACKED_BYTES = 1 << 28
+"""Of one part of a recording that is stored compressed, such as a chunk of a bag, when it is unpacked."""
 
 
 def limit_factor() -> float:
@@ -52,3 +55,15 @@ def check_count(count: int, what: Literal["pixels", "numbers", "points", "entrie
             f"expected at most {most:,} {what} in {where}, got {count:,}; if it is right, allow more "
             f"({FACTOR}={math.ceil(count / LIMITS[what])} in the environment)"
         )
+
+
+def regular_file(path: str | Path) -> Path:
+    """Return the path after checking that it is no pipe or device, reading of which may never end.
+
+    Raises:
+        KBNetError: it is one.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise KBNetError(f"expected a file, but {path} is a pipe or a device; copy its contents to a file")
+    return path

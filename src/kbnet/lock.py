@@ -16,6 +16,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""Flag of opening: a link is an error; what it leads to would be overwritten."""
 LOCKED_BYTE = 1 << 30
 """Of the file on Windows, where locked bytes cannot be read: beyond its text."""
 
@@ -60,10 +62,31 @@ def one_writer(place: Path | None, lock: Path | None = None) -> Iterator[None]:
                 folder.rmdir()
 
 
+def lock_temporary(path: Path) -> int | None:
+    """Lock a temporary file for one writer, until the returned descriptor is closed; None where locks do not exist.
+
+    Raises:
+        BlockingIOError: another writer, also of this process, has it.
+    """
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _is_same(path, descriptor):  # its former holder has renamed or removed it since
+            raise BlockingIOError
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None  # a file system without locks
+    return descriptor
+
+
 def _take(place: Path, lock: Path) -> int:
     """Descriptor of the locked file, in which this process is written."""
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
         try:
             free = _try_lock(descriptor)
             os.lseek(descriptor, 0, os.SEEK_SET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import struct
 import zipfile
@@ -12,6 +13,7 @@ from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from fuzz.limits import MEMORY
@@ -480,6 +482,43 @@ def read_recipe(folder: Path) -> None:
     apply_layers(TrainingConfig(sequences=(folder,), output=folder), read_recipe_layers(folder / "a.toml"))
 
 
+def unpacked_record3d(folder: Path) -> None:
+    record3d(folder)
+    with zipfile.ZipFile(folder / "a.r3d") as file:
+        file.extractall(folder / "scan")
+
+
+def model_folder(folder: Path) -> None:
+    """A triangle of one metre, in the part of validation."""
+    obj = "mtllib a.mtl\nusemtl m\nv 0 0 0\nv 1 0 0\nv 0 1 1\nvt 0 0\nvt 1 0\nvt 0 1\nvn 0 0 1\nf 1/1/1 2/2/1 3/3/1\n"
+    mtl = "newmtl m\nKd 0.5 0.4 0.3\nNs 10\nd 1\nmap_Kd t.png\n"
+    entry = {"id": "model2", "name": "table \\u00e9", "model": "/a.obj", "width": 100, "height": 80, "depth": 90}
+    lines = [f"{key}#1={value}" for key, value in {**entry, "modelRotation": "1 0 0 0 1 0 0 0 1"}.items()]
+    write(folder, **{"a.obj": obj, "a.mtl": mtl, "t.png": png(PICTURE)})
+    write(folder, **{"PluginFurnitureCatalog.properties": "\n".join(["name=x", *lines, ""])})
+
+
+def read_models_of(folder: Path) -> list[Any]:
+    from kbnet.sources.rendered.catalogue import read_models
+    from kbnet.sources.rendered.model_library import ModelLibrary
+
+    with patch.dict(os.environ, {"XDG_CACHE_HOME": str(folder / "cache")}):
+        library = ModelLibrary(models := read_models(folder, "validation"))
+        return [library.load(model) for model in models]
+
+
+def split_file(folder: Path) -> None:
+    from scipy.io import savemat
+
+    savemat(folder / "splits.mat", {"testNdxs": np.arange(1, 655)[:, None]})
+
+
+def read_split(folder: Path) -> None:
+    from kbnet.datasets.nyu_v2.splits import read_test_split
+
+    read_test_split(folder / "splits.mat")
+
+
 TARGETS = (
     *(Target(f"image {name}", picture, name, read_picture(name)) for name in ("a.png", "a.jpg")),
     *(Target(name, array, name, read_K(name)) for name in ("K.txt", "K.npy")),
@@ -537,5 +576,14 @@ TARGETS = (
         Target(f"openvino {name}", exported(".xml"), name, read_exported(".xml"), "openvino", memory=ENGINE_MEMORY)
         for name in ("a.xml", "a.bin")
     ),
+    *(
+        Target(f"record3d {name}", unpacked_record3d, f"scan/{name}", frames("scan"))
+        for name in ("metadata", "rgbd/0.depth")
+    ),
+    *(
+        Target(f"models {name}", model_folder, name, read_models_of)
+        for name in ("a.obj", "a.mtl", "PluginFurnitureCatalog.properties")
+    ),
+    Target("nyu splits.mat", split_file, "splits.mat", read_split),
     Target("recipe", recipe, "a.toml", read_recipe, "tomlkit"),
 )

@@ -114,6 +114,30 @@ def test_groups_of_a_damaged_optimizer_state_are_one_line(tmp_path: Path) -> Non
     restore_optimizer(optimizer, good, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("exp_avg", torch.zeros(7)),
+        ("exp_avg", torch.zeros(1, dtype=torch.float64).expand(2**35)),
+        ("exp_avg", torch.zeros(2).to_sparse()),
+        ("exp_avg", torch.zeros(2, device="meta")),
+        ("exp_avg_sq", torch.tensor([0.0, torch.nan])),
+        ("exp_avg_sq", None),
+        ("step", torch.zeros(2)),
+        ("step", torch.tensor(-5.0)),
+    ],
+)
+def test_moments_that_the_optimizer_would_fail_with_are_one_line(tmp_path: Path, name: str, value: Any) -> None:
+    parameter = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.AdamW([{"params": [parameter], "rate_share": 1.0}])
+    parameter.sum().backward()
+    optimizer.step()
+    state = optimizer.state_dict()
+    for moments in ({0: {**state["state"][0], name: value}}, {0: {"step": torch.ones(())}}, {1: state["state"][0]}):
+        with pytest.raises(KBNetError, match="does not fit the optimiser"):
+            restore_optimizer(optimizer, {**state, "state": moments}, tmp_path)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_is_an_error_that_names_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save = torch.save

@@ -22,7 +22,7 @@ from kbnet.cli.arguments import (
     Switch,
     past_settings,
 )
-from kbnet.cli.known_errors import one_line
+from kbnet.cli.known_errors import one_line, printable
 from kbnet.cli.recordings import RecordingFlags
 from kbnet.errors import KBNetError
 
@@ -168,14 +168,12 @@ class Command(NetworkArguments, PastAndPriorArguments):
 
         if self.use_past or self.no_past or not self.sequences:
             return self.use_past
-        source = cast("FrameSource", output.frames)
+        source, name = cast("FrameSource", output.frames), printable(output.frames.name)
         if not any(map(source.has_pose, range(len(source)))):
             return False
         if not self.overwrite and (recorded := output.recorded()):
             past = bool(past_settings().keys() & recorded.keys())
-            print(
-                f"{source.name}: earlier frames are {'' if past else 'not '}used, as for the depth in {output.folder}"
-            )
+            print(f"{name}: earlier frames are {'' if past else 'not '}used, as for the depth in {output.folder}")
             return past
         if self.turntable is not None:
             return False
@@ -183,11 +181,11 @@ class Command(NetworkArguments, PastAndPriorArguments):
             with frame_progress() as progress:
                 gain = past_gain(source, load(), on_frame=frame_bar(progress, "trying earlier frames"))
         except (OSError, KBNetError) as error:
-            print(f"{source.name}: earlier frames are not used: {one_line(error)}")
+            print(f"{name}: earlier frames are not used: {one_line(error)}")
             return False
         used, remedy = ("used", "--no-past: leave them out") if gain.helps else ("not used", "--use-past: use them")
         print(
-            f"{source.name}: earlier frames are {used} ({remedy}); at held-out points of {gain.frames} frames, depth "
+            f"{name}: earlier frames are {used} ({remedy}); at held-out points of {gain.frames} frames, depth "
             f"is {gain.past_percent:.2f} % off with them, {gain.alone_percent:.2f} % without"
         )
         return gain.helps
@@ -283,7 +281,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
 
         frame = frames.frame(len(frames) // 2)
         write_turntable(path, frame, self.load_network()(frame))
-        print(f"wrote {path}, of frame {frame.name}")
+        print(f"wrote {path}, of frame {printable(frame.name)}")
 
 
 def _write_picture(path: Path, completed: CompletedFrame) -> None:

@@ -14,7 +14,7 @@ from kbnet.cli.arguments import DeviceArguments, Folder, Switch
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
 from kbnet.cli.known_errors import is_known, one_line
 from kbnet.errors import KBNetError
-from kbnet.files import parse_json
+from kbnet.files import read_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -171,7 +171,7 @@ def _earlier(path: Path) -> dict[str, ReproducedRow | str]:
     from kbnet.evaluation.summary import row_from
 
     try:
-        entries = {entry["published"]["key"]: entry for entry in parse_json(path.read_text(encoding="utf-8"))}
+        entries = {entry["published"]["key"]: entry for entry in read_json(path)}
         return {
             row.key: entry["verdict"]
             if entry["measured"] is None

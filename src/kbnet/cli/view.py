@@ -8,6 +8,7 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from kbnet.cli.arguments import NetworkArguments, Switch
+from kbnet.cli.known_errors import printable
 from kbnet.cli.recordings import SourceArguments
 from kbnet.errors import KBNetError
 
@@ -105,7 +106,7 @@ class Command(NetworkArguments, SourceArguments):
                     print(window.window.url)
                 shown, dropped = shown + 1, dropped + live.dropped
                 past = ", with the past" if live.used_past else ""
-                print(f"{live.frame.name}: {live.latency_s:.2f} s, {live.dropped} dropped{past}", flush=True)
+                print(f"{printable(live.frame.name)}: {live.latency_s:.2f} s, {live.dropped} dropped{past}", flush=True)
         except KeyboardInterrupt:
             print(f"{shown} frames shown, {dropped} dropped")
         finally:

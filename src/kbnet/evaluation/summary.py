@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kbnet.evaluation.metrics import DepthErrors, RunningStatistics
-from kbnet.files import atomic_path, environment, parse_json, versions, write_json
+from kbnet.files import atomic_path, environment, parse_json, read_json, versions, write_json
 
 ALL_SEQUENCES = "all sequences"
 """Name of the row over the frames of all sequences."""
@@ -201,7 +201,7 @@ def read_same_run(path: Path, settings: Mapping[str, object]) -> list[SummaryRow
         OSError: the file exists but cannot be read.
     """
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         if content["settings"] != parse_json(json.dumps(settings)) or content["versions"] != versions():
             return []
         return [row_from(row) for row in content["results"]]

@@ -13,7 +13,7 @@ from kbnet.errors import DAMAGE, KBNetError
 from kbnet.files import read_text
 from kbnet.frame import FloatArray, ImageArray, check_intrinsics
 from kbnet.frames.npy_file import read_npy
-from kbnet.limits import check_count, limit_factor
+from kbnet.limits import check_count, limit_factor, regular_file
 
 _ORIENTATION = 0x0112
 """Tag of EXIF."""
@@ -21,6 +21,8 @@ _BIT_DEPTH = 24
 """Where a PNG says it, bytes."""
 LEAST_BRIGHT = 16
 """Upper 8 of 16 bits: images without brighter pixels have 12 bits or fewer."""
+_PROGRAM = "EPS"
+"""Format that Pillow hands to Ghostscript, which runs it."""
 _SHAPES = {9: (3, 3), 12: (3, 4), 16: (4, 4)}
 _DECODING_ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE, Image.DecompressionBombError)
 
@@ -66,7 +68,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         FileNotFoundError, KBNetError: as :func:`open_picture`.
     """
     try:
-        with Image.open(path) as picture:
+        with Image.open(_without_pipes(path)) as picture:
             return picture.height, picture.width
     except _DECODING_ERRORS:
         return open_picture(path, "an image").size[::-1]
@@ -125,8 +127,10 @@ def open_picture(path: str | Path, what: str) -> Image.Image:
     try:
         if limit_factor() > 1:
             Image.MAX_IMAGE_PIXELS = None  # Pillow has a limit of its own
-        with Image.open(path) as picture:
+        with Image.open(_without_pipes(path)) as picture:
             check_count(picture.width * picture.height, "pixels", path)
+            if picture.format == _PROGRAM:
+                raise KBNetError(f"expected {what} of pixels, but {path} is PostScript, a program; convert it to PNG")
             picture.load()
             turned = picture.getexif().get(_ORIENTATION, 1)
             if turned != 1:
@@ -142,3 +146,8 @@ def open_picture(path: str | Path, what: str) -> Image.Image:
         raise
     except _DECODING_ERRORS as error:
         raise KBNetError(f"expected {what}, but {path} cannot be read ({error}); copy it again") from None
+
+
+def _without_pipes(path: str | Path) -> str | Path:
+    """The path, or the open file that stands for it."""
+    return regular_file(path) if isinstance(path, str | Path) else path

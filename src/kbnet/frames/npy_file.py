@@ -13,7 +13,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from kbnet.errors import DAMAGE, KBNetError
-from kbnet.limits import check_count
+from kbnet.limits import check_count, regular_file
 
 _ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE, tokenize.TokenError)
 
@@ -30,7 +30,7 @@ def read_npy(path: str | Path, what: str) -> NDArray[Any]:
             (`kbnet.limits`).
     """
     try:
-        with Path(path).open("rb") as file:
+        with regular_file(path).open("rb") as file:
             shape = _shape(file)
     except FileNotFoundError:
         raise FileNotFoundError(f"expected {what} in {path}, but there is no such file; check the path") from None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from kbnet.errors import KBNetError
-from kbnet.files import atomic_path, parse_json, write_json
+from kbnet.files import atomic_path, read_json, write_json
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import NamedFrames
 from kbnet.inference.output_files import DEPTH, CompletedFrame, FileKind
@@ -238,7 +238,7 @@ class OutputFolder:
         if not any((self.folder / DEPTH.folder).rglob("*.png")):
             return {}
         try:
-            recorded: Origin = parse_json((self.folder / RECORD).read_text(encoding="utf-8"))
+            recorded: Origin = read_json(self.folder / RECORD)
         except (FileNotFoundError, ValueError):
             return {}
         return recorded if isinstance(recorded, dict) else {}

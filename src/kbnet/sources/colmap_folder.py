@@ -12,6 +12,7 @@ from typing import Any
 
 from kbnet.errors import KBNetError
 from kbnet.files import resolved
+from kbnet.interruption import handlers_kept
 
 PARTS = ("cameras", "images", "points3D")
 RIG_PARTS = ("rigs", "frames")
@@ -101,7 +102,8 @@ def read_reconstruction(folder: Path) -> Any:
         KBNetError: it is damaged.
         ModuleNotFoundError: pycolmap is not installed.
     """
-    import pycolmap
+    with handlers_kept():  # its log would show a stack trace
+        import pycolmap
 
     check_model_files(folder)
     try:

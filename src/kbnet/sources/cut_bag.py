@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
 import io
 import struct
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import partial
@@ -15,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kbnet.errors import KBNetError
+from kbnet.sources.bag_bounds import check_database, decompress
 
 _MCAP_MAGIC, _ROS1_MAGIC = b"\x89MCAP0\r\n", b"#ROSBAG V2.0\n"
 _MCAP_MESSAGE, _MCAP_CHUNK = 0x05, 0x06
@@ -135,7 +134,7 @@ def _mcap_chunk(body: bytes, *, whole: bool) -> tuple[int, int, str, bytes]:
     start_time, stop_time, _, _ = _CHUNK_HEAD.unpack_from(body)
     (name,) = struct.unpack_from("<I", body, _CHUNK_HEAD.size)
     compression = body[_CHUNK_HEAD.size + 4 : _CHUNK_HEAD.size + 4 + name].decode()
-    content = _decompress(body[_CHUNK_HEAD.size + 12 + name :], compression)
+    content = decompress(body[_CHUNK_HEAD.size + 12 + name :], compression)
     if not whole:
         content = content[: sum(9 + len(one) for _, one in _mcap_records(content))]
     return start_time, stop_time, compression, content
@@ -171,7 +170,7 @@ def _open_ros1(reader: Any) -> None:
             whole = data_at + length <= size
             if header.get_uint8("op") == RecordType.CHUNK:
                 compression = header.get_string("compression")
-                content = _decompress(file.read(length), compression)
+                content = decompress(file.read(length), compression)
                 chunks[at] = (length, data_at, compression)
                 if not whole:
                     tail, tail_at, chunks[at] = content, data_at, (len(content), data_at, "none")
@@ -223,6 +222,7 @@ def _open_sqlite(storage: Any) -> None:
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     database = storage.dbconn = apsw.Connection(f"file:{quote(str(storage.path))}?immutable=1", flags=flags)
     database.execute("PRAGMA writable_schema = ON")  # else SQLite refuses a file that is shorter than its header says
+    check_database(database)
     database.execute("PRAGMA temp_store = MEMORY")
     database.execute("CREATE TEMP TABLE whole (id INTEGER PRIMARY KEY, topic_id INTEGER, timestamp INTEGER)")
     rows = database.execute("SELECT id, topic_id, timestamp, data FROM main.messages NOT INDEXED ORDER BY id")
@@ -267,18 +267,3 @@ def _open_sqlite(storage: Any) -> None:
     storage.metadata = storage.metadata._replace(
         duration=end - start, start_time=start, end_time=end, message_count=count
     )
-
-
-def _decompress(packed: bytes, compression: str) -> bytes:
-    """What there is of data that may be cut."""
-    if compression in ("", "none"):
-        return packed
-    if compression == "bz2":
-        return bz2.BZ2Decompressor().decompress(packed)
-    if compression == "lz4":
-        frame: Any = import_module("lz4.frame")
-        return bytes(frame.LZ4FrameDecompressor().decompress(packed))
-    if compression == "zstd":
-        zstd: Any = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
-        return bytes(zstd.ZstdDecompressor().decompress(packed))
-    raise KBNetError(f"its chunks are compressed by '{compression}'")

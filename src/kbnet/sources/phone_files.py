@@ -28,12 +28,11 @@ from kbnet.frame import FloatArray, ImageArray
 from kbnet.frames.image_file import open_picture, read_image, read_intrinsics
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order
+from kbnet.limits import MOST_PACKED_BYTES, regular_file
 from kbnet.sources.depth_units import measured_units
 
 Floats = NDArray[np.float64]
 
-MOST_BYTES = 1 << 28
-"""Of an entry of a .r3d file."""
 OPENCV_FROM_GRAPHICS = np.diag([1.0, -1.0, -1.0, 1.0])
 """Turns the axes of a camera whose z looks backward to those of one whose z looks forward, and back."""
 
@@ -170,10 +169,12 @@ class Record3dFiles(PhoneFiles):
 
     def _read(self, name: str) -> bytes:
         if self._zip is None:
-            return (self.path / name).read_bytes()
+            return regular_file(self.path / name).read_bytes()
         entry = self._zip.getinfo(name)
-        if entry.file_size > MOST_BYTES:
-            raise KBNetError(f"expected at most {MOST_BYTES:,} bytes as {name} in {self.path}, got {entry.file_size:,}")
+        if entry.file_size > MOST_PACKED_BYTES:
+            raise KBNetError(
+                f"expected at most {MOST_PACKED_BYTES:,} bytes as {name} in {self.path}, got {entry.file_size:,}"
+            )
         with refused_as(f"expected {name} in {self.path}", zipfile.BadZipFile):
             return self._zip.read(entry)
 

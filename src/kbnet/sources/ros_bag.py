@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbnet.errors import KBNetError
+from kbnet.limits import regular_file
+from kbnet.sources.bag_bounds import bounded
 from kbnet.sources.cut_bag import is_cut_database, recover
 
 if TYPE_CHECKING:
@@ -166,13 +168,16 @@ def open_bag(path: str | Path) -> Bag:
         )
     # Before ROS 2 Iron, bags in SQLite held no message definitions.
     store = get_typestore(Stores.ROS2_HUMBLE)
+    for file in () if path.is_file() else path.iterdir():
+        regular_file(file)
     path = _BagPath(path)
     files = [path] if path.is_file() else sorted(path.glob("*.db3"))
     try:
         if any(file.suffix == ".db3" and is_cut_database(file) for file in files):
             raise KBNetError("it is shorter than its header says")
         reader = AnyReader([path], default_typestore=store)
-        reader.open()
+        with bounded():
+            reader.open()
     except OSError:
         raise
     except Exception as error:

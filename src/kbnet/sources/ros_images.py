@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from scipy.ndimage import convolve
 
-from kbnet.errors import KBNetError
+from kbnet.errors import DAMAGE, KBNetError
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.limits import check_count
 from kbnet.sources.depth_units import measured_units
@@ -37,6 +37,8 @@ _ALIASES = {
 } | {"UYVY": "uyvy", "YUYV": "yuyv"}
 _LUMA_AT = {"uyvy": (1, (0, 2)), "yuyv": (0, (1, 3))}
 """Of two pixels in four bytes: where the first luma is, and where both chromas are."""
+_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
+"""Of compressed images, by Pillow's names."""
 _PNG = b"\x89PNG"
 _RVL_SIZE = struct.Struct("<2i")
 """Width and height, after the header."""
@@ -234,11 +236,11 @@ def yuv_to_rgb(luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> ImageArray
 
 def _decoded(content: bytes, what: str) -> Image.Image:
     try:
-        picture = Image.open(io.BytesIO(content))
+        picture = Image.open(io.BytesIO(content), formats=_FORMATS)
         check_count(picture.width * picture.height, "pixels", "an image of the bag")
         picture.load()
         return picture
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, *DAMAGE, Image.DecompressionBombError) as error:
         reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
         raise KBNetError(
             f"expected a JPEG or PNG in a compressed image '{what}', but it cannot be read ({reason}); "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from kbnet.errors import KBNetError
-from kbnet.limits import check_count
+from kbnet.limits import check_count, regular_file
 
 NumberType = Literal["float32", "float64"]
 
@@ -70,7 +70,7 @@ def read_columns(path: Path, layout: Layout) -> NDArray[np.float64]:
         KBNetError: its size is not that of whole points, or the values are no coordinates.
     """
     check_count(path.stat().st_size // layout.point_bytes, "points", path)
-    content = path.read_bytes()
+    content = regular_file(path).read_bytes()
     if len(content) % layout.point_bytes:
         columns = f"{','.join(layout.columns)} as {layout.dtype}"
         raise KBNetError(
@@ -91,7 +91,7 @@ def find_layout(path: Path) -> Layout:
         KBNetError: no layout gives coordinates, or several are as good and none is that of the name.
     """
     check_count(path.stat().st_size // KITTI.point_bytes, "points", path)
-    content = path.read_bytes()
+    content = regular_file(path).read_bytes()
     usual = NUSCENES if path.name.lower().endswith(".pcd.bin") else KITTI
     scores: dict[Layout, float] = {}
     for dtype in ("float32", "float64"):

@@ -19,6 +19,28 @@ from kbnet.limits import check_count
 
 NEAR_FRAMES = 30
 """As many frames ahead are decoded one after another; farther ones are looked for from the key frame before them."""
+FORMATS = (
+    *("mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc"),
+    *(
+        "vvc",
+        "av1",
+        "obu",
+        "ivf",
+        "mjpeg",
+        "yuv4mpegpipe",
+        "asf",
+        "flv",
+        "ogg",
+        "mxf",
+        "nut",
+        "gif",
+        "apng",
+        "dv",
+        "vc1",
+    ),
+)
+"""Of videos, by FFmpeg's names. Others of its formats, such as playlists, read further files or the network."""
+OPTIONS = {"format_whitelist": ",".join(FORMATS)}
 CUT_OFF_S = 0.25
 """A video that ends so long before its duration, and by three frames, was cut off."""
 
@@ -91,7 +113,7 @@ def open_video(path: str | Path) -> Video:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a video in {path}, but there is no such file; check the path")
-    with _one_line(path), av.open(str(path), metadata_errors="replace") as container:
+    with _one_line(path), av.open(str(path), metadata_errors="replace", options=OPTIONS) as container:
         if not container.streams.video:
             raise KBNetError(f"expected a video in {path}, but it holds no pictures; name another file")
         stream = container.streams.video[0]
@@ -174,7 +196,7 @@ def _decoded(path: Path, seek_to: int | None = None) -> Iterator[DecodedFrame]:
     """Frames in order, from the beginning or from the key frame before a timestamp."""
     import av
 
-    with _one_line(path), av.open(str(path), metadata_errors="replace") as container:
+    with _one_line(path), av.open(str(path), metadata_errors="replace", options=OPTIONS) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         start = 0.0

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
 
 from kbnet.errors import KBNetError
-from kbnet.files import file_sha256, parse_json, write_json
+from kbnet.files import file_sha256, parse_json, read_json, scratch_folder, write_json
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
 from kbnet.frames.sequence import Sequence
@@ -183,17 +182,22 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
         gradient_clip=1.0,
         device=asked.device,
         precision="auto",
-        workers=min(4, os.cpu_count() or 1) if asked.device != "cpu" else 1,
+        workers=min(4, _usable_cores()) if asked.device != "cpu" else 1,
         log_steps=5,
         checkpoint_steps=50,
     )
 
 
+def _usable_cores() -> int:
+    """Cores that this process may use; ``taskset`` and containers leave it fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _seconds_per_step(config: TrainingConfig) -> float:
     """Measure the time of a step with a short run, whose result is discarded."""
     times: list[float] = []
-    with TemporaryDirectory(prefix="kbnet-adapt-") as folder:
-        pilot = replace(config, output=Path(folder), log_steps=1, schedule=replace(config.schedule, steps=PILOT_STEPS))
+    with scratch_folder(config.output / "pilot") as folder:
+        pilot = replace(config, output=folder, log_steps=1, schedule=replace(config.schedule, steps=PILOT_STEPS))
         try:
             train(pilot, on_report=lambda report: times.append(time.perf_counter()))
         except Interrupted as stopped:
@@ -245,7 +249,7 @@ def _recorded(path: Path, wanted: dict[str, Any]) -> Plan:
 
     folder = path.parent
     try:
-        record = parse_json(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         asked, values = {**record["asked"]}, record["plan"]
         plan = dacite.from_dict(Plan, values, dacite.Config(strict=True, cast=[Path, tuple, float]))
     except (ValueError, KeyError, TypeError, AttributeError, dacite.DaciteError) as error:

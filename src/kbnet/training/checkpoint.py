@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from kbnet.errors import KBNetError
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.files import atomic_path
+from kbnet.weights.fit import misfit
 from kbnet.weights.pickle_file import load_pickle
+from kbnet.weights.safetensors_file import check_dense, check_finite
 
 STATE_FILE = "state.pt"
 STATE_TYPES: dict[str, tuple[type, ...]] = {
@@ -26,6 +28,8 @@ STATE_TYPES: dict[str, tuple[type, ...]] = {
 }
 """Keys of a state and the types of their values."""
 
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What AdamW keeps of every parameter, besides the number of its steps."""
 RESUMED_OPTIMIZER_SETTINGS = {
     "rate_share": "image_features_rate",
     "weight_decay": "weight_decay",
@@ -96,6 +100,7 @@ def restore_weights(module: nn.Module, tensors: dict[str, Any], folder: Path) ->
         KBNetError: they are of another network.
     """
     try:
+        check_dense(tensors, str(folder / STATE_FILE))
         module.load_state_dict(tensors)
     except (RuntimeError, AttributeError, TypeError) as error:
         raise KBNetError(f"the state in {folder} is of another network; resume with its config") from error
@@ -127,11 +132,25 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], f
                     f"({key} {group[key]}, in the state {saved.get(key)}); {remedy}"
                 )
     try:
-        optimizer.load_state_dict(state)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        _check_moments(optimizer, state["state"], str(folder / STATE_FILE))
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state["state"]})
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise KBNetError(
             f"{folder / STATE_FILE} does not fit the optimiser ({error}); start anew from the weights beside it"
         ) from error
+
+
+def _check_moments(optimizer: torch.optim.Optimizer, moments: dict[int, dict[str, Tensor]], origin: str) -> None:
+    """Check that parameters have whole moments of their shape: torch takes any, and fails at the next step."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, of_one in moments.items():
+        expected = {name: tuple(parameters[index].shape) for name in MOMENTS} | {"step": ()}
+        if described := misfit(expected, of_one):
+            raise KBNetError(f"moments of parameter {index}: {described}")
+        check_dense(of_one, origin)
+        check_finite(of_one, origin)
+        if of_one["step"] < 0:
+            raise KBNetError(f"step {of_one['step']} of parameter {index}")
 
 
 def restored_errors(values: dict[str, Any] | None, folder: Path) -> DepthErrors | None:

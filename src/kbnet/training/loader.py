@@ -6,7 +6,9 @@ import ctypes
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
+from types import TracebackType
 
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
@@ -34,14 +36,16 @@ def open_loader(
         processes=fabric.world_size,
         probability=lambda epoch: augmentation_probability(config.schedule, epoch),
     )
-    return DataLoader(
-        dataset,
-        batch_sampler=plan,
-        collate_fn=join_samples,
-        num_workers=config.workers,
-        worker_init_fn=_stand_apart,
-        pin_memory=fabric.device.type == "cuda",
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create")  # more than cores: as asked for
+        return DataLoader(
+            dataset,
+            batch_sampler=plan,
+            collate_fn=join_samples,
+            num_workers=config.workers,
+            worker_init_fn=_stand_apart,
+            pin_memory=fabric.device.type == "cuda",
+        )
 
 
 def read_batches(loader: Iterable[TripletBatch]) -> Iterator[TripletBatch]:
@@ -77,14 +81,21 @@ def check_readers(error: RuntimeError, kept: str) -> None:
 
 
 def _stand_apart(worker: int) -> None:
-    """Make a reader ignore Ctrl-C and SIGTERM, and end with its parent process.
+    """Make a reader ignore Ctrl-C and SIGTERM, end with its parent process, and keep silent about a lost connection.
 
     Ctrl-C in a terminal, ``timeout`` and ``torchrun`` signal a whole process group. If a reader ended by the signal,
     the step would fail and the state would not be saved. If a reader outlived its killed parent, it would keep the
     parent's connections open, and other processes would wait (torch's own check takes 5 s).
     """
+    sys.excepthook = _tell_unless_lost
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):
         os.setpgrp()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _tell_unless_lost(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show an error of a thread that hands batches over, unless the training stopped and took none."""
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)

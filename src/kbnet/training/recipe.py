@@ -11,7 +11,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from kbnet.errors import KBNetError
-from kbnet.files import resolved
+from kbnet.files import read_text, resolved
 from kbnet.network.siblings.config import SiblingConfig, config_class, system_of
 from kbnet.training.config import TrainingConfig
 
@@ -111,11 +111,11 @@ def _layers(path: Path, above: tuple[Path, ...]) -> list[Layer]:
     if resolved(path) in above:
         raise KBNetError(f"{path} is based on itself, by way of {', '.join(map(str, above))}; remove one base")
     try:
-        table = tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
+        table = tomlkit.parse(read_text(path)).unwrap()
     except FileNotFoundError as error:
         what = f"{path}, the base of {above[-1]}" if above else str(path)
         raise FileNotFoundError(f"expected a training config {what}, but there is none; check the path") from error
-    except (TOMLKitError, UnicodeDecodeError) as error:
+    except TOMLKitError as error:
         raise KBNetError(f"{path} is not TOML: {error}; correct the line") from error
     base = table.get("base")
     if base is None:

@@ -25,7 +25,7 @@ def load_pickle(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        Exception: it is damaged, holds code, or its tensors are compressed; of many types.
+        Exception: it is damaged, holds code or byte arrays, or its tensors are compressed; of many types.
     """
     _check(path)
     with warnings.catch_warnings():
@@ -34,7 +34,7 @@ def load_pickle(path: Path) -> Any:
 
 
 def _check(path: Path) -> None:
-    """Check what torch does not: the bytes of all tensors, and the length of class names."""
+    """Check what torch does not: the bytes of all tensors, the length of class names, and byte arrays."""
     with path.open("rb") as file:
         if file.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
             file.seek(0)
@@ -55,3 +55,5 @@ def _check_names(file: IO[bytes]) -> None:
     for operation, argument, _ in pickletools.genops(file):
         if operation.name == "GLOBAL" and len(str(argument)) > LONGEST_NAME:
             raise KBNetError(f"expected class names of at most {LONGEST_NAME} characters, got {len(str(argument))}")
+        if operation.name == "GLOBAL" and str(argument).endswith(" bytearray"):  # torch makes it, of any length
+            raise KBNetError("expected tensors and plain values, got a bytearray")

@@ -62,6 +62,12 @@ def test_list_shows_weights_whose_config_cannot_be_read(config: str, capsys: pyt
     assert rows["odd"][-1] == "damaged, or not written by kbnet"
 
 
+def test_list_spells_out_what_a_terminal_would_obey(capsys: pytest.CaptureFixture[str]) -> None:
+    save_network(KBNet(KBNetConfig.preset("void")), local_path("evil"), notes={"origin": "\x1b]0;title\x07"})
+    rows, _ = listed(capsys)
+    assert rows["evil"][-1] == "\\x1b]0;title\\x07"
+
+
 def test_list_reads_no_tensors() -> None:
     code = (
         "import sys\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from kbnet.datasets.nyu_v2 import raw as nyu_raw
 from kbnet.datasets.nyu_v2.raw import list_scenes, prepare_raw, read_picture, synchronised_pairs
+from kbnet.errors import KBNetError
 from kbnet.frames.sequence import Sequence
 
 pytest.importorskip("sklearn")
@@ -86,6 +88,28 @@ def test_prepare_raw_goes_on_where_it_was_interrupted(
     assert not (tmp_path / "raw" / "office_0007" / "K.txt").exists()
     assert prepare_raw(part, tmp_path / "raw", points=20)[0].frames == 3
     assert made == ["00002", "00003"]
+
+
+def test_a_part_that_reaches_out_of_its_folder_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "part.zip", "w") as part:
+        part.writestr("../r-1.0-1.ppm", b"")
+    with pytest.raises(KBNetError, match=r"expected folders of scenes in .*part\.zip, got '\.\./r-1\.0-1\.ppm'"):
+        prepare_raw(tmp_path / "part.zip", tmp_path / "out" / "raw")
+
+
+@pytest.mark.parametrize("damage", ["large", "encrypted", "header"])
+def test_pictures_that_cannot_be_unpacked_are_left_out(damage: str, tmp_path: Path) -> None:
+    content = {"large": bytes(1 << 28), "encrypted": b"P5", "header": b"P5\n" + b"9" * 5000 + b" 480 255\n"}[damage]
+    with zipfile.ZipFile(tmp_path / "part.zip", "w", zipfile.ZIP_DEFLATED) as part:
+        for name in ("r-1.0-1.ppm", "d-1.0-1.pgm"):
+            part.writestr(f"room/{name}", content)
+    if damage == "encrypted":
+        packed = bytearray((tmp_path / "part.zip").read_bytes())
+        for sign, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+            packed[packed.index(sign) + offset] |= 1
+        (tmp_path / "part.zip").write_bytes(packed)
+    with pytest.raises(KBNetError, match="expected usable frames in scene room, got none"):
+        prepare_raw(tmp_path / "part.zip", tmp_path / "out", workers=1)
 
 
 def test_prepare_raw_names_what_is_missing(write_raw_scene: WriteScene, tmp_path: Path) -> None:

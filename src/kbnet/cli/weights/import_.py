@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,10 +70,12 @@ def _files(source: Path) -> Iterator[list[Path]]:
         yield [source]
     elif source.suffix == ".zip":
         from kbnet.datasets.archive import unpack
+        from kbnet.files import scratch_folder
+        from kbnet.weights.names import home
 
-        with tempfile.TemporaryDirectory(prefix="kbnet-weights-") as folder:
-            unpack(source, Path(folder), rename=lambda name: name if _is_published(name) else None)
-            yield _published_files(Path(folder), source)
+        with scratch_folder(home() / "import") as folder:
+            unpack(source, folder, rename=lambda name: name if _is_published(name) else None)
+            yield _published_files(folder, source)
     else:
         raise KBNetError(f"expected pretrained_models.zip, a folder or a .pth file, got {source}")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kbnet.cli.known_errors import printable
 from kbnet.errors import KBNetError
 from kbnet.files import parse_json
 
@@ -40,7 +41,7 @@ class Command:
         rows += [_row(name, local_path(name), "local") for name in local]
         widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
         for row in [HEADER, *rows]:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            print(printable("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()))
         if missing := [name for name in published_weights() if name not in local]:
             print(
                 f"\npublished, and not here: {', '.join(missing)}\n"

@@ -29,13 +29,16 @@ from kbnet.datasets.nyu_v2.processes import map_over_cores
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.frames.depth_png import write_depth_png
+from kbnet.limits import regular_file
 from kbnet.points.clustered_points import draw_points
 
 LONGEST_DELAY_S = 0.1
 """Seconds between depth and colour above which a pair is left out: more than two frames at 20 a second."""
 
+MOST_BYTES = 1 << 21
+"""Of a picture in a zip archive: twice those of a colour picture."""
 _FILE = re.compile(r"([rd])-(\d+\.\d+)-\d+\.(?:ppm|pgm)$")
-_HEADER = re.compile(rb"P[56]\s+(?:#[^\n]*\s+)*(\d+)\s+(\d+)\s+(\d+)\s")
+_HEADER = re.compile(rb"P[56]\s+(?:#[^\n]*\s+)*(\d{1,9})\s+(\d{1,9})\s+(\d{1,9})\s")
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ def list_scenes(part: Path) -> dict[str, list[str]]:
     for name in found:
         if _FILE.search(name):
             scene = PurePosixPath(name).parent.name or part.resolve().with_suffix("").name
+            if scene == "..":
+                raise KBNetError(f"expected folders of scenes in {part}, got '{name}'; fetch the part again")
             scenes.setdefault(scene, []).append(name)
     return dict(sorted(scenes.items()))
 
@@ -180,7 +185,7 @@ def _make(job: _Job) -> str:
         image, raw = (read_picture(_read(job.part, name)) for name in (job.colour, job.disparity))
         if image.shape != (*SIZE, 3) or raw.dtype != np.dtype("<u2"):
             raise KBNetError("expected 8-bit colour and 16-bit disparity")
-    except (KBNetError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (KBNetError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         return f"{job.colour} with {job.disparity}: {error}"
     image = undistort_image(image.astype(np.uint8))[MIDDLE]
     depth = depth_in_colour_camera(raw)[MIDDLE]
@@ -201,7 +206,11 @@ def _image_path(job: _Job) -> Path:
 
 
 def _read(part: Path, name: str) -> bytes:
-    return (part / name).read_bytes() if part.is_dir() else _open(part).read(name)
+    if part.is_dir():
+        return regular_file(part / name).read_bytes()
+    if (size := _open(part).getinfo(name).file_size) > MOST_BYTES:
+        raise KBNetError(f"expected at most {MOST_BYTES:,} bytes, got {size:,}")
+    return _open(part).read(name)  # a RuntimeError if it is encrypted, or packed by another method
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kbnet.errors import refused_as
+from kbnet.limits import regular_file
 from kbnet.sources.rendered.config import Part
 
 LARGEST_FILE = 3_000_000
@@ -94,7 +96,7 @@ def read_models(folder: Path, part: Part) -> list[Model]:
     known = {model.path for model in listed}
     catalogued = {path.parent for path in folder.rglob("PluginFurnitureCatalog.properties")}
     for path in sorted(folder.rglob("*.obj")):
-        if path not in known and not catalogued & set(path.parents):
+        if path not in known and path.is_file() and not catalogued & set(path.parents):
             name = path.relative_to(folder).with_suffix("").as_posix()
             listed.append(Model(path, name, _kind(name.replace("_", " "), None, 0.0)))
     if not listed:
@@ -130,22 +132,23 @@ def _is_usable(model: Model) -> bool:
 
 def _listed(catalogue: Path) -> list[Model]:
     entries: dict[str, dict[str, str]] = {}
-    for line in catalogue.read_text(encoding="latin-1").splitlines():
+    for line in regular_file(catalogue).read_text(encoding="latin-1").splitlines():
         key, equals, value = line.strip().partition("=")
         if equals and not key.startswith("#"):
             name, _, number = key.partition("#")
-            entries.setdefault(number, {})[name] = value.encode("latin-1").decode("unicode_escape")
+            entries.setdefault(number, {})[name] = value.encode("latin-1").decode("unicode_escape", "replace")
     package = entries.pop("", {})
     licence = f"{package.get('name', catalogue.parent.name)}, {package.get('license', 'licence in its folder')}"
     models = []
-    for entry in entries.values():
+    for number, entry in entries.items():
         path = catalogue.parent / entry.get("model", "").lstrip("/")
         text = f"{entry.get('category', '')} / {entry.get('name', '')}"
         if not path.is_file() or path.suffix.lower() != ".obj" or EXCLUDED.search(text):
             continue
-        width, height, depth = (float(entry[key]) / 100 for key in ("width", "height", "depth"))
-        elevation = float(entry.get("elevation", 0)) / 100
-        rotation = tuple(float(x) for x in entry["modelRotation"].split()) if "modelRotation" in entry else None
+        with refused_as(f"expected numbers for model {number} in {catalogue}"):
+            width, height, depth = (float(entry[key]) / 100 for key in ("width", "height", "depth"))
+            elevation = float(entry.get("elevation", 0)) / 100
+            rotation = tuple(float(x) for x in entry["modelRotation"].split()) if "modelRotation" in entry else None
         kind = _kind(entry.get("name", ""), (width, height, depth), elevation)
         name, creator = entry.get("id", path.stem), entry.get("creator", "")
         models.append(Model(path, name, kind, (width, height, depth), rotation, elevation, creator, licence))

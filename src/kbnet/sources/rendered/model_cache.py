@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from kbnet.files import atomic_path
 from kbnet.sources.rendered.mesh import Mesh
 from kbnet.sources.rendered.obj_file import MtlMaterial, read_materials, read_obj
 
@@ -35,8 +35,7 @@ def cached_obj(path: Path) -> tuple[Mesh, list[MtlMaterial]]:
     mesh, names, libraries = read_obj(path)
     normals = np.rint(mesh.normals * NORMAL_STEPS).astype(np.int16)
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".npz", delete=False) as partial:
+        with atomic_path(kept) as partial:
             np.savez(
                 partial,
                 corners=mesh.corners,
@@ -46,7 +45,6 @@ def cached_obj(path: Path) -> tuple[Mesh, list[MtlMaterial]]:
                 names=np.array(names, str),
                 libraries=np.array(libraries, str),
             )
-        os.replace(partial.name, kept)
     except OSError:
         pass  # a full or read-only disk costs time only
     return Mesh(mesh.corners, mesh.uv, _restored(normals), mesh.material), read_materials(path, names, libraries)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray
+from kbnet.frames.image_file import open_picture
 from kbnet.sources.rendered.catalogue import LARGEST_SIDE, Model
 from kbnet.sources.rendered.materials import Material, RoomMaterials, linear_colour
 from kbnet.sources.rendered.mesh import Mesh, box_uv, joined
@@ -83,12 +84,9 @@ class ModelLibrary:
         if path is None:
             return None
         if path not in self._textures:
-            from PIL import Image
-
             try:
-                with Image.open(path) as opened:
-                    self._textures[path] = mip_map(np.asarray(opened.convert("RGBA")))
-            except OSError:
+                self._textures[path] = mip_map(np.asarray(open_picture(path, "a texture").convert("RGBA")))
+            except (OSError, KBNetError):
                 self._textures[path] = None
         return self._textures[path]
 

@@ -148,7 +148,7 @@ def _indices(tokens: list[str], path: Path) -> IntArray:
             found = found.reshape(len(tokens), -1)
         else:
             found = np.array([[int(x or 0) for x in (token + "//").split("/")[:3]] for token in tokens], np.int32)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise KBNetError(f"{path}: expected whole numbers in its faces; the file is broken") from None
     return np.pad(found, ((0, 0), (0, 3 - found.shape[1])))
 

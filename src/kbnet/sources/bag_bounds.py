@@ -1,0 +1,83 @@
+"""Bounds of what rosbags reads: memory for a chunk or message, and no computing in SQLite files."""
+
+from __future__ import annotations
+
+import bz2
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+from kbnet.errors import KBNetError
+from kbnet.limits import MOST_PACKED_BYTES
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Let rosbags open no SQLite file with views, and unpack chunks and messages up to a size, from now on."""
+    forms = {form: partial(_unpacked, form) for form in ("bz2", "lz4", "zstd")}
+    for module, name in (
+        ("rosbags.rosbag1.reader", "decompressors"),
+        ("rosbags.rosbag2.storage_mcap", "DECOMPRESSORS"),
+    ):
+        known = getattr(import_module(module), name)
+        known.update({form: forms[form] for form in forms.keys() & known.keys()})
+    reader: Any = import_module("rosbags.rosbag2.reader")
+    reader.zstd = SimpleNamespace(open=reader.zstd.open, decompress=forms["zstd"])
+    apsw: Any = import_module("apsw")
+    apsw.connection_hooks.append(check_database)
+    try:
+        yield
+    finally:
+        apsw.connection_hooks.remove(check_database)
+
+
+def check_database(database: Any) -> None:
+    """Refuse a SQLite file with views, which can compute without end, and bound the values that it computes.
+
+    Args:
+        database: ``apsw.Connection``, new.
+
+    Raises:
+        KBNetError: it has views.
+    """
+    database.limit(import_module("apsw").SQLITE_LIMIT_LENGTH, MOST_PACKED_BYTES)
+    if any(database.execute("SELECT 1 FROM main.sqlite_master WHERE type = 'view'")):
+        raise KBNetError("it holds views, which no recorder writes")
+
+
+def decompress(packed: bytes, compression: str) -> bytes:
+    """What there is of data that may be cut.
+
+    Raises:
+        KBNetError: it is larger than any chunk (`kbnet.limits.MOST_PACKED_BYTES`), or of another compression.
+    """
+    if compression in ("", "none"):
+        return packed
+    parts, left = list[bytes](), MOST_PACKED_BYTES
+    while packed:
+        stream = _stream(compression)
+        parts.append(bytes(stream.decompress(packed, left + 1)))
+        left -= len(parts[-1])
+        if left < 0:
+            raise KBNetError(f"expected at most {MOST_PACKED_BYTES:,} bytes in a chunk, got more")
+        packed = (stream.eof and stream.unused_data) or b""
+    return b"".join(parts)
+
+
+def _stream(compression: str) -> Any:
+    if compression == "bz2":
+        return bz2.BZ2Decompressor()
+    if compression == "lz4":
+        return import_module("lz4.frame").LZ4FrameDecompressor()
+    if compression == "zstd":
+        return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd").ZstdDecompressor()
+    raise KBNetError(f"its chunks are compressed by '{compression}'")
+
+
+def _unpacked(compression: str, packed: bytes, size: int | None = None) -> bytes:
+    """As rosbags calls it, with the size that a chunk announces."""
+    return decompress(packed, compression)

@@ -1,0 +1,261 @@
+"""Recordings and weights made by somebody who knows the source are refused, and nothing outside the output changes."""
+
+from __future__ import annotations
+
+import bz2
+import os
+import shutil
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from fuzz.limits import limits
+from fuzz.recordings import (
+    PICTURE,
+    array,
+    bag,
+    frames,
+    kitti,
+    model_folder,
+    nuscenes,
+    picture,
+    png,
+    read_bag,
+    read_models_of,
+    read_sequence,
+    read_video,
+    recipe,
+    record3d,
+    sequence,
+    stray,
+    video,
+)
+
+from kbnet.errors import KBNetError
+from kbnet.files import atomic_folder, atomic_path
+from kbnet.frames.image_file import read_image, read_intrinsics
+from kbnet.frames.npy_file import read_npy
+from kbnet.lock import one_writer
+from kbnet.training.recipe import read_recipe_layers
+
+NOT_FILES = [
+    "a pipe",
+    pytest.param("a device", marks=pytest.mark.skipif(not Path("/dev/zero").exists(), reason="none")),
+]
+
+
+@pytest.mark.parametrize("name", [".lock", ".K.partial.txt", ".room.partial", ".room.former"])
+def test_what_a_link_with_the_name_of_a_temporary_file_leads_to_stays(name: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("whole")
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / name).symlink_to(tmp_path / "mine" / ("" if name.startswith(".room") else "thesis.txt"))
+    if name == ".lock":
+        with pytest.raises(OSError, match="symbolic links"), one_writer(output):
+            pass
+    elif name == ".K.partial.txt":
+        with atomic_path(output / "K.txt") as temporary:
+            temporary.write_text("K")
+        assert not (output / "K.txt").is_symlink()
+    else:
+        with atomic_folder(output / "room") as folder:
+            (folder / "K.txt").touch()
+        assert [path.name for path in output.iterdir()] == ["room"]
+        assert not (output / "room").is_symlink()
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "whole"
+
+
+@pytest.mark.parametrize("kind", NOT_FILES)
+@pytest.mark.parametrize(
+    ("make", "file", "read"),
+    [
+        (picture, "a.png", lambda folder: read_image(folder / "a.png")),
+        (array, "K.txt", lambda folder: read_intrinsics(folder / "K.txt")),
+        (array, "K.npy", lambda folder: read_npy(folder / "K.npy", "K")),
+        (sequence, "absolute_pose/0.txt", read_sequence),
+        (nuscenes, "v1.0-mini/ego_pose.json", frames()),
+        (kitti, "velodyne/0.bin", frames()),
+        (recipe, "a.toml", lambda folder: read_recipe_layers(folder / "a.toml")),
+    ],
+)
+def test_pipes_and_devices_in_place_of_files_are_refused(
+    make: Callable[[Path], None], file: str, read: Callable[[Path], Any], kind: str, tmp_path: Path
+) -> None:
+    make(tmp_path)
+    path = tmp_path / file
+    path.unlink()
+    os.mkfifo(path) if kind == "a pipe" else path.symlink_to("/dev/zero")
+    with limits(), pytest.raises(KBNetError, match="is a pipe or a device"):
+        read(tmp_path)
+
+
+def test_a_checkpoint_with_a_byte_array_of_any_length_is_refused(tmp_path: Path) -> None:
+    from kbnet.weights.published import read_published
+
+    for module in (b"builtins", b"__builtin__"):
+        pickle = b"\x80\x02c" + module + b"\nbytearray\n\x8a\x05" + (2**32).to_bytes(5, "little") + b"\x85R."
+        with zipfile.ZipFile(tmp_path / "a.pth", "w") as file:
+            for name, content in (("data.pkl", pickle), ("version", b"3\n"), ("byteorder", b"little")):
+                file.writestr(f"a/{name}", content)
+        with limits(), pytest.raises(KBNetError, match="it is damaged or holds code"):
+            read_published(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "ffconcat version 1.0\nfile b.mp4\n",
+        "ffconcat version 1.0\nfile a.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nb.mp4\n#EXT-X-ENDLIST\n",
+        "v=0\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    ],
+)
+def test_a_playlist_named_like_a_video_is_refused(content: str, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    video(tmp_path)
+    shutil.copy(tmp_path / "a.mp4", tmp_path / "b.mp4")
+    (tmp_path / "a.mp4").write_text(content)
+    with limits(), pytest.raises(KBNetError, match="expected a whole video"):
+        read_video(tmp_path)
+
+
+@pytest.mark.parametrize("table", ["messages", "topics", "schema"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_views_in_a_bag_are_refused(table: str, alone: bool, tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    bag("sqlite3")(tmp_path)
+    file = next(tmp_path.glob("*/*.db3"))
+    endless = "WITH RECURSIVE r(id) AS (SELECT 1 UNION ALL SELECT id FROM r) SELECT id, id AS schema_version FROM r"
+    database = sqlite3.connect(file)
+    database.execute(f"ALTER TABLE {table} RENAME TO former")
+    database.execute(f"CREATE VIEW {table} AS {endless}")
+    database.commit()
+    database.close()
+    if alone:
+        (file.parent / "metadata.yaml").unlink()
+        file.rename(tmp_path / "alone.db3")
+        file.parent.rmdir()
+    with limits(), pytest.raises(KBNetError, match="it holds views"):
+        read_bag(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["bz2", "lz4", "zstd"])
+def test_a_chunk_of_a_bag_is_unpacked_up_to_a_size(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rosbags")
+    from importlib import import_module
+
+    from kbnet.sources import bag_bounds
+
+    zstd = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    compress = bz2.compress if form == "bz2" else import_module("lz4.frame" if form == "lz4" else zstd).compress
+    monkeypatch.setattr(bag_bounds, "MOST_PACKED_BYTES", 1 << 20)
+    packed = compress(bytes(1 << 20))
+    assert bag_bounds.decompress(packed, form) == bytes(1 << 20)
+    for one in (compress(bytes(1 << 28)), packed + packed):
+        with limits(64 << 20), pytest.raises(KBNetError, match="at most 1,048,576 bytes in a chunk"):
+            bag_bounds.decompress(one, form)
+
+
+def test_bags_are_read_by_the_bounded_functions(tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    from rosbags.rosbag1.reader import decompressors
+    from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
+
+    bag("mcap")(tmp_path)
+    read_bag(tmp_path)
+    for unpack in (decompressors["bz2"], decompressors["lz4"], DECOMPRESSORS["lz4"], DECOMPRESSORS["zstd"]):
+        assert unpack.func.__module__ == "kbnet.sources.bag_bounds"  # type: ignore[attr-defined]
+
+
+def test_compressed_images_of_a_bag_with_too_many_pixels_are_refused() -> None:
+    from kbnet.sources.ros_images import decode_image
+
+    content = bytearray(png(PICTURE))
+    struct.pack_into(">2I", content, 16, 60_000, 60_000)
+    struct.pack_into(">I", content, 29, zlib.crc32(content[12:29]))
+    message = SimpleNamespace(format="png", data=np.frombuffer(bytes(content), np.uint8))
+    with limits(), pytest.raises(KBNetError, match="expected a JPEG or PNG in a compressed image"):
+        decode_image(message)
+
+
+def test_postscript_named_like_an_image_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    )
+    with pytest.raises(KBNetError, match="is PostScript, a program"):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("width#1=100\n", ""), ("height#1=80", "height#1=x"), ("modelRotation#1=1", "modelRotation#1=x")]
+)
+def test_a_damaged_catalogue_of_models_is_one_line(old: str, new: str, tmp_path: Path) -> None:
+    model_folder(tmp_path)
+    path = tmp_path / "PluginFurnitureCatalog.properties"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(KBNetError, match="expected numbers for model 1 in"):
+        read_models_of(tmp_path)
+
+
+def test_a_texture_with_too_many_pixels_is_left_out(tmp_path: Path) -> None:
+    model_folder(tmp_path)
+    content = bytearray((tmp_path / "t.png").read_bytes())
+    struct.pack_into(">2I", content, 16, 60_000, 60_000)
+    struct.pack_into(">I", content, 29, zlib.crc32(content[12:29]))
+    (tmp_path / "t.png").write_bytes(content)
+    with limits():
+        (model,) = read_models_of(tmp_path)
+    assert model.textures == [None]
+
+
+def test_files_of_a_phone_that_are_pipes_are_refused(tmp_path: Path) -> None:
+    record3d(tmp_path)
+    with zipfile.ZipFile(tmp_path / "a.r3d") as file:
+        file.extractall(tmp_path / "scan")
+    (tmp_path / "scan" / "rgbd" / "0.depth").unlink()
+    os.mkfifo(tmp_path / "scan" / "rgbd" / "0.depth")
+    with limits(), pytest.raises(KBNetError, match="is a pipe or a device"):
+        frames("scan")(tmp_path)
+    stray(tmp_path / "stray")
+    (tmp_path / "stray" / "depth" / "0.png").unlink()
+    os.mkfifo(tmp_path / "stray" / "depth" / "0.png")
+    with limits(), pytest.raises(KBNetError, match="is a pipe or a device"):
+        frames("stray")(tmp_path)
+
+
+STOPPED = """
+import signal
+from pathlib import Path
+from kbnet.interruption import interrupt_on_stop_signals
+from kbnet.sources.colmap_folder import read_reconstruction
+interrupt_on_stop_signals()
+try:
+    read_reconstruction(Path("sparse/0"))
+    signal.raise_signal(signal.SIGTERM)
+except KeyboardInterrupt as stop:
+    print(stop)
+"""
+
+
+def test_pycolmap_does_not_take_over_sigterm(tmp_path: Path) -> None:
+    pytest.importorskip("pycolmap")
+    from fuzz.recordings import colmap
+
+    colmap()(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    result = subprocess.run(
+        [sys.executable, "-c", STOPPED], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+    )
+    assert (result.returncode, result.stdout) == (0, f"stopped by {signal.SIGTERM.name}\n"), result.stderr
