@@ -42,7 +42,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
     every: int = 1
     """Check every Nth frame."""
     worst: int = 5
-    """How many of the frames that look worst to name."""
+    """How many of the worst frames to name."""
     output: OptionalFolder = None
     """Folder for check.json, frames.csv and table.txt. With it, a stopped run goes on when it is given again."""
     pictures: Switch = False
@@ -179,7 +179,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             parted = without_points(frame, withheld)
             assert parted is not None
             write_picture(folder / f"{checked.name}.png", parted, completer(parted))
-        print(f"drew the {len(worst)} frames that look worst to {folder}")
+        print(f"drew the {len(worst)} worst frames to {folder}")
 
 
 def _plain(errors: Mapping[str, PointErrors]) -> dict[str, dict[str, float]]:
@@ -187,7 +187,7 @@ def _plain(errors: Mapping[str, PointErrors]) -> dict[str, dict[str, float]]:
 
 
 def _table(overall: Mapping[str, PointErrors], bands: list[Band], worst: list[CheckedFrame]) -> Table:
-    """All points; the same by distance; the frames that look worst."""
+    """All points; the same by distance; the worst frames."""
     table = new_table(("points", "method"), COLUMNS)
     groups = [("all", overall)]
     groups += [(_between(band), band.errors) for band in bands if len(bands) > 1]

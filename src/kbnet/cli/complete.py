@@ -178,6 +178,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
             )
             return past
         if self.turntable is not None:
+            print(f"{source.name}: earlier frames are not used, because --turntable shows a frame without them")
             return False
         try:
             with frame_progress() as progress:
