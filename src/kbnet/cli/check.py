@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kbnet.inference.completer import DepthCompleter
 
 COLUMNS = ("points", "MAE mm", "RMSE mm", "median %", ">10 % off")
+DENSE_PX = 4.0
+"""Mean distance of held-out points to the next one, below which --hold-out patches is proposed; as of a lidar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +110,8 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             verdict(overall, "point that it did not see"),
             f"over all pixels, also those far from any point, the MAE is roughly {found.all_pixels_mm():.0f} mm",
         ]
+        if self.hold_out == "points" and found.distance_px()[0] < DENSE_PX:
+            notes.append("points this dense say little about the gaps between them: check with --hold-out patches too")
         if change := found.change_percent():
             of_methods = ", ".join(f"{name} {percent:.2f} %" for name, percent in change.items())
             notes.append(f"flicker, mean change of depth between frames at the same points of the scene: {of_methods}")

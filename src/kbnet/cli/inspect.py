@@ -46,7 +46,8 @@ class Command:
         if not self.path.exists():
             raise FileNotFoundError(f"expected a recording, but there is no {self.path}; check the path")
         kind = recording_kind(self.path)
-        facts, far_m, problem = [], 0.0, ""
+        facts: list[str] = []
+        far_m, problem = 0.0, ""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             try:
@@ -58,6 +59,9 @@ class Command:
                 problem = one_line(error)
         print(printable(f"{self.path}: {kind.what if kind else 'a sequence folder or list of frames'}"))
         described = kind.describe(self.path) if kind is not None and kind.describe is not None else []
+        given = {flag.partition("=")[0] for flag in self.recording_flags}
+        if facts and kind is not None and "scale" in kind.option_names() and "--scale" not in given:
+            facts.append("unit: taken as 1 m; if it is not, add --scale METRES")
         for line in [*described, *facts, *(f"note: {text}" for text in dict.fromkeys(str(w.message) for w in caught))]:
             print(printable(f"  {line}"))
         chosen = [] if self.sparse_depth is None else ["--sparse-depth", self.sparse_depth]

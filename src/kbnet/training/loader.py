@@ -38,7 +38,7 @@ def open_loader(
         dataset,
         batch_sampler=plan,
         collate_fn=join_samples,
-        num_workers=config.workers,
+        num_workers=min(config.workers, _usable_cores()),
         worker_init_fn=_stand_apart,
         pin_memory=fabric.device.type == "cuda",
     )
@@ -74,6 +74,10 @@ def check_readers(error: RuntimeError, kept: str) -> None:
             f"a process that reads frames was killed ({str(error).strip()}), most likely for want of memory; {kept}: "
             "go on with --resume and fewer --workers"
         ) from error
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _stand_apart(worker: int) -> None:
