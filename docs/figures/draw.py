@@ -78,7 +78,7 @@ def draw_pools(frame: Frame) -> None:
 
 
 def draw_backprojection(frame: Frame) -> None:
-    """True depth seen from above, lifted with K and with a focal length that is half too long."""
+    """True depth backprojected with K and with a focal length 1.5 times too long, from above."""
     assert frame.ground_truth is not None
     figure, axes = panels(3)
     depth_panel(axes[0], frame.ground_truth, "depth of every pixel")
@@ -86,7 +86,7 @@ def draw_backprojection(frame: Frame) -> None:
     wrong = frame.intrinsics.copy()
     wrong[[0, 1], [0, 1]] *= 1.5
     for panel, K, title in (
-        (axes[1], frame.intrinsics, "lifted by K, from above"),
+        (axes[1], frame.intrinsics, "backprojected, from above"),
         (axes[2], wrong, "f 1.5 × too long"),
     ):
         points = backproject(batch(frame.ground_truth), torch.from_numpy(K)[None])[0].numpy()[:, rows, ::2]
@@ -111,7 +111,7 @@ def draw_refinement(frame: Frame) -> None:
     assert scaffold is not None
     interpolated = scaffold[0, 0].numpy()
     figure, axes = panels(3)
-    depth_panel(axes[0], interpolated, "interpolation of believed points")
+    depth_panel(axes[0], interpolated, "interpolation of inlier points")
     scale = Normalize(-3, 3)
     axes[1].imshow(100 * (depth / interpolated - 1), cmap=CHANGE_MAP, norm=scale)
     axes[1].set_title("change by the network")
@@ -122,7 +122,7 @@ def draw_refinement(frame: Frame) -> None:
 
 
 def draw_warp(frame: Frame, neighbour: Frame, T_neighbour_frame: NDArray[np.float64]) -> None:
-    """A neighbour's image moved by true depth, what is left between both, and with depth that is 15 % off."""
+    """Difference of a frame and its neighbour's image, warped by true depth and by 15 % more."""
     assert frame.ground_truth is not None
     figure, axes = panels(4)
     axes[0].imshow(frame.image)
@@ -131,7 +131,10 @@ def draw_warp(frame: Frame, neighbour: Frame, T_neighbour_frame: NDArray[np.floa
     axes[1].set_title(f"image {NEIGHBOUR - INDEX} frames later")
     source = torch.from_numpy(neighbour.image.transpose(2, 0, 1).astype(np.float32) / 255)[None]
     T = torch.from_numpy(T_neighbour_frame).float()[None]
-    for panel, factor, title in ((axes[2], 1.0, "left with true depth"), (axes[3], 1.15, "left with 15 % more")):
+    for panel, factor, title in (
+        (axes[2], 1.0, "difference with true depth"),
+        (axes[3], 1.15, "difference with 15 % more"),
+    ):
         moved = warp(source, batch(factor * frame.ground_truth), torch.from_numpy(frame.intrinsics)[None], T)
         moved_image = moved[0].numpy().transpose(1, 2, 0)
         error = np.abs(moved_image - frame.image / 255).sum(axis=2)

@@ -51,8 +51,8 @@ def test_a_better_result_is_kept(
     monkeypatch.setattr(adapting, "compare_before_after", judged(-0.05))
     assert main(words) == 0
     said = capsys.readouterr().out
-    assert "is not given, and of 6 around it, 2 frames or 10 % of the median depth apart" in said
-    assert "judging   8 frames" in said
+    assert "of each frame, and of 6 around it, 2 frames or 10 % of the median depth apart" in said
+    assert "held out  a fifth of the points of 8 frames" in said
     assert "speed     20.00 s a step: 3 steps in 1 minutes" in said
     assert "change    -5.0 % ± 2.0 of the mean in %" in said
     assert f"kept      {tmp_path / 'adapted.safetensors'}" in said
@@ -91,7 +91,7 @@ def test_without_poses_a_frame_learns_from_its_own_points(
         path.unlink()
     monkeypatch.setattr(adapting, "compare_before_after", judged(-0.05))
     assert main(words) == 0
-    assert "learns    points of each frame that the network is not given\n" in capsys.readouterr().out
+    assert "labels    points removed from the input of each frame\n" in capsys.readouterr().out
 
 
 def test_a_list_without_neighbours_is_adapted_to(

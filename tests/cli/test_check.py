@@ -46,9 +46,24 @@ def test_check_needs_no_ground_truth_and_stands_beside_the_interpolations(
     assert "held out 20% of the points of 3 frames" in output
     assert main(["check", str(write_sequence("again")), "--hold-out", "patches"]) == 0
     assert "held out 20% of the area of 3 frames" in capsys.readouterr().out
-    assert "linear interpolation is no worse: these weights do not help here" in output
+    assert "linear interpolation is no worse there" in output
     assert "over all pixels" in output
     assert re.search(r"the nearest of these is \d pixels from a held-out point, \d from any pixel \(medians\)", output)
+
+
+def test_check_of_dense_points_proposes_patches(
+    write_sequence: Callable[..., Path],
+    stand_in: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ["check", str(write_sequence())]  # points 4 pixels apart
+    for limit, said in ((4.0, False), (6.0, True)):
+        monkeypatch.setattr("kbnet.cli.check.DENSE_PX", limit)
+        assert main(words) == 0
+        assert ("check with --hold-out patches" in capsys.readouterr().out) is said
+    assert main([*words, "--hold-out", "patches"]) == 0
+    assert "--hold-out" not in capsys.readouterr().out
 
 
 def test_check_does_not_look_at_ground_truth(

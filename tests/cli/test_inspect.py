@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from kbnet.cli.main import main
+from kbnet.frames.depth_png import read_depth_png, write_depth_png
 
 pytest.importorskip("rosbags")
 
@@ -65,6 +67,29 @@ def test_other_kinds_are_told_by_their_first_frame(
     assert main(["inspect", str(folder / "rgb")]) == 1
     assert "missing:" in capsys.readouterr().out
     assert main(["inspect", str(folder / "nowhere")]) == 2
+
+
+def test_a_folder_that_contains_recordings_names_them(
+    write_sequence: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_sequence().parent
+    (folder / "K.txt").touch()
+    (folder / "walk.mp4").touch()
+    assert main(["inspect", str(folder)]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert re.search(r"contains .*\broom, walk\.mp4; give the path of one: ", error), error
+
+
+def test_far_points_lead_to_the_outdoor_weights(
+    write_sequence: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    street = write_sequence()
+    assert main(["inspect", str(street)]) == 0
+    assert f"next: kbnet complete {street} --output depth" in capsys.readouterr().out
+    for path in (street / "sparse_depth").glob("*.png"):
+        write_depth_png(path, 12 * read_depth_png(path))
+    assert main(["inspect", str(street)]) == 0
+    assert f"next: kbnet complete {street} --weights outdoor --output depth" in capsys.readouterr().out
 
 
 def test_names_in_a_recording_give_a_terminal_no_commands(

@@ -17,6 +17,7 @@ from PIL import Image
 
 from kbnet.cli.main import main
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
+from kbnet.report.turntable import Turn
 
 FRAMES = 6
 
@@ -99,9 +100,15 @@ def test_the_past_is_not_used_where_nothing_new_is_measured(tmp_path: Path, caps
         np.testing.assert_array_equal(chosen, alone)
 
 
-def test_why_the_past_is_not_tried_is_told(walk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_why_the_past_is_not_tried_is_told(
+    walk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert complete(walk, tmp_path / "short") == 0
     assert "walk: earlier frames are not used: a trial takes at least 12 frames, got 6" in capsys.readouterr().out
+
+    monkeypatch.setattr("kbnet.report.turntable.SWAY", Turn(pictures=2, width=64))
+    assert complete(walk, tmp_path / "film", "--turntable", str(tmp_path / "film.gif")) == 0
+    assert "walk: earlier frames are not used, because --turntable" in capsys.readouterr().out
 
     gap = video(tmp_path / "gap", 30, still=False)
     (gap / "absolute_pose" / "000003.txt").unlink()

@@ -33,7 +33,7 @@ def test_report_judges_by_ground_truth_and_says_how_large_it_is(
     assert main(["report", str(write_sequence()), "--output", str(page)]) == 0
     output = capsys.readouterr().out
     assert re.search(r"wrote 3 of 3 frames to .*room\.html: 0\.\d MB of at most 15", output)
-    assert "these weights do not help here" in output
+    assert "linear interpolation is no worse there" in output
     content = _content(page)
     assert not content["heldOut"]
     assert content["judgedBy"] == "ground truth between 0.2 and 5 m"

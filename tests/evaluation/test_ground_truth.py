@@ -388,7 +388,10 @@ def test_settings_hold_checksums_of_weights_and_lists_and_the_network(tmp_path: 
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (lambda: _part(1.0, has_ground_truth=False), "fake has none; .* kbnet complete fake --output OUT --zip"),
+        (
+            lambda: _part(1.0, has_ground_truth=False),
+            "fake has none; .*kbnet check fake; .*kbnet complete fake --output",
+        ),
         (lambda: _part(9.0, 0.0), r"no frame of room could be judged between 0\.2 and 5 m"),
     ],
 )

@@ -12,6 +12,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 import kbnet
+from kbnet.cli.main import main
 
 POINTS = np.random.default_rng(0).uniform([-1, -0.8, 3], [1, 0.8, 5], (80, 3))
 CAMERA = {"fl_x": 80.0, "fl_y": 82.0, "cx": 48.5, "cy": 31.0, "w": 96, "h": 64}
@@ -49,6 +50,13 @@ def test_paths_of_windows_are_read(tmp_path: Path) -> None:
     source = kbnet.open_frames(file)
     assert source.names == expected.names
     np.testing.assert_array_equal(source[1].sparse_depth, expected[1].sparse_depth)
+
+
+def test_inspect_says_which_unit_is_assumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene = str(write(tmp_path / "scene"))
+    for flags, said in (((), True), (("--scale", "2"), False), (("--scale=2",), False)):
+        assert main(["inspect", scene, *flags]) == 0
+        assert ("unit: taken as 1 m; if it is not, add --scale METRES" in capsys.readouterr().out) is said
 
 
 def test_points_fall_where_colmap_projects_them(tmp_path: Path) -> None:

@@ -85,13 +85,13 @@ def _say(asked: Adaptation, plan: Plan) -> None:
     from kbnet.report.fusion.accumulation import REACH
 
     gap, judged = plan.gap, plan.held_out.frames
-    learnt = "points of each frame that the network is not given"
+    labels = "points removed from the input of each frame"
     if gap is not None and gap.baseline is not None:
         frames = f"{gap.frames} frame{'s' if gap.frames > 1 else ''}"
-        learnt += f", and of {2 * REACH} around it, {frames} or {100 * gap.baseline:.0f} % of the median depth apart"
+        labels += f", and of {2 * REACH} around it, {frames} or {100 * gap.baseline:.0f} % of the median depth apart"
     print(f"start     {asked.weights}")
-    print(f"learns    {learnt}")
-    print(f"judging   {judged} frames, in each of which training does not see a fifth of the points")
+    print(f"labels    {labels}")
+    print(f"held out  a fifth of the points of {judged} frames")
     print(
         f"speed     {plan.seconds_per_step:.2f} s a step: {plan.steps} steps in {asked.minutes:g} minutes", flush=True
     )
@@ -112,7 +112,7 @@ def _show(judgement: BeforeAfter) -> None:
         table.add_row(kind, method, *(f"{number:.{places}f}" for number, places in zip(numbers, digits, strict=True)))
     change, error = 100 * judgement.change, 100 * judgement.standard_error
     notes = [
-        f"mean over {judgement.frames} frames; % of the measured depth; false ranges count in all but the median",
+        f"mean over {judgement.frames} frames; % of the measured depth; outliers count in all but the median",
         f"change    {change:+.1f} % ± {error:.1f} of the mean in % (standard error over frames; a gain is one beyond "
         f"{-STANDARD_ERRORS * error:.1f} %), {100 * judgement.mae_change:+.1f} % of the MAE",
     ]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kbnet.inference.completer import DepthCompleter
 
 COLUMNS = ("points", "MAE mm", "RMSE mm", "median %", ">10 % off")
+DENSE_PX = 4.0
+"""Mean distance of held-out points to the next one, below which --hold-out patches is proposed; as of a lidar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
     every: int = 1
     """Check every Nth frame."""
     worst: int = 5
-    """How many of the frames that look worst to name."""
+    """How many of the worst frames to name."""
     output: OptionalFolder = None
     """Folder for check.json, frames.csv and table.txt. With it, a stopped run goes on when it is given again."""
     pictures: Switch = False
@@ -108,6 +110,8 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             verdict(overall, "point that it did not see"),
             f"over all pixels, also those far from any point, the MAE is roughly {found.all_pixels_mm():.0f} mm",
         ]
+        if self.hold_out == "points" and found.distance_px()[0] < DENSE_PX:
+            notes.append("points this dense say little about the gaps between them: check with --hold-out patches too")
         if change := found.change_percent():
             of_methods = ", ".join(f"{name} {percent:.2f} %" for name, percent in change.items())
             notes.append(f"flicker, mean change of depth between frames at the same points of the scene: {of_methods}")
@@ -180,7 +184,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             parted = without_points(frame, withheld)
             assert parted is not None
             write_picture(folder / f"{checked.name}.png", parted, completer(parted))
-        print(f"drew the {len(worst)} frames that look worst to {folder}")
+        print(f"drew the {len(worst)} worst frames to {folder}")
 
 
 def _plain(errors: Mapping[str, PointErrors]) -> dict[str, dict[str, float]]:
@@ -188,7 +192,7 @@ def _plain(errors: Mapping[str, PointErrors]) -> dict[str, dict[str, float]]:
 
 
 def _table(overall: Mapping[str, PointErrors], bands: list[Band], worst: list[CheckedFrame]) -> Table:
-    """All points; the same by distance; the frames that look worst."""
+    """All points; the same by distance; the worst frames."""
     table = new_table(("points", "method"), COLUMNS)
     groups = [("all", overall)]
     groups += [(_between(band), band.errors) for band in bands if len(bands) > 1]

@@ -176,6 +176,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
             print(f"{name}: earlier frames are {'' if past else 'not '}used, as for the depth in {output.folder}")
             return past
         if self.turntable is not None:
+            print(f"{source.name}: earlier frames are not used, because --turntable shows a frame without them")
             return False
         try:
             with frame_progress() as progress:

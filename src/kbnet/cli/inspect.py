@@ -17,6 +17,9 @@ from kbnet.errors import KBNetError
 if TYPE_CHECKING:
     from kbnet.frames.frame_source import FrameSource
 
+ROOMS_M = 20.0
+"""Metres; the weights ``indoor`` are for nearer depth, ``outdoor`` for farther."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -43,18 +46,22 @@ class Command:
         if not self.path.exists():
             raise FileNotFoundError(f"expected a recording, but there is no {self.path}; check the path")
         kind = recording_kind(self.path)
-        facts, problem = [], ""
+        facts: list[str] = []
+        far_m, problem = 0.0, ""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             try:
                 source = open_source(self.path, self.recording_flags, sparse_depth=self.sparse_depth)
-                facts = first_frame(source)
+                facts, far_m = first_frame(source)
             except Exception as error:
                 if kind is None or not is_known(error):
                     raise
                 problem = one_line(error)
         print(printable(f"{self.path}: {kind.what if kind else 'a sequence folder or list of frames'}"))
         described = kind.describe(self.path) if kind is not None and kind.describe is not None else []
+        given = {flag.partition("=")[0] for flag in self.recording_flags}
+        if facts and kind is not None and "scale" in kind.option_names() and "--scale" not in given:
+            facts.append("unit: taken as 1 m; if it is not, add --scale METRES")
         for line in [*described, *facts, *(f"note: {text}" for text in dict.fromkeys(str(w.message) for w in caught))]:
             print(printable(f"  {line}"))
         chosen = [] if self.sparse_depth is None else ["--sparse-depth", self.sparse_depth]
@@ -63,11 +70,12 @@ class Command:
             print(f"  missing: {problem}")
             print(f"next: add what is missing; kbnet prepare {kind.name if kind else ''} --help lists the flags")
             sys.exit(1)
-        print(f"next: kbnet complete {typed} --output depth")
+        weights = " --weights outdoor" if far_m > ROOMS_M else ""
+        print(f"next: kbnet complete {typed}{weights} --output depth")
 
 
-def first_frame(source: FrameSource) -> list[str]:
-    """Facts of a source and of its first frame, a line each.
+def first_frame(source: FrameSource) -> tuple[list[str], float]:
+    """Facts of a source and of its first frame, a line each; and the depth, metres, that 5 % of its points exceed.
 
     Raises:
         KBNetError: there is no frame.
@@ -89,4 +97,4 @@ def first_frame(source: FrameSource) -> list[str]:
         f"points from {source.points_from}: {len(depth):,} in the first frame, "
         f"{middle:.2f} m away ({low:.2f} to {high:.2f} m)",
         f"ground truth: {truth}; pose: {pose}",
-    ]
+    ], float(high)

@@ -75,7 +75,7 @@ class Command(NetworkArguments, SourceArguments):
                 longest=self.size,
             )
         size = self.output.stat().st_size
-        print(figures.verdict() or "there was nothing to judge depth by")
+        print(figures.verdict() or "no error: there is no ground truth, and no point could be held out")
         print(
             f"wrote {len(indices)} of {len(source)} frames to {self.output}: {size / MEGABYTE:.1f} MB "
             f"of at most {BUDGET / MEGABYTE:.0f}; open it in a browser"

@@ -83,8 +83,8 @@ def evaluate(
     for part in parts:
         if not part.source.has_ground_truth:
             raise KBNetError(
-                f"expected ground truth to judge by, but {part.source.folder} has none; its depth, also for an online "
-                f"benchmark: kbnet complete {part.source.folder} --output OUT --zip"
+                f"expected ground truth, but {part.source.folder} has none; errors at held-out points: kbnet check "
+                f"{part.source.folder}; depth for a benchmark: kbnet complete {part.source.folder} --output OUT --zip"
             )
     summary = Summary()
     with frame_table(table, boundaries=boundaries) as write:

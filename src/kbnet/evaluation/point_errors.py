@@ -151,7 +151,7 @@ def verdict(errors: Mapping[str, PointErrors], where: str) -> str:
         f"more than {100 * FAR_OFF:g} % off at {network.off_percent:.0f} % of them"
     )
     if linear is not None and network.mae_mm >= linear.mae_mm:
-        sentence += "; linear interpolation is no worse: these weights do not help here"
+        sentence += "; linear interpolation is no worse there"
     return sentence
 
 

@@ -15,6 +15,8 @@ from kbnet.frames.sequence import Sequence
 
 LISTED_NAMES = 8
 """Names in a folder that a message lists."""
+LOOKED_AT = 100
+"""Names in a folder that are tried as recordings."""
 
 
 def open_frames(path: str | Path, **options: Any) -> FrameSource:
@@ -82,7 +84,17 @@ def recording_kind(path: str | Path) -> Kind | None:
 
 
 def _looks_like_sequence(path: Path) -> bool:
-    return path.is_dir() and ((path / "image").is_dir() or (path / "K.txt").is_file())
+    return path.is_dir() and ((path / "image").is_dir() or ((path / "K.txt").is_file() and not _recordings_in(path)))
+
+
+def _recordings_in(folder: Path) -> list[str]:
+    """Names of sequences and recordings directly inside a folder, among its first names."""
+
+    def is_recording(path: Path) -> bool:
+        kind = kind_of(path)
+        return (path / "image").is_dir() or (kind is not None and not kind.last)
+
+    return [path.name for path in sorted(folder.iterdir())[:LOOKED_AT] if is_recording(path)]
 
 
 def _what_there_is(path: Path) -> str:
@@ -93,6 +105,11 @@ def _what_there_is(path: Path) -> str:
         names = sorted(f"{one.name}/" if one.is_dir() else one.name for one in path.iterdir())
         more = f", ... ({len(names)} in all)" if len(names) > LISTED_NAMES else ""
         found = f"a folder with {', '.join(names[:LISTED_NAMES]) + more if names else 'nothing in it'}"
+        if inside := _recordings_in(path):
+            listed = ", ".join(inside[:LISTED_NAMES])
+            return (
+                f"expected one recording, got a folder that contains {listed}; give the path of one: {path / inside[0]}"
+            )
     known = "; ".join(kind.what for kind in kinds())
     return (
         f"expected a recording in {path}, got {found}; what is read: a sequence folder (K.txt, image/, sparse_depth/); "

@@ -148,12 +148,12 @@ def _draw_error(axes: Axes, depth: FloatArray, ground_truth: FloatArray) -> _Sca
     high = max(0.01, float(np.percentile(known, 98))) if known.size else 1.0
     scale = _Scale(0.0, high, ERROR_MAP, "error [m]", _extend(False, bool(known.size and known.max() > high)))
     axes.imshow(error, **scale.style())
+    where, grey = "", "; grey: no ground truth"
     if known.size < SPARSE_TRUTH * error.size:
         _draw_discs(axes, error, scale, largest_on_top=True)
-    _title(
-        axes,
-        f"error, {1000 * known.mean():.0f} mm on average; grey: no ground truth" if known.size else "no ground truth",
-    )
+        where, grey = f" at {known.size} points", ""
+    mean = f"error{where}, {1000 * known.mean():.0f} mm on average{grey}" if known.size else "no ground truth"
+    _title(axes, mean)
     return scale
 
 

@@ -6,7 +6,6 @@ import ctypes
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
@@ -36,16 +35,14 @@ def open_loader(
         processes=fabric.world_size,
         probability=lambda epoch: augmentation_probability(config.schedule, epoch),
     )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "This DataLoader will create")  # more than cores: as asked for
-        return DataLoader(
-            dataset,
-            batch_sampler=plan,
-            collate_fn=join_samples,
-            num_workers=config.workers,
-            worker_init_fn=_stand_apart,
-            pin_memory=fabric.device.type == "cuda",
-        )
+    return DataLoader(
+        dataset,
+        batch_sampler=plan,
+        collate_fn=join_samples,
+        num_workers=min(config.workers, _usable_cores()),
+        worker_init_fn=_stand_apart,
+        pin_memory=fabric.device.type == "cuda",
+    )
 
 
 def read_batches(loader: Iterable[TripletBatch]) -> Iterator[TripletBatch]:
@@ -78,6 +75,10 @@ def check_readers(error: RuntimeError, kept: str) -> None:
             f"a process that reads frames was killed ({str(error).strip()}), most likely for want of memory; {kept}: "
             "go on with --resume and fewer --workers"
         ) from error
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _stand_apart(worker: int) -> None:

@@ -93,7 +93,7 @@ function showFrameErrors() {
   const { errors, name } = content.frames[state.position];
   const { label, unit, digits } = content.measures[Number($("measure").value)];
   const parts = Object.entries(errors).map(([method, values]) => `${method} ${values[Number($("measure").value)].toFixed(digits)}`);
-  $("frame-errors").textContent = `Frame ${name}: ${parts.length ? `${parts.join(", ")} ${unit} (${label})` : "nothing to judge by"}. Click the chart to go to a frame.`;
+  $("frame-errors").textContent = `Frame ${name}: ${parts.length ? `${parts.join(", ")} ${unit} (${label})` : "no ground truth or held-out points"}. Click the chart to go to a frame.`;
 }
 
 function choices(select, names) {

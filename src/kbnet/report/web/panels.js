@@ -5,16 +5,16 @@ const NOTHING = [0x33, 0x37, 0x3c];
 
 /** Panels of a page: what each is called, what it draws, and on which scale. */
 function panelKinds(content, scales, has) {
-  const errorNote = content.heldOut ? "at points held out" : "where ground truth is";
+  const errorNote = content.heldOut ? "at held-out points" : "where ground truth exists";
   return [
     { id: "image", title: "Image", draw: drawImage },
     { id: "sparse", title: "Sparse points", scale: scales.depth, note: (frame) => `${frame.points} points`,
       draw: (context, frame) => { drawGrey(context, frame); drawDiscs(context, frame, frame.sparse, 0, scales.depth); } },
     { id: "depth", title: "Completed depth", scale: scales.depth,
       draw: (context, frame) => drawMap(context, frame, frame.depth, scales.depth) },
-    { id: "expected", title: "Expected error", scale: scales.error, note: () => "says the completion",
+    { id: "expected", title: "Expected error", scale: scales.error, note: () => "predicted",
       draw: (context, frame) => drawMap(context, frame, frame.expected, scales.error) },
-    has.error && { id: "error", title: "Error", scale: scales.error, note: (frame) => (frame.judged || frame.error ? errorNote : "nothing to judge by"),
+    has.error && { id: "error", title: "Error", scale: scales.error, note: (frame) => (frame.judged || frame.error ? errorNote : "no ground truth or held-out points"),
       draw: (context, frame) => {
         if (frame.error) drawMap(context, frame, frame.error, scales.error);
         else {
