@@ -139,7 +139,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
             raise KBNetError("--use-past completes the frames in order, in one process; leave out --workers")
 
     def _complete(self, outputs: list[OutputFolder], network: Origin) -> None:
-        from kbnet.cli.progress import completed_text, frame_bar, frame_progress
+        from kbnet.cli.progress import completed_text, frame_steps
         from kbnet.inference.video import PAST_FRAMES, VideoCompleter
 
         completed = 0
@@ -149,21 +149,20 @@ class Command(NetworkArguments, PastAndPriorArguments):
             one.checked_origin(network | past_settings(past), overwrite=self.overwrite)
             for one, past in zip(outputs, pasts, strict=True)
         ]
-        with frame_progress() as progress:
-            for one, origin, past in zip(outputs, origins, pasts, strict=True):
-                bar = frame_bar(progress, "completing")
+        for one, origin, past in zip(outputs, origins, pasts, strict=True):
+            with frame_steps("completing") as on_frame:
                 completed += one.complete_missing(
                     (lambda: VideoCompleter(load())) if past else load,
                     origin,
                     overwrite=self.overwrite,
                     warm_up=PAST_FRAMES if past else 0,
-                    on_frame=bar,
+                    on_frame=on_frame,
                 )
         print(completed_text(completed, sum(len(one.frames) for one in outputs), self.output))
 
     def _takes_past(self, output: OutputFolder, load: Callable[[], DepthCompleter]) -> bool:
         """Whether to use earlier frames: as told, as in the depth that is there, or if held-out points show a gain."""
-        from kbnet.cli.progress import frame_bar, frame_progress
+        from kbnet.cli.progress import frame_steps
         from kbnet.evaluation.past_gain import past_gain
 
         if self.use_past or self.no_past or not self.sequences:
@@ -179,8 +178,8 @@ class Command(NetworkArguments, PastAndPriorArguments):
             print(f"{source.name}: earlier frames are not used, because --turntable shows a frame without them")
             return False
         try:
-            with frame_progress() as progress:
-                gain = past_gain(source, load(), on_frame=frame_bar(progress, "trying earlier frames"))
+            with frame_steps("trying earlier frames") as on_frame:
+                gain = past_gain(source, load(), on_frame=on_frame)
         except (OSError, KBNetError) as error:
             print(f"{name}: earlier frames are not used: {one_line(error)}")
             return False

@@ -46,17 +46,14 @@ def frame_progress() -> Progress:
 
 
 @contextmanager
-def frame_steps(description: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """A bar of frames, as :func:`frame_progress`; call what is yielded after each frame."""
+def frame_steps(description: str, total: int | None = None) -> Iterator[Callable[..., None]]:
+    """A bar of frames, as :func:`frame_progress`.
+
+    Call what is yielded after each frame, with the number of all frames where only the caller knows it.
+    """
     with frame_progress() as progress:
         task = progress.add_task(description, total=total)
-        yield lambda: progress.advance(task)
-
-
-def frame_bar(progress: Progress, description: str) -> Callable[[int], None]:
-    """A bar of frames; call what is returned after each frame, with the number of all."""
-    task = progress.add_task(description, total=None)
-    return lambda total: progress.update(task, advance=1, total=total)
+        yield lambda total=None: progress.update(task, advance=1, total=total)
 
 
 def completed_text(completed: int, frames: int, output: Path, *, failed: int = 0) -> str:

@@ -117,10 +117,10 @@ class Command(DeviceArguments):
             return f"{FAILED}{one_line(error)}"
 
     def _measure(self, row: PublishedRow) -> ReproducedRow:
-        from kbnet.cli.progress import frame_bar, frame_progress
+        from kbnet.cli.progress import frame_steps
         from kbnet.evaluation.reproduction import ReproducedRow, measure
 
-        with frame_progress() as progress:
+        with frame_steps(row.title) as on_frame:
             measured = measure(
                 row,
                 self.data,
@@ -128,14 +128,14 @@ class Command(DeviceArguments):
                 every=self.every,
                 device=self.device,
                 overwrite=self.overwrite,
-                on_frame=frame_bar(progress, row.title),
+                on_frame=on_frame,
             )
         return ReproducedRow(row, measured, self.tolerance, self.every)
 
     def _complete(self, row: PublishedRow) -> str:
         """Write what the online benchmark takes; depth that is there stays only if it was made the same way."""
         import kbnet
-        from kbnet.cli.progress import completed_text, frame_bar, frame_progress
+        from kbnet.cli.progress import completed_text, frame_steps
         from kbnet.inference.output_folder import OutputFolder
         from kbnet.inference.weights_files import network_origin
 
@@ -147,10 +147,9 @@ class Command(DeviceArguments):
         depth = output.folder / "depth"
         if depth.exists() and (self.overwrite or output.origin(network)[1]):
             shutil.rmtree(depth)
-        with frame_progress() as progress:
-            bar = frame_bar(progress, row.title)
+        with frame_steps(row.title) as on_frame:
             load = partial(kbnet.load, row.weights, device=self.device)
-            completed = output.complete_missing(load, output.checked_origin(network), on_frame=bar)
+            completed = output.complete_missing(load, output.checked_origin(network), on_frame=on_frame)
         print(completed_text(completed, len(output.frames), output.folder))
         print(f"wrote {output.write_zip()}")
         return ZIPPED
