@@ -43,4 +43,4 @@ def test_prepare_tum_refuses_contradictions(
     assert main([*command, "--camera", "freiburg1", "--intrinsics", str(recording / "K.txt")]) == 2
     assert "not both" in one_line_error()
     assert main([*command, "--camera", "freiburg1"]) == 2
-    assert "image is 48x40 but the camera is calibrated for 640x480" in one_line_error()
+    assert "depth is 48x40 but the camera is calibrated for 640x480" in one_line_error()
