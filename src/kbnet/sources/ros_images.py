@@ -39,6 +39,7 @@ _LUMA_AT = {"uyvy": (1, (0, 2)), "yuyv": (0, (1, 3))}
 """Of two pixels in four bytes: where the first luma is, and where both chromas are."""
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 """Of compressed images, by Pillow's names."""
+_DECODING_ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE, Image.DecompressionBombError)
 _PNG = b"\x89PNG"
 _RVL_SIZE = struct.Struct("<2i")
 """Width and height, after the header."""
@@ -240,7 +241,7 @@ def _decoded(content: bytes, what: str) -> Image.Image:
         check_count(picture.width * picture.height, "pixels", "an image of the bag")
         picture.load()
         return picture
-    except (OSError, *DAMAGE, Image.DecompressionBombError) as error:
+    except _DECODING_ERRORS as error:
         reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
         raise KBNetError(
             f"expected a JPEG or PNG in a compressed image '{what}', but it cannot be read ({reason}); "
