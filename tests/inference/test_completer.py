@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from kbnet.errors import KBNetError
-from kbnet.frame import Frame
+from kbnet.frame import Frame, Prior
 from kbnet.inference import onnxruntime_engine, openvino_engine
 from kbnet.inference.completer import DepthCompleter, load
 from kbnet.network.config import KBNetConfig
@@ -395,6 +395,19 @@ def test_a_batch_of_large_frames_equals_its_samples_and_is_finite(scaffold: str)
     completer(image, points, K)
     assert seen[0][0].shape == (1, 3, 44, 68)
     assert torch.equal(seen[0][1][0, 0, :, :67], torch.from_numpy(points[1::3, 1::3])[:, :67])
+
+
+def test_a_small_plane_is_completed_as_a_plane_of_twice_its_size() -> None:
+    image, points, K, truth = plane()
+    config = KBNetConfig(scaffold="continued", working_side=2 * LARGE[1] + 1)
+    completer = DepthCompleter(KBNet(config), device="cpu")
+    seen: list[tuple[Tensor, ...]] = []
+    run = completer.run_network
+    completer.run_network = lambda *inputs: run(*(seen.append(inputs) or inputs))
+    depth = completer(image, points, K, prior=Prior(truth, "metric"))
+    assert seen[0][0].shape == (1, 3, 2 * LARGE[0] - 1, 2 * LARGE[1] - 1)
+    assert torch.equal(seen[0][1][0, 0, ::2, ::2], torch.from_numpy(points))
+    np.testing.assert_allclose(depth, truth, rtol=3e-3)
 
 
 def test_frames_below_one_and_a_half_working_sides_are_not_reduced() -> None:

@@ -8,6 +8,8 @@ import torch
 
 from kbnet.frame import FloatArray, Frame
 from kbnet.network.working_size import (
+    enlarged,
+    enlarged_values,
     mean_of_cells,
     reduced_depth,
     reduced_frame,
@@ -108,3 +110,22 @@ def test_a_reduced_frame_leaves_out_what_fills_no_cell() -> None:
     assert (reduced.size, reduced.name) == ((33, 35), "0007")
     assert reduced_frame(frame, 1) is frame
     assert reduced_frame(Frame(image, depth, K), 2).ground_truth is None
+
+
+def test_an_enlarged_frame_holds_the_frame_and_its_rays() -> None:
+    image = torch.rand(2, 3, 5, 7)
+    points = torch.rand(2, 1, 5, 7)
+    K = torch.tensor([[50.0, 0, 3], [0, 60, 2], [0, 0, 1]]).repeat(2, 1, 1)
+    larger, spread, K_larger = enlarged(image, points, K, 3)
+    assert larger.shape == (2, 3, 13, 19)
+    torch.testing.assert_close(larger[..., ::3, ::3], image)
+    torch.testing.assert_close(spread[..., ::3, ::3], points)
+    assert torch.count_nonzero(spread) == torch.count_nonzero(points)
+    pixel = torch.tensor([4.0, 1, 1])
+    rays = [
+        torch.linalg.solve(matrix, at)
+        for matrix, at in ((K[0], pixel), (K_larger[0], pixel * 3 - torch.tensor([0, 0, 2])))
+    ]
+    torch.testing.assert_close(*rays)
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(enlarged_values(values, 2), [[0, 0, 1, 2, 2], [0, 0, 1, 2, 2], [3, 3, 4, 5, 5]])

@@ -26,6 +26,7 @@ from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.inputs import frame_tensors, working_inputs
 from kbnet.network.kbnet import KBNet
 from kbnet.network.siblings.config import NetworkConfig
+from kbnet.network.working_size import enlarged, enlargement
 from kbnet.weights.depth_network import load_network
 
 FRESH = "fresh"
@@ -80,7 +81,8 @@ class RepeatedFrame:
         one = frame_tensors(frame.image, frame.sparse_depth, frame.intrinsics)
         image, sparse_depth, intrinsics = (x.repeat(batch, *[1] * (x.ndim - 1)).to(device) for x in one)
         self.frame = (image, sparse_depth, intrinsics)
-        self.network, _ = working_inputs(image, sparse_depth, intrinsics, config)
+        times = enlargement((frame.size[0], frame.size[1]), config.working_side)
+        self.network, _ = working_inputs(*enlarged(image, sparse_depth, intrinsics, times), config)
 
 
 class CaseTimes:

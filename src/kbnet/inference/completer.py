@@ -21,7 +21,7 @@ from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.guided_upsampling import guided_upsampling
 from kbnet.network.inputs import blended_with_prior, frame_tensors, with_prior, working_inputs
 from kbnet.network.siblings.config import NetworkConfig
-from kbnet.network.working_size import values_at_cells
+from kbnet.network.working_size import enlarged, enlarged_values, enlargement, values_at_cells
 from kbnet.points.prior import OUTPUT_POWER
 from kbnet.weights.depth_network import load_network
 
@@ -187,7 +187,7 @@ class DepthCompleter:
 
         A frame with a longer side of at least 1.5 times ``config.working_side`` is completed at an integer fraction of
         its size, with the points of :func:`kbnet.network.working_size.working_points`. Its depth is upsampled along
-        the edges of the image.
+        the edges of the image. A frame of at most half that side is enlarged first, up to four times.
 
         Args:
             image: RGB, (H, W, 3) uint8; as tensor (B, 3, H, W), uint8 or float in 0..1; or a frame alone.
@@ -243,16 +243,18 @@ class DepthCompleter:
     def _complete(self, image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, prior: Prior | None = None) -> Tensor:
         """Output of the network: depth, and its expected error if it is predicted, (B, 1 or 2, H, W), metres."""
         image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
+        times = enlargement((image.shape[-2], image.shape[-1]), self.config.working_side)
+        image, sparse_depth, intrinsics = enlarged(image, sparse_depth, intrinsics, times)
         inputs, factor = working_inputs(image, sparse_depth, intrinsics, self.config)
         corrected = None
         if prior is not None:
-            reduced = prior if factor == 1 else prior.mapped(lambda values: values_at_cells(values, factor))
-            inputs, corrected = with_prior(inputs, reduced, self.config)
+            there = prior.mapped(lambda values: values_at_cells(enlarged_values(values, times), factor))
+            inputs, corrected = with_prior(inputs, there, self.config)
         depth = self.run_network(*inputs)
         if prior is not None and corrected is not None and prior.own_weight is None:
             depth = torch.cat([blended_with_prior(depth[:, :1], corrected, OUTPUT_POWER), depth[:, 1:]], dim=1)
         if factor == 1:
-            return depth
+            return depth[..., ::times, ::times].contiguous()
         return guided_upsampling(depth.log(), inputs.image, image, factor, in_blocks=True).exp_()
 
     def _warn(self, counts: PointCounts) -> None:

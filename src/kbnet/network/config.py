@@ -76,8 +76,8 @@ class KBNetConfig:
     normalisation: Literal["none", "batch"] = "none"
     """none: as published. batch: a BatchNorm after every convolution, folded into it for inference."""
     working_side: int = 0
-    """Longer side of the frame during completion, about, pixels; the result is upsampled. 0 = full size."""
-    # kbnet.network.working_size.working_factor gives the factor; frames below 1.5 times this are not reduced.
+    """Longer side of the frame during completion, about, pixels; the result is of the frame's size. 0 = full size."""
+    # kbnet.network.working_size gives the factors: frames of 1.5 times this are reduced, frames of half of it enlarged.
     head: Literal["dense", "propagation"] = "dense"
     """dense: depth or residual per pixel. propagation: the scaffold is propagated along learnt offsets."""
     trunk: Literal["kbnet", "plain"] = "kbnet"

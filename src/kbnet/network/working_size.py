@@ -1,4 +1,7 @@
-"""Reduction of large frames: colours are averaged, depth is selected, so that no depth is mixed at an edge."""
+"""Reduction of large frames and enlargement of small ones.
+
+In a reduction colours are averaged and depth is selected, so that no depth is mixed at an edge.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ MOST_POINTS = 30_000
 """Largest number of points of a reduced frame; triangulating 240,000 takes 4 s."""
 ROWS_OF_CELLS = 32
 """Rows of cells that are averaged at a time."""
+MOST_ENLARGED = 4
+"""Largest factor by which a small frame is enlarged."""
 
 
 def working_factor(size: tuple[int, int], working_side: int) -> int:
@@ -33,6 +38,50 @@ def working_factor(size: tuple[int, int], working_side: int) -> int:
     if working_side == 0:
         return 1
     return max(1, min(round(max(size) / working_side), min(size) // MINIMUM_SIZE))
+
+
+def enlargement(size: tuple[int, int], working_side: int) -> int:
+    """Integer factor by which a small frame is enlarged before the network, so that its details have the trained size.
+
+    Args:
+        size: (H, W), pixels.
+        working_side: longer side not to exceed, pixels; 0 = no enlargement.
+
+    Example:
+        >>> [enlargement(size, 640) for size in ((480, 640), (240, 320), (144, 256), (60, 80))]
+        [1, 2, 2, 4]
+    """
+    return max(1, min(working_side // max(size), MOST_ENLARGED))
+
+
+def enlarged(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, factor: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Enlarge a batch: pixel x moves to ``factor`` x, so that every ``factor``-th row and column is the batch itself.
+
+    Args:
+        image: RGB, (B, 3, H, W), uint8 or float; the new pixels are interpolated bilinearly.
+        sparse_depth: (B, 1, H, W), metres; 0 = unmeasured, as the new pixels are.
+        intrinsics: K, (B, 3, 3), pixels.
+
+    Returns:
+        The same of (factor (H - 1) + 1, factor (W - 1) + 1) pixels.
+    """
+    if factor == 1:
+        return image, sparse_depth, intrinsics
+    size = [factor * (length - 1) + 1 for length in image.shape[-2:]]
+    between = F.interpolate(image.float(), size, mode="bilinear", align_corners=True)
+    if image.dtype == torch.uint8:
+        between = between.round().to(torch.uint8)
+    points = sparse_depth.new_zeros(*sparse_depth.shape[:2], *size)
+    points[..., ::factor, ::factor] = sparse_depth
+    K = intrinsics.clone()
+    K[..., :2, :] *= factor
+    return between, points, K
+
+
+def enlarged_values(values: FloatArray, factor: int) -> FloatArray:
+    """Value of the nearest pixel at every pixel of the enlarged frame; a mean would mix sides of an edge."""
+    rows, columns = (np.rint(np.arange(factor * (n - 1) + 1) / factor).astype(np.intp) for n in values.shape)
+    return values[np.ix_(rows, columns)]
 
 
 def reduced_frame(frame: Frame, factor: int) -> Frame:
