@@ -67,8 +67,7 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     _make_folder(path.parent)
-    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
-    _remove_link(temporary)
+    temporary = remove_link(path.with_name(f".{path.stem}.partial{path.suffix}"))
     try:
         lock = lock_temporary(temporary)
     except BlockingIOError:  # two writers of one path: the last one wins
@@ -112,7 +111,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """
     partial, former = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "former"))
     with scratch_folder(partial, folder):
-        _remove_link(former)
+        remove_link(former)
         if former.exists():
             shutil.rmtree(former) if folder.exists() else os.replace(former, folder)
         yield partial
@@ -141,7 +140,7 @@ def scratch_folder(scratch: Path, place: Path | None = None) -> Iterator[Path]:
     place = place or scratch
     _make_folder(scratch.parent)
     with one_writer(place, place.with_name(f".{place.name}.lock")):
-        _remove_link(scratch)
+        remove_link(scratch)
         scratch.mkdir(exist_ok=True)
         try:
             for remains in scratch.iterdir():
@@ -163,10 +162,11 @@ def _make_folder(folder: Path) -> None:
         raise
 
 
-def _remove_link(path: Path) -> None:
-    """Remove what has the name of a temporary file or folder but leads elsewhere: nothing is written there."""
-    if path.is_symlink():
+def remove_link(path: Path) -> Path:
+    """Remove a link or pipe with the name of what will be written: nothing is written where it leads."""
+    if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
         path.unlink()
+    return path
 
 
 def _flush_to_disk(path: Path) -> None:

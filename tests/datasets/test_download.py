@@ -136,6 +136,15 @@ def test_a_partial_file_of_another_version_is_not_mixed_in(
     assert obtain(SCENES, tmp_path).read_bytes() == scenes
 
 
+def test_what_links_with_the_names_of_partial_files_lead_to_stays(tmp_path: Path, scenes: bytes) -> None:
+    (tmp_path / "thesis.txt").write_text("whole")
+    for name in ("scenes.zip.partial", "scenes.zip.partial.version"):
+        (tmp_path / name).symlink_to(tmp_path / "thesis.txt")
+    assert obtain(SCENES, tmp_path).read_bytes() == scenes
+    assert not (tmp_path / SCENES.name).is_symlink()
+    assert (tmp_path / "thesis.txt").read_text() == "whole"
+
+
 def test_a_partial_file_longer_than_what_a_server_without_tags_has_is_dropped(tmp_path: Path, scenes: bytes) -> None:
     (tmp_path / "scenes.zip.partial").write_bytes(b"\0" * (len(scenes) + 1))
     assert obtain(SCENES, tmp_path).read_bytes() == scenes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -42,6 +43,7 @@ from fuzz.recordings import (
 )
 
 from kbnet.errors import KBNetError
+from kbnet.evaluation.journal import journal
 from kbnet.files import atomic_folder, atomic_path
 from kbnet.frames.image_file import read_image, read_intrinsics
 from kbnet.frames.npy_file import read_npy
@@ -54,7 +56,7 @@ NOT_FILES = [
 ]
 
 
-@pytest.mark.parametrize("name", [".lock", ".K.partial.txt", ".room.partial", ".room.former"])
+@pytest.mark.parametrize("name", [".lock", ".K.partial.txt", ".room.partial", ".room.former", ".unfinished.jsonl"])
 def test_what_a_link_with_the_name_of_a_temporary_file_leads_to_stays(name: str, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("whole")
@@ -64,6 +66,10 @@ def test_what_a_link_with_the_name_of_a_temporary_file_leads_to_stays(name: str,
     if name == ".lock":
         with pytest.raises(OSError, match="symbolic links"), one_writer(output):
             pass
+    elif name == ".unfinished.jsonl":
+        with journal(output, {}) as results:
+            results.put("0", 1.5)
+        assert not list(output.iterdir())
     elif name == ".K.partial.txt":
         with atomic_path(output / "K.txt") as temporary:
             temporary.write_text("K")
@@ -98,6 +104,13 @@ def test_pipes_and_devices_in_place_of_files_are_refused(
     os.mkfifo(path) if kind == "a pipe" else path.symlink_to("/dev/zero")
     with limits(), pytest.raises(KBNetError, match="is a pipe or a device"):
         read(tmp_path)
+
+
+def test_a_matrix_of_many_numbers_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "K.txt").open("wb") as file:
+        file.truncate(1 << 32)
+    with limits(), pytest.raises(KBNetError, match="expected the matrix K, got 4,294,967,296 bytes in"):
+        read_intrinsics(tmp_path / "K.txt")
 
 
 def test_a_checkpoint_with_a_byte_array_of_any_length_is_refused(tmp_path: Path) -> None:
@@ -165,6 +178,29 @@ def test_a_chunk_of_a_bag_is_unpacked_up_to_a_size(form: str, monkeypatch: pytes
     for one in (compress(bytes(1 << 28)), packed + packed):
         with limits(64 << 20), pytest.raises(KBNetError, match="at most 1,048,576 bytes in a chunk"):
             bag_bounds.decompress(one, form)
+
+
+def test_a_file_of_a_bag_is_unpacked_up_to_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rosbags")
+    from importlib import import_module
+
+    from kbnet.sources import bag_bounds
+
+    bag("sqlite3")(tmp_path)
+    file = next(tmp_path.glob("*/*.db3"))
+    compress = import_module(bag_bounds._ZSTD).compress
+    packed = file.with_name(f"{file.name}.zstd")
+    packed.write_bytes(compress(file.read_bytes()))
+    about = file.with_name("metadata.yaml")
+    text = about.read_text().replace(file.name, packed.name)
+    text = re.sub("compression_format: .*", "compression_format: zstd", text)
+    about.write_text(re.sub("compression_mode: .*", "compression_mode: file", text))
+    file.unlink()
+    read_bag(tmp_path)
+    monkeypatch.setattr(bag_bounds, "MOST_PACKED_BYTES", 1 << 20)
+    packed.write_bytes(compress(bytes(1 << 28)))
+    with limits(), pytest.raises(KBNetError, match=f"{packed.name} unpacks to more than 100 times its size"):
+        read_bag(tmp_path)
 
 
 def test_bags_are_read_by_the_bounded_functions(tmp_path: Path) -> None:

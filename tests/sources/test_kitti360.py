@@ -104,3 +104,10 @@ def test_fisheyes_and_scans_of_other_times_are_said(tmp_path: Path) -> None:
         (root / folder / DRIVE / sensor / "timestamps.txt").write_text(f"2013-05-28 08:46:{second}04475904\n" * 2)
     with pytest.warns(UserWarning, match=r"are 0\.400 s apart"):
         kbnet.open_frames(root)
+
+
+def test_scans_of_three_columns_are_refused(tmp_path: Path) -> None:
+    for scan in write(tmp_path).glob("data_3d_raw/*/velodyne_points/data/*.bin"):
+        RANDOM.uniform([4, -3, -2], [30, 3, 2], (16_000, 3)).astype("<f4").tofile(scan)
+    with pytest.raises(kbnet.KBNetError, match=r"expected x,y,z,intensity .*, but it seems to hold x,y,z as"):
+        kbnet.open_frames(tmp_path)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kbnet.errors import KBNetError
 from kbnet.sources.point_cloud_file import read_points
-from kbnet.sources.scan_columns import Layout
+from kbnet.sources.scan_columns import KITTI, NUSCENES, Layout, check_layout
 
 RANDOM = np.random.default_rng(0)
 
@@ -67,3 +68,23 @@ def test_what_is_no_scan_or_could_be_several_is_refused(tmp_path: Path) -> None:
         ValueError, match=r"cannot tell the columns .* --columns x,y,z --dtype float32; --columns x,y,z,"
     ):
         read_points(tmp_path / "scan.bin")
+
+
+def test_scans_of_a_data_set_with_other_columns_are_refused(tmp_path: Path) -> None:
+    points = street(12_000)
+    rest = RANDOM.uniform(0, 1, 12_000), RANDOM.integers(0, 32, 12_000), np.linspace(0, 0.1, 12_000)
+    for layout, name in ((KITTI, "0.bin"), (NUSCENES, "0.pcd.bin")):
+        for count in range(3, 7):
+            np.column_stack([points, *rest[: count - 3]]).astype("<f4").tofile(tmp_path / name)
+            if count == len(layout.columns):
+                check_layout(tmp_path / name, layout)
+            else:
+                with pytest.raises(KBNetError, match=r"but it seems to hold x,y,z.* as float32"):
+                    check_layout(tmp_path / name, layout)
+
+
+def test_real_scans_of_four_columns_are_those_of_kitti(shared: Path) -> None:
+    scans = sorted((shared / "data" / "kitti_seq00" / "velodyne").glob("*.bin"))
+    assert scans
+    for scan in scans:
+        check_layout(scan, KITTI)

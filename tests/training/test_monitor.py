@@ -42,6 +42,17 @@ def test_a_report_is_the_mean_of_the_steps_since_the_last(tmp_path: Path) -> Non
     assert [event.value for event in events(tmp_path).Scalars("loss/total")] == [2.0, 6.0]
 
 
+def test_what_a_link_with_the_name_of_the_log_leads_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("whole")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "train.log").symlink_to(tmp_path / "thesis.txt")
+    monitor = Monitor(tmp_path / "run", 10, 0, None, active=True)
+    monitor.say(1, "hello")
+    monitor.close()
+    assert (tmp_path / "thesis.txt").read_text() == "whole"
+    assert "hello" in (tmp_path / "run" / "train.log").read_text()
+
+
 def test_a_judgement_is_logged_and_reported(tmp_path: Path) -> None:
     reports: list[ProgressReport] = []
     monitor = Monitor(tmp_path, 10, 0, reports.append, active=True)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from kbnet.datasets.checksums import CHECKSUMS, put_aside, read_checksums, write_checksums
 from kbnet.datasets.disk_space import disk_space
 from kbnet.errors import KBNetError
-from kbnet.files import file_sha256
+from kbnet.files import file_sha256, remove_link
 
 Progress = Callable[[str, int, int], None]
 """Function called during work with (what, done, total), in bytes or files; a total of 0 is unknown."""
@@ -135,7 +135,8 @@ def _remedy(archive: Archive, folder: Path) -> str:
 
 
 def _download(archive: Archive, path: Path, on_progress: Progress) -> None:
-    partial = path.with_name(f"{path.name}.partial")
+    partial = remove_link(path.with_name(f"{path.name}.partial"))
+    remove_link(_tag(partial))
     url = _published_or_mirrored(archive)
     _receive_all(archive, url, partial, on_progress)
     on_progress(f"checking {archive.name}", 0, 0)

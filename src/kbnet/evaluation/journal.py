@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from kbnet.files import parse_json, versions
+from kbnet.files import parse_json, remove_link, versions
 
 NAME = ".unfinished.jsonl"
 """File in the output folder while an evaluation is not finished."""
@@ -68,7 +68,7 @@ def journal(folder: Path | None, settings: Mapping[str, object]) -> Iterator[Jou
         settings: what the results depend on, plain values. Results of other settings, or of other versions of the
             computing packages, are not used.
     """
-    path = folder / NAME if folder is not None else None
+    path = remove_link(folder / NAME) if folder is not None else None
     done = Journal(path, json.dumps({"settings": settings, "versions": versions()}, sort_keys=True))
     try:
         yield done

@@ -6,12 +6,10 @@ import io
 import logging
 import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Literal
-from uuid import uuid4
 
 import torch
 from torch import Tensor
@@ -22,6 +20,7 @@ from kbnet.export.onnx import inference_copy, onnx_model
 from kbnet.export.parity import Parity, Run, check_parity, measure_parity
 from kbnet.export.signal_stack import signal_stack_kept
 from kbnet.export.sizes import Sizes
+from kbnet.files import scratch_folder
 from kbnet.frame import Frame
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.inputs import NetworkInputs, frame_inputs, input_names
@@ -133,10 +132,7 @@ def export_openvino(
         model = quantise(model, network.config, calibration)
     for key, text in describe(network.config, origin, sizes=sizes, precision=precision).items():
         model.set_rt_info(text, [INFO, key])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.with_name(f".{path.stem}.{uuid4().hex[:12]}.partial")
-    try:
-        folder.mkdir()
+    with scratch_folder(path.with_name(f".{path.stem}.partial"), path) as folder:
         openvino.save_model(model, folder / path.name, compress_to_fp16=False)
         parity = measure_parity(_run_file(folder / path.name), inference_copy(network), frames, sizes=sizes)
         check_parity(parity, int8=calibration is not None)
@@ -144,8 +140,6 @@ def export_openvino(
         path.unlink(missing_ok=True)
         os.replace(folder / f"{path.stem}.bin", path.with_suffix(".bin"))
         os.replace(folder / path.name, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return parity
 
 

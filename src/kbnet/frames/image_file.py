@@ -23,6 +23,8 @@ LEAST_BRIGHT = 16
 """Upper 8 of 16 bits: images without brighter pixels have 12 bits or fewer."""
 _PROGRAM = "EPS"
 """Format that Pillow hands to Ghostscript, which runs it."""
+MOST_MATRIX_BYTES = 1 << 16
+"""Size of a text file with one matrix and its comments."""
 _SHAPES = {9: (3, 3), 12: (3, 4), 16: (4, 4)}
 _DECODING_ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE, Image.DecompressionBombError)
 
@@ -97,16 +99,23 @@ def read_intrinsics(path: str | Path) -> FloatArray:
     return check_intrinsics(numbers.reshape(_SHAPES[numbers.size]), where=f" in {path}")
 
 
-def read_numbers(path: str | Path, what: str) -> NDArray[np.float64]:
+def read_numbers(path: str | Path, what: str, *, table: bool = False) -> NDArray[np.float64]:
     """Read whitespace- or comma-separated numbers from a text file in which ``#`` begins a comment.
+
+    Args:
+        path: the text file.
+        what: it should hold, for the error message.
+        table: it may have many lines; else it holds a matrix, and is no longer than `MOST_MATRIX_BYTES`.
 
     Returns:
         (N,), float64.
 
     Raises:
         FileNotFoundError: there is no such file.
-        KBNetError: the file holds something else than numbers.
+        KBNetError: the file holds something else than numbers, or is too long.
     """
+    if not table and Path(path).is_file() and (size := Path(path).stat().st_size) > MOST_MATRIX_BYTES:
+        raise KBNetError(f"expected {what}, got {size:,} bytes in {path}; check the path")
     try:
         lines = read_text(path).splitlines()
         words = " ".join(line.partition("#")[0] for line in lines).replace(",", " ").split()

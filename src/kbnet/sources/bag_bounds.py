@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import bz2
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 from kbnet.errors import KBNetError
-from kbnet.limits import MOST_PACKED_BYTES
+from kbnet.limits import MOST_PACKED_BYTES, limit_factor
+
+_ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+MOST_TIMES = 100
+"""Size of an unpacked file over that of the compressed one, beyond `MOST_PACKED_BYTES`."""
 
 
 @contextmanager
@@ -26,7 +31,7 @@ def bounded() -> Iterator[None]:
         known = getattr(import_module(module), name)
         known.update({form: forms[form] for form in forms.keys() & known.keys()})
     reader: Any = import_module("rosbags.rosbag2.reader")
-    reader.zstd = SimpleNamespace(open=reader.zstd.open, decompress=forms["zstd"])
+    reader.zstd = SimpleNamespace(open=_PackedFile, decompress=forms["zstd"])
     apsw: Any = import_module("apsw")
     apsw.connection_hooks.append(check_database)
     try:
@@ -74,10 +79,33 @@ def _stream(compression: str) -> Any:
     if compression == "lz4":
         return import_module("lz4.frame").LZ4FrameDecompressor()
     if compression == "zstd":
-        return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd").ZstdDecompressor()
+        return import_module(_ZSTD).ZstdDecompressor()
     raise KBNetError(f"its chunks are compressed by '{compression}'")
 
 
 def _unpacked(compression: str, packed: bytes, size: int | None = None) -> bytes:
     """As rosbags calls it, with the size that a chunk announces."""
     return decompress(packed, compression)
+
+
+class _PackedFile:
+    """File of a bag compressed as a whole, as rosbags opens it to unpack it into the temporary folder."""
+
+    def __init__(self, file: BinaryIO, mode: Literal["rb"]) -> None:
+        size = os.fstat(file.fileno()).st_size
+        self._file, self._name = import_module(_ZSTD).open(file, mode), file.name
+        self._left = int((MOST_PACKED_BYTES + MOST_TIMES * size) * limit_factor())
+
+    def __enter__(self) -> _PackedFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, count: int) -> bytes:
+        """The next bytes."""
+        content: bytes = self._file.read(count)
+        self._left -= len(content)
+        if self._left < 0:
+            raise KBNetError(f"{self._name} unpacks to more than {MOST_TIMES} times its size")
+        return content

@@ -89,7 +89,7 @@ def _poses(path: Path) -> dict[int, Transform]:
     """Of the system in the world by frame number; empty without the file: not every frame has one."""
     if not path.is_file():
         return {}
-    numbers = read_numbers(path, "poses (frame number and 12 numbers a line)")
+    numbers = read_numbers(path, "poses (frame number and 12 numbers a line)", table=True)
     if numbers.size % 13:
         raise KBNetError(f"expected 13 numbers a line (frame, 3x4 pose) in {path}, got {numbers.size}; copy it again")
     poses = {}

@@ -196,7 +196,7 @@ def read_pose_lines(path: str | Path) -> list[Transform]:
         KBNetError: it holds something else.
     """
     what = "poses (12 numbers a line, camera to world)"
-    numbers = read_numbers(path, what)
+    numbers = read_numbers(path, what, table=True)
     if numbers.size == 0 or numbers.size % 12:
         raise KBNetError(f"expected {what}, got {numbers.size} numbers in {path}; write a line for each image")
     poses = []

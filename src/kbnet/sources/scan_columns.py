@@ -93,6 +93,39 @@ def find_layout(path: Path) -> Layout:
     check_count(path.stat().st_size // KITTI.point_bytes, "points", path)
     content = regular_file(path).read_bytes()
     usual = NUSCENES if path.name.lower().endswith(".pcd.bin") else KITTI
+    good = _good_layouts(content)
+    if not good:
+        raise KBNetError(
+            f"expected a scan of {usual} in {path}, but neither these nor {FEWEST} to {MOST} columns of float32 or "
+            f"float64 give coordinates from its {len(content)} bytes; name its columns (--columns, --dtype), or copy "
+            "it again"
+        )
+    if usual in good:
+        return usual
+    if len(good) == 1:
+        return good[0]
+    raise KBNetError(f"cannot tell the columns of {path}: say one of {'; '.join(map(str, good))}")
+
+
+def check_layout(path: Path, layout: Layout) -> None:
+    """Check the layout that a scan, if it is a ``.bin``, should have against its values; a few points say little.
+
+    Raises:
+        KBNetError: others explain them better.
+    """
+    size = regular_file(path).stat().st_size
+    check_count(size // layout.point_bytes, "points", path)
+    small = size < SAMPLE * layout.point_bytes // len(layout.columns)
+    good = [] if small or path.suffix.lower() != ".bin" else _good_layouts(path.read_bytes())
+    if good and layout not in good:
+        raise KBNetError(
+            f"expected {','.join(layout.columns)} as {layout.dtype} in {path}, but it seems to hold "
+            f"{','.join(good[0].columns)} as {good[0].dtype}; copy it again"
+        )
+
+
+def _good_layouts(content: bytes) -> list[Layout]:
+    """Those that explain the values of a scan about equally well, and better than others; empty: none does."""
     scores: dict[Layout, float] = {}
     for dtype in ("float32", "float64"):
         for count in range(FEWEST, MOST + 1):
@@ -101,22 +134,10 @@ def find_layout(path: Path) -> Layout:
                 score = _score(content, layout)
                 if score is not None:
                     scores[layout] = score
-    if not scores:
-        raise KBNetError(
-            f"expected a scan of {usual} in {path}, but neither these nor {FEWEST} to {MOST} columns of float32 or "
-            f"float64 give coordinates from its {len(content)} bytes; name its columns (--columns, --dtype), or copy "
-            "it again"
-        )
-    best = max(scores.values())
-    margin = MARGIN + CHANCE_VALUES / (len(content) // 8)
-    good = [layout for layout, score in scores.items() if score > best - margin]
+    margin = MARGIN + CHANCE_VALUES / max(len(content) // 8, 1)
+    good = [layout for layout, score in scores.items() if score > max(scores.values()) - margin]
     # A multiple of the columns explains as much: each then stands for every second or third point.
-    good = [one for one in good if not any(_is_multiple(one, other) for other in good)]
-    if usual in good:
-        return usual
-    if len(good) == 1:
-        return good[0]
-    raise KBNetError(f"cannot tell the columns of {path}: say one of {'; '.join(map(str, good))}")
+    return [one for one in good if not any(_is_multiple(one, other) for other in good)]
 
 
 def _is_multiple(layout: Layout, other: Layout) -> bool:

@@ -92,7 +92,7 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
         FileNotFoundError: there is no such file.
         KBNetError: it holds something else, or no pose.
     """
-    numbers = read_numbers(path, "a trajectory")
+    numbers = read_numbers(path, "a trajectory", table=True)
     lines = read_text(path, errors="replace").splitlines()
     columns = next(filter(None, map(_named_columns, lines)), None)
     widths = {len(words) for line in lines if (words := line.partition("#")[0].replace(",", " ").split())}

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from kbnet.evaluation.metrics import DepthErrors
+from kbnet.files import remove_link
 from kbnet.training.batch import TripletBatch
 from kbnet.training.pictures import histograms, picture_rows
 from kbnet.training.step import StepResult
@@ -58,7 +59,7 @@ class Monitor:
         self._log = self._events = None
         if active:
             folder.mkdir(parents=True, exist_ok=True)
-            self._log = (folder / "train.log").open("a", encoding="utf-8", buffering=1)
+            self._log = remove_link(folder / "train.log").open("a", encoding="utf-8", buffering=1)
             self._events = SummaryWriter(str(folder / "events"), purge_step=first_step + 1)
 
     def add(self, result: StepResult, samples: int) -> None:

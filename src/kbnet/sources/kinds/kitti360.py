@@ -35,9 +35,10 @@ def open_kitti360_drive(path: Path, options: Kitti360Arguments) -> LidarFrames:
     """List images and scans of a drive; errors are those of `kbnet.sources.kitti360.open_kitti360`."""
     from kbnet.sources.kitti360 import open_kitti360
     from kbnet.sources.lidar_scans import LidarFrames
-    from kbnet.sources.scan_columns import KITTI
+    from kbnet.sources.scan_columns import KITTI, check_layout
 
     listing, calibration = open_kitti360(path, camera=options.camera, drive=options.drive)
+    check_layout(listing.frames[0].scan, KITTI)
     return LidarFrames(listing, calibration, path, unit_m=1.0, occlusion_radius=options.occlusion_radius, layout=KITTI)
 
 

@@ -35,9 +35,10 @@ def open_nuscenes_scene(path: Path, options: NuscenesArguments) -> LidarFrames:
     """List images and scans of a scene; errors are those of `kbnet.sources.nuscenes.open_nuscenes`."""
     from kbnet.sources.lidar_scans import LidarFrames
     from kbnet.sources.nuscenes import open_nuscenes
-    from kbnet.sources.scan_columns import NUSCENES
+    from kbnet.sources.scan_columns import NUSCENES, check_layout
 
     listing, calibration = open_nuscenes(path, camera=options.camera, scene=options.scene, sweeps=options.sweeps)
+    check_layout(listing.frames[0].scan, NUSCENES)
     return LidarFrames(
         listing, calibration, path, unit_m=1.0, occlusion_radius=options.occlusion_radius, layout=NUSCENES
     )
