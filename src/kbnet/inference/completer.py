@@ -254,7 +254,7 @@ class DepthCompleter:
         if prior is not None and corrected is not None and prior.own_weight is None:
             depth = torch.cat([blended_with_prior(depth[:, :1], corrected, OUTPUT_POWER), depth[:, 1:]], dim=1)
         if factor == 1:
-            return depth[..., ::times, ::times].contiguous()
+            return depth if times == 1 else depth[..., ::times, ::times].contiguous()
         return guided_upsampling(depth.log(), inputs.image, image, factor, in_blocks=True).exp_()
 
     def _warn(self, counts: PointCounts) -> None:
