@@ -168,7 +168,7 @@ def draw_curves(curves: list[Curve], summary: Summary, path: Path) -> None:
 
     rows = summary.rows()
     sequences = {row.sequence for row in rows}
-    judged = ALL_SEQUENCES if ALL_SEQUENCES in sequences else next(iter(sequences))
+    judged = ALL_SEQUENCES if ALL_SEQUENCES in sequences else next(iter(sequences), "")
     mae = {(row.sparse_depth, row.method): row.mean.mae_mm for row in rows if row.sequence == judged}
     methods = dict.fromkeys(method for _, method in mae)
     style = AxesStyle("", "MAE, mm")

@@ -17,6 +17,7 @@ from torch import Tensor
 from kbnet.frame import FloatArray, Frame
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.inputs import frame_tensors, working_inputs
+from kbnet.network.working_size import enlarged, enlargement
 
 AttackName = Literal["fgsm", "pgd", "pgd_nearer"]
 PGD_STEPS = 10
@@ -46,10 +47,12 @@ def attack_image(frame: Frame, network: DepthNetwork, attack: AttackName, levels
         return frame
     image, sparse_depth, intrinsics = frame_tensors(frame.image, frame.sparse_depth, frame.intrinsics)
     clean = image.float() / 255
+    times = enlargement(frame.size, network.config.working_side)
 
     def complete(image: Tensor) -> Tensor:
-        depth: Tensor = network(*working_inputs(image, sparse_depth, intrinsics, network.config)[0])
-        return depth[:, :1].log()
+        larger = enlarged(image, sparse_depth, intrinsics, times)
+        depth: Tensor = network(*working_inputs(*larger, network.config)[0])
+        return depth[:, :1, ::times, ::times].log()
 
     towards, mask = _goal(frame, attack, complete(clean))
     steps, share = (1, 1.0) if attack == "fgsm" else (PGD_STEPS, PGD_STEP_SHARE)

@@ -109,7 +109,7 @@ def draw_refinement(frame: Frame) -> None:
     depth = completer(frame.image, frame.sparse_depth, frame.intrinsics)
     scaffold = frame_inputs(frame, completer.config).scaffold
     assert scaffold is not None
-    interpolated = scaffold[0, 0].numpy()
+    interpolated = scaffold[0, 0, ::2, ::2].numpy()  # the frame is enlarged to twice its size
     figure, axes = panels(3)
     depth_panel(axes[0], interpolated, "interpolation of inlier points")
     scale = Normalize(-3, 3)

@@ -55,6 +55,10 @@ class Prior:
             raise KBNetError(f"expected a prior as (H, W) floating-point numbers, got {_describe(values)}; convert it")
         with np.errstate(over="ignore"):
             object.__setattr__(self, "values", values.astype(np.float32, copy=False))
+        if self.own_weight is not None and self.own_weight.shape != values.shape:
+            raise KBNetError(
+                f"expected own_weight of {_size(values)} pixels as the prior, got {_size(self.own_weight)}; resize it"
+            )
 
     def mapped(self, change: Callable[[FloatArray], FloatArray]) -> Prior:
         """This prior with its maps changed in the same way, such as cut."""

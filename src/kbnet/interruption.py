@@ -43,7 +43,8 @@ def handlers_kept() -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():
-                signal.signal(number, handler or signal.SIG_DFL)
+                if handler is not None:  # None: not installed from Python
+                    signal.signal(number, handler)
 
 
 @contextmanager

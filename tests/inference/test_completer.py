@@ -405,7 +405,7 @@ def test_a_small_plane_is_completed_as_a_plane_of_twice_its_size() -> None:
     run = completer.run_network
     completer.run_network = lambda *inputs: run(*(seen.append(inputs) or inputs))
     depth = completer(image, points, K, prior=Prior(truth, "metric"))
-    assert seen[0][0].shape == (1, 3, 2 * LARGE[0] - 1, 2 * LARGE[1] - 1)
+    assert seen[0][0].shape == (1, 3, 2 * LARGE[0], 2 * LARGE[1])
     assert torch.equal(seen[0][1][0, 0, ::2, ::2], torch.from_numpy(points))
     np.testing.assert_allclose(depth, truth, rtol=3e-3)
 

@@ -117,7 +117,7 @@ def test_an_enlarged_frame_holds_the_frame_and_its_rays() -> None:
     points = torch.rand(2, 1, 5, 7)
     K = torch.tensor([[50.0, 0, 3], [0, 60, 2], [0, 0, 1]]).repeat(2, 1, 1)
     larger, spread, K_larger = enlarged(image, points, K, 3)
-    assert larger.shape == (2, 3, 13, 19)
+    assert larger.shape == (2, 3, 15, 21)
     torch.testing.assert_close(larger[..., ::3, ::3], image)
     torch.testing.assert_close(spread[..., ::3, ::3], points)
     assert torch.count_nonzero(spread) == torch.count_nonzero(points)
@@ -128,4 +128,4 @@ def test_an_enlarged_frame_holds_the_frame_and_its_rays() -> None:
     ]
     torch.testing.assert_close(*rays)
     values = np.arange(6, dtype=np.float32).reshape(2, 3)
-    np.testing.assert_array_equal(enlarged_values(values, 2), [[0, 0, 1, 2, 2], [0, 0, 1, 2, 2], [3, 3, 4, 5, 5]])
+    np.testing.assert_array_equal(enlarged_values(values, 2), [[0, 1, 1, 2, 2, 2], *[[3, 4, 4, 5, 5, 5]] * 3])

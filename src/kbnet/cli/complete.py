@@ -175,7 +175,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
             print(f"{name}: earlier frames are {'' if past else 'not '}used, as for the depth in {output.folder}")
             return past
         if self.turntable is not None:
-            print(f"{source.name}: earlier frames are not used, because --turntable shows a frame without them")
+            print(f"{name}: earlier frames are not used, because --turntable shows a frame without them")
             return False
         try:
             with frame_steps("trying earlier frames") as on_frame:

@@ -63,15 +63,17 @@ def enlarged(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, factor: in
         intrinsics: K, (B, 3, 3), pixels.
 
     Returns:
-        The same of (factor (H - 1) + 1, factor (W - 1) + 1) pixels.
+        The same of (factor H, factor W) pixels; the last rows and columns are repeated.
     """
     if factor == 1:
         return image, sparse_depth, intrinsics
-    size = [factor * (length - 1) + 1 for length in image.shape[-2:]]
-    between = F.interpolate(image.float(), size, mode="bilinear", align_corners=True)
+    between = F.interpolate(
+        image.float(), [factor * (length - 1) + 1 for length in image.shape[-2:]], mode="bilinear", align_corners=True
+    )
+    between = F.pad(between, (0, factor - 1, 0, factor - 1), mode="replicate")
     if image.dtype == torch.uint8:
         between = between.round().to(torch.uint8)
-    points = sparse_depth.new_zeros(*sparse_depth.shape[:2], *size)
+    points = sparse_depth.new_zeros(*sparse_depth.shape[:2], *between.shape[-2:])
     points[..., ::factor, ::factor] = sparse_depth
     K = intrinsics.clone()
     K[..., :2, :] *= factor
@@ -80,7 +82,7 @@ def enlarged(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, factor: in
 
 def enlarged_values(values: FloatArray, factor: int) -> FloatArray:
     """Value of the nearest pixel at every pixel of the enlarged frame; a mean would mix sides of an edge."""
-    rows, columns = (np.rint(np.arange(factor * (n - 1) + 1) / factor).astype(np.intp) for n in values.shape)
+    rows, columns = (((np.arange(factor * n) + factor // 2) // factor).clip(max=n - 1) for n in values.shape)
     return values[np.ix_(rows, columns)]
 
 

@@ -108,8 +108,9 @@ class TransformsFrames(RectifiedRecording[int]):
             )
         self._values, (self._lens, self._fisheye) = cameras.pop(), lenses.pop()
         self._unit = options.depth_unit or _depth_unit(self._content, file)
-        _warn_of_scale(self._content, options.scale, file)
         self._dense = all("depth_file_path" in frame for frame in listed)
+        if not self._dense:  # --scale is also a factor of depth images
+            _warn_of_scale(self._content, options.scale, file)
         cloud = options.points or (self._base / str(self._content.get("ply_file_path", "")))
         if not self._dense and not cloud.is_file():
             raise KBNetError(
@@ -148,7 +149,7 @@ class TransformsFrames(RectifiedRecording[int]):
         cx, cy = (
             half if given is None else given for given, half in ((values["cx"], width / 2), (values["cy"], height / 2))
         )
-        K = np.array([[fx, 0, cx - 0.5], [0, fy or fx, cy - 0.5], [0, 0, 1]], np.float32)
+        K = np.array([[fx or fy, 0, cx - 0.5], [0, fy or fx, cy - 0.5], [0, 0, 1]], np.float32)
         lens, fisheye = self._lens, self._fisheye
         keys = ("k1", "k2", "k3", "k4") if fisheye else ("k1", "k2", "p1", "p2", "k3")
         for key in ("k5", "k6") if fisheye else ("k4", "k5", "k6"):
