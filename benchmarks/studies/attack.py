@@ -17,7 +17,7 @@ from torch import Tensor
 from kbnet.frame import FloatArray, Frame
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.inputs import frame_tensors, working_inputs
-from kbnet.network.working_size import enlarged, enlargement
+from kbnet.network.working_size import enlarged_batch, enlargement
 
 AttackName = Literal["fgsm", "pgd", "pgd_nearer"]
 PGD_STEPS = 10
@@ -50,7 +50,7 @@ def attack_image(frame: Frame, network: DepthNetwork, attack: AttackName, levels
     times = enlargement(frame.size, network.config.working_side)
 
     def complete(image: Tensor) -> Tensor:
-        larger = enlarged(image, sparse_depth, intrinsics, times)
+        larger = enlarged_batch(image, sparse_depth, intrinsics, times)
         depth: Tensor = network(*working_inputs(*larger, network.config)[0])
         return depth[:, :1, ::times, ::times].log()
 

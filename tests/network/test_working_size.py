@@ -8,7 +8,7 @@ import torch
 
 from kbnet.frame import FloatArray, Frame
 from kbnet.network.working_size import (
-    enlarged,
+    enlarged_batch,
     enlarged_values,
     mean_of_cells,
     reduced_depth,
@@ -116,7 +116,7 @@ def test_an_enlarged_frame_holds_the_frame_and_its_rays() -> None:
     image = torch.rand(2, 3, 5, 7)
     points = torch.rand(2, 1, 5, 7)
     K = torch.tensor([[50.0, 0, 3], [0, 60, 2], [0, 0, 1]]).repeat(2, 1, 1)
-    larger, spread, K_larger = enlarged(image, points, K, 3)
+    larger, spread, K_larger = enlarged_batch(image, points, K, 3)
     assert larger.shape == (2, 3, 15, 21)
     torch.testing.assert_close(larger[..., ::3, ::3], image)
     torch.testing.assert_close(spread[..., ::3, ::3], points)

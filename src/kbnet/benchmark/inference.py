@@ -26,7 +26,7 @@ from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.inputs import frame_tensors, working_inputs
 from kbnet.network.kbnet import KBNet
 from kbnet.network.siblings.config import NetworkConfig
-from kbnet.network.working_size import enlarged, enlargement
+from kbnet.network.working_size import enlarged_batch, enlargement
 from kbnet.weights.depth_network import load_network
 
 FRESH = "fresh"
@@ -82,7 +82,7 @@ class RepeatedFrame:
         image, sparse_depth, intrinsics = (x.repeat(batch, *[1] * (x.ndim - 1)).to(device) for x in one)
         self.frame = (image, sparse_depth, intrinsics)
         times = enlargement((frame.size[0], frame.size[1]), config.working_side)
-        self.network, _ = working_inputs(*enlarged(image, sparse_depth, intrinsics, times), config)
+        self.network, _ = working_inputs(*enlarged_batch(image, sparse_depth, intrinsics, times), config)
 
 
 class CaseTimes:

@@ -21,7 +21,7 @@ from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.guided_upsampling import guided_upsampling
 from kbnet.network.inputs import blended_with_prior, frame_tensors, with_prior, working_inputs
 from kbnet.network.siblings.config import NetworkConfig
-from kbnet.network.working_size import enlarged, enlarged_values, enlargement, values_at_cells
+from kbnet.network.working_size import enlarged_batch, enlarged_values, enlargement, values_at_cells
 from kbnet.points.prior import OUTPUT_POWER
 from kbnet.weights.depth_network import load_network
 
@@ -244,7 +244,7 @@ class DepthCompleter:
         """Output of the network: depth, and its expected error if it is predicted, (B, 1 or 2, H, W), metres."""
         image, sparse_depth, intrinsics = (x.to(self.device) for x in (image, sparse_depth, intrinsics))
         times = enlargement((image.shape[-2], image.shape[-1]), self.config.working_side)
-        image, sparse_depth, intrinsics = enlarged(image, sparse_depth, intrinsics, times)
+        image, sparse_depth, intrinsics = enlarged_batch(image, sparse_depth, intrinsics, times)
         inputs, factor = working_inputs(image, sparse_depth, intrinsics, self.config)
         corrected = None
         if prior is not None:

@@ -18,7 +18,7 @@ from kbnet.network.config import KBNetConfig
 from kbnet.network.guided_upsampling import colours_in_unit_range
 from kbnet.network.siblings.config import NetworkConfig
 from kbnet.network.working_size import (
-    enlarged,
+    enlarged_batch,
     enlargement,
     mean_of_cells,
     reduced_intrinsics,
@@ -161,7 +161,7 @@ def working_inputs(
 def frame_inputs(frame: Frame, config: NetworkConfig) -> NetworkInputs:
     """Prepare one frame, without its prior, at its working size: a batch of one on the CPU."""
     tensors = frame_tensors(frame.image, frame.sparse_depth, frame.intrinsics)
-    return working_inputs(*enlarged(*tensors, enlargement(frame.size, config.working_side)), config)[0]
+    return working_inputs(*enlarged_batch(*tensors, enlargement(frame.size, config.working_side)), config)[0]
 
 
 def frame_tensors(image: ImageArray, sparse_depth: FloatArray, intrinsics: FloatArray) -> tuple[Tensor, Tensor, Tensor]:

@@ -54,7 +54,9 @@ def enlargement(size: tuple[int, int], working_side: int) -> int:
     return max(1, min(working_side // max(size), MOST_ENLARGED))
 
 
-def enlarged(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, factor: int) -> tuple[Tensor, Tensor, Tensor]:
+def enlarged_batch(
+    image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, factor: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """Enlarge a batch: pixel x moves to ``factor`` x, so that every ``factor``-th row and column is the batch itself.
 
     Args:
@@ -83,7 +85,8 @@ def enlarged(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, factor: in
 def enlarged_values(values: FloatArray, factor: int) -> FloatArray:
     """Value of the nearest pixel at every pixel of the enlarged frame; a mean would mix sides of an edge."""
     rows, columns = (((np.arange(factor * n) + factor // 2) // factor).clip(max=n - 1) for n in values.shape)
-    return values[np.ix_(rows, columns)]
+    nearest: FloatArray = values[np.ix_(rows, columns)]
+    return nearest
 
 
 def reduced_frame(frame: Frame, factor: int) -> Frame:
