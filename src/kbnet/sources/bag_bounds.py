@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any, BinaryIO, Literal
 
 from kbnet.errors import KBNetError
-from kbnet.limits import MOST_PACKED_BYTES, limit_factor
+from kbnet.limits import FACTOR, MOST_PACKED_BYTES, limit_factor
 
 _ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 MOST_TIMES = 100
@@ -62,13 +62,17 @@ def decompress(packed: bytes, compression: str) -> bytes:
     """
     if compression in ("", "none"):
         return packed
-    parts, left = list[bytes](), MOST_PACKED_BYTES
+    most = int(MOST_PACKED_BYTES * limit_factor())
+    parts, left = list[bytes](), most
     while packed:
         stream = _stream(compression)
         parts.append(bytes(stream.decompress(packed, left + 1)))
         left -= len(parts[-1])
         if left < 0:
-            raise KBNetError(f"expected at most {MOST_PACKED_BYTES:,} bytes in a chunk, got more")
+            raise KBNetError(
+                f"expected at most {most:,} bytes in a chunk, got more; if it is right, allow more ({FACTOR}=2 in the "
+                "environment)"
+            )
         packed = (stream.eof and stream.unused_data) or b""
     return b"".join(parts)
 
