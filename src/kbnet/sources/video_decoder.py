@@ -20,27 +20,11 @@ from kbnet.limits import check_count
 NEAR_FRAMES = 30
 """As many frames ahead are decoded one after another; farther ones are looked for from the key frame before them."""
 FORMATS = (
-    *("mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc"),
-    *(
-        "vvc",
-        "av1",
-        "obu",
-        "ivf",
-        "mjpeg",
-        "yuv4mpegpipe",
-        "asf",
-        "flv",
-        "ogg",
-        "mxf",
-        "nut",
-        "gif",
-        "apng",
-        "dv",
-        "vc1",
-    ),
+    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,av1,obu,ivf,mjpeg,yuv4mpegpipe,asf,flv,ogg,"
+    "mxf,nut,gif,apng,dv,vc1"
 )
 """Of videos, by FFmpeg's names. Others of its formats, such as playlists, read further files or the network."""
-OPTIONS = {"format_whitelist": ",".join(FORMATS)}
+OPTIONS = {"format_whitelist": FORMATS}
 CUT_OFF_S = 0.25
 """A video that ends so long before its duration, and by three frames, was cut off."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -182,15 +181,10 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
         gradient_clip=1.0,
         device=asked.device,
         precision="auto",
-        workers=min(4, _usable_cores()) if asked.device != "cpu" else 1,
+        workers=4 if asked.device != "cpu" else 1,
         log_steps=5,
         checkpoint_steps=50,
     )
-
-
-def _usable_cores() -> int:
-    """Cores that this process may use; ``taskset`` and containers leave it fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _seconds_per_step(config: TrainingConfig) -> float:

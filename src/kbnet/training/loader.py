@@ -78,6 +78,7 @@ def check_readers(error: RuntimeError, kept: str) -> None:
 
 
 def _usable_cores() -> int:
+    """Cores that this process may use; ``taskset`` and containers leave it fewer than there are."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
