@@ -166,11 +166,17 @@ def test_a_resumed_run_takes_no_other_start(
         assert "goes on from its own weights" in one_line_error()
 
 
-def test_train_writes_a_run_and_says_where(
-    write_sequence: WriteSequence, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_train_writes_a_run_and_says_where_and_with_how_many_readers(
+    write_sequence: WriteSequence,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert main(arguments(tiny_run(write_sequence(frames=5), tmp_path / "run"))) == 0
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    assert main(arguments(tiny_run(write_sequence(frames=5), tmp_path / "run", workers=3))) == 0
     written = capsys.readouterr()
+    assert "workers  1, not 3: one per usable core\n" in written.out
     assert f"weights  {tmp_path / 'run' / 'best.safetensors'}\n" in written.out
     assert re.search(r"step 2/2  total [\d.]+  sparse_depth [\d.]+  smoothness [\d.]+  [\d.]+ samples/s", written.err)
     assert load_state(tmp_path / "run")["step"] == 2

@@ -47,6 +47,7 @@ class Command:
     def run(self) -> None:
         """Train, showing progress, and say where the weights are."""
         from kbnet.training.distributed import is_first_process
+        from kbnet.training.loader import reader_count
         from kbnet.training.loop import train
         from kbnet.training.recordings import places_of_recordings
 
@@ -56,6 +57,8 @@ class Command:
         if is_first_process():
             for path, place in places_of_recordings(paths, self.training.output).items():
                 print(f"writing  {path} to {place}", flush=True)
+            if (readers := reader_count(self.training)) < self.training.workers:
+                print(f"workers  {readers}, not {self.training.workers}: one per usable core")
         if self.training.initial_weights is not None and self.resume is None and is_first_process():
             self._say_what_weights_bring(self.training.initial_weights)
         with training_progress() as show:

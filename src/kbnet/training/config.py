@@ -158,7 +158,7 @@ class TrainingConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     """bfloat16: 16-bit convolutions, 32 bits otherwise. auto: bfloat16 on GPUs and CPUs where it is faster."""
     workers: int = 2
-    """Reader processes of each training process; without effect on the result."""
+    """Reader processes of each training process, at most one per usable core; without effect on the result."""
     seed: int = 0
     """Seed of initial weights, order and augmentation."""
     log_steps: int = 10

@@ -39,7 +39,7 @@ def open_loader(
         dataset,
         batch_sampler=plan,
         collate_fn=join_samples,
-        num_workers=min(config.workers, _usable_cores()),
+        num_workers=reader_count(config),
         worker_init_fn=_stand_apart,
         pin_memory=fabric.device.type == "cuda",
     )
@@ -77,9 +77,10 @@ def check_readers(error: RuntimeError, kept: str) -> None:
         ) from error
 
 
-def _usable_cores() -> int:
-    """Cores that this process may use; ``taskset`` and containers leave it fewer than there are."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+def reader_count(config: TrainingConfig) -> int:
+    """Reader processes that are started: those asked for, at most one for each core that this process may use."""
+    # taskset and containers leave a process fewer cores than there are.
+    return min(config.workers, len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
 
 
 def _stand_apart(worker: int) -> None:
