@@ -91,30 +91,31 @@ def test_hdr_is_refused(tag: int, name: str, tmp_path: Path) -> None:
         assert np.abs(next(iter(decoder.all())).image()[20, 20] - 127.5).max() <= 1
 
 
-def write_grey(path: Path, pixels: str, value: int, colour_range: int) -> Path:
+def write_grey(path: Path, pixels: str, colour_range: int, *values: int) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
-        picture = av.VideoFrame(64, 48, pixels)
-        size = picture.planes[0].buffer_size
-        picture.planes[0].update(
-            np.full(size, value, np.uint8).tobytes() if pixels == "gray" else np.full(size // 2, value, "<u2").tobytes()
-        )
-        stream.codec_context.color_range = picture.color_range = colour_range
-        container.mux(stream.encode(picture))
+        stream.codec_context.color_range = colour_range
+        for value in values:
+            picture = av.VideoFrame(64, 48, pixels)
+            size = picture.planes[0].buffer_size // (1 if pixels == "gray" else 2)
+            picture.planes[0].update(np.full(size, value, np.uint8 if pixels == "gray" else "<u2").tobytes())
+            picture.color_range = colour_range
+            container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return path
 
 
 @pytest.mark.parametrize(("colour_range", "expected"), [(0, 100), (1, (100 - 16) * 255 / 219), (2, 100)])
 def test_grey_has_the_range_of_its_tag(colour_range: int, expected: float, tmp_path: Path) -> None:
-    (decoded,) = VideoDecoder(open_video(write_grey(tmp_path / "a.mkv", "gray", 100, colour_range))).all()
+    (decoded,) = VideoDecoder(open_video(write_grey(tmp_path / "a.mkv", "gray", colour_range, 100))).all()
     assert np.abs(decoded.image() - expected).max() < 0.6
 
 
-def test_sixteen_bits_of_which_twelve_are_used_are_refused(tmp_path: Path) -> None:
-    (decoded,) = VideoDecoder(open_video(write_grey(tmp_path / "a.mkv", "gray16le", 200 * 257, 0))).all()
-    assert np.abs(decoded.image().astype(int) - 200).max() <= 1
-    (decoded,) = VideoDecoder(open_video(write_grey(tmp_path / "b.mkv", "gray16le", 3000, 0))).all()
-    with pytest.raises(ValueError, match="expected 16 bits of brightness"):
+def test_sixteen_bits_are_refused_where_no_frame_uses_more_than_twelve(tmp_path: Path) -> None:
+    dark, bright = VideoDecoder(open_video(write_grey(tmp_path / "a.mkv", "gray16le", 0, 9 * 257, 200 * 257))).all()
+    assert np.abs(dark.image().astype(int) - 9).max() <= 1
+    assert np.abs(bright.image().astype(int) - 200).max() <= 1
+    (decoded,) = VideoDecoder(open_video(write_grey(tmp_path / "b.mkv", "gray16le", 0, 3000))).all()
+    with pytest.raises(ValueError, match="expected 16 bits of brightness in"):
         decoded.image()

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -62,21 +63,23 @@ class DecodedFrame:
         time: since the first frame, seconds.
         timestamp: of the file, in units of its own; None = it has none.
         frame: of PyAV.
+        path: of the video.
     """
 
     time: float
     timestamp: int | None
     frame: Any
+    path: Path
 
     def image(self) -> ImageArray:
         """RGB, (H, W, 3), uint8.
 
         Raises:
-            KBNetError: it has 16 bits of which at most 12 are used.
+            KBNetError: the video has 16 bits of which no frame uses more than 12.
         """
         pixels = np.asarray(self.frame.to_ndarray(format="rgb24"), np.uint8)
-        if 0 < pixels.max() < LEAST_BRIGHT and self.frame.format.components[0].bits == 16:
-            raise KBNetError("expected 16 bits of brightness in the video, got 10 or 12; scale it to 8 bits")
+        if 0 < pixels.max() < LEAST_BRIGHT and self.frame.format.components[0].bits == 16 and _is_dark(self.path):
+            raise KBNetError(f"expected 16 bits of brightness in {self.path}, got 10 or 12; scale it to 8 bits")
         if (
             self.frame.format.name.startswith("gray") and self.frame.color_range == _LIMITED
         ):  # FFmpeg takes all for full
@@ -195,7 +198,13 @@ def _decoded(path: Path, seek_to: int | None = None) -> Iterator[DecodedFrame]:
             # Bare streams of a codec hold no times.
             time = index / float(stream.average_rate or 30) if frame.time is None else frame.time
             start = start if index else time
-            yield DecodedFrame(time - start, frame.pts, frame)
+            yield DecodedFrame(time - start, frame.pts, frame, path)
+
+
+@lru_cache(maxsize=1)
+def _is_dark(path: Path) -> bool:
+    """Whether no frame of a video has a pixel that 10 or 12 of 16 bits could not hold."""
+    return all(decoded.frame.to_ndarray(format="rgb24").max() < LEAST_BRIGHT for decoded in _decoded(path))
 
 
 @contextmanager
