@@ -106,8 +106,14 @@ def test_fisheyes_and_scans_of_other_times_are_said(tmp_path: Path) -> None:
         kbnet.open_frames(root)
 
 
-def test_scans_of_three_columns_are_refused(tmp_path: Path) -> None:
+def test_scans_of_three_columns_are_refused_unless_they_are_named(tmp_path: Path) -> None:
+    points = RANDOM.uniform([4, -3, -2], [30, 3, 2], (16_000, 3)).astype("<f4")
     for scan in write(tmp_path).glob("data_3d_raw/*/velodyne_points/data/*.bin"):
-        RANDOM.uniform([4, -3, -2], [30, 3, 2], (16_000, 3)).astype("<f4").tofile(scan)
-    with pytest.raises(kbnet.KBNetError, match=r"expected x,y,z,intensity .*, but it seems to hold x,y,z as"):
+        points.tofile(scan)
+    with pytest.raises(kbnet.KBNetError, match=r"but it seems to hold x,y,z as .*: --columns x,y,z,intensity --dtype"):
         kbnet.open_frames(tmp_path)
+    named = kbnet.open_frames(tmp_path, columns="x,y,z", occlusion_radius=0).frame(0)
+    for scan in tmp_path.glob("data_3d_raw/*/velodyne_points/data/*.bin"):
+        np.column_stack([points, points[:, 0]]).tofile(scan)
+    published = kbnet.open_frames(tmp_path, columns="x,y,z,intensity", occlusion_radius=0).frame(0)
+    np.testing.assert_array_equal(named.sparse_depth, published.sparse_depth)

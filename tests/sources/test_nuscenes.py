@@ -123,6 +123,14 @@ def test_a_scene_is_chosen_by_name(tmp_path: Path) -> None:
         kbnet.open_frames(root, camera="CAM_BACK")
 
 
+def test_columns_that_are_named_are_read(tmp_path: Path) -> None:
+    expected = kbnet.open_frames(write(tmp_path)).frame(0).sparse_depth
+    for scan in tmp_path.glob("samples/LIDAR_TOP/*.bin"):
+        np.fromfile(scan, "<f4").reshape(-1, 5)[:, :4].astype("<f8").tofile(scan)
+    found = kbnet.open_frames(tmp_path, columns="x,y,z,intensity", dtype="float64").frame(0).sparse_depth
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -9,7 +9,7 @@ import pytest
 
 from kbnet.errors import KBNetError
 from kbnet.sources.point_cloud_file import read_points
-from kbnet.sources.scan_columns import KITTI, NUSCENES, Layout, check_layout
+from kbnet.sources.scan_columns import KITTI, NUSCENES, Layout, checked_layout
 
 RANDOM = np.random.default_rng(0)
 
@@ -77,14 +77,14 @@ def test_scans_of_a_data_set_with_other_columns_are_refused(tmp_path: Path) -> N
         for count in range(3, 7):
             np.column_stack([points, *rest[: count - 3]]).astype("<f4").tofile(tmp_path / name)
             if count == len(layout.columns):
-                check_layout(tmp_path / name, layout)
+                checked_layout(tmp_path / name, layout)
             else:
                 with pytest.raises(KBNetError, match=r"but it seems to hold x,y,z.* as float32"):
-                    check_layout(tmp_path / name, layout)
+                    checked_layout(tmp_path / name, layout)
 
 
 def test_real_scans_of_four_columns_are_those_of_kitti(shared: Path) -> None:
     scans = sorted((shared / "data" / "kitti_seq00" / "velodyne").glob("*.bin"))
     assert scans
     for scan in scans:
-        check_layout(scan, KITTI)
+        checked_layout(scan, KITTI)

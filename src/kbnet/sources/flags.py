@@ -24,6 +24,15 @@ RadiusFlag = Annotated[
         "0 keeps hidden points).",
     ),
 ]
+ColumnsFlag = Annotated[
+    str,
+    arg(
+        metavar="X,Y,Z,...",
+        help_behavior_hint="",
+        help="Of .bin scans, such as x,y,z,intensity,ring (default: told by their name, size and values).",
+    ),
+]
+ColumnTypeFlag = Annotated[Literal["float32", "float64"], arg(help="With --columns: their type.")]
 CoefficientsFlag = Annotated[tuple[float, ...], arg(metavar="K1 K2 ...", help_behavior_hint="")]
 Lens = Literal["pinhole", "radial-tangential", "fisheye"]
 LensFlag = Annotated[Lens | None, arg(metavar=f"{{{','.join(get_args(Lens))}}}", help_behavior_hint="")]

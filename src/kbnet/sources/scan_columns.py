@@ -107,8 +107,13 @@ def find_layout(path: Path) -> Layout:
     raise KBNetError(f"cannot tell the columns of {path}: say one of {'; '.join(map(str, good))}")
 
 
-def check_layout(path: Path, layout: Layout) -> None:
-    """Check the layout that a scan, if it is a ``.bin``, should have against its values; a few points say little.
+def named_layout(columns: str, dtype: NumberType) -> Layout | None:
+    """The layout that a user names, such as ``x,y,z,intensity``; None where no columns are named."""
+    return Layout(tuple(columns.replace(" ", "").split(",")), dtype) if columns else None
+
+
+def checked_layout(path: Path, layout: Layout) -> Layout:
+    """The layout that a scan, if it is a ``.bin``, should have, checked against its values; a few points say little.
 
     Raises:
         KBNetError: others explain them better.
@@ -120,8 +125,9 @@ def check_layout(path: Path, layout: Layout) -> None:
     if good and layout not in good:
         raise KBNetError(
             f"expected {','.join(layout.columns)} as {layout.dtype} in {path}, but it seems to hold "
-            f"{','.join(good[0].columns)} as {good[0].dtype}; copy it again"
+            f"{','.join(good[0].columns)} as {good[0].dtype}; copy it again, or say which is right: {layout}; {good[0]}"
         )
+    return layout
 
 
 def _good_layouts(content: bytes) -> list[Layout]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbnet.frames.kinds import Kind, register
-from kbnet.sources.flags import RadiusFlag, TextFlag
+from kbnet.sources.flags import ColumnsFlag, ColumnTypeFlag, RadiusFlag, TextFlag
 
 if TYPE_CHECKING:
     from kbnet.sources.lidar_scans import LidarFrames
@@ -22,6 +22,8 @@ class Kitti360Arguments:
     drive: TextFlag = ""
     """Name of the drive, such as 2013_05_28_drive_0000_sync (default: the only one)."""
     occlusion_radius: RadiusFlag = None
+    columns: ColumnsFlag = ""
+    dtype: ColumnTypeFlag = "float32"
 
 
 def is_kitti360(path: Path) -> bool:
@@ -35,11 +37,11 @@ def open_kitti360_drive(path: Path, options: Kitti360Arguments) -> LidarFrames:
     """List images and scans of a drive; errors are those of `kbnet.sources.kitti360.open_kitti360`."""
     from kbnet.sources.kitti360 import open_kitti360
     from kbnet.sources.lidar_scans import LidarFrames
-    from kbnet.sources.scan_columns import KITTI, check_layout
+    from kbnet.sources.scan_columns import KITTI, checked_layout, named_layout
 
     listing, calibration = open_kitti360(path, camera=options.camera, drive=options.drive)
-    check_layout(listing.frames[0].scan, KITTI)
-    return LidarFrames(listing, calibration, path, unit_m=1.0, occlusion_radius=options.occlusion_radius, layout=KITTI)
+    layout = named_layout(options.columns, options.dtype) or checked_layout(listing.frames[0].scan, KITTI)
+    return LidarFrames(listing, calibration, path, unit_m=1.0, occlusion_radius=options.occlusion_radius, layout=layout)
 
 
 register(

@@ -10,7 +10,7 @@ from tyro.conf import arg
 
 from kbnet.errors import KBNetError
 from kbnet.frames.kinds import IMAGE_SUFFIXES, Kind, register
-from kbnet.sources.flags import CoefficientsFlag, FileFlag, LensFlag, PathFlag, RadiusFlag
+from kbnet.sources.flags import CoefficientsFlag, ColumnsFlag, ColumnTypeFlag, FileFlag, LensFlag, PathFlag, RadiusFlag
 
 if TYPE_CHECKING:
     from kbnet.sources.lidar_calibration import LidarCalibration
@@ -38,10 +38,8 @@ class LidarArguments:
     poses: FileFlag = None
     """12 numbers a line, camera to world, a line for each image; of KITTI's poses.txt, those of camera 0."""
     occlusion_radius: RadiusFlag = None
-    columns: Annotated[str, arg(metavar="X,Y,Z,...", help_behavior_hint="")] = ""
-    """Of .bin scans, such as x,y,z,intensity,ring (default: told by their name, size and values)."""
-    dtype: Literal["float32", "float64"] = "float32"
-    """With --columns: their type."""
+    columns: ColumnsFlag = ""
+    dtype: ColumnTypeFlag = "float32"
     unit: Unit = None
     """Of the scans' coordinates (default: metres, after a look at whether that can be)."""
     max_difference: float = 0.05
@@ -106,7 +104,7 @@ def open_lidar_recording(
     """
     from kbnet.sources.lidar_calibration import read_pose_lines
     from kbnet.sources.lidar_scans import LidarFrames, open_lidar
-    from kbnet.sources.scan_columns import Layout
+    from kbnet.sources.scan_columns import named_layout
 
     calibration = _calibration(images, scans, options)
     poses = read_pose_lines(options.poses) if options.poses else None
@@ -116,7 +114,7 @@ def open_lidar_recording(
         path or images,
         unit_m=None if options.unit is None else {"m": 1.0, "mm": 0.001}[options.unit],
         occlusion_radius=options.occlusion_radius,
-        layout=Layout(tuple(options.columns.replace(" ", "").split(",")), options.dtype) if options.columns else None,
+        layout=named_layout(options.columns, options.dtype),
     )
 
 

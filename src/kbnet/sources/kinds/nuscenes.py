@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbnet.frames.kinds import Kind, register
-from kbnet.sources.flags import RadiusFlag, SwitchFlag, TextFlag
+from kbnet.sources.flags import ColumnsFlag, ColumnTypeFlag, RadiusFlag, SwitchFlag, TextFlag
 
 if TYPE_CHECKING:
     from kbnet.sources.lidar_scans import LidarFrames
@@ -24,6 +24,8 @@ class NuscenesArguments:
     sweeps: SwitchFlag = False
     """Take the images between the key frames too."""
     occlusion_radius: RadiusFlag = None
+    columns: ColumnsFlag = ""
+    dtype: ColumnTypeFlag = "float32"
 
 
 def is_nuscenes(path: Path) -> bool:
@@ -35,13 +37,11 @@ def open_nuscenes_scene(path: Path, options: NuscenesArguments) -> LidarFrames:
     """List images and scans of a scene; errors are those of `kbnet.sources.nuscenes.open_nuscenes`."""
     from kbnet.sources.lidar_scans import LidarFrames
     from kbnet.sources.nuscenes import open_nuscenes
-    from kbnet.sources.scan_columns import NUSCENES, check_layout
+    from kbnet.sources.scan_columns import NUSCENES, checked_layout, named_layout
 
     listing, calibration = open_nuscenes(path, camera=options.camera, scene=options.scene, sweeps=options.sweeps)
-    check_layout(listing.frames[0].scan, NUSCENES)
-    return LidarFrames(
-        listing, calibration, path, unit_m=1.0, occlusion_radius=options.occlusion_radius, layout=NUSCENES
-    )
+    layout = named_layout(options.columns, options.dtype) or checked_layout(listing.frames[0].scan, NUSCENES)
+    return LidarFrames(listing, calibration, path, unit_m=1.0, occlusion_radius=options.occlusion_radius, layout=layout)
 
 
 register(
