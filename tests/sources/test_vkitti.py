@@ -26,6 +26,17 @@ def test_each_frame_is_paired_with_every_drive(vkitti: Path, lidar_masks: Path) 
     assert len(kbnet.open_frames(vkitti, masks=lidar_masks / f"{drives[0]}_sync", every=2)) == 4
 
 
+def test_pairs_are_counted_without_being_read(vkitti: Path, lidar_masks: Path) -> None:
+    for mask in lidar_masks.rglob("*.png"):
+        Image.fromarray(np.random.default_rng(0).integers(1, 65535, KITTI_SIZE, np.uint16)).save(mask)
+    for depth in vkitti.rglob("depth_*.png"):
+        depth.write_bytes(b"")
+    source = kbnet.open_frames(vkitti, masks=lidar_masks)
+    assert len(source) == 12
+    with pytest.raises(ValueError, match=r"depth_00000.png cannot be read"):
+        source.frame(0)
+
+
 def test_depth_is_in_metres_and_sky_is_unmeasured(vkitti: Path, lidar_masks: Path) -> None:
     frame = kbnet.open_frames(vkitti, masks=lidar_masks).frame(0)
     assert frame.size == KITTI_SIZE

@@ -24,6 +24,8 @@ SKY_M = 255.0
 """Depth beyond is sky, 655.35 m in the files; it counts as unmeasured."""
 K = np.array([[725.0087, 0, 620.5], [0, 725.0087, 187], [0, 0, 1]], np.float32)
 """Of 1242x375 pixels, where intrinsic.txt is not there."""
+SURE_BYTES = 10_000
+"""A larger file of KITTI's lidar, which are of 54,000 on average, has points below the sky and is not read for that."""
 CAMERAS = {0: "image_02", 1: "image_03"}
 """KITTI's camera whose lidar points each camera takes."""
 
@@ -162,7 +164,7 @@ class VkittiFrames(Recording[Pair]):
                         mask = masks[index] if len(masks) >= len(files) else masks[0]
                         name = f"{scene.name}_{camera}_{drive.removesuffix('_sync')}_{number:05}"
                         pair = Pair(scene, camera, number, files[index], mask)
-                        if not self._depth(pair)[1].any():
+                        if mask.stat().st_size < SURE_BYTES and not self._depth(pair)[1].any():
                             self.empty.append(name)
                             continue
                         found = True
