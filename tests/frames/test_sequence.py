@@ -91,9 +91,13 @@ def test_sequence_is_known_by_its_folder_even_as_a_dot(folder: Path, monkeypatch
     assert Sequence(".").name == "kitchen"
 
 
-def test_sequence_survives_pickling_for_data_workers(folder: Path) -> None:
-    copy = pickle.loads(pickle.dumps(Sequence(folder)))
-    np.testing.assert_array_equal(copy.image(1), Sequence(folder).image(1))
+def test_sequence_survives_pickling_for_data_workers_whose_arrays_are_read_only(folder: Path) -> None:
+    sequence, buffers = Sequence(folder), list[pickle.PickleBuffer]()
+    sequence.pose(0)
+    pickled = pickle.dumps(sequence, protocol=5, buffer_callback=buffers.append)
+    copy = pickle.loads(pickled, buffers=[bytes(one) for one in buffers])
+    np.testing.assert_array_equal(copy.image(1), sequence.image(1))
+    np.testing.assert_array_equal(copy.pose(1), sequence.pose(1))
 
 
 def test_triplet_takes_the_images_before_and_after(folder: Path) -> None:

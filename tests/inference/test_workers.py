@@ -224,6 +224,10 @@ def test_a_task_that_was_pickled_writes_all_kinds_of_files_and_leaves_done_frame
     assert not any(rows["error"])
     assert frames.pending() == [FRAMES - 1]
     assert (tmp_path / "out" / "hall" / "npy" / "0000.npy").is_file()
+    near = np.full((40, 48), 0.25, np.float32)
+    write_depth_png(sources[1].folder / "sparse_depth" / f"{sources[1].names[-1]}.png", near)
+    (said,) = task({"item": [FRAMES - 1]})["warnings"]
+    assert said.count("nearer than 0.35 m everywhere") == 1
     done = outputs[0].path(NPY, 0)
     done.write_bytes(b"done")
     task({"item": [0]})

@@ -199,6 +199,7 @@ def _show_warnings_once() -> Callable[..., None]:
         text = printable(" ".join(str(message).split()))
         if text not in shown:
             shown.add(text)
-            print(f"kbnet: warning: {text}", file=file or sys.stderr)
+            # One piece, since reader processes write there too.
+            print(f"kbnet: warning: {text}\n", end="", file=file or sys.stderr)
 
     return show

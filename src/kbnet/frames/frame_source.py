@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Indices
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import numpy as np
@@ -94,6 +94,9 @@ class PoseMemory:
     def __init__(self, count: int, read: Callable[[int], NDArray[np.float64]]) -> None:
         self._count, self._read = count, read
         self._poses: NDArray[np.float64] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_poses": None}  # Ray would hand over an array that is read-only
 
     def pose(self, index: int) -> NDArray[np.float64]:
         """``T_world_camera`` of a frame, (4, 4), float64, metres."""

@@ -148,7 +148,8 @@ class FrameTask:
                 warnings.simplefilter("always", UserWarning)
                 output, index = self._frames[number]
                 output.complete(index, self._completer)
-            row["warnings"] = "\n".join(str(one.message) for one in caught if one.category is UserWarning)
+            texts = dict.fromkeys(str(one.message) for one in caught if one.category is UserWarning)
+            row["warnings"] = "\n".join(texts)
         except Exception as error:  # an unexpected error must not stop other frames
             row["error"] = _in_words(error)
         return row
