@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from kbnet.errors import KBNetError
@@ -22,7 +23,7 @@ from kbnet.weights.names import (
     published_configs,
 )
 from kbnet.weights.pose_network import save_pose_network
-from kbnet.weights.published import fill_pose_network, read_published
+from kbnet.weights.published import Checkpoint, fill_pose_network, read_published
 from kbnet.weights.published_content import content_of
 from kbnet.weights.safetensors_file import read_metadata
 
@@ -92,8 +93,9 @@ def import_weights(imports: Sequence[WeightsImport], *, overwrite: bool = False)
             f"weights named {', '.join(taken)} are in {local_folder()} already, with other content; "
             "'kbnet weights import' with --overwrite replaces them, and with --name puts one .pth beside them"
         )
+    read = lru_cache(maxsize=1)(read_published)  # a file may become several weights
     for each in missing:
-        _write(each, digests[each.file])
+        _write(each, read(each.file), digests[each.file])
     return [each.name for each in missing]
 
 
@@ -106,8 +108,7 @@ def _is_there(item: WeightsImport, digest: str) -> bool:
     return metadata.get("sha256") == digest and config == item.config
 
 
-def _write(item: WeightsImport, digest: str) -> None:
-    checkpoint = read_published(item.file)
+def _write(item: WeightsImport, checkpoint: Checkpoint, digest: str) -> None:
     notes = {
         "origin": item.file.name,
         "sha256": digest,

@@ -7,6 +7,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import torch
 import kbnet
 from kbnet.cli.main import main
 from kbnet.network.config import KBNetConfig
+from kbnet.weights import published_import
 from kbnet.weights.depth_network import load_network
 from kbnet.weights.names import local_path, local_weights, published_weights
 from kbnet.weights.pose_network import load_pose_network
@@ -31,10 +33,15 @@ def unpacked(random_pretrained_models: Path, tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-def test_the_published_archive_becomes_five_weights_with_their_presets(
-    random_pretrained_models: Path, capsys: pytest.CaptureFixture[str]
+def test_the_published_archive_becomes_five_weights_with_their_presets_and_is_read_once(
+    random_pretrained_models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(
+        published_import, "read_published", lambda path: (read.append(path.name), read_published(path))[1]
+    )
     assert main(["weights", "import", str(random_pretrained_models)]) == 0
+    assert len(read) == len(set(read)) == 4
     assert "void1500: imported from kbnet-void1500.pth\n" in capsys.readouterr().out
     assert local_weights() == NAMES
     void, kitti = (KBNetConfig.preset(name, intrinsics_scaling="published") for name in ("void", "kitti"))
@@ -64,6 +71,21 @@ def test_a_folder_is_imported_and_again_without_writing(unpacked: Path, capsys: 
     assert main(["weights", "import", str(unpacked)]) == 0
     assert capsys.readouterr().out.count(": there already, unchanged\n") == 4
     assert times == {name: local_path(name).stat().st_mtime_ns for name in local_weights()}
+
+
+def test_two_archives_are_imported_at_once(
+    random_pretrained_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = shutil.copy(random_pretrained_models, tmp_path / "others.zip")
+    real = published_import.import_weights
+
+    def after_the_other(*args: Any, **options: Any) -> list[str]:
+        monkeypatch.setattr(published_import, "import_weights", real)
+        assert main(["weights", "import", str(other)]) == 0
+        return real(*args, **options)
+
+    monkeypatch.setattr(published_import, "import_weights", after_the_other)
+    assert main(["weights", "import", str(random_pretrained_models)]) == 0
 
 
 def test_other_content_under_a_taken_name_needs_overwrite(

@@ -73,7 +73,7 @@ def _files(source: Path) -> Iterator[list[Path]]:
         from kbnet.files import scratch_folder
         from kbnet.weights.names import home
 
-        with scratch_folder(home() / "import") as folder:
+        with scratch_folder(home() / f"import-{source.stem}") as folder:
             unpack(source, folder, rename=lambda name: name if _is_published(name) else None)
             yield _published_files(folder, source)
     else:
