@@ -65,6 +65,18 @@ def test_sequence_reads_frames_with_ground_truth(folder: Path) -> None:
     assert sequence.has_poses
 
 
+def test_depth_files_may_end_in_capitals(folder: Path) -> None:
+    expected = Sequence(folder).frame(1)
+    for kind in ("sparse_depth", "ground_truth"):
+        (folder / kind / f"{NAMES[1]}.png").rename(folder / kind / f"{NAMES[1]}.PNG")
+    sequence = Sequence(folder)
+    frame = sequence.frame(1)
+    np.testing.assert_array_equal(frame.sparse_depth, expected.sparse_depth)
+    np.testing.assert_array_equal(sequence.sparse_depth(1), expected.sparse_depth)
+    assert frame.ground_truth is not None
+    assert sequence.files(1).sparse_depth.endswith(f"{NAMES[1]}.PNG")
+
+
 def test_sequence_does_without_ground_truth_and_poses(folder: Path) -> None:
     shutil.rmtree(folder / "ground_truth")
     shutil.rmtree(folder / "absolute_pose")
@@ -273,6 +285,20 @@ def test_sequence_reads_real_recordings(shared: Path, name: str) -> None:
     assert 300 < (triplet.frame.sparse_depth > 0).sum() <= 500
     assert triplet.T_previous_current is not None
     assert np.linalg.norm(triplet.T_previous_current[:3, 3]) < 3.0
+
+
+@pytest.mark.parametrize(("kind", "what"), [("sparse_depth", "sparse depth"), ("ground_truth", "ground truth")])
+def test_many_pixels_of_the_largest_number_are_warned_of(kind: str, what: str, folder: Path) -> None:
+    units = np.zeros((HEIGHT, WIDTH), np.uint16)
+    units[::4, ::4] = 512
+    for number, name in enumerate(NAMES):
+        units[0, 4 * number] = 65535
+        Image.fromarray(units).save(folder / kind / f"{name}.png")
+    sequence = Sequence(folder)
+    assert sequence.frame(0).size  # one pixel may be that far away
+    with pytest.warns(UserWarning, match=rf"^{what} of .*kitchen is 255.996 m .* no depth, write 0") as caught:
+        assert sequence.frame(COUNT - 1).size
+    assert len(caught) == 1
 
 
 def test_plain_metres_read_as_metres_times_256_are_warned_of(folder: Path) -> None:

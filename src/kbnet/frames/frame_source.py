@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.frame import Frame, ImageArray, Triplet, warn_of_near_depth
+from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.prior_files import PriorFolder
 
 
@@ -83,6 +84,10 @@ class FrameSource(NamedFrames, Protocol):
         """Indices of the frames that have both neighbours."""
 
 
+MANY = 0.02
+"""Share of the measured pixels with the largest depth of a PNG, which sensors write where they measure nothing."""
+
+
 class PoseMemory:
     """Poses of a source. Each is read and checked once.
 
@@ -117,6 +122,7 @@ def with_pose_and_prior(frame: Frame, source: FrameSource, index: int) -> Frame:
         FileNotFoundError, KBNetError: the prior is missing, damaged, or of another size than the image.
     """
     warn_of_near_depth(frame.sparse_depth)
+    _warn_of_largest_depth(frame, source)
     T_world_camera, prior = None, None
     if source.has_pose(index):
         try:
@@ -128,6 +134,16 @@ def with_pose_and_prior(frame: Frame, source: FrameSource, index: int) -> Frame:
     if T_world_camera is None and prior is None:
         return frame
     return replace(frame, T_world_camera=T_world_camera, prior=prior)
+
+
+def _warn_of_largest_depth(frame: Frame, source: FrameSource) -> None:
+    for what, depth in (("sparse depth", frame.sparse_depth), ("ground truth", frame.ground_truth)):
+        if depth is not None and np.count_nonzero(depth == MAXIMUM_DEPTH) > MANY * np.count_nonzero(depth):
+            warnings.warn(
+                f"{what} of {source.folder} is {MAXIMUM_DEPTH:.3f} m at many pixels, 65535 in a PNG; if that means no "
+                "depth, write 0",
+                stacklevel=4,
+            )
 
 
 _WARNED: WeakSet[FrameSource] = WeakSet()

@@ -92,7 +92,7 @@ class Sequence:
 
     def sparse_depth(self, index: int) -> FloatArray:
         """Sparse depth of one frame, (H, W), float32 metres; 0 = unmeasured."""
-        return read_depth_png(self._sparse_depth / f"{self.names[index]}.png")
+        return read_depth_png(depth_path(self._sparse_depth, self.names[index]))
 
     def frame(self, index: int) -> Frame:
         """Read one frame, with its ground truth and pose if there are files of them.
@@ -102,7 +102,7 @@ class Sequence:
         Raises:
             FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others.
         """
-        depth = self._sparse_depth / f"{self.names[index]}.png"
+        depth = depth_path(self._sparse_depth, self.names[index])
         frame = read_frame(self.folder, self._images[index], depth, self.intrinsics)
         return with_pose_and_prior(frame, self, index)
 
@@ -155,7 +155,7 @@ class Sequence:
         )
         if all(map(self.has_pose, around)):
             found |= dict(zip(("pose", "previous_pose", "next_pose"), map(self._pose_path, around), strict=False))
-        sparse_depth = self._sparse_depth / f"{self.names[index]}.png"
+        sparse_depth = depth_path(self._sparse_depth, self.names[index])
         found |= {"intrinsics": self.folder / "K.txt", "sparse_depth": sparse_depth}
         columns: dict[str, Any] = {column: str(path.absolute()) for column, path in found.items()}
         return FrameFiles(self.names[index], **columns)
@@ -192,7 +192,7 @@ def read_frame(folder: Path, image_path: Path, sparse_depth_path: Path, intrinsi
         FileNotFoundError, KBNetError: as :meth:`Sequence.frame`.
     """
     name = image_path.stem
-    ground_truth = folder / "ground_truth" / f"{name}.png"
+    ground_truth = depth_path(folder / "ground_truth", name)
     image = read_image(image_path)
     size, where = (image.shape[0], image.shape[1]), f" (frame '{name}' of {folder})"
     frame = Frame(
@@ -206,6 +206,12 @@ def read_frame(folder: Path, image_path: Path, sparse_depth_path: Path, intrinsi
     )
     warn_of_far_centre(frame.intrinsics, frame.size, of=str(folder / "K.txt"))
     return frame
+
+
+def depth_path(folder: Path, name: str) -> Path:
+    """Where the depth of a frame is: ``<name>.png``, or ``<name>.PNG`` if that is there alone."""
+    path, capitals = folder / f"{name}.png", folder / f"{name}.PNG"
+    return capitals if capitals.is_file() and not path.is_file() else path
 
 
 def pose_path(folder: Path, name: str) -> Path:
@@ -276,7 +282,7 @@ def _find_sparse_depth(folder: Path, name: str, frames: tuple[str, ...]) -> Path
         remedy = f"choose {' or '.join(others)} with --sparse-depth" if others else "put the sparse depth maps there"
         raise FileNotFoundError(f"expected sparse depth in {folder / name}, but there is no such folder; {remedy}")
     present = {path.name for path in (folder / name).iterdir()}
-    missing = [frame for frame in frames if f"{frame}.png" not in present]
+    missing = [frame for frame in frames if present.isdisjoint((f"{frame}.png", f"{frame}.PNG"))]
     if missing:
         raise FileNotFoundError(
             f"expected a sparse depth PNG for every image, but {len(missing)} of {len(frames)} are missing, "

@@ -14,7 +14,7 @@ from kbnet.frame import FloatArray, Frame
 from kbnet.frames.image_file import read_intrinsics
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order
-from kbnet.frames.sequence import pose_path, read_frame, read_pose
+from kbnet.frames.sequence import depth_path, pose_path, read_frame, read_pose
 
 T = TypeVar("T")
 
@@ -180,4 +180,4 @@ class _GrowingSequence:
         return max(self._started, *(path.stat().st_ctime for path in files if path.is_file()))
 
     def _depth_path(self, image: Path) -> Path:
-        return self._sparse_depth / f"{image.stem}.png"
+        return depth_path(self._sparse_depth, image.stem)
