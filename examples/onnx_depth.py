@@ -3,8 +3,9 @@
     python onnx_depth.py network.onnx image.png sparse_depth.png K.txt depth.png
 
 sparse_depth.png and depth.png are 16-bit, metres times 256, 0 = unmeasured; K.txt holds the nine numbers of the camera
-matrix. What the network expects is read from its file. The outlier rule "support" and any scaffold triangulate
-the points, for which scipy is imported; a network without both (as published) needs no scipy.
+matrix. What the network expects is read from its file. A small image is enlarged as kbnet does. A large one is not
+reduced, though kbnet reduces it and refines the depth afterwards: resize it first. The outlier rule "support" and any
+scaffold triangulate the points, for which scipy is imported; a network without both (as published) needs no scipy.
 """
 
 import argparse
@@ -36,10 +37,25 @@ def main():
             "crop image and depth (and subtract the offset from cx and cy), or export with --sizes any"
         )
 
-    (depth,) = session.run(["depth"], prepare(image, sparse_depth, K, expected))
-    stored = np.clip(np.round(depth[0, 0] * DEPTH_UNITS_A_METRE), 0, 65535).astype(np.uint16)
+    side = json.loads(session.get_modelmeta().custom_metadata_map["config"]).get("working_side", 0)
+    if side and max(image.shape) >= 1.5 * side:
+        print(f"{files.image} is larger than the network was made for: resize image, depth and K to {side} pixels")
+    times = max(1, min(side // max(image.shape), 4))
+    inputs = prepare(*enlarged(image, sparse_depth, K, times), expected)
+    depth = session.run(["depth"], inputs)[0][0, 0, ::times, ::times]
+    stored = np.clip(np.round(depth * DEPTH_UNITS_A_METRE), 0, 65535).astype(np.uint16)
     Image.fromarray(stored).save(files.output)
     print(f"{files.output}: {depth.min():.2f} to {depth.max():.2f} m")
+
+
+def enlarged(image, sparse_depth, K, times):
+    """Image, depth and K in which every so many rows and columns are those given; colours are linear between them."""
+    height, width = sparse_depth.shape
+    rows = [between(channel, times, times * height) for channel in image.transpose(2, 0, 1)]
+    colours = np.stack([between(row.T, times, times * width).T for row in rows], axis=-1)
+    points = np.zeros((times * height, times * width), np.float32)
+    points[::times, ::times] = sparse_depth
+    return colours.round().astype(np.uint8), points, K * np.float32([[times], [times], [1]])
 
 
 def prepare(image, sparse_depth, K, expected):

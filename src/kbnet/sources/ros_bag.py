@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +31,7 @@ def is_bag_file(path: Path) -> bool:
     return path.name.lower().removesuffix(_UNFINISHED).endswith(SUFFIXES)
 
 
-class _BagPath(pathlib.PosixPath if os.name == "posix" else pathlib.WindowsPath):  # type: ignore[misc]
+class _BagPath(type(Path())):  # type: ignore[misc]
     """Path of a bag with the suffix by which rosbags tells what it is, in small letters."""
 
     @property
