@@ -35,6 +35,20 @@ def test_what_is_no_bag_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("profile", [b"ros1", b"    "])
+def test_an_mcap_of_another_profile_is_not_taken_for_cut_off(
+    profile: bytes, depth_bag: Callable[..., Any], tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = depth_bag("mcap").write(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"ros2", profile, 1))
+    with open_bag(path) as bag:  # messages as of ROS 2
+        assert len(list(bag.messages(["/camera/color/image_raw"]))) == 3
+    assert not recwarn.list
+    path.write_bytes(path.read_bytes().replace(b"ros2msg", b"ros1msg"))
+    with pytest.raises(ValueError, match=r"expected messages of ROS 2 in .*MCAP profile '.*name the .bag"):
+        open_bag(path)
+
+
 @pytest.mark.parametrize("kind", ["ros1", "mcap", "sqlite3"])
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.999])
 def test_of_a_recording_cut_off_the_messages_before_the_cut_are_read(

@@ -41,6 +41,16 @@ def recover(reader: Any, path: Path) -> None:
         raise KBNetError("a file of this kind cannot be read without its end")
 
 
+def other_profile(path: Path) -> str | None:
+    """Profile of an MCAP that is whole but not of ROS 2, such as ``ros1``; None of any other file."""
+    with path.open("rb") as file:
+        head = file.read(128)
+        whole = head.startswith(_MCAP_MAGIC) and file.seek(-len(_MCAP_MAGIC), 2) and file.read() == _MCAP_MAGIC
+    length = int.from_bytes(head[17:21], "little")
+    profile = head[21 : 21 + length].decode(errors="replace")
+    return profile if whole and profile != "ros2" else None
+
+
 def is_cut_database(path: Path) -> bool:
     """Whether a SQLite file is shorter than its header says."""
     with path.open("rb") as file:

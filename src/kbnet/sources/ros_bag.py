@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kbnet.errors import KBNetError
 from kbnet.limits import regular_file
 from kbnet.sources.bag_bounds import bounded
-from kbnet.sources.cut_bag import is_cut_database, recover
+from kbnet.sources.cut_bag import is_cut_database, other_profile, recover
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -190,21 +190,30 @@ def _open_cut_off(path: Path, cause: Exception, make_reader: Callable[[Path], An
     with _one_line(path):
         if len(inside) != 1:
             raise cause
+        profile, others = other_profile(inside[0]), False
         reader = make_reader(inside[0])
         try:
             recover(reader, inside[0])
             reader.open()
             messages, span_s = reader.message_count, (reader.end_time - reader.start_time) / 1e9
         except Exception:
-            raise cause from None
+            if profile is None:
+                raise cause from None
+            others = True
+    if others:
+        raise KBNetError(
+            f"expected messages of ROS 2 in {path}, got others (MCAP profile '{profile}'), as of ROS 1, DepthAI or "
+            "Foxglove; name the .bag it was made of, or record with ROS 2"
+        )
     bag = Bag(path, reader)
     if not messages:
         bag.close()
         raise KBNetError(f"{path} was cut off before its first message; record it again")
-    warnings.warn(
-        f"{path} was cut off: it has no index; the {messages} messages before the cut are read, {span_s:.1f} s",
-        stacklevel=3,
-    )
+    if profile is None:
+        warnings.warn(
+            f"{path} was cut off: it has no index; the {messages} messages before the cut are read, {span_s:.1f} s",
+            stacklevel=3,
+        )
     return bag
 
 

@@ -59,9 +59,9 @@ def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
 
     if _is_oak(path):
         raise KBNetError(
-            f"{path} is of DepthAI, whose video does not say which depth belongs to which image; record a bag with "
-            "depth on the images: ros2 launch depthai_ros_driver driver.launch.py (camera.launch.py before version 3), "
-            "then ros2 bag record /oak/rgb/image_raw /oak/rgb/camera_info /oak/stereo/image_raw "
+            f"{path} is of DepthAI, whose videos say neither when a depth image was taken nor on which camera it lies; "
+            "record a bag with depth on the images: ros2 launch depthai_ros_driver driver.launch.py (camera.launch.py "
+            "before version 3), then ros2 bag record /oak/rgb/image_raw /oak/rgb/camera_info /oak/stereo/image_raw "
             "/oak/stereo/camera_info /tf_static"
         )
     if options.every < 1 or options.points < 1 or not (options.depth_unit is None or options.depth_unit > 0):
