@@ -91,6 +91,16 @@ def test_prepare_and_inspect_name_the_kind(tmp_path: Path, capsys: pytest.Captur
     assert "missing: the unit of the whole numbers" in capsys.readouterr().out
 
 
+def test_largest_millimetres_in_metres_are_warned_of(tmp_path: Path) -> None:
+    folder = write(tmp_path / "scan", depth="npy")
+    for path in (folder / "depth").iterdir():
+        depth = np.load(path).astype(np.float32)
+        depth[:30] = 65.535
+        np.save(path, depth)
+    with pytest.warns(UserWarning, match=r"ground truth of .* is 65\.535 m at many pixels"):
+        assert kbnet.open_frames(folder).frame(0).size
+
+
 @pytest.mark.parametrize("stream", ["color.mp4", "CAM_A.mp4", "right.hevc", "CAM_B.H265", "depth.dat"])
 def test_a_recording_of_an_oak_d_names_the_way_out(stream: str, tmp_path: Path) -> None:
     for name in ("calib.json", stream):

@@ -84,8 +84,10 @@ class FrameSource(NamedFrames, Protocol):
         """Indices of the frames that have both neighbours."""
 
 
+LARGEST_DEPTHS = (np.float32(MAXIMUM_DEPTH), np.float32(65.535))
+"""65535 as metres x 256 and as millimetres, metres; sensors write it where they measure nothing."""
 MANY = 0.02
-"""Share of the measured pixels with the largest depth of a PNG, which sensors write where they measure nothing."""
+"""Share of the measured pixels that have such a depth."""
 
 
 class PoseMemory:
@@ -138,10 +140,11 @@ def with_pose_and_prior(frame: Frame, source: FrameSource, index: int) -> Frame:
 
 def _warn_of_largest_depth(frame: Frame, source: FrameSource) -> None:
     for what, depth in (("sparse depth", frame.sparse_depth), ("ground truth", frame.ground_truth)):
-        if depth is not None and np.count_nonzero(depth == MAXIMUM_DEPTH) > MANY * np.count_nonzero(depth):
+        largest = np.float32(0) if depth is None else depth.max()
+        if largest in LARGEST_DEPTHS and np.count_nonzero(depth == largest) > MANY * np.count_nonzero(depth):
             warnings.warn(
-                f"{what} of {source.folder} is {MAXIMUM_DEPTH:.3f} m at many pixels, 65535 in a PNG; if that means no "
-                "depth, write 0",
+                f"{what} of {source.folder} is {largest:.3f} m at many pixels, which is 65535 in 16 bits; if that "
+                "means no depth, write 0",
                 stacklevel=4,
             )
 
