@@ -140,8 +140,9 @@ def with_pose_and_prior(frame: Frame, source: FrameSource, index: int) -> Frame:
 
 def _warn_of_largest_depth(frame: Frame, source: FrameSource) -> None:
     for what, depth in (("sparse depth", frame.sparse_depth), ("ground truth", frame.ground_truth)):
-        largest = np.float32(0) if depth is None else depth.max()
-        if largest in LARGEST_DEPTHS and np.count_nonzero(depth == largest) > MANY * np.count_nonzero(depth):
+        if depth is None or (largest := depth.max()) not in LARGEST_DEPTHS:
+            continue
+        if np.count_nonzero(depth == largest) > MANY * np.count_nonzero(depth):
             warnings.warn(
                 f"{what} of {source.folder} is {largest:.3f} m at many pixels, which is 65535 in 16 bits; if that "
                 "means no depth, write 0",
