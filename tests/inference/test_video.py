@@ -82,6 +82,37 @@ def test_an_object_that_went_away_is_forgotten(completer: DepthCompleter, walk: 
     assert np.mean(left[1]) < 1.05 * np.mean(left[0])
 
 
+@pytest.mark.parametrize(("expected_error", "kept"), [(0.05, False), (1.0, True)])
+def test_points_behind_an_object_that_came_into_view_are_dropped(
+    expected_error: float, kept: bool, completer: DepthCompleter, walk: list[Frame]
+) -> None:
+    wall, box, (height, width) = 3.8, (slice(30, 90), slice(40, 110)), walk[0].size
+    points = np.zeros((height, width), np.float32)
+    points[4::8, 4::8] = wall
+    around = points.copy()
+    around[box] = 0
+    away = np.diag([-1.0, 1, -1, 1])  # the frame before looks backwards, so it does not show what comes next
+    given: list[Frame] = []
+
+    class Seen:
+        """A completer that shows a box at 2.5 m in front of the wall, in the last frame."""
+
+        config = completer.config
+
+        def __call__(self, frame: Frame, *, return_error: bool = False) -> object:
+            given.append(frame)
+            depth = np.full(frame.size, wall, np.float32)
+            if frame.name == "last":
+                depth[box] = 2.5
+            return (depth, np.full(frame.size, expected_error, np.float32)) if return_error else depth
+
+    video = VideoCompleter(Seen())  # type: ignore[arg-type]
+    for name, sparse_depth, pose in (("first", points, np.eye(4)), ("next", points, away), ("last", around, np.eye(4))):
+        video(Frame(walk[0].image, sparse_depth, walk[0].intrinsics, name=name, T_world_camera=pose))
+    assert [frame.name for frame in given] == ["first", "next", "last", "last"], "the last frame is completed twice"
+    assert (given[-1].sparse_depth[box] > 0).any() == kept
+
+
 def test_memory_is_bounded(completer: DepthCompleter, walk: list[Frame]) -> None:
     video = VideoCompleter(completer, past_frames=3)
     sizes = []

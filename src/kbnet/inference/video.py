@@ -20,6 +20,8 @@ from kbnet.points.past_points import (
     PointMap,
     added_to,
     agrees_with_depth,
+    is_hidden,
+    is_shown,
     newest_in_cells,
     predicts_present_points,
 )
@@ -44,6 +46,9 @@ LEAST_AGREEMENT = 0.6
 STRIDE = 2
 """Past depth is projected into the present camera at this fraction of the working size."""
 
+LEAST_UNTESTED = 20
+"""From this number of past points on, those that the frame before does not show are tested by a first completion."""
+
 
 class VideoCompleter:
     """Depth completer for the frames of one video in order, with poses. It uses earlier frames only.
@@ -54,7 +59,9 @@ class VideoCompleter:
        (:meth:`kbnet.points.past_depth.PastDepth.aligned_pose`). It corrects small errors of poses and time stamps.
     2. Points of the last frames are projected into the present camera. They must agree with the depth of the frame
        before, as seen from the present camera (occlusion), and must predict the present points about as well as these
-       predict each other. They are added where there is no present point.
+       predict each other. They are added where there is no present point. If the frame before does not show the place
+       of some of them, the frame is completed without these first. They are dropped if they are behind this depth,
+       because an object that has come into view hides them.
     3. The depth of the frame before, as seen from the present camera, is the prior of the scaffold
        (:func:`kbnet.points.prior.corrected_prior`). It steadies depth. The prior of a frame itself is preferred.
     4. Measured points that agree with the completed depth are remembered. Past points that the present camera sees
@@ -162,7 +169,7 @@ class VideoCompleter:
                 self._jump_told = True
             self._forget()
             return frame
-        points = added_to(frame.sparse_depth, newest_in_cells(past.at(usable)), factor)
+        past = newest_in_cells(past.at(usable))
         prior = frame.prior
         if prior is None:
             weight = weight_as_prior(past_depth, inliers, STRIDE)
@@ -171,13 +178,21 @@ class VideoCompleter:
                 for cells in (past_depth, weight)
             )
             prior = Prior(values, "metric", own_weight)
-        return replace(frame, sparse_depth=points, prior=prior)
+        tested = is_shown(past, past_depth, STRIDE)
+        points = added_to(frame.sparse_depth, past.at(tested), factor)
+        given = replace(frame, sparse_depth=points, prior=prior)
+        if tested.all():
+            return given
+        if np.count_nonzero(~tested) >= LEAST_UNTESTED and self.config.predicts_error:
+            depth, error = (values_at_cells(values, factor) for values in self.completer(given, return_error=True))
+            past = past.at(tested | ~is_hidden(past, depth, error))
+        return replace(given, sparse_depth=added_to(frame.sparse_depth, past, factor))
 
     def _remember(
         self, depth: FloatArray, inliers: FloatArray, K: FloatArray, T_world_camera: Float64Array, factor: int
     ) -> None:
         """Forget past points that the camera sees through; remember the inliers that agree with completed depth."""
-        working = values_at_cells(depth, factor) if factor > 1 else depth
+        working = values_at_cells(depth, factor)
         past = self._map.seen_from(K, T_world_camera, inliers.shape)
         self._map.drop(past.indices[np.log(past.depth / working[past.rows, past.columns]) < -SEEN_THROUGH])
         with np.errstate(divide="ignore"):

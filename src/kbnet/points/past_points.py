@@ -26,6 +26,12 @@ FREE_RADIUS_PX = 3
 OCCLUSION_TOLERANCE = 0.08
 """Largest difference of ln depth between a past point and the past depth around it, as seen from the present camera."""
 
+HIDDEN_ERRORS, HIDDEN_PART = 3.0, 0.15
+"""A past point is hidden if it is behind completed depth by so many expected errors, and by this part of the depth.
+
+On a validation video with 150 points, two errors and 0.08 in both directions dropped good points: MAE rose from 0.77 to
+0.83 of that of single frames."""
+
 NEIGHBOURS = 4
 """Number of points that predict the depth of a present point."""
 
@@ -153,6 +159,25 @@ def agrees_with_depth(past: SeenPoints, past_depth: FloatArray, step: int) -> Bo
         in_front = np.log(past.depth / np.where(farthest > 0, farthest, past.depth)) < -OCCLUSION_TOLERANCE
     kept: BoolArray = ~(behind | in_front)
     return kept
+
+
+def is_shown(past: SeenPoints, past_depth: FloatArray, step: int) -> BoolArray:
+    """Which past points, (M,), the test of :func:`agrees_with_depth` can judge: past depth is known in 3x3 cells."""
+    shown: BoolArray = maximum_filter(past_depth, 3)[past.rows // step, past.columns // step] > 0
+    return shown
+
+
+def is_hidden(past: SeenPoints, depth: FloatArray, expected_error: FloatArray) -> BoolArray:
+    """Which past points, (M,), are clearly behind completed depth of the present frame.
+
+    Args:
+        past: M points.
+        depth: completed without these points, (H, W), metres.
+        expected_error: of this depth, (H, W), metres.
+    """
+    nearer, error = depth[past.rows, past.columns], expected_error[past.rows, past.columns]
+    hidden: BoolArray = past.depth - nearer > np.maximum(HIDDEN_ERRORS * error, HIDDEN_PART * nearer)
+    return hidden
 
 
 def predicts_present_points(past: SeenPoints, points: FloatArray) -> tuple[BoolArray, float]:
