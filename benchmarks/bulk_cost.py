@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 import tyro
 from command import check_at_least, start
 
+from kbnet.environment import environment
 from kbnet.errors import KBNetError
-from kbnet.files import environment
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence

@@ -18,6 +18,7 @@ PACKAGE = REPOSITORY / "src" / "kbnet"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {
+    "environment": set(),
     "errors": set(),
     "files": {"errors", "limits", "lock"},
     "frame": set(),
@@ -34,14 +35,14 @@ MAY_IMPORT = {
     "weights": {"files", "network"},
     "export": {"datasets", "files", "frame", "frames", "network", "points"},
     "inference": {"export", "files", "frame", "frames", "network", "points", "weights"},
-    "evaluation": {"files", "frame", "frames", "inference", "points", "weights"},
+    "evaluation": {"environment", "files", "frame", "frames", "inference", "points", "weights"},
     "report": {"evaluation", "files", "frame", "frames", "inference", "points"},
     "training": {
         *("evaluation", "files", "frame", "frames", "geometry", "inference", "interruption"),
         *("lock", "losses", "network", "points", "report", "weights"),
     },
     "benchmark": {
-        *("export", "files", "frame", "frames"),
+        *("environment", "export", "frame", "frames"),
         *("inference", "losses", "network", "training", "weights"),
     },
     "cli": {

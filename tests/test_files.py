@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -72,14 +75,32 @@ def test_atomic_path_gives_two_writers_two_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_atomic_path_says_of_a_full_disk_which_file_and_what_to_do(tmp_path: Path, named: bool) -> None:
-    def fill_up() -> None:
-        with atomic_path(tmp_path / "depth.png") as temporary:
-            raise OSError(errno.ENOSPC, "No space left on device", *([str(temporary)] if named else []))
+@pytest.mark.parametrize("make", [atomic_path, atomic_folder])
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (errno.ENOSPC, "No space left on device; free some there, then run the same command again"),
+        (errno.EFBIG, r"File too large; allow larger files \(ulimit -f\), or choose another disk"),
+        (errno.EIO, "Input/output error"),
+        (errno.ESTALE, "Stale file handle"),
+    ],
+)
+def test_what_cannot_be_written_is_named(
+    code: int, text: str, make: Callable[[Path], AbstractContextManager[Path]], named: bool, tmp_path: Path
+) -> None:
+    def fail() -> None:
+        with make(tmp_path / "depth.png") as temporary:
+            raise OSError(code, os.strerror(code), *([str(temporary)] if named else []))
 
-    with pytest.raises(OSError, match="No space left on device; free some there, then run the same command") as caught:
-        fill_up()
-    assert caught.value.filename == str(tmp_path / "depth.png")
+    with pytest.raises(OSError, match=rf"{text}: '{tmp_path}/depth.png'$"):
+        fail()
+    assert not contents(tmp_path)
+
+
+def test_a_name_too_long_is_named(tmp_path: Path) -> None:
+    name = tmp_path / ("a" * 255)
+    with pytest.raises(OSError, match=rf"File name too long: '{name}'"), atomic_path(name):
+        pass
 
 
 def test_atomic_path_leaves_errors_alone_that_are_not_of_its_file(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from kbnet.frames.image_file import read_image
 from kbnet.frames.npy_file import read_npy
 from kbnet.limits import check_count
 from kbnet.sources.point_cloud_file import read_points
+from kbnet.sources.trajectory import read_tum_trajectory
 
 MANY = 300_000_001
 XYZ = "property float x\nproperty float y\nproperty float z\n"
@@ -56,6 +57,10 @@ def las(path: Path) -> None:
     sparse(path, bytes(content), 20 * MANY)
 
 
+def table(path: Path) -> None:
+    sparse(path, b"", 2_000_000_001)
+
+
 def archive(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("a", b"x")
@@ -72,6 +77,7 @@ def archive(path: Path) -> None:
         (pcd, "a.pcd", read_points, "300,000,000 points in .*, got 300,000,001"),
         (scan, "a.bin", read_points, "300,000,000 points in .*, got 300,000,001"),
         (las, "a.las", read_points, "300,000,000 points in .*, got 300,000,001"),
+        (table, "a.txt", read_tum_trajectory, "2,000,000,000 bytes of text in .*, got 2,000,000,001"),
         (archive, "a.zip", names, "2,000,000 entries in .*, got 2,000,001"),
     ],
     ids=lambda value: getattr(value, "__name__", None),

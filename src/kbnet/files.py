@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders, JSON, hashes, and the environment record of a run."""
+"""Atomic writing of files and folders, JSON, and hashes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ import errno
 import hashlib
 import json
 import os
-import platform
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
-from importlib.metadata import distributions
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from kbnet.errors import KBNetError
-from kbnet.limits import regular_file
+from kbnet.limits import check_count, regular_file
 from kbnet.lock import lock_temporary, one_writer
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
+_WRITING_FAILED = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "; free some there, then run the same command again"),
+    errno.EFBIG: "; allow larger files (ulimit -f), or choose another disk",
+    **dict.fromkeys((errno.EIO, errno.EROFS, errno.ENAMETOOLONG, errno.ESTALE), ""),
+}
+"""Errors that come without the path, or with that of a temporary file; with remedies."""
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -33,8 +32,6 @@ _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 """That of UTF-32 begins like that of UTF-16, so it comes first."""
-RECORDED_PACKAGES = ("kbnet", "torch", "numpy", "scipy", "onnxruntime", "openvino")
-"""Computing packages whose versions are recorded."""
 
 
 @contextmanager
@@ -54,8 +51,7 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
 
     Raises:
         KBNetError: a parent of ``path`` is a file.
-        OSError: the folder cannot be created or the file cannot be renamed. If the disk is full, the message has
-            ``path`` and a remedy.
+        OSError: the folder cannot be created, or the file not be written or renamed; the message has ``path``.
 
     Example:
         >>> import tempfile
@@ -67,29 +63,43 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     _make_folder(path.parent)
-    temporary = remove_link(path.with_name(f".{path.stem}.partial{path.suffix}"))
+    temporary, lock = path.with_name(f".{path.stem}.partial{path.suffix}"), None
+    with writing(path, temporary):
+        try:
+            lock = lock_temporary(remove_link(temporary))
+        except BlockingIOError:  # two writers of one path: the last one wins
+            temporary = path.with_name(f".{path.stem}.{uuid4().hex[:12]}.partial{path.suffix}")
+        try:
+            if lock is not None:
+                os.ftruncate(lock, 0)
+            yield temporary
+            if durable:
+                _flush_to_disk(temporary)
+            os.replace(temporary, path)
+            if durable and os.name == "posix":
+                _flush_to_disk(path.parent)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        finally:
+            if lock is not None:
+                os.close(lock)
+
+
+@contextmanager
+def writing(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Name what could not be written in errors that do not, or that name a temporary file.
+
+    Raises:
+        OSError: that of the block, with ``path``, and a remedy where there is one.
+    """
     try:
-        lock = lock_temporary(temporary)
-    except BlockingIOError:  # two writers of one path: the last one wins
-        lock, temporary = None, path.with_name(f".{path.stem}.{uuid4().hex[:12]}.partial{path.suffix}")
-    try:
-        if lock is not None:
-            os.ftruncate(lock, 0)
-        yield temporary
-        if durable:
-            _flush_to_disk(temporary)
-        os.replace(temporary, path)
-        if durable and os.name == "posix":
-            _flush_to_disk(path.parent)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in DISK_FULL and error.filename in (None, str(temporary)):
-            error.filename = str(path)
-            error.strerror = f"{error.strerror}; free some there, then run the same command again"
+        yield
+    except OSError as error:
+        if error.errno in _WRITING_FAILED and error.filename in (None, str(temporary)):
+            error.filename, error.strerror = str(path), f"{error.strerror}{_WRITING_FAILED[error.errno]}"
         raise
-    finally:
-        if lock is not None:
-            os.close(lock)
 
 
 @contextmanager
@@ -139,7 +149,7 @@ def scratch_folder(scratch: Path, place: Path | None = None) -> Iterator[Path]:
     """
     place = place or scratch
     _make_folder(scratch.parent)
-    with one_writer(place, place.with_name(f".{place.name}.lock")):
+    with one_writer(place, place.with_name(f".{place.name}.lock")), writing(place, scratch):
         remove_link(scratch)
         scratch.mkdir(exist_ok=True)
         try:
@@ -198,9 +208,11 @@ def read_text(path: str | Path, errors: str = "strict") -> str:
 
     Raises:
         OSError: it cannot be read.
-        KBNetError: it is no such text, or no file.
+        KBNetError: it is no such text, or no file, or larger than allowed (`kbnet.limits`).
     """
-    content = regular_file(path).read_bytes()
+    if regular_file(path).is_file():
+        check_count(Path(path).stat().st_size, "bytes of text", path)
+    content = Path(path).read_bytes()
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding, errors)
@@ -255,46 +267,3 @@ def file_sha256(*paths: Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def environment() -> dict[str, object]:
-    """Environment record as plain values: command, versions, commit and machine."""
-    import torch
-
-    return {
-        "command": sys.argv,
-        "versions": versions(),
-        "git_commit": _git_commit(),
-        "platform": platform.platform(),
-        "cpu": _cpu_model(),
-        "threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-    }
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Versions of Python and of :data:`RECORDED_PACKAGES`."""
-    packages = {distribution.name: distribution.version for distribution in distributions()}
-    recorded = {name: packages.get(name, "not installed") for name in RECORDED_PACKAGES}
-    return {"python": platform.python_version(), **recorded}
-
-
-def _git_commit() -> str | None:
-    """Commit of the checkout with this file, with ``-dirty`` if files were changed; None outside a checkout."""
-    checkout = Path(__file__).parents[2]
-    if not (checkout / ".git").exists():
-        return None
-    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    for line in cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -9,8 +9,12 @@ from typing import Literal
 
 from kbnet.errors import KBNetError
 
-LIMITS = {"pixels": 100_000_000, "numbers": 100_000_000, "points": 300_000_000, "entries": 2_000_000}
-"""Pixels of an image, numbers of an ``.npy`` file, points of a cloud, entries of an archive."""
+Counted = Literal["pixels", "numbers", "points", "entries", "bytes of text"]
+LIMITS: dict[Counted, int] = {
+    **{"pixels": 100_000_000, "numbers": 100_000_000, "points": 300_000_000, "entries": 2_000_000},
+    "bytes of text": 2_000_000_000,
+}
+"""Pixels of an image, numbers of an ``.npy`` file, points of a cloud, entries of an archive, bytes of a text file."""
 FACTOR = "KBNET_LIMITS"
 """Environment variable: a number by which all limits are multiplied."""
 MOST_PACKED_BYTES = 1 << 28
@@ -33,7 +37,7 @@ def limit_factor() -> float:
     return factor
 
 
-def check_count(count: int, what: Literal["pixels", "numbers", "points", "entries"], where: object) -> None:
+def check_count(count: int, what: Counted, where: object) -> None:
     """Check a count that a file announces.
 
     Args:

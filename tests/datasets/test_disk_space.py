@@ -13,7 +13,7 @@ from kbnet.datasets.disk_space import disk_space
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_disk_that_fills_up_is_one_line(tmp_path: Path, number: int) -> None:
     with (
-        pytest.raises(OSError, match=r"became full, .* to download it; free some space and run again"),
+        pytest.raises(OSError, match=r"No space left on device; free some there, then run the same command again"),
         disk_space(tmp_path, 1, "to download it"),
     ):
         raise OSError(number, "No space left on device")

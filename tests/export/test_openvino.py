@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fuzz.limits import largest_file
 
 from kbnet.export import openvino as kbnet_openvino
 from kbnet.export.openvino import export_openvino
@@ -76,3 +77,10 @@ def test_a_network_whose_depth_is_enlarged_along_the_image_is_exported(
     network = propagation_network(trunk="plain", resolution="half")
     parity = export_openvino(network, tmp_path / "net.xml", [frame], sizes=sizes, origin={})
     assert parity.largest < 1e-4
+
+
+def test_what_cannot_be_written_is_named(network: KBNet, frame: Frame, tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    with largest_file(20_000), pytest.raises(OSError, match=rf"{path} cannot be written .*; free some space"):
+        export_openvino(network, path, [frame], origin={})
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Limits of one reading: seconds of computing, and memory beyond what the process holds."""
+"""Limits of one reading: seconds of computing, and memory beyond what the process holds; and of a file written."""
 
 from __future__ import annotations
 
@@ -42,3 +42,14 @@ def limits(memory: int = MEMORY) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_PROF, 0)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
         signal.signal(signal.SIGPROF, former)
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size in bytes: writing fails as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -11,7 +11,7 @@ from statistics import median
 
 import torch
 
-from kbnet.files import environment
+from kbnet.environment import environment
 
 PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}
 """Size of the square matrices by kind of device."""

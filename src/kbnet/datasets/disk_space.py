@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kbnet.files import writing
+
 
 @contextmanager
 def disk_space(folder: Path, needed: int, purpose: str) -> Iterator[None]:
-    """Check the free disk space before a block of work, and report a full disk inside it in one line.
+    """Check the free disk space before a block of work, and name the folder if writing to it fails.
 
     Args:
         folder: where the block writes; it must exist.
@@ -26,14 +27,8 @@ def disk_space(folder: Path, needed: int, purpose: str) -> Iterator[None]:
             f"expected {size_text(needed)} of free disk space in {folder} {purpose}, got {size_text(free)}; "
             "free some, or choose another disk"
         )
-    try:
+    with writing(folder):
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise OSError(
-            f"the disk of {folder} became full, with more needed {purpose}; free some space and run again"
-        ) from error
 
 
 def size_text(size: float) -> str:

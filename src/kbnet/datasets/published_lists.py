@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
+from kbnet.files import read_text
 from kbnet.frames.depth_png import read_depth_png
 from kbnet.frames.frame_list import FrameFiles
 from kbnet.frames.image_file import read_image, read_intrinsics
@@ -68,7 +69,7 @@ def _read_list(path: Path) -> list[str]:
     if not path.is_file():
         raise FileNotFoundError(f"expected a text file of paths at {path}, but there is no such file; check its path")
     # What is no UTF-8 becomes the path of a file that is not there, and is named so.
-    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").rstrip().split("\n")]
+    lines = [line.strip() for line in read_text(path, errors="replace").rstrip().split("\n")]
     if lines == [""]:
         raise KBNetError(f"expected one path a line in {path}, got nothing; take another list")
     if "" in lines:

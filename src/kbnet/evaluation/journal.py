@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from kbnet.files import parse_json, remove_link, versions
+from kbnet.environment import versions
+from kbnet.files import parse_json, remove_link, writing
 
 NAME = ".unfinished.jsonl"
 """File in the output folder while an evaluation is not finished."""
@@ -39,15 +40,17 @@ class Journal:
         """Append the result of a frame: dicts, lists, strings and numbers."""
         if self._path is None:
             return
-        if self._file is None:
-            self._file = self._open(self._path)
-        self._file.write(json.dumps([key, plain]) + "\n")
-        self._file.flush()
+        with writing(self._path):
+            if self._file is None:
+                self._file = self._open(self._path)
+            self._file.write(json.dumps([key, plain]) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        if self._file is not None and self._path is not None:
+            with writing(self._path):
+                self._file.close()
 
     def _open(self, path: Path) -> TextIO:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kbnet.environment import environment, versions
 from kbnet.evaluation.metrics import DepthErrors, RunningStatistics
-from kbnet.files import atomic_path, environment, parse_json, read_json, versions, write_json
+from kbnet.files import atomic_path, parse_json, read_json, write_json
 
 ALL_SEQUENCES = "all sequences"
 """Name of the row over the frames of all sequences."""

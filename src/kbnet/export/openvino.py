@@ -133,7 +133,10 @@ def export_openvino(
     for key, text in describe(network.config, origin, sizes=sizes, precision=precision).items():
         model.set_rt_info(text, [INFO, key])
     with scratch_folder(path.with_name(f".{path.stem}.partial"), path) as folder:
-        openvino.save_model(model, folder / path.name, compress_to_fp16=False)
+        try:
+            openvino.save_model(model, folder / path.name, compress_to_fp16=False)
+        except RuntimeError as error:  # a full disk, among others
+            raise OSError(f"{path} cannot be written ({error}); free some space, or choose another disk") from error
         parity = measure_parity(_run_file(folder / path.name), inference_copy(network), frames, sizes=sizes)
         check_parity(parity, int8=calibration is not None)
         # The .xml is written last, so it never refers to the .bin of another export.

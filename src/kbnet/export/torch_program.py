@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,7 +57,9 @@ def export_torch_program(
     program = torch_program(network, sizes=sizes)
     with atomic_path(path) as temporary:
         described = json.dumps(describe(network.config, origin, sizes=sizes))
-        torch.export.save(program, temporary, extra_files={DESCRIPTION: described})
+        content = io.BytesIO()  # torch ends the process when it cannot write to a file
+        torch.export.save(program, content, extra_files={DESCRIPTION: described})
+        temporary.write_bytes(content.getvalue())
         loaded = torch.export.load(temporary).module()
         parity = measure_parity(lambda inputs: loaded(*inputs.given()), inference_copy(network), frames, sizes=sizes)
         check_parity(parity)

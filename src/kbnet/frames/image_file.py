@@ -117,9 +117,8 @@ def read_numbers(path: str | Path, what: str, *, table: bool = False) -> NDArray
     if not table and Path(path).is_file() and (size := Path(path).stat().st_size) > MOST_MATRIX_BYTES:
         raise KBNetError(f"expected {what}, got {size:,} bytes in {path}; check the path")
     try:
-        lines = read_text(path).splitlines()
-        words = " ".join(line.partition("#")[0] for line in lines).replace(",", " ").split()
-        return np.array([float(word) for word in words], dtype=np.float64)
+        lines = (line.partition("#")[0].replace(",", " ") for line in read_text(path).splitlines())
+        return np.fromiter((float(word) for line in lines for word in line.split()), dtype=np.float64)
     except FileNotFoundError:
         raise FileNotFoundError(f"expected {what} in {path}, but there is no such file; check the path") from None
     except ValueError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -46,9 +44,10 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
     """
     with atomic_path(folder / STATE_FILE, durable=True) as temporary:
         try:
-            torch.save(state, temporary)
-        except RuntimeError as error:  # torch's only error for a failed write
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            with temporary.open("wb") as file:
+                torch.save(state, file)
+        except RuntimeError as error:  # torch's own, in place of that of the file
+            raise error.__context__ or error from None
 
 
 def check_no_state(folder: Path) -> None:

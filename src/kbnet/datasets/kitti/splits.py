@@ -16,7 +16,7 @@ import numpy as np
 
 from kbnet.datasets.kitti.standing import IsStanding
 from kbnet.errors import KBNetError
-from kbnet.files import atomic_path
+from kbnet.files import atomic_path, read_text
 from kbnet.frame import FloatArray, check_intrinsics
 from kbnet.frames.frame_list import FrameFiles
 
@@ -158,7 +158,7 @@ def read_rectified_intrinsics(path: Path, camera: str) -> FloatArray:
     key = f"P_rect_{camera[-2:]}"
     if not path.is_file():
         raise FileNotFoundError(f"expected KITTI's calibration {path}, but there is no such file; unpack it again")
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_text(path, errors="replace").splitlines():
         name, _, numbers = line.partition(":")
         if name.strip() == key:
             try:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kbnet.errors import KBNetError
+from kbnet.files import read_text
 from kbnet.frames.image_file import read_numbers
 
 STANDING_SPEED = 0.3
@@ -63,7 +64,7 @@ def by_list(path: Path) -> IsStanding:
     if not path.is_file():
         raise FileNotFoundError(f"expected a list of standing frames in {path}, but there is no such file; check it")
     listed = set()
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(read_text(path, errors="replace").splitlines(), start=1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue

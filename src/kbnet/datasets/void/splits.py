@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from kbnet.errors import KBNetError
+from kbnet.files import read_text
 from kbnet.frames.frame_list import FrameFiles
 from kbnet.frames.present_files import PresentFiles
 
@@ -120,7 +121,7 @@ def _read_lines(path: Path) -> list[_Line]:
             f"expected the published list {path}, but there is no such file; take it from the archive of this density"
         )
     lines: dict[str, _Line] = {}
-    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, text in enumerate(read_text(path, errors="replace").splitlines(), start=1):
         if not text.strip():
             continue
         parts = PurePosixPath(text.strip()).parts
