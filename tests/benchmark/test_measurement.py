@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import kbnet.environment
 from kbnet.benchmark import measurement
 from kbnet.benchmark.contenders import contenders
 from kbnet.benchmark.inference import Case, CaseTimes
 from kbnet.benchmark.made_frame import made_frame, write_made_sequence
 from kbnet.benchmark.measurement import Timed, conditions, matrix_product, take_turns
 from kbnet.benchmark.memory import peak_memory_mib
+from kbnet.environment import environment
 from kbnet.frames.sequence import Sequence
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
@@ -63,6 +68,18 @@ def test_matrix_product_counts_two_operations_a_multiplication() -> None:
     timed, gflop = matrix_product(CPU, torch.float32)
     timed.work()
     assert gflop == pytest.approx(2 * PRODUCT_SIZE**3 / 1e9)
+
+
+def test_the_record_of_the_commit_leaves_the_checkout_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    (tmp_path / "a").touch()
+    for words in ("init -q", "add a", "commit -qm a"):
+        subprocess.run([*git, *words.split()], check=True)
+    os.utime(tmp_path / "a", (1, 1))
+    index = (tmp_path / ".git" / "index").read_bytes()
+    monkeypatch.setattr(kbnet.environment, "__file__", str(tmp_path / "src" / "kbnet" / "environment.py"))
+    assert re.fullmatch("[0-9a-f]{40}", str(environment()["git_commit"]))
+    assert (tmp_path / ".git" / "index").read_bytes() == index
 
 
 def test_environment_says_what_a_figure_depends_on() -> None:
