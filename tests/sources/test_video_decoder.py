@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from kbnet.errors import KBNetError
 from kbnet.sources.video_decoder import VideoDecoder, open_video
 
 av = pytest.importorskip("av")
@@ -68,6 +71,30 @@ def test_of_a_video_that_is_cut_off_the_frames_before_the_cut_are_read(tmp_path:
         cut = [decoded.image() for decoded in VideoDecoder(open_video(path)).all()]
     assert 20 < len(cut) < 60
     np.testing.assert_array_equal(cut, whole[: len(cut)])
+
+
+@pytest.mark.parametrize("order", [(0, 1, 0), (1, 0)])
+def test_a_frame_larger_than_allowed_is_refused_whatever_the_file_says(
+    order: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "walk.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 16, 8, "yuvj420p"
+        for index, large in enumerate(order):
+            picture = io.BytesIO()
+            Image.new("RGB", (16, 8) if not large else (64, 32)).save(picture, "JPEG")
+            packet = av.Packet(picture.getvalue())
+            packet.pts, packet.stream = index, stream
+            container.mux(packet)
+    monkeypatch.setenv("KBNET_LIMITS", "1e-5")
+    video = open_video(path)
+    if order[0]:
+        with pytest.raises(KBNetError, match=r"expected a whole video, but .*walk\.avi cannot be read"):
+            list(VideoDecoder(video).all())
+    else:
+        with pytest.warns(UserWarning, match=r"only the first 1 frames of .*walk\.avi are read"):
+            assert len(list(VideoDecoder(video).all())) == 1
 
 
 @pytest.mark.parametrize(("tag", "name"), [(16, "PQ"), (18, "HLG"), (14, "")])

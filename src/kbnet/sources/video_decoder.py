@@ -16,7 +16,7 @@ import numpy as np
 from kbnet.errors import KBNetError
 from kbnet.frame import ImageArray
 from kbnet.frames.image_file import LEAST_BRIGHT
-from kbnet.limits import check_count
+from kbnet.limits import LIMITS, check_count, limit_factor
 
 NEAR_FRAMES = 30
 """As many frames ahead are decoded one after another; farther ones are looked for from the key frame before them."""
@@ -25,7 +25,6 @@ FORMATS = (
     "mxf,nut,gif,apng,dv,vc1"
 )
 """Of videos, by FFmpeg's names. Others of its formats, such as playlists, read further files or the network."""
-OPTIONS = {"format_whitelist": FORMATS}
 CUT_OFF_S = 0.25
 """A video that ends so long before its duration, and by three frames, was cut off."""
 
@@ -95,19 +94,17 @@ def open_video(path: str | Path) -> Video:
         KBNetError: it is no video, or damaged.
         ModuleNotFoundError: av is not installed.
     """
-    import av
-
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a video in {path}, but there is no such file; check the path")
-    with _one_line(path), av.open(str(path), metadata_errors="replace", options=OPTIONS) as container:
+    with _opened(path) as container:
         if not container.streams.video:
             raise KBNetError(f"expected a video in {path}, but it holds no pictures; name another file")
         stream = container.streams.video[0]
         if stream.codec_context is None:
             raise KBNetError(f"expected a video in {path} of a codec that FFmpeg knows; convert it to H.264")
         # Sound may last longer than pictures.
-        duration_s = (container.duration or 0) / av.time_base if len(container.streams) == 1 else 0.0
+        duration_s = (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0
         video = Video(path, (stream.height, stream.width), stream.frames, duration_s)
     check_count(video.size[0] * video.size[1], "pixels", path)
     return video
@@ -181,10 +178,9 @@ class VideoDecoder:
 
 def _decoded(path: Path, seek_to: int | None = None) -> Iterator[DecodedFrame]:
     """Frames in order, from the beginning or from the key frame before a timestamp."""
-    import av
-
-    with _one_line(path), av.open(str(path), metadata_errors="replace", options=OPTIONS) as container:
+    with _opened(path) as container:
         stream = container.streams.video[0]
+        stream.codec_context.options = _largest()  # of every frame, which may be larger than the file says
         stream.thread_type = "AUTO"
         start = 0.0
         if seek_to is not None:
@@ -207,12 +203,19 @@ def _is_dark(path: Path) -> bool:
     return all(decoded.frame.to_ndarray(format="rgb24").max() < LEAST_BRIGHT for decoded in _decoded(path))
 
 
+def _largest() -> dict[str, str]:
+    return {"max_pixels": str(int(LIMITS["pixels"] * limit_factor()))}
+
+
 @contextmanager
-def _one_line(path: Path) -> Iterator[None]:
+def _opened(path: Path) -> Iterator[Any]:
+    import av
     from av.error import FFmpegError
 
+    options = {"format_whitelist": FORMATS, **_largest()}
     try:
-        yield
+        with av.open(str(path), metadata_errors="replace", options=options) as container:
+            yield container
     except FFmpegError as error:
         raise KBNetError(
             f"expected a whole video, but {path} cannot be read ({error.strerror}); copy it again"
