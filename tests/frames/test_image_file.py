@@ -144,6 +144,13 @@ def test_16_bit_colour_is_its_upper_byte_and_12_bits_in_it_are_refused(tmp_path:
     write_deep_png(tmp_path / "deep.png", 16 * pixels)
     with pytest.raises(ValueError, match=r"expected 16 bits of brightness in .*deep.png, got less than 4096"):
         read_image(tmp_path / "deep.png")
+    for name, neighbour in (("dark", 16 * pixels), ("bright", 256 * pixels)):
+        (tmp_path / name).mkdir()
+        write_deep_png(tmp_path / name / "0.png", 8 * pixels)
+        write_deep_png(tmp_path / name / "1.png", neighbour)
+    with pytest.raises(ValueError, match="as of 10 or 12 bits"):
+        read_image(tmp_path / "dark" / "0.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "bright" / "0.png"), 8 * pixels // 256)
     write_deep_png(tmp_path / "deep.png", 0 * pixels)
     assert not read_image(tmp_path / "deep.png").any()
     Image.fromarray(np.full((4, 5, 3), 9, np.uint8)).save(tmp_path / "dark.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ _BIT_DEPTH = 24
 """Where a PNG says it, bytes."""
 LEAST_BRIGHT = 16
 """Upper 8 of 16 bits: images without brighter pixels have 12 bits or fewer."""
+LOOKED_AT = 50
+"""Images of a folder, over all of it, that say whether one is dark or has few bits."""
 _PROGRAM = "EPS"
 """Format that Pillow hands to Ghostscript, which runs it."""
 MOST_MATRIX_BYTES = 1 << 16
@@ -40,7 +43,8 @@ def read_image(path: str | Path) -> ImageArray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        KBNetError: the file is truncated, not an image, of 16-bit grey, or of 16-bit colour that uses at most 12 bits.
+        KBNetError: the file is truncated, not an image, of 16-bit grey, or of 16-bit colour of which it and the other
+            images of its folder use at most 12 bits.
     """
     picture = open_picture(path, "an image")
     if picture.mode.startswith("I") or picture.mode == "F":
@@ -49,7 +53,8 @@ def read_image(path: str | Path) -> ImageArray:
             "convert it to 8 bits (a 16-bit PNG is read as a depth map)"
         )
     pixels = np.array(picture.convert("RGB"), dtype=np.uint8)  # of 16 bits, the upper 8
-    if picture.format == "PNG" and 0 < pixels.max() < LEAST_BRIGHT and _bits(path) == 16:
+    dark = picture.format == "PNG" and 0 < pixels.max() < LEAST_BRIGHT and _bits(path) == 16
+    if dark and _is_dark(Path(path).parent, picture.size):
         raise KBNetError(
             f"expected 16 bits of brightness in {path}, got less than {256 * LEAST_BRIGHT}, as of 10 or 12 bits; scale "
             "it to 8 bits"
@@ -57,10 +62,19 @@ def read_image(path: str | Path) -> ImageArray:
     return pixels
 
 
+@lru_cache(maxsize=8)
+def _is_dark(folder: Path, size: tuple[int, int]) -> bool:
+    """Whether 16-bit colour PNGs of a folder and of one (W, H) have no pixel that 10 or 12 bits could not hold."""
+    files = sorted(path for path in folder.glob("*.[pP][nN][gG]") if path.is_file() and _bits(path) == 16)
+    pictures = (open_picture(path, "an image") for path in files[:: len(files) // LOOKED_AT + 1])
+    alike = (one for one in pictures if one.mode.startswith("RGB") and one.size == size)
+    return all(np.asarray(one.convert("RGB")).max() < LEAST_BRIGHT for one in alike)
+
+
 def _bits(path: str | Path) -> int:
-    """Bits of a colour in a PNG."""
+    """Bits of a colour in a PNG; 0 of a file that is too short for one."""
     with Path(path).open("rb") as file:
-        return file.read(_BIT_DEPTH + 1)[_BIT_DEPTH]
+        return int.from_bytes(file.read(_BIT_DEPTH + 1)[_BIT_DEPTH:], "big")
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:
