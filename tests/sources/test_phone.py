@@ -60,6 +60,45 @@ def test_every_depth_pixel_is_a_point_where_opencv_scales_it_to(tmp_path: Path) 
     np.testing.assert_allclose(source.pose(1)[:3, :3], np.eye(3))
 
 
+def polycam(folder: Path) -> Path:
+    """Raw data of Polycam: turned 30° about y, with a focus of each frame, and a pose that was corrected later."""
+    stray(folder)
+    (folder / "rgb").rename(folder / "images")
+    turned = Rotation.from_euler("y", 30, degrees=True).as_matrix()
+    for name, height in (("cameras", 2.0), ("corrected_cameras", 2.5)):
+        (folder / name).mkdir()
+        for number in range(9, 12):
+            camera = {"fx": 144.5 + number, "fy": 144.5 + number, "cx": 95.5, "cy": 71.5, "width": 192, "height": 144}
+            pose = np.c_[turned, [1, height, 3]]
+            camera |= {f"t_{row}{column}": pose[row, column] for row in range(3) for column in range(4)}
+            (folder / name / f"{number}.json").write_text(json.dumps(camera))
+        Image.fromarray(np.array([0, 127, 255], np.uint8)[CONFIDENCE]).save(folder / "confidence" / "9.png")
+    for name in ("camera_matrix.csv", "odometry.csv"):
+        (folder / name).unlink()
+    return folder
+
+
+def test_polycam_keyframes_have_their_own_cameras_and_no_low_confidence(tmp_path: Path) -> None:
+    folder = polycam(tmp_path / "keyframes")
+    for path in (folder, tmp_path):
+        source = kbnet.open_frames(path)
+        frame = source.frame(0)
+        np.testing.assert_allclose(frame.intrinsics, [[153.5, 0, 95.5], [0, 153.5, 71.5], [0, 0, 1]])
+        assert np.count_nonzero(frame.sparse_depth) == 24 * 32 * 3 // 4
+        assert not frame.sparse_depth[:, :6].any()
+        assert np.count_nonzero(kbnet.open_frames(path, confidence=2).frame(0).sparse_depth) == 24 * 16
+        # Forward is -z of the app's camera: turned by 30° about y, that is (-sin 30°, 0, -cos 30°).
+        np.testing.assert_allclose(source.pose(0)[:3, 2:], [[-0.5, 1], [0, 2.5], [-np.sqrt(0.75), 3]], atol=1e-6)
+    shutil.rmtree(folder / "corrected_cameras")
+    assert kbnet.open_frames(folder).pose(0)[1, 3] == 2
+    image(9).resize((96, 72)).save(folder / "images" / "9.png")
+    with pytest.raises(ValueError, match=r"expected an image \(H, W\) of \(144, 192\) as .*9.json says"):
+        kbnet.open_frames(folder).frame(0)
+    (folder / "cameras" / "10.json").write_text('{"fx": 1}')
+    with pytest.raises(ValueError, match=r"expected fx, .* of Polycam in .*10.json"):
+        kbnet.open_frames(folder)
+
+
 def test_images_of_a_video_are_read_in_any_order(tmp_path: Path) -> None:
     av = pytest.importorskip("av")
     folder = stray(tmp_path / "scan")

@@ -47,6 +47,12 @@ def test_dense_depth_is_truth_and_its_corners_are_points(tmp_path: Path) -> None
     np.testing.assert_array_equal(frame.sparse_depth[taken], frame.ground_truth[taken])
 
 
+def test_confidence_of_unknown_numbers_is_said_to_be_unused(tmp_path: Path) -> None:
+    (write(tmp_path) / "confidence").mkdir()
+    with pytest.warns(UserWarning, match="confidence is not used"):
+        kbnet.open_frames(tmp_path, depth_unit=0.001)
+
+
 def test_sparse_and_smaller_depth_are_points(tmp_path: Path) -> None:
     folder = write(tmp_path / "small", depth="npy")
     for path in (folder / "depth").iterdir():

@@ -38,6 +38,13 @@ def test_a_recording_becomes_a_sequence(write_recording: WriteRecording, tmp_pat
     np.testing.assert_array_equal(frame.sparse_depth[measured], frame.ground_truth[measured])
 
 
+def test_confidence_beside_depth_is_said_to_be_unused(write_recording: WriteRecording) -> None:
+    folder = write_recording()
+    (folder / "confidence").mkdir()
+    with pytest.warns(UserWarning, match="confidence is not used"):
+        open_tum(folder)
+
+
 def test_images_and_depth_pair_up_as_nearest_to_each_other(write_recording: WriteRecording) -> None:
     folder = write_recording()
     lines = (folder / "depth.txt").read_text().splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,16 @@ DENSE_SHARE = 0.1
 _ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE)
 BACKGROUND, FAR_BACKGROUND = 65504.0, 1e9
 """Smallest value that means no depth: in half floats and in metres the largest half float; Blender writes 1e10."""
+
+
+def warn_of_confidence(folder: Path) -> None:
+    """Warn of confidence beside depth, of which no file says what its numbers mean."""
+    if found := [one for one in ("confidence", "conf", "depth_confidence") if (folder / one).is_dir()]:
+        warnings.warn(
+            f"{folder / found[0]} is not used, since what its numbers mean is not known; set uncertain depth to 0 "
+            "first, or name the phone's export (kbnet prepare phone)",
+            stacklevel=4,
+        )
 
 
 def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:

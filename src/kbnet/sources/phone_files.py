@@ -2,7 +2,8 @@
 
 Stray Scanner: ``rgb.mp4`` (or ``rgb/``), ``depth/*.png`` in millimetres, ``confidence/*.png`` (0, 1, 2),
 ``camera_matrix.csv`` and ``odometry.csv``. Record3D: a ``.r3d`` file, or the folder it unpacks to, with ``metadata``
-and ``rgbd/<n>.jpg``, ``.depth`` and ``.conf``, compressed by LZFSE. Poses of Record3D have the axes of a
+and ``rgbd/<n>.jpg``, ``.depth`` and ``.conf``, compressed by LZFSE. Polycam: ``keyframes/`` of its raw data, with
+``images/``, ``depth/``, ``confidence/`` and ``cameras/<name>.json``. Poses of Record3D and Polycam have the axes of a
 computer-graphics camera (x right, y up, z backward); here z looks forward.
 """
 
@@ -23,8 +24,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from kbnet.errors import KBNetError, refused_as
-from kbnet.files import parse_json, read_text
-from kbnet.frame import FloatArray, ImageArray
+from kbnet.files import parse_json, read_json, read_text
+from kbnet.frame import FloatArray, ImageArray, check_intrinsics
 from kbnet.frames.image_file import open_picture, read_image, read_intrinsics
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order
@@ -74,16 +75,19 @@ class StrayFiles(PhoneFiles):
                 f"expected depth images in {folder / 'depth'}, got none; export the recording again"
             )
         self.names = [path.stem for path in self._depths]
+        self._read_cameras(folder)
+        self._images: dict[int, Path] = {}
+        for name in ("rgb", "color", "images"):
+            listed = [path for path in (folder / name).glob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
+            self._images |= {_number(path.stem, index): path for index, path in enumerate(in_order(listed, _stem))}
+
+    def _read_cameras(self, folder: Path) -> None:
         K = read_intrinsics(folder / "camera_matrix.csv")
         rows = _odometry(folder / "odometry.csv")
         found = [rows.get(_number(path.stem, index), {}) for index, path in enumerate(self._depths)]
         self.poses = [_pose(row) for row in found]
         _warn_of_missing_poses(self.poses, self.names, folder / "odometry.csv")
         self.K = [_own_intrinsics(row, K) for row in found]
-        self._images: dict[int, Path] = {}
-        for name in ("rgb", "color", "images"):
-            listed = [path for path in (folder / name).glob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
-            self._images |= {_number(path.stem, index): path for index, path in enumerate(in_order(listed, _stem))}
 
     def image(self, index: int) -> ImageArray:
         """From ``rgb/``, or a frame of the video of the same number."""
@@ -114,6 +118,35 @@ class StrayFiles(PhoneFiles):
         if not videos:
             raise FileNotFoundError(f"expected rgb.mp4 or rgb/ in {self._folder}, got neither; export it again")
         return VideoDecoder(open_video(videos[0]))
+
+
+class PolycamFiles(StrayFiles):
+    """Keyframes of Polycam's raw data; images as the phone took them, on which depth lies.
+
+    Poses are those of ``corrected_cameras/`` where that folder is.
+    """
+
+    def _read_cameras(self, folder: Path) -> None:
+        corrected = folder / "corrected_cameras"
+        cameras = [_polycam_camera(folder / "cameras" / f"{name}.json") for name in self.names]
+        self.K, self._sizes = [K for K, _, _ in cameras], [size for _, size, _ in cameras]
+        self.poses = [pose for _, _, pose in cameras]
+        if corrected.is_dir():
+            files = [corrected / f"{name}.json" for name in self.names]
+            self.poses = [_polycam_camera(path)[2] if path.is_file() else None for path in files]
+
+    def image(self, index: int) -> ImageArray:
+        """From ``images/``, of the size for which its camera is."""
+        image = super().image(index)
+        if image.shape[:2] != (size := self._sizes[index]):
+            camera = self._folder / "cameras" / f"{self.names[index]}.json"
+            raise KBNetError(f"expected an image (H, W) of {size} as {camera} says, got {image.shape}; export it again")
+        return image
+
+    def depth(self, index: int) -> tuple[FloatArray, NDArray[np.uint8] | None]:
+        """From millimetres, and confidence of 0 (low), 127 (medium) and 255 (high)."""
+        depth, found = super().depth(index)
+        return depth, None if found is None else (found > 0).astype(np.uint8) + (found == 255)
 
 
 class Record3dFiles(PhoneFiles):
@@ -227,6 +260,16 @@ def _graphics_pose(values: list[float]) -> Floats | None:
     """Of Record3D: qx qy qz qw tx ty tz."""
     pose = _rigid(values[4:7], values[:4])
     return None if pose is None else pose @ OPENCV_FROM_GRAPHICS
+
+
+def _polycam_camera(path: Path) -> tuple[FloatArray, tuple[int, int], Floats]:
+    """K, (H, W) and ``T_world_camera`` of a keyframe."""
+    camera = read_json(path)
+    with refused_as(f"expected fx, fy, cx, cy, width, height and t_00 to t_23 of Polycam in {path}"):
+        T = np.eye(4)
+        T[:3] = [[camera[f"t_{row}{column}"] for column in range(4)] for row in range(3)]
+        K = check_intrinsics(_pinhole(*(camera[name] for name in ("fx", "fy", "cx", "cy"))))
+        return K, (int(camera["height"]), int(camera["width"])), T @ OPENCV_FROM_GRAPHICS
 
 
 def _rigid(position: list[float], quaternion: list[float]) -> Floats | None:

@@ -21,7 +21,7 @@ from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_camera import frame_of_dense_depth
-from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file
+from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file, warn_of_confidence
 from kbnet.sources.other_size import GIVE_K, fit_camera
 from kbnet.sources.rectification import Camera, Model
 from kbnet.sources.rectified_recording import RectifiedRecording
@@ -74,6 +74,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
         self._options = options
         self._images = _list(images, IMAGE_SUFFIXES)
         self._depths = _list(folder / "depth", SUFFIXES)
+        warn_of_confidence(folder)
         pairs = _pair(self._images, self._depths)
         self._alone, self._pairs = len(self._images) - len(pairs), pairs[:: options.every]
         self._read = lru_cache(maxsize=2)(lambda path: read_depth_file(path, options.depth_unit))

@@ -18,6 +18,7 @@ from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.sources.clock import nearest_in_time, to_seconds
 from kbnet.sources.depth_camera import frame_of_dense_depth
+from kbnet.sources.depth_file import warn_of_confidence
 from kbnet.sources.depth_units import check_metres, read_depth_image
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
@@ -88,6 +89,7 @@ def open_tum(folder: str | Path, *, largest_difference_s: float = LARGEST_DIFFER
         KBNetError: a list holds something else, or no image has depth at its time.
     """
     folder = Path(folder)
+    warn_of_confidence(folder)
     images, depths = (_read_list(folder, name) for name in ("rgb.txt", "depth.txt"))
     image_times, depth_times = (np.array([time for time, _ in listed]) for listed in (images, depths))
     nearest_depth, close = nearest_in_time(image_times, depth_times, largest_difference_s)

@@ -1,4 +1,4 @@
-"""Exports of phones with a lidar: Stray Scanner and Record3D."""
+"""Exports of phones with a lidar: Stray Scanner, Record3D and Polycam."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from kbnet.sources.flags import CountFlag
 
 if TYPE_CHECKING:
     from kbnet.sources.phone import PhoneFrames
+    from kbnet.sources.phone_files import PhoneFiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +28,10 @@ class PhoneArguments:
 
 
 def is_phone(path: Path) -> bool:
-    """Whether a folder or file is an export of Stray Scanner or Record3D."""
+    """Whether a folder or file is an export of Stray Scanner, Record3D or Polycam."""
     if path.suffix.lower() == ".r3d" or ((path / "rgbd").is_dir() and (path / "metadata").is_file()):
         return True
-    return (path / "depth").is_dir() and (path / "camera_matrix.csv").is_file()
+    return ((path / "depth").is_dir() and (path / "camera_matrix.csv").is_file()) or _keyframes(path) is not None
 
 
 def open_phone(path: Path, options: PhoneArguments) -> PhoneFrames:
@@ -41,7 +42,7 @@ def open_phone(path: Path, options: PhoneArguments) -> PhoneFrames:
         KBNetError: a file is not as the app writes it, or an option is out of range.
     """
     from kbnet.sources.phone import PhoneFrames, PhoneOptions
-    from kbnet.sources.phone_files import Record3dFiles, StrayFiles
+    from kbnet.sources.phone_files import PolycamFiles, Record3dFiles, StrayFiles
 
     if options.every < 1 or (options.longest_side is not None and options.longest_side < 32):
         raise KBNetError(
@@ -50,14 +51,24 @@ def open_phone(path: Path, options: PhoneArguments) -> PhoneFrames:
         )
     if not path.exists():
         raise FileNotFoundError(f"expected a phone's recording in {path}, but there is none; check the path")
-    files = StrayFiles(path) if (path / "camera_matrix.csv").is_file() else Record3dFiles(path)
+    if (path / "camera_matrix.csv").is_file():
+        files: PhoneFiles = StrayFiles(path)
+    else:
+        keyframes = _keyframes(path)
+        files = PolycamFiles(keyframes) if keyframes else Record3dFiles(path)
     return PhoneFrames(path, files, PhoneOptions(options.confidence, options.every, options.longest_side))
+
+
+def _keyframes(path: Path) -> Path | None:
+    """The folder of Polycam's keyframes, which is the path or in it; None = there is none."""
+    folders = [folder for folder in (path, path / "keyframes") if (folder / "depth").is_dir()]
+    return next((one for one in folders if (one / "images").is_dir() and any((one / "cameras").glob("*.json"))), None)
 
 
 register(
     Kind(
         "phone",
-        "a phone's recording (Stray Scanner: folder with depth/ and camera_matrix.csv; Record3D: .r3d)",
+        "a phone's recording (Stray Scanner: depth/ and camera_matrix.csv; Record3D: .r3d; Polycam: keyframes/)",
         is_phone,
         PhoneArguments,
         open_phone,
