@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,45 @@ def test_an_mcap_of_another_profile_is_not_taken_for_cut_off(
     with open_bag(path) as bag:  # messages as of ROS 2
         assert len(list(bag.messages(["/camera/color/image_raw"]))) == 3
     assert not recwarn.list
-    path.write_bytes(path.read_bytes().replace(b"ros2msg", b"ros1msg"))
-    with pytest.raises(ValueError, match=r"expected messages of ROS 2 in .*MCAP profile '.*name the .bag"):
+    path.write_bytes(path.read_bytes().replace(b"ros2msg", b"xyz1msg"))
+    with pytest.raises(ValueError, match=r"expected messages of ROS in .*MCAP profile '.*record with ROS"):
         open_bag(path)
+
+
+@pytest.mark.parametrize("share", [1, 0.8])
+def test_an_mcap_of_ros1_has_the_frames_of_the_bag_it_was_made_of(
+    share: float, depth_bag: Callable[..., Any], tmp_path: Path
+) -> None:
+    maker = depth_bag("ros1")
+    maker.transform("base", "camera", (0.2, 0.0, 0.0))
+    bag = maker.write(tmp_path)
+    content = as_mcap(bag, tmp_path / "drive.mcap").read_bytes()
+    (tmp_path / "drive.mcap").write_bytes(content[: int(share * len(content))])
+    with pytest.warns(UserWarning, match="was cut off") if share < 1 else nullcontext():
+        source = kbnet.open_frames(tmp_path / "drive.mcap")
+    expected = kbnet.open_frames(bag)
+    assert source.names == expected.names[: len(source)]
+    assert len(source) == (3 if share == 1 else 2)
+    for found, frame in zip(source, expected, strict=False):
+        for name in ("image", "sparse_depth", "ground_truth", "intrinsics"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(frame, name))
+
+
+def as_mcap(bag: Path, path: Path) -> Path:
+    """As ``mcap convert`` writes a bag of ROS 1: profile, schemas and messages of ROS 1, written by rosbags."""
+    from rosbags.rosbag1 import Reader
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    with Reader(bag) as reader, Writer(path.with_suffix(""), version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        ids, form = {}, {"rihs01": "none", "serialization_format": "ros1"}
+        for one in reader.connections:
+            name = one.msgtype.replace("/msg/", "/")
+            ids[one.id] = writer.add_connection(one.topic, name, msgdef=one.msgdef.data, **form)
+        for connection, time, raw in reader.messages():
+            writer.write(ids[connection.id], time, raw)
+    content = (path.with_suffix("") / path.name).read_bytes()
+    path.write_bytes(content.replace(b"ros2", b"ros1", 1).replace(b"ros2msg", b"ros1msg"))
+    return path
 
 
 @pytest.mark.parametrize("kind", ["ros1", "mcap", "sqlite3"])

@@ -1,4 +1,7 @@
-"""Bags that were cut off: ROS 1 bags, MCAP and SQLite files without their index, up to the last whole message."""
+"""Bags that were cut off: ROS 1 bags, MCAP and SQLite files without their index, up to the last whole message.
+
+MCAP files with messages of ROS 1, which rosbags refuses, are read in the same way.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,15 @@ from kbnet.errors import KBNetError
 from kbnet.sources.bag_bounds import check_database, decompress
 
 _MCAP_MAGIC, _ROS1_MAGIC = b"\x89MCAP0\r\n", b"#ROSBAG V2.0\n"
+_ROS1 = "ros1"
+"""Encoding of messages in an MCAP, and its profile."""
 _MCAP_MESSAGE, _MCAP_CHUNK = 0x05, 0x06
 _CHUNK_HEAD = struct.Struct("<QQQI")
 """Of an MCAP chunk: first time, last time, size without compression, checksum."""
 
 
-def recover(reader: Any, path: Path) -> None:
-    """Make a reader of rosbags, not open yet, read a file that was cut off.
+def open_recovered(reader: Any, path: Path) -> None:
+    """Open a reader of rosbags of a file that was cut off, or of an MCAP of ROS 1.
 
     Args:
         reader: ``rosbags.highlevel.AnyReader`` of one file.
@@ -39,6 +44,8 @@ def recover(reader: Any, path: Path) -> None:
         reader.readers[0].storage.open = partial(_open_sqlite, reader.readers[0].storage)
     else:
         raise KBNetError("a file of this kind cannot be read without its end")
+    reader.open()
+    reader.is2 = reader.is2 and all(one.ext.serialization_format != _ROS1 for one in reader.connections)
 
 
 def other_profile(path: Path) -> str | None:
@@ -97,8 +104,16 @@ class _Spliced(io.RawIOBase):
         super().close()
 
 
+class _Schemas(dict[int, Any]):
+    """Definitions of messages in an MCAP; those of ROS 1, in the same language, become those of ROS 2."""
+
+    def __setitem__(self, number: int, schema: Any) -> None:
+        super().__setitem__(number, schema._replace(encoding=schema.encoding.replace("ros1msg", "ros2msg")))
+
+
 def _open_mcap(storage: Any) -> None:
     from rosbags.rosbag2.storage_mcap import ChunkInfo
+    from rosbags.typesys.msg import normalize_msgtype
 
     size = storage.path.stat().st_size
     chunks, tail, first = list[Any](), b"", 0
@@ -125,11 +140,13 @@ def _open_mcap(storage: Any) -> None:
             first = first or end
     storage.bio = _Spliced(storage.path, end, tail)
     storage.data_start, storage.data_end = first, end + len(tail)
+    storage.schemas = _Schemas()
     storage.meta_scan()
     found = storage.statistics
     storage.chunks.extend(chunks)
     storage.connections[:] = [
-        one._replace(msgcount=found.channel_message_counts.get(one.id, 0)) for one in storage.connections
+        one._replace(msgtype=normalize_msgtype(one.msgtype), msgcount=found.channel_message_counts.get(one.id, 0))
+        for one in storage.connections
     ]
     storage.metadata = storage.metadata._replace(
         duration=found.end_time - found.start_time + 1,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kbnet.errors import KBNetError
 from kbnet.limits import regular_file
 from kbnet.sources.bag_bounds import bounded
-from kbnet.sources.cut_bag import is_cut_database, other_profile, recover
+from kbnet.sources.cut_bag import is_cut_database, open_recovered, other_profile
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -193,8 +193,7 @@ def _open_cut_off(path: Path, cause: Exception, make_reader: Callable[[Path], An
         profile, others = other_profile(inside[0]), False
         reader = make_reader(inside[0])
         try:
-            recover(reader, inside[0])
-            reader.open()
+            open_recovered(reader, inside[0])
             messages, span_s = reader.message_count, (reader.end_time - reader.start_time) / 1e9
         except Exception:
             if profile is None:
@@ -202,8 +201,8 @@ def _open_cut_off(path: Path, cause: Exception, make_reader: Callable[[Path], An
             others = True
     if others:
         raise KBNetError(
-            f"expected messages of ROS 2 in {path}, got others (MCAP profile '{profile}'), as of ROS 1, DepthAI or "
-            "Foxglove; name the .bag it was made of, or record with ROS 2"
+            f"expected messages of ROS in {path}, got others (MCAP profile '{profile}'), as of DepthAI or Foxglove; "
+            "record with ROS"
         )
     bag = Bag(path, reader)
     if not messages:
