@@ -206,3 +206,20 @@ def test_an_interrupted_look_at_a_recording_is_not_its_end(
         len(source)
     monkeypatch.setattr(type(source), "moments", whole)
     assert len(source) == len(list(whole(source))) > 1
+
+
+def test_depth_that_lies_elsewhere_is_not_sent_to_sparse_depth_without_its_unit(tmp_path: Path) -> None:
+    """Redwood's image/ and depth/; 7-Scenes' and ZED's images and depth in one folder."""
+    Image.new("RGB", (8, 6)).save(folder_of(tmp_path / "redwood" / "image") / "0.png")
+    np.savetxt(tmp_path / "redwood" / "K.txt", np.eye(3))
+    with pytest.raises(FileNotFoundError, match=r"metres x 256; of other depth or scans: kbnet prepare rgbd or lidar"):
+        kbnet.open_frames(tmp_path / "redwood")
+    for name in ("frame-0.color.png", "frame-0.depth.png"):
+        Image.new("RGB", (8, 6)).save(folder_of(tmp_path / "seq-01") / name)
+    with pytest.raises(ValueError, match=r"put its depth images into depth/ and the others into images/"):
+        kbnet.open_frames(tmp_path / "seq-01")
+
+
+def folder_of(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -53,6 +53,15 @@ def test_confidence_of_unknown_numbers_is_said_to_be_unused(tmp_path: Path) -> N
         kbnet.open_frames(tmp_path, depth_unit=0.001)
 
 
+def test_depth_that_ends_at_one_is_warned_of(tmp_path: Path) -> None:
+    """Depth buffers of simulators, and normalised depth."""
+    folder = write(tmp_path / "scan", depth="npy")
+    for path in (folder / "depth").iterdir():
+        np.save(path, DEPTH / DEPTH.max())
+    with pytest.warns(UserWarning, match=r"ends at exactly 1, as where it is no metres; .*--depth-unit"):
+        kbnet.open_frames(folder).frame(0)
+
+
 def test_sparse_and_smaller_depth_are_points(tmp_path: Path) -> None:
     folder = write(tmp_path / "small", depth="npy")
     for path in (folder / "depth").iterdir():

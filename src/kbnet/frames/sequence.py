@@ -21,6 +21,8 @@ from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order
 from kbnet.frames.prior_files import PriorFolder
 
+_OTHER_DEPTH = "put 16-bit PNG there, metres x 256; of other depth or scans: kbnet prepare rgbd or lidar"
+
 
 class Sequence:
     """A folder of consecutive frames of one camera, listed once and read frame by frame.
@@ -279,7 +281,7 @@ def _list_images(folder: Path) -> list[Path]:
 def _find_sparse_depth(folder: Path, name: str, frames: tuple[str, ...]) -> Path:
     if not (folder / name).is_dir():
         others = [other for other in _subfolders(folder) if other.startswith("sparse_depth")]
-        remedy = f"choose {' or '.join(others)} with --sparse-depth" if others else "put the sparse depth maps there"
+        remedy = f"choose {' or '.join(others)} with --sparse-depth" if others else _OTHER_DEPTH
         raise FileNotFoundError(f"expected sparse depth in {folder / name}, but there is no such folder; {remedy}")
     present = {path.name for path in (folder / name).iterdir()}
     missing = [frame for frame in frames if present.isdisjoint((f"{frame}.png", f"{frame}.PNG"))]

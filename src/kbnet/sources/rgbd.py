@@ -172,7 +172,8 @@ def _pair(images: list[Path], depths: list[Path]) -> list[Pair]:
         if pairs and () not in by_key and len(by_key) == len(depths) and len(set(keys)) == len(images):
             return pairs
     raise KBNetError(
-        f"expected names that pair images and depth, got {images[0]} and {depths[0]} first; give both the same numbers"
+        f"expected names that pair images and depth, got {images[0]} and {depths[0]} first; give both the same "
+        "numbers, or list them with their times (kbnet prepare tum)"
     )
 
 

@@ -81,9 +81,10 @@ def open_drive(path: Path, options: LidarInPlaceArguments) -> LidarFrames:
         if options.poses is None and (path / "poses.txt").is_file():
             options = replace(options, poses=path / "poses.txt")
     elif options.scans is None:
-        raise KBNetError(
-            f"{path} holds images without depth; name the sequence folder around it, or lidar scans (--scans FOLDER)"
-        )
+        remedy = "name the sequence folder around it, or lidar scans (--scans FOLDER)"
+        if any("depth" in one.name.lower() for one in path.iterdir()):
+            remedy = "put its depth images into depth/ and the others into images/ (kbnet prepare rgbd)"
+        raise KBNetError(f"{path} holds images without depth; {remedy}")
     else:
         return open_lidar_recording(path, options.scans, options)
     if not (options.calibration or options.intrinsics):
