@@ -10,6 +10,7 @@ import pytest
 from kbnet.sources.lidar_calibration import (
     LidarCalibration,
     camera_of_path,
+    check_one_calibration,
     read_kitti_calibration,
     read_pose_lines,
     read_transform,
@@ -26,6 +27,22 @@ RAW_T = np.array([0.06, 0.001, -0.003])
 
 def row(values: np.ndarray) -> str:
     return " ".join(f"{value:.12e}" for value in values.ravel())
+
+
+def test_images_of_several_calibrations_are_refused(tmp_path: Path) -> None:
+    """KITTI's object benchmark."""
+    (tmp_path / "calib").mkdir()
+    images = [tmp_path / "image_2" / f"{index:06}.png" for index in range(3)]
+    paths = [tmp_path / "calib" / f"{image.stem}.txt" for image in images]
+    for path in (*paths, tmp_path / "calib.txt"):
+        path.write_text("P2: 1\n")
+    for given in (paths[0], tmp_path / "calib.txt"):
+        check_one_calibration(given, images)
+    paths[2].write_text("P2: 2\n")
+    for given in (paths[0], tmp_path / "calib.txt"):
+        with pytest.raises(ValueError, match=r"expected one calibration .*calib/000002.txt differs"):
+            check_one_calibration(given, images)
+        check_one_calibration(given, images[:2])
 
 
 def test_kitti_odometry_and_object_and_raw_calibrations_agree(tmp_path: Path) -> None:

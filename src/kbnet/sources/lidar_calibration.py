@@ -111,6 +111,25 @@ def read_kitti_calibration(path: str | Path, camera: int = 2, size: tuple[int, i
     return LidarCalibration(K, T_camera_lidar, offset, size=rectified, of_kitti=True, remedy=_GIVE_TEXT)
 
 
+def check_one_calibration(path: Path, images: list[Path]) -> None:
+    """Refuse a calibration where another image has another one, as in KITTI's object benchmark (``calib/<name>.txt``).
+
+    Args:
+        path: of the calibration of all images.
+        images: whose names calibrations beside it may have, or those in ``calib/`` beside it.
+
+    Raises:
+        KBNetError: one of these differs.
+    """
+    for folder in (path.parent, path.parent / "calib") if path.is_file() else ():
+        for other in (folder / f"{image.stem}{path.suffix}" for image in images):
+            if other.is_file() and other.read_bytes() != path.read_bytes():
+                raise KBNetError(
+                    f"expected one calibration of all images, but {other} differs from {path}; put images of one "
+                    "calibration, and their scans, into folders of their own"
+                )
+
+
 def _raw_calibration(
     values: dict[str, str], path: Path, camera: int, Tr: Transform, size: tuple[int, int]
 ) -> LidarCalibration:

@@ -126,6 +126,7 @@ def _calibration(images: Path, scans: Path, options: LidarArguments) -> LidarCal
     from kbnet.sources.lidar_calibration import (
         LidarCalibration,
         camera_of_path,
+        check_one_calibration,
         read_kitti_calibration,
         read_transform,
     )
@@ -133,7 +134,9 @@ def _calibration(images: Path, scans: Path, options: LidarArguments) -> LidarCal
 
     if options.calibration and not (options.intrinsics or options.extrinsics or options.distortion or options.lens):
         camera = camera_of_path(images.resolve()) if options.camera is None else options.camera
-        return read_kitti_calibration(options.calibration, camera, picture_size(list_images(images)[0]))
+        listed = list_images(images)
+        check_one_calibration(options.calibration, listed)
+        return read_kitti_calibration(options.calibration, camera, picture_size(listed[0]))
     whole_place = scans.is_file() and options.poses is not None
     if options.calibration or not options.intrinsics or whole_place == bool(options.extrinsics):
         raise KBNetError(
