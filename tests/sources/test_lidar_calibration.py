@@ -29,6 +29,12 @@ def row(values: np.ndarray) -> str:
     return " ".join(f"{value:.12e}" for value in values.ravel())
 
 
+def test_extrinsics_in_millimetres_are_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "T.txt").write_text(row(TR * [1, 1, 1, 1000]))
+    with pytest.warns(UserWarning, match="extrinsics in .*T.txt moves by 307 m: is that millimetres"):
+        read_transform(tmp_path / "T.txt", "extrinsics")
+
+
 def test_images_of_several_calibrations_are_refused(tmp_path: Path) -> None:
     """KITTI's object benchmark."""
     (tmp_path / "calib").mkdir()

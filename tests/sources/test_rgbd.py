@@ -62,6 +62,13 @@ def test_depth_that_ends_at_one_is_warned_of(tmp_path: Path) -> None:
         kbnet.open_frames(folder).frame(0)
 
 
+def test_depth_of_another_rate_is_warned_of(tmp_path: Path) -> None:
+    for path in sorted((write(tmp_path, numbers=tuple(range(9))) / "depth").iterdir())[3:]:
+        path.unlink()
+    with pytest.warns(UserWarning, match="counted from 0: if one was recorded more often"):
+        kbnet.open_frames(tmp_path, depth_unit=0.001)
+
+
 def test_sparse_and_smaller_depth_are_points(tmp_path: Path) -> None:
     folder = write(tmp_path / "small", depth="npy")
     for path in (folder / "depth").iterdir():

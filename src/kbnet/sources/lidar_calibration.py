@@ -23,6 +23,8 @@ RAW_CAMERA, RAW_LIDAR = "calib_cam_to_cam.txt", "calib_velo_to_cam.txt"
 """Of KITTI's raw recordings, in the folder of a date."""
 BENCHMARK_SIZE = (352, 1216)
 """Of the images of KITTI's depth benchmark, (H, W), pixels."""
+LARGEST_BASELINE_M = 10.0
+"""Between two sensors of one vehicle."""
 _GIVE_TEXT = "give K of these images and the lidar's place as text (--intrinsics, --extrinsics)"
 _NOT_OF_KITTI = f"{_GIVE_TEXT} if it is no calibration of KITTI"
 _DIRECTIONS = {0: ("left", "right"), 1: ("up", "down"), 2: ("backward", "forward")}
@@ -182,7 +184,7 @@ def _size(values: dict[str, str], key: str, path: Path) -> tuple[int, int] | Non
 
 
 def read_transform(path: str | Path, what: str) -> Transform:
-    """Read a rigid transform: 3x4 or 4x4 numbers row by row; ``#`` begins a comment.
+    """Read a rigid transform between two sensors: 3x4 or 4x4 numbers row by row; ``#`` begins a comment.
 
     Args:
         path: the text file.
@@ -201,6 +203,8 @@ def read_transform(path: str | Path, what: str) -> Transform:
     transform = np.eye(4)
     transform[: numbers.size // 4] = numbers.reshape(-1, 4)
     check_pose(transform, what, where=f" in {path}")
+    if (length := float(np.linalg.norm(transform[:3, 3]))) > LARGEST_BASELINE_M:
+        warnings.warn(f"{what} in {path} moves by {length:.0f} m: is that millimetres? Write metres", stacklevel=3)
     return transform
 
 

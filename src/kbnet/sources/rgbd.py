@@ -25,6 +25,7 @@ from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file, warn_o
 from kbnet.sources.other_size import GIVE_K, fit_camera
 from kbnet.sources.rectification import Camera, Model
 from kbnet.sources.rectified_recording import RectifiedRecording
+from kbnet.sources.scan_pairs import warn_of_other_rate
 
 INTRINSICS = ("K.txt", "intrinsics.txt", "intrinsic.json", "camera_intrinsic.json")
 """Files of K, in the order in which they are looked for; .json is Open3D's."""
@@ -76,6 +77,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
         self._depths = _list(folder / "depth", SUFFIXES)
         warn_of_confidence(folder)
         pairs = _pair(self._images, self._depths)
+        warn_of_other_rate(self._images, self._depths)
         self._alone, self._pairs = len(self._images) - len(pairs), pairs[:: options.every]
         self._read = lru_cache(maxsize=2)(lambda path: read_depth_file(path, options.depth_unit))
         self._depth = lru_cache(maxsize=2)(self._rectified_depth)

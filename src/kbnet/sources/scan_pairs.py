@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from kbnet.sources.point_cloud_file import READERS
 
 LARGEST_DIFFERENCE_S = 0.05
 """Between an image and its scan: half a turn of a lidar that turns ten times a second."""
+SHARE_OF_ONE_RATE = 0.8
+"""Of the larger number of files: fewer that are counted likewise were probably recorded less often."""
 LARGEST_COUNT = 1e8
 """Larger numbers as names are times, not counted frames."""
 
@@ -66,6 +70,7 @@ def pair_scans(
         if not pairs:
             raise KBNetError(f"{named}; unpack both again")
         return pairs
+    warn_of_other_rate(images, scans)
     image_times, scan_times = _times(images), _times(scans)
     by_chance = len(pairs) < len(images) and image_times is not None and image_times.max() > LARGEST_COUNT
     if pairs and not by_chance:
@@ -79,6 +84,29 @@ def pair_scans(
             f"{_span(scan_times)}; check that both have one clock, or allow more (--max-difference)"
         )
     return [(int(index), scans[nearest[index]]) for index in np.flatnonzero(close)]
+
+
+def warn_of_other_rate(images: list[Path], measurements: list[Path]) -> None:
+    """Warn where both are counted from one number without gaps, but one of them much farther.
+
+    Args:
+        images, measurements: files that equal numbers pair, each sorted.
+    """
+    counted = [_first_numbers(files) for files in (images, measurements)]
+    short, long = sorted(counted, key=len)
+    first = short[0] if short else 0
+    without_gaps = all(numbers == list(range(first, first + len(numbers))) for numbers in counted)
+    if len(short) > 1 and without_gaps and len(short) < SHARE_OF_ONE_RATE * len(long):
+        warnings.warn(
+            f"{images[0].parent} holds {len(images)} images and {measurements[0].parent} {len(measurements)} files, "
+            f"both counted from {first}: if one was recorded more often, equal numbers are not of one time; name both "
+            "by time",
+            stacklevel=4,
+        )
+
+
+def _first_numbers(files: list[Path]) -> list[int]:
+    return [int(number) for file in files for number in re.findall(r"\d+", file.stem)[:1]]
 
 
 def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
