@@ -94,9 +94,11 @@ def test_polycam_keyframes_have_their_own_cameras_and_no_low_confidence(tmp_path
     image(9).resize((96, 72)).save(folder / "images" / "9.png")
     with pytest.raises(ValueError, match=r"expected an image \(H, W\) of \(144, 192\) as .*9.json says"):
         kbnet.open_frames(folder).frame(0)
-    (folder / "cameras" / "10.json").write_text('{"fx": 1}')
-    with pytest.raises(ValueError, match=r"expected fx, .* of Polycam in .*10.json"):
-        kbnet.open_frames(folder)
+    camera = (folder / "cameras" / "10.json").read_text()
+    for damaged in ('{"fx": 1}', camera.replace('"t_00": 0', '"t_00": 5')):
+        (folder / "cameras" / "10.json").write_text(damaged)
+        with pytest.raises(ValueError, match=r"expected fx, .* of Polycam in .*10.json"):
+            kbnet.open_frames(folder)
 
 
 def test_images_of_a_video_are_read_in_any_order(tmp_path: Path) -> None:

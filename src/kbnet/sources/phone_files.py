@@ -25,7 +25,7 @@ from scipy.spatial.transform import Rotation
 
 from kbnet.errors import KBNetError, refused_as
 from kbnet.files import parse_json, read_json, read_text
-from kbnet.frame import FloatArray, ImageArray, check_intrinsics
+from kbnet.frame import FloatArray, ImageArray, check_intrinsics, check_pose
 from kbnet.frames.image_file import open_picture, read_image, read_intrinsics
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order
@@ -268,6 +268,7 @@ def _polycam_camera(path: Path) -> tuple[FloatArray, tuple[int, int], Floats]:
     with refused_as(f"expected fx, fy, cx, cy, width, height and t_00 to t_23 of Polycam in {path}"):
         T = np.eye(4)
         T[:3] = [[camera[f"t_{row}{column}"] for column in range(4)] for row in range(3)]
+        check_pose(T, "t_00 to t_23")
         K = check_intrinsics(_pinhole(*(camera[name] for name in ("fx", "fy", "cx", "cy"))))
         return K, (int(camera["height"]), int(camera["width"])), T @ OPENCV_FROM_GRAPHICS
 
