@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,12 +10,33 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import kbnet
 from kbnet.evaluation.held_out_points import CheckedFrame, check
 from kbnet.evaluation.methods import Method, baseline_methods
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
+from kbnet.sources.rendered.synthetic import SyntheticConfig, synthetic_frames
 
 K = np.array([[50, 0, 24], [0, 50, 20], [0, 0, 1]], np.float32)
+
+
+class Frames(list[Frame]):
+    """Frames in memory as a source."""
+
+    folder = Path("frames")
+
+    def frame(self, index: int) -> Frame:
+        return self[index]
+
+
+@pytest.mark.parametrize(("pixels", "found"), [(0, None), (8, "image moved 8 px left"), (-8, "image moved 8 px right")])
+def test_check_finds_an_image_that_was_moved(pixels: int, found: str | None) -> None:
+    config = SyntheticConfig(frames=8, width=320, height=240, points=300)
+    frames = Frames(replace(one, image=np.roll(one.image, pixels, axis=1)) for one, *_ in synthetic_frames(config))
+    checked = kbnet.check(cast(FrameSource, frames), kbnet.load("indoor", engine="torch"), image_shift=8)
+    better = checked.better_image()
+    assert (better and better[0]) == found
+    assert better is None or better[1] > 10
 
 
 @dataclass

@@ -43,6 +43,9 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
     are farther from the others than most pixels: the error is mostly between the two."""
     every: int = 1
     """Check every Nth frame."""
+    image_shift: int = 0
+    """Complete with the image moved by so many pixels in four directions too: if the error falls, image and points do
+    not fit (extrinsics, time stamps); 0: do not. It takes five times as long."""
     worst: int = 5
     """How many of the worst frames to name."""
     output: OptionalFolder = None
@@ -85,6 +88,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
                 by=self.hold_out,
                 every=self.every,
                 use_past=self.use_past,
+                image_shift=self.image_shift,
                 journal=done,
                 on_frame=on_frame,
             )
@@ -96,6 +100,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
                 self._draw(self.output / "picture", worst, source, completer)
 
     def _show(self, found: Check, worst: list[CheckedFrame]) -> None:
+        from kbnet.evaluation.methods import MOVED_IMAGE
         from kbnet.evaluation.point_errors import verdict
 
         overall = found.overall()
@@ -112,8 +117,18 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
         ]
         if self.hold_out == "points" and found.distance_px()[0] < DENSE_PX:
             notes.append("points this dense say little about the gaps between them: check with --hold-out patches too")
+        if self.image_shift:
+            better = found.better_image()
+            notes.append(
+                "image and points do not fit: with the {}, MAE is {:.1f} % less; check the extrinsics, K and time "
+                "stamps".format(*better)
+                if better
+                else f"no sign that image and points do not fit: none moved by {self.image_shift} px is clearly better"
+            )
         if change := found.change_percent():
-            of_methods = ", ".join(f"{name} {percent:.2f} %" for name, percent in change.items())
+            of_methods = ", ".join(
+                f"{name} {percent:.2f} %" for name, percent in change.items() if not name.startswith(MOVED_IMAGE)
+            )
             notes.append(f"flicker, mean change of depth between frames at the same points of the scene: {of_methods}")
         if found.unchecked:
             notes.insert(2, f"left out for want of points to hold out: {found.unchecked} frames")
@@ -131,6 +146,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             "share": self.share,
             "hold_out": self.hold_out,
             "every": self.every,
+            "image_shift": self.image_shift,
         }
         if self.recording_flags:
             settings["options"] = list(self.recording_flags)
@@ -193,12 +209,16 @@ def _plain(errors: Mapping[str, PointErrors]) -> dict[str, dict[str, float]]:
 
 def _table(overall: Mapping[str, PointErrors], bands: list[Band], worst: list[CheckedFrame]) -> Table:
     """All points; the same by distance; the worst frames."""
+    from kbnet.evaluation.methods import MOVED_IMAGE
+
     table = new_table(("points", "method"), COLUMNS)
     groups = [("all", overall)]
     groups += [(_between(band), band.errors) for band in bands if len(bands) > 1]
     groups += [(f"worst: {frame.name}", frame.errors) for frame in worst]
     for name, errors in groups:
         for method, one in errors.items():
+            if method.startswith(MOVED_IMAGE) and errors is not overall:
+                continue
             cells = (f"{one.mae_mm:.1f}", f"{one.rmse_mm:.1f}", f"{one.median_percent:.2f}", f"{one.off_percent:.1f}")
             table.add_row(name, method, str(one.points), *cells)
         table.add_section()

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kbnet.evaluation.methods import MOVED_IMAGE, NETWORK
 from kbnet.evaluation.point_errors import Band, JudgedPoints, PointErrors
+
+CLEAR_ERRORS = 3.0
+"""Number of standard errors from which on a difference of errors is clear."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,19 @@ class Check:
         """Mean change of depth between checked frames by method, per cent; empty without poses."""
         changes = [frame.change_percent for frame in self.frames if frame.change_percent]
         return {name: float(np.mean([change[name] for change in changes])) for name in (changes[0] if changes else ())}
+
+    def better_image(self) -> tuple[str, float] | None:
+        """Direction of a moved image with the least error, and the decrease of MAE, per cent; None without a clear one.
+
+        The direction is clear if the mean over frames of ln (MAE / MAE as it is) is below zero by more than
+        `CLEAR_ERRORS` standard errors. Then image and points do not fit: the extrinsics or time stamps are wrong.
+        """
+        found = []
+        for name in (name for name in self.overall() if name.startswith(MOVED_IMAGE)):
+            change = np.log([frame.errors[name].mae_mm / frame.errors[NETWORK].mae_mm for frame in self.frames])
+            if len(change) > 1 and change.mean() < -CLEAR_ERRORS * change.std(ddof=1) / np.sqrt(len(change)):
+                found.append((name, 100 * (1 - float(np.exp(change.mean())))))
+        return max(found, key=lambda one: one[1], default=None)
 
     def _all(self) -> JudgedPoints:
         return JudgedPoints.joined([frame.points for frame in self.frames])

@@ -15,7 +15,7 @@ from kbnet.errors import KBNetError
 from kbnet.evaluation.checked_frames import Check, CheckedFrame, frame_from_plain, plain_frame
 from kbnet.evaluation.flicker import change_percent
 from kbnet.evaluation.journal import Journal
-from kbnet.evaluation.methods import Method, baseline_methods, network_method, past_method
+from kbnet.evaluation.methods import Method, baseline_methods, moved_image_methods, network_method, past_method
 from kbnet.evaluation.point_errors import JudgedPoints
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
@@ -103,6 +103,7 @@ def check_completer(
     by: HoldOut = "points",
     every: int = 1,
     use_past: bool = False,
+    image_shift: int = 0,
     journal: Journal | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Check:
@@ -112,12 +113,18 @@ def check_completer(
         source: frames, as `kbnet.open_frames` returns them; ground truth is not looked at.
         completer: as `kbnet.load` returns it.
         use_past: check depth that uses earlier frames too; frames need poses.
+        image_shift: check depth with the image moved by so many pixels in four directions too; 0: do not
+            (:meth:`kbnet.evaluation.checked_frames.Check.better_image`).
         share, by, every, journal, on_frame: as :func:`check`.
 
     Raises:
         KBNetError: as :func:`check`.
     """
+    if image_shift < 0:
+        raise KBNetError(f"expected an image shift of at least 0 pixels, got {image_shift}")
     methods = [network_method(completer), *([past_method(completer)] if use_past else []), *baseline_methods()]
+    if image_shift:
+        methods += moved_image_methods(completer, image_shift)
     return check(
         source,
         methods,

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from kbnet.frame import FloatArray, Frame
 from kbnet.points.interpolation import linear, nearest
 
@@ -40,6 +42,9 @@ class Method:
 NETWORK = "kbnet"
 """Name of the network among methods if there is one network."""
 
+MOVED_IMAGE = "image moved"
+"""The names of :func:`moved_image_methods` begin with this."""
+
 NEAREST = Method("nearest", lambda frame: nearest(frame.sparse_depth), needs_points=True)
 LINEAR = Method("linear", lambda frame: linear(frame.sparse_depth), needs_points=True)
 
@@ -64,6 +69,16 @@ def past_method(completer: DepthCompleter, name: str = NETWORK, *, prior: bool =
 
     video = VideoCompleter(completer)
     return Method(f"{name} with past{' and prior' if prior else ''}", video, begin=video.reset)
+
+
+def moved_image_methods(completer: Completer, pixels: int) -> list[Method]:
+    """The network on images moved by some pixels right, left, down and up; image and points that fit do not gain."""
+
+    def moved(rows: int, columns: int) -> Callable[[Frame], FloatArray]:
+        return lambda frame: completer(replace(frame, image=np.roll(frame.image, (rows, columns), axis=(0, 1))))
+
+    ways = {"right": (0, pixels), "left": (0, -pixels), "down": (pixels, 0), "up": (-pixels, 0)}
+    return [Method(f"{MOVED_IMAGE} {pixels} px {way}", moved(*by)) for way, by in ways.items()]
 
 
 def baseline_methods(*, scaffold: bool = False) -> list[Method]:
