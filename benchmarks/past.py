@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--weights", default="indoor")
     options = parser.parse_args()
-    config = SyntheticConfig(frames=60, width=160, height=128, points=300)
+    config = SyntheticConfig(frames=60, width=352, height=256, points=300)
     there = [replace(frame, T_world_camera=pose) for frame, pose, _ in synthetic_frames(config)]
     walk = there + there[::-1]
     video = kbnet.VideoCompleter(kbnet.load(options.weights))
