@@ -110,7 +110,7 @@ def _name_twice(lists: dict[str, Path], root: Path) -> None:
 
 
 def _no_text(lists: dict[str, Path], root: Path) -> None:
-    lists["image"].write_bytes(b"\xff\xfe\n\xff\n\xfe\n")
+    lists["image"].write_bytes(b"\xfd\xfe\n\xff\n\xfe\n")
 
 
 def _narrow(lists: dict[str, Path], root: Path) -> None:
