@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -67,6 +68,27 @@ def test_an_mcap_of_ros1_has_the_frames_of_the_bag_it_was_made_of(
     for found, frame in zip(source, expected, strict=False):
         for name in ("image", "sparse_depth", "ground_truth", "intrinsics"):
             np.testing.assert_array_equal(getattr(found, name), getattr(frame, name))
+
+
+@pytest.mark.parametrize("filling", [b"", bytes(5000)])
+def test_a_damaged_mcap_of_ros1_is_refused(filling: bytes, depth_bag: Callable[..., Any], tmp_path: Path) -> None:
+    maker = depth_bag("ros1")
+    for index in range(200):
+        maker.image("/other", 1000.3 + 0.1 * index, "rgb8", np.full((48, 64, 3), index, np.uint8))
+    path = as_mcap(maker.write(tmp_path), tmp_path / "drive.mcap")
+    content = path.read_bytes()
+    at = content.rindex(b"\5", 0, content.index(bytes([100]) * 9000))  # a message, with its head
+    path.write_bytes(content[:at] + filling + content[at + 5000 :])
+    with pytest.raises(ValueError, match=r"cannot be read \(it is damaged: \d+ messages are found\)"):
+        open_bag(path)
+
+
+def test_a_whole_mcap_of_ros1_without_messages_is_not_called_cut_off(tmp_path: Path) -> None:
+    path, magic = tmp_path / "drive.mcap", b"\x89MCAP0\r\n"
+    header, footer = struct.pack("<BQI4sI", 1, 12, 4, b"ros1", 0), struct.pack("<BQ20x", 2, 20)
+    path.write_bytes(magic + header + footer + magic)
+    with pytest.raises(ValueError, match="holds no message"):
+        open_bag(path)
 
 
 def as_mcap(bag: Path, path: Path) -> Path:

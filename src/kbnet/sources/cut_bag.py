@@ -1,7 +1,4 @@
-"""Bags that were cut off: ROS 1 bags, MCAP and SQLite files without their index, up to the last whole message.
-
-MCAP files with messages of ROS 1, which rosbags refuses, are read in the same way.
-"""
+"""Bags that were cut off, up to the last whole message, and MCAP files of ROS 1, which rosbags refuses."""
 
 from __future__ import annotations
 
@@ -19,9 +16,9 @@ from kbnet.errors import KBNetError
 from kbnet.sources.bag_bounds import check_database, decompress
 
 _MCAP_MAGIC, _ROS1_MAGIC = b"\x89MCAP0\r\n", b"#ROSBAG V2.0\n"
-_ROS1 = "ros1"
+ROS1_PROFILE = "ros1"
 """Encoding of messages in an MCAP, and its profile."""
-_MCAP_MESSAGE, _MCAP_CHUNK = 0x05, 0x06
+_MCAP_MESSAGE, _MCAP_CHUNK, _MCAP_STATISTICS = 5, 6, 11
 _CHUNK_HEAD = struct.Struct("<QQQI")
 """Of an MCAP chunk: first time, last time, size without compression, checksum."""
 
@@ -34,7 +31,7 @@ def open_recovered(reader: Any, path: Path) -> None:
         path: of the file, ROS 1 ``.bag``, ``.mcap`` or ``.db3``.
 
     Raises:
-        KBNetError: files of this kind cannot be read without their index.
+        KBNetError: files of this kind cannot be read without their index, or the MCAP of ROS 1 is damaged.
     """
     if path.suffix == ".bag":
         reader.readers[0].open = partial(_open_ros1, reader.readers[0])
@@ -45,7 +42,7 @@ def open_recovered(reader: Any, path: Path) -> None:
     else:
         raise KBNetError("a file of this kind cannot be read without its end")
     reader.open()
-    reader.is2 = reader.is2 and all(one.ext.serialization_format != _ROS1 for one in reader.connections)
+    reader.is2 = reader.is2 and all(one.ext.serialization_format != ROS1_PROFILE for one in reader.connections)
 
 
 def other_profile(path: Path) -> str | None:
@@ -117,6 +114,7 @@ def _open_mcap(storage: Any) -> None:
 
     size = storage.path.stat().st_size
     chunks, tail, first = list[Any](), b"", 0
+    messages, stated = 0, None
     with storage.path.open("rb") as file:
         if file.read(len(_MCAP_MAGIC)) != _MCAP_MAGIC:
             raise KBNetError("it does not begin as an MCAP file")
@@ -131,13 +129,20 @@ def _open_mcap(storage: Any) -> None:
                     body += struct.pack("<IQ", 0, len(content)) + content
                     tail, compression, length = struct.pack("<BQ", code, len(body)) + body, "", len(body)
                 counts = Counter(struct.unpack_from("<H", one)[0] for kind, one in _mcap_records(content) if kind == 5)
+                messages += counts.total()
                 packed = length - _CHUNK_HEAD.size - 12 - len(compression)
                 sizes = packed, len(content), dict(counts)
                 chunks.append(ChunkInfo(start_time, stop_time, end, 9 + length, {}, 0, compression, *sizes))
-            if not whole:
+            if not whole or code == 0:  # which no record has
                 break
+            messages += code == _MCAP_MESSAGE
+            if code == _MCAP_STATISTICS:
+                (stated,) = struct.unpack("<Q", file.read(8))
             end = file.seek(end + 9 + length)
             first = first or end
+    damaged = end != size - len(_MCAP_MAGIC) or stated not in (None, messages)
+    if damaged and other_profile(storage.path) is not None:
+        raise KBNetError(f"it is damaged: {messages} messages are found")
     storage.bio = _Spliced(storage.path, end, tail)
     storage.data_start, storage.data_end = first, end + len(tail)
     storage.schemas = _Schemas()
@@ -179,7 +184,7 @@ def _mcap_records(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _open_ros1(reader: Any) -> None:
-    from rosbags.rosbag1.reader import Chunk, ChunkInfo, Header, IndexData, RecordType, read_uint32
+    from rosbags.rosbag1.reader import Chunk, ChunkInfo, Header, IndexData, RecordType, decompressors, read_uint32
 
     size = reader.path.stat().st_size
     indexes, connections = defaultdict[int, list[Any]](list), dict[int, Any]()
@@ -218,8 +223,6 @@ def _open_ros1(reader: Any) -> None:
     if not connections:
         raise KBNetError("it holds no whole message")
     reader.bio = _Spliced(reader.path, tail_at, tail)
-    from rosbags.rosbag1.reader import decompressors
-
     reader.chunks = {at: Chunk(length, data_at, decompressors[name]) for at, (length, data_at, name) in chunks.items()}
     reader.indexes = {number: sorted(indexes[number]) for number in connections}
     reader.connections = [one._replace(msgcount=len(indexes[number])) for number, one in connections.items()]

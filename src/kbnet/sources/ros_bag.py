@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kbnet.errors import KBNetError
 from kbnet.limits import regular_file
 from kbnet.sources.bag_bounds import bounded
-from kbnet.sources.cut_bag import is_cut_database, open_recovered, other_profile
+from kbnet.sources.cut_bag import ROS1_PROFILE, is_cut_database, open_recovered, other_profile
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -195,9 +195,11 @@ def _open_cut_off(path: Path, cause: Exception, make_reader: Callable[[Path], An
         try:
             open_recovered(reader, inside[0])
             messages, span_s = reader.message_count, (reader.end_time - reader.start_time) / 1e9
-        except Exception:
+        except Exception as error:
             if profile is None:
                 raise cause from None
+            if profile == ROS1_PROFILE and not isinstance(error, KeyError):  # of a kind of definition
+                raise
             others = True
     if others:
         raise KBNetError(
@@ -207,7 +209,8 @@ def _open_cut_off(path: Path, cause: Exception, make_reader: Callable[[Path], An
     bag = Bag(path, reader)
     if not messages:
         bag.close()
-        raise KBNetError(f"{path} was cut off before its first message; record it again")
+        what = "holds no message" if profile is not None else "was cut off before its first message"
+        raise KBNetError(f"{path} {what}; record it again")
     if profile is None:
         warnings.warn(
             f"{path} was cut off: it has no index; the {messages} messages before the cut are read, {span_s:.1f} s",
