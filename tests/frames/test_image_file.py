@@ -151,6 +151,13 @@ def test_16_bit_colour_is_its_upper_byte_and_12_bits_in_it_are_refused(tmp_path:
     with pytest.raises(ValueError, match="as of 10 or 12 bits"):
         read_image(tmp_path / "dark" / "0.png")
     np.testing.assert_array_equal(read_image(tmp_path / "bright" / "0.png"), 8 * pixels // 256)
+    # A folder that is being written: its last image is not whole, then brighter than the first.
+    content = (tmp_path / "bright" / "1.png").read_bytes()
+    (tmp_path / "dark" / "2.png").write_bytes(content[:100])
+    with pytest.raises(ValueError, match="as of 10 or 12 bits"):
+        read_image(tmp_path / "dark" / "0.png")
+    (tmp_path / "dark" / "2.png").write_bytes(content)
+    np.testing.assert_array_equal(read_image(tmp_path / "dark" / "0.png"), 8 * pixels // 256)
     write_deep_png(tmp_path / "deep.png", 0 * pixels)
     assert not read_image(tmp_path / "deep.png").any()
     Image.fromarray(np.full((4, 5, 3), 9, np.uint8)).save(tmp_path / "dark.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def read_image(path: str | Path) -> ImageArray:
     pixels = np.array(picture.convert("RGB"), dtype=np.uint8)  # of 16 bits, the upper 8
     dark = picture.format == "PNG" and 0 < pixels.max() < LEAST_BRIGHT and _bits(path) == 16
     if dark and _is_dark(Path(path).parent, picture.size):
+        _is_dark.cache_clear()  # a brighter image may follow
         raise KBNetError(
             f"expected 16 bits of brightness in {path}, got less than {256 * LEAST_BRIGHT}, as of 10 or 12 bits; scale "
             "it to 8 bits"
@@ -64,17 +66,22 @@ def read_image(path: str | Path) -> ImageArray:
 
 @lru_cache(maxsize=8)
 def _is_dark(folder: Path, size: tuple[int, int]) -> bool:
-    """Whether 16-bit colour PNGs of a folder and of one (W, H) have no pixel that 10 or 12 bits could not hold."""
+    """Whether readable 16-bit colour PNGs of a folder, of one (W, H), have no pixel that 10 or 12 bits cannot hold."""
     files = sorted(path for path in folder.glob("*.[pP][nN][gG]") if path.is_file() and _bits(path) == 16)
-    pictures = (open_picture(path, "an image") for path in files[:: len(files) // LOOKED_AT + 1])
-    alike = (one for one in pictures if one.mode.startswith("RGB") and one.size == size)
-    return all(np.asarray(one.convert("RGB")).max() < LEAST_BRIGHT for one in alike)
+    for path in files[:: len(files) // LOOKED_AT + 1]:
+        with suppress(KBNetError, OSError):
+            one = open_picture(path, "an image")
+            alike = one.mode.startswith("RGB") and one.size == size
+            if alike and np.asarray(one.convert("RGB")).max() >= LEAST_BRIGHT:
+                return False
+    return True
 
 
 def _bits(path: str | Path) -> int:
-    """Bits of a colour in a PNG; 0 of a file that is too short for one."""
-    with Path(path).open("rb") as file:
+    """Bits of a colour in a PNG; 0 of a file that is too short for one, or cannot be opened."""
+    with suppress(OSError), Path(path).open("rb") as file:
         return int.from_bytes(file.read(_BIT_DEPTH + 1)[_BIT_DEPTH:], "big")
+    return 0
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:
