@@ -25,6 +25,7 @@ def test_of_a_bag_every_topic_and_the_next_command_are_said(
         "/camera/image_raw (Image): 3 messages, 10 Hz, image 64x48 'bgr8', frame 'camera'",
         "/camera/camera_info (CameraInfo): 3 messages, 10 Hz, 64x48, fx 50.0 fy 50.0 cx 32.0 cy 24.0, no distortion",
         "/points (PointCloud2): 3 messages, 10 Hz, 81 points of x y z, frame 'lidar'",
+        "messages, 20 Hz\n",
         "transforms: odom -> base (over time), base -> camera, base -> lidar",
         "at most 3 frames of 64x48 pixels",
         "points from /points: 81 in the first frame, 9.80 m away",

@@ -31,7 +31,7 @@ def row(values: np.ndarray) -> str:
 
 def test_extrinsics_in_millimetres_are_warned_of(tmp_path: Path) -> None:
     (tmp_path / "T.txt").write_text(row(TR * [1, 1, 1, 1000]))
-    with pytest.warns(UserWarning, match="extrinsics in .*T.txt moves by 307 m: is that millimetres"):
+    with pytest.warns(UserWarning, match="extrinsics in .*T.txt moves by 307 m: in millimetres or centimetres"):
         read_transform(tmp_path / "T.txt", "extrinsics")
 
 
@@ -42,6 +42,9 @@ def test_images_of_several_calibrations_are_refused(tmp_path: Path) -> None:
     paths = [tmp_path / "calib" / f"{image.stem}.txt" for image in images]
     for path in (*paths, tmp_path / "calib.txt"):
         path.write_text("P2: 1\n")
+    for others in ("0 0 0 1\n", "P2: 2\n"):  # poses beside one calibration of all images; a file of another program
+        (tmp_path / "000001.txt").write_text(others)
+        check_one_calibration(tmp_path / "calib.txt", images)
     for given in (paths[0], tmp_path / "calib.txt"):
         check_one_calibration(given, images)
     paths[2].write_text("P2: 2\n")

@@ -89,6 +89,10 @@ def test_polycam_keyframes_have_their_own_cameras_and_no_low_confidence(tmp_path
         assert np.count_nonzero(kbnet.open_frames(path, confidence=2).frame(0).sparse_depth) == 24 * 16
         # Forward is -z of the app's camera: turned by 30° about y, that is (-sin 30°, 0, -cos 30°).
         np.testing.assert_allclose(source.pose(0)[:3, 2:], [[-0.5, 1], [0, 2.5], [-np.sqrt(0.75), 3]], atol=1e-6)
+    for path in (folder / "corrected_cameras").iterdir():
+        path.rename(path.with_stem(f"corrected_{path.stem}"))
+    with pytest.warns(UserWarning, match=r"3 of 3 frames have no pose in .*corrected_cameras, first '9'"):
+        kbnet.open_frames(folder)
     shutil.rmtree(folder / "corrected_cameras")
     assert kbnet.open_frames(folder).pose(0)[1, 3] == 2
     image(9).resize((96, 72)).save(folder / "images" / "9.png")

@@ -58,14 +58,14 @@ def test_depth_that_ends_at_one_is_warned_of(tmp_path: Path) -> None:
     folder = write(tmp_path / "scan", depth="npy")
     for path in (folder / "depth").iterdir():
         np.save(path, DEPTH / DEPTH.max())
-    with pytest.warns(UserWarning, match=r"ends at exactly 1, as where it is no metres; .*--depth-unit"):
+    with pytest.warns(UserWarning, match=r"its largest value is exactly 1: is it normalised depth.*--depth-unit"):
         kbnet.open_frames(folder).frame(0)
 
 
 def test_depth_of_another_rate_is_warned_of(tmp_path: Path) -> None:
     for path in sorted((write(tmp_path, numbers=tuple(range(9))) / "depth").iterdir())[3:]:
         path.unlink()
-    with pytest.warns(UserWarning, match="counted from 0: if one was recorded more often"):
+    with pytest.warns(UserWarning, match="counted from 0: copy the missing ones or, if one was recorded more often"):
         kbnet.open_frames(tmp_path, depth_unit=0.001)
 
 

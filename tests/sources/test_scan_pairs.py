@@ -22,13 +22,14 @@ def test_the_same_names_pair_and_images_without_a_scan_are_left_out() -> None:
     assert paired(images, scans) == [("000", "000"), ("002", "002")]
 
 
-def test_numbers_of_another_rate_are_warned_of(recwarn: pytest.WarningsRecorder) -> None:
-    images = paths(".png", *(f"{index:06}" for index in range(9)))
+@pytest.mark.parametrize("start", ["", "cam0_"])
+def test_numbers_of_another_rate_are_warned_of(start: str, recwarn: pytest.WarningsRecorder) -> None:
+    images = paths(".png", *(f"{start}{index:06}" for index in range(9)))
     for honest in (range(0, 9, 3), range(8)):
-        pair_scans(images, paths(".bin", *(f"{index:06}" for index in honest)))
+        pair_scans(images, paths(".bin", *(f"{start}{index:06}" for index in honest)))
     assert not recwarn.list
-    with pytest.warns(UserWarning, match="9 images and . 3 files, both counted from 0: if one was recorded more often"):
-        pair_scans(images, paths(".bin", "0", "1", "2"))
+    with pytest.warns(UserWarning, match="9 images and . 3 files, both counted from 0: copy the missing ones or, if"):
+        pair_scans(images, paths(".bin", *(f"{start}{index:06}" for index in range(3))))
 
 
 def test_times_pair_the_nearest_in_any_unit() -> None:

@@ -75,7 +75,8 @@ def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
         remedy = "give metres in one unit (--depth-unit 0.001, 0.01 for centimetres; 1 if it is right)"
         check_metres(depth.astype(np.float32), where=str(path), remedy=remedy)
         if depth.max() == 1:
-            warnings.warn(f"depth in {path.parent} ends at exactly 1, as where it is no metres; {remedy}", stacklevel=2)
+            said = f"depth in {path.parent}: its largest value is exactly 1: is it normalised depth? If so, {remedy}"
+            warnings.warn(said, stacklevel=2)
     return np.where(depth <= MAXIMUM_DEPTH, depth, 0).astype(np.float32)
 
 

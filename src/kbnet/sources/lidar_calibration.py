@@ -118,14 +118,15 @@ def check_one_calibration(path: Path, images: list[Path]) -> None:
 
     Args:
         path: of the calibration of all images.
-        images: whose names calibrations beside it may have, or those in ``calib/`` beside it.
+        images: whose names calibrations in ``calib/`` beside it may have, or those beside it if it has one of them.
 
     Raises:
         KBNetError: one of these differs.
     """
-    for folder in (path.parent, path.parent / "calib") if path.is_file() else ():
+    named = any(image.stem == path.stem for image in images)
+    for folder in (path.parent,) * named + (path.parent / "calib",) if path.is_file() else ():
         for other in (folder / f"{image.stem}{path.suffix}" for image in images):
-            if other.is_file() and other.read_bytes() != path.read_bytes():
+            if other.is_file() and other.read_bytes() != path.read_bytes() and "P2" in read_keys(other):
                 raise KBNetError(
                     f"expected one calibration of all images, but {other} differs from {path}; put images of one "
                     "calibration, and their scans, into folders of their own"
@@ -204,7 +205,9 @@ def read_transform(path: str | Path, what: str) -> Transform:
     transform[: numbers.size // 4] = numbers.reshape(-1, 4)
     check_pose(transform, what, where=f" in {path}")
     if (length := float(np.linalg.norm(transform[:3, 3]))) > LARGEST_BASELINE_M:
-        warnings.warn(f"{what} in {path} moves by {length:.0f} m: is that millimetres? Write metres", stacklevel=3)
+        warnings.warn(
+            f"{what} in {path} moves by {length:.0f} m: in millimetres or centimetres? Write metres", stacklevel=3
+        )
     return transform
 
 

@@ -134,6 +134,7 @@ class PolycamFiles(StrayFiles):
         if corrected.is_dir():
             files = [corrected / f"{name}.json" for name in self.names]
             self.poses = [_polycam_camera(path)[2] if path.is_file() else None for path in files]
+            _warn_of_missing_poses(self.poses, self.names, corrected)
 
     def image(self, index: int) -> ImageArray:
         """From ``images/``, of the size for which its camera is."""
@@ -247,11 +248,11 @@ def _pose(row: dict[str, float]) -> Floats | None:
 
 
 def _warn_of_missing_poses(poses: list[Floats | None], names: list[str], path: Path) -> None:
+    columns = " (columns frame, x, y, z, qx, qy, qz, qw)" if path.is_file() else ""
     missing = [name for name, pose in zip(names, poses, strict=True) if pose is None]
-    if missing and path.is_file():
+    if missing and path.exists():
         warnings.warn(
-            f"{len(missing)} of {len(names)} frames have no pose in {path} (columns frame, x, y, z, qx, qy, qz, qw), "
-            f"first '{missing[0]}'",
+            f"{len(missing)} of {len(names)} frames have no pose in {path}{columns}, first '{missing[0]}'",
             stacklevel=4,
         )
 

@@ -40,7 +40,7 @@ def describe_bag(path: Path) -> list[str]:
         lines = [f"{sum(bag.counts.values()):,} messages in {bag.span_s:.1f} s"]
         for topic, type_ in bag.topics.items():
             messages = f"{bag.counts[topic]:,} message{'' if bag.counts[topic] == 1 else 's'}"
-            told = ", ".join([messages, *_details(bag, topic, type_)])
+            told = ", ".join(filter(None, [messages, *_details(bag, topic, type_)]))
             lines.append(f"{topic} ({type_.rpartition('/')[2]}): {told}")
         if transforms := _transforms(bag):
             lines.append(f"transforms: {', '.join(transforms)}")

@@ -92,21 +92,20 @@ def warn_of_other_rate(images: list[Path], measurements: list[Path]) -> None:
     Args:
         images, measurements: files that equal numbers pair, each sorted.
     """
-    counted = [_first_numbers(files) for files in (images, measurements)]
+    counted = [_last_numbers(files) for files in (images, measurements)]
     short, long = sorted(counted, key=len)
     first = short[0] if short else 0
     without_gaps = all(numbers == list(range(first, first + len(numbers))) for numbers in counted)
     if len(short) > 1 and without_gaps and len(short) < SHARE_OF_ONE_RATE * len(long):
         warnings.warn(
             f"{images[0].parent} holds {len(images)} images and {measurements[0].parent} {len(measurements)} files, "
-            f"both counted from {first}: if one was recorded more often, equal numbers are not of one time; name both "
-            "by time",
+            f"both counted from {first}: copy the missing ones or, if one was recorded more often, name both by time",
             stacklevel=4,
         )
 
 
-def _first_numbers(files: list[Path]) -> list[int]:
-    return [int(number) for file in files for number in re.findall(r"\d+", file.stem)[:1]]
+def _last_numbers(files: list[Path]) -> list[int]:
+    return [int(number) for file in files for number in re.findall(r"\d+", file.stem)[-1:]]
 
 
 def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
