@@ -43,9 +43,9 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
     are farther from the others than most pixels: the error is mostly between the two."""
     every: int = 1
     """Check every Nth frame."""
-    image_shift: int = 0
-    """Complete with the image moved by so many pixels in four directions too: if the error falls, image and points do
-    not fit (extrinsics, time stamps); 0: do not. It takes five times as long."""
+    moved_images: Switch = False
+    """Complete with the image moved right, left, down and up by a 160th of its width too: if the error falls, image
+    and points do not fit (extrinsics, K, time stamps). It takes five times as long."""
     worst: int = 5
     """How many of the worst frames to name."""
     output: OptionalFolder = None
@@ -88,7 +88,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
                 by=self.hold_out,
                 every=self.every,
                 use_past=self.use_past,
-                image_shift=self.image_shift,
+                moved_images=self.moved_images,
                 journal=done,
                 on_frame=on_frame,
             )
@@ -117,14 +117,8 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
         ]
         if self.hold_out == "points" and found.distance_px()[0] < DENSE_PX:
             notes.append("points this dense say little about the gaps between them: check with --hold-out patches too")
-        if self.image_shift:
-            better = found.better_image()
-            notes.append(
-                "image and points do not fit: with the {}, MAE is {:.1f} % less; check the extrinsics, K and time "
-                "stamps".format(*better)
-                if better
-                else f"no sign that image and points do not fit: none moved by {self.image_shift} px is clearly better"
-            )
+        if self.moved_images:
+            notes.append(_fit(found))
         if change := found.change_percent():
             of_methods = ", ".join(
                 f"{name} {percent:.2f} %" for name, percent in change.items() if not name.startswith(MOVED_IMAGE)
@@ -146,7 +140,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             "share": self.share,
             "hold_out": self.hold_out,
             "every": self.every,
-            "image_shift": self.image_shift,
+            "moved_images": self.moved_images,
         }
         if self.recording_flags:
             settings["options"] = list(self.recording_flags)
@@ -183,6 +177,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
                 for band in found.bands()
             ],
             "change_percent": found.change_percent(),
+            "better_image": found.better_image(),
             "worst": [{"frame": frame.name, **_plain(frame.errors)} for frame in worst],
         }
         write_json(output / "check.json", content)
@@ -201,6 +196,19 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             assert parted is not None
             write_picture(folder / f"{checked.name}.png", parted, completer(parted))
         print(f"drew the {len(worst)} worst frames to {folder}")
+
+
+def _fit(found: Check) -> str:
+    """Whether image and points fit."""
+    from kbnet.evaluation.checked_frames import FEWEST_FRAMES
+
+    if better := found.better_image():
+        return "image and points do not fit: with the {}, MAE is {:.1f} % less; check extrinsics, K and times".format(
+            *better
+        )
+    if len(found.frames) < FEWEST_FRAMES:
+        return f"whether image and points fit: at least {FEWEST_FRAMES} frames are needed, got {len(found.frames)}"
+    return "no sign that image and points do not fit: no moved image gives a clearly smaller error"
 
 
 def _plain(errors: Mapping[str, PointErrors]) -> dict[str, dict[str, float]]:

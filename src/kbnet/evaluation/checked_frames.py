@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from kbnet.evaluation.methods import MOVED_IMAGE, NETWORK
 from kbnet.evaluation.point_errors import Band, JudgedPoints, PointErrors
 
-CLEAR_ERRORS = 3.0
-"""Number of standard errors from which on a difference of errors is clear."""
+FEWEST_FRAMES, CLEAR_ERRORS = 10, 3.0
+"""Number of frames and of standard errors from which on a difference of errors is clear."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,16 @@ class Check:
     def better_image(self) -> tuple[str, float] | None:
         """Direction of a moved image with the least error, and the decrease of MAE, per cent; None without a clear one.
 
-        The direction is clear if the mean over frames of ln (MAE / MAE as it is) is below zero by more than
-        `CLEAR_ERRORS` standard errors. Then image and points do not fit: the extrinsics or time stamps are wrong.
+        The direction is clear if the mean over at least `FEWEST_FRAMES` frames of ln (MAE / MAE as it is) is below zero
+        by more than `CLEAR_ERRORS` standard errors. Then image and points do not fit: the extrinsics, K or time stamps
+        are wrong.
         """
         found = []
         for name in (name for name in self.overall() if name.startswith(MOVED_IMAGE)):
             change = np.log([frame.errors[name].mae_mm / frame.errors[NETWORK].mae_mm for frame in self.frames])
-            if len(change) > 1 and change.mean() < -CLEAR_ERRORS * change.std(ddof=1) / np.sqrt(len(change)):
+            if len(change) < FEWEST_FRAMES:
+                continue
+            if change.mean() < -CLEAR_ERRORS * change.std(ddof=1) / np.sqrt(len(change)):
                 found.append((name, 100 * (1 - float(np.exp(change.mean())))))
         return max(found, key=lambda one: one[1], default=None)
 

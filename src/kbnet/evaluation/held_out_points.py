@@ -103,7 +103,7 @@ def check_completer(
     by: HoldOut = "points",
     every: int = 1,
     use_past: bool = False,
-    image_shift: int = 0,
+    moved_images: bool = False,
     journal: Journal | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Check:
@@ -113,18 +113,16 @@ def check_completer(
         source: frames, as `kbnet.open_frames` returns them; ground truth is not looked at.
         completer: as `kbnet.load` returns it.
         use_past: check depth that uses earlier frames too; frames need poses.
-        image_shift: check depth with the image moved by so many pixels in four directions too; 0: do not
+        moved_images: check depth with the image moved in four directions too, to see whether image and points fit
             (:meth:`kbnet.evaluation.checked_frames.Check.better_image`).
         share, by, every, journal, on_frame: as :func:`check`.
 
     Raises:
         KBNetError: as :func:`check`.
     """
-    if image_shift < 0:
-        raise KBNetError(f"expected an image shift of at least 0 pixels, got {image_shift}")
     methods = [network_method(completer), *([past_method(completer)] if use_past else []), *baseline_methods()]
-    if image_shift:
-        methods += moved_image_methods(completer, image_shift)
+    if moved_images:
+        methods += moved_image_methods(completer)
     return check(
         source,
         methods,

@@ -45,6 +45,9 @@ NETWORK = "kbnet"
 MOVED_IMAGE = "image moved"
 """The names of :func:`moved_image_methods` begin with this."""
 
+MOVED_SHARE = 1 / 160
+"""How far these images are moved, relative to their width: four of 640 pixels."""
+
 NEAREST = Method("nearest", lambda frame: nearest(frame.sparse_depth), needs_points=True)
 LINEAR = Method("linear", lambda frame: linear(frame.sparse_depth), needs_points=True)
 
@@ -71,14 +74,18 @@ def past_method(completer: DepthCompleter, name: str = NETWORK, *, prior: bool =
     return Method(f"{name} with past{' and prior' if prior else ''}", video, begin=video.reset)
 
 
-def moved_image_methods(completer: Completer, pixels: int) -> list[Method]:
-    """The network on images moved by some pixels right, left, down and up; image and points that fit do not gain."""
+def moved_image_methods(completer: Completer) -> list[Method]:
+    """The network on images moved right, left, down and up by `MOVED_SHARE`; image and points that fit do not gain."""
 
-    def moved(rows: int, columns: int) -> Callable[[Frame], FloatArray]:
-        return lambda frame: completer(replace(frame, image=np.roll(frame.image, (rows, columns), axis=(0, 1))))
+    def moved(axis: int, sign: int) -> Callable[[Frame], FloatArray]:
+        def predict(frame: Frame) -> FloatArray:
+            pixels = max(1, round(MOVED_SHARE * frame.size[1]))
+            return completer(replace(frame, image=np.roll(frame.image, sign * pixels, axis)))
 
-    ways = {"right": (0, pixels), "left": (0, -pixels), "down": (pixels, 0), "up": (-pixels, 0)}
-    return [Method(f"{MOVED_IMAGE} {pixels} px {way}", moved(*by)) for way, by in ways.items()]
+        return predict
+
+    ways = {"right": (1, 1), "left": (1, -1), "down": (0, 1), "up": (0, -1)}
+    return [Method(f"{MOVED_IMAGE} {way}", moved(*by)) for way, by in ways.items()]
 
 
 def baseline_methods(*, scaffold: bool = False) -> list[Method]:
