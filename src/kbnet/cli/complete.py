@@ -181,7 +181,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
             with frame_steps("trying earlier frames") as on_frame:
                 gain = past_gain(source, load(), on_frame=on_frame)
         except (OSError, KBNetError) as error:
-            print(f"{name}: earlier frames are not used: {one_line(error)}")
+            print(f"{name}: earlier frames are not used: {one_line(error)}; --use-past needs no trial")
             return False
         used, remedy = ("used", "--no-past: leave them out") if gain.helps else ("not used", "--use-past: use them")
         print(

@@ -64,7 +64,7 @@ def past_gain(
 
     video = VideoCompleter(completer)
     if len(source) < FEWEST_FRAMES:
-        raise KBNetError(f"a trial takes at least {FEWEST_FRAMES} frames, got {len(source)}; --use-past uses them without one")
+        raise KBNetError(f"a trial takes at least {FEWEST_FRAMES} frames, got {len(source)}")
     if without := [name for index, name in enumerate(source.names) if not _has_pose(source, index)]:
         raise KBNetError(f"{len(without)} of {len(source)} frames have no rigid pose, first {without[0]}")
     count = min(TRIED_FRAMES, len(source))
