@@ -44,7 +44,7 @@ def test_training_without_labels_on_the_synthetic_room_finds_depth(tmp_path: Pat
         network=NETWORK,
         augmentation=AugmentationConfig(crop=(72, 96)),
         schedule=ScheduleConfig(
-            learning_rates=(1e-3,), learning_rate_epochs=(1000,), augmentation_epochs=(1000,), steps=60
+            learning_rates=(1e-3,), learning_rate_epochs=(1000,), augmentation_epochs=(1000,), steps=90
         ),
         pose_encoder="plain",
         batch_size=2,
