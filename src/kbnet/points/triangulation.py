@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay, QhullError
@@ -26,6 +28,20 @@ def delaunay_triangles(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> N
     Returns:
         Corner indices, (M, 3); (0, 3) for fewer than three points and for points on one line.
     """
+    if rows.size > MOST_AT_ONCE:
+        return _of_points(rows, columns)
+    return _of_bytes(rows.astype(np.int64).tobytes(), columns.astype(np.int64).tobytes())
+
+
+@lru_cache(maxsize=2)
+def _of_bytes(rows: bytes, columns: bytes) -> NDArray[np.int64]:
+    """The triangles of points that were triangulated just before, as scaffold and prior do, are used again."""
+    triangles = _of_points(np.frombuffer(rows, np.int64), np.frombuffer(columns, np.int64))
+    triangles.flags.writeable = False
+    return triangles
+
+
+def _of_points(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
     nothing = np.zeros((0, 3), np.int64)
     if rows.size < 3:
         return nothing
