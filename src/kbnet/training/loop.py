@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -141,14 +142,14 @@ class Run:
         """Train to the end, or until the stop event is set."""
         self.step_module.train()
         try:
-            for batch in self._readable_batches():
-                batch = batch.to(self.fabric.device)
-                result, rate, norm = self.one_step(batch)
-                self._after_step(batch, result, rate, norm)
-                if self._all_stop(stop_asked) and self.step < self.steps:
-                    self._save()
-                    self.monitor.say(self.step, "stopped as asked; the state is saved")
-                    raise Interrupted(f"stopped at step {self.step}; go on with --resume {self.config.output}")
+            with closing(self._readable_batches()) as batches:  # an error must not leave readers behind
+                for batch in batches:
+                    result, rate, norm = self.one_step(batch := batch.to(self.fabric.device))
+                    self._after_step(batch, result, rate, norm)
+                    if self._all_stop(stop_asked) and self.step < self.steps:
+                        self._save()
+                        self.monitor.say(self.step, "stopped as asked; the state is saved")
+                        raise Interrupted(f"stopped at step {self.step}; go on with --resume {self.config.output}")
         except Interrupted:
             raise
         except KeyboardInterrupt as error:  # a second Ctrl-C, before the end of the step
@@ -169,7 +170,7 @@ class Run:
     def _kept(self) -> str:
         return f"the last saved state, of step {self.saved_step}, is kept" if self.saved_step else "nothing is saved"
 
-    def _readable_batches(self) -> Iterator[TripletBatch]:
+    def _readable_batches(self) -> Generator[TripletBatch, None, None]:
         """Yield the batches; if a file cannot be read, the state is saved first."""
         try:
             yield from read_batches(self.batches)
