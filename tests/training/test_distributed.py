@@ -146,9 +146,9 @@ def test_a_killed_process_ends_the_run_with_a_message_and_a_state_to_go_on_from(
             wait_for_step(process, config, states[-1]["step"] + 3)
             os.kill(process_of_rank(process.pid, rank), signal.SIGKILL)
             said, _ = process.communicate(timeout=WITHIN_SECONDS)
-        assert process.returncode == 1
-        assert "kbnet: error: another process of this run is gone, after step" in said
-        assert f"go on with --resume {config.output}" in said
+        assert process.returncode == 1, said
+        assert "kbnet: error: another process of this run is gone, after step" in said, said
+        assert f"go on with --resume {config.output}" in said, said
         states.append(load_state(config.output))
         assert states[-1]["step"] >= states[-2]["step"] + 3
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Generator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -141,15 +140,15 @@ class Run:
     def go(self, stop_asked: threading.Event) -> None:
         """Train to the end, or until the stop event is set."""
         self.step_module.train()
+        batches = self._readable_batches()
         try:
-            with closing(self._readable_batches()) as batches:  # an error must not leave readers behind
-                for batch in batches:
-                    result, rate, norm = self.one_step(batch := batch.to(self.fabric.device))
-                    self._after_step(batch, result, rate, norm)
-                    if self._all_stop(stop_asked) and self.step < self.steps:
-                        self._save()
-                        self.monitor.say(self.step, "stopped as asked; the state is saved")
-                        raise Interrupted(f"stopped at step {self.step}; go on with --resume {self.config.output}")
+            for batch in batches:
+                result, rate, norm = self.one_step(batch := batch.to(self.fabric.device))
+                self._after_step(batch, result, rate, norm)
+                if self._all_stop(stop_asked) and self.step < self.steps:
+                    self._save()
+                    self.monitor.say(self.step, "stopped as asked; the state is saved")
+                    raise Interrupted(f"stopped at step {self.step}; go on with --resume {self.config.output}")
         except Interrupted:
             raise
         except KeyboardInterrupt as error:  # a second Ctrl-C, before the end of the step
@@ -166,6 +165,7 @@ class Run:
             ) from error
         finally:
             self.monitor.close()
+            batches.close()  # after the state is saved: readers can take seconds to end, and none may be left behind
 
     def _kept(self) -> str:
         return f"the last saved state, of step {self.saved_step}, is kept" if self.saved_step else "nothing is saved"
