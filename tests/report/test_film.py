@@ -40,6 +40,16 @@ def test_mp4_holds_every_picture(tmp_path: Path) -> None:
     assert np.abs(shown[2][12:20, 12:20].astype(int) - (200, 30, 30)).max() < 40
 
 
+def test_equal_pictures_make_equal_mp4s(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    for number in range(3):
+        write_film(tmp_path / f"{number}.mp4", _pictures(20), fps=20)
+    films = {path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(films) == 1
+    if "libx264" in av.codecs_available:
+        assert b" threads=1 " in films.pop(), "the number of cores changes nothing"
+
+
 def test_film_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"end in .gif or .mp4, got .*a\.avi"):
         write_film(tmp_path / "a.avi", _pictures(), fps=20)

@@ -15,8 +15,12 @@ from kbnet.files import atomic_path
 from kbnet.frame import ImageArray
 
 SUFFIXES = (".gif", ".mp4")
-CODECS = ("libx264", "mpeg4")
-"""Codecs for MP4; the first one that PyAV has is used."""
+CODECS = {
+    "libx264": {"crf": "20", "x264-params": "threads=1:cpu-independent=1"},
+    "mpeg4": {"qscale": "3"},
+}
+"""Codecs for MP4 with their options; the first one that PyAV has is used. The AVX-512 code of x264 sometimes gives
+other bytes for equal pictures, and so does another number of threads."""
 COLOURS_FROM = 8
 """Number of pictures from which the 256 colours of a GIF are chosen."""
 
@@ -64,7 +68,7 @@ def _write_mp4(path: Path, pictures: Iterable[ImageArray], fps: int) -> None:
     first = next(remaining)
     with av.open(str(path), "w") as film:
         codec = next(name for name in CODECS if name in av.codecs_available)
-        stream: Any = film.add_stream(codec, rate=fps, options={"crf": "20"} if codec == "libx264" else {"qscale": "3"})
+        stream: Any = film.add_stream(codec, rate=fps, options=CODECS[codec])
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"
         for picture in chain([first], remaining):
