@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -240,6 +241,10 @@ def test_zip_holds_the_depth_maps_of_the_source_at_its_root_and_nothing_else(
     with ZipFile(out / "benchmark.zip") as archive:
         assert archive.namelist() == ["0000.png", "0001.png"]
         assert archive.read("0001.png") == (out / "depth" / "0001.png").read_bytes()
+    before = (out / "benchmark.zip").read_bytes()
+    os.utime(out / "depth" / "0001.png", (0, 10**9))
+    assert main(["complete", str(path), "--output", str(out), "--zip"]) == 0
+    assert (out / "benchmark.zip").read_bytes() == before, "times of the files are not in it"
 
 
 def test_zip_refuses_names_that_do_not_lie_at_its_root(

@@ -213,12 +213,12 @@ class OutputFolder:
 
     def write_zip(self) -> Path:
         """Write all depth maps to ``<source>.zip``, at its root, as the KITTI benchmark takes them; return its path."""
-        from zipfile import ZipFile
+        from zipfile import ZipFile, ZipInfo
 
         path = self.folder / f"{self.frames.name}.zip"
         with atomic_path(path) as temporary, ZipFile(temporary, "w") as archive:  # stored: a PNG is compressed already
             for index, name in enumerate(self.names):
-                archive.write(self.path(DEPTH, index), f"{name}.png")
+                archive.writestr(ZipInfo(f"{name}.png"), self.path(DEPTH, index).read_bytes())  # without times
         return path
 
     def _first_frame(self, preferred: str | None) -> tuple[str, Frame]:
