@@ -97,8 +97,20 @@ def test_what_cannot_be_written_is_named(
     assert not contents(tmp_path)
 
 
+@pytest.mark.parametrize("make", [atomic_path, atomic_folder])
+@pytest.mark.parametrize("name", ["a" * 255, "é" * 125 + ".json"])
+def test_a_name_may_be_as_long_as_the_system_allows(
+    name: str, make: Callable[[Path], AbstractContextManager[Path]], tmp_path: Path
+) -> None:
+    other = f"b{name[1:]}"
+    for one in (name, other, name):
+        with make(tmp_path / one) as temporary:
+            (temporary / "a").touch() if temporary.is_dir() else temporary.touch()
+    assert contents(tmp_path) == sorted([name, other])
+
+
 def test_a_name_too_long_is_named(tmp_path: Path) -> None:
-    name = tmp_path / ("a" * 255)
+    name = tmp_path / ("a" * 256)
     with pytest.raises(OSError, match=rf"File name too long: '{name}'"), atomic_path(name):
         pass
 

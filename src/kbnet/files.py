@@ -24,6 +24,8 @@ _WRITING_FAILED = {
     **dict.fromkeys((errno.EIO, errno.EROFS, errno.ENAMETOOLONG, errno.ESTALE), ""),
 }
 """Errors that come without the path, or with that of a temporary file; with remedies."""
+LONGEST_NAME = 200
+"""Most bytes of a name, of 255 that are allowed, to which something is added for a temporary one."""
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -63,13 +65,14 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     _make_folder(path.parent)
-    temporary, lock = path.with_name(f".{path.stem}.partial{path.suffix}"), None
+    hidden, lock = f".{_shortened(path.stem)}", None
+    temporary = path.with_name(f"{hidden}.partial{path.suffix}")
     with writing(path, temporary):
         try:
-            lock = lock_temporary(remove_link(temporary))
-        except BlockingIOError:  # two writers of one path: the last one wins
-            temporary = path.with_name(f".{path.stem}.{uuid4().hex[:12]}.partial{path.suffix}")
-        try:
+            try:  # inside the other one: a signal may come when the file has just been made
+                lock = lock_temporary(remove_link(temporary))
+            except BlockingIOError:  # two writers of one path: the last one wins
+                temporary = path.with_name(f"{hidden}.{uuid4().hex[:12]}.partial{path.suffix}")
             if lock is not None:
                 os.ftruncate(lock, 0)
             yield temporary
@@ -103,6 +106,21 @@ def writing(path: Path, temporary: Path | None = None) -> Iterator[None]:
 
 
 @contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Name the file in errors of a failing disk or network, which have no name if reading fails after opening.
+
+    Raises:
+        OSError: that of the block, with ``path``.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.EIO, errno.ESTALE) and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a hidden empty folder; it replaces ``folder`` when the block ends.
 
@@ -119,7 +137,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         KBNetError: another process is writing ``folder``.
         OSError: the folder cannot be renamed.
     """
-    partial, former = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "former"))
+    partial, former = (folder.with_name(f".{_shortened(folder.name)}.{state}") for state in ("partial", "former"))
     with scratch_folder(partial, folder):
         remove_link(former)
         if former.exists():
@@ -149,15 +167,21 @@ def scratch_folder(scratch: Path, place: Path | None = None) -> Iterator[Path]:
     """
     place = place or scratch
     _make_folder(scratch.parent)
-    with one_writer(place, place.with_name(f".{place.name}.lock")), writing(place, scratch):
+    with one_writer(place, place.with_name(f".{_shortened(place.name)}.lock")), writing(place, scratch):
         remove_link(scratch)
-        scratch.mkdir(exist_ok=True)
         try:
+            scratch.mkdir(exist_ok=True)
             for remains in scratch.iterdir():
                 shutil.rmtree(remains) if remains.is_dir() and not remains.is_symlink() else remains.unlink()
             yield scratch
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _shortened(name: str) -> str:
+    """The name, or if a longer one might be too long for the file system, its hash."""
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= LONGEST_NAME else hashlib.sha256(encoded).hexdigest()
 
 
 def _make_folder(folder: Path) -> None:
@@ -199,12 +223,13 @@ def resolved(path: Path) -> Path:
         raise KBNetError(f"{path} cannot be followed ({error}); correct the link") from None
 
 
-def read_text(path: str | Path, errors: str = "strict") -> str:
+def read_text(path: str | Path, errors: str = "strict", encoding: str = "") -> str:
     """Text of a file in UTF-8, or in UTF-16 or 32 where a byte-order mark says so; the mark is no part of the text.
 
     Args:
         path: the file.
         errors: what to do about bytes that are no such text, as `bytes.decode` takes it.
+        encoding: another one, whatever the file says.
 
     Raises:
         OSError: it cannot be read.
@@ -212,8 +237,9 @@ def read_text(path: str | Path, errors: str = "strict") -> str:
     """
     if regular_file(path).is_file():
         check_count(Path(path).stat().st_size, "bytes of text", path)
-    content = Path(path).read_bytes()
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
+    with reading(path):
+        content = Path(path).read_bytes()
+    encoding = encoding or next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding, errors)
     except UnicodeDecodeError as error:
@@ -263,7 +289,7 @@ def file_sha256(*paths: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
+        with reading(path), path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from kbnet.frame import Frame
 from kbnet.frames.sequence import Sequence
-from kbnet.frames.sequence_writer import new_sequence
+from kbnet.frames.sequence_writer import PosedFrame, new_sequence, write_sequence
 
 K = np.array([[50, 0, 23.5], [0, 50, 19.5], [0, 0, 1]], np.float32)
 
@@ -85,6 +87,16 @@ def test_overwriting_keeps_the_old_sequence_after_an_error(tmp_path: Path) -> No
         write_and_fail(tmp_path / "room", ValueError("late"), overwrite=True)
     assert Sequence(tmp_path / "room").names == ("a", "b")
     assert [path.name for path in tmp_path.iterdir()] == ["room"]
+
+
+def test_an_input_that_a_failing_disk_does_not_give_is_named_not_the_output(tmp_path: Path) -> None:
+    def failing() -> Iterator[PosedFrame]:
+        yield PosedFrame(make_frame("a"))
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match=r"Input/output error: 'walk\.bag'"):
+        write_sequence(tmp_path / "room", failing(), inputs=[Path("walk.bag")])
+    assert not list(tmp_path.iterdir())
 
 
 def test_overwriting_touches_nothing_but_sequences(tmp_path: Path) -> None:

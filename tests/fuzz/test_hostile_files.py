@@ -42,13 +42,20 @@ from fuzz.recordings import (
     video,
 )
 
+from kbnet.datasets.archive import names
 from kbnet.errors import KBNetError
 from kbnet.evaluation.journal import journal
-from kbnet.files import atomic_folder, atomic_path
+from kbnet.files import atomic_folder, atomic_path, file_sha256, read_text
+from kbnet.frames.frame_files import read_frame_list
 from kbnet.frames.image_file import read_image, read_intrinsics
+from kbnet.frames.kinds import kind_of
 from kbnet.frames.npy_file import read_npy
+from kbnet.limits import LIMITS
 from kbnet.lock import one_writer
+from kbnet.sources.rendered.catalogue import read_models
+from kbnet.sources.rendered.obj_file import read_mtl, read_obj
 from kbnet.training.recipe import read_recipe_layers
+from kbnet.weights.pickle_file import load_pickle
 
 NOT_FILES = [
     "a pipe",
@@ -104,6 +111,17 @@ def test_pipes_and_devices_in_place_of_files_are_refused(
     os.mkfifo(path) if kind == "a pipe" else path.symlink_to("/dev/zero")
     with limits(), pytest.raises(KBNetError, match="is a pipe or a device"):
         read(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file that fails when it is read")
+@pytest.mark.parametrize(
+    "read", [read_text, kind_of, names, load_pickle, file_sha256, lambda path: list(read_frame_list(path))]
+)
+def test_a_file_that_a_failing_disk_does_not_give_is_named(read: Callable[[Path], Any], tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    path.symlink_to("/proc/self/mem")
+    with pytest.raises(OSError, match=r"\[Errno 5\] Input/output error: '.*a\.mkv'"):
+        read(path)
 
 
 def test_a_matrix_of_many_numbers_is_refused_before_it_is_read(tmp_path: Path) -> None:
@@ -243,6 +261,17 @@ def test_a_damaged_catalogue_of_models_is_one_line(old: str, new: str, tmp_path:
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(KBNetError, match="expected numbers for model 1 in"):
         read_models_of(tmp_path)
+
+
+@pytest.mark.parametrize("read", [read_obj, read_mtl, lambda path: read_models(path.parent, "training")])
+def test_a_model_or_catalogue_that_is_too_large_is_refused_before_it_is_read(
+    read: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LIMITS, "bytes of text", 1000)
+    path = tmp_path / "PluginFurnitureCatalog.properties"
+    path.write_bytes(b"x" * 1001)
+    with pytest.raises(KBNetError, match=r"expected at most 1,000 bytes of text in .*, got 1,001"):
+        read(path)
 
 
 def test_a_texture_with_too_many_pixels_is_left_out(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ class Command:
         """Print it."""
         from kbnet.cli.known_errors import is_known, one_line, printable
         from kbnet.cli.recordings import open_source
+        from kbnet.files import reading
         from kbnet.frames.open import recording_kind
 
         if not self.path.exists():
@@ -58,7 +59,8 @@ class Command:
                     raise
                 problem = one_line(error)
         print(printable(f"{self.path}: {kind.what if kind else 'a sequence folder or list of frames'}"))
-        described = kind.describe(self.path) if kind is not None and kind.describe is not None else []
+        with reading(self.path):
+            described = kind.describe(self.path) if kind is not None and kind.describe is not None else []
         given = {flag.partition("=")[0] for flag in self.recording_flags}
         if facts and kind is not None and "scale" in kind.option_names() and "--scale" not in given:
             facts.append("unit: taken as 1 m; if it is not, add --scale METRES")

@@ -16,7 +16,7 @@ from kbnet.datasets.checksums import put_aside_if_wrong
 from kbnet.datasets.disk_space import disk_space
 from kbnet.datasets.download import Archive, Progress, obtain
 from kbnet.errors import KBNetError
-from kbnet.files import atomic_path
+from kbnet.files import atomic_path, reading
 from kbnet.limits import check_count
 
 LEAST_ENTRY = 46
@@ -145,7 +145,7 @@ def _members(archive: Path) -> list[zipfile.ZipInfo]:
     if archive.is_file():
         check_count(_directory_bytes(archive) // LEAST_ENTRY, "entries", archive)
     try:
-        with zipfile.ZipFile(archive) as directory:
+        with reading(archive), zipfile.ZipFile(archive) as directory:
             return [member for member in directory.infolist() if not member.filename.endswith("/")]
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise KBNetError(
@@ -156,7 +156,7 @@ def _members(archive: Path) -> list[zipfile.ZipInfo]:
 
 def _directory_bytes(archive: Path) -> int:
     """Size of the list of entries, which the end of an archive announces; 0 if nothing there does."""
-    with archive.open("rb") as file:
+    with reading(archive), archive.open("rb") as file:
         file.seek(max(0, archive.stat().st_size - END_BYTES))
         tail = file.read()
     end = tail.rfind(b"PK\5\6")
@@ -199,12 +199,13 @@ def _is_there(path: Path, size: int) -> bool:
 def _contents(file: BinaryIO, member: zipfile.ZipInfo, archive: Path) -> Iterator[bytes]:
     """The uncompressed bytes of a member piece by piece; its size and checksum are right when they have ended."""
     size, checksum = 0, 0
-    for data in _uncompressed(file, member):
-        size += len(data)
-        checksum = zlib.crc32(data, checksum)
-        if size > member.file_size:
-            break
-        yield data
+    with reading(archive):
+        for data in _uncompressed(file, member):
+            size += len(data)
+            checksum = zlib.crc32(data, checksum)
+            if size > member.file_size:
+                break
+            yield data
     if size != member.file_size or checksum != member.CRC:
         raise KBNetError(
             f"{member.filename} in {archive} is damaged (size or checksum is not as stated); remove the archive and "

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kbnet.errors import KBNetError
-from kbnet.files import atomic_path
+from kbnet.files import atomic_path, reading
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def read_frame_list(path: Path, sparse_depth: str = "sparse_depth") -> Iterator[
     if not path.is_file():
         raise FileNotFoundError(f"expected a list of frames, but there is no file {path}; check the path")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with reading(path), path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.reader(file, strict=True)
             header = next(rows, [])
             columns = _places(header, sparse_depth, path)

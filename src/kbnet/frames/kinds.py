@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from kbnet.errors import KBNetError
+from kbnet.files import reading
 
 if TYPE_CHECKING:
     from kbnet.frames.recording import Recording
@@ -103,7 +104,8 @@ def kinds() -> list[Kind]:
 
 def kind_of(path: str | Path) -> Kind | None:
     """The kind of a recording; None = it is none of them."""
-    return next((kind for kind in kinds() if kind.recognise(Path(path))), None)
+    with reading(path):
+        return next((kind for kind in kinds() if kind.recognise(Path(path))), None)
 
 
 def open_kind(name: str, path: str | Path, options: Any) -> Recording[Any]:
@@ -115,7 +117,8 @@ def open_kind(name: str, path: str | Path, options: Any) -> Recording[Any]:
     """
     kind = next(kind for kind in kinds() if kind.name == name)
     try:
-        recording = kind.open(Path(path), options)
+        with reading(path):
+            recording = kind.open(Path(path), options)
     except KBNetError as error:
         error.recording = Path(path)
         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kbnet.errors import KBNetError
-from kbnet.files import atomic_folder, resolved
+from kbnet.files import atomic_folder, reading, resolved
 from kbnet.frame import FloatArray, Frame, check_pose
 from kbnet.frames.depth_png import write_depth_png
 
@@ -74,7 +74,7 @@ def write_sequence(
     """
     inputs = tuple(inputs)
     _check_free(resolved(Path(folder)), overwrite, inputs)
-    coming = iter(frames)
+    coming = _read(frames, inputs)
     first = next(coming, None)
     if first is None:
         raise KBNetError(f"expected at least one frame to write to {folder}, got none")
@@ -89,6 +89,12 @@ def write_sequence(
         for name, text in texts().items():
             sequence.write_text(name, text)
     return WrittenFrames(len(points), posed, first.frame.size, int(np.median(points)), float(np.mean(points)))
+
+
+def _read(frames: Iterable[PosedFrame], inputs: tuple[Path, ...]) -> Iterator[PosedFrame]:
+    """The frames; an error of reading that names no file gets the name of the input, not of the folder to write."""
+    with reading(inputs[0]) if inputs else nullcontext():
+        yield from frames
 
 
 class SequenceWriter:

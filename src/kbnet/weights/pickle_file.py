@@ -11,6 +11,7 @@ from typing import IO, Any
 import torch
 
 from kbnet.errors import KBNetError
+from kbnet.files import reading
 
 LONGEST_NAME = 1000
 """Most characters of a class name in a pickle. torch searches its own message about longer ones for minutes."""
@@ -27,8 +28,8 @@ def load_pickle(path: Path) -> Any:
         OSError: it cannot be read.
         Exception: it is damaged, holds code or byte arrays, or its tensors are compressed; of many types.
     """
-    _check(path)
-    with warnings.catch_warnings():
+    with reading(path), warnings.catch_warnings():
+        _check(path)
         warnings.simplefilter("ignore")  # torch warns about files that it then refuses
         return torch.load(path, map_location="cpu", weights_only=True)
 

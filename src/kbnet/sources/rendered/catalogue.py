@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbnet.errors import refused_as
-from kbnet.limits import regular_file
+from kbnet.files import read_text
 from kbnet.sources.rendered.config import Part
 
 LARGEST_FILE = 3_000_000
@@ -132,7 +132,7 @@ def _is_usable(model: Model) -> bool:
 
 def _listed(catalogue: Path) -> list[Model]:
     entries: dict[str, dict[str, str]] = {}
-    for line in regular_file(catalogue).read_text(encoding="latin-1").splitlines():
+    for line in read_text(catalogue, encoding="latin-1").splitlines():
         key, equals, value = line.strip().partition("=")
         if equals and not key.startswith("#"):
             name, _, number = key.partition("#")

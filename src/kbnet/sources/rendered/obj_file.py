@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kbnet.errors import KBNetError
+from kbnet.files import read_text
 from kbnet.frame import FloatArray
 from kbnet.sources.rendered.mesh import IntArray, Mesh, plane_normals, unit
 
@@ -41,7 +42,7 @@ def read_obj(path: Path) -> tuple[Mesh, list[str], list[str]]:
     Raises:
         KBNetError: the file has no triangles, or is broken.
     """
-    lines = path.read_text(encoding="latin-1").splitlines()
+    lines = read_text(path, encoding="latin-1").splitlines()
     positions = _numbers(lines, "v ", 3, path)
     tokens, material, names, libraries = _faces(lines)
     if not tokens or not len(positions):
@@ -76,7 +77,7 @@ def read_mtl(path: Path) -> dict[str, MtlMaterial]:
     """Read the materials of an MTL file by name; numbers that cannot be read keep their defaults."""
     entries: dict[str, dict[str, str]] = {}
     current: dict[str, str] = {}
-    for line in path.read_text(encoding="latin-1").splitlines():
+    for line in read_text(path, encoding="latin-1").splitlines():
         key, _, value = line.strip().partition(" ")
         if key == "newmtl":
             current = entries.setdefault(value.strip(), {})
