@@ -73,10 +73,11 @@ def test_a_folder_is_imported_and_again_without_writing(unpacked: Path, capsys: 
     assert times == {name: local_path(name).stat().st_mtime_ns for name in local_weights()}
 
 
+@pytest.mark.parametrize("name", ["others.zip", "pretrained_models.zip"])
 def test_two_archives_are_imported_at_once(
-    random_pretrained_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, random_pretrained_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = shutil.copy(random_pretrained_models, tmp_path / "others.zip")
+    other = shutil.copy(random_pretrained_models, tmp_path / name)
     real = published_import.import_weights
 
     def after_the_other(*args: Any, **options: Any) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,10 +72,11 @@ def _files(source: Path) -> Iterator[list[Path]]:
         yield [source]
     elif source.suffix == ".zip":
         from kbnet.datasets.archive import unpack
-        from kbnet.files import scratch_folder
+        from kbnet.files import resolved, scratch_folder
         from kbnet.weights.names import home
 
-        with scratch_folder(home() / f"import-{source.stem}") as folder:
+        place = hashlib.sha256(os.fsencode(resolved(source))).hexdigest()  # two archives may have one name
+        with scratch_folder(home() / f"import-{place}") as folder:
             unpack(source, folder, rename=lambda name: name if _is_published(name) else None)
             yield _published_files(folder, source)
     else:
