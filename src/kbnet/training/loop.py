@@ -147,7 +147,6 @@ class Run:
                 self._after_step(batch, result, rate, norm)
                 if self._all_stop(stop_asked) and self.step < self.steps:
                     self._save()
-                    self.monitor.say(self.step, "stopped as asked; the state is saved")
                     raise Interrupted(f"stopped at step {self.step}; go on with --resume {self.config.output}")
         except Interrupted:
             raise
