@@ -63,6 +63,17 @@ WORKS = (
     Work("check", "check room --output out --weights run/best.safetensors --engine torch", ("out/frames.csv",)),
     Work("report", "report room --output out.html --weights run/best.safetensors --engine torch", ("out.html",)),
     Work("prepare synthetic", "prepare synthetic out --frames 12 --width 64 --height 48", ("out/*/*", "out/K.txt")),
+    Work(
+        "prepare void",
+        "prepare void out --densities 150 --from archives",
+        ("out/*.csv", "out/void_release/void_150/data/*/*/*", "out/void_release/void_150/*.txt"),
+    ),
+    Work("prepare kitti360", "prepare kitti360 kitti360 out", ("out/*/*", "out/K.txt")),
+    Work(
+        "prepare video",
+        "prepare video walk/a.mp4 out --intrinsics walk/K.txt --points walk/points.csv",
+        ("out/*/*", "out/K.txt"),
+    ),
     Work("prepare sparse", "prepare sparse room --name sparse_depth_out --points 30", ("room/sparse_depth_out/*",)),
     Work(
         "weights import",
@@ -134,16 +145,23 @@ def commands() -> Commands:
 
 
 @pytest.fixture(scope="module")
-def inputs(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sequence, weights, and published weights."""
+def inputs(commands: Commands, void_archives: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sequence, weights, published weights, an archive, and recordings."""
     import torch
 
     from kbnet.network.config import KBNetConfig
     from kbnet.network.kbnet import KBNet
     from tests.fixtures_weights import published_checkpoint
+    from tests.fuzz.recordings import video
+    from tests.sources.test_kitti360 import write as write_kitti360
 
     folder = tmp_path_factory.mktemp("inputs")
     torch.save(published_checkpoint(KBNet(KBNetConfig.preset("void"))), folder / "trained.pth")
+    for name in ("archives", "walk"):
+        (folder / name).mkdir()
+    shutil.copy(void_archives / "void_150.zip", folder / "archives")
+    video(folder / "walk")
+    write_kitti360(folder / "kitti360")
     commands.finish("prepare synthetic room --frames 12 --width 64 --height 48", folder)
     commands.finish(TRAIN, folder)
     return folder
@@ -294,7 +312,7 @@ def test_full_disk_is_one_line_and_what_was_written_stays(
     copied(inputs, disk)
     needed = sum(-(-len(content) // PAGE) for content in whole.values())
     set_size(disk, used_pages(disk) + random.Random(work.name).randrange(max(1, needed // 2)))
-    assert_refused(commands, work, disk, r"kbnet: error: .*No space left on device.*")
+    assert_refused(commands, work, disk, r"kbnet: error: .*(No space left on device|free disk space).*")
 
     set_size(disk, 50_000)
     goes_on = bool(work.goes_on) and (disk / work.goes_on).exists()
