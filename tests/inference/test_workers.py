@@ -24,7 +24,7 @@ from kbnet.inference.completer import DepthCompleter
 from kbnet.inference.numbered_frames import NumberedFrames
 from kbnet.inference.output_files import NPY
 from kbnet.inference.output_folder import output_folders
-from kbnet.inference.workers import Outcome, Workers, complete_many
+from kbnet.inference.workers import Outcome, Workers, _cluster, complete_many
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 
@@ -232,3 +232,10 @@ def test_a_task_that_was_pickled_writes_all_kinds_of_files_and_leaves_done_frame
     done.write_bytes(b"done")
     task({"item": [0]})
     assert done.read_bytes() == b"done"
+
+
+def test_ray_does_not_take_over_sigterm(address: str) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with _cluster(Workers(address=address)):
+        assert ray.is_initialized()
+        assert signal.getsignal(signal.SIGTERM) is before

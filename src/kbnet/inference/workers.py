@@ -18,6 +18,7 @@ import numpy as np
 from kbnet.errors import KBNetError
 from kbnet.inference.numbered_frames import NumberedFrames
 from kbnet.inference.output_folder import Completer, OutputFolder
+from kbnet.interruption import handlers_kept
 
 FRAMES_A_TASK = 64
 """Largest number of frames in one task of a worker; if the worker crashes, its remaining frames are repeated."""
@@ -230,7 +231,7 @@ def _cluster(workers: Workers) -> Iterator[None]:
         if workers.address not in (None, "auto"):  # at a closed port, Ray would wait silently for minutes
             host, _, port = str(workers.address).rpartition(":")
             socket.create_connection((host, int(port)), timeout=10).close()
-        with _silent():
+        with _silent(), handlers_kept():  # Ray would end the process by SIGTERM without a word
             ray.init(workers.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except Exception as error:  # Ray's errors have no common class
         wanted = f"a Ray cluster at {workers.address}" if workers.address else "room to start Ray on this machine"
