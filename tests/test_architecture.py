@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "network": {"frame", "geometry", "points"},
     "weights": {"files", "network"},
     "export": {"datasets", "files", "frame", "frames", "network", "points"},
-    "inference": {"export", "files", "frame", "frames", "network", "points", "weights"},
+    "inference": {"export", "files", "frame", "frames", "interruption", "network", "points", "weights"},
     "evaluation": {"environment", "files", "frame", "frames", "inference", "points", "weights"},
     "report": {"evaluation", "files", "frame", "frames", "inference", "points"},
     "training": {
