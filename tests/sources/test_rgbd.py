@@ -47,6 +47,56 @@ def test_dense_depth_is_truth_and_its_corners_are_points(tmp_path: Path) -> None
     np.testing.assert_array_equal(frame.sparse_depth[taken], frame.ground_truth[taken])
 
 
+def poses_as(layout: str, folder: Path, poses: list[Any]) -> None:
+    """Poses of images 9, 10 and 11."""
+    if layout == "scannet":
+        (folder / "pose").mkdir()
+        for number, pose in zip((9, 10, 11), poses, strict=True):
+            np.savetxt(folder / "pose" / f"{number}.txt", pose)
+    elif layout == "open3d":
+        (folder / "scene").mkdir()
+        entries = [f"{index} {index} 4\n" + "\n".join(map(str, pose)) for index, pose in enumerate(poses)]
+        (folder / "scene" / "trajectory.log").write_text("\n".join(entries).replace("[", "").replace("]", ""))
+    elif layout == "kitti":
+        np.savetxt(folder / "poses.txt", [pose[:3].ravel() for pose in poses])
+    else:
+        np.savetxt(
+            folder / "trajectory.txt", [[index / 30, *pose[:3, 3], 0, 0, 0, 1] for index, pose in enumerate(poses)]
+        )
+
+
+@pytest.mark.parametrize("layout", ["scannet", "open3d", "kitti", "tum"])
+def test_poses_beside_the_images_are_read(layout: str, tmp_path: Path) -> None:
+    poses = [np.eye(4) + 0.5 * index * np.eye(4, k=3) for index in range(3)]
+    poses_as(layout, write(tmp_path / "scan"), poses)
+    source: Any = kbnet.open_frames(tmp_path / "scan", depth_unit=0.001)
+    for index, pose in enumerate(poses):
+        np.testing.assert_allclose(source.pose(index), pose)
+    assert "taken for camera to world" in source.notes()[0]
+
+
+def test_poses_that_belong_to_no_image_for_certain_are_not_used(tmp_path: Path) -> None:
+    poses_as("kitti", write(tmp_path / "more"), [np.eye(4)] * 4)
+    with pytest.warns(UserWarning, match="is not used: it holds 4 poses for 3 images"):
+        assert not kbnet.open_frames(tmp_path / "more", depth_unit=0.001).has_pose(0)
+    poses_as("scannet", write(tmp_path / "lost"), [np.full((4, 4), -np.inf), np.eye(4), np.eye(4)])
+    with pytest.warns(UserWarning, match="1 of 3 images have no pose"):
+        source = kbnet.open_frames(tmp_path / "lost", depth_unit=0.001)
+    assert [source.has_pose(index) for index in range(3)] == [False, True, True]
+
+
+def test_poses_are_taken_at_the_times_in_names(tmp_path: Path) -> None:
+    folder = write(tmp_path / "scan")
+    times = (1403636579.0, 1403636579.1, 1403636579.2)
+    for name in ("color", "depth"):
+        for time, path in zip(times, sorted((folder / name).iterdir()), strict=True):
+            path.rename(path.with_name(f"{time:.6f}.png"))
+    rows = [[1403636579e9 + 1e8 * index, index, 0, 0, 0, 0, 0, 1] for index in range(-2, 5)]
+    np.savetxt(folder / "groundtruth.txt", rows)
+    source = kbnet.open_frames(folder, depth_unit=0.001)
+    np.testing.assert_allclose([source.pose(index)[0, 3] for index in range(3)], [0, 1, 2], atol=1e-4)
+
+
 def test_confidence_of_unknown_numbers_is_said_to_be_unused(tmp_path: Path) -> None:
     (write(tmp_path) / "confidence").mkdir()
     with pytest.warns(UserWarning, match="confidence is not used"):

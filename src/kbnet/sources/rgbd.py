@@ -22,6 +22,7 @@ from kbnet.frames.recording import Moment
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_camera import frame_of_dense_depth
 from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file, warn_of_confidence
+from kbnet.sources.frame_poses import poses_beside
 from kbnet.sources.other_size import GIVE_K, fit_camera
 from kbnet.sources.rectification import Camera, Model
 from kbnet.sources.rectified_recording import RectifiedRecording
@@ -79,6 +80,8 @@ class RgbdFrames(RectifiedRecording[Pair]):
         pairs = _pair(self._images, self._depths)
         warn_of_other_rate(self._images, self._depths)
         self._alone, self._pairs = len(self._images) - len(pairs), pairs[:: options.every]
+        self._poses_from, poses = poses_beside(folder, self._images)
+        self._poses = dict(zip(self._images, poses, strict=True))
         self._read = lru_cache(maxsize=2)(lambda path: read_depth_file(path, options.depth_unit))
         self._depth = lru_cache(maxsize=2)(self._rectified_depth)
         self.empty: list[Path] = []
@@ -121,8 +124,9 @@ class RgbdFrames(RectifiedRecording[Pair]):
         return fit_camera(camera, size, f"K of {path}", remedy=GIVE_K)
 
     def notes(self) -> list[str]:
-        """What was left out."""
+        """What was taken for what, and what was left out."""
         return [
+            *([f"poses of {self._poses_from}: taken for camera to world, metres"] if self._poses_from else []),
             *([f"left out: {self._alone} of {len(self._images)} images without depth"] if self._alone else []),
             *(
                 [f"left out: {len(self.empty)} frames whose depth is empty, first {self.empty[0]}"]
@@ -132,11 +136,11 @@ class RgbdFrames(RectifiedRecording[Pair]):
         ]
 
     def moments(self) -> Iterator[Moment[Pair]]:
-        """Frames in order; those without depth are left out."""
+        """Frames in order, with their poses; those without depth are left out."""
         self.empty = []
         for name, pair in zip(sortable([image.stem for image, _ in self._pairs]), self._pairs, strict=True):
             if self._depth(pair).any():
-                yield Moment(name, None, pair)
+                yield Moment(name, self._poses[pair[0]], pair)
             else:
                 self.empty.append(pair[1])
         if len(self.empty) == len(self._pairs):
