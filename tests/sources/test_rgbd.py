@@ -47,6 +47,48 @@ def test_dense_depth_is_truth_and_its_corners_are_points(tmp_path: Path) -> None
     np.testing.assert_array_equal(frame.sparse_depth[taken], frame.ground_truth[taken])
 
 
+def test_depth_of_another_camera_is_refused_or_carried_over(tmp_path: Path) -> None:
+    """ScanNet's folders: the lens is the same, so that each depth pixel has its place in the larger image."""
+    folder = write(tmp_path / "scan", depth="npy")
+    (folder / "intrinsic").mkdir()
+    (folder / "intrinsic.json").rename(folder / "K.json")
+    wide = np.array([[25.0, 0, 16], [0, 26, 15], [0, 0, 1]])
+    depth = np.zeros((28, 36), np.float32)
+    depth[6:20, 9:27] = 2
+    for path in (folder / "depth").iterdir():
+        np.save(path, depth)
+    for name, matrix in (("intrinsic_color", K), ("intrinsic_depth", wide)):
+        np.savetxt(folder / "intrinsic" / f"{name}.txt", matrix)
+    with pytest.raises(ValueError, match=r"another camera took it \(fx 25.0 at 36x28, of images 60.0.*aligned_depth"):
+        kbnet.open_frames(folder).frame(0)
+    for name in ("extrinsic_color", "extrinsic_depth"):
+        np.savetxt(folder / "intrinsic" / f"{name}.txt", np.eye(4))
+    frame = kbnet.open_frames(folder).frame(0)
+    np.testing.assert_allclose(frame.intrinsics, K)
+    assert frame.ground_truth is None
+    rows, columns = np.nonzero(depth)
+    x, y = K[0, 0] * (columns - 16) / 25 + K[0, 2], K[1, 1] * (rows - 15) / 26 + K[1, 2]
+    seen = sorted({(round(a), round(b)) for a, b in zip(y.tolist(), x.tolist(), strict=True) if b > -0.5 and a > -0.5})
+    assert list(zip(*(part.tolist() for part in np.nonzero(frame.sparse_depth)), strict=True)) == seen
+
+
+def test_depth_that_lies_on_the_images_by_name_is_preferred(tmp_path: Path) -> None:
+    folder = write(tmp_path / "scan")
+    assert "is taken to lie on the images" in kbnet.open_frames(folder, depth_unit=0.001).notes()[0]  # type: ignore[attr-defined]
+    np.savetxt(folder / "K_depth.txt", K + np.diag([9, 9, 0]))
+    with pytest.raises(ValueError, match="another camera took it"):
+        kbnet.open_frames(folder, depth_unit=0.001).frame(0)
+    np.savetxt(folder / "K_depth.txt", K)
+    assert kbnet.open_frames(folder, depth_unit=0.001).frame(0).ground_truth is not None
+    np.savetxt(folder / "K_depth.txt", K + np.diag([9, 9, 0]))
+    (folder / "depth").rename(folder / "aligned_depth")
+    write(tmp_path / "raw", numbers=(1, 2))
+    (tmp_path / "raw" / "depth").rename(folder / "depth")
+    source: Any = kbnet.open_frames(folder, depth_unit=0.001)
+    assert len(source) == 3
+    assert source.notes() == []
+
+
 def poses_as(layout: str, folder: Path, poses: list[Any]) -> None:
     """Poses of images 9, 10 and 11."""
     if layout == "scannet":
@@ -72,7 +114,7 @@ def test_poses_beside_the_images_are_read(layout: str, tmp_path: Path) -> None:
     source: Any = kbnet.open_frames(tmp_path / "scan", depth_unit=0.001)
     for index, pose in enumerate(poses):
         np.testing.assert_allclose(source.pose(index), pose)
-    assert "taken for camera to world" in source.notes()[0]
+    assert "taken for camera to world" in source.notes()[1]
 
 
 def test_poses_that_belong_to_no_image_for_certain_are_not_used(tmp_path: Path) -> None:
@@ -189,7 +231,7 @@ def test_frames_whose_depth_the_rectified_image_does_not_show_are_left_out(tmp_p
     np.save(second, corner)
     source: Any = kbnet.open_frames(folder, lens="radial-tangential", distortion=(-0.3, 0.1, 0, 0))
     assert source.names == ("frame-09.color", "frame-11.color")
-    assert source.notes() == [f"left out: 1 frames whose depth is empty, first {second}"]
+    assert source.notes()[1:] == [f"left out: 1 frames whose depth is empty, first {second}"]
     # Sparse depth too; and a frame that is smaller than the first one.
     np.save(first, np.where(np.arange(DEPTH.size).reshape(DEPTH.shape) % 20 == 0, DEPTH, 0))
     assert len(kbnet.open_frames(folder, lens="radial-tangential", distortion=(-0.3, 0.1, 0, 0))) == 2
