@@ -138,7 +138,9 @@ class RgbdFrames(RectifiedRecording[Pair]):
     def notes(self) -> list[str]:
         """What was taken for what, and what was left out."""
         unknown = not self._named_aligned and depth_calibration(self.folder) is None
-        assumed = f"{self._depth_folder} is taken to lie on the images pixel by pixel (kbnet check --moved-images)"
+        assumed = (
+            f"{self.points_from} is taken to lie on the images pixel by pixel; if it has another K, add K_depth.txt"
+        )
         return [
             *([assumed] if unknown else []),
             *([f"poses of {self._poses_from}: taken for camera to world, metres"] if self._poses_from else []),
