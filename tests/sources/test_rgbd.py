@@ -205,13 +205,15 @@ def test_prepare_and_inspect_name_the_kind(tmp_path: Path, capsys: pytest.Captur
     assert "missing: the unit of the whole numbers" in capsys.readouterr().out
 
 
-def test_largest_millimetres_in_metres_are_warned_of(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("largest", "said"), [(65.535, r"65\.535 m .* 65535"), (10.0, r"10\.000 m .* cut off")])
+def test_depth_that_means_none_is_warned_of(largest: float, said: str, tmp_path: Path) -> None:
+    """The largest millimetres, and the far plane of a simulator."""
     folder = write(tmp_path / "scan", depth="npy")
     for path in (folder / "depth").iterdir():
         depth = np.load(path).astype(np.float32)
-        depth[:30] = 65.535
+        depth[:30] = largest
         np.save(path, depth)
-    with pytest.warns(UserWarning, match=r"ground truth of .* is 65\.535 m at many pixels"):
+    with pytest.warns(UserWarning, match=f"ground truth of .* is {said}"):
         assert kbnet.open_frames(folder).frame(0).size
 
 

@@ -16,7 +16,7 @@ from kbnet.frames.image_file import read_numbers
 from kbnet.frames.sequence import read_pose
 from kbnet.sources.clock import to_seconds
 from kbnet.sources.scan_pairs import LARGEST_COUNT
-from kbnet.sources.trajectory import read_tum_trajectory
+from kbnet.sources.trajectory import read_camera_trajectory
 
 Poses = list[NDArray[np.float64] | None]
 
@@ -63,7 +63,9 @@ def poses_beside(folder: Path, images: list[Path]) -> tuple[Path | None, Poses]:
     elif rows and len(rows[0].replace(",", " ").split()) in (12, 16):
         poses = _matrices(path, len(rows[0].replace(",", " ").split()))
     else:
-        trajectory = read_tum_trajectory(path)
+        trajectory = read_camera_trajectory(path)
+        if trajectory is None:
+            return None, [None] * len(images)
         if times is not None:
             return _said(path, [trajectory.at(time) for time in times])
         poses = [trajectory.at(time) for time in trajectory.times.tolist()]
