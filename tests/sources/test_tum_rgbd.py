@@ -54,6 +54,13 @@ def test_poses_of_the_body_are_not_those_of_the_camera(write_recording: WriteRec
         assert open_tum(folder).trajectory is None
 
 
+def test_poses_of_another_clock_are_warned_of(write_recording: WriteRecording) -> None:
+    folder = write_recording()
+    (folder / "groundtruth.txt").write_text("0 0 0 0 0 0 0 1\n0.1 1 0 0 0 0 0 1\n")
+    with pytest.warns(UserWarning, match=r"no image has a pose: images span 100\.000 to .* 0\.000 to 0\.100 s"):
+        open_tum(folder)
+
+
 def test_images_and_depth_pair_up_as_nearest_to_each_other(write_recording: WriteRecording) -> None:
     folder = write_recording()
     lines = (folder / "depth.txt").read_text().splitlines()

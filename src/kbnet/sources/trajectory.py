@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -126,14 +127,20 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
         raise KBNetError(f"{path}: {error}") from None
 
 
-def read_camera_trajectory(path: Path) -> Trajectory | None:
-    """Poses of the camera from a file as :func:`read_tum_trajectory` reads.
+def read_camera_trajectory(path: Path, times: Sequence[float] = ()) -> Trajectory | None:
+    """Poses of the camera from a file as :func:`read_tum_trajectory` reads; a warning says if none is at the times.
 
     Returns:
         None, with a warning, where the file says that they are of the body, which is elsewhere.
     """
     trajectory = read_tum_trajectory(path)
     if not trajectory.of_body:
+        if times and all(trajectory.at(time) is None for time in times):
+            warnings.warn(
+                f"no image has a pose: images span {min(times):.3f} to {max(times):.3f} s, {path} "
+                f"{trajectory.times[0]:.3f} to {trajectory.times[-1]:.3f} s; check that both have one clock",
+                stacklevel=3,
+            )
         return trajectory
     warnings.warn(
         f"{path} is not used: its poses are of the body (IMU), as its first line says; multiply each by the camera's "

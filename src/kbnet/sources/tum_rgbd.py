@@ -106,7 +106,9 @@ def open_tum(folder: str | Path, *, largest_difference_s: float = LARGEST_DIFFER
             f"{depth_times[-1]:.3f} s; check that both use one clock, or allow more (--max-difference)"
         )
     poses = folder / "groundtruth.txt"
-    return TumRecording(folder, tuple(frames), len(images), read_camera_trajectory(poses) if poses.is_file() else None)
+    times = [frame.time for frame in frames]
+    trajectory = read_camera_trajectory(poses, times) if poses.is_file() else None
+    return TumRecording(folder, tuple(frames), len(images), trajectory)
 
 
 def find_camera(folder: str | Path) -> Camera:

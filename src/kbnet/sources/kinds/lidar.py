@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kbnet.sources.lidar_calibration import LidarCalibration
     from kbnet.sources.lidar_scans import LidarFrames
 
-Unit = Annotated[Literal["m", "mm"] | None, arg(metavar="{m,mm}", help_behavior_hint="")]
+Unit = Annotated[Literal["m", "cm", "mm"] | None, arg(metavar="{m,cm,mm}", help_behavior_hint="")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ def open_lidar_recording(
         open_lidar(images, scans, calibration, poses, largest_difference_s=options.max_difference),
         calibration,
         path or images,
-        unit_m=None if options.unit is None else {"m": 1.0, "mm": 0.001}[options.unit],
+        unit_m=None if options.unit is None else {"m": 1.0, "cm": 0.01, "mm": 0.001}[options.unit],
         occlusion_radius=options.occlusion_radius,
         layout=named_layout(options.columns, options.dtype),
     )
