@@ -59,8 +59,8 @@ def test_misread_poses_are_told_by_depth(read_as: Poses, said: str, tmp_path: Pa
         warn_of_misread_poses(write(tmp_path / "room", read_as))
 
 
-@pytest.mark.parametrize("step", [0.06, 0.001, 0.0])
-def test_right_poses_and_a_camera_that_stands_still_are_not(
+@pytest.mark.parametrize("step", [0.06, 0.001, 0.0, -2.0])
+def test_right_poses_are_not_even_if_the_camera_stands_still_or_leaves(
     step: float, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     warn_of_misread_poses(write(tmp_path / "room", lambda T: T, step=step))

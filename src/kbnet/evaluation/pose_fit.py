@@ -23,6 +23,8 @@ FEWEST_POINTS = 100
 """In both frames of a pair."""
 CLEARLY, NOISE = 1.5, 0.01
 """Times the error of another reading of the poses, and relative difference of depth beyond it, that are no noise."""
+FARTHEST = 10.0
+"""Times the depth: no camera moves that far between two frames of a pair."""
 _GRAPHICS = np.diag([1.0, -1.0, -1.0, 1.0])
 READINGS = {
     "inverted": "they are world to camera; invert them",
@@ -56,13 +58,14 @@ def warn_of_misread_poses(source: FrameSource) -> None:
         first, second = (_small(source.frame(one)) for one in (index, index + gap))
         T, other = source.pose(index), source.pose(index + gap)
         given = np.linalg.solve(other, T)
-        metres = given * [1, 1, 1, 0.001] + 0.999 * np.diag([0, 0, 0, 1])
+        far = np.linalg.norm(given[:3, 3]) > FARTHEST * np.median(first.points[:, 2])
+        metres = given * [1, 1, 1, 0.001] + 0.999 * np.diag([0, 0, 0, 1]) if far else given
         tried = (given, other @ np.linalg.inv(T), _GRAPHICS @ given @ _GRAPHICS, metres, np.eye(4))
         for name, reading in zip(errors, tried, strict=True):
             errors[name].append(_error(first, second, reading))
     medians = {name: float(np.median(one)) if one else np.inf for name, one in errors.items()}
     best, off = min(medians, key=lambda name: medians[name]), medians["given"]
-    known = best != "left out" or np.isfinite(off)  # a camera may turn away between two frames
+    known = best == "in millimetres" or np.isfinite(off)  # a camera may turn or move away between two frames
     if known and off > max(CLEARLY * medians[best], medians[best] + NOISE):
         said = f"{off:.1%} off between frames {gap} apart" if np.isfinite(off) else f"out of sight after {gap} frames"
         warnings.warn(
