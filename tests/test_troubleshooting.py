@@ -170,6 +170,23 @@ def points_behind_the_camera(request: pytest.FixtureRequest) -> list[str]:
 
 
 @mistake
+def inverted_poses(request: pytest.FixtureRequest) -> list[str]:
+    """A camera moves along a slanted wall."""
+    u = (np.indices((60, 80))[1] - K[0, 2]) / K[0, 0]
+    for name in ("color", "depth"):
+        Path("scan", name).mkdir(parents=True)
+    for index in range(8):
+        Image.fromarray(np.random.default_rng(index).integers(0, 256, (60, 80, 3), np.uint8)).save(
+            f"scan/color/{index}.png"
+        )
+        np.save(f"scan/depth/{index}.npy", (2 + 0.05 * index) / (1 - 0.5 * u))
+    np.savetxt("scan/K.txt", K)
+    poses = [[1, 0, 0, -0.1 * index, 0, 1, 0, 0, 0, 0, 1, 0] for index in range(8)]
+    np.savetxt("scan/poses.txt", poses)
+    return ["prepare", "rgbd", "scan", "room"]
+
+
+@mistake
 def no_tf(request: pytest.FixtureRequest) -> list[str]:
     return [*bag(request, "lidar_bag", static=False), "--max-difference", "0.03"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -162,3 +163,40 @@ def test_16_bit_colour_is_its_upper_byte_and_12_bits_in_it_are_refused(tmp_path:
     assert not read_image(tmp_path / "deep.png").any()
     Image.fromarray(np.full((4, 5, 3), 9, np.uint8)).save(tmp_path / "dark.png")
     assert (read_image(tmp_path / "dark.png") == 9).all()
+
+
+NUMBERS, LENS = "6.1e+02 0. 319.5 0. 610. 239.5 0. 0. 1.", "-2.8e-01 0.07 0. 0. 0."
+
+
+@pytest.mark.parametrize(
+    ("calibration", "K", "lens"),
+    [
+        (f"K: !!opencv-matrix\n  dt: d\n  data: [ {NUMBERS} ]\n", "fx 0 cx 0 fy cy 0 0 1", ""),
+        (
+            f"%YAML:1.0\n---\ncamera_matrix: !!opencv-matrix\n   dt: d\n   data: [ {NUMBERS.replace(' ', ', ')} ]\n"
+            f"distortion_coefficients: !!opencv-matrix\n   rows: 1\n   dt: d\n   data: [ {LENS.replace(' ', ',')} ]\n",
+            NUMBERS,
+            f"radial-tangential --distortion {LENS}",
+        ),
+        (
+            f'<cameraMatrix type_id="opencv-matrix"><rows>3</rows>\n<data>\n{NUMBERS}</data></cameraMatrix>\n'
+            f'<distCoeffs type_id="opencv-matrix">\n<data>\n{LENS}</data></distCoeffs>',
+            NUMBERS,
+            f"radial-tangential --distortion {LENS}",
+        ),
+        (
+            "distortion_coeffs: [-0.01, 0.02]\ndistortion_model: equidistant\nintrinsics: [461.6, 460, 363, 248]",
+            "461.6 0 363 0 460 248 0 0 1",
+            "fisheye --distortion -0.01 0.02",
+        ),
+    ],
+    ids=["other", "opencv", "xml", "kalibr"],
+)
+def test_a_calibration_file_of_another_program_says_what_to_write(
+    calibration: str, K: str, lens: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "camera.yaml"
+    path.write_text(calibration)
+    said = f"write {K} to K.txt" + (f", and give --lens {lens}" if lens else "")
+    with pytest.raises(ValueError, match=f"{re.escape(said)}$"):
+        read_intrinsics(path)

@@ -41,6 +41,19 @@ def test_floats_are_metres_and_whole_numbers_need_a_unit(tmp_path: Path) -> None
     np.testing.assert_allclose(read_depth_file(tmp_path / "float_mm.npy", 0.001), READ)
 
 
+@pytest.mark.parametrize(("steps", "refused"), [(255, True), (65535, True), (1000, False), (256, False), (5000, False)])
+@pytest.mark.parametrize("type_", [np.float32, np.float64])
+def test_pictures_scaled_to_one_are_no_metres_but_near_depth_is(
+    steps: int, refused: bool, type_: type[np.floating], tmp_path: Path
+) -> None:
+    counts = np.random.default_rng(0).integers(round(0.3 * steps), round(0.9 * steps), (40, 40))
+    np.save(tmp_path / "a.npy", (counts / steps).astype(type_))
+    if refused:
+        with pytest.raises(ValueError, match=rf"got fractions of {steps} up to 0\.\d+ in .*--depth-unit"):
+            read_depth_file(tmp_path / "a.npy")
+    np.testing.assert_allclose(read_depth_file(tmp_path / "a.npy", 1.0 if refused else None), counts / steps, rtol=1e-6)
+
+
 @pytest.mark.parametrize("channels", ["Z", "V", "Depth.V", "ViewLayer.Depth.Z", "RGB"])
 def test_exr_is_read_by_the_channel_of_depth(channels: str, tmp_path: Path) -> None:
     exr = pytest.importorskip("OpenEXR")

@@ -14,6 +14,7 @@ from kbnet.sources.lidar_calibration import (
     read_kitti_calibration,
     read_pose_lines,
     read_transform,
+    warn_of_inverse,
 )
 
 P2 = np.array([[700, 0, 600, 45], [0, 700, 180, -0.1], [0, 0, 1, 0.004]])
@@ -124,10 +125,20 @@ def test_the_camera_is_told_by_the_folder() -> None:
         "00/image_3": 3,
         "d_sync/image_02/data": 2,
         "image_0": 0,
-        "frames": 2,
-        "image_20": 2,
     }.items():
         assert camera_of_path(Path(folder)) == camera
+    for folder in ("frames", "image_20"):
+        with pytest.warns(UserWarning, match="taken for images of KITTI's camera 2 .*--camera"):
+            assert camera_of_path(Path(folder)) == 2
+
+
+@pytest.mark.parametrize("turned", [np.eye(3), R, np.diag([-1.0, -1, 1])], ids=["forward", "askew", "backward"])
+def test_extrinsics_from_camera_to_lidar_are_warned_of(turned: np.ndarray, recwarn: pytest.WarningsRecorder) -> None:
+    T_camera_lidar = np.vstack([np.hstack([TR[:, :3] @ turned, TR[:, 3:]]), [0, 0, 0, 1]])
+    warn_of_inverse(T_camera_lidar, Path("T.txt"))
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match=r"T\.txt the lidar's z axis looks .*, with its inverse up: .* invert it"):
+        warn_of_inverse(np.linalg.inv(T_camera_lidar), Path("T.txt"))
 
 
 def test_transforms_and_poses_are_read_or_refused(tmp_path: Path) -> None:

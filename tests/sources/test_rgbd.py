@@ -47,6 +47,98 @@ def test_dense_depth_is_truth_and_its_corners_are_points(tmp_path: Path) -> None
     np.testing.assert_array_equal(frame.sparse_depth[taken], frame.ground_truth[taken])
 
 
+def test_depth_of_another_camera_is_refused_or_carried_over(tmp_path: Path) -> None:
+    """ScanNet's folders: the lens is the same, so that each depth pixel has its place in the larger image."""
+    folder = write(tmp_path / "scan", depth="npy")
+    (folder / "intrinsic").mkdir()
+    (folder / "intrinsic.json").rename(folder / "K.json")
+    wide = np.array([[25.0, 0, 16], [0, 26, 15], [0, 0, 1]])
+    depth = np.zeros((28, 36), np.float32)
+    depth[6:20, 9:27] = 2
+    for path in (folder / "depth").iterdir():
+        np.save(path, depth)
+    for name, matrix in (("intrinsic_color", K), ("intrinsic_depth", wide)):
+        np.savetxt(folder / "intrinsic" / f"{name}.txt", matrix)
+    with pytest.raises(ValueError, match=r"another camera took it \(fx 25.0 at 36x28, of images 60.0.*aligned_depth"):
+        kbnet.open_frames(folder).frame(0)
+    for name in ("extrinsic_color", "extrinsic_depth"):
+        np.savetxt(folder / "intrinsic" / f"{name}.txt", np.eye(4))
+    frame = kbnet.open_frames(folder).frame(0)
+    np.testing.assert_allclose(frame.intrinsics, K)
+    assert frame.ground_truth is None
+    rows, columns = np.nonzero(depth)
+    x, y = K[0, 0] * (columns - 16) / 25 + K[0, 2], K[1, 1] * (rows - 15) / 26 + K[1, 2]
+    seen = sorted({(round(a), round(b)) for a, b in zip(y.tolist(), x.tolist(), strict=True) if b > -0.5 and a > -0.5})
+    assert list(zip(*(part.tolist() for part in np.nonzero(frame.sparse_depth)), strict=True)) == seen
+
+
+def test_depth_that_lies_on_the_images_by_name_is_preferred(tmp_path: Path) -> None:
+    folder = write(tmp_path / "scan")
+    assert "is taken to lie on the images" in kbnet.open_frames(folder, depth_unit=0.001).notes()[0]  # type: ignore[attr-defined]
+    np.savetxt(folder / "K_depth.txt", K + np.diag([9, 9, 0]))
+    with pytest.raises(ValueError, match="another camera took it"):
+        kbnet.open_frames(folder, depth_unit=0.001).frame(0)
+    np.savetxt(folder / "K_depth.txt", K)
+    assert kbnet.open_frames(folder, depth_unit=0.001).frame(0).ground_truth is not None
+    np.savetxt(folder / "K_depth.txt", K + np.diag([9, 9, 0]))
+    (folder / "depth").rename(folder / "aligned_depth")
+    write(tmp_path / "raw", numbers=(1, 2))
+    (tmp_path / "raw" / "depth").rename(folder / "depth")
+    source: Any = kbnet.open_frames(folder, depth_unit=0.001)
+    assert len(source) == 3
+    assert source.notes() == []
+
+
+def poses_as(layout: str, folder: Path, poses: list[Any]) -> None:
+    """Poses of images 9, 10 and 11."""
+    if layout == "scannet":
+        (folder / "pose").mkdir()
+        for number, pose in zip((9, 10, 11), poses, strict=True):
+            np.savetxt(folder / "pose" / f"{number}.txt", pose)
+    elif layout == "open3d":
+        (folder / "scene").mkdir()
+        entries = [f"{index} {index} 4\n" + "\n".join(map(str, pose)) for index, pose in enumerate(poses)]
+        (folder / "scene" / "trajectory.log").write_text("\n".join(entries).replace("[", "").replace("]", ""))
+    elif layout == "kitti":
+        np.savetxt(folder / "poses.txt", [pose[:3].ravel() for pose in poses])
+    else:
+        np.savetxt(
+            folder / "trajectory.txt", [[index / 30, *pose[:3, 3], 0, 0, 0, 1] for index, pose in enumerate(poses)]
+        )
+
+
+@pytest.mark.parametrize("layout", ["scannet", "open3d", "kitti", "tum"])
+def test_poses_beside_the_images_are_read(layout: str, tmp_path: Path) -> None:
+    poses = [np.eye(4) + 0.5 * index * np.eye(4, k=3) for index in range(3)]
+    poses_as(layout, write(tmp_path / "scan"), poses)
+    source: Any = kbnet.open_frames(tmp_path / "scan", depth_unit=0.001)
+    for index, pose in enumerate(poses):
+        np.testing.assert_allclose(source.pose(index), pose)
+    assert "taken for camera to world" in source.notes()[1]
+
+
+def test_poses_that_belong_to_no_image_for_certain_are_not_used(tmp_path: Path) -> None:
+    poses_as("kitti", write(tmp_path / "more"), [np.eye(4)] * 4)
+    with pytest.warns(UserWarning, match="is not used: it holds 4 poses for 3 images"):
+        assert not kbnet.open_frames(tmp_path / "more", depth_unit=0.001).has_pose(0)
+    poses_as("scannet", write(tmp_path / "lost"), [np.full((4, 4), -np.inf), np.eye(4), np.eye(4)])
+    with pytest.warns(UserWarning, match="1 of 3 images have no pose"):
+        source = kbnet.open_frames(tmp_path / "lost", depth_unit=0.001)
+    assert [source.has_pose(index) for index in range(3)] == [False, True, True]
+
+
+def test_poses_are_taken_at_the_times_in_names(tmp_path: Path) -> None:
+    folder = write(tmp_path / "scan")
+    times = (1403636579.0, 1403636579.1, 1403636579.2)
+    for name in ("color", "depth"):
+        for time, path in zip(times, sorted((folder / name).iterdir()), strict=True):
+            path.rename(path.with_name(f"{time:.6f}.png"))
+    rows = [[1403636579e9 + 1e8 * index, index, 0, 0, 0, 0, 0, 1] for index in range(-2, 5)]
+    np.savetxt(folder / "groundtruth.txt", rows)
+    source = kbnet.open_frames(folder, depth_unit=0.001)
+    np.testing.assert_allclose([source.pose(index)[0, 3] for index in range(3)], [0, 1, 2], atol=1e-4)
+
+
 def test_confidence_of_unknown_numbers_is_said_to_be_unused(tmp_path: Path) -> None:
     (write(tmp_path) / "confidence").mkdir()
     with pytest.warns(UserWarning, match="confidence is not used"):
@@ -113,13 +205,15 @@ def test_prepare_and_inspect_name_the_kind(tmp_path: Path, capsys: pytest.Captur
     assert "missing: the unit of the whole numbers" in capsys.readouterr().out
 
 
-def test_largest_millimetres_in_metres_are_warned_of(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("largest", "said"), [(65.535, r"65\.535 m .* 65535"), (10.0, r"10\.000 m .* cut off")])
+def test_depth_that_means_none_is_warned_of(largest: float, said: str, tmp_path: Path) -> None:
+    """The largest millimetres, and the far plane of a simulator."""
     folder = write(tmp_path / "scan", depth="npy")
     for path in (folder / "depth").iterdir():
         depth = np.load(path).astype(np.float32)
-        depth[:30] = 65.535
+        depth[:30] = largest
         np.save(path, depth)
-    with pytest.warns(UserWarning, match=r"ground truth of .* is 65\.535 m at many pixels"):
+    with pytest.warns(UserWarning, match=f"ground truth of .* is {said}"):
         assert kbnet.open_frames(folder).frame(0).size
 
 
@@ -139,7 +233,7 @@ def test_frames_whose_depth_the_rectified_image_does_not_show_are_left_out(tmp_p
     np.save(second, corner)
     source: Any = kbnet.open_frames(folder, lens="radial-tangential", distortion=(-0.3, 0.1, 0, 0))
     assert source.names == ("frame-09.color", "frame-11.color")
-    assert source.notes() == [f"left out: 1 frames whose depth is empty, first {second}"]
+    assert source.notes()[1:] == [f"left out: 1 frames whose depth is empty, first {second}"]
     # Sparse depth too; and a frame that is smaller than the first one.
     np.save(first, np.where(np.arange(DEPTH.size).reshape(DEPTH.shape) % 20 == 0, DEPTH, 0))
     assert len(kbnet.open_frames(folder, lens="radial-tangential", distortion=(-0.3, 0.1, 0, 0))) == 2

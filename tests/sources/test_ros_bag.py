@@ -37,6 +37,21 @@ def test_what_is_no_bag_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_messages_that_the_index_counts_but_are_missing_are_warned_of(
+    depth_bag: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A block of zeros, as a disk or an interrupted copy leaves it, in a file without checksums."""
+    path = depth_bag("mcap").write(tmp_path)
+    content = bytearray(path.read_bytes())
+    chunk = 17 + int.from_bytes(content[9:17], "little")
+    content[chunk + 33 : chunk + 37] = bytes(4)  # checksum
+    last = content.rindex(b"rgb8")
+    content[last - 100 : last + 1000] = bytes(1100)
+    path.write_bytes(content)
+    with open_bag(path) as bag, pytest.warns(UserWarning, match="is damaged: 1 messages that its index counts"):
+        assert len(list(bag.messages(["/camera/color/image_raw"]))) == 2
+
+
 @pytest.mark.parametrize("profile", [b"ros1", b"    "])
 def test_an_mcap_of_another_profile_is_not_taken_for_cut_off(
     profile: bytes, depth_bag: Callable[..., Any], tmp_path: Path, recwarn: pytest.WarningsRecorder

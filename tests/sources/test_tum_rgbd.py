@@ -45,6 +45,22 @@ def test_confidence_beside_depth_is_said_to_be_unused(write_recording: WriteReco
         open_tum(folder)
 
 
+def test_poses_of_the_body_are_not_those_of_the_camera(write_recording: WriteRecording) -> None:
+    names = [*(f"p_RS_R_{axis} [m]" for axis in "xyz"), *(f"q_RS_{axis} []" for axis in "wxyz")]
+    folder = write_recording()
+    rows = "".join(f"{time},1,2,3,1,0,0,0\n" for time in (100, 100.05))
+    (folder / "groundtruth.txt").write_text(f"#timestamp [ns], {', '.join(names)}\n{rows}")
+    with pytest.warns(UserWarning, match=r"is not used: its poses are of the body \(IMU\)"):
+        assert open_tum(folder).trajectory is None
+
+
+def test_poses_of_another_clock_are_warned_of(write_recording: WriteRecording) -> None:
+    folder = write_recording()
+    (folder / "groundtruth.txt").write_text("0 0 0 0 0 0 0 1\n0.1 1 0 0 0 0 0 1\n")
+    with pytest.warns(UserWarning, match=r"no image has a pose: images span 100\.000 to .* 0\.000 to 0\.100 s"):
+        open_tum(folder)
+
+
 def test_images_and_depth_pair_up_as_nearest_to_each_other(write_recording: WriteRecording) -> None:
     folder = write_recording()
     lines = (folder / "depth.txt").read_text().splitlines()

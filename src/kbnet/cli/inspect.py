@@ -84,6 +84,8 @@ def first_frame(source: FrameSource) -> tuple[list[str], float]:
     """
     import numpy as np
 
+    from kbnet.frames.recording import Recording
+
     frame = source.frame(0)
     expected = getattr(source, "expected", None)
     count = len(source) if expected is None else expected
@@ -99,4 +101,5 @@ def first_frame(source: FrameSource) -> tuple[list[str], float]:
         f"points from {source.points_from}: {len(depth):,} in the first frame, "
         f"{middle:.2f} m away ({low:.2f} to {high:.2f} m)",
         f"ground truth: {truth}; pose: {pose}",
+        *(source.notes() if isinstance(source, Recording) else []),
     ], float(high)

@@ -113,6 +113,8 @@ def print_splits(rows: list[SplitCount]) -> None:
 def write_recording(recording: Recording[Any], folder: Path, *, overwrite: bool) -> None:
     """Write a recording to a sequence folder, and print what was written and what was left out."""
     from kbnet.cli.progress import frame_steps
+    from kbnet.evaluation.pose_fit import warn_of_misread_poses
+    from kbnet.frames.sequence import Sequence
     from kbnet.frames.sequence_writer import write_sequence
 
     with frame_steps("writing", recording.expected) as on_frame:
@@ -122,6 +124,8 @@ def write_recording(recording: Recording[Any], folder: Path, *, overwrite: bool)
         print(line)
     if not recording.says_points:
         print_points(folder)
+    if written.posed:
+        warn_of_misread_poses(Sequence(folder))
 
 
 def print_points(folder: Path) -> None:

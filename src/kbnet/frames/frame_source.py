@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import Frame, ImageArray, Triplet, warn_of_near_depth
+from kbnet.frame import FloatArray, Frame, ImageArray, Triplet, warn_of_near_depth
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.prior_files import PriorFolder
 
@@ -86,6 +86,8 @@ class FrameSource(NamedFrames, Protocol):
 
 LARGEST_DEPTHS = (np.float32(MAXIMUM_DEPTH), np.float32(65.535))
 """65535 as metres x 256 and as millimetres, metres; sensors write it where they measure nothing."""
+NEAREST_LIMIT_M = 5.0
+"""Whole metres from here on, as the largest ground truth of many pixels, are probably where a program cut off."""
 MANY = 0.02
 """Share of the measured pixels that have such a depth."""
 
@@ -140,14 +142,21 @@ def with_pose_and_prior(frame: Frame, source: FrameSource, index: int) -> Frame:
 
 def _warn_of_largest_depth(frame: Frame, source: FrameSource) -> None:
     for what, depth in (("sparse depth", frame.sparse_depth), ("ground truth", frame.ground_truth)):
-        if depth is None or (largest := depth.max()) not in LARGEST_DEPTHS:
+        largest = np.float32(0) if depth is None else depth.max()
+        is_limit = depth is frame.ground_truth and largest >= NEAREST_LIMIT_M and largest % 1 == 0
+        if depth is None or not (is_limit or largest in LARGEST_DEPTHS) or (is_limit and _is_plane(depth)):
             continue
         if np.count_nonzero(depth == largest) > MANY * np.count_nonzero(depth):
+            kind = "its largest value, as where depth is cut off" if is_limit else "which is 65535 in 16 bits"
             warnings.warn(
-                f"{what} of {source.folder} is {largest:.3f} m at many pixels, which is 65535 in 16 bits; if that "
-                "means no depth, write 0",
+                f"{what} of {source.folder} is {largest:.3f} m at many pixels, {kind}; if that means no depth, write 0",
                 stacklevel=4,
             )
+
+
+def _is_plane(depth: FloatArray) -> bool:
+    """Whether all depth is one, as of a wall that faces the camera."""
+    return bool(depth[depth > 0].min() == depth.max())
 
 
 _WARNED: WeakSet[FrameSource] = WeakSet()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from contextlib import suppress
 from functools import lru_cache
@@ -29,6 +30,12 @@ _PROGRAM = "EPS"
 """Format that Pillow hands to Ghostscript, which runs it."""
 MOST_MATRIX_BYTES = 1 << 16
 """Size of a text file with one matrix and its comments."""
+_CALIBRATIONS = (".yaml", ".yml", ".xml")
+_MATRIX, _LENS = (
+    re.compile(rf"\b{names}\b(?:[^[]*?\bdata)?[:>\s[]+([-+.\deE,\s]+)", re.IGNORECASE)
+    for names in ("(?:camera_?matrix|intrinsics)", "dist(?:ortion)?_?coeff(?:s|icients)?")
+)
+"""Numbers of OpenCV's calibration files, ROS' and Kalibr's."""
 _SHAPES = {9: (3, 3), 12: (3, 4), 16: (4, 4)}
 _DECODING_ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE, Image.DecompressionBombError)
 
@@ -110,6 +117,8 @@ def read_intrinsics(path: str | Path) -> FloatArray:
         FileNotFoundError: there is no such file.
         KBNetError: the file holds something else than an invertible 3x3 pinhole matrix.
     """
+    if Path(path).suffix.lower() in _CALIBRATIONS and Path(path).is_file():
+        raise KBNetError(f"expected 9 numbers of K as text, got the calibration {path}; {_k_as_text(read_text(path))}")
     numbers = (
         read_npy(path, "the matrix K").astype(np.float64)
         if Path(path).suffix.lower() == ".npy"
@@ -118,6 +127,19 @@ def read_intrinsics(path: str | Path) -> FloatArray:
     if numbers.size not in _SHAPES:
         raise KBNetError(f"expected the 9 numbers of a 3x3 matrix K, got {numbers.size} in {path}; write K row by row")
     return check_intrinsics(numbers.reshape(_SHAPES[numbers.size]), where=f" in {path}")
+
+
+def _k_as_text(calibration: str) -> str:
+    """What to write and to type instead of a calibration file."""
+    matrix, lens = (
+        found[1].replace(",", " ").split() if (found := one.search(calibration)) else [] for one in (_MATRIX, _LENS)
+    )
+    if len(matrix) == 4:
+        matrix = [matrix[0], "0", matrix[2], "0", matrix[1], matrix[3], "0", "0", "1"]
+    write = f"write {' '.join(matrix)}" if len(matrix) == 9 else "write fx 0 cx 0 fy cy 0 0 1"
+    fisheye = re.search("equidistant|fisheye|kannala", calibration, re.IGNORECASE)
+    model = "fisheye" if fisheye else "radial-tangential"
+    return f"{write} to K.txt" + (f", and give --lens {model} --distortion {' '.join(lens)}" if lens else "")
 
 
 def read_numbers(path: str | Path, what: str, *, table: bool = False) -> NDArray[np.float64]:

@@ -20,6 +20,9 @@ from kbnet.limits import check_count
 from kbnet.sources.depth_units import check_metres
 
 SUFFIXES = (".png", ".npy", ".exr")
+PICTURE_LEVELS = (255, 65535)
+FEWEST_VALUES = 20
+"""Different ones that tell of a picture: few may be fractions by chance."""
 WHOLE_UNITS = {"0.001": "millimetres", "0.00390625": "1/256 m", "0.0002": "1/5000 m of TUM"}
 """Usual units of whole numbers, metres."""
 DENSE_SHARE = 0.1
@@ -74,6 +77,11 @@ def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
     if unit_m is None:
         remedy = "give metres in one unit (--depth-unit 0.001, 0.01 for centimetres; 1 if it is right)"
         check_metres(depth.astype(np.float32), where=str(path), remedy=remedy)
+        if levels := next((one for one in PICTURE_LEVELS if depth.max() <= 1 and _counts(depth, one)), None):
+            raise KBNetError(
+                f"expected depth in metres, got fractions of {levels} up to {depth.max():.3g} in {path}, as of a "
+                f"picture of 0 to {levels}; {remedy}"
+            )
         if depth.max() == 1:
             said = f"depth in {path.parent}: its largest value is exactly 1: is it normalised depth? If so, {remedy}"
             warnings.warn(said, stacklevel=2)
@@ -83,6 +91,12 @@ def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
 def is_dense(depth: FloatArray) -> bool:
     """Whether more than `DENSE_SHARE` of the pixels are measured."""
     return bool(np.count_nonzero(depth) > DENSE_SHARE * depth.size)
+
+
+def _counts(depth: NDArray[np.float64], levels: int) -> bool:
+    """Whether values are whole numbers divided by the largest one, as libraries scale pictures."""
+    values = np.unique(depth[depth > 0]) * levels
+    return len(values) >= FEWEST_VALUES and bool(np.abs(values - np.rint(values)).max() < 1e-6 * levels)
 
 
 def _ask_unit(values: NDArray[Any], path: Path) -> str:

@@ -62,10 +62,7 @@ class LidarCalibration:
             >>> LidarCalibration(np.eye(3, dtype=np.float32), forward_left_up).describe()
             "the lidar's x axis looks forward in the camera, y left, z up"
         """
-        looks = []
-        for column in self.T_camera_lidar[:3, :3].T:
-            axis = int(np.abs(column).argmax())
-            looks.append(_DIRECTIONS[axis][int(column[axis] > 0)])
+        looks = _directions(self.T_camera_lidar)
         return f"the lidar's x axis looks {looks[0]} in the camera, y {looks[1]}, z {looks[2]}"
 
 
@@ -170,6 +167,23 @@ def _cut_out(K: FloatArray, size: tuple[int, int], path: Path) -> FloatArray:
     return K - np.array([[0, 0, left], [0, 0, top], [0, 0, 0]], np.float32)
 
 
+def warn_of_inverse(T_camera_lidar: Transform, path: Path) -> None:
+    """Warn of extrinsics with which the lidar lies on its side, while it stands upright with their inverse."""
+    looks, inverse = _directions(T_camera_lidar), _directions(T_camera_lidar.T)  # of a rotation
+    if looks[2] != "up" and inverse[2] == "up":
+        warnings.warn(
+            f"with {path} the lidar's z axis looks {looks[2]} in the camera, with its inverse up: if it maps camera to "
+            "lidar, invert it",
+            stacklevel=3,
+        )
+
+
+def _directions(T_camera_lidar: Transform) -> list[str]:
+    """Where the axes x, y and z of the lidar look in the camera."""
+    axes = [(column, int(np.abs(column).argmax())) for column in T_camera_lidar[:3, :3].T]
+    return [_DIRECTIONS[axis][int(column[axis] > 0)] for column, axis in axes]
+
+
 def _rigid(matrix: Transform) -> Transform:
     """(3, 3) or (3, 4) as (4, 4)."""
     T: Transform = np.eye(4)
@@ -235,8 +249,11 @@ def read_pose_lines(path: str | Path) -> list[Transform]:
 
 def camera_of_path(folder: Path) -> int:
     """Which of KITTI's cameras took the images of a folder, by its name (``image_2``, ``image_03/data``); else 2."""
-    named = re.findall(r"image_0?([0-3])(?!\d)", folder.as_posix())
-    return int(named[-1]) if named else 2
+    if named := re.findall(r"image_0?([0-3])(?!\d)", folder.as_posix()):
+        return int(named[-1])
+    said = f"{folder} is taken for images of KITTI's camera 2 (left, colour), which its name does not say (image_2)"
+    warnings.warn(f"{said}; name it (--camera)", stacklevel=3)
+    return 2
 
 
 def read_keys(path: Path) -> dict[str, str]:

@@ -245,7 +245,7 @@ class LidarFrames(RectifiedRecording[int]):
             self._read(frame.scan), self.rectification.target.K, frame.T_camera_points, self.camera.size
         )
         if self._unit_m is None:
-            check_metres(depth, where=str(frame.scan), remedy="name the unit (--unit mm; --unit m if it is right)")
+            check_metres(depth, where=str(frame.scan), remedy="name the unit (--unit mm or cm; m if it is right)")
         depth[(depth > MAXIMUM_DEPTH) | (depth < self._listing.nearest_m)] = 0
         return drop_hidden_points(depth, self._occlusion_radius), int(np.count_nonzero(depth))
 

@@ -1,4 +1,4 @@
-"""A calibration made at another size than that of the images: rescaled where there is one way to, else refused."""
+"""Calibrations of another size than that of the images: rescaled where there is one way to, compared, or refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ ROUNDING_PX = 0.75
 """By which the size of a resized image may differ from that of the scale."""
 LEAST_SCALE = 1.2
 """Sizes nearer to each other are those of a crop, not of a resized image."""
-
+ALIGNED_PX = 1.0
+"""Farther apart, pixels of two cameras at one place do not lie on each other."""
 
 GIVE_K = "give K of these images (--intrinsics), or the images that were calibrated"
 """What to do where a recording takes K from elsewhere."""
@@ -55,3 +56,14 @@ def fit_camera(
     K[0, 2] += (scale - 1) / 2
     K[1, 2] += (height / old_height - 1) / 2
     return Camera(K.astype(np.float32), size, camera.model, camera.coefficients)
+
+
+def shows_the_same(camera: Camera, other: Camera) -> bool:
+    """Whether two cameras at one place show the same at every pixel, but for their resolution: within one pixel."""
+    (height, width), scale = other.size, np.array(camera.size[::-1]) / other.size[::-1]
+    if abs(np.diff(scale)[0]) * max(other.size) > ALIGNED_PX:
+        return False
+    pixels = np.array([[x, y] for x in (0, width / 2, width - 1) for y in (0, height / 2, height - 1)], np.float64)
+    seen = camera.to_rays((pixels + 0.5) * scale - 0.5)
+    apart = np.abs(other.to_pixels(seen) - pixels)
+    return bool(np.nanmax(apart, initial=0) <= max(ALIGNED_PX, 1 / scale.min()))

@@ -11,24 +11,27 @@ from pathlib import Path
 import numpy as np
 
 from kbnet.errors import KBNetError
-from kbnet.files import read_json
-from kbnet.frame import FloatArray, Frame, check_intrinsics
+from kbnet.frame import FloatArray, Frame
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import spread_depth
-from kbnet.frames.image_file import picture_size, read_image, read_intrinsics
+from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.points.sparse_points import map_to_points
-from kbnet.sources.depth_camera import frame_of_dense_depth
+from kbnet.sources.depth_camera import DepthCamera, frame_of_dense_depth, points_in_image
 from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file, warn_of_confidence
+from kbnet.sources.frame_poses import poses_beside
 from kbnet.sources.other_size import GIVE_K, fit_camera
 from kbnet.sources.rectification import Camera, Model
 from kbnet.sources.rectified_recording import RectifiedRecording
+from kbnet.sources.rgbd_alignment import depth_calibration, depth_camera_beside, read_camera_file
 from kbnet.sources.scan_pairs import warn_of_other_rate
 
-INTRINSICS = ("K.txt", "intrinsics.txt", "intrinsic.json", "camera_intrinsic.json")
-"""Files of K, in the order in which they are looked for; .json is Open3D's."""
+INTRINSICS = ("K.txt", "intrinsics.txt", "intrinsic.json", "camera_intrinsic.json", "intrinsic/intrinsic_color.txt")
+"""Files of K, in the order in which they are looked for; .json is Open3D's, the last ScanNet's."""
+ALIGNED = ("aligned", "registered")
+"""In the name of a folder of depth that lies on the images."""
 Pair = tuple[Path, Path]
 
 
@@ -55,12 +58,12 @@ class RgbdOptions:
 class RgbdFrames(RectifiedRecording[Pair]):
     """Frames of a folder, named by their images.
 
-    Dense depth becomes ground truth, and sparse depth at corners of the image. Depth with fewer points, or smaller than
-    the image by one scale, becomes sparse depth.
+    Dense depth becomes ground truth, and sparse depth at corners of the image. Depth with fewer points, smaller than
+    the image by one scale, or of another camera becomes sparse depth.
 
     Args:
-        folder: with ``depth``.
-        images: folder of the images.
+        folder: the recording.
+        images, depths: folders in it.
         options: what is taken of it.
 
     Raises:
@@ -70,15 +73,17 @@ class RgbdFrames(RectifiedRecording[Pair]):
 
     says_points = True
 
-    def __init__(self, folder: Path, images: Path, options: RgbdOptions = RgbdOptions()) -> None:
+    def __init__(self, folder: Path, images: Path, depths: Path, options: RgbdOptions = RgbdOptions()) -> None:
         super().__init__(folder)
-        self._options = options
+        self._options, self._depth_folder = options, depths
         self._images = _list(images, IMAGE_SUFFIXES)
-        self._depths = _list(folder / "depth", SUFFIXES)
+        self._depths = _list(depths, SUFFIXES)
         warn_of_confidence(folder)
         pairs = _pair(self._images, self._depths)
         warn_of_other_rate(self._images, self._depths)
         self._alone, self._pairs = len(self._images) - len(pairs), pairs[:: options.every]
+        self._poses_from, poses = poses_beside(folder, self._images)
+        self._poses = dict(zip(self._images, poses, strict=True))
         self._read = lru_cache(maxsize=2)(lambda path: read_depth_file(path, options.depth_unit))
         self._depth = lru_cache(maxsize=2)(self._rectified_depth)
         self.empty: list[Path] = []
@@ -86,7 +91,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
     @property
     def points_from(self) -> str:
         """The folder of depth."""
-        return str(self.folder / "depth")
+        return str(self._depth_folder)
 
     @property
     def expected(self) -> int:
@@ -103,8 +108,18 @@ class RgbdFrames(RectifiedRecording[Pair]):
         for image, path in self._pairs:
             depth = self._read(path)
             if depth.any():
-                return is_dense(depth) and depth.shape == picture_size(image)
+                return is_dense(depth) and depth.shape == picture_size(image) and self._depth_camera is None
         return False
+
+    @cached_property
+    def _named_aligned(self) -> bool:
+        return any(word in self._depth_folder.name for word in ALIGNED)
+
+    @cached_property
+    def _depth_camera(self) -> DepthCamera | None:
+        """Camera of depth that does not lie on the images."""
+        size = self._read(self._pairs[0][1]).shape
+        return depth_camera_beside(self.folder, self.camera, (size[0], size[1]), aligned=self._named_aligned)
 
     @cached_property
     def camera(self) -> Camera:
@@ -115,14 +130,20 @@ class RgbdFrames(RectifiedRecording[Pair]):
             raise FileNotFoundError(
                 f"expected K of {self.folder} in {', '.join(INTRINSICS)}, got none; name its file (--intrinsics)"
             )
-        K, calibrated = _open3d_intrinsics(path) if path.suffix.lower() == ".json" else (read_intrinsics(path), size)
+        K, calibrated = read_camera_file(path, size)
         warn_of_far_centre(K, calibrated, of=str(path))
         camera = Camera(K, calibrated, self._options.lens, self._options.coefficients)
         return fit_camera(camera, size, f"K of {path}", remedy=GIVE_K)
 
     def notes(self) -> list[str]:
-        """What was left out."""
+        """What was taken for what, and what was left out."""
+        unknown = not self._named_aligned and depth_calibration(self.folder) is None
+        assumed = (
+            f"{self.points_from} is taken to lie on the images pixel by pixel; if it has another K, add K_depth.txt"
+        )
         return [
+            *([assumed] if unknown else []),
+            *([f"poses of {self._poses_from}: taken for camera to world, metres"] if self._poses_from else []),
             *([f"left out: {self._alone} of {len(self._images)} images without depth"] if self._alone else []),
             *(
                 [f"left out: {len(self.empty)} frames whose depth is empty, first {self.empty[0]}"]
@@ -132,11 +153,11 @@ class RgbdFrames(RectifiedRecording[Pair]):
         ]
 
     def moments(self) -> Iterator[Moment[Pair]]:
-        """Frames in order; those without depth are left out."""
+        """Frames in order, with their poses; those without depth are left out."""
         self.empty = []
         for name, pair in zip(sortable([image.stem for image, _ in self._pairs]), self._pairs, strict=True):
             if self._depth(pair).any():
-                yield Moment(name, None, pair)
+                yield Moment(name, self._poses[pair[0]], pair)
             else:
                 self.empty.append(pair[1])
         if len(self.empty) == len(self._pairs):
@@ -153,6 +174,9 @@ class RgbdFrames(RectifiedRecording[Pair]):
     def _rectified_depth(self, pair: Pair) -> FloatArray:
         """Depth in the rectified image, (H, W), metres."""
         size, depth = picture_size(pair[0]), self._read(pair[1])
+        if self._depth_camera is not None:
+            points = self._depth_camera.points(depth)
+            return points_in_image(points, np.eye(4), self.rectification.target, keep_hidden=True)
         if self._dense and depth.shape == size:
             return self.rectification.dense_depth(depth)
         return self.rectification.points(*map_to_points(spread_depth(depth, size, where=f" ({pair[1]})")))
@@ -177,17 +201,3 @@ def _pair(images: list[Path], depths: list[Path]) -> list[Pair]:
         f"expected names that pair images and depth, got {images[0]} and {depths[0]} first; give both the same "
         "numbers, or list them with their times (kbnet prepare tum)"
     )
-
-
-def _open3d_intrinsics(path: Path) -> tuple[FloatArray, tuple[int, int]]:
-    """K and (H, W) of Open3D's PinholeCameraIntrinsic, whose matrix is stored by columns."""
-    content = read_json(path)
-    try:
-        K = np.array(content["intrinsic_matrix"], np.float32).reshape(3, 3).T
-        size = int(content["height"]), int(content["width"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise KBNetError(
-            f"expected width, height and intrinsic_matrix of Open3D in {path}, got none ({error}); give K as text "
-            "(--intrinsics)"
-        ) from None
-    return check_intrinsics(K, where=f" in {path}"), size

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import warnings
 
-import numpy as np
-
 from kbnet.errors import KBNetError
+from kbnet.sources.other_size import shows_the_same
 from kbnet.sources.rectification import Camera
 from kbnet.sources.ros_recording import RosRecording
-
-ALIGNED_PX = 1.0
-"""Farther apart, pixels of two calibrations of the same frame do not lie on each other."""
 
 
 def is_aligned(recording: RosRecording) -> bool:
@@ -47,17 +43,6 @@ def is_aligned(recording: RosRecording) -> bool:
         f"({_text(depth_camera)}, and {_text(camera)}), so how they lie to each other is not known; give it "
         "(--extrinsics FILE, 4x4 from depth to image; the unit matrix if both are at one place), or say --aligned"
     )
-
-
-def shows_the_same(camera: Camera, other: Camera) -> bool:
-    """Whether two cameras at one place show the same at every pixel, but for their resolution: within one pixel."""
-    (height, width), scale = other.size, np.array(camera.size[::-1]) / other.size[::-1]
-    if abs(np.diff(scale)[0]) * max(other.size) > ALIGNED_PX:
-        return False
-    pixels = np.array([[x, y] for x in (0, width / 2, width - 1) for y in (0, height / 2, height - 1)], np.float64)
-    seen = camera.to_rays((pixels + 0.5) * scale - 0.5)
-    apart = np.abs(other.to_pixels(seen) - pixels)
-    return bool(np.nanmax(apart, initial=0) <= max(ALIGNED_PX, 1 / scale.min()))
 
 
 def _check_connected(recording: RosRecording) -> None:

@@ -106,6 +106,8 @@ class Bag:
     ) -> Iterator[tuple[str, float, Any, int]]:
         """As :meth:`messages`, with the time of recording in nanoseconds, and only those recorded from start to stop.
 
+        Warns of messages that the index counts but the recording lacks.
+
         Raises:
             KBNetError: the recording is damaged.
         """
@@ -115,10 +117,17 @@ class Bag:
         connections = [connection for connection in self._reader.connections if connection.topic in topics]
         if not connections:
             return
+        left = sum(self.counts[topic] for topic in {connection.topic for connection in connections})
         with _one_line(self.path):
             for connection, recorded_ns, raw in self._reader.messages(connections, start_ns, stop_ns):
                 message: Any = self._reader.deserialize(raw, connection.msgtype)
+                left -= 1
                 yield connection.topic, stamp(message) or recorded_ns * 1e-9, message, recorded_ns
+        if start_ns is None and stop_ns is None and left > 0:
+            warnings.warn(
+                f"{self.path} is damaged: {left} messages that its index counts are missing; copy it again",
+                stacklevel=2,
+            )
 
     def message_at(self, topic: str, time: float, recorded_ns: int) -> Any:
         """The message of a topic with a time in its header, recorded at a time in nanoseconds.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,15 +29,19 @@ LONGEST_ERROR = 0.1
 _POSITIONS, _QUATERNIONS = ("t{}", "p{}", "{}", "p_RS_R_{}"), ("q{}", "q_{}", "q_RS_{}")
 """What files call x, y, z of a position, and x, y, z, w of a quaternion."""
 
+_OF_BODY = re.compile(r"#.*(p_RS_R_x|\bq\s+p\s+v\b)")
+"""Header of EuRoC, whose S is the IMU, and of OpenVINS' state."""
+
 
 class Trajectory:
     """Poses over time.
 
     Attributes:
         times: increasing, (N,), seconds.
+        of_body: the file says that these are poses of the body (IMU), not of the camera.
     """
 
-    def __init__(self, times: Floats, positions: Floats, quaternions: Floats) -> None:
+    def __init__(self, times: Floats, positions: Floats, quaternions: Floats, *, of_body: bool = False) -> None:
         """Sort poses by time.
 
         Args:
@@ -49,6 +54,7 @@ class Trajectory:
         """
         if not len(times):
             raise KBNetError("expected poses, got none; leave them out, or check the file")
+        self.of_body = of_body
         self.times, order = np.unique(times, return_index=True)
         self._positions = positions[order]
         self._rotations = Rotation.from_quat(quaternions[order])
@@ -114,9 +120,34 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
             "its columns, or name them in a first line '# time tx ty tz qx qy qz qw'"
         )
     try:
-        return Trajectory(to_seconds(rows[:, 0], f"times in {path}"), rows[:, 1:4], rows[:, 4:])
+        times = to_seconds(rows[:, 0], f"times in {path}")
+        of_body = columns is not None and any(map(_OF_BODY.search, lines))
+        return Trajectory(times, rows[:, 1:4], rows[:, 4:], of_body=of_body)
     except ValueError as error:
         raise KBNetError(f"{path}: {error}") from None
+
+
+def read_camera_trajectory(path: Path, times: Sequence[float] = ()) -> Trajectory | None:
+    """Poses of the camera from a file as :func:`read_tum_trajectory` reads; a warning says if none is at the times.
+
+    Returns:
+        None, with a warning, where the file says that they are of the body, which is elsewhere.
+    """
+    trajectory = read_tum_trajectory(path)
+    if not trajectory.of_body:
+        if times and all(trajectory.at(time) is None for time in times):
+            warnings.warn(
+                f"no image has a pose: images span {min(times):.3f} to {max(times):.3f} s, {path} "
+                f"{trajectory.times[0]:.3f} to {trajectory.times[-1]:.3f} s; check that both have one clock",
+                stacklevel=3,
+            )
+        return trajectory
+    warnings.warn(
+        f"{path} is not used: its poses are of the body (IMU), as its first line says; multiply each by the camera's "
+        "place in the body, and name the columns 'time tx ty tz qx qy qz qw'",
+        stacklevel=3,
+    )
+    return None
 
 
 def _named_columns(line: str) -> list[int] | None:

@@ -22,7 +22,7 @@ from kbnet.sources.depth_file import warn_of_confidence
 from kbnet.sources.depth_units import check_metres, read_depth_image
 from kbnet.sources.rectification import Camera
 from kbnet.sources.rectified_recording import RectifiedRecording
-from kbnet.sources.trajectory import Trajectory, read_tum_trajectory
+from kbnet.sources.trajectory import Trajectory, read_camera_trajectory
 
 DEPTH_FACTOR = 5000.0
 """Units of the benchmark's depth images in one metre."""
@@ -106,7 +106,9 @@ def open_tum(folder: str | Path, *, largest_difference_s: float = LARGEST_DIFFER
             f"{depth_times[-1]:.3f} s; check that both use one clock, or allow more (--max-difference)"
         )
     poses = folder / "groundtruth.txt"
-    return TumRecording(folder, tuple(frames), len(images), read_tum_trajectory(poses) if poses.is_file() else None)
+    times = [frame.time for frame in frames]
+    trajectory = read_camera_trajectory(poses, times) if poses.is_file() else None
+    return TumRecording(folder, tuple(frames), len(images), trajectory)
 
 
 def find_camera(folder: str | Path) -> Camera:

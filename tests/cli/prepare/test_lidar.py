@@ -48,6 +48,20 @@ def test_prepare_lidar_with_k_and_extrinsics(recording: Path, capsys: pytest.Cap
     assert "left out: 1 of 2 images without a scan" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("unit", "count"), [("cm", 100), ("mm", 1000)])
+def test_scans_in_other_units_are_read_when_told(
+    unit: str, count: int, recording: Path, one_line_error: Callable[[], str]
+) -> None:
+    flags = ["--intrinsics", str(recording / "K.txt"), "--extrinsics", str(recording / "T.txt")]
+    for scan in (recording / "scans").iterdir():
+        (np.fromfile(scan, "<f4").reshape(-1, 4) * np.array([count] * 3 + [1], "<f4")).tofile(scan)
+    assert main(command(recording, *flags)) == 2
+    assert "name the unit (--unit mm or cm; m if it is right)" in one_line_error()
+    assert main(command(recording, *flags, "--unit", unit)) == 0
+    depth = Sequence(recording / "room").sparse_depth(1)
+    assert set(depth[depth > 0]) == {8}
+
+
 def test_prepare_lidar_says_which_flags_go_together(recording: Path, one_line_error: Callable[[], str]) -> None:
     K, T = str(recording / "K.txt"), str(recording / "T.txt")
     for flags in ([], ["--intrinsics", K], ["--extrinsics", T], ["--calibration", K, "--intrinsics", K]):

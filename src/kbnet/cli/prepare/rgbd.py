@@ -20,5 +20,5 @@ class Command(PrepareRecording):
     """
 
     recording: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECORDING")]
-    """Folder with depth/, and color/, rgb/ or images/, whose files have the same names or numbers."""
+    """Folder with aligned_depth/ or depth/, and color/, rgb/ or images/, whose files have the same names or numbers."""
     options: Annotated[RgbdArguments, tyro.conf.arg(name="")] = field(default_factory=RgbdArguments)

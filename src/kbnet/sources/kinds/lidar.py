@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kbnet.sources.lidar_calibration import LidarCalibration
     from kbnet.sources.lidar_scans import LidarFrames
 
-Unit = Annotated[Literal["m", "mm"] | None, arg(metavar="{m,mm}", help_behavior_hint="")]
+Unit = Annotated[Literal["m", "cm", "mm"] | None, arg(metavar="{m,cm,mm}", help_behavior_hint="")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ def open_lidar_recording(
         open_lidar(images, scans, calibration, poses, largest_difference_s=options.max_difference),
         calibration,
         path or images,
-        unit_m=None if options.unit is None else {"m": 1.0, "mm": 0.001}[options.unit],
+        unit_m=None if options.unit is None else {"m": 1.0, "cm": 0.01, "mm": 0.001}[options.unit],
         occlusion_radius=options.occlusion_radius,
         layout=named_layout(options.columns, options.dtype),
     )
@@ -129,6 +129,7 @@ def _calibration(images: Path, scans: Path, options: LidarArguments) -> LidarCal
         check_one_calibration,
         read_kitti_calibration,
         read_transform,
+        warn_of_inverse,
     )
     from kbnet.sources.scan_pairs import list_images
 
@@ -143,11 +144,13 @@ def _calibration(images: Path, scans: Path, options: LidarArguments) -> LidarCal
             "expected --calibration, or --intrinsics and --extrinsics, or, for one cloud in the axes of the world, "
             "--intrinsics and --poses; give what one of these needs"
         )
+    T_camera_lidar = np.eye(4)
+    if options.extrinsics:
+        T_camera_lidar = read_transform(options.extrinsics, "the transform from lidar to camera")
+        warn_of_inverse(T_camera_lidar, options.extrinsics)
     return LidarCalibration(
         K=read_intrinsics(options.intrinsics),
-        T_camera_lidar=read_transform(options.extrinsics, "the transform from lidar to camera")
-        if options.extrinsics
-        else np.eye(4),
+        T_camera_lidar=T_camera_lidar,
         model=options.lens or ("radial-tangential" if options.distortion else "pinhole"),
         coefficients=options.distortion,
     )

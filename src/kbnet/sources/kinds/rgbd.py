@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from kbnet.sources.rgbd import RgbdFrames
 
 IMAGE_FOLDERS = ("color", "colour", "rgb", "images")
+DEPTH_FOLDERS = ("aligned_depth", "depth_aligned", "depth_registered", "registered_depth", "depth")
+"""Of several, the first: the others may be as another camera saw it."""
 OTHER_KINDS = ("transforms.json", "rgb.txt", "camera_matrix.csv", "sparse")
 """Files and folders that tell of another kind, which may have such folders too."""
 
@@ -27,7 +29,7 @@ class RgbdArguments:
 
     intrinsics: FileFlag = None
     """The 3x3 matrix K of the images, as text or .npy, or Open3D's .json (default: K.txt, intrinsics.txt,
-    intrinsic.json or camera_intrinsic.json in the folder)."""
+    intrinsic.json, camera_intrinsic.json or intrinsic/intrinsic_color.txt in the folder)."""
     lens: Lens = "pinhole"
     """What the lens does, to images and depth."""
     distortion: CoefficientsFlag = ()
@@ -69,12 +71,13 @@ def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
             f"expected --every and --points of at least 1 and --depth-unit above 0, got {options.every}, "
             f"{options.points} and {options.depth_unit}"
         )
-    images = _images(path)
-    if images is None:
+    images, depths = _images(path), _depths(path)
+    if images is None or depths is None:
         raise FileNotFoundError(f"expected depth/, and {', '.join(IMAGE_FOLDERS)} in {path}, got none; check the path")
     return RgbdFrames(
         path,
         images,
+        depths,
         RgbdOptions(
             options.intrinsics, options.lens, options.distortion, options.depth_unit, options.points, options.every
         ),
@@ -83,8 +86,11 @@ def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
 
 def _images(path: Path) -> Path | None:
     """The folder of the images; None = there is none beside depth."""
-    named = (path / name for name in IMAGE_FOLDERS)
-    return next(filter(Path.is_dir, named), None) if (path / "depth").is_dir() else None
+    return next(filter(Path.is_dir, (path / name for name in IMAGE_FOLDERS)), None) if _depths(path) else None
+
+
+def _depths(path: Path) -> Path | None:
+    return next(filter(Path.is_dir, (path / name for name in DEPTH_FOLDERS)), None)
 
 
 def _is_oak(path: Path) -> bool:

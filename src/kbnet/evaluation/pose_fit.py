@@ -1,0 +1,101 @@
+"""Whether poses carry the depth of one frame to that of another: inverted poses and other axes do not."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.frame import Frame
+from kbnet.frames.frame_source import FrameSource
+from kbnet.points.projection import pixels_of_points
+from kbnet.points.sparse_points import map_to_points, points_to_map
+
+Floats = NDArray[np.float64]
+
+WIDTH = 160
+"""Of the depth maps that are compared, pixels: so small that lidar scans fill them."""
+PAIRS, GAP = 12, 5
+"""Of frames, evenly spread, and frames between the two of a pair: a camera has moved by then."""
+FEWEST_POINTS = 100
+"""In both frames of a pair."""
+CLEARLY, NOISE = 1.5, 0.01
+"""Times the error of another reading of the poses, and relative difference of depth beyond it, that are no noise."""
+FARTHEST = 10.0
+"""Times the depth: no camera moves that far between two frames of a pair."""
+_GRAPHICS = np.diag([1.0, -1.0, -1.0, 1.0])
+READINGS = {
+    "inverted": "they are world to camera; invert them",
+    "of OpenGL's axes": "they are of a camera that looks along -z; change the sign of the columns y and z",
+    "in millimetres": "write metres",
+    "left out": "the order of columns, the unit or the times are wrong",
+}
+"""Readings of poses that may fit better, and what that means."""
+
+
+@dataclass(frozen=True)
+class _Small:
+    """Depth of a frame on `WIDTH` columns: its points, (N, 3), metres, and map, (h, WIDTH)."""
+
+    points: Floats
+    depth: NDArray[np.float32]
+    K: NDArray[np.float32]
+
+
+def warn_of_misread_poses(source: FrameSource) -> None:
+    """Warn if the depth of frames fits clearly better with poses read otherwise, or with none.
+
+    Args:
+        source: frames; those without poses are skipped.
+    """
+    errors: dict[str, list[float]] = {name: [] for name in ("given", *READINGS)}
+    gap = min(GAP, len(source) - 1)
+    for index in np.unique(np.linspace(0, len(source) - 1 - gap, PAIRS).round().astype(int)).tolist() if gap else ():
+        if not (source.has_pose(index) and source.has_pose(index + gap)):
+            continue
+        first, second = (_small(source.frame(one)) for one in (index, index + gap))
+        T, other = source.pose(index), source.pose(index + gap)
+        given = np.linalg.solve(other, T)
+        far = np.linalg.norm(given[:3, 3]) > FARTHEST * np.median(first.points[:, 2])
+        metres = given * [1, 1, 1, 0.001] + 0.999 * np.diag([0, 0, 0, 1]) if far else given
+        tried = (given, other @ np.linalg.inv(T), _GRAPHICS @ given @ _GRAPHICS, metres, np.eye(4))
+        for name, reading in zip(errors, tried, strict=True):
+            errors[name].append(_error(first, second, reading))
+    medians = {name: float(np.median(one)) if one else np.inf for name, one in errors.items()}
+    best, off = min(medians, key=lambda name: medians[name]), medians["given"]
+    known = best == "in millimetres" or np.isfinite(off)  # a camera may turn or move away between two frames
+    if known and off > max(CLEARLY * medians[best], medians[best] + NOISE):
+        said = f"{off:.1%} off between frames {gap} apart" if np.isfinite(off) else f"out of sight after {gap} frames"
+        warnings.warn(
+            f"poses of {source.folder} do not fit its depth: it is {said}, and {medians[best]:.1%} off with poses "
+            f"{best}: probably {READINGS[best]}",
+            stacklevel=2,
+        )
+
+
+def _small(frame: Frame) -> _Small:
+    height, width = frame.size
+    scale = WIDTH / width
+    pixels, depth = map_to_points(frame.sparse_depth if frame.ground_truth is None else frame.ground_truth)
+    small = points_to_map((pixels + 0.5) * scale - 0.5, depth, (max(1, round(height * scale)), WIDTH))
+    K = frame.intrinsics.copy()
+    K[:2] *= scale
+    K[:2, 2] += (scale - 1) / 2
+    seen, z = map_to_points(small)
+    rays = np.concatenate([seen, np.ones((len(z), 1))], axis=1) @ np.linalg.inv(K.astype(np.float64)).T
+    return _Small(rays * z[:, None], small, K)
+
+
+def _error(first: _Small, second: _Small, T_second_first: Floats) -> float:
+    """Median relative difference of depth; infinite = too few points in both."""
+    pixels, depth = pixels_of_points(first.points, second.K, T_second_first)
+    height, width = second.depth.shape
+    inside = (depth > 0) & (pixels > -0.5).all(axis=1) & (pixels < (width - 0.5, height - 0.5)).all(axis=1)
+    columns, rows = np.rint(pixels[inside]).astype(np.intp).T
+    there = second.depth[rows, columns]
+    measured = there > 0
+    if measured.sum() < FEWEST_POINTS:
+        return float(np.inf)
+    return float(np.median(np.abs(depth[inside][measured] / there[measured] - 1)))

@@ -1,0 +1,120 @@
+"""Poses that programs write beside folders of images: a file for each frame, or one of all."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kbnet.errors import KBNetError
+from kbnet.files import read_text
+from kbnet.frame import check_pose
+from kbnet.frames.image_file import read_numbers
+from kbnet.frames.sequence import read_pose
+from kbnet.sources.clock import to_seconds
+from kbnet.sources.scan_pairs import LARGEST_COUNT
+from kbnet.sources.trajectory import read_camera_trajectory
+
+Poses = list[NDArray[np.float64] | None]
+
+POSE_FOLDERS = ("pose", "poses")
+"""Of ``<number>.txt``, as ScanNet exports them."""
+POSE_FILES = (
+    *("trajectory.log", "scene/trajectory.log", "trajectory.txt", "groundtruth.txt", "poses.txt", "pose.txt"),
+    "traj.txt",
+)
+"""Lists of all poses, in the order in which they are looked for."""
+_LOG_ENTRY = 3 + 16
+"""Numbers of an entry in a ``.log`` of Redwood and Open3D: three that count, and a 4x4 matrix."""
+
+
+def poses_beside(folder: Path, images: list[Path]) -> tuple[Path | None, Poses]:
+    """Find poses of images: camera to world.
+
+    Of a list with times, images whose names are times take the pose at their time; any other list holds one pose for
+    each image, in order.
+
+    Args:
+        folder: that the folder of the images lies in.
+        images: in order.
+
+    Returns:
+        Where they are from, None = there are none that can be used; and ``T_world_camera`` of each image, (4, 4),
+        float64, metres, or None = not known.
+
+    Raises:
+        KBNetError: a list holds something else than poses.
+    """
+    for place in (folder / name for name in POSE_FOLDERS):
+        by_number = {_numbers(path): path for path in place.glob("[!.]*.txt")}
+        found = [by_number.get(_numbers(image)) for image in images]
+        if () not in by_number and any(found):
+            return _said(place, [None if path is None else _pose_of_file(path) for path in found])
+    path = next(filter(Path.is_file, (folder / name for name in POSE_FILES)), None)
+    if path is None:
+        return None, [None] * len(images)
+    times = _times(images)
+    rows = [line for line in read_text(path, errors="replace").splitlines() if line.partition("#")[0].strip()]
+    if path.suffix == ".log":
+        poses = _matrices(path, _LOG_ENTRY)
+    elif rows and len(rows[0].replace(",", " ").split()) in (12, 16):
+        poses = _matrices(path, len(rows[0].replace(",", " ").split()))
+    else:
+        trajectory = read_camera_trajectory(path)
+        if trajectory is None:
+            return None, [None] * len(images)
+        if times is not None:
+            return _said(path, [trajectory.at(time) for time in times])
+        poses = [trajectory.at(time) for time in trajectory.times.tolist()]
+    if len(poses) != len(images):
+        warnings.warn(
+            f"{path} is not used: it holds {len(poses)} poses for {len(images)} images whose names are not its times; "
+            "write one pose for each image",
+            stacklevel=4,
+        )
+        return None, [None] * len(images)
+    return _said(path, poses)
+
+
+def _said(path: Path, poses: Poses) -> tuple[Path, Poses]:
+    if missing := sum(pose is None for pose in poses):
+        warnings.warn(f"{missing} of {len(poses)} images have no pose in {path}", stacklevel=5)
+    return path, poses
+
+
+def _pose_of_file(path: Path) -> NDArray[np.float64] | None:
+    """None where ScanNet writes -inf, since the camera was lost."""
+    numbers = read_numbers(path, "a camera-to-world pose")
+    return read_pose(path) if np.isfinite(numbers).all() else None
+
+
+def _matrices(path: Path, width: int) -> Poses:
+    numbers = read_numbers(path, "poses", table=True)
+    if not numbers.size or numbers.size % width:
+        raise KBNetError(f"expected {width} numbers for each pose, got {numbers.size} in {path}; write it again")
+    poses = np.tile(np.eye(4), (numbers.size // width, 1, 1))
+    rows = numbers.reshape(len(poses), width)[:, width % 4 :]
+    poses[:, : rows.shape[1] // 4] = rows.reshape(len(poses), -1, 4)
+    known = [pose if np.isfinite(pose).all() else None for pose in poses]
+    for index, pose in enumerate(known):
+        if pose is not None:
+            check_pose(pose, f"pose {index}", where=f" in {path}")
+    return known
+
+
+def _numbers(path: Path) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", path.stem)))
+
+
+def _times(images: list[Path]) -> list[float] | None:
+    """Seconds, where names are times; None where they count."""
+    try:
+        numbers = np.array([float(image.stem) for image in images])
+    except ValueError:
+        return None
+    if numbers.max() <= LARGEST_COUNT and (numbers == np.rint(numbers)).all():
+        return None
+    return [float(time) for time in to_seconds(numbers, f"names in {images[0].parent}")]

@@ -1,0 +1,67 @@
+"""Poses that are read as they were not meant are told by the depth of other frames; right ones never are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from kbnet.evaluation.pose_fit import warn_of_misread_poses
+from kbnet.frame import Frame
+from kbnet.frames.sequence import Sequence
+from kbnet.frames.sequence_writer import new_sequence
+
+K = np.array([[120, 0, 79.5], [0, 120, 59.5], [0, 0, 1]], np.float32)
+Poses = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def write(folder: Path, read_as: Poses, *, step: float = 0.06) -> Sequence:
+    """A camera moves along and towards a slanted wall, Z = 2 + X / 2 + Y / 5."""
+    rows, columns = np.indices((120, 160))
+    u, v = (columns - K[0, 2]) / K[0, 0], (rows - K[1, 2]) / K[1, 1]
+    with new_sequence(folder, K) as sequence:
+        for index in range(8):
+            x = index * step
+            depth = (2 + x / 2 + x / 5 - x) / (1 - u / 2 - v / 5)
+            T = np.eye(4)
+            T[:3, 3] = x
+            frame = Frame(np.zeros((120, 160, 3), np.uint8), depth.astype(np.float32), K, name=f"{index}")
+            sequence.add(frame, read_as(T))
+    return Sequence(folder)
+
+
+def in_millimetres(T: NDArray[np.float64]) -> NDArray[np.float64]:
+    return T * [1, 1, 1, 1000] - np.diag([0, 0, 0, 999])
+
+
+def in_another_order(T: NDArray[np.float64]) -> NDArray[np.float64]:
+    turned = T.copy()
+    turned[:3, :3] = Rotation.from_euler("z", 3 * T[0, 3]).as_matrix()
+    return turned
+
+
+@pytest.mark.parametrize(
+    ("read_as", "said"),
+    [
+        (np.linalg.inv, r"% off with poses inverted: .*world to camera"),
+        (lambda T: T @ np.diag([1.0, -1, -1, 1]), r"% off with poses of OpenGL's axes: .*looks along -z"),
+        (in_millimetres, r"out of sight after 5 frames, .*in millimetres: probably write metres"),
+        (in_another_order, r"% off between frames 5 apart, and .*% off with poses left out: .*order of columns"),
+    ],
+    ids=["inverted", "graphics", "millimetres", "order"],
+)
+def test_misread_poses_are_told_by_depth(read_as: Poses, said: str, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=said):
+        warn_of_misread_poses(write(tmp_path / "room", read_as))
+
+
+@pytest.mark.parametrize("step", [0.06, 0.001, 0.0, -2.0])
+def test_right_poses_are_not_even_if_the_camera_stands_still_or_leaves(
+    step: float, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    warn_of_misread_poses(write(tmp_path / "room", lambda T: T, step=step))
+    assert not recwarn.list
