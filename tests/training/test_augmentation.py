@@ -153,6 +153,26 @@ def test_colour_jitter_changes_what_the_network_sees_and_not_what_the_losses_see
     assert (augmented.input_image != triplet.frame.image).mean() > 0.5
 
 
+def test_image_shift_moves_what_the_network_sees_against_its_points() -> None:
+    triplet = make_triplet()
+    config = AugmentationConfig(image_shift=2.0, point_removal_probability=0.0, **KEPT_WHOLE)
+    offsets = []
+    for seed in range(20):
+        sample = augment(triplet, config, np.random.default_rng(seed))
+        assert_equal(sample.triplet, triplet)
+        inner = sample.input_image[8:-8, 8:-8]
+        found = [
+            (down, right)
+            for down in range(-8, 9)
+            for right in range(-8, 9)
+            if np.array_equal(inner, np.roll(triplet.frame.image, (down, right), (0, 1))[8:-8, 8:-8])
+        ]
+        offsets += found
+        np.testing.assert_array_equal(sample.input_depth, triplet.frame.sparse_depth)
+    assert len(offsets) == 20
+    assert 1 < np.std(offsets) < 3
+
+
 def test_colour_jitter_without_spread_changes_nothing_but_rounding() -> None:
     image = make_triplet().frame.image
     jittered = jitter_colour(image, 0.0, np.random.default_rng(0))
@@ -289,6 +309,7 @@ def test_the_same_generator_gives_the_same_sample() -> None:
         ({"depth_scale": 0.5}, "depth_scale of at least 1"),
         ({"point_removal_patch": -8}, "point_removal_patch of at least 0 pixels, got -8"),
         ({"noise_spread": -0.1}, "noise_spread of at least 0 m"),
+        ({"image_shift": -1.0}, "image_shift of at least 0 pixels"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -60,7 +60,8 @@ class AugmentationConfig:
     """Probability of pasting textured planes in front of a sample with ground truth. 0 = off, as published."""
     camera_effects: float = 0.0
     """p: swapped colours, exposure, blur, noise, each; p/2: grey; p/3: blank or heavily blurred. 0 = off."""
-
+    image_shift: float = 0.0
+    """Standard deviation, in x and in y, of the shift of the network's image against its points, pixels. 0 = off."""
     prior: float = 0.0
     """Probability of a prior for the scaffold, made of ground truth with the mistakes of other sources. 0 = off."""
 
@@ -88,8 +89,9 @@ class AugmentationConfig:
             raise KBNetError(f"expected zoom in 1..{LARGEST_ZOOM:g}, got {self.zoom}")
         if self.point_removal_patch < 0:
             raise KBNetError(f"expected point_removal_patch of at least 0 pixels, got {self.point_removal_patch}")
-        if self.noise_spread < 0:
-            raise KBNetError(f"expected noise_spread of at least 0 m, got {self.noise_spread}")
+        for name, unit in (("noise_spread", "m"), ("image_shift", "pixels")):
+            if getattr(self, name) < 0:
+                raise KBNetError(f"expected {name} of at least 0 {unit}, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ def augment(
             sparse_depth = remove_points(sparse_depth, share, generator)
     if config.noise != "none" and generator.random() < probability:
         sparse_depth = add_noise(sparse_depth, config.noise, config.noise_spread, generator)
+    if config.image_shift > 0:
+        image = _shifted(image, config.image_shift * probability * generator.standard_normal(2))
     if config.colour_jitter > 0 and generator.random() < probability:
         image = jitter_colour(image, config.colour_jitter, generator)
     if config.camera_effects > 0:
@@ -227,6 +231,15 @@ def _flipped(triplet: Triplet, config: AugmentationConfig, *, horizontal: bool) 
     if config.flipped_intrinsics == "mirrored":
         return flipped
     return replace(flipped, frame=replace(flipped.frame, intrinsics=triplet.frame.intrinsics))
+
+
+def _shifted(image: ImageArray, offset: FloatArray) -> ImageArray:
+    """Move an image by whole pixels, (down, right); pixels at the border are repeated."""
+    rows, columns = (
+        np.clip(np.arange(length) - round(float(pixels)), 0, length - 1)
+        for length, pixels in zip(image.shape[:2], offset, strict=True)
+    )
+    return image[rows[:, None], columns]
 
 
 def _with_cut_outs(frame: Frame, texture: ImageArray, generator: np.random.Generator) -> Frame:
