@@ -156,7 +156,7 @@ def augment(
     if config.noise != "none" and generator.random() < probability:
         sparse_depth = add_noise(sparse_depth, config.noise, config.noise_spread, generator)
     if config.image_shift > 0:
-        image = _shifted(image, config.image_shift * probability * generator.standard_normal(2))
+        image = _shifted(image, *(config.image_shift * probability * generator.standard_normal(2)))
     if config.colour_jitter > 0 and generator.random() < probability:
         image = jitter_colour(image, config.colour_jitter, generator)
     if config.camera_effects > 0:
@@ -233,13 +233,14 @@ def _flipped(triplet: Triplet, config: AugmentationConfig, *, horizontal: bool) 
     return replace(flipped, frame=replace(flipped.frame, intrinsics=triplet.frame.intrinsics))
 
 
-def _shifted(image: ImageArray, offset: FloatArray) -> ImageArray:
-    """Move an image by whole pixels, (down, right); pixels at the border are repeated."""
+def _shifted(image: ImageArray, down: float, right: float) -> ImageArray:
+    """Move an image by whole pixels; pixels at the border are repeated."""
     rows, columns = (
-        np.clip(np.arange(length) - round(float(pixels)), 0, length - 1)
-        for length, pixels in zip(image.shape[:2], offset, strict=True)
+        np.clip(np.arange(length) - round(pixels), 0, length - 1)
+        for length, pixels in zip(image.shape[:2], (down, right), strict=True)
     )
-    return image[rows[:, None], columns]
+    moved: ImageArray = image[rows[:, None], columns]
+    return moved
 
 
 def _with_cut_outs(frame: Frame, texture: ImageArray, generator: np.random.Generator) -> Frame:
