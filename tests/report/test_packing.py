@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kbnet.report.packing import (
+from kbnet.report.page import (
     DEPTH_STEP,
     ERROR_STEP,
     LEAST,

@@ -14,8 +14,7 @@ import pytest
 from PIL import Image
 
 from kbnet.evaluation.judged_pixels import Judging
-from kbnet.report.packing import DEPTH_STEP, logarithmic, pack_map
-from kbnet.report.page import write_page
+from kbnet.report.page import DEPTH_STEP, logarithmic, pack_map, write_page
 from kbnet.report.shown_frames import ShownFrame
 
 ShownFrameOf = Callable[..., ShownFrame]

@@ -80,7 +80,7 @@ class Command(NetworkArguments, SourceArguments):
         from kbnet.inference.confidence import complete_with_confidence
         from kbnet.inference.live import complete_live
         from kbnet.report.viewer.completed import Completed
-        from kbnet.report.viewer.newest import LiveWindow
+        from kbnet.report.viewer.window import LiveWindow
 
         self._check()
         if self.recording_flags or not self.sequence.is_dir():
