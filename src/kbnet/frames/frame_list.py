@@ -12,10 +12,17 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray, Triplet
 from kbnet.frames.depth_png import read_depth_png, spread_depth
-from kbnet.frames.frame_files import COLUMNS, PATHS, FrameFiles, read_frame_list, window_numbers, write_frame_list
+from kbnet.frames.frame_files import (
+    COLUMNS,
+    PATHS,
+    FrameFiles,
+    PresentFiles,
+    read_frame_list,
+    window_numbers,
+    write_frame_list,
+)
 from kbnet.frames.frame_source import PoseMemory, with_pose_and_prior
 from kbnet.frames.image_file import read_image, read_intrinsics
-from kbnet.frames.present_files import PresentFiles
 from kbnet.frames.prior_files import PriorFolder
 from kbnet.frames.sequence import read_pose, relative_poses
 from kbnet.frames.window import crop_frame, crop_triplet

@@ -24,10 +24,8 @@ from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.sources.colmap_folder import find_images, find_model, image_file, read_reconstruction
-from kbnet.sources.other_size import fit_camera
-from kbnet.sources.rectification import Camera
-from kbnet.sources.rectified_recording import RectifiedRecording
-from kbnet.sources.resizing import limit_longer_side
+from kbnet.sources.rectification import Camera, RectifiedRecording
+from kbnet.sources.resizing import fit_camera, limit_longer_side
 
 Floats = NDArray[np.float64]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +14,20 @@ from scipy.ndimage import map_coordinates
 
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, ImageArray, check_image, check_intrinsics
+from kbnet.frames.recording import Recording
 from kbnet.geometry.distortion import fisheye, radial_tangential, undo_fisheye, undo_radial_tangential
 from kbnet.points.sparse_points import points_to_map
 
 Floats = NDArray[np.float64]
 Model = Literal["pinhole", "radial-tangential", "fisheye"]
-
 WIDEST_RAD = math.radians(60)
 """Half the widest field of view of a rectified image: beyond, a pinhole stretches the rim more than fourfold."""
 LARGEST_COEFFICIENT = 1e9
 """Of a lens, in size; larger ones are none."""
-
 _DISTORT = {"radial-tangential": radial_tangential, "fisheye": fisheye}
 _UNDISTORT = {"radial-tangential": undo_radial_tangential, "fisheye": undo_fisheye}
 _BLOCK = 1 << 20
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -225,3 +226,22 @@ def _pinhole_within(camera: Camera) -> Camera:
 def _narrowest(rays: Floats, widest: float) -> float:
     """How far a border lets the view reach; where the lens shows no ray, the border sets no limit of its own."""
     return float(np.fmin.reduce(rays, initial=widest))
+
+
+class RectifiedRecording(Recording[T]):
+    """Frames of one camera without distortion; a subclass gives :attr:`camera`."""
+
+    @property
+    @abstractmethod
+    def camera(self) -> Camera:
+        """Camera of the images as recorded."""
+
+    @cached_property
+    def rectification(self) -> Rectification:
+        """Distortion of the camera, and the pinhole camera of the frames."""
+        return Rectification(self.camera)
+
+    @property
+    def lens(self) -> str:
+        """What was done about the lens, for people."""
+        return "no distortion" if self.camera.is_pinhole else f"{self.camera.model} distortion taken out"

@@ -15,7 +15,7 @@ from kbnet.frames.image_file import read_image
 from kbnet.frames.natural_order import in_order
 from kbnet.frames.recording import CACHED_FRAMES, Moment, Recording
 from kbnet.points.clustered_points import Clustering, PointKind, draw_points
-from kbnet.sources.depth_units import read_depth_image
+from kbnet.sources.depth_file import read_depth_image
 
 UNITS_PER_METRE = 1000.0
 SIZE = (240, 320)

@@ -27,12 +27,10 @@ from kbnet.frames.recording import Moment
 from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_file import read_depth_file
-from kbnet.sources.other_size import fit_camera
 from kbnet.sources.phone_files import OPENCV_FROM_GRAPHICS
 from kbnet.sources.point_cloud_file import read_points
-from kbnet.sources.rectification import Camera
-from kbnet.sources.rectified_recording import RectifiedRecording
-from kbnet.sources.resizing import limit_longer_side
+from kbnet.sources.rectification import Camera, RectifiedRecording
+from kbnet.sources.resizing import fit_camera, limit_longer_side
 
 Floats = NDArray[np.float64]
 

@@ -18,11 +18,10 @@ from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.projection import project_points
-from kbnet.sources.depth_units import check_metres
+from kbnet.sources.depth_file import check_metres
 from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.point_table import PointTable
-from kbnet.sources.rectification import Camera, Rectification
-from kbnet.sources.rectified_recording import RectifiedRecording
+from kbnet.sources.rectification import Camera, Rectification, RectifiedRecording
 from kbnet.sources.trajectory import LONGEST_GAP_S, Trajectory
 from kbnet.sources.video_decoder import Video, VideoDecoder
 

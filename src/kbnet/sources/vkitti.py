@@ -16,7 +16,7 @@ from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import read_depth_png
 from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.recording import Moment, Recording
-from kbnet.sources.depth_units import read_depth_image
+from kbnet.sources.depth_file import read_depth_image
 from kbnet.sources.resizing import resize_frame
 
 UNITS_PER_METRE = 100.0
