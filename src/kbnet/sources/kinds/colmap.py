@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import Kind, register
+from kbnet.frames.kinds import register
 from kbnet.sources.colmap_folder import holds_model
 from kbnet.sources.flags import CountFlag, FolderFlag
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ColmapArguments:
-    """Options of a COLMAP model."""
+    """Make a sequence of a COLMAP model: its images without distortion, the points each image saw, and the poses.
+
+    Text and binary models are read. COLMAP's unit of length is arbitrary: --scale makes it metres.
+    """
 
     images: FolderFlag = None
     """Folder of the images (default: images/ in the workspace)."""
@@ -38,6 +41,14 @@ def is_colmap(path: Path) -> bool:
     return any(map(holds_model, (path, path / "sparse", *(path / "sparse").glob("*"))))
 
 
+@register(
+    "colmap",
+    "a COLMAP model (folder with cameras, images and points3D, or workspace with sparse/)",
+    is_colmap,
+    ColmapArguments,
+    path="MODEL",
+    path_help="Folder with cameras, images and points3D (.bin or .txt), or the workspace with sparse/0 and images/.",
+)
 def open_colmap(path: Path, options: ColmapArguments) -> ColmapFrames:
     """Read a model, not its images; errors are those of `kbnet.sources.colmap.ColmapFrames`."""
     from kbnet.sources.colmap import ColmapFrames, PointFilter
@@ -52,14 +63,3 @@ def open_colmap(path: Path, options: ColmapArguments) -> ColmapFrames:
         scale=options.scale,
         longest_side=options.longest_side,
     )
-
-
-register(
-    Kind(
-        "colmap",
-        "a COLMAP model (folder with cameras, images and points3D, or workspace with sparse/)",
-        is_colmap,
-        ColmapArguments,
-        open_colmap,
-    )
-)
