@@ -7,7 +7,8 @@ How a command is declared (nothing is registered anywhere; the folder is the lis
   word of Python's apart (``cli/weights/import_.py`` is ``kbnet weights import``).
 - The module defines, at its top level, a frozen dataclass called exactly ``Command`` with a method
   ``run(self) -> None``. A ``.py`` file here without a top-level ``class Command`` is not a command.
-- Each kind of recording has a command ``kbnet prepare <kind>`` too (``kbnet/sources/kinds/``, ``cli/preparation.py``).
+- A kind of recording, ``sources/kinds/<name>.py``, is ``kbnet prepare <name>`` too, with the docstring of its
+  ``...Arguments`` (``cli/preparation.py``).
 - The first line of the docstring of ``Command`` is the summary in ``kbnet --help``; it is read from the source, the
   module is not imported for it. The summary of a group is the first line of its ``__init__.py``'s docstring.
 - Fields are the flags, read by tyro: ``output: Path = Path("depth")`` is ``--output``, ``bool = False`` is a switch,
@@ -51,7 +52,7 @@ from kbnet.errors import KBNetError
 from kbnet.interruption import interrupt_on_stop_signals
 
 HERE = Path(__file__).parent
-PREPARE = HERE / "prepare"
+PREPARE, KINDS = HERE / "prepare", HERE.parent / "sources" / "kinds"
 OVERVIEW = "Sparse depth and a colour image in, dense metric depth out."
 FOOTER = "'kbnet <command> --help' explains a command. KBNET_DEBUG=1 shows the traceback of an error."
 
@@ -93,20 +94,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def commands(folder: Path = HERE) -> dict[str, str]:
     """Summaries of the commands and groups in a folder by name, read from the sources without importing them."""
     found = {}
-    for path in sorted(folder.iterdir()):
+    for path in (*(KINDS.iterdir() if folder == PREPARE else ()), *folder.iterdir()):
         if path.suffix == ".py":
-            classes = [
-                node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)
-            ]
-            declared = [node for node in classes if node.name == "Command"]
-            if declared:
-                found[_command_name(path)] = _first_line(declared[0])
+            classes = (n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.ClassDef))
+            declared = "Command" if path.parent == folder else "Arguments"
+            if node := next((node for node in classes if node.name.endswith(declared)), None):
+                found[_command_name(path)] = _first_line(node)
         elif (path / "__init__.py").is_file():
             found[_command_name(path)] = _first_line(ast.parse((path / "__init__.py").read_text(encoding="utf-8")))
-    if folder == PREPARE:
-        from kbnet.frames.kinds import kinds
-
-        found = {kind.name: str(kind.options.__doc__).split("\n", 1)[0] for kind in kinds()} | found
     return dict(sorted(found.items()))
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from kbnet.losses.depth_terms import measured_depth_loss, smoothness_loss
 from kbnet.losses.photometric import colour_loss, structure_loss
 from kbnet.losses.scene import Scene
-from kbnet.losses.smoothness import smoothness_loss
-from kbnet.losses.sparse_depth import measured_depth_loss
 from kbnet.losses.weighting import Weighting
 from kbnet.losses.weights import LossForms, LossWeights, SupervisedForm
 

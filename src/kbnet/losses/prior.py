@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kbnet.losses.masked_mean import masked_mean
+from kbnet.losses.depth_terms import masked_mean
 from kbnet.losses.photometric import colour_error
 from kbnet.losses.scene import Scene
 from kbnet.losses.weights import PriorForm
