@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.evaluation.judged_pixels import Judging
+from kbnet.evaluation.point_errors import Judging
+from kbnet.report.figures import ShownFrame
 from kbnet.report.page import DEPTH_STEP, logarithmic, pack_map, write_page
-from kbnet.report.shown_frames import ShownFrame
 
 ShownFrameOf = Callable[..., ShownFrame]
 OpenPage = Callable[..., Any]

@@ -34,10 +34,10 @@ class Command(NetworkArguments):
         """Complete, compare, write."""
         from kbnet.datasets.motorcycle import load_motorcycle
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
-        from kbnet.evaluation.judged_pixels import Judging
         from kbnet.evaluation.methods import baseline_methods, network_method
+        from kbnet.evaluation.point_errors import Judging
+        from kbnet.report.figures import show_frame
         from kbnet.report.page import write_page
-        from kbnet.report.shown_frames import show_frame
 
         frame = load_motorcycle(self.points)
         completer = self.load_network()

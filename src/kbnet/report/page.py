@@ -20,14 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kbnet.evaluation.judged_pixels import Judging
 from kbnet.evaluation.methods import NETWORK
+from kbnet.evaluation.point_errors import Judging
 from kbnet.files import atomic_path
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.report.colour import DEPTH_COLOURS, ERROR_COLOURS
-from kbnet.report.figures import Figures
+from kbnet.report.figures import Figures, ShownFrame
 from kbnet.report.picture import SPARSE_TRUTH
-from kbnet.report.shown_frames import ShownFrame
 
 WEB = Path(__file__).with_name("web")
 SCRIPTS = ("unpack.js", "colours.js", "panels.js", "cloud.js", "charts.js", "page.js")

@@ -104,6 +104,8 @@ class SceneNetFrames(Recording[SceneNetFiles]):
         KBNetError (when frames are read): a file is damaged, or no frame has enough points.
     """
 
+    has_ground_truth = True
+
     def __init__(
         self, path: Path, trajectories: Iterable[Path], *, points: int = POINTS, kind: PointKind = "edges"
     ) -> None:
@@ -123,11 +125,6 @@ class SceneNetFrames(Recording[SceneNetFiles]):
     def points_from(self) -> str:
         """Folders of depth images."""
         return f"{self.folder} (depth)"
-
-    @property
-    def has_ground_truth(self) -> bool:
-        """True: depth images are dense."""
-        return True
 
     @property
     def expected(self) -> int:

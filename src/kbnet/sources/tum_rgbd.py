@@ -171,6 +171,8 @@ class TumFrames(RectifiedRecording[TumFrame]):
         KBNetError: no image has depth, or a file does not fit the camera or the format.
     """
 
+    has_ground_truth = True
+
     def __init__(
         self, listing: TumRecording, camera: Camera, *, points: int = 500, depth_factor: float = DEPTH_FACTOR
     ) -> None:
@@ -190,11 +192,6 @@ class TumFrames(RectifiedRecording[TumFrame]):
     def points_from(self) -> str:
         """The list of depth images."""
         return str(self.folder / "depth.txt")
-
-    @property
-    def has_ground_truth(self) -> bool:
-        """True: depth images are dense."""
-        return True
 
     @property
     def expected(self) -> int:

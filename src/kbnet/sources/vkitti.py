@@ -115,6 +115,8 @@ class VkittiFrames(Recording[Pair]):
         KBNetError: drives differ in size.
     """
 
+    has_ground_truth = True
+
     def __init__(self, path: Path, scenes: list[VirtualScene], drives: list[Path], *, every: int = 1) -> None:
         super().__init__(path, inputs=(path, *drives))
         if not scenes:
@@ -139,11 +141,6 @@ class VkittiFrames(Recording[Pair]):
     def points_from(self) -> str:
         """Depth images."""
         return f"{self.folder} (depth)"
-
-    @property
-    def has_ground_truth(self) -> bool:
-        """True: depth images are dense but for the sky."""
-        return True
 
     @property
     def expected(self) -> int:
