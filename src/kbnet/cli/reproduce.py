@@ -194,7 +194,8 @@ def _table(rows: list[PublishedRow], outcomes: dict[str, ReproducedRow | str]) -
             errors = error_cells(measured.mean, measured.std)
             table.add_row(*published)
             table.add_row("", "measured", str(measured.frames), *errors, _cell(measured.milliseconds))
-            differences = [_percent(value) for value in outcome.difference.values()][: len(ERROR_COLUMNS)]
+            shares = [*outcome.difference.values()][: len(ERROR_COLUMNS)]
+            differences = [f"{100 * share:+.{2 if abs(share) < 1 else 0}f} %" for share in shares]
             table.add_row("", "difference", "", *differences, "", outcome.verdict)
         table.add_section()
     return table
@@ -202,10 +203,6 @@ def _table(rows: list[PublishedRow], outcomes: dict[str, ReproducedRow | str]) -
 
 def _cell(milliseconds: float | None) -> str:
     return "-" if milliseconds is None else f"{milliseconds:.1f}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:+.{2 if abs(share) < 1 else 0}f} %"
 
 
 def _plain(row: PublishedRow, outcome: ReproducedRow | str) -> dict[str, object]:

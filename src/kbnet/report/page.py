@@ -24,6 +24,7 @@ from kbnet.evaluation.methods import NETWORK
 from kbnet.evaluation.point_errors import Judging
 from kbnet.files import atomic_path
 from kbnet.frame import FloatArray, ImageArray
+from kbnet.frames.depth_png import nearest_pixels
 from kbnet.report.colour import DEPTH_COLOURS, ERROR_COLOURS
 from kbnet.report.figures import Figures, ShownFrame
 from kbnet.report.picture import SPARSE_TRUTH
@@ -106,8 +107,8 @@ def pack_frame(shown: ShownFrame, longest: int) -> dict[str, Any]:
         "intrinsics": frame.intrinsics.ravel().tolist(),
         "points": measured.shape[1],
         "image": pack_image(frame.image, size),
-        "depth": pack_map(sampled(shown.depth, size), DEPTH_STEP),
-        "expected": pack_map(sampled(shown.expected_error, size), ERROR_STEP),
+        "depth": pack_map(nearest_pixels(shown.depth, size), DEPTH_STEP),
+        "expected": pack_map(nearest_pixels(shown.expected_error, size), ERROR_STEP),
         "sparse": _pack_points(measured, (frame.sparse_depth[tuple(measured)], DEPTH_STEP)),
     }
     if judged is None:
@@ -118,7 +119,7 @@ def pack_frame(shown: ShownFrame, longest: int) -> dict[str, Any]:
     else:
         truth = np.zeros(frame.size, np.float32)
         truth[tuple(judged.pixels)] = judged.true
-        content["truth"] = pack_map(sampled(truth, size), DEPTH_STEP)
+        content["truth"] = pack_map(nearest_pixels(truth, size), DEPTH_STEP)
     return content
 
 
@@ -175,11 +176,3 @@ def logarithmic(values: NDArray[np.floating], step: float) -> NDArray[np.uint16]
     """Codes of values ``LEAST * exp((code - 1) * step)``; 0 for 0, 1 for values below ``LEAST``."""
     codes = np.rint(np.log(np.maximum(values, LEAST) / LEAST) / step) + 1
     return np.where(values > 0, codes, 0).astype(np.uint16)
-
-
-def sampled(values: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """Resample a map to (H, W) pixels by the nearest pixel, without mixing values."""
-    rows, columns = (
-        ((np.arange(new) + 0.5) * old / new).astype(np.intp) for new, old in zip(size, values.shape, strict=True)
-    )
-    return values[np.ix_(rows, columns)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.files import read_text
 from kbnet.frame import FloatArray, Frame
-from kbnet.frames.depth_png import read_depth_png
+from kbnet.frames.depth_png import nearest_pixels, read_depth_png
 from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.recording import Moment, Recording
 from kbnet.sources.depth_file import read_depth_image
@@ -202,23 +202,6 @@ def read_vkitti_depth(path: Path) -> FloatArray:
     """
     depth = read_depth_image(path, UNITS_PER_METRE)
     return np.where(depth > SKY_M, np.float32(0), depth)
-
-
-def nearest_pixels(depth: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """Resize a map by taking the nearest pixel.
-
-    Args:
-        depth: (h, w).
-        size: (H, W), pixels.
-
-    Example:
-        >>> nearest_pixels(np.array([[1.0, 2.0]], np.float32), (1, 4))
-        array([[1., 1., 2., 2.]], dtype=float32)
-    """
-    rows, columns = (
-        ((np.arange(new) + 0.5) * old / new).astype(np.intp) for new, old in zip(size, depth.shape, strict=True)
-    )
-    return depth[np.ix_(rows, columns)]
 
 
 def read_camera_table(path: Path, count: int) -> dict[Key, NDArray[np.float64]]:
