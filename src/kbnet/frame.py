@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 
 FloatArray = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 ImageArray = NDArray[np.uint8]
 
 MINIMUM_SIZE = 32

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, refused_as
 from kbnet.files import read_json
-from kbnet.frame import FloatArray, Frame, check_pose
+from kbnet.frame import Float64Array, FloatArray, Frame, check_pose
 from kbnet.frames.depth_png import MAXIMUM_DEPTH, spread_depth
 from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.kinds import IMAGE_SUFFIXES
@@ -31,8 +30,6 @@ from kbnet.sources.phone_files import OPENCV_FROM_GRAPHICS
 from kbnet.sources.point_cloud_file import read_points
 from kbnet.sources.rectification import Camera, RectifiedRecording
 from kbnet.sources.resizing import fit_camera, limit_longer_side
-
-Floats = NDArray[np.float64]
 
 LENSES = {
     "": "radial-tangential",
@@ -191,7 +188,7 @@ class TransformsFrames(RectifiedRecording[int]):
         return limit_longer_side(frame, self._options.longest_side) if self._options.longest_side else frame
 
     @cached_property
-    def _points(self) -> Floats:
+    def _points(self) -> Float64Array:
         return read_points(self._cloud) * self._options.scale
 
     def _read_depth(self, index: int) -> FloatArray:
@@ -283,9 +280,9 @@ def _image_file(base: Path, frame: dict[str, Any], file: Path) -> Path:
     return found
 
 
-def _pose(frame: dict[str, Any], scale: float, file: Path) -> Floats:
+def _pose(frame: dict[str, Any], scale: float, file: Path) -> Float64Array:
     """``T_world_camera``, (4, 4), metres, z forward."""
-    T: Floats = np.eye(4)
+    T: Float64Array = np.eye(4)
     with refused_as(f"expected transform_matrix of {frame.get('file_path')} as 4x4 numbers in {file}"):
         T[:3] = np.array(frame["transform_matrix"], np.float64)[:3]
     check_pose(T, "transform_matrix", where=f" of {frame.get('file_path')} in {file}")

@@ -57,7 +57,8 @@ def is_rgbd(path: Path) -> bool:
     "colour and depth images (folder with depth/, and color/, rgb/ or images/)",
     is_rgbd,
     RgbdArguments,
-    path_help="Folder with aligned_depth/ or depth/, and color/, rgb/ or images/, whose files have the same names or numbers.",
+    path_help="Folder with aligned_depth/ or depth/, and color/, rgb/ or images/, whose files have the same names or "
+    "numbers.",
 )
 def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
     """Pair images and depth.
