@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,12 +14,8 @@ from kbnet.points.interpolation import linear, nearest
 if TYPE_CHECKING:
     from kbnet.inference.completer import DepthCompleter
 
-
-class Completer(Protocol):
-    """Callable that completes depth, such as a `kbnet.DepthCompleter`."""
-
-    def __call__(self, frame: Frame, /) -> FloatArray:
-        """Complete depth of a frame, (H, W), float32 metres."""
+Completer = Callable[[Frame], FloatArray]
+"""Completes depth, (H, W), float32 metres, such as a `kbnet.DepthCompleter`."""
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,8 @@ from kbnet.sources.point_cloud_file import read_points
 from kbnet.sources.rectification import Camera, RectifiedRecording
 from kbnet.sources.resizing import fit_camera, limit_longer_side
 
-LENSES = {
-    "": "radial-tangential",
-    "PINHOLE": "radial-tangential",
-    "SIMPLE_PINHOLE": "radial-tangential",
-    "OPENCV": "radial-tangential",
-    "OPENCV_FISHEYE": "fisheye",
-}
+FISHEYE = "OPENCV_FISHEYE"
+LENSES = ("", "PINHOLE", "SIMPLE_PINHOLE", "OPENCV", FISHEYE)
 PLAUSIBLE_MEDIAN = (0.1, 100.0)
 """Median depth outside is taken for another unit than metres."""
 LARGEST = 1e6
@@ -251,7 +246,7 @@ def _lens(frame: dict[str, Any], content: dict[str, Any], file: Path) -> tuple[s
             f"expected a camera_model among {', '.join(filter(None, LENSES))} in {file}, got '{(*other, name)[0]}'; "
             "undistort the images"
         )
-    return name, LENSES[name] == "fisheye" or bool(own.get("is_fisheye"))
+    return name, name == FISHEYE or bool(own.get("is_fisheye"))
 
 
 def _depth_unit(content: dict[str, Any], file: Path) -> float:
