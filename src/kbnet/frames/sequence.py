@@ -173,11 +173,12 @@ def pose_path(folder: Path, name: str) -> Path:
     return folder / "absolute_pose" / f"{name}.txt"
 
 
-def read_pose(path: str | Path) -> NDArray[np.float64]:
-    """Read where a camera was.
+def read_pose(path: str | Path, what: str = "a camera-to-world pose") -> NDArray[np.float64]:
+    """Read where a camera was, or another rigid transform.
 
     Args:
-        path: text of 3x4 or 4x4 numbers, camera to world, metres.
+        path: text of 3x4 or 4x4 numbers, camera to world, metres; ``#`` begins a comment.
+        what: what it should hold, for the error message.
 
     Returns:
         ``T_world_camera``, (4, 4), float64, metres.
@@ -186,14 +187,12 @@ def read_pose(path: str | Path) -> NDArray[np.float64]:
         FileNotFoundError: there is no such file.
         KBNetError: the file is not a rigid 3x4 or 4x4 transform.
     """
-    numbers = read_numbers(path, "a camera-to-world pose")
+    numbers = read_numbers(path, what)
     if numbers.size not in (12, 16):
-        raise KBNetError(
-            f"expected a camera-to-world pose as 3x4 or 4x4 numbers, got {numbers.size} in {path}; write it row by row"
-        )
+        raise KBNetError(f"expected {what} as 3x4 or 4x4 numbers, got {numbers.size} in {path}; write it row by row")
     T_world_camera = np.eye(4)
     T_world_camera[: numbers.size // 4] = numbers.reshape(-1, 4)
-    check_pose(T_world_camera, "the camera-to-world pose", where=f" in {path}")
+    check_pose(T_world_camera, what, where=f" in {path}")
     return T_world_camera
 
 
