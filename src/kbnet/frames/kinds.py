@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from kbnet.errors import KBNetError
 from kbnet.files import reading
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 FOLDER_OF_KINDS = "kbnet.sources.kinds"
 _REGISTERED: dict[str, Kind] = {}
-Opener = TypeVar("Opener", bound="Callable[[Path, Any], Recording[Any]]")
+Opened: TypeAlias = "Recording[Any]"
+"""What a kind opens; a name, since the modules of kinds are imported for ``--help``, without numpy."""
+Opener = TypeVar("Opener", bound=Callable[[Path, Any], Opened])
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import register
+from kbnet.frames.kinds import Opened, register
 from kbnet.sources.flags import SwitchFlag
-
-if TYPE_CHECKING:
-    from kbnet.sources.azure_kinect import KinectFrames
 
 _TAGS = (b"K4A_COLOR_", b"K4A_DEPTH_", b"K4A_CALIBRATION_")
 """How names of tags begin."""
@@ -65,7 +61,7 @@ def describe_azure_kinect(path: Path) -> list[str]:
     describe=describe_azure_kinect,
     path_help="An .mkv file with the tracks COLOR and DEPTH.",
 )
-def open_azure_kinect(path: Path, options: KinectArguments) -> KinectFrames:
+def open_azure_kinect(path: Path, options: KinectArguments) -> Opened:
     """Open a recording; errors are those of `kbnet.sources.azure_kinect.KinectFrames`."""
     from kbnet.sources.azure_kinect import KinectFrames
 

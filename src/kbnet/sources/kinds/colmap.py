@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import register
+from kbnet.frames.kinds import Opened, register
 from kbnet.sources.colmap_folder import holds_model
 from kbnet.sources.flags import CountFlag, FolderFlag
-
-if TYPE_CHECKING:
-    from kbnet.sources.colmap import ColmapFrames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +45,7 @@ def is_colmap(path: Path) -> bool:
     path="MODEL",
     path_help="Folder with cameras, images and points3D (.bin or .txt), or the workspace with sparse/0 and images/.",
 )
-def open_colmap(path: Path, options: ColmapArguments) -> ColmapFrames:
+def open_colmap(path: Path, options: ColmapArguments) -> Opened:
     """Read a model, not its images; errors are those of `kbnet.sources.colmap.ColmapFrames`."""
     from kbnet.sources.colmap import ColmapFrames, PointFilter
 

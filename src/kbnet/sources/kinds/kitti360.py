@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kbnet.frames.kinds import register
+from kbnet.frames.kinds import Opened, register
 from kbnet.sources.flags import ColumnsFlag, ColumnTypeFlag, RadiusFlag, TextFlag
-
-if TYPE_CHECKING:
-    from kbnet.sources.lidar_scans import LidarFrames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +36,7 @@ def is_kitti360(path: Path) -> bool:
     Kitti360Arguments,
     path_help="Folder with calibration/, data_2d_raw/ and data_3d_raw/, or a drive in data_2d_raw/.",
 )
-def open_kitti360_drive(path: Path, options: Kitti360Arguments) -> LidarFrames:
+def open_kitti360_drive(path: Path, options: Kitti360Arguments) -> Opened:
     """List images and scans of a drive; errors are those of `kbnet.sources.kitti360.open_kitti360`."""
     from kbnet.sources.kitti360 import open_kitti360
     from kbnet.sources.lidar_scans import LidarFrames

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kbnet.frames.kinds import register
+from kbnet.frames.kinds import Opened, register
 from kbnet.sources.flags import ColumnsFlag, ColumnTypeFlag, RadiusFlag, SwitchFlag, TextFlag
-
-if TYPE_CHECKING:
-    from kbnet.sources.lidar_scans import LidarFrames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +39,7 @@ def is_nuscenes(path: Path) -> bool:
     NuscenesArguments,
     path_help="Folder with v1.0-mini/ (or another version), samples/ and sweeps/.",
 )
-def open_nuscenes_scene(path: Path, options: NuscenesArguments) -> LidarFrames:
+def open_nuscenes_scene(path: Path, options: NuscenesArguments) -> Opened:
     """List images and scans of a scene; errors are those of `kbnet.sources.nuscenes.open_nuscenes`."""
     from kbnet.sources.lidar_scans import LidarFrames
     from kbnet.sources.nuscenes import open_nuscenes

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import register
-
-if TYPE_CHECKING:
-    from kbnet.sources.scenenet import SceneNetFrames
+from kbnet.frames.kinds import Opened, register
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +44,7 @@ def is_scenenet(path: Path) -> bool:
     SceneNetArguments,
     path_help="Folder train or val of the unpacked archives, or a sequence or trajectory in it.",
 )
-def open_scenenet(path: Path, options: SceneNetArguments) -> SceneNetFrames:
+def open_scenenet(path: Path, options: SceneNetArguments) -> Opened:
     """List the frames; errors are those of `kbnet.sources.scenenet.SceneNetFrames`."""
     from kbnet.sources.scenenet import SceneNetFrames
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import register
+from kbnet.frames.kinds import Opened, register
 from kbnet.sources.flags import CountFlag, FileFlag, NumberFlag
-
-if TYPE_CHECKING:
-    from kbnet.sources.transforms_json import TransformsFrames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +40,7 @@ def is_transforms(path: Path) -> bool:
     TransformsArguments,
     path_help="The file, or the folder it lies in.",
 )
-def open_transforms(path: Path, options: TransformsArguments) -> TransformsFrames:
+def open_transforms(path: Path, options: TransformsArguments) -> Opened:
     """List frames; errors are those of `kbnet.sources.transforms_json.TransformsFrames`."""
     from kbnet.sources.transforms_json import TransformsFrames, TransformsOptions
 

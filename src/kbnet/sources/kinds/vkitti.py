@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tyro.conf import arg
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import register
-
-if TYPE_CHECKING:
-    from kbnet.sources.vkitti import VkittiFrames
+from kbnet.frames.kinds import Opened, register
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +52,7 @@ def is_vkitti(path: Path) -> bool:
     path_help="Folder where vkitti_2.0.3_rgb.tar, vkitti_2.0.3_depth.tar and, for poses, vkitti_2.0.3_textgt.tar.gz "
     "are unpacked, together or each in a folder of its name.",
 )
-def open_vkitti(path: Path, options: VkittiArguments) -> VkittiFrames:
+def open_vkitti(path: Path, options: VkittiArguments) -> Opened:
     """List scenes and drives; errors are those of `kbnet.sources.vkitti.VkittiFrames`."""
     from kbnet.sources.vkitti import VirtualScene, VkittiFrames
 
