@@ -120,6 +120,10 @@ class Frame:
         return self.image.shape[0], self.image.shape[1]
 
 
+Completer = Callable[[Frame], FloatArray]
+"""A frame to dense depth, (H, W), float32 metres, as a `kbnet.DepthCompleter` does."""
+
+
 @dataclass(frozen=True)
 class Triplet:
     """Frame at time t with the images before and after it, for training without labels.

@@ -35,14 +35,14 @@ class Command(NetworkArguments):
         """Complete, compare, write."""
         from kbnet.datasets.motorcycle import load_motorcycle
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
-        from kbnet.evaluation.methods import baseline_methods, network_method
+        from kbnet.evaluation.methods import NETWORK, Method, baseline_methods
         from kbnet.evaluation.point_errors import Judging
         from kbnet.report.figures import show_frame
         from kbnet.report.page import write_page
 
         frame = load_motorcycle(self.points)
         completer = self.load_network()
-        methods = [network_method(completer), *baseline_methods(scaffold=True)]
+        methods = [Method(NETWORK, completer), *baseline_methods(scaffold=True)]
         limits = EVALUATION_LIMITS["void"]
         completed = {method.name: complete(method, frame, limits) for method in methods}
 

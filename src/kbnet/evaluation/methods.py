@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import Completer, FloatArray, Frame
 from kbnet.points.interpolation import linear, nearest
 
 if TYPE_CHECKING:
     from kbnet.inference.completer import DepthCompleter
-
-Completer = Callable[[Frame], FloatArray]
-"""Completes depth, (H, W), float32 metres, such as a `kbnet.DepthCompleter`."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +20,15 @@ class Method:
     """Completion method with its name in tables.
 
     Attributes:
-        predict: function from a frame to dense depth, (H, W), float32 metres; returns after the device has finished.
+        predict: function from a frame to dense depth, (H, W), float32 metres; returns after the device has finished,
+            as a `kbnet.DepthCompleter` does.
         needs_points: whether the method needs at least one sparse point.
         begin: of a method that uses earlier frames: called before the first frame of every sequence. It gets every
             frame, also those without ground truth. None: frames are completed one by one.
     """
 
     name: str
-    predict: Callable[[Frame], FloatArray]
+    predict: Completer
     needs_points: bool = False
     begin: Callable[[], None] | None = None
 
@@ -46,11 +44,6 @@ MOVED_SHARE = 1 / 160
 
 NEAREST = Method("nearest", lambda frame: nearest(frame.sparse_depth), needs_points=True)
 LINEAR = Method("linear", lambda frame: linear(frame.sparse_depth), needs_points=True)
-
-
-def network_method(completer: Completer, name: str = NETWORK) -> Method:
-    """Method of a network. Its depth is a NumPy array, so the device has finished when it returns."""
-    return Method(name, completer)
 
 
 def without_prior(method: Method) -> Method:
@@ -73,7 +66,7 @@ def past_method(completer: DepthCompleter, name: str = NETWORK, *, prior: bool =
 def moved_image_methods(completer: Completer) -> list[Method]:
     """The network on images moved right, left, down and up by `MOVED_SHARE`; image and points that fit do not gain."""
 
-    def moved(axis: int, sign: int) -> Callable[[Frame], FloatArray]:
+    def moved(axis: int, sign: int) -> Completer:
         def predict(frame: Frame) -> FloatArray:
             pixels = max(1, round(MOVED_SHARE * frame.size[1]))
             return completer(replace(frame, image=np.roll(frame.image, sign * pixels, axis)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from kbnet.errors import KBNetError
 from kbnet.evaluation.ground_truth import EVALUATION_LIMITS, Part, evaluate, run_settings
-from kbnet.evaluation.methods import network_method
+from kbnet.evaluation.methods import NETWORK, Method
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.evaluation.summary import SummaryRow, read_same_run, write_summary
 from kbnet.frames.open import open_prepared
@@ -255,7 +255,7 @@ def measure(
     total = len(part.frames(every))
     summary = evaluate(
         [part],
-        [network_method(completer)],
+        [Method(NETWORK, completer)],
         limits=row.limits,
         every=every,
         table=folder / "frames.csv",
