@@ -17,12 +17,12 @@ from command import check_at_least, start
 
 from kbnet.environment import environment
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import Completer, FloatArray, Frame
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence
 from kbnet.inference.completer import DepthCompleter, open_weights
 from kbnet.inference.engine_names import EngineName
-from kbnet.inference.output_folder import Completer, OutputFolder
+from kbnet.inference.output_folder import OutputFolder
 from kbnet.inference.workers import Workers, complete_many
 
 MEBIBYTE = 2**20

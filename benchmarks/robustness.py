@@ -74,7 +74,7 @@ class Command:
         from studies.degradation import CURVES, Condition
 
         from kbnet.cli.progress import frame_progress
-        from kbnet.evaluation.methods import baseline_methods, network_method
+        from kbnet.evaluation.methods import Method, baseline_methods
         from kbnet.evaluation.summary import Summary, write_summary
         from kbnet.weights.depth_network import load_network
 
@@ -85,7 +85,7 @@ class Command:
         if self.outlier_share > 1:
             raise KBNetError(f"expected --outlier-share of at most 1, got {self.outlier_share:g}")
         sources, networks = self._sources(), self._networks()
-        methods = [network_method(completer, name) for name, (_, completer) in networks.items()] + baseline_methods()
+        methods = [Method(name, completer) for name, (_, completer) in networks.items()] + baseline_methods()
         attacked = {name: load_network(path).requires_grad_(False) for name, (path, _) in networks.items()}
         standard = Condition(self.points, self.range_noise, self.outlier_share)
         curves = [curve for curve in CURVES if curve.name in self.curves]

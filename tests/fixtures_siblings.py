@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kbnet.network.build import network_of
 from kbnet.network.siblings.config import SIBLING_PRESETS
-from kbnet.weights.published_siblings import fill_sibling
+from kbnet.weights.published import fill_sibling
 
 Checkpoint = dict[str, Any]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kbnet.evaluation.ground_truth import Part, evaluate, run_settings
-from kbnet.evaluation.methods import Method, baseline_methods, network_method
+from kbnet.evaluation.methods import NETWORK, Method, baseline_methods
 from kbnet.evaluation.metrics import RunningStatistics
 from kbnet.evaluation.summary import ALL_SEQUENCES, SummaryRow, read_same_run, write_summary
 from kbnet.inference.completer import load
@@ -42,7 +42,7 @@ class Judge:
         """Errors of a network on every sequence, stored in a JSON file beside its weights."""
         completer = load(weights, device=self.device)
         settings = run_settings(self.parts, {"kbnet": (weights, completer)}, limits=self.limits, every=self.every)
-        return self._rows([network_method(completer)], settings, weights.with_suffix(".json"))
+        return self._rows([Method(NETWORK, completer)], settings, weights.with_suffix(".json"))
 
     def baselines(self, file: Path) -> list[SummaryRow]:
         """Errors of nearest and linear interpolation, stored in ``file``."""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 
 FloatArray = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 ImageArray = NDArray[np.uint8]
 
 MINIMUM_SIZE = 32
@@ -116,6 +118,10 @@ class Frame:
     def size(self) -> tuple[int, int]:
         """Size (H, W), pixels."""
         return self.image.shape[0], self.image.shape[1]
+
+
+Completer = Callable[[Frame], FloatArray]
+"""A frame to dense depth, (H, W), float32 metres, as a `kbnet.DepthCompleter` does."""
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ import torch
 import kbnet.environment
 from kbnet.benchmark import measurement
 from kbnet.benchmark.contenders import contenders
-from kbnet.benchmark.inference import Case, CaseTimes
+from kbnet.benchmark.inference import Case, CaseTimes, peak_memory_mib
 from kbnet.benchmark.made_frame import made_frame, write_made_sequence
 from kbnet.benchmark.measurement import Timed, conditions, matrix_product, take_turns
-from kbnet.benchmark.memory import peak_memory_mib
 from kbnet.environment import environment
 from kbnet.frames.sequence import Sequence
 from kbnet.network.config import KBNetConfig

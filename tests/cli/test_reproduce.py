@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from kbnet.cli.main import main
-from kbnet.evaluation import published_table, reproduction
+from kbnet.evaluation import reproduction
 from kbnet.frames.depth_png import read_depth_png
 
 Run = Callable[..., int]
@@ -32,11 +32,9 @@ def run(published_data: Path, tmp_path: Path) -> Run:
 def _publish_what_is_measured(monkeypatch: pytest.MonkeyPatch, output: Path) -> None:
     """Let the published numbers of VOID 1500 be those that were measured."""
     (result,) = json.loads((output / "void-1500" / "summary.json").read_text())["results"]
-    mean = published_table.DepthErrors(**result["mean"])
-    rows = [
-        replace(row, mean=mean, count=4) if row.key == "void-1500" else row for row in published_table.PUBLISHED_ROWS
-    ]
-    monkeypatch.setattr(published_table, "PUBLISHED_ROWS", tuple(rows))
+    mean = reproduction.DepthErrors(**result["mean"])
+    rows = [replace(row, mean=mean, count=4) if row.key == "void-1500" else row for row in reproduction.PUBLISHED_ROWS]
+    monkeypatch.setattr(reproduction, "PUBLISHED_ROWS", tuple(rows))
 
 
 def test_reproduce_measures_what_it_can_and_names_the_commands_for_the_rest(

@@ -19,7 +19,7 @@ import pytest
 
 import kbnet
 from kbnet.evaluation.ground_truth import TIMING, Part, evaluate, run_settings
-from kbnet.evaluation.methods import Method, baseline_methods, network_method
+from kbnet.evaluation.methods import NETWORK, Method, baseline_methods
 from kbnet.evaluation.summary import ALL_SEQUENCES, read_same_run, write_summary
 from kbnet.files import file_sha256
 from kbnet.frame import FloatArray, Frame
@@ -233,7 +233,7 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> tuple[Queue, Any]:
 
 
 def test_time_waits_for_the_device(queue: tuple[Queue, Any]) -> None:
-    (row,) = evaluate([_part(1.0, 1.0, 1.0)], [network_method(queue[1])], limits=VOID).rows()
+    (row,) = evaluate([_part(1.0, 1.0, 1.0)], [Method(NETWORK, queue[1])], limits=VOID).rows()
     assert (row.milliseconds, row.timed_frames) == (4250, 2)
 
 
@@ -250,7 +250,7 @@ def test_time_waits_for_the_gpu() -> None:
     run = completer.run_network
     completer.run_network = lambda *inputs: torch.cuda._sleep(400_000_000) or run(*inputs)
     parts = [_part(*[1.0] * 4)]
-    (honest,) = evaluate(parts, [network_method(completer)], limits=VOID).rows()
+    (honest,) = evaluate(parts, [Method(NETWORK, completer)], limits=VOID).rows()
     assert honest.milliseconds is not None
     assert honest.milliseconds > 100
     assert honest.timed_frames == 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kbnet.evaluation.judged_pixels import Judging
+from kbnet.evaluation.point_errors import Judging
 
 
 def test_judging_says_in_words_what_it_judges_by() -> None:

@@ -12,8 +12,7 @@ import pytest
 
 from kbnet.evaluation import reproduction
 from kbnet.evaluation.metrics import DepthErrors
-from kbnet.evaluation.published_table import PUBLISHED_ROWS, published_rows
-from kbnet.evaluation.reproduction import ReproducedRow, measure
+from kbnet.evaluation.reproduction import PUBLISHED_ROWS, ReproducedRow, measure, published_rows
 from kbnet.evaluation.summary import SummaryRow
 from kbnet.frame import FloatArray, Frame
 from kbnet.network.config import KBNetConfig

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from kbnet.export import openvino as kbnet_openvino
-from kbnet.export.openvino import QUANTISED, export_openvino, openvino_model
+from kbnet.export.openvino import QUANTISED, export_openvino, openvino_model, signal_stack_kept
 from kbnet.export.parity import INT8_TOLERANCE
-from kbnet.export.signal_stack import signal_stack_kept
 from kbnet.export.torch_program import torch_program
 from kbnet.frame import Frame
 from kbnet.frames.sequence import Sequence

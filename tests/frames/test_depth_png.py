@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.frames.depth_png import MAXIMUM_DEPTH, read_depth_png, write_depth_png
+from kbnet.frames.depth_png import MAXIMUM_DEPTH, nearest_pixels, read_depth_png, write_depth_png
 
 
 def test_depth_png_returns_every_sixteen_bit_value(tmp_path: Path) -> None:
@@ -89,3 +89,9 @@ def test_read_depth_png_refuses_a_truncated_file(tmp_path: Path, kept: int) -> N
 def test_read_depth_png_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / "none.png"))):
         read_depth_png(tmp_path / "none.png")
+
+
+def test_nearest_pixels_takes_pixels_as_they_are() -> None:
+    values = np.arange(24, dtype=np.float32).reshape(4, 6)
+    np.testing.assert_array_equal(nearest_pixels(values, (4, 6)), values)
+    np.testing.assert_array_equal(nearest_pixels(values, (2, 3)), values[1::2, 1::2])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kbnet.losses.gradient import LEAST_REFERENCE, SHIFTS_PX, gradient_loss
+from kbnet.losses.depth_terms import LEAST_REFERENCE, SHIFTS_PX, gradient_loss
 
 
 def maps() -> tuple[Tensor, Tensor]:

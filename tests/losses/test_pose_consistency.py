@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kbnet.geometry.pose import transform_from_vector
-from kbnet.losses.pose_consistency import pose_consistency_loss
+from kbnet.losses.objective import pose_consistency_loss
 
 
 def test_a_motion_and_its_inverse_cost_nothing() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kbnet.losses.prior import PRIOR_COLOUR_LIMIT, prior_loss
+from kbnet.losses.objective import PRIOR_COLOUR_LIMIT, prior_loss
 from kbnet.losses.scene import Scene
 
 HEIGHT, WIDTH, DEPTH, SHIFT_PX, FOCAL_PX = 8, 24, 2.0, 2, 20.0

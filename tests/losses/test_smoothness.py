@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from kbnet.losses.smoothness import smoothness_loss
+from kbnet.losses.depth_terms import smoothness_loss
 
 
 def test_a_step_in_depth_costs_less_where_the_image_has_an_edge() -> None:

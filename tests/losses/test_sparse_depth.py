@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kbnet.losses.sparse_depth import measured_depth_loss
+from kbnet.losses.depth_terms import measured_depth_loss
 
 
 def test_each_sample_is_averaged_over_its_own_points_and_then_over_the_batch() -> None:

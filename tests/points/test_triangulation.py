@@ -7,7 +7,7 @@ import pytest
 from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import ConvexHull, Delaunay
 
-from kbnet.points import interpolation, tiled_triangulation, triangulation
+from kbnet.points import interpolation, triangulation
 from kbnet.points.triangulation import delaunay_triangles
 
 
@@ -58,9 +58,9 @@ def double_areas(triangles: np.ndarray, rows: np.ndarray, columns: np.ndarray) -
 def test_tiles_cover_the_hull_once_with_circles_that_hold_no_point(
     kind: str, points_per_tile: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiled_triangulation, "_POINTS_PER_TILE", points_per_tile)
+    monkeypatch.setattr(triangulation, "_POINTS_PER_TILE", points_per_tile)
     rows, columns = places(kind)
-    triangles = tiled_triangulation.tiled_delaunay_triangles(rows, columns)
+    triangles = triangulation.tiled_delaunay_triangles(rows, columns)
     areas = double_areas(triangles, rows, columns)
     assert (areas >= 0).all()
     assert areas.sum() == pytest.approx(2 * ConvexHull(np.stack([columns, rows], axis=1)).volume)
@@ -83,7 +83,7 @@ def test_linear_of_tiles_is_that_of_scipy_on_the_same_triangles(kind: str, monke
     depth = np.zeros((150, 200), np.float32)
     depth[rows, columns] = np.random.default_rng(1).uniform(1, 9, rows.size)
     monkeypatch.setattr(triangulation, "MOST_AT_ONCE", 0)
-    monkeypatch.setattr(tiled_triangulation, "_POINTS_PER_TILE", 100)
+    monkeypatch.setattr(triangulation, "_POINTS_PER_TILE", 100)
     moved = np.stack([columns, rows], axis=1) + np.random.default_rng(0).uniform(-1e-6, 1e-6, (rows.size, 2))
     y, x = np.indices(depth.shape)
     whole = Delaunay(moved)

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from kbnet.evaluation.judged_pixels import JudgedPixels
+from kbnet.evaluation.point_errors import JudgedPixels
 from kbnet.frame import Frame
-from kbnet.report.shown_frames import ShownFrame
+from kbnet.report.figures import ShownFrame
 
 K = np.array([[60, 0, 31.5], [0, 60, 23.5], [0, 0, 1]], np.float32)
 Judged = Literal["truth", "points", "nothing"]

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kbnet.report.figures import Figures
-from kbnet.report.shown_frames import ShownFrame
+from kbnet.report.figures import Figures, ShownFrame
 
 ShownFrameOf = Callable[..., ShownFrame]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kbnet.report.packing import (
+from kbnet.report.page import (
     DEPTH_STEP,
     ERROR_STEP,
     LEAST,
@@ -17,7 +17,6 @@ from kbnet.report.packing import (
     pack_image,
     pack_map,
     pack_numbers,
-    sampled,
 )
 
 
@@ -61,12 +60,6 @@ def test_pack_map_of_a_smooth_depth_is_small() -> None:
 
 def test_logarithmic_tells_unmeasured_from_very_near() -> None:
     assert logarithmic(np.array([0, 1e-6, LEAST, 1.0]), DEPTH_STEP).tolist() == [0, 1, 1, 6909]
-
-
-def test_sampled_takes_pixels_as_they_are() -> None:
-    values = np.arange(24, dtype=np.float32).reshape(4, 6)
-    np.testing.assert_array_equal(sampled(values, (4, 6)), values)
-    np.testing.assert_array_equal(sampled(values, (2, 3)), values[1::2, 1::2])
 
 
 def test_pack_image_is_a_jpeg_of_the_size() -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kbnet.evaluation.judged_pixels import Judging
+from kbnet.evaluation.point_errors import Judging
 from kbnet.report import page
+from kbnet.report.figures import ShownFrame
 from kbnet.report.page import write_page
-from kbnet.report.shown_frames import ShownFrame
 
 ShownFrameOf = Callable[..., ShownFrame]
 TRUTH, POINTS = Judging((0.2, 5.0)), Judging(None)

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kbnet.evaluation.judged_pixels import Judging
-from kbnet.report.packing import DEPTH_STEP, logarithmic, pack_map
-from kbnet.report.page import write_page
-from kbnet.report.shown_frames import ShownFrame
+from kbnet.evaluation.point_errors import Judging
+from kbnet.report.figures import ShownFrame
+from kbnet.report.page import DEPTH_STEP, logarithmic, pack_map, write_page
 
 ShownFrameOf = Callable[..., ShownFrame]
 OpenPage = Callable[..., Any]

@@ -9,10 +9,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from kbnet.evaluation.judged_pixels import Judging
+from kbnet.evaluation.point_errors import Judging
 from kbnet.frame import FloatArray, Frame
 from kbnet.network.config import KBNetConfig
-from kbnet.report.shown_frames import ShownFrame, shown_frames
+from kbnet.report.figures import ShownFrame, shown_frames
 
 K = np.array([[50, 0, 24], [0, 50, 20], [0, 0, 1]], np.float32)
 

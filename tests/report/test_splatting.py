@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kbnet.report.splatting import splat
+from kbnet.report.turntable import splat
 
 K = np.array([[40.0, 0, 23.5], [0, 40.0, 15.5], [0, 0, 1]])
 SIZE = (32, 48)

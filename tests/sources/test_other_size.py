@@ -10,8 +10,8 @@ from PIL import Image
 
 from kbnet.sources.lidar_calibration import LidarCalibration
 from kbnet.sources.lidar_scans import LidarFrames, open_lidar
-from kbnet.sources.other_size import fit_camera
 from kbnet.sources.rectification import Camera
+from kbnet.sources.resizing import fit_camera
 
 K = np.array([[721.5, 0, 609.6], [0, 721.5, 172.9], [0, 0, 1]], np.float32)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kbnet.training.colours import change_colours, erase, turn_hue
+from kbnet.training.augundo import change_colours, erase, turn_hue
 
 IMAGE = torch.rand(2, 3, 12, 16, generator=torch.Generator().manual_seed(0))
 

@@ -11,7 +11,7 @@ from kbnet.frame import Frame
 from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import new_sequence
 from kbnet.network.working_size import reduced_frame
-from kbnet.training.frame_cache import FrameCache
+from kbnet.training.dataset import FrameCache
 
 K = np.array([[60, 0, 43.5], [0, 60, 35.5], [0, 0, 1]], np.float32)
 

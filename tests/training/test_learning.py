@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kbnet.evaluation.ground_truth import Part, evaluate
-from kbnet.evaluation.methods import network_method
+from kbnet.evaluation.methods import Method
 from kbnet.frames.sequence import Sequence
 from kbnet.inference.completer import DepthCompleter
 from kbnet.network.config import KBNetConfig
@@ -31,7 +31,7 @@ NETWORK = KBNetConfig(
 
 def mae_mm(network: KBNet, sequence: Sequence) -> float:
     part = Part(sequence, sequence.name, "sparse_depth")
-    summary = evaluate([part], [network_method(DepthCompleter(network))], limits=(0.2, 5.0), every=4)
+    summary = evaluate([part], [Method("kbnet", DepthCompleter(network))], limits=(0.2, 5.0), every=4)
     return summary.overall("kbnet").mae_mm
 
 

@@ -12,7 +12,7 @@ import torch
 from kbnet.geometry.pose import transform_from_vector
 from kbnet.report.colour import colourise
 from kbnet.training.batch import TripletBatch
-from kbnet.training.pictures import MARGIN, SAMPLES, histograms, picture_rows
+from kbnet.training.monitor import MARGIN, SAMPLES, histograms, picture_rows
 from kbnet.training.step import StepResult
 
 HEIGHT, WIDTH = 32, 40

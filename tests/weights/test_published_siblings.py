@@ -21,8 +21,8 @@ from kbnet.network.siblings.config import SIBLING_PRESETS, PresetName, VoicedCon
 from kbnet.network.siblings.voiced import Voiced
 from kbnet.weights.depth_network import load_network, read_kbnet_config, save_network
 from kbnet.weights.pose_network import load_pose_network, save_pose_network
+from kbnet.weights.published import sibling_names
 from kbnet.weights.published_import import import_weights, plan_import
-from kbnet.weights.published_siblings import sibling_names
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
-from kbnet.weights import depth_network, fit, pose_network, safetensors_file
+from kbnet.weights import depth_network, pose_network, safetensors_file
 from kbnet.weights.depth_network import load_network, read_config, save_network
 from kbnet.weights.pose_network import load_pose_network, read_encoder, save_pose_network
 from kbnet.weights.safetensors_file import DEPTH_FORMAT, read_metadata, read_tensors, write_tensors
@@ -105,7 +105,7 @@ def test_config_and_encoder_are_read_without_tensors(tmp_path: Path, monkeypatch
     save_pose_network(PoseNet("plain"), tmp_path / "pose.safetensors")
     for module, name in ((safetensors_file, "read_tensors"), (depth_network, "read_tensors"), (depth_network, "KBNet")):
         monkeypatch.setattr(module, name, refuse)
-    for module, name in ((fit, "read_tensors"), (pose_network, "PoseNet")):
+    for module, name in ((safetensors_file, "read_tensors"), (pose_network, "PoseNet")):
         monkeypatch.setattr(module, name, refuse)
     assert read_config(tmp_path / "depth.safetensors") == config
     assert read_encoder(tmp_path / "pose.safetensors") == "plain"

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import quantiles
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from kbnet.benchmark.contenders import PLAIN, Contender
+from kbnet.benchmark.contenders import PLAIN, Contender, contender, plain_contender
 from kbnet.benchmark.made_frame import made_frame
 from kbnet.benchmark.measurement import Timed, matrix_product, take_turns
 from kbnet.benchmark.plain_kbnet import PlainKBNet, is_published_architecture, plain_network
 from kbnet.errors import KBNetError
 from kbnet.frame import Frame
-from kbnet.inference.engine import TOLERANCE
+from kbnet.inference.engine import TOLERANCE, EngineName, Precision
 from kbnet.network.config import KBNetConfig
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.inputs import frame_tensors, working_inputs
@@ -33,6 +37,8 @@ FRESH = "fresh"
 KITTI_SIZE = (1216, 352)
 RATES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Precisions of the timed matrix products; 8-bit convolutions are compared with the 16-bit rate."""
+CALLS = 2
+"""Number of calls; the first can include initialisation."""
 
 
 @dataclass(frozen=True)
@@ -210,3 +216,69 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def peak_memory_mib(case: Case, engine: str, precision: str, device: torch.device) -> float | None:
+    """Peak memory of a new process that completes the frames of a case, MiB; None if the process fails.
+
+    On the CPU: all resident memory, with Python and the engine's libraries. On a CUDA device: torch's memory there. If
+    the system supports it, the measurement starts after the engine is built.
+    """
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(
+        target=_complete_and_tell,
+        args=(there, case, engine, precision, str(device), torch.get_num_threads()),
+        daemon=True,
+    )
+    process.start()
+    there.close()
+    try:
+        mib: float = here.recv()
+        return mib
+    except EOFError:
+        return None
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _complete_and_tell(
+    connection: Connection, case: Case, engine: str, precision: str, device_name: str, threads: int
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent ends this one
+    torch.set_num_threads(threads)
+    device, network = torch.device(device_name), case.network()
+    inputs = RepeatedFrame(case.frame(), case.batch, network.config, device)
+    if engine == PLAIN:
+        assert isinstance(network, KBNet), "the yardstick is a KBNet"
+        entrant = plain_contender(network, device)
+    else:
+        entrant = contender(network, cast(EngineName, engine), cast(Precision, precision), device)
+    with torch.no_grad():
+        entrant.complete(*inputs.frame)
+        _restart_count(device)
+        for _ in range(CALLS):
+            entrant.complete(*inputs.frame)
+    connection.send(_peak_mib(device))
+
+
+def _restart_count(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: reset the peak to the present value
+
+
+def _peak_mib(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    with suppress(OSError):
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        for line in lines:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

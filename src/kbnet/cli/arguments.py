@@ -218,10 +218,10 @@ def _join_help_lines(command: Any) -> None:
 def _field_docstrings(cls: type) -> dict[str, str]:
     file = inspect.getsourcefile(cls)
     assert file is not None
-    node = next(node for node in _statements(file) if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
+    node = next((one for one in _statements(file) if isinstance(one, ast.ClassDef) and one.name == cls.__name__), None)
     return {
         field.target.id: " ".join(text.value.value.split())
-        for field, text in zip(node.body, node.body[1:], strict=False)
+        for field, text in (zip(node.body, node.body[1:], strict=False) if node else ())
         if isinstance(field, ast.AnnAssign)
         and isinstance(field.target, ast.Name)
         and isinstance(text, ast.Expr)

@@ -189,8 +189,7 @@ def _compare_in(
     device: torch.device,
     report: BenchmarkReport,
 ) -> None:
-    from kbnet.benchmark.inference import CaseTimes
-    from kbnet.benchmark.memory import peak_memory_mib
+    from kbnet.benchmark.inference import CaseTimes, peak_memory_mib
 
     comparison = CaseTimes(case, network, entrants, device, report.leave_out)
     try:

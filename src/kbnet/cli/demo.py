@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbnet.cli.arguments import Folder, NetworkArguments
+from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
 
 if TYPE_CHECKING:
     from kbnet.evaluation.methods import Method
@@ -34,21 +35,23 @@ class Command(NetworkArguments):
         """Complete, compare, write."""
         from kbnet.datasets.motorcycle import load_motorcycle
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
-        from kbnet.evaluation.judged_pixels import Judging
-        from kbnet.evaluation.methods import baseline_methods, network_method
+        from kbnet.evaluation.methods import NETWORK, Method, baseline_methods
+        from kbnet.evaluation.point_errors import Judging
+        from kbnet.report.figures import show_frame
         from kbnet.report.page import write_page
-        from kbnet.report.shown_frames import show_frame
 
         frame = load_motorcycle(self.points)
         completer = self.load_network()
-        methods = [network_method(completer), *baseline_methods(scaffold=True)]
+        methods = [Method(NETWORK, completer), *baseline_methods(scaffold=True)]
         limits = EVALUATION_LIMITS["void"]
         completed = {method.name: complete(method, frame, limits) for method in methods}
 
         height, width = frame.size
         print(f"motorcycle, {width}x{height} pixels, {(frame.sparse_depth > 0).sum()} sparse points")
-        print_table({name: (errors, milliseconds) for name, (_, errors, milliseconds) in completed.items()})
-        print(f"over ground truth between {limits[0]:g} and {limits[1]:g} m")
+        table = new_table(("method",), (*ERROR_COLUMNS, "ms"))
+        for name, (_, errors, milliseconds) in completed.items():
+            table.add_row(name, *error_cells(errors, None), f"{milliseconds:.0f}")
+        show_table(table, [f"over ground truth between {limits[0]:g} and {limits[1]:g} m"])
         for what, path in write_results(self.output, frame, completed[methods[0].name][0]).items():
             print(f"{what:<14}{path}")
         page = self.output / f"{frame.name}.html"
@@ -70,21 +73,6 @@ def complete(method: Method, frame: Frame, limits: tuple[float, float]) -> tuple
     milliseconds = 1000 * (time.perf_counter() - started) / TIMED_RUNS
     errors = depth_errors(depth, frame.ground_truth, min_depth=limits[0], max_depth=limits[1])
     return depth, errors, milliseconds
-
-
-def print_table(results: dict[str, tuple[DepthErrors, float]]) -> None:
-    """Print errors and time of each method."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("method")
-    for name in ("MAE mm", "RMSE mm", "iMAE 1/km", "iRMSE 1/km", "ms"):
-        table.add_column(name, justify="right")
-    for method, (errors, milliseconds) in results.items():
-        table.add_row(method, *(f"{error:.2f}" for error in errors.as_array()[:4]), f"{milliseconds:.0f}")
-    Console().print(table)
 
 
 def write_results(folder: Path, frame: Frame, depth: FloatArray) -> dict[str, Path]:

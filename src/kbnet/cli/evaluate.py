@@ -153,12 +153,12 @@ class Command(EngineArguments, PastAndPriorArguments):
         return networks
 
     def _methods(self, networks: dict[str, tuple[str, DepthCompleter]]) -> list[Method]:
-        from kbnet.evaluation.methods import baseline_methods, network_method, past_method, without_prior
+        from kbnet.evaluation.methods import Method, baseline_methods, past_method, without_prior
 
         prior, completers = self.prior is not None, {name: completer for name, (_, completer) in networks.items()}
-        methods = [without_prior(network_method(completer, name)) for name, completer in completers.items()]
+        methods = [without_prior(Method(name, completer)) for name, completer in completers.items()]
         if prior:
-            methods += [network_method(completer, f"{name} with prior") for name, completer in completers.items()]
+            methods += [Method(f"{name} with prior", completer) for name, completer in completers.items()]
         if self.use_past:
             methods += [past_method(completer, name, prior=prior) for name, completer in completers.items()]
         return methods + (baseline_methods(scaffold=True) if self.baselines else [])

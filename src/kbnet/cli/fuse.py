@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kbnet.frame import FloatArray, Frame, ImageArray
+    from kbnet.frame import FloatArray, ImageArray
     from kbnet.frames.frame_source import FrameSource
     from kbnet.report.fusion.view import DepthView
 
@@ -100,11 +101,7 @@ class Command(NetworkArguments, SourceArguments):
         from kbnet.inference.confidence import complete_with_confidence
         from kbnet.report.fusion.view import views
 
-        completer = self.load_network()
-
-        def complete(frame: Frame) -> tuple[FloatArray, FloatArray]:
-            return complete_with_confidence(completer, frame)
-
+        complete = partial(complete_with_confidence, self.load_network())
         found = views(source, indices, complete, keep=self.keep, farthest=self.farthest)
         with frame_progress() as progress:
             yield from progress.track(found, total=len(indices), description="fusing")

@@ -7,6 +7,8 @@ How a command is declared (nothing is registered anywhere; the folder is the lis
   word of Python's apart (``cli/weights/import_.py`` is ``kbnet weights import``).
 - The module defines, at its top level, a frozen dataclass called exactly ``Command`` with a method
   ``run(self) -> None``. A ``.py`` file here without a top-level ``class Command`` is not a command.
+- A kind of recording, ``sources/kinds/<name>.py``, is ``kbnet prepare <name>`` too, with the docstring of its
+  ``...Arguments`` (``cli/preparation.py``).
 - The first line of the docstring of ``Command`` is the summary in ``kbnet --help``; it is read from the source, the
   module is not imported for it. The summary of a group is the first line of its ``__init__.py``'s docstring.
 - Fields are the flags, read by tyro: ``output: Path = Path("depth")`` is ``--output``, ``bool = False`` is a switch,
@@ -50,6 +52,7 @@ from kbnet.errors import KBNetError
 from kbnet.interruption import interrupt_on_stop_signals
 
 HERE = Path(__file__).parent
+PREPARE, KINDS = HERE / "prepare", HERE.parent / "sources" / "kinds"
 OVERVIEW = "Sparse depth and a colour image in, dense metric depth out."
 FOOTER = "'kbnet <command> --help' explains a command. KBNET_DEBUG=1 shows the traceback of an error."
 
@@ -91,17 +94,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def commands(folder: Path = HERE) -> dict[str, str]:
     """Summaries of the commands and groups in a folder by name, read from the sources without importing them."""
     found = {}
-    for path in sorted(folder.iterdir()):
+    for path in (*(KINDS.iterdir() if folder == PREPARE else ()), *folder.iterdir()):
         if path.suffix == ".py":
-            classes = [
-                node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)
-            ]
-            declared = [node for node in classes if node.name == "Command"]
-            if declared:
-                found[_command_name(path)] = _first_line(declared[0])
+            classes = (n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.ClassDef))
+            declared = "Command" if path.parent == folder else "Arguments"
+            if node := next((node for node in classes if node.name.endswith(declared)), None):
+                found[_command_name(path)] = _first_line(node)
         elif (path / "__init__.py").is_file():
             found[_command_name(path)] = _first_line(ast.parse((path / "__init__.py").read_text(encoding="utf-8")))
-    return found
+    return dict(sorted(found.items()))
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -128,12 +129,16 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _load(words: list[str], arguments: list[str]) -> Any:
     """Import one command's module and let it, or tyro, read its arguments."""
-    module = importlib.import_module(".".join(["kbnet.cli", *map(_module_name, words)]))
-    if hasattr(module, "parse"):
-        return module.parse(arguments)
     from kbnet.cli.arguments import parse_arguments
 
-    prog = " ".join(["kbnet", *words])
+    prog, names = " ".join(["kbnet", *words]), list(map(_module_name, words))
+    if not HERE.joinpath(*names).with_suffix(".py").is_file():
+        from kbnet.cli.preparation import recording_command
+
+        return parse_arguments(recording_command(words[-1]), arguments, prog=prog)
+    module = importlib.import_module(".".join(["kbnet.cli", *names]))
+    if hasattr(module, "parse"):
+        return module.parse(arguments)
     if "recording_flags" not in module.Command.__dataclass_fields__:
         return parse_arguments(module.Command, arguments, prog=prog)
     from kbnet.cli.recordings import split_recording_flags

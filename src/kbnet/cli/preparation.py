@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, field, fields, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,7 +49,7 @@ class SplitCount:
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareRecording:
-    """A recording as a sequence folder; each command says which recording it reads, and has the options of its kind."""
+    """A recording as a sequence folder."""
 
     recording: Annotated[Path, tyro.conf.Positional]
     folder: SequenceFolder
@@ -62,6 +62,19 @@ class PrepareRecording:
 
         kind = next(kind for kind in kinds() if kind.options is type(self.options))
         write_recording(open_kind(kind.name, self.recording, self.options), self.folder, overwrite=self.overwrite)
+
+
+def recording_command(name: str) -> type[PrepareRecording]:
+    """The command ``kbnet prepare <name>`` of a kind of recording, with the options of the kind."""
+    from kbnet.frames.kinds import kinds
+
+    kind = next(kind for kind in kinds() if kind.name == name)
+    path: Any = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar=kind.path, help=kind.path_help)]
+    options: Any = Annotated[kind.options, tyro.conf.arg(name="")]
+    default: Any = MISSING if any(one.default is MISSING for one in fields(kind.options)) else kind.options
+    own: list[Any] = [("recording", path), ("options", options, field(default_factory=default))]
+    about = {"__doc__": kind.options.__doc__}
+    return make_dataclass("Command", own, bases=(PrepareRecording,), namespace=about, frozen=True, kw_only=True)
 
 
 def conclude(rows: list[SplitCount], failures: Mapping[str, str], *, unchanged: bool) -> None:

@@ -102,7 +102,8 @@ def split_recording_flags(
     Returns:
         The arguments of the command, and the flags of a recording.
     """
-    values = {name: count for name, count in _values_of_flags().items() if name not in _names(command)}
+    own_names = {one.name for one in fields(command)}
+    values = {name: count for name, count in _values_of_flags().items() if name not in own_names}
     own: list[str] = []
     flags: list[str] = []
     target, left = own, 0
@@ -139,10 +140,6 @@ def _values_of_flags() -> dict[str, int]:
 def _named(flags: Sequence[str]) -> list[str]:
     """Names of the flags that were typed, as keyword arguments."""
     return [flag.partition("=")[0][2:].replace("-", "_") for flag in flags if flag.startswith("--")]
-
-
-def _names(command: type) -> set[str]:
-    return {one.name for one in fields(command)}
 
 
 def _flag(name: str) -> str:

@@ -53,9 +53,9 @@ class Command(NetworkArguments, SourceArguments):
         """Complete, compare, write the page."""
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS, FAR_M
-        from kbnet.evaluation.judged_pixels import Judging
+        from kbnet.evaluation.point_errors import Judging
+        from kbnet.report.figures import shown_frames
         from kbnet.report.page import write_page
-        from kbnet.report.shown_frames import shown_frames
 
         self._check()
         source = self.open_source()

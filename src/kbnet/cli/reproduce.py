@@ -19,8 +19,7 @@ from kbnet.files import read_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kbnet.evaluation.published_table import PublishedRow
-    from kbnet.evaluation.reproduction import ReproducedRow
+    from kbnet.evaluation.reproduction import PublishedRow, ReproducedRow
 
 TIMES = (
     "ms/frame: not to be compared; published is the network's forward call alone on a GTX 1080 Ti, measured is from "
@@ -69,7 +68,7 @@ class Command(DeviceArguments):
             SystemExit: with code 1, if a row is not within the tolerance.
             KBNetError: rows failed, or none could be measured; the lines under the table say why.
         """
-        from kbnet.evaluation.published_table import published_rows
+        from kbnet.evaluation.reproduction import published_rows
         from kbnet.files import write_json
 
         rows = published_rows(self.rows)
@@ -165,8 +164,7 @@ def _has_failed(outcome: ReproducedRow | str) -> bool:
 
 def _earlier(path: Path) -> dict[str, ReproducedRow | str]:
     """Outcomes by row that `_plain` wrote; none where there is no such file, or it is damaged."""
-    from kbnet.evaluation.published_table import published_rows
-    from kbnet.evaluation.reproduction import ReproducedRow
+    from kbnet.evaluation.reproduction import ReproducedRow, published_rows
     from kbnet.evaluation.summary import row_from
 
     try:
@@ -194,7 +192,8 @@ def _table(rows: list[PublishedRow], outcomes: dict[str, ReproducedRow | str]) -
             errors = error_cells(measured.mean, measured.std)
             table.add_row(*published)
             table.add_row("", "measured", str(measured.frames), *errors, _cell(measured.milliseconds))
-            differences = [_percent(value) for value in outcome.difference.values()][: len(ERROR_COLUMNS)]
+            shares = [*outcome.difference.values()][: len(ERROR_COLUMNS)]
+            differences = [f"{100 * share:+.{2 if abs(share) < 1 else 0}f} %" for share in shares]
             table.add_row("", "difference", "", *differences, "", outcome.verdict)
         table.add_section()
     return table
@@ -202,10 +201,6 @@ def _table(rows: list[PublishedRow], outcomes: dict[str, ReproducedRow | str]) -
 
 def _cell(milliseconds: float | None) -> str:
     return "-" if milliseconds is None else f"{milliseconds:.1f}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:+.{2 if abs(share) < 1 else 0}f} %"
 
 
 def _plain(row: PublishedRow, outcome: ReproducedRow | str) -> dict[str, object]:

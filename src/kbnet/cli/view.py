@@ -13,7 +13,7 @@ from kbnet.cli.recordings import SourceArguments
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
-    from kbnet.frame import FloatArray, Frame
+    from kbnet.frame import Frame
     from kbnet.inference.completer import DepthCompleter
     from kbnet.inference.video import VideoCompleter
     from kbnet.report.viewer.window import Window
@@ -66,11 +66,7 @@ class Command(NetworkArguments, SourceArguments):
 
         self._check()
         source = self.open_source()
-        completer = self.load_network()
-
-        def complete(frame: Frame) -> tuple[FloatArray, FloatArray]:
-            return complete_with_confidence(completer, frame)
-
+        complete = partial(complete_with_confidence, self.load_network())
         return Window(
             source, completed_frames(source, complete), host=self.host, port=self.port, points=self.max_points
         )
@@ -80,7 +76,7 @@ class Command(NetworkArguments, SourceArguments):
         from kbnet.inference.confidence import complete_with_confidence
         from kbnet.inference.live import complete_live
         from kbnet.report.viewer.completed import Completed
-        from kbnet.report.viewer.newest import LiveWindow
+        from kbnet.report.viewer.window import LiveWindow
 
         self._check()
         if self.recording_flags or not self.sequence.is_dir():

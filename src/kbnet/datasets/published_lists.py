@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.files import read_text
 from kbnet.frames.depth_png import read_depth_png
+from kbnet.frames.frame_files import PresentFiles
 from kbnet.frames.frame_list import FrameFiles
 from kbnet.frames.image_file import read_image, read_intrinsics
-from kbnet.frames.present_files import PresentFiles
 
 _READERS: Mapping[str, tuple[Callable[[str], NDArray[Any]], str]] = {
     "image": (read_image, "images"),

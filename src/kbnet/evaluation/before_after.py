@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.evaluation.methods import LINEAR, network_method
+from kbnet.evaluation.methods import LINEAR, Method
 from kbnet.evaluation.point_errors import PointErrors
+from kbnet.frame import Float64Array
 from kbnet.frames.frame_list import FrameList
 from kbnet.inference.completer import DepthCompleter
 
 STANDARD_ERRORS = 2.0
 """Number of standard errors by which a change must be below zero to count as an improvement."""
-
-Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def compare_before_after(
     Raises:
         KBNetError: fewer than two frames have held-out points within the depth range of the networks.
     """
-    methods = [LINEAR, network_method(before, "before"), network_method(after, "after")]
+    methods = [LINEAR, Method("before", before), Method("after", after)]
     found: dict[tuple[str, str], dict[int, PointErrors]] = {
         (kind, method.name): {} for kind in lists for method in methods
     }

@@ -15,7 +15,7 @@ from kbnet.errors import KBNetError
 from kbnet.evaluation.boundary import boundary_f1, has_boundaries
 from kbnet.evaluation.flicker import covisible_pixels, flicker_percent
 from kbnet.evaluation.journal import Journal
-from kbnet.evaluation.methods import Method, baseline_methods, network_method
+from kbnet.evaluation.methods import NETWORK, Method, baseline_methods
 from kbnet.evaluation.metrics import depth_errors, has_judged_pixels
 from kbnet.evaluation.summary import FrameResult, Summary, frame_table
 from kbnet.files import file_sha256
@@ -65,7 +65,7 @@ def evaluate(
     """Evaluate every method on every part; one frame at a time is in memory.
 
     Args:
-        methods: `kbnet.evaluation.methods.network_method`, `kbnet.evaluation.methods.baseline_methods`, or others.
+        methods: of networks, `kbnet.evaluation.methods.baseline_methods`, or others.
         limits: evaluate pixels with min < ground truth < max, metres; see ``EVALUATION_LIMITS``.
         every: stride of the frames; 1: all.
         boundaries: compute `kbnet.evaluation.boundary.boundary_f1` too, on frames with dense ground truth, and
@@ -133,7 +133,7 @@ def evaluate_completer(
         KBNetError: there is no ground truth, or no frame could be judged.
     """
     preset = "kitti" if completer.config.max_depth > FAR_M else "void"
-    methods = [network_method(completer), *(baseline_methods(scaffold=True) if baselines else [])]
+    methods = [Method(NETWORK, completer), *(baseline_methods(scaffold=True) if baselines else [])]
     part = Part(source, source.name, "sparse_depth")
     return evaluate([part], methods, limits=limits or EVALUATION_LIMITS[preset], every=every, boundaries=True)
 

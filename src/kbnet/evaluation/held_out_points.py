@@ -15,7 +15,7 @@ from kbnet.errors import KBNetError
 from kbnet.evaluation.checked_frames import Check, CheckedFrame, frame_from_plain, plain_frame
 from kbnet.evaluation.flicker import change_percent
 from kbnet.evaluation.journal import Journal
-from kbnet.evaluation.methods import Method, baseline_methods, moved_image_methods, network_method, past_method
+from kbnet.evaluation.methods import NETWORK, Method, baseline_methods, moved_image_methods, past_method
 from kbnet.evaluation.point_errors import JudgedPoints
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
@@ -50,8 +50,8 @@ def check(
 
     Args:
         source: frames; their ground truth is ignored.
-        methods: `kbnet.evaluation.methods.network_method`, `kbnet.evaluation.methods.baseline_methods`, or others. If
-            one uses earlier frames, a landmark is held out in all of them (`kbnet.points.tracked_hold_out`).
+        methods: of networks, `kbnet.evaluation.methods.baseline_methods`, or others. If one uses earlier
+            frames, a landmark is held out in all of them (`kbnet.points.tracked_hold_out`).
         expect: expected error and inliers of the first method's depth.
         share: fraction of the pixels whose points are held out.
         every: stride of the frames; 1: all.
@@ -120,7 +120,7 @@ def check_completer(
     Raises:
         KBNetError: as :func:`check`.
     """
-    methods = [network_method(completer), *([past_method(completer)] if use_past else []), *baseline_methods()]
+    methods = [Method(NETWORK, completer), *([past_method(completer)] if use_past else []), *baseline_methods()]
     if moved_images:
         methods += moved_image_methods(completer)
     return check(

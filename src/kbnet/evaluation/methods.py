@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import Completer, FloatArray, Frame
 from kbnet.points.interpolation import linear, nearest
 
 if TYPE_CHECKING:
     from kbnet.inference.completer import DepthCompleter
-
-
-class Completer(Protocol):
-    """Callable that completes depth, such as a `kbnet.DepthCompleter`."""
-
-    def __call__(self, frame: Frame, /) -> FloatArray:
-        """Complete depth of a frame, (H, W), float32 metres."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +20,15 @@ class Method:
     """Completion method with its name in tables.
 
     Attributes:
-        predict: function from a frame to dense depth, (H, W), float32 metres; returns after the device has finished.
+        predict: function from a frame to dense depth, (H, W), float32 metres; returns after the device has finished,
+            as a `kbnet.DepthCompleter` does.
         needs_points: whether the method needs at least one sparse point.
         begin: of a method that uses earlier frames: called before the first frame of every sequence. It gets every
             frame, also those without ground truth. None: frames are completed one by one.
     """
 
     name: str
-    predict: Callable[[Frame], FloatArray]
+    predict: Completer
     needs_points: bool = False
     begin: Callable[[], None] | None = None
 
@@ -50,11 +44,6 @@ MOVED_SHARE = 1 / 160
 
 NEAREST = Method("nearest", lambda frame: nearest(frame.sparse_depth), needs_points=True)
 LINEAR = Method("linear", lambda frame: linear(frame.sparse_depth), needs_points=True)
-
-
-def network_method(completer: Completer, name: str = NETWORK) -> Method:
-    """Method of a network. Its depth is a NumPy array, so the device has finished when it returns."""
-    return Method(name, completer)
 
 
 def without_prior(method: Method) -> Method:
@@ -77,7 +66,7 @@ def past_method(completer: DepthCompleter, name: str = NETWORK, *, prior: bool =
 def moved_image_methods(completer: Completer) -> list[Method]:
     """The network on images moved right, left, down and up by `MOVED_SHARE`; image and points that fit do not gain."""
 
-    def moved(axis: int, sign: int) -> Callable[[Frame], FloatArray]:
+    def moved(axis: int, sign: int) -> Completer:
         def predict(frame: Frame) -> FloatArray:
             pixels = max(1, round(MOVED_SHARE * frame.size[1]))
             return completer(replace(frame, image=np.roll(frame.image, sign * pixels, axis)))

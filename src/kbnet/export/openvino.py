@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import redirect_stdout
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +20,6 @@ from kbnet.errors import KBNetError
 from kbnet.export.description import describe
 from kbnet.export.onnx import inference_copy, onnx_model
 from kbnet.export.parity import Parity, Run, check_parity, measure_parity
-from kbnet.export.signal_stack import signal_stack_kept
 from kbnet.export.sizes import Sizes
 from kbnet.files import scratch_folder
 from kbnet.frame import Frame
@@ -28,7 +29,6 @@ from kbnet.network.siblings.config import NetworkConfig
 
 CALIBRATION_FRAMES = 64
 """Number of calibration frames for int8."""
-
 QUANTISED = (
     r"/decoder/levels\.|/(trunk/)?encoder/(image|depth)_(stem|latent)/|"
     r"/(trunk/)?encoder/backprojections\.\d/(image|depth|fused)_convolution/(?!Add)|"
@@ -40,7 +40,6 @@ Depths and coordinates stay in float: scaffold and spread, sparse-to-dense pools
 propagation, the expected error and the output. An int8 scaffold would be clipped to the depth range of the calibration;
 the error rose by 130 %.
 """
-
 INFO = "kbnet"
 """Key of the file's runtime information with the text of `kbnet.export.description`."""
 
@@ -159,3 +158,23 @@ def _run_file(path: Path) -> Run:
         return torch.from_numpy(compiled([getattr(inputs, name).numpy() for name in names])[0])
 
     return run
+
+
+@contextmanager
+def signal_stack_kept() -> Iterator[None]:
+    """Restore the alternate signal stack of this thread at the end of the block.
+
+    OpenVINO's CPU plugin (seen in 2026.4) sets a signal stack while it compiles, and frees its memory without unsetting
+    it. The next signal, such as Ctrl-C, would be handled in freed memory and cause a segmentation fault. Linux only;
+    elsewhere nothing happens.
+    """
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    sigaltstack = ctypes.CDLL(None).sigaltstack
+    before = (ctypes.c_ubyte * 64)()  # stack_t has at most 24 bytes
+    sigaltstack(None, before)
+    try:
+        yield
+    finally:
+        sigaltstack(before, None)

@@ -84,6 +84,23 @@ def spread_depth(depth: FloatArray, size: tuple[int, int], name: str = "depth", 
     return spread
 
 
+def nearest_pixels(depth: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """Resize a map by taking the nearest pixel; no two values are mixed.
+
+    Args:
+        depth: (h, w).
+        size: (H, W), pixels.
+
+    Example:
+        >>> nearest_pixels(np.array([[1.0, 2.0]], np.float32), (1, 4))
+        array([[1., 1., 2., 2.]], dtype=float32)
+    """
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.intp) for new, old in zip(size, depth.shape, strict=True)
+    )
+    return depth[np.ix_(rows, columns)]
+
+
 def write_depth_png(path: str | Path, depth: FloatArray) -> None:
     """Write a depth map, rounded to 1/256 m; the file appears whole or not at all.
 

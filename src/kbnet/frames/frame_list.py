@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,25 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame, ImageArray, Triplet
 from kbnet.frames.depth_png import read_depth_png, spread_depth
-from kbnet.frames.frame_files import COLUMNS, PATHS, FrameFiles, read_frame_list, window_numbers, write_frame_list
-from kbnet.frames.frame_source import PoseMemory, with_pose_and_prior
+from kbnet.frames.frame_files import (
+    COLUMNS,
+    PATHS,
+    FrameFiles,
+    PresentFiles,
+    read_frame_list,
+    window_numbers,
+    write_frame_list,
+)
+from kbnet.frames.frame_source import IndexedFrames, PoseMemory, relative_poses, with_pose_and_prior
 from kbnet.frames.image_file import read_image, read_intrinsics
-from kbnet.frames.present_files import PresentFiles
 from kbnet.frames.prior_files import PriorFolder
-from kbnet.frames.sequence import read_pose, relative_poses
+from kbnet.frames.sequence import read_pose
 from kbnet.frames.window import crop_frame, crop_triplet
 
 __all__ = ["FrameFiles", "FrameList", "write_frame_list"]
 
 
-class FrameList:
+class FrameList(IndexedFrames):
     """The frames of a ``.csv`` list, checked once and read one by one; a `kbnet.frames.frame_source.FrameSource`.
 
     The first line names the columns, which are the attributes of `FrameFiles`; each further line is a frame.
@@ -80,18 +86,6 @@ class FrameList:
         self._ends = np.cumsum([0, *map(len, lines)])
         self._triplets = tuple(triplets)
         self._poses = PoseMemory(len(self.names), self._read_pose)
-
-    def __len__(self) -> int:
-        """Number of frames."""
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> Frame:
-        """Read one frame, as :meth:`frame`."""
-        return self.frame(index)
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Frames in order."""
-        return map(self.frame, range(len(self)))
 
     def __repr__(self) -> str:
         return f"FrameList('{self.folder}', {len(self)} frames)"

@@ -84,6 +84,61 @@ class FrameSource(NamedFrames, Protocol):
         """Indices of the frames that have both neighbours."""
 
 
+class IndexedFrames:
+    """Frames of a source by index, and in order."""
+
+    def __len__(self: FrameSource) -> int:
+        """Number of frames."""
+        return len(self.names)
+
+    def __getitem__(self: FrameSource, index: int) -> Frame:
+        """Read one frame, as :meth:`frame`."""
+        return self.frame(index)
+
+    def __iter__(self: FrameSource) -> Iterator[Frame]:
+        """Frames in order."""
+        return map(self.frame, range(len(self)))
+
+
+class ConsecutiveFrames(IndexedFrames):
+    """A source whose neighbours are the frames before and after."""
+
+    def triplet(self: FrameSource, index: int, gap: int) -> Triplet:
+        """Read a frame with the images ``gap`` frames before and after it.
+
+        The motion between them is filled in where all three poses are known:
+        ``T_previous_current = inverse(T_world_previous) @ T_world_current``.
+
+        Raises:
+            FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others, or a neighbour
+                lies outside the source.
+        """
+        if index not in self.triplet_indices(gap):
+            raise KBNetError(
+                f"frame {index} of {self.name} has no neighbours {gap} frames away among {len(self)} frames; "
+                f"use one of {self.triplet_indices(gap)}"
+            )
+        previous, next_ = index - gap, index + gap
+        around = (previous, index, next_)
+        poses = relative_poses(*map(self.pose, around)) if all(map(self.has_pose, around)) else {}
+        return Triplet(self.frame(index), self.image(previous), self.image(next_), **poses)
+
+    def triplet_indices(self: FrameSource, gap: int) -> range:
+        """Indices of the frames that have a neighbour ``gap`` frames before and after.
+
+        Raises:
+            KBNetError: the gap is not positive, or there are too few frames for it.
+        """
+        if gap < 1:
+            raise KBNetError(f"expected a gap of at least 1 frame, got {gap}; choose a larger one")
+        if len(self) < 2 * gap + 1:
+            raise KBNetError(
+                f"expected at least {2 * gap + 1} frames for a gap of {gap}, got {len(self)} in {self.folder}; "
+                "choose a smaller gap or a longer sequence"
+            )
+        return range(gap, len(self) - gap)
+
+
 LARGEST_DEPTHS = (np.float32(MAXIMUM_DEPTH), np.float32(65.535))
 """65535 as metres x 256 and as millimetres, metres; sensors write it where they measure nothing."""
 NEAREST_LIMIT_M = 5.0
@@ -115,6 +170,18 @@ class PoseMemory:
             self._poses[index] = self._read(index)
         pose: NDArray[np.float64] = self._poses[index].copy()
         return pose
+
+
+def relative_poses(
+    previous: NDArray[np.float64], current: NDArray[np.float64], next_: NDArray[np.float64]
+) -> dict[str, FloatArray]:
+    """The motion to both neighbours from three poses ``T_world_camera``, as the arguments of `kbnet.frame.Triplet`.
+
+    ``T_previous_current = inverse(T_world_previous) @ T_world_current``, and likewise ``T_next_current``: (4, 4),
+    float32, metres.
+    """
+    sources = {"T_previous_current": previous, "T_next_current": next_}
+    return {key: np.linalg.solve(pose, current).astype(np.float32) for key, pose in sources.items()}
 
 
 def with_pose_and_prior(frame: Frame, source: FrameSource, index: int) -> Frame:

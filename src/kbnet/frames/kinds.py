@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from kbnet.errors import KBNetError
 from kbnet.files import reading
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 FOLDER_OF_KINDS = "kbnet.sources.kinds"
 _REGISTERED: dict[str, Kind] = {}
+Opened: TypeAlias = "Recording[Any]"
+"""What a kind opens; a name, since the modules of kinds are imported for ``--help``, without numpy."""
+Opener = TypeVar("Opener", bound=Callable[[Path, Any], Opened])
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,11 @@ class Kind:
         name: ``kbnet prepare <name>``.
         what: for messages, with its article and what the path must be.
         recognise: whether a file or folder is of this kind, by its name and the names in it; nothing is read.
-        options: frozen dataclass; its fields are the flags and the keyword arguments.
+        options: frozen dataclass; its fields are the flags and the keyword arguments, its docstring the help of
+            ``kbnet prepare <name>``.
         open: makes the recording of a path and options.
+        path: what that command calls the path.
+        path_help: help of the path.
         last: ask this kind after all others, whose folders may look like one of it.
         describe: lines about the streams of a recording, which need not be usable; None = its frames say all.
     """
@@ -39,6 +45,8 @@ class Kind:
     recognise: Callable[[Path], bool]
     options: type
     open: Callable[[Path, Any], Recording[Any]]
+    path: str = "RECORDING"
+    path_help: str = ""
     last: bool = False
     describe: Callable[[Path], list[str]] | None = None
 
@@ -89,9 +97,20 @@ class Kind:
         return self.options(**values)
 
 
-def register(kind: Kind) -> None:
-    """Add a kind; each module in ``kbnet.sources.kinds`` does."""
-    _REGISTERED[kind.name] = kind
+def register(
+    name: str, what: str, recognise: Callable[[Path], bool], options: type, **more: Any
+) -> Callable[[Opener], Opener]:
+    """Add a kind, whose opening function is decorated; each module in ``kbnet.sources.kinds`` does.
+
+    Args:
+        name, what, recognise, options, more: attributes of :class:`Kind`.
+    """
+
+    def add(opener: Opener) -> Opener:
+        _REGISTERED[name] = Kind(name, what, recognise, options, opener, **more)
+        return opener
+
+    return add
 
 
 def kinds() -> list[Kind]:

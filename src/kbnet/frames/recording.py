@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.files import resolved
-from kbnet.frame import Frame, ImageArray, Triplet, check_pose
-from kbnet.frames.frame_source import with_pose_and_prior
+from kbnet.frame import Frame, ImageArray, check_pose
+from kbnet.frames.frame_source import ConsecutiveFrames, with_pose_and_prior
 from kbnet.frames.prior_files import PriorFolder
 from kbnet.frames.sequence_writer import PosedFrame, WrittenFrames
 
@@ -42,7 +42,7 @@ class Moment(Generic[T]):
     parts: T
 
 
-class Recording(ABC, Generic[T]):
+class Recording(ConsecutiveFrames, ABC, Generic[T]):
     """A recording read in place; a `kbnet.frames.frame_source.FrameSource`.
 
     A subclass gives :meth:`moments` and :meth:`make`. Moments are looked for one after another: reading the frames in
@@ -111,10 +111,6 @@ class Recording(ABC, Generic[T]):
     def __len__(self) -> int:
         """Number of frames."""
         return len(self._all())
-
-    def __getitem__(self, index: int) -> Frame:
-        """Read one frame, as :meth:`frame`."""
-        return self.frame(index)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}('{self.folder}')"
@@ -199,34 +195,6 @@ class Recording(ABC, Generic[T]):
             )
         check_pose(moment.T_world_camera, "T_world_camera", where=f" (frame '{moment.name}')")
         return moment.T_world_camera
-
-    def triplet(self, index: int, gap: int) -> Triplet:
-        """Read a frame with the images ``gap`` frames before and after it, and their motion where all poses are known.
-
-        Raises:
-            KBNetError: a neighbour lies outside the recording.
-        """
-        if index not in self.triplet_indices(gap):
-            raise KBNetError(f"frame {index} of {self.folder} has no neighbours {gap} frames away; choose another")
-        around = (index, index - gap, index + gap)
-        motion = {}
-        if all(map(self.has_pose, around)):
-            for name, other in (("T_previous_current", index - gap), ("T_next_current", index + gap)):
-                motion[name] = np.linalg.solve(self.pose(other), self.pose(index)).astype(np.float32)
-        return Triplet(self.frame(index), self.image(index - gap), self.image(index + gap), **motion)
-
-    def triplet_indices(self, gap: int) -> range:
-        """Indices of the frames that have a neighbour ``gap`` frames before and after.
-
-        Raises:
-            KBNetError: the gap is not positive, or the recording is too short for it.
-        """
-        if gap < 1 or len(self) < 2 * gap + 1:
-            raise KBNetError(
-                f"expected a gap of at least 1 frame, and at least {2 * gap + 1} frames for a gap of {gap}, got "
-                f"{len(self)} in {self.folder}; choose another gap or a longer recording"
-            )
-        return range(gap, len(self) - gap)
 
     def _all(self) -> list[Moment[T]]:
         while self._grow_to(len(self._known)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame, ImageArray, Triplet, check_pose
+from kbnet.frame import FloatArray, Frame, ImageArray, check_pose
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import read_depth_png, spread_depth
 from kbnet.frames.frame_files import FrameFiles
-from kbnet.frames.frame_source import PoseMemory, with_pose_and_prior
+from kbnet.frames.frame_source import ConsecutiveFrames, PoseMemory, with_pose_and_prior
 from kbnet.frames.image_file import read_image, read_intrinsics, read_numbers
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order
@@ -24,7 +23,7 @@ from kbnet.frames.prior_files import PriorFolder
 _OTHER_DEPTH = "put 16-bit PNG there, metres x 256; of other depth or scans: kbnet prepare rgbd or lidar"
 
 
-class Sequence:
+class Sequence(ConsecutiveFrames):
     """A folder of consecutive frames of one camera, listed once and read frame by frame.
 
     ::
@@ -73,18 +72,6 @@ class Sequence:
         self.has_poses = all(f"{name}.txt" in poses for name in self.names)
         self._poses = PoseMemory(len(self.names), self._read_pose)
 
-    def __len__(self) -> int:
-        """Number of frames."""
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> Frame:
-        """Read one frame, as :meth:`frame`."""
-        return self.frame(index)
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Frames in order."""
-        return map(self.frame, range(len(self)))
-
     def __repr__(self) -> str:
         return f"Sequence('{self.folder}', sparse_depth='{self._sparse_depth.name}', {len(self)} frames)"
 
@@ -120,26 +107,6 @@ class Sequence:
         """
         return self._poses.pose(index)
 
-    def triplet(self, index: int, gap: int) -> Triplet:
-        """Read a frame with the images ``gap`` frames before and after it.
-
-        The motion between them is filled in where all three frames have a pose file:
-        ``T_previous_current = inverse(T_world_previous) @ T_world_current``.
-
-        Raises:
-            FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others, or
-                a neighbour lies outside the sequence.
-        """
-        if index not in self.triplet_indices(gap):
-            raise KBNetError(
-                f"frame {index} of {self.name} has no neighbours {gap} frames away among {len(self)} frames; "
-                f"use one of {self.triplet_indices(gap)}"
-            )
-        previous, next_ = index - gap, index + gap
-        around = (previous, index, next_)
-        poses = relative_poses(*map(self.pose, around)) if all(map(self.has_pose, around)) else {}
-        return Triplet(self.frame(index), self.image(previous), self.image(next_), **poses)
-
     def has_pose(self, index: int) -> bool:
         """Whether there is a file of where the camera was."""
         return self._pose_path(index).is_file()
@@ -161,21 +128,6 @@ class Sequence:
         found |= {"intrinsics": self.folder / "K.txt", "sparse_depth": sparse_depth}
         columns: dict[str, Any] = {column: str(path.absolute()) for column, path in found.items()}
         return FrameFiles(self.names[index], **columns)
-
-    def triplet_indices(self, gap: int) -> range:
-        """Indices of the frames that have a neighbour ``gap`` frames before and after.
-
-        Raises:
-            KBNetError: the gap is not positive, or the sequence is too short for it.
-        """
-        if gap < 1:
-            raise KBNetError(f"expected a gap of at least 1 frame, got {gap}; choose a larger one")
-        if len(self) < 2 * gap + 1:
-            raise KBNetError(
-                f"expected at least {2 * gap + 1} frames for a gap of {gap}, got {len(self)} in {self.folder}; "
-                "choose a smaller gap or a longer sequence"
-            )
-        return range(gap, len(self) - gap)
 
     def _read_pose(self, index: int) -> NDArray[np.float64]:
         return read_pose(self._pose_path(index))
@@ -221,11 +173,12 @@ def pose_path(folder: Path, name: str) -> Path:
     return folder / "absolute_pose" / f"{name}.txt"
 
 
-def read_pose(path: str | Path) -> NDArray[np.float64]:
-    """Read where a camera was.
+def read_pose(path: str | Path, what: str = "a camera-to-world pose") -> NDArray[np.float64]:
+    """Read where a camera was, or another rigid transform.
 
     Args:
-        path: text of 3x4 or 4x4 numbers, camera to world, metres.
+        path: text of 3x4 or 4x4 numbers, camera to world, metres; ``#`` begins a comment.
+        what: what it should hold, for the error message.
 
     Returns:
         ``T_world_camera``, (4, 4), float64, metres.
@@ -234,27 +187,13 @@ def read_pose(path: str | Path) -> NDArray[np.float64]:
         FileNotFoundError: there is no such file.
         KBNetError: the file is not a rigid 3x4 or 4x4 transform.
     """
-    numbers = read_numbers(path, "a camera-to-world pose")
+    numbers = read_numbers(path, what)
     if numbers.size not in (12, 16):
-        raise KBNetError(
-            f"expected a camera-to-world pose as 3x4 or 4x4 numbers, got {numbers.size} in {path}; write it row by row"
-        )
+        raise KBNetError(f"expected {what} as 3x4 or 4x4 numbers, got {numbers.size} in {path}; write it row by row")
     T_world_camera = np.eye(4)
     T_world_camera[: numbers.size // 4] = numbers.reshape(-1, 4)
-    check_pose(T_world_camera, "the camera-to-world pose", where=f" in {path}")
+    check_pose(T_world_camera, what, where=f" in {path}")
     return T_world_camera
-
-
-def relative_poses(
-    previous: NDArray[np.float64], current: NDArray[np.float64], next_: NDArray[np.float64]
-) -> dict[str, FloatArray]:
-    """The motion to both neighbours from three poses ``T_world_camera``, as the arguments of `kbnet.frame.Triplet`.
-
-    ``T_previous_current = inverse(T_world_previous) @ T_world_current``, and likewise ``T_next_current``: (4, 4),
-    float32, metres.
-    """
-    sources = {"T_previous_current": previous, "T_next_current": next_}
-    return {key: np.linalg.solve(pose, current).astype(np.float32) for key, pose in sources.items()}
 
 
 def _list_images(folder: Path) -> list[Path]:

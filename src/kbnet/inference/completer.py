@@ -14,8 +14,7 @@ from torch import Tensor
 from kbnet.errors import KBNetError
 from kbnet.frame import NEAR_DEPTH, FloatArray, Frame, ImageArray, Prior
 from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
-from kbnet.inference.given_arrays import Batch, FrameArrays, given_arrays
-from kbnet.inference.tensor_checks import PointCounts, check_shapes, checked_counts
+from kbnet.inference.given_arrays import Batch, FrameArrays, PointCounts, check_shapes, checked_counts, given_arrays
 from kbnet.inference.weights_files import is_exported
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.guided_upsampling import guided_upsampling

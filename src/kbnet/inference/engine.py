@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import get_args
 
 import torch
-from torch import Tensor
 
 from kbnet.errors import KBNetError
 from kbnet.inference import onnxruntime_engine, openvino_engine
@@ -29,25 +28,9 @@ On a CUDA device torch rounds the inputs of float32 convolutions to 10 bits, as 
 ``torch.backends.cudnn.allow_tf32 = False``.
 """
 
-
-class Engine(Protocol):
-    """Engine: a network that is ready to run.
-
-    Attributes:
-        name: name of the engine, one of :data:`EngineName` except ``auto``.
-        precision: precision of the computation, one of :data:`Precision` except ``auto``.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def precision(self) -> str: ...
-
-    def __call__(
-        self, image: Tensor, sparse_depth: Tensor, validity: Tensor, intrinsics: Tensor, scaffold: Tensor | None = None
-    ) -> Tensor:
-        """Result of `KBNet.forward`: float32 metres, (B, 1 or 2, H, W), on the device of ``image``."""
-        ...
+Engine = TorchEngine | ArrayEngine
+"""A network that is ready to run: its ``name`` and ``precision``, never ``auto``, and a call as `KBNet.forward`, whose
+result is float32 metres, (B, 1 or 2, H, W), on the device of ``image``."""
 
 
 def make_engine(

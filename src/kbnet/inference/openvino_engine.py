@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.export.description import Description, read_description
-from kbnet.export.openvino import INFO, openvino_model, read_model
-from kbnet.export.signal_stack import signal_stack_kept
+from kbnet.export.openvino import INFO, openvino_model, read_model, signal_stack_kept
 from kbnet.inference.array_engine import ArrayEngine, InputSize, Run, converted_graphs, exported_graphs
 from kbnet.inference.weights_files import weights_files
 from kbnet.network.depth_network import DepthNetwork

@@ -16,16 +16,13 @@ from typing import TYPE_CHECKING, cast
 
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_path, read_json, write_json
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import Completer, FloatArray, Frame
 from kbnet.frames.frame_source import NamedFrames
 from kbnet.inference.output_files import DEPTH, CompletedFrame, FileKind
 from kbnet.inference.weights_files import Origin
 
 if TYPE_CHECKING:
     from kbnet.inference.completer import DepthCompleter
-
-Completer = Callable[[Frame], FloatArray]
-"""A frame to dense depth, as a `kbnet.DepthCompleter` does."""
 
 RECORD = "made_with.json"
 OF_THE_FRAME = ("frame", "sparse points", "prior")

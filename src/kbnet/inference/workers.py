@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from kbnet.errors import KBNetError
+from kbnet.frame import Completer
 from kbnet.inference.numbered_frames import NumberedFrames
-from kbnet.inference.output_folder import Completer, OutputFolder
+from kbnet.inference.output_folder import OutputFolder
 from kbnet.interruption import handlers_kept
 
 FRAMES_A_TASK = 64

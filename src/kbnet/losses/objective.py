@@ -1,22 +1,26 @@
-"""Training objective: the named loss terms and their weighted sum."""
+"""Training objective: the named loss terms, those of poses and prior among them, and their weighted sum."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from kbnet.losses.photometric import colour_loss, structure_loss
+from kbnet.losses.depth_terms import masked_mean, measured_depth_loss, smoothness_loss
+from kbnet.losses.photometric import colour_error, colour_loss, structure_loss
 from kbnet.losses.scene import Scene
-from kbnet.losses.smoothness import smoothness_loss
-from kbnet.losses.sparse_depth import measured_depth_loss
 from kbnet.losses.weighting import Weighting
-from kbnet.losses.weights import LossForms, LossWeights, SupervisedForm
+from kbnet.losses.weights import LossForms, LossWeights, PriorForm, SupervisedForm
 
 LEAST_SCAFFOLD_ERROR = 0.02
 """Added to the scaffold's mean error before the division, as a share of the mean ground truth."""
 LEAST_GROUND_TRUTH = 1e-8
 """Added to the ground truth before the division, metres."""
 KBNET_FORMS = LossForms()
+PRIOR_COLOUR_LIMIT = 0.30
+"""The prior applies while the colour loss is below this (published system, section 10)."""
 
 
 def unsupervised_losses(
@@ -104,3 +108,63 @@ def _product(first: Tensor | None, second: Tensor | None) -> Tensor | None:
     if first is None or second is None:
         return second if first is None else first
     return first * second
+
+
+def pose_consistency_loss(forward: Sequence[Tensor], backward: Sequence[Tensor]) -> Tensor:
+    """Squared distance of T_neighbour_current · T_current_neighbour from the identity (VOICED, Wong et al. 2020).
+
+    The squares are summed over matrix entries and neighbours, then averaged over the batch.
+    VOICED also averages over the 16 entries, so its weight is 16 times ours.
+
+    Args:
+        forward: T_neighbour_current of each neighbour, (B, 4, 4), metres.
+        backward: T_current_neighbour of each, (B, 4, 4), metres.
+
+    Returns:
+        Scalar.
+    """
+    round_trips = torch.stack([there @ back for there, back in zip(forward, backward, strict=True)])
+    identity = torch.eye(4, dtype=round_trips.dtype, device=round_trips.device)
+    return (round_trips - identity).square().sum(dim=(0, 2, 3)).mean()
+
+
+def prior_loss(
+    scene: Scene, reconstructions: tuple[Tensor, ...], scaffold: Tensor, form: PriorForm = "sample"
+) -> Tensor:
+    """Prior loss: mean of |depth - scaffold| over pixels that the scaffold reconstructs at least as well as depth.
+
+    The comparison uses the colour error.
+
+    Args:
+        scene: frame, depth and neighbours, the previous one first.
+        reconstructions: of the scene, (B, 3, H, W) each, at least one.
+        scaffold: (B, 1, H, W), metres; 0 = undefined.
+        form: ``sample``: errors are summed over the neighbours, the limit applies to each sample, and the mean is over
+            all pixels. ``batch``: with the previous neighbour alone; the limit applies to the mean colour loss of the
+            batch, and the mean is over the selected pixels. A sample without any gives 0 (published: NaN).
+            ``crossed``: as published, ``batch`` with the pixels selected in any sample applied to every sample; a pixel
+            counts as often as it is selected. Equal to ``batch`` for a batch of one.
+
+    Returns:
+        Scalar, metres.
+    """
+    if form != "sample":
+        scene = replace(scene, neighbours=scene.neighbours[:1], poses=scene.poses[:1])
+        reconstructions = reconstructions[:1]
+    with torch.no_grad():
+        predicted = _error(scene.image, reconstructions)
+        interpolated = _error(scene.image, replace(scene, depth=scaffold).reconstructions())
+        seen = torch.ones_like(predicted) if scene.seen is None else scene.seen
+        together = (1, 2, 3) if form == "sample" else (0, 1, 2, 3)
+        colour_loss = (seen * predicted).mean(dim=together, keepdim=True)
+        settled = colour_loss < PRIOR_COLOUR_LIMIT * seen.mean(dim=together, keepdim=True)
+        believed = (scaffold > 0) & (interpolated <= predicted) & settled
+    difference = (scene.depth - scaffold).abs()
+    if form == "sample":
+        return masked_mean(believed * difference, scene.seen)
+    selected = believed * seen
+    return masked_mean(difference, selected.sum(dim=0, keepdim=True) if form == "crossed" else selected)
+
+
+def _error(image: Tensor, reconstructions: tuple[Tensor, ...]) -> Tensor:
+    return torch.cat([colour_error(image, one) for one in reconstructions], dim=1).sum(dim=1, keepdim=True)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kbnet.losses.masked_mean import masked_mean
+from kbnet.losses.depth_terms import masked_mean
 from kbnet.losses.weights import StructureBorder
 
 SSIM_C1 = 0.01**2

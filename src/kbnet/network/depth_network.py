@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from torch import Tensor, nn
 
@@ -11,9 +11,7 @@ from kbnet.network.decoder import UpConvolution
 from kbnet.network.encoder import RayTerms
 from kbnet.network.image_features import ImageFeatures
 from kbnet.network.layers import Convolution
-
-if TYPE_CHECKING:
-    from kbnet.network.siblings.config import NetworkConfig
+from kbnet.network.siblings.config import NetworkConfig
 
 Self = TypeVar("Self", bound="DepthNetwork")
 

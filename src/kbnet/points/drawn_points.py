@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, check_finite_numbers
-from kbnet.frame import FloatArray, ImageArray
+from kbnet.frame import FloatArray, ImageArray, IntArray
 from kbnet.points.patterns import ring_pixels
 
 PATTERNS = {"corners": 0.5, "uniform": 0.15, "lines": 0.1, "grid": 0.1, "clusters": 0.1, "side": 0.05}
@@ -18,7 +18,6 @@ camera, corners in a few clusters, corners on one side of the image."""
 LINE_SPACING_DEG = 0.42
 """Angle between neighbouring scan lines of a lidar with 64 lines over 26.9 degrees."""
 
-IntArray = NDArray[np.int64]
 Generator = np.random.Generator
 
 

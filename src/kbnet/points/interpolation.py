@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray
+from kbnet.frame import Float64Array, FloatArray, IntArray
 from kbnet.points import triangulation
 from kbnet.points.sparse_points import measured_pixels
-
-IntArray = NDArray[np.int64]
-Float64Array = NDArray[np.float64]
 
 _BLOCK = 512
 """Triangles rasterised at a time, times the step. Larger arrays take longer to allocate than to compute."""

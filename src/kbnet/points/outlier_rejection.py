@@ -6,14 +6,12 @@ from typing import Literal
 
 import numpy as np
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
-from kbnet.frame import FloatArray
+from kbnet.frame import FloatArray, IntArray
 from kbnet.points.sparse_points import measured_pixels
 from kbnet.points.triangulation import delaunay_triangles
 
-IntArray = NDArray[np.int64]
 OutlierRule = Literal["none", "window", "support"]
 
 SUPPORT_TOLERANCE = 0.05

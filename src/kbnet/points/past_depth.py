@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.spatial.transform import Rotation
 
-from kbnet.frame import FloatArray
+from kbnet.frame import Float64Array, FloatArray
 from kbnet.points.past_points import in_space
 from kbnet.points.projection import pixels_of_points
 from kbnet.points.sparse_points import measured_pixels, points_to_map
-
-Float64Array = NDArray[np.float64]
 
 HOLE_TOLERANCE = 0.05
 """A hole in projected depth is filled if the depth around it varies less than this, in ln depth."""

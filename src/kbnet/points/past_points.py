@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.spatial import cKDTree
 
-from kbnet.frame import FloatArray
+from kbnet.frame import Float64Array, FloatArray, IntArray
 from kbnet.points.projection import pixels_of_points
 from kbnet.points.sparse_points import measured_pixels, points_to_map
 
-Float64Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int64]
 
 CELL_PX = 5
 """Of the past points in a cell of this size, the newest is used."""

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from kbnet.errors import KBNetError, check_finite_numbers
-from kbnet.frame import FloatArray, ImageArray, check_depth, check_intrinsics
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Pixels = NDArray[np.int64]
+from kbnet.frame import Float64Array, FloatArray, ImageArray, IntArray, check_depth, check_intrinsics
 
 
 @dataclass(frozen=True)
@@ -89,8 +83,8 @@ class SparsePattern:
         )
 
 
-def ring_pixels(intrinsics: FloatArray, size: tuple[int, ...], rings: int, points: int) -> tuple[Pixels, Pixels]:
-    """Pixels measured by a rotating lidar at the camera: equal azimuth steps on cones with equal spacing.
+def ring_pixels(intrinsics: FloatArray, size: tuple[int, ...], rings: int, points: int) -> tuple[IntArray, IntArray]:
+    """IntArray measured by a rotating lidar at the camera: equal azimuth steps on cones with equal spacing.
 
     At the middle column, the lowest and the highest ring lie half a spacing inside the lower and upper edge. A cone is
     a hyperbola in the image, so the outer rings leave the image towards its sides.
@@ -119,7 +113,7 @@ def ring_pixels(intrinsics: FloatArray, size: tuple[int, ...], rings: int, point
     return rows, columns
 
 
-def _middles(ends: Floats, count: int) -> Floats:
+def _middles(ends: Float64Array, count: int) -> Float64Array:
     """Centres of ``count`` equal parts between two ends."""
-    middles: Floats = ends[0] + (ends[1] - ends[0]) * (np.arange(count) + 0.5) / count
+    middles: Float64Array = ends[0] + (ends[1] - ends[0]) * (np.arange(count) + 0.5) / count
     return middles

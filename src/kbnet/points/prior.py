@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from kbnet.frame import FloatArray, Prior, PriorKind
+from kbnet.frame import Float64Array, FloatArray, Prior, PriorKind
 from kbnet.points.interpolation import linear
 from kbnet.points.sparse_points import measured_pixels
 from kbnet.points.triangulation import delaunay_triangles
-
-Float64Array = NDArray[np.float64]
 
 LEAST_POINTS = 8
 """Fewer points with a known prior than this: the prior is ignored."""

@@ -6,39 +6,38 @@ content policy forbids it). It is written frame by frame.
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from kbnet.evaluation.judged_pixels import Judging
 from kbnet.evaluation.methods import NETWORK
+from kbnet.evaluation.point_errors import Judging
 from kbnet.files import atomic_path
-from kbnet.frame import FloatArray
+from kbnet.frame import FloatArray, ImageArray
+from kbnet.frames.depth_png import nearest_pixels
 from kbnet.report.colour import DEPTH_COLOURS, ERROR_COLOURS
-from kbnet.report.figures import Figures
-from kbnet.report.packing import (
-    DEPTH_STEP,
-    ERROR_STEP,
-    LEAST,
-    logarithmic,
-    pack_image,
-    pack_map,
-    pack_numbers,
-    sampled,
-)
+from kbnet.report.figures import Figures, ShownFrame
 from kbnet.report.picture import SPARSE_TRUTH
-from kbnet.report.shown_frames import ShownFrame
 
 WEB = Path(__file__).with_name("web")
 SCRIPTS = ("unpack.js", "colours.js", "panels.js", "cloud.js", "charts.js", "page.js")
 MOST_POINTS = 20_000
 """Largest number of points of one kind in a frame of the page."""
+LEAST = 0.001
+"""Value of the code 1, metres; the code 0 is unmeasured."""
+DEPTH_STEP, ERROR_STEP = 0.001, 0.02
+"""Logarithmic step from one code to the next: 0.1 % for depth, 2 % for errors."""
+JPEG_QUALITY = 85
 
 
 def write_page(
@@ -108,8 +107,8 @@ def pack_frame(shown: ShownFrame, longest: int) -> dict[str, Any]:
         "intrinsics": frame.intrinsics.ravel().tolist(),
         "points": measured.shape[1],
         "image": pack_image(frame.image, size),
-        "depth": pack_map(sampled(shown.depth, size), DEPTH_STEP),
-        "expected": pack_map(sampled(shown.expected_error, size), ERROR_STEP),
+        "depth": pack_map(nearest_pixels(shown.depth, size), DEPTH_STEP),
+        "expected": pack_map(nearest_pixels(shown.expected_error, size), ERROR_STEP),
         "sparse": _pack_points(measured, (frame.sparse_depth[tuple(measured)], DEPTH_STEP)),
     }
     if judged is None:
@@ -120,7 +119,7 @@ def pack_frame(shown: ShownFrame, longest: int) -> dict[str, Any]:
     else:
         truth = np.zeros(frame.size, np.float32)
         truth[tuple(judged.pixels)] = judged.true
-        content["truth"] = pack_map(sampled(truth, size), DEPTH_STEP)
+        content["truth"] = pack_map(nearest_pixels(truth, size), DEPTH_STEP)
     return content
 
 
@@ -141,3 +140,39 @@ def _pack_points(pixels: NDArray[np.intp], *values: tuple[FloatArray, float]) ->
 
 def _web(name: str) -> str:
     return (WEB / name).read_text(encoding="utf-8")
+
+
+def pack_map(values: FloatArray, step: float) -> str:
+    """Pack a map: codes are stored as differences from the plane through their neighbours, which are mostly small.
+
+    Args:
+        values: (H, W), metres; 0 = unmeasured.
+        step: ``DEPTH_STEP`` or ``ERROR_STEP``.
+    """
+    codes = logarithmic(values, step)
+    above = np.diff(codes, axis=0, prepend=np.zeros((1, codes.shape[1]), np.uint16))
+    differences = np.diff(above, axis=1, prepend=np.zeros((codes.shape[0], 1), np.uint16)).view(np.int16)
+    # Signed to unsigned: 0, -1, 1, -2 become 0, 1, 2, 3.
+    return pack_numbers(((differences << 1) ^ (differences >> 15)).view(np.uint16))
+
+
+def pack_numbers(numbers: NDArray[np.uint16]) -> str:
+    """Pack numbers of any shape, row by row: all low bytes, then all high bytes, deflated, in base64."""
+    planes = np.concatenate([(numbers & 255).ravel(), (numbers >> 8).ravel()]).astype(np.uint8)
+    return base64.b64encode(zlib.compress(planes.tobytes(), 9)).decode("ascii")
+
+
+def pack_image(image: ImageArray, size: tuple[int, int]) -> str:
+    """JPEG of (H, W) pixels as a ``data:`` address."""
+    file = BytesIO()
+    picture = Image.fromarray(image)
+    if size != image.shape[:2]:
+        picture = picture.resize(size[::-1], Image.Resampling.LANCZOS)
+    picture.save(file, "JPEG", quality=JPEG_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def logarithmic(values: NDArray[np.floating], step: float) -> NDArray[np.uint16]:
+    """Codes of values ``LEAST * exp((code - 1) * step)``; 0 for 0, 1 for values below ``LEAST``."""
+    codes = np.rint(np.log(np.maximum(values, LEAST) / LEAST) / step) + 1
+    return np.where(values > 0, codes, 0).astype(np.uint16)

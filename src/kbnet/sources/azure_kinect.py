@@ -18,8 +18,7 @@ from kbnet.sources.azure_kinect_file import DEPTH_TAG, KinectFile
 from kbnet.sources.clock import nearest_in_time
 from kbnet.sources.depth_camera import frame_of_dense_depth, points_in_image
 from kbnet.sources.matroska import VIDEO, Block
-from kbnet.sources.rectification import Camera
-from kbnet.sources.rectified_recording import RectifiedRecording
+from kbnet.sources.rectification import Camera, RectifiedRecording
 
 _STREAMS = ("COLOR", "DEPTH", "IR", "IMU")
 

@@ -14,22 +14,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import Float64Array, FloatArray, Frame
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.sources.colmap_folder import find_images, find_model, image_file, read_reconstruction
-from kbnet.sources.other_size import fit_camera
-from kbnet.sources.rectification import Camera
-from kbnet.sources.rectified_recording import RectifiedRecording
-from kbnet.sources.resizing import limit_longer_side
-
-Floats = NDArray[np.float64]
+from kbnet.sources.rectification import Camera, RectifiedRecording
+from kbnet.sources.resizing import fit_camera, limit_longer_side
 
 PLAUSIBLE_MEDIAN_M = (0.1, 100.0)
 """Median depth outside is taken for another unit than metres; nearer, the 1/256 m of a depth PNG is too coarse."""
@@ -71,9 +66,9 @@ class ColmapView:
     """
 
     file: str
-    pixels: Floats
-    depth: Floats
-    T_world_camera: Floats
+    pixels: Float64Array
+    depth: Float64Array
+    T_world_camera: Float64Array
 
 
 class ColmapFrames(RectifiedRecording[str]):
@@ -156,7 +151,7 @@ class ColmapFrames(RectifiedRecording[str]):
         """Number of images."""
         return len(self._views)
 
-    def depths(self) -> Floats:
+    def depths(self) -> Float64Array:
         """Depth of all sparse points of all frames, (N,), metres."""
         return np.concatenate([view.depth for view in self._views.values()])
 

@@ -15,6 +15,7 @@ from kbnet.errors import KBNetError
 from kbnet.files import read_text
 from kbnet.frame import FloatArray, check_intrinsics, check_pose
 from kbnet.frames.image_file import read_numbers
+from kbnet.frames.sequence import read_pose
 from kbnet.sources.rectification import Model
 
 Transform = NDArray[np.float64]
@@ -212,12 +213,7 @@ def read_transform(path: str | Path, what: str) -> Transform:
         FileNotFoundError: there is no such file.
         KBNetError: it holds no rigid transform.
     """
-    numbers = read_numbers(path, what)
-    if numbers.size not in (12, 16):
-        raise KBNetError(f"expected {what} as 3x4 or 4x4 numbers, got {numbers.size} in {path}; write it row by row")
-    transform = np.eye(4)
-    transform[: numbers.size // 4] = numbers.reshape(-1, 4)
-    check_pose(transform, what, where=f" in {path}")
+    transform = read_pose(path, what)
     if (length := float(np.linalg.norm(transform[:3, 3]))) > LARGEST_BASELINE_M:
         warnings.warn(
             f"{what} in {path} moves by {length:.0f} m: in millimetres or centimetres? Write metres", stacklevel=3

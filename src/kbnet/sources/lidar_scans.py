@@ -18,13 +18,12 @@ from kbnet.frames.natural_order import sortable
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.projection import drop_hidden_points, project_points
-from kbnet.sources.depth_units import check_metres
+from kbnet.sources.depth_file import check_metres
 from kbnet.sources.lidar_calibration import BENCHMARK_SIZE, LidarCalibration, Transform
 from kbnet.sources.misplaced_points import explain_misses
-from kbnet.sources.other_size import fit_camera
 from kbnet.sources.point_cloud_file import Points, read_points
-from kbnet.sources.rectification import Camera
-from kbnet.sources.rectified_recording import RectifiedRecording
+from kbnet.sources.rectification import Camera, RectifiedRecording
+from kbnet.sources.resizing import fit_camera
 from kbnet.sources.scan_columns import Layout, find_layout
 from kbnet.sources.scan_pairs import LARGEST_DIFFERENCE_S, list_images, list_scans, pair_scans
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kbnet.frame import FloatArray
+from kbnet.frame import Float64Array, FloatArray
 from kbnet.points.projection import project_points
-
-Floats = NDArray[np.float64]
 
 FORWARD_LEFT_UP = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
 """From x forward, y left, z up, as lidars and robots have it, to a camera's x right, y down, z forward."""
@@ -17,7 +14,9 @@ WORTH_NAMING = 10
 _SIDES = (("right of it", 0, 1), ("left of it", 0, -1), ("below it", 1, 1), ("above it", 1, -1), ("behind it", 2, -1))
 
 
-def explain_misses(points: Floats, T_camera_points: Floats, intrinsics: FloatArray, size: tuple[int, int]) -> str:
+def explain_misses(
+    points: Float64Array, T_camera_points: Float64Array, intrinsics: FloatArray, size: tuple[int, int]
+) -> str:
     """Say where points lie that miss an image, and which mistake in the extrinsics would explain it.
 
     Args:
@@ -42,7 +41,7 @@ def explain_misses(points: Floats, T_camera_points: Floats, intrinsics: FloatArr
     return where_they_lie(points @ T_camera_points[:3, :3].T + T_camera_points[:3, 3]) + remedy
 
 
-def where_they_lie(points: Floats) -> str:
+def where_they_lie(points: Float64Array) -> str:
     """Say where points, (N, 3), lie as seen from a camera (x right, y down, z forward).
 
     Example:

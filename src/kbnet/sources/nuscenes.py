@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from kbnet.errors import KBNetError
 from kbnet.files import read_json
-from kbnet.frame import check_intrinsics
+from kbnet.frame import Float64Array, check_intrinsics
 from kbnet.sources.clock import nearest_in_time
 from kbnet.sources.lidar_calibration import LidarCalibration
 from kbnet.sources.lidar_scans import LidarFrame, LidarRecording
 
-Floats = NDArray[np.float64]
 Row = dict[str, Any]
 
 LIDAR = "LIDAR_TOP"
@@ -184,9 +182,9 @@ def _read(tables: Path, name: str, wanted: Callable[[Row], bool] = lambda row: T
     return [row for row in rows if row is not None]
 
 
-def _transform(row: Row, tables: Path) -> Floats:
+def _transform(row: Row, tables: Path) -> Float64Array:
     """To the car or the world, (4, 4), metres; quaternions are w x y z."""
-    T: Floats = np.eye(4)
+    T: Float64Array = np.eye(4)
     try:
         w, *xyz = map(float, row["rotation"])
         if not abs(np.linalg.norm([w, *xyz]) - 1) < 1e-3:

@@ -18,7 +18,7 @@ from kbnet.frames.depth_png import spread_depth
 from kbnet.frames.natural_order import sortable
 from kbnet.frames.recording import Moment, Recording
 from kbnet.points.sparse_points import map_to_points, points_to_map
-from kbnet.sources.depth_units import check_metres
+from kbnet.sources.depth_file import check_metres
 from kbnet.sources.phone_files import PhoneFiles
 from kbnet.sources.resizing import limit_longer_side
 

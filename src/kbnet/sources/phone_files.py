@@ -30,7 +30,7 @@ from kbnet.frames.image_file import open_picture, read_image, read_intrinsics
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order
 from kbnet.limits import MOST_PACKED_BYTES, regular_file
-from kbnet.sources.depth_units import measured_units
+from kbnet.sources.depth_file import measured_units
 
 Floats = NDArray[np.float64]
 

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.files import read_text
+from kbnet.frame import Float64Array
 from kbnet.sources.clock import ROUNDING_S, to_seconds
-
-Floats = NDArray[np.float64]
 
 FRAMES, TIMES = ("frame", "frame_id"), ("time", "timestamp", "t")
 COLUMNS: dict[Literal["pixels", "points"], tuple[str, str, str]] = {
@@ -39,10 +37,10 @@ class PointTable:
     path: Path
     key: Literal["frame", "time"]
     kind: Literal["pixels", "points"]
-    keys: Floats
-    groups: tuple[Floats, ...]
+    keys: Float64Array
+    groups: tuple[Float64Array, ...]
 
-    def near(self, key: float, largest_difference: float) -> Floats | None:
+    def near(self, key: float, largest_difference: float) -> Float64Array | None:
         """Rows whose frame or time is nearest, (N, 3); None where none is near enough."""
         index = int(np.abs(self.keys - key).argmin())
         return self.groups[index] if abs(self.keys[index] - key) <= largest_difference + ROUNDING_S else None

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, ImageArray, check_image, check_intrinsics
+from kbnet.frame import Float64Array, FloatArray, ImageArray, check_image, check_intrinsics
+from kbnet.frames.recording import Recording
 from kbnet.geometry.distortion import fisheye, radial_tangential, undo_fisheye, undo_radial_tangential
 from kbnet.points.sparse_points import points_to_map
 
-Floats = NDArray[np.float64]
 Model = Literal["pinhole", "radial-tangential", "fisheye"]
-
 WIDEST_RAD = math.radians(60)
 """Half the widest field of view of a rectified image: beyond, a pinhole stretches the rim more than fourfold."""
 LARGEST_COEFFICIENT = 1e9
 """Of a lens, in size; larger ones are none."""
-
 _DISTORT = {"radial-tangential": radial_tangential, "fisheye": fisheye}
 _UNDISTORT = {"radial-tangential": undo_radial_tangential, "fisheye": undo_fisheye}
 _BLOCK = 1 << 20
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,17 @@ class Camera:
         """Whether images need no rectification."""
         return self.model == "pinhole" or (self.model == "radial-tangential" and not any(self.coefficients))
 
-    def distort(self, rays: Floats) -> Floats:
+    def distort(self, rays: Float64Array) -> Float64Array:
         """Rays x / z, y / z, (..., 2), to where the lens bends them; NaN where it shows none."""
         return rays if self.is_pinhole else _DISTORT[self.model](rays, self.coefficients)
 
-    def to_pixels(self, rays: Floats) -> Floats:
+    def to_pixels(self, rays: Float64Array) -> Float64Array:
         """Rays x / z, y / z, (..., 2), to the pixels x, y that show them, (..., 2); NaN where the lens shows none."""
         K = self.K.astype(np.float64)
-        pixels: Floats = self.distort(rays) @ K[:2, :2].T + K[:2, 2]
+        pixels: Float64Array = self.distort(rays) @ K[:2, :2].T + K[:2, 2]
         return pixels
 
-    def to_rays(self, pixels: Floats) -> Floats:
+    def to_rays(self, pixels: Float64Array) -> Float64Array:
         """Pixels x, y, (..., 2), to the rays x / z, y / z that they show, (..., 2); NaN where that is none."""
         K = self.K.astype(np.float64)
         y = (pixels[..., 1] - K[1, 2]) / K[1, 1]
@@ -88,7 +88,7 @@ class Camera:
         rays = np.stack([x, y], axis=-1)
         return rays if self.is_pinhole else _UNDISTORT[self.model](rays, self.coefficients)
 
-    def project(self, points: Floats) -> Floats:
+    def project(self, points: Float64Array) -> Float64Array:
         """Points in the camera, (N, 3), metres, to pixels x, y, (N, 2); NaN behind it or where the lens shows none."""
         with np.errstate(divide="ignore", invalid="ignore"):
             rays = np.where(points[:, 2:] > 0, points[:, :2] / points[:, 2:], np.nan)
@@ -132,7 +132,7 @@ class Rectification:
         rectified[unseen] = 0
         return rectified
 
-    def points(self, pixels: Floats, depth: NDArray[np.floating]) -> FloatArray:
+    def points(self, pixels: Float64Array, depth: NDArray[np.floating]) -> FloatArray:
         """Move sparse points; none is mixed with another, and on one pixel the nearest stays.
 
         Args:
@@ -200,7 +200,7 @@ def _pinhole_within(camera: Camera) -> Camera:
     height, width = camera.size
     x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)
 
-    def rays(columns: Floats | float, rows: Floats | float, axis: int) -> Floats:
+    def rays(columns: Float64Array | float, rows: Float64Array | float, axis: int) -> Float64Array:
         pixels = np.stack(np.broadcast_arrays(columns, rows), axis=-1).astype(np.float64)
         return camera.to_rays(pixels)[..., axis]
 
@@ -222,6 +222,25 @@ def _pinhole_within(camera: Camera) -> Camera:
     return target
 
 
-def _narrowest(rays: Floats, widest: float) -> float:
+def _narrowest(rays: Float64Array, widest: float) -> float:
     """How far a border lets the view reach; where the lens shows no ray, the border sets no limit of its own."""
     return float(np.fmin.reduce(rays, initial=widest))
+
+
+class RectifiedRecording(Recording[T]):
+    """Frames of one camera without distortion; a subclass gives :attr:`camera`."""
+
+    @property
+    @abstractmethod
+    def camera(self) -> Camera:
+        """Camera of the images as recorded."""
+
+    @cached_property
+    def rectification(self) -> Rectification:
+        """Distortion of the camera, and the pinhole camera of the frames."""
+        return Rectification(self.camera)
+
+    @property
+    def lens(self) -> str:
+        """What was done about the lens, for people."""
+        return "no distortion" if self.camera.is_pinhole else f"{self.camera.model} distortion taken out"

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+
 import numpy as np
 from PIL import Image
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 from kbnet.points.sparse_points import map_to_points, points_to_map
+from kbnet.sources.rectification import Camera
+
+ROUNDING_PX = 0.75
+"""By which the size of a resized image may differ from that of the scale."""
+LEAST_SCALE = 1.2
+"""Sizes nearer to each other are those of a crop, not of a resized image."""
+ALIGNED_PX = 1.0
+"""Farther apart, pixels of two cameras at one place do not lie on each other."""
+GIVE_K = "give K of these images (--intrinsics), or the images that were calibrated"
+"""What to do where a recording takes K from elsewhere."""
 
 
 def resize_frame(frame: Frame, size: tuple[int, int]) -> Frame:
@@ -52,3 +66,51 @@ def limit_longer_side(frame: Frame, longest: int) -> Frame:
     """Shrink a frame, if need be, so that its longer side is ``longest`` pixels; its shape stays but for rounding."""
     scale = min(1.0, longest / max(frame.size))
     return resize_frame(frame, (round(scale * frame.size[0]), round(scale * frame.size[1])))
+
+
+def fit_camera(
+    camera: Camera, size: tuple[int, int], of: str, *, remedy: str = "use the images that were calibrated"
+) -> Camera:
+    """The camera of images of another size; the same one if they have that of the calibration.
+
+    Resizing leaves the edges of an image its edges: a pixel x goes to s (x + 1/2) - 1/2, s = new / calibrated width.
+
+    Args:
+        camera: as calibrated.
+        size: (H, W) of the images, pixels.
+        of: what was calibrated where, for messages.
+        remedy: what to do if they were cropped, for messages.
+
+    Raises:
+        KBNetError: the sizes differ in another way than by one scale, so images may have been cropped.
+
+    Example:
+        >>> K = np.array([[100, 0, 31.5], [0, 100, 23.5], [0, 0, 1]], np.float32)
+        >>> fit_camera(Camera(K, (48, 64)), (24, 32), "K").K[0].tolist()
+        [50.0, 0.0, 15.5]
+    """
+    if size == camera.size:
+        return camera
+    (height, width), (old_height, old_width) = size, camera.size
+    said = f"{of} is for {old_width}x{old_height} pixels (width x height), but images have {width}x{height}"
+    scale = width / old_width
+    if abs(scale * old_height - height) > ROUNDING_PX or abs(math.log(scale)) < math.log(LEAST_SCALE):
+        raise KBNetError(f"{said}, which is no plain resizing: they may have been cropped; {remedy}")
+    warnings.warn(f"{said}: K is scaled by {scale:.4g}", stacklevel=3)
+    K = camera.K.astype(np.float64)
+    K[0] *= scale
+    K[1] *= height / old_height
+    K[0, 2] += (scale - 1) / 2
+    K[1, 2] += (height / old_height - 1) / 2
+    return Camera(K.astype(np.float32), size, camera.model, camera.coefficients)
+
+
+def shows_the_same(camera: Camera, other: Camera) -> bool:
+    """Whether two cameras at one place show the same at every pixel, but for their resolution: within one pixel."""
+    (height, width), scale = other.size, np.array(camera.size[::-1]) / other.size[::-1]
+    if abs(np.diff(scale)[0]) * max(other.size) > ALIGNED_PX:
+        return False
+    pixels = np.array([[x, y] for x in (0, width / 2, width - 1) for y in (0, height / 2, height - 1)], np.float64)
+    seen = camera.to_rays((pixels + 0.5) * scale - 0.5)
+    apart = np.abs(other.to_pixels(seen) - pixels)
+    return bool(np.nanmax(apart, initial=0) <= max(ALIGNED_PX, 1 / scale.min()))

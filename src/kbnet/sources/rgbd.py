@@ -22,9 +22,8 @@ from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_camera import DepthCamera, frame_of_dense_depth, points_in_image
 from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file, warn_of_confidence
 from kbnet.sources.frame_poses import poses_beside
-from kbnet.sources.other_size import GIVE_K, fit_camera
-from kbnet.sources.rectification import Camera, Model
-from kbnet.sources.rectified_recording import RectifiedRecording
+from kbnet.sources.rectification import Camera, Model, RectifiedRecording
+from kbnet.sources.resizing import GIVE_K, fit_camera
 from kbnet.sources.rgbd_alignment import depth_calibration, depth_camera_beside, read_camera_file
 from kbnet.sources.scan_pairs import warn_of_other_rate
 

@@ -13,8 +13,8 @@ from kbnet.frame import FloatArray, check_intrinsics
 from kbnet.frames.image_file import read_intrinsics
 from kbnet.frames.sequence import read_pose
 from kbnet.sources.depth_camera import DepthCamera
-from kbnet.sources.other_size import fit_camera, shows_the_same
 from kbnet.sources.rectification import Camera
+from kbnet.sources.resizing import fit_camera, shows_the_same
 
 CALIBRATION_FOLDERS = ("", "intrinsic", "intrinsics")
 SCANNET_PLACES = ("intrinsic/extrinsic_depth.txt", "intrinsic/extrinsic_color.txt")

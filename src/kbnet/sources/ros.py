@@ -18,11 +18,9 @@ from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_camera import DepthCamera, frame_of_dense_depth, points_in_image
-from kbnet.sources.depth_file import is_dense
-from kbnet.sources.depth_units import check_metres
+from kbnet.sources.depth_file import check_metres, is_dense
 from kbnet.sources.misplaced_points import explain_misses
-from kbnet.sources.rectification import Camera
-from kbnet.sources.rectified_recording import RectifiedRecording
+from kbnet.sources.rectification import Camera, RectifiedRecording
 from kbnet.sources.ros_alignment import is_aligned
 from kbnet.sources.ros_images import decode_depth, decode_image
 from kbnet.sources.ros_points import decode_points

@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 
 from kbnet.errors import KBNetError
-from kbnet.sources.other_size import shows_the_same
 from kbnet.sources.rectification import Camera
+from kbnet.sources.resizing import shows_the_same
 from kbnet.sources.ros_recording import RosRecording
 
 

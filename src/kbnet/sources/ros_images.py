@@ -14,7 +14,7 @@ from scipy.ndimage import convolve
 from kbnet.errors import DAMAGE, KBNetError
 from kbnet.frame import FloatArray, ImageArray
 from kbnet.limits import check_count
-from kbnet.sources.depth_units import measured_units
+from kbnet.sources.depth_file import measured_units
 from kbnet.sources.ros_points import rows_of
 from kbnet.sources.rvl import decode_rvl
 

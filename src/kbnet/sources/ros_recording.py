@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.sources.clock import nearest_in_time
-from kbnet.sources.other_size import GIVE_K, fit_camera
 from kbnet.sources.realsense import depth_unit, stream_transform
 from kbnet.sources.rectification import Camera
+from kbnet.sources.resizing import GIVE_K, fit_camera
 from kbnet.sources.ros_bag import (
     CAMERA_INFO,
     CLOUD,

@@ -15,7 +15,7 @@ from kbnet.frames.image_file import read_image
 from kbnet.frames.natural_order import in_order
 from kbnet.frames.recording import CACHED_FRAMES, Moment, Recording
 from kbnet.points.clustered_points import Clustering, PointKind, draw_points
-from kbnet.sources.depth_units import read_depth_image
+from kbnet.sources.depth_file import read_depth_image
 
 UNITS_PER_METRE = 1000.0
 SIZE = (240, 320)
@@ -104,6 +104,8 @@ class SceneNetFrames(Recording[SceneNetFiles]):
         KBNetError (when frames are read): a file is damaged, or no frame has enough points.
     """
 
+    has_ground_truth = True
+
     def __init__(
         self, path: Path, trajectories: Iterable[Path], *, points: int = POINTS, kind: PointKind = "edges"
     ) -> None:
@@ -123,11 +125,6 @@ class SceneNetFrames(Recording[SceneNetFiles]):
     def points_from(self) -> str:
         """Folders of depth images."""
         return f"{self.folder} (depth)"
-
-    @property
-    def has_ground_truth(self) -> bool:
-        """True: depth images are dense."""
-        return True
 
     @property
     def expected(self) -> int:

@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from kbnet.errors import KBNetError
 from kbnet.files import read_text
+from kbnet.frame import Float64Array
 from kbnet.frames.image_file import read_numbers
 from kbnet.sources.clock import to_seconds
-
-Floats = NDArray[np.float64]
 
 LONGEST_GAP_S = 0.25
 """Between two poses farther apart none is interpolated: a motion capture that lost the camera leaves such gaps."""
@@ -41,7 +39,9 @@ class Trajectory:
         of_body: the file says that these are poses of the body (IMU), not of the camera.
     """
 
-    def __init__(self, times: Floats, positions: Floats, quaternions: Floats, *, of_body: bool = False) -> None:
+    def __init__(
+        self, times: Float64Array, positions: Float64Array, quaternions: Float64Array, *, of_body: bool = False
+    ) -> None:
         """Sort poses by time.
 
         Args:
@@ -59,7 +59,7 @@ class Trajectory:
         self._positions = positions[order]
         self._rotations = Rotation.from_quat(quaternions[order])
 
-    def at(self, time: float) -> Floats | None:
+    def at(self, time: float) -> Float64Array | None:
         """``T_world_camera`` at a time, (4, 4), float64: linear between two poses, the rotation along its arc.
 
         Returns:

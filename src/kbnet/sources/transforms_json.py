@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, refused_as
 from kbnet.files import read_json
-from kbnet.frame import FloatArray, Frame, check_pose
+from kbnet.frame import Float64Array, FloatArray, Frame, check_pose
 from kbnet.frames.depth_png import MAXIMUM_DEPTH, spread_depth
 from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.kinds import IMAGE_SUFFIXES
@@ -27,22 +26,13 @@ from kbnet.frames.recording import Moment
 from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_file import read_depth_file
-from kbnet.sources.other_size import fit_camera
 from kbnet.sources.phone_files import OPENCV_FROM_GRAPHICS
 from kbnet.sources.point_cloud_file import read_points
-from kbnet.sources.rectification import Camera
-from kbnet.sources.rectified_recording import RectifiedRecording
-from kbnet.sources.resizing import limit_longer_side
+from kbnet.sources.rectification import Camera, RectifiedRecording
+from kbnet.sources.resizing import fit_camera, limit_longer_side
 
-Floats = NDArray[np.float64]
-
-LENSES = {
-    "": "radial-tangential",
-    "PINHOLE": "radial-tangential",
-    "SIMPLE_PINHOLE": "radial-tangential",
-    "OPENCV": "radial-tangential",
-    "OPENCV_FISHEYE": "fisheye",
-}
+FISHEYE = "OPENCV_FISHEYE"
+LENSES = ("", "PINHOLE", "SIMPLE_PINHOLE", "OPENCV", FISHEYE)
 PLAUSIBLE_MEDIAN = (0.1, 100.0)
 """Median depth outside is taken for another unit than metres."""
 LARGEST = 1e6
@@ -193,7 +183,7 @@ class TransformsFrames(RectifiedRecording[int]):
         return limit_longer_side(frame, self._options.longest_side) if self._options.longest_side else frame
 
     @cached_property
-    def _points(self) -> Floats:
+    def _points(self) -> Float64Array:
         return read_points(self._cloud) * self._options.scale
 
     def _read_depth(self, index: int) -> FloatArray:
@@ -256,7 +246,7 @@ def _lens(frame: dict[str, Any], content: dict[str, Any], file: Path) -> tuple[s
             f"expected a camera_model among {', '.join(filter(None, LENSES))} in {file}, got '{(*other, name)[0]}'; "
             "undistort the images"
         )
-    return name, LENSES[name] == "fisheye" or bool(own.get("is_fisheye"))
+    return name, name == FISHEYE or bool(own.get("is_fisheye"))
 
 
 def _depth_unit(content: dict[str, Any], file: Path) -> float:
@@ -285,9 +275,9 @@ def _image_file(base: Path, frame: dict[str, Any], file: Path) -> Path:
     return found
 
 
-def _pose(frame: dict[str, Any], scale: float, file: Path) -> Floats:
+def _pose(frame: dict[str, Any], scale: float, file: Path) -> Float64Array:
     """``T_world_camera``, (4, 4), metres, z forward."""
-    T: Floats = np.eye(4)
+    T: Float64Array = np.eye(4)
     with refused_as(f"expected transform_matrix of {frame.get('file_path')} as 4x4 numbers in {file}"):
         T[:3] = np.array(frame["transform_matrix"], np.float64)[:3]
     check_pose(T, "transform_matrix", where=f" of {frame.get('file_path')} in {file}")

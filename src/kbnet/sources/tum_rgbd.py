@@ -18,10 +18,8 @@ from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.sources.clock import nearest_in_time, to_seconds
 from kbnet.sources.depth_camera import frame_of_dense_depth
-from kbnet.sources.depth_file import warn_of_confidence
-from kbnet.sources.depth_units import check_metres, read_depth_image
-from kbnet.sources.rectification import Camera
-from kbnet.sources.rectified_recording import RectifiedRecording
+from kbnet.sources.depth_file import check_metres, read_depth_image, warn_of_confidence
+from kbnet.sources.rectification import Camera, RectifiedRecording
 from kbnet.sources.trajectory import Trajectory, read_camera_trajectory
 
 DEPTH_FACTOR = 5000.0
@@ -173,6 +171,8 @@ class TumFrames(RectifiedRecording[TumFrame]):
         KBNetError: no image has depth, or a file does not fit the camera or the format.
     """
 
+    has_ground_truth = True
+
     def __init__(
         self, listing: TumRecording, camera: Camera, *, points: int = 500, depth_factor: float = DEPTH_FACTOR
     ) -> None:
@@ -192,11 +192,6 @@ class TumFrames(RectifiedRecording[TumFrame]):
     def points_from(self) -> str:
         """The list of depth images."""
         return str(self.folder / "depth.txt")
-
-    @property
-    def has_ground_truth(self) -> bool:
-        """True: depth images are dense."""
-        return True
 
     @property
     def expected(self) -> int:

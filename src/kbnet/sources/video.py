@@ -9,24 +9,20 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import Float64Array, FloatArray, Frame
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.projection import project_points
-from kbnet.sources.depth_units import check_metres
+from kbnet.sources.depth_file import check_metres
 from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.point_table import PointTable
-from kbnet.sources.rectification import Camera, Rectification
-from kbnet.sources.rectified_recording import RectifiedRecording
+from kbnet.sources.rectification import Camera, Rectification, RectifiedRecording
 from kbnet.sources.trajectory import LONGEST_GAP_S, Trajectory
 from kbnet.sources.video_decoder import Video, VideoDecoder
-
-Floats = NDArray[np.float64]
 
 LARGEST_DIFFERENCE_S = 0.02
 NO_POSE = "no pose at their time"
@@ -48,10 +44,10 @@ class Motion:
     """
 
     trajectory: Trajectory
-    T_body_camera: Floats = field(default_factory=lambda: np.eye(4))
+    T_body_camera: Float64Array = field(default_factory=lambda: np.eye(4))
     points_in_world: bool = False
 
-    def at(self, time: float) -> Floats | None:
+    def at(self, time: float) -> Float64Array | None:
         """``T_world_camera``, (4, 4), metres; None where it is not known."""
         T_world_body = self.trajectory.at(time)
         return None if T_world_body is None else T_world_body @ self.T_body_camera
@@ -135,7 +131,7 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
     def moments(self) -> Iterator[Moment[VideoMoment]]:
         """Frames in order, with their poses."""
         self.left_out.clear()
-        outside, last_time, depths, found = "", 0.0, list[Floats](), False
+        outside, last_time, depths, found = "", 0.0, list[Float64Array](), False
         for index, decoded in enumerate(self._decoder.all()):
             self.read, last_time = index + 1, decoded.time
             if index % self._every:
@@ -178,11 +174,11 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         sparse = _sparse_depth(rows, self._table, self.rectification)
         return Frame(self.rectification.image(decoded.image()), sparse, self.rectification.target.K, name=moment.name)
 
-    def _table_rows(self, moment: VideoMoment) -> Floats | None:
+    def _table_rows(self, moment: VideoMoment) -> Float64Array | None:
         by_frame = self._table.key == "frame"
         return self._table.near(*((moment.number, 0) if by_frame else (moment.time, self._largest_difference_s)))
 
-    def _rows(self, moment: VideoMoment, pose: Floats | None) -> Floats | None:
+    def _rows(self, moment: VideoMoment, pose: Float64Array | None) -> Float64Array | None:
         """Points of a frame, as the camera sees them; None = there are none, or no pose that is needed."""
         rows = self._table_rows(moment)
         if rows is None or (self._motion and pose is None):
@@ -206,12 +202,12 @@ def _warn_of_other_size(table: PointTable, size: tuple[int, int]) -> None:
         )
 
 
-def _check_units(depths: list[Floats], table: PointTable, *, at_least: int = 1) -> None:
+def _check_units(depths: list[Float64Array], table: PointTable, *, at_least: int = 1) -> None:
     if len(depths) >= at_least:
         check_metres(np.concatenate(depths), where=str(table.path), remedy="write metres into the table")
 
 
-def _sparse_depth(rows: Floats, table: PointTable, rectification: Rectification) -> FloatArray:
+def _sparse_depth(rows: Float64Array, table: PointTable, rectification: Rectification) -> FloatArray:
     if table.kind == "points":
         sparse = project_points(rows, rectification.target.K, np.eye(4), rectification.target.size)
     else:
@@ -219,7 +215,7 @@ def _sparse_depth(rows: Floats, table: PointTable, rectification: Rectification)
     return np.where(sparse > MAXIMUM_DEPTH, np.float32(0), sparse)
 
 
-def _where(rows: Floats, kind: str, camera: Camera) -> str:
+def _where(rows: Float64Array, kind: str, camera: Camera) -> str:
     size = camera.size
     if kind == "points":
         why = explain_misses(rows, np.eye(4), camera.K, size)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.files import read_text
 from kbnet.frame import FloatArray, Frame
-from kbnet.frames.depth_png import read_depth_png
+from kbnet.frames.depth_png import nearest_pixels, read_depth_png
 from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.recording import Moment, Recording
-from kbnet.sources.depth_units import read_depth_image
+from kbnet.sources.depth_file import read_depth_image
 from kbnet.sources.resizing import resize_frame
 
 UNITS_PER_METRE = 100.0
@@ -115,6 +115,8 @@ class VkittiFrames(Recording[Pair]):
         KBNetError: drives differ in size.
     """
 
+    has_ground_truth = True
+
     def __init__(self, path: Path, scenes: list[VirtualScene], drives: list[Path], *, every: int = 1) -> None:
         super().__init__(path, inputs=(path, *drives))
         if not scenes:
@@ -139,11 +141,6 @@ class VkittiFrames(Recording[Pair]):
     def points_from(self) -> str:
         """Depth images."""
         return f"{self.folder} (depth)"
-
-    @property
-    def has_ground_truth(self) -> bool:
-        """True: depth images are dense but for the sky."""
-        return True
 
     @property
     def expected(self) -> int:
@@ -205,23 +202,6 @@ def read_vkitti_depth(path: Path) -> FloatArray:
     """
     depth = read_depth_image(path, UNITS_PER_METRE)
     return np.where(depth > SKY_M, np.float32(0), depth)
-
-
-def nearest_pixels(depth: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """Resize a map by taking the nearest pixel.
-
-    Args:
-        depth: (h, w).
-        size: (H, W), pixels.
-
-    Example:
-        >>> nearest_pixels(np.array([[1.0, 2.0]], np.float32), (1, 4))
-        array([[1., 1., 2., 2.]], dtype=float32)
-    """
-    rows, columns = (
-        ((np.arange(new) + 0.5) * old / new).astype(np.intp) for new, old in zip(size, depth.shape, strict=True)
-    )
-    return depth[np.ix_(rows, columns)]
 
 
 def read_camera_table(path: Path, count: int) -> dict[Key, NDArray[np.float64]]:

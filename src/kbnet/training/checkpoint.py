@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from kbnet.errors import KBNetError
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.files import atomic_path
-from kbnet.weights.fit import misfit
 from kbnet.weights.pickle_file import load_pickle
-from kbnet.weights.safetensors_file import check_dense, check_finite
+from kbnet.weights.safetensors_file import check_dense, check_finite, misfit
 
 STATE_FILE = "state.pt"
 STATE_TYPES: dict[str, tuple[type, ...]] = {

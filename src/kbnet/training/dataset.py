@@ -1,25 +1,28 @@
-"""Training samples: order and augmentation as functions of seed, epoch and index."""
+"""Training samples: order and augmentation as functions of seed, epoch and index; frames are kept between epochs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
 from kbnet.errors import KBNetError
-from kbnet.frame import ImageArray, Triplet
+from kbnet.frame import FloatArray, Frame, ImageArray, Triplet
+from kbnet.frames.depth_png import UNITS_PER_METRE
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
 from kbnet.network.config import KBNetConfig
 from kbnet.network.siblings.config import NetworkConfig
+from kbnet.network.working_size import reduced_frame
 from kbnet.points.drawn_points import PointDrawing
 from kbnet.training.augmentation import AugmentationConfig, augment, check_crop
 from kbnet.training.batch import TripletBatch, make_sample
 from kbnet.training.config import TrainingConfig
-from kbnet.training.frame_cache import FrameCache
 
 _ORDER, _AUGMENTATION, _STEP = 0, 1, 2
 """Keys of separate random streams."""
@@ -201,3 +204,65 @@ class BatchPlan(Sampler[list[SampleKey]]):
                 order = np.random.default_rng([self._seed, _ORDER, epoch]).permutation(self._length)
             joint = order[position * self._joint_batch :][: self._joint_batch]
             yield [SampleKey(epoch, int(index), self._probability(epoch)) for index in joint[self._mine]]
+
+
+class _Stored(NamedTuple):
+    image: ImageArray
+    sparse_depth: NDArray[np.uint16]
+    ground_truth: NDArray[np.uint16] | None
+    intrinsics: FloatArray
+    name: str
+
+
+class FrameCache:
+    """Cache of the reduced frames of a source; each file is read once.
+
+    Args:
+        longer_side: longer side at the network's resolution, pixels; 0 = reduce every frame by ``factor``.
+        factor: factor for a ``longer_side`` of 0.
+    """
+
+    def __init__(self, source: FrameSource, *, longer_side: int, factor: int) -> None:
+        self.source = source
+        self._longer_side, self._factor = longer_side, factor
+        self._stored: dict[int, _Stored] = {}
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.source)
+
+    def frame(self, index: int) -> Frame:
+        """Frame at the network's resolution; depth is rounded to 1/256 m."""
+        if index not in self._stored:
+            self._stored[index] = self._read(index)
+        stored = self._stored[index]
+        truth = stored.ground_truth
+        return Frame(
+            stored.image,
+            _metres(stored.sparse_depth),
+            stored.intrinsics,
+            None if truth is None else _metres(truth),
+            stored.name,
+        )
+
+    def _read(self, index: int) -> _Stored:
+        frame = self.source.frame(index)
+        factor = max(1, round(max(frame.size) / self._longer_side)) if self._longer_side else self._factor
+        reduced = reduced_frame(frame, factor)
+        truth = reduced.ground_truth
+        return _Stored(
+            reduced.image,
+            _units(reduced.sparse_depth),
+            None if truth is None else _units(truth),
+            reduced.intrinsics,
+            reduced.name,
+        )
+
+
+def _units(depth: FloatArray) -> NDArray[np.uint16]:
+    units: NDArray[np.uint16] = np.rint(depth * np.float32(UNITS_PER_METRE)).clip(0, 65535).astype(np.uint16)
+    return units
+
+
+def _metres(units: NDArray[np.uint16]) -> FloatArray:
+    return units.astype(np.float32) / np.float32(UNITS_PER_METRE)

@@ -17,7 +17,7 @@ from kbnet.frames.frame_files import FrameFiles, column_of, with_kinds, write_fr
 from kbnet.frames.frame_list import FrameList
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import absolute_files
-from kbnet.points.hold_out import HELD_OUT_SHARE, draw_pixels, part_depth
+from kbnet.points.hold_out import draw_pixels, part_depth
 from kbnet.report.fusion.accumulation import Accumulator
 
 JUDGED_FRAMES = 30
@@ -51,9 +51,7 @@ class HeldOut:
     trained: int
 
 
-def hold_out(
-    sources: Mapping[str, FrameSource], folder: Path, *, gap: int | None, share: float = HELD_OUT_SHARE, seed: int = 0
-) -> HeldOut:
+def hold_out(sources: Mapping[str, FrameSource], folder: Path, *, gap: int | None) -> HeldOut:
     """Hold out points of every Nth frame and write lists and depth maps for training and evaluation.
 
     Points are held out by patches (`kbnet.points.hold_out`), equal for all kinds of sparse depth. No training file
@@ -64,7 +62,6 @@ def hold_out(
         sources: the same frames with each kind of sparse depth, by the name of the kind.
         folder: folder for lists and depth maps; images are not copied.
         gap: frames to the neighbours whose points of the first kind are accumulated; None: no accumulation.
-        share: fraction of the patches of an evaluated frame that is held out.
 
     Raises:
         KBNetError: there are too few frames, or too few with points.
@@ -77,7 +74,7 @@ def hold_out(
     for index in range(len(first)):
         files = {kind: absolute_files(source, index) for kind, source in sources.items()}
         if index % every == 0:
-            for kind, one in _part(files, folder, index, share=share, seed=seed).items():
+            for kind, one in _part(files, folder, index).items():
                 judged[kind][index] = one
                 files[kind] = replace(files[kind], sparse_depth=one.sparse_depth)
         seen.append(with_kinds(files))
@@ -97,7 +94,7 @@ def hold_out(
         for index in trained:
             depth = accumulator.depth(index)
             if index in parted:
-                depth, _ = part_depth(depth, _withheld(depth, index, share=share, seed=seed))
+                depth, _ = part_depth(depth, _withheld(depth, index))
             path = folder / "accumulated" / f"{seen[index].name}.png"
             write_depth_png(path, depth)
             seen[index] = replace(seen[index], ground_truth=str(path.absolute()))
@@ -105,12 +102,10 @@ def hold_out(
     return HeldOut(folder / "training.csv", tuple(map(column_of, sources)), lists, len(parted), len(trained))
 
 
-def _part(
-    files: Mapping[str, FrameFiles], folder: Path, index: int, *, share: float, seed: int
-) -> dict[str, FrameFiles]:
+def _part(files: Mapping[str, FrameFiles], folder: Path, index: int) -> dict[str, FrameFiles]:
     """Write input and held-out points of one frame; return its list entries by kind, empty if a part is empty."""
     maps = {kind: read_depth_png(one.sparse_depth) for kind, one in files.items()}
-    withheld = _withheld(next(iter(maps.values())), index, share=share, seed=seed)
+    withheld = _withheld(next(iter(maps.values())), index)
     parts = {kind: part_depth(depth, withheld) for kind, depth in maps.items()}
     if not all(part.any() for pair in parts.values() for part in pair):
         return {}
@@ -123,6 +118,6 @@ def _part(
     return parted
 
 
-def _withheld(depth: FloatArray, index: int, *, share: float, seed: int) -> NDArray[np.bool_]:
+def _withheld(depth: FloatArray, index: int) -> NDArray[np.bool_]:
     """Mask of the held-out pixels of an evaluated frame, (H, W)."""
-    return draw_pixels(depth.shape, index, share=share, seed=seed, by="patches")
+    return draw_pixels(depth.shape, index, by="patches")

@@ -9,14 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.files import remove_link
+from kbnet.report.colour import colourise
 from kbnet.training.batch import TripletBatch
-from kbnet.training.pictures import histograms, picture_rows
 from kbnet.training.step import StepResult
+
+SAMPLES = 2
+"""Number of shown samples of a batch, one row each."""
+POINT_SIZE = 5
+"""Width of a sparse point in pictures, pixels."""
+MARGIN = 2
+"""White margin between pictures, pixels."""
+ERROR_SHARE = 0.1
+"""Largest error of the colour scale, as a share of the largest depth."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,7 @@ class Monitor:
         )
 
     def pictures(self, step: int, batch: TripletBatch, result: StepResult) -> None:
-        """Write the pictures and histograms of :mod:`kbnet.training.pictures`."""
+        """Write the pictures and histograms of :mod:`kbnet.training.monitor`."""
         if self._events is None:
             return
         for tag, picture in picture_rows(batch, result).items():
@@ -134,3 +144,92 @@ class Monitor:
     def _line(self, text: str) -> None:
         if self._log is not None:
             self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
+
+
+def picture_rows(batch: TripletBatch, result: StepResult) -> dict[str, Tensor]:
+    """Pictures of a step by tag. A tag names the columns from left to right; each row is a sample.
+
+    - ``image/...``: image at t; reconstruction from t-1 and its absolute error; the same from t+1.
+    - ``depth/...``: prediction; input sparse depth; error at all measured points; ground truth and error, if there is
+      any. Depth: near is yellow, the largest depth of the picture is purple. Errors: small is purple, a tenth of that
+      depth is yellow. Unmeasured is black.
+
+    Returns:
+        RGB in 0..1 by tag, (3, rows, columns), pixels.
+    """
+    image = batch.image[:SAMPLES]
+    images = [("input", image)]
+    for name, reconstruction in zip(("from_previous", "from_next"), result.reconstructions, strict=False):
+        shown = reconstruction.detach()[:SAMPLES]
+        images += [(name, shown), ("error", (shown - image).abs())]
+
+    depth = result.depth.detach()[:SAMPLES].float()
+    sparse, truth = batch.sparse_depth[:SAMPLES], batch.ground_truth[:SAMPLES]
+    limit = max(float(depth.max()), float(sparse.max()), float(truth.max()))
+    maps = [
+        ("prediction", _coloured(depth, limit)),
+        ("sparse_input", _coloured(_enlarged(batch.input_depth[:SAMPLES]), limit)),
+        ("error", _coloured_error(_enlarged(_error(depth, sparse)), ERROR_SHARE * limit)),
+    ]
+    if truth.any():
+        maps += [
+            ("ground_truth", _coloured(truth, limit)),
+            ("error", _coloured_error(_error(depth, truth), ERROR_SHARE * limit)),
+        ]
+    return {
+        f"{kind}/{'-'.join(name for name, _ in columns)}": _joined([column for _, column in columns])
+        for kind, columns in (("image", images), ("depth", maps))
+    }
+
+
+def histograms(batch: TripletBatch, result: StepResult) -> dict[str, Tensor]:
+    """Values of the whole batch by tag, 1-D: depths and translations in metres, rotation angles in degrees.
+
+    Tags without values, such as missing ground truth, are omitted.
+    """
+    values = {
+        "depth/prediction_m": result.depth.detach().float().flatten(),
+        "depth/sparse_m": batch.sparse_depth[batch.sparse_depth > 0],
+        "depth/ground_truth_m": batch.ground_truth[batch.ground_truth > 0],
+    }
+    for name, transform in zip(("to_previous", "to_next"), result.poses, strict=False):
+        pose = transform.detach().float()
+        for axis, letter in enumerate("xyz"):
+            values[f"pose/{name}_{letter}_m"] = pose[:, axis, 3]
+        values[f"pose/{name}_rotation_deg"] = _angle_deg(pose[:, :3, :3])
+    return {tag: one.cpu() for tag, one in values.items() if one.numel() > 0}
+
+
+def _error(depth: Tensor, measured: Tensor) -> Tensor:
+    """Absolute difference at measured pixels, slightly above 0, because 0 is unmeasured; 0 elsewhere."""
+    return torch.where(measured > 0, (depth - measured).abs().clamp_min(1e-6), 0.0)
+
+
+def _enlarged(points: Tensor) -> Tensor:
+    """Points enlarged to visible squares."""
+    return F.max_pool2d(points, POINT_SIZE, stride=1, padding=POINT_SIZE // 2)
+
+
+def _coloured(depth: Tensor, limit: float) -> Tensor:
+    """Colour depth, (B, 1, H, W), metres: RGB in 0..1, (B, 3, H, W)."""
+    coloured = [torch.from_numpy(colourise(one, 0.0, limit)) for one in depth[:, 0].cpu().numpy()]
+    return torch.stack(coloured).permute(0, 3, 1, 2) / 255
+
+
+def _coloured_error(error: Tensor, limit: float) -> Tensor:
+    """Colour errors in the same way; large errors are bright, as in the image row."""
+    return _coloured(torch.where(error > 0, (limit - error).clamp_min(1e-6), 0.0), limit)
+
+
+def _joined(columns: list[Tensor]) -> Tensor:
+    """Join columns of (B, 3, H, W) each to one picture with B rows."""
+    padded = [F.pad(column.cpu().float().clamp(0, 1), [MARGIN] * 4, value=1.0) for column in columns]
+    return torch.cat(list(torch.cat(padded, dim=3)), dim=1)
+
+
+def _angle_deg(rotations: Tensor) -> Tensor:
+    """Angles of rotations (B, 3, 3), degrees; from sine and cosine, because the cosine loses small angles."""
+    skew = rotations - rotations.transpose(1, 2)
+    sine = torch.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]]).norm(dim=0) / 2
+    cosine = (rotations.diagonal(dim1=1, dim2=2).sum(dim=1) - 1) / 2
+    return torch.rad2deg(torch.atan2(sine, cosine))

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from kbnet.losses.expected_error import expected_error_loss
-from kbnet.losses.gradient import gradient_loss
-from kbnet.losses.objective import supervised_loss, unsupervised_losses, weighted_total
-from kbnet.losses.pose_consistency import pose_consistency_loss
-from kbnet.losses.prior import prior_loss
+from kbnet.losses.depth_terms import expected_error_loss, gradient_loss
+from kbnet.losses.objective import (
+    pose_consistency_loss,
+    prior_loss,
+    supervised_loss,
+    unsupervised_losses,
+    weighted_total,
+)
 from kbnet.losses.scene import Scene
 from kbnet.losses.weighting import adaptive_weighting
 from kbnet.losses.weights import LossForms, LossWeights

@@ -8,7 +8,7 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.evaluation.ground_truth import Part, evaluate
-from kbnet.evaluation.methods import network_method
+from kbnet.evaluation.methods import NETWORK, Method
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.frames.open import open_prepared
 from kbnet.inference.completer import DepthCompleter
@@ -39,7 +39,7 @@ def open_parts(paths: tuple[Path, ...], sparse_depth: tuple[str, ...]) -> list[P
 def validate(network: DepthNetwork, parts: list[Part], config: ValidationConfig, device: str) -> DepthErrors:
     """Mean errors over all frames of all parts."""
     completer = DepthCompleter(network, device=device)
-    summary = evaluate(parts, [network_method(completer)], limits=config.limits, every=config.every_frames)
+    summary = evaluate(parts, [Method(NETWORK, completer)], limits=config.limits, every=config.every_frames)
     return summary.overall("kbnet")
 
 

@@ -14,12 +14,18 @@ from kbnet.network.config import PRESETS, KBNetConfig
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.kbnet import KBNet
 from kbnet.network.siblings.config import NetworkConfig, config_from_dict, preset_config, system_of
-from kbnet.weights.fit import fill_from_file, misfit
 from kbnet.weights.names import find_weights
-from kbnet.weights.published import Checkpoint, fill_depth_network, read_published
+from kbnet.weights.published import Checkpoint, Sibling, fill_depth_network, fill_sibling, read_published
 from kbnet.weights.published_content import content_of
-from kbnet.weights.published_siblings import Sibling, fill_sibling
-from kbnet.weights.safetensors_file import DEPTH_FORMAT, Header, read_header, read_tensors, write_tensors
+from kbnet.weights.safetensors_file import (
+    DEPTH_FORMAT,
+    Header,
+    fill_from_file,
+    misfit,
+    read_header,
+    read_tensors,
+    write_tensors,
+)
 
 
 def save_network(

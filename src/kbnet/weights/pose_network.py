@@ -9,11 +9,10 @@ import torch
 
 from kbnet.errors import KBNetError
 from kbnet.network.pose_net import EncoderName, PoseNet
-from kbnet.weights.fit import fill_from_file
 from kbnet.weights.names import find_weights
 from kbnet.weights.published import fill_pose_network, read_published
 from kbnet.weights.published_content import content_of
-from kbnet.weights.safetensors_file import POSE_FORMAT, read_header, write_tensors
+from kbnet.weights.safetensors_file import POSE_FORMAT, fill_from_file, read_header, write_tensors
 
 
 def save_pose_network(network: PoseNet, path: Path, *, notes: dict[str, str] | None = None) -> None:

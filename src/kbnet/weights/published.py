@@ -1,7 +1,8 @@
-"""Published checkpoint layout of KBNet: mapping of its names to ours (published system, section 8)."""
+"""Published checkpoints of KBNet (published system, section 8), VOICED, ScaffNet and FusionNet: names to ours."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,30 @@ from kbnet.errors import KBNetError
 from kbnet.network.config import PRESETS
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
-from kbnet.weights.fit import misfit
+from kbnet.network.siblings.config import VoicedConfig
+from kbnet.network.siblings.fusionnet import FusionNet
+from kbnet.network.siblings.scaffnet import ScaffNet
+from kbnet.network.siblings.voiced import Voiced
 from kbnet.weights.pickle_file import load_pickle
-from kbnet.weights.published_content import content_of
-from kbnet.weights.safetensors_file import DEPTH_FORMAT, NETWORKS, POSE_FORMAT, check_dense, check_finite
+from kbnet.weights.published_content import SCAFFNET_GROUPS, content_of
+from kbnet.weights.safetensors_file import DEPTH_FORMAT, NETWORKS, POSE_FORMAT, check_dense, check_finite, misfit
 
 Checkpoint = dict[str, Any]
-
 _DEPTH_GROUPS = ("sparse_to_dense_pool_state_dict", "encoder_state_dict", "decoder_state_dict")
 _POSE_GROUPS = ("encoder_state_dict", "decoder_state_dict")
+Sibling = Voiced | ScaffNet | FusionNet
+_SCAFFNET_GROUPS = dict(zip(("pool.convolutions", "encoder", "decoder"), SCAFFNET_GROUPS, strict=True))
+_SIBLING_GROUPS: dict[type[nn.Module], dict[str, str]] = {
+    Voiced: {"encoder.image": "encoder_image", "encoder.depth": "encoder_depth", "decoder": "decoder"},
+    ScaffNet: _SCAFFNET_GROUPS,
+    FusionNet: {
+        "encoder.image": "fusionnet_encoder_image",
+        "encoder.depth": "fusionnet_encoder_depth",
+        "decoder": "fusionnet_decoder",
+        **{f"scaffnet.{ours}": theirs for ours, theirs in _SCAFFNET_GROUPS.items()},
+    },
+}
+"""Published group without ``_state_dict`` by our module."""
 
 
 def read_published(path: Path) -> Checkpoint:
@@ -182,3 +198,56 @@ def _normalised_names(layers: Mapping[str, str]) -> dict[str, str | None]:
         for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
             names[f"{theirs}.batch_norm.{name}"] = f"{ours}.normalisation.{name}"
     return names
+
+
+def fill_sibling(network: Sibling, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
+    """Load the weights of a published checkpoint into a network.
+
+    Args:
+        network: network to fill; its config must be that of the checkpoint.
+        checkpoint: result of :func:`kbnet.weights.published.read_published`.
+        origin: name of the checkpoint in errors.
+
+    Raises:
+        KBNetError: the checkpoint is of another network or does not fit.
+    """
+    config, content = network.config, content_of(checkpoint)
+    wanted = {"voiced": "VOICED", "scaffnet": "ScaffNet", "fusionnet": "FusionNet"}[config.system]
+    if isinstance(config, VoicedConfig):
+        wanted += f" with {config.encoder_layers}-layer encoders"
+    if content.words != wanted:
+        presets = content.presets if content.system != config.system else []
+        remedy = f"; its preset is {' or '.join(presets)}" if presets else ""
+        raise KBNetError(f"expected weights of {wanted}, but {origin} holds {content.words}{remedy}")
+    names = sibling_names(network)
+    groups = tuple(f"{group}_state_dict" for group in _SIBLING_GROUPS[type(network)].values())
+    remedy = "is it of another version, or trained with other settings?"
+    fill(network, tensors_of(checkpoint, groups), names, origin, remedy)
+
+
+def sibling_names(network: Sibling) -> dict[str, str]:
+    """Our name of every published tensor of a sibling."""
+    groups: Mapping[str, str] = _SIBLING_GROUPS[type(network)]
+    names = {}
+    for ours in network.state_dict():
+        module = next(module for module in groups if ours.startswith(f"{module}."))
+        inner = ours.removeprefix(f"{module}.")
+        names[f"{groups[module]}.{_published_name(module, inner, network)}"] = ours
+    return names
+
+
+def _published_name(module: str, inner: str, network: nn.Module) -> str:
+    """Published name of a tensor in a group: ``levels.2.1.weight`` is ``conv3.conv_block.1.conv.weight``."""
+    layer, tensor = re.fullmatch(r"(.*?)\.?((?:normalisation\.)?\w+)", inner).groups()  # type: ignore[union-attr]
+    tensor = tensor.replace("normalisation.", "batch_norm.") if "." in tensor else f"conv.{tensor}"
+    if module.endswith("pool.convolutions"):
+        named = f"convs.{layer}"
+    elif layer == "output":
+        named = "output1" if isinstance(network, Voiced) else "output0"
+    else:
+        _, level, part = layer.split(".")
+        if module.endswith("decoder"):
+            named = f"deconv{4 - int(level)}.{'deconv.conv' if part == 'up_convolution' else 'conv'}"
+        else:
+            named = f"conv{int(level) + 1}" + (f".conv_block.{part}" if int(level) else "")
+    return f"{named}.{tensor}"

@@ -120,7 +120,7 @@ def test_prepare_split_goes_on_where_it_was_interrupted(
 def test_prepare_split_is_the_same_in_any_number_of_processes(
     write_nyu: WriteNYU, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kbnet.datasets.nyu_v2.processes.WORTH_A_PROCESS", 1)
+    monkeypatch.setattr("kbnet.datasets.nyu_v2.points.WORTH_A_PROCESS", 1)
     sources = sources_of_testing(write_nyu(testing=2))
     for workers in (1, 2):
         prepare_split("test", sources, tmp_path / str(workers), points=30, workers=workers)

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from kbnet.datasets.nyu_v2.processes import WORTH_A_PROCESS, map_over_cores
+from kbnet.datasets.nyu_v2.points import WORTH_A_PROCESS, map_over_cores
 from kbnet.errors import KBNetError
 
 

@@ -18,9 +18,8 @@ import pytest
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence
 from kbnet.report.viewer.completed import Completed
-from kbnet.report.viewer.newest import LiveWindow
 from kbnet.report.viewer.same_origin import LARGEST_MESSAGE
-from kbnet.report.viewer.window import Window
+from kbnet.report.viewer.window import LiveWindow, Window
 
 pytest.importorskip("viser")
 from websockets.exceptions import ConnectionClosedError

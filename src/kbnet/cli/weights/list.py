@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kbnet.cli.known_errors import printable
 from kbnet.errors import KBNetError
 from kbnet.files import parse_json
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 HEADER = ("name", "kind", "pools", "depth", "size", "where", "from")
 

@@ -14,9 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from kbnet.frame import FloatArray, ImageArray
-
-Floats = NDArray[np.float64]
+from kbnet.frame import Float64Array, FloatArray, ImageArray
 
 SIZE = (480, 640)
 """Height and width of both cameras, pixels."""
@@ -42,16 +40,16 @@ class Lens:
     radial: tuple[float, float, float]
     tangential: tuple[float, float]
 
-    def rays(self) -> tuple[Floats, Floats]:
+    def rays(self) -> tuple[Float64Array, Float64Array]:
         """x / z and y / z of every pixel of an undistorted image, (480, 640) each."""
         rows, columns = np.indices(SIZE, np.float64)
         return (columns - self.centre[0]) / self.focal[0], (rows - self.centre[1]) / self.focal[1]
 
-    def pixels(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    def pixels(self, x: Float64Array, y: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Columns and rows at which an undistorted image shows the rays x / z, y / z."""
         return self.focal[0] * x + self.centre[0], self.focal[1] * y + self.centre[1]
 
-    def distort(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    def distort(self, x: Float64Array, y: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Where the lens bends the rays x / z, y / z to."""
         (k1, k2, k3), (p1, p2) = self.radial, self.tangential
         square = x * x + y * y
@@ -61,7 +59,7 @@ class Lens:
             y * radial + p1 * (square + 2 * y * y) + 2 * p2 * x * y,
         )
 
-    def undistort(self, picture: NDArray[np.generic], *, mix: bool) -> Floats:
+    def undistort(self, picture: NDArray[np.generic], *, mix: bool) -> Float64Array:
         """Resample one channel, (480, 640), as a pinhole would see it; 0 where the lens saw nothing.
 
         Args:
@@ -69,7 +67,7 @@ class Lens:
             mix: interpolate between four pixels, else take the nearest.
         """
         columns, rows = self.pixels(*self.distort(*self.rays()))
-        sampled: Floats = map_coordinates(picture.astype(np.float64), [rows, columns], order=int(mix), cval=0)
+        sampled: Float64Array = map_coordinates(picture.astype(np.float64), [rows, columns], order=int(mix), cval=0)
         return sampled
 
 
@@ -97,9 +95,9 @@ TRANSLATION_M = np.array([0.025031875059141302, -0.00029342312935846411, 0.00066
 """Taken away after the rotation, metres: the colour camera sits 25 mm to the right of the infrared one."""
 
 
-def to_colour_camera(points: Floats) -> Floats:
+def to_colour_camera(points: Float64Array) -> Float64Array:
     """Points from the infrared to the colour camera, (N, 3), metres."""
-    moved: Floats = np.linalg.solve(R_INFRARED_COLOUR, points.T).T - TRANSLATION_M
+    moved: Float64Array = np.linalg.solve(R_INFRARED_COLOUR, points.T).T - TRANSLATION_M
     return moved
 
 

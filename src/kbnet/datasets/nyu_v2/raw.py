@@ -24,8 +24,7 @@ from PIL import Image
 from kbnet.datasets.archive import names
 from kbnet.datasets.download import Progress
 from kbnet.datasets.nyu_v2.kinect import SIZE, depth_in_colour_camera, undistort_image
-from kbnet.datasets.nyu_v2.points import COLUMNS, INTRINSICS, MIDDLE, WINDOW
-from kbnet.datasets.nyu_v2.processes import map_over_cores
+from kbnet.datasets.nyu_v2.points import COLUMNS, INTRINSICS, MIDDLE, WINDOW, map_over_cores
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
 from kbnet.frames.depth_png import write_depth_png

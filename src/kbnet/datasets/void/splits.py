@@ -9,8 +9,8 @@ from typing import Literal
 
 from kbnet.errors import KBNetError
 from kbnet.files import read_text
+from kbnet.frames.frame_files import PresentFiles
 from kbnet.frames.frame_list import FrameFiles
-from kbnet.frames.present_files import PresentFiles
 
 Split = Literal["train", "test"]
 

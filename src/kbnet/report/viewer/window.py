@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, redirect_stdout
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -243,3 +244,40 @@ def _quaternion(pose: NDArray[np.float64]) -> NDArray[np.float64]:
 def _smaller(image: ImageArray) -> ImageArray:
     step = max(1, image.shape[1] // SMALL_PX)
     return np.ascontiguousarray(image[::step, ::step])
+
+
+class LiveWindow:
+    """Window that is opened with the first frame.
+
+    Attributes:
+        window: the open window; None before the first frame.
+
+    Raises:
+        ModuleNotFoundError: viser is not installed.
+    """
+
+    def __init__(self, folder: Path, *, host: str, port: int, points: int) -> None:
+        import viser  # noqa: F401  # the first frame may be long in coming
+
+        self.window: Window | None = None
+        self._folder, self._host, self._port, self._points = folder, host, port, points
+
+    def show(self, completed: Completed) -> None:
+        """Show a frame in place of the one before."""
+        if self.window is None:
+            self._newest = NewestFrame(self._folder.resolve().name, completed)
+            self.window = Window(
+                self._newest,
+                lambda index: self._newest.completed,
+                host=self._host,
+                port=self._port,
+                points=self._points,
+            )
+        else:
+            self._newest.completed = completed
+            self.window.redraw()
+
+    def stop(self) -> None:
+        """Stop the server, if it was started."""
+        if self.window is not None:
+            self.window.stop()

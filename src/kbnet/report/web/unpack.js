@@ -1,5 +1,5 @@
 "use strict";
-// Reads what kbnet/report/packing.py and page.py packed.
+// Reads what kbnet/report/page.py and page.py packed.
 
 /** Numbers of 0..65535 from base64 of deflated planes: all low bytes, then all high ones. */
 async function unpackNumbers(text) {

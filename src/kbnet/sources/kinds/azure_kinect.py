@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import Kind, register
+from kbnet.frames.kinds import Opened, register
 from kbnet.sources.flags import SwitchFlag
-
-if TYPE_CHECKING:
-    from kbnet.sources.azure_kinect import KinectFrames
 
 _TAGS = (b"K4A_COLOR_", b"K4A_DEPTH_", b"K4A_CALIBRATION_")
 """How names of tags begin."""
@@ -21,7 +17,13 @@ _LOOKED_AT = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class KinectArguments:
-    """Options of an Azure Kinect's recording."""
+    """Make a sequence of a recording of an Azure Kinect, as k4arecorder writes it; the SDK is not needed.
+
+    Example:  kbnet prepare azure-kinect desk.mkv desk
+
+    Depth is carried into the colour image by the camera's own calibration. It becomes ground truth, and sparse depth at
+    corners of the image. The distortion of both lenses is taken out.
+    """
 
     points: int = 1500
     """Sparse points in a frame, at corners of the image."""
@@ -44,7 +46,22 @@ def is_azure_kinect(path: Path) -> bool:
     return any(tag in content for tag in _TAGS)
 
 
-def open_azure_kinect(path: Path, options: KinectArguments) -> KinectFrames:
+def describe_azure_kinect(path: Path) -> list[str]:
+    """Tracks and cameras; errors are those of `kbnet.sources.azure_kinect.describe_kinect`."""
+    from kbnet.sources.azure_kinect import describe_kinect
+
+    return describe_kinect(path)
+
+
+@register(
+    "azure-kinect",
+    "a recording of an Azure Kinect (.mkv)",
+    is_azure_kinect,
+    KinectArguments,
+    describe=describe_azure_kinect,
+    path_help="An .mkv file with the tracks COLOR and DEPTH.",
+)
+def open_azure_kinect(path: Path, options: KinectArguments) -> Opened:
     """Open a recording; errors are those of `kbnet.sources.azure_kinect.KinectFrames`."""
     from kbnet.sources.azure_kinect import KinectFrames
 
@@ -57,22 +74,3 @@ def open_azure_kinect(path: Path, options: KinectArguments) -> KinectFrames:
         largest_difference_s=options.max_difference,
         every=options.every,
     )
-
-
-def describe_azure_kinect(path: Path) -> list[str]:
-    """Tracks and cameras; errors are those of `kbnet.sources.azure_kinect.describe_kinect`."""
-    from kbnet.sources.azure_kinect import describe_kinect
-
-    return describe_kinect(path)
-
-
-register(
-    Kind(
-        "azure-kinect",
-        "a recording of an Azure Kinect (.mkv)",
-        is_azure_kinect,
-        KinectArguments,
-        open_azure_kinect,
-        describe=describe_azure_kinect,
-    )
-)

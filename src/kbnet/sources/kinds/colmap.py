@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import Kind, register
+from kbnet.frames.kinds import Opened, register
 from kbnet.sources.colmap_folder import holds_model
 from kbnet.sources.flags import CountFlag, FolderFlag
-
-if TYPE_CHECKING:
-    from kbnet.sources.colmap import ColmapFrames
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColmapArguments:
-    """Options of a COLMAP model."""
+    """Make a sequence of a COLMAP model: its images without distortion, the points each image saw, and the poses.
+
+    Text and binary models are read. COLMAP's unit of length is arbitrary: --scale makes it metres.
+    """
 
     images: FolderFlag = None
     """Folder of the images (default: images/ in the workspace)."""
@@ -38,7 +37,15 @@ def is_colmap(path: Path) -> bool:
     return any(map(holds_model, (path, path / "sparse", *(path / "sparse").glob("*"))))
 
 
-def open_colmap(path: Path, options: ColmapArguments) -> ColmapFrames:
+@register(
+    "colmap",
+    "a COLMAP model (folder with cameras, images and points3D, or workspace with sparse/)",
+    is_colmap,
+    ColmapArguments,
+    path="MODEL",
+    path_help="Folder with cameras, images and points3D (.bin or .txt), or the workspace with sparse/0 and images/.",
+)
+def open_colmap(path: Path, options: ColmapArguments) -> Opened:
     """Read a model, not its images; errors are those of `kbnet.sources.colmap.ColmapFrames`."""
     from kbnet.sources.colmap import ColmapFrames, PointFilter
 
@@ -52,14 +59,3 @@ def open_colmap(path: Path, options: ColmapArguments) -> ColmapFrames:
         scale=options.scale,
         longest_side=options.longest_side,
     )
-
-
-register(
-    Kind(
-        "colmap",
-        "a COLMAP model (folder with cameras, images and points3D, or workspace with sparse/)",
-        is_colmap,
-        ColmapArguments,
-        open_colmap,
-    )
-)

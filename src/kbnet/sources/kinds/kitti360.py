@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kbnet.frames.kinds import Kind, register
+from kbnet.frames.kinds import Opened, register
 from kbnet.sources.flags import ColumnsFlag, ColumnTypeFlag, RadiusFlag, TextFlag
-
-if TYPE_CHECKING:
-    from kbnet.sources.lidar_scans import LidarFrames
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kitti360Arguments:
-    """Options of KITTI-360."""
+    """Make a sequence of a drive of KITTI-360: rectified images, lidar points, and poses."""
 
     camera: int = 0
     """0 or 1, on the right."""
@@ -33,7 +29,14 @@ def is_kitti360(path: Path) -> bool:
     return (root / "data_2d_raw").is_dir() and (root / "data_3d_raw").is_dir()
 
 
-def open_kitti360_drive(path: Path, options: Kitti360Arguments) -> LidarFrames:
+@register(
+    "kitti360",
+    "KITTI-360 (folder with calibration/, data_2d_raw/ and data_3d_raw/)",
+    is_kitti360,
+    Kitti360Arguments,
+    path_help="Folder with calibration/, data_2d_raw/ and data_3d_raw/, or a drive in data_2d_raw/.",
+)
+def open_kitti360_drive(path: Path, options: Kitti360Arguments) -> Opened:
     """List images and scans of a drive; errors are those of `kbnet.sources.kitti360.open_kitti360`."""
     from kbnet.sources.kitti360 import open_kitti360
     from kbnet.sources.lidar_scans import LidarFrames
@@ -42,14 +45,3 @@ def open_kitti360_drive(path: Path, options: Kitti360Arguments) -> LidarFrames:
     listing, calibration = open_kitti360(path, camera=options.camera, drive=options.drive)
     layout = named_layout(options.columns, options.dtype) or checked_layout(listing.frames[0].scan, KITTI)
     return LidarFrames(listing, calibration, path, unit_m=1.0, occlusion_radius=options.occlusion_radius, layout=layout)
-
-
-register(
-    Kind(
-        "kitti360",
-        "KITTI-360 (folder with calibration/, data_2d_raw/ and data_3d_raw/)",
-        is_kitti360,
-        Kitti360Arguments,
-        open_kitti360_drive,
-    )
-)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import arg
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import IMAGE_SUFFIXES, Kind, register
+from kbnet.frames.kinds import IMAGE_SUFFIXES, register
 from kbnet.sources.flags import CoefficientsFlag, ColumnsFlag, ColumnTypeFlag, FileFlag, LensFlag, PathFlag, RadiusFlag
 
 if TYPE_CHECKING:
@@ -62,6 +62,13 @@ def is_lidar(path: Path) -> bool:
     return drive or any(one.suffix.lower() in IMAGE_SUFFIXES for one in path.iterdir())
 
 
+@register(
+    "lidar",
+    "a KITTI drive (folder with velodyne/ or velodyne_points/), or a folder of images with --scans",
+    is_lidar,
+    LidarInPlaceArguments,
+    last=True,
+)
 def open_drive(path: Path, options: LidarInPlaceArguments) -> LidarFrames:
     """Open a KITTI drive with its own calibration, or a folder of images with ``options.scans``.
 
@@ -154,15 +161,3 @@ def _calibration(images: Path, scans: Path, options: LidarArguments) -> LidarCal
         model=options.lens or ("radial-tangential" if options.distortion else "pinhole"),
         coefficients=options.distortion,
     )
-
-
-register(
-    Kind(
-        "lidar",
-        "a KITTI drive (folder with velodyne/ or velodyne_points/), or a folder of images with --scans",
-        is_lidar,
-        LidarInPlaceArguments,
-        open_drive,
-        last=True,
-    )
-)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kbnet.frames.kinds import Kind, register
+from kbnet.frames.kinds import Opened, register
 from kbnet.sources.flags import ColumnsFlag, ColumnTypeFlag, RadiusFlag, SwitchFlag, TextFlag
-
-if TYPE_CHECKING:
-    from kbnet.sources.lidar_scans import LidarFrames
 
 
 @dataclass(frozen=True, kw_only=True)
 class NuscenesArguments:
-    """Options of nuScenes."""
+    """Make a sequence of one camera in a scene of nuScenes: images, lidar points, and poses.
+
+    Points are moved by the motion of the car between the scan and the image.
+    """
 
     camera: str = "CAM_FRONT"
     """Channel of the images."""
@@ -33,7 +32,14 @@ def is_nuscenes(path: Path) -> bool:
     return any((folder / "sample_data.json").is_file() for folder in (path, *path.glob("v1.0-*")))
 
 
-def open_nuscenes_scene(path: Path, options: NuscenesArguments) -> LidarFrames:
+@register(
+    "nuscenes",
+    "nuScenes (folder with v1.0-mini/ or another version, and samples/)",
+    is_nuscenes,
+    NuscenesArguments,
+    path_help="Folder with v1.0-mini/ (or another version), samples/ and sweeps/.",
+)
+def open_nuscenes_scene(path: Path, options: NuscenesArguments) -> Opened:
     """List images and scans of a scene; errors are those of `kbnet.sources.nuscenes.open_nuscenes`."""
     from kbnet.sources.lidar_scans import LidarFrames
     from kbnet.sources.nuscenes import open_nuscenes
@@ -42,14 +48,3 @@ def open_nuscenes_scene(path: Path, options: NuscenesArguments) -> LidarFrames:
     listing, calibration = open_nuscenes(path, camera=options.camera, scene=options.scene, sweeps=options.sweeps)
     layout = named_layout(options.columns, options.dtype) or checked_layout(listing.frames[0].scan, NUSCENES)
     return LidarFrames(listing, calibration, path, unit_m=1.0, occlusion_radius=options.occlusion_radius, layout=layout)
-
-
-register(
-    Kind(
-        "nuscenes",
-        "nuScenes (folder with v1.0-mini/ or another version, and samples/)",
-        is_nuscenes,
-        NuscenesArguments,
-        open_nuscenes_scene,
-    )
-)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import Kind, register
+from kbnet.frames.kinds import register
 from kbnet.sources.flags import CountFlag
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PhoneArguments:
-    """Options of a phone's recording."""
+    """Make a sequence of a phone's recording (Stray Scanner, Record3D): images, lidar depth as points, and poses.
+
+    Depth is smaller than the images: each of its pixels becomes a point at its place in the image.
+    """
 
     confidence: Literal[0, 1, 2] = 1
     """Least confidence of depth: 1 leaves out what the phone calls low, 2 medium too, 0 nothing."""
@@ -34,6 +37,13 @@ def is_phone(path: Path) -> bool:
     return ((path / "depth").is_dir() and (path / "camera_matrix.csv").is_file()) or _keyframes(path) is not None
 
 
+@register(
+    "phone",
+    "a phone's recording (Stray Scanner: depth/ and camera_matrix.csv; Record3D: .r3d; Polycam: keyframes/)",
+    is_phone,
+    PhoneArguments,
+    path_help="Folder with depth/, camera_matrix.csv and rgb.mp4 or rgb/ (Stray Scanner), or a .r3d (Record3D).",
+)
 def open_phone(path: Path, options: PhoneArguments) -> PhoneFrames:
     """List the frames of a phone's recording.
 
@@ -63,14 +73,3 @@ def _keyframes(path: Path) -> Path | None:
     """The folder of Polycam's keyframes, which is the path or in it; None = there is none."""
     folders = [folder for folder in (path, path / "keyframes") if (folder / "depth").is_dir()]
     return next((one for one in folders if (one / "images").is_dir() and any((one / "cameras").glob("*.json"))), None)
-
-
-register(
-    Kind(
-        "phone",
-        "a phone's recording (Stray Scanner: depth/ and camera_matrix.csv; Record3D: .r3d; Polycam: keyframes/)",
-        is_phone,
-        PhoneArguments,
-        open_phone,
-    )
-)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import Kind, register
+from kbnet.frames.kinds import register
 from kbnet.sources.flags import CoefficientsFlag, FileFlag, Lens, NumberFlag
 
 if TYPE_CHECKING:
@@ -25,7 +25,10 @@ OAK_STREAMS = (".mp4", ".avi", ".mkv", ".h264", ".h265", ".hevc", ".mjpeg", ".da
 
 @dataclass(frozen=True, kw_only=True)
 class RgbdArguments:
-    """Options of folders of colour and depth images."""
+    """Make a sequence of colour images and depth images that lie on them: 16-bit PNG, .npy or .exr.
+
+    Dense depth becomes ground truth, and sparse depth at corners of the image; sparse or smaller depth becomes points.
+    """
 
     intrinsics: FileFlag = None
     """The 3x3 matrix K of the images, as text or .npy, or Open3D's .json (default: K.txt, intrinsics.txt,
@@ -49,6 +52,14 @@ def is_rgbd(path: Path) -> bool:
     return _images(path) is not None or _is_oak(path)
 
 
+@register(
+    "rgbd",
+    "colour and depth images (folder with depth/, and color/, rgb/ or images/)",
+    is_rgbd,
+    RgbdArguments,
+    path_help="Folder with aligned_depth/ or depth/, and color/, rgb/ or images/, whose files have the same names or "
+    "numbers.",
+)
 def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
     """Pair images and depth.
 
@@ -98,14 +109,3 @@ def _is_oak(path: Path) -> bool:
     if not (path / "calib.json").is_file() or _images(path) is not None:
         return False
     return any(file.suffix.lower() in OAK_STREAMS for file in path.iterdir())
-
-
-register(
-    Kind(
-        "rgbd",
-        "colour and depth images (folder with depth/, and color/, rgb/ or images/)",
-        is_rgbd,
-        RgbdArguments,
-        open_rgbd,
-    )
-)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import arg
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import Kind, register
+from kbnet.frames.kinds import register
 from kbnet.sources.flags import CoefficientsFlag, FileFlag, Lens, NumberFlag, SwitchFlag, TopicFlag
 from kbnet.sources.ros_bag import is_bag_file
 
@@ -23,7 +23,13 @@ FrameName = Annotated[str, arg(metavar="FRAME", help_behavior_hint="")]
 
 @dataclass(frozen=True, kw_only=True)
 class RosArguments:
-    """Options of a bag."""
+    """Make a sequence of a ROS 1 or ROS 2 bag or an MCAP file: images, depth or points, poses; ROS is not needed.
+
+    Example:  kbnet prepare ros drive.mcap drive --image /camera/image_raw --depth /lidar/points
+
+    Depth images become ground truth, and sparse points are taken from them at corners of the image, as a tracker would.
+    Points are projected by TF, or by --extrinsics. The lens's distortion is taken out.
+    """
 
     image: TopicFlag = ""
     """Image or CompressedImage (default: the only one)."""
@@ -65,6 +71,22 @@ def is_bag(path: Path) -> bool:
     return is_bag_file(path) or (path / "metadata.yaml").is_file()
 
 
+def describe_ros(path: Path) -> list[str]:
+    """Topics and transforms of a bag; errors are those of `kbnet.sources.ros_contents.describe_bag`."""
+    from kbnet.sources.ros_contents import describe_bag
+
+    return describe_bag(path)
+
+
+@register(
+    "ros",
+    "a ROS bag or MCAP file (.bag, .mcap, .db3, or metadata.yaml)",
+    is_bag,
+    RosArguments,
+    describe=describe_ros,
+    path="BAG",
+    path_help="A .bag file, the folder of a ROS 2 bag, or one .mcap or .db3 file.",
+)
 def open_ros(path: Path, options: RosArguments) -> RosFrames:
     """Match images and depth of a bag, and read calibration and transforms.
 
@@ -117,22 +139,3 @@ def _camera(bag: Bag, options: RosArguments) -> Camera | None:
     K = read_intrinsics(options.intrinsics)
     warn_of_far_centre(K, (size[0], size[1]), of=str(options.intrinsics))
     return Camera(K, (size[0], size[1]), options.lens, options.distortion)
-
-
-def describe_ros(path: Path) -> list[str]:
-    """Topics and transforms of a bag; errors are those of `kbnet.sources.ros_contents.describe_bag`."""
-    from kbnet.sources.ros_contents import describe_bag
-
-    return describe_bag(path)
-
-
-register(
-    Kind(
-        "ros",
-        "a ROS bag or MCAP file (.bag, .mcap, .db3, or metadata.yaml)",
-        is_bag,
-        RosArguments,
-        open_ros,
-        describe=describe_ros,
-    )
-)

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import Kind, register
-
-if TYPE_CHECKING:
-    from kbnet.sources.scenenet import SceneNetFrames
+from kbnet.frames.kinds import Opened, register
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneNetArguments:
-    """Options of SceneNet RGB-D."""
+    """Make a sequence of SceneNet RGB-D, with sparse points made as for the published ScaffNet.
+
+    Depth is converted from distance along the ray to depth along z and becomes ground truth. The first and last frame
+    of every trajectory are left out. The published training has the sequences 0 and 1 of train.
+    """
 
     points: int = 384
     """Sparse points in a frame; 384 as published. A frame with fewer than 300 of 384 is left out."""
@@ -36,21 +37,17 @@ def is_scenenet(path: Path) -> bool:
     return path.is_dir() and next(trajectories_in(path), None) is not None
 
 
-def open_scenenet(path: Path, options: SceneNetArguments) -> SceneNetFrames:
+@register(
+    "scenenet",
+    "SceneNet RGB-D (folder train or val, or a sequence or trajectory in it)",
+    is_scenenet,
+    SceneNetArguments,
+    path_help="Folder train or val of the unpacked archives, or a sequence or trajectory in it.",
+)
+def open_scenenet(path: Path, options: SceneNetArguments) -> Opened:
     """List the frames; errors are those of `kbnet.sources.scenenet.SceneNetFrames`."""
     from kbnet.sources.scenenet import SceneNetFrames
 
     if options.points < 1:
         raise KBNetError(f"expected --points of at least 1, got {options.points}; 384 as published")
     return SceneNetFrames(path, trajectories_in(path), points=options.points, kind=options.pattern)
-
-
-register(
-    Kind(
-        "scenenet",
-        "SceneNet RGB-D (folder train or val, or a sequence or trajectory in it)",
-        is_scenenet,
-        SceneNetArguments,
-        open_scenenet,
-    )
-)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import Kind, register
+from kbnet.frames.kinds import Opened, register
 from kbnet.sources.flags import CountFlag, FileFlag, NumberFlag
-
-if TYPE_CHECKING:
-    from kbnet.sources.transforms_json import TransformsFrames
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransformsArguments:
-    """Options of a transforms.json."""
+    """Make a sequence of a transforms.json (Nerfstudio, Instant-NGP): images without distortion, points, and poses.
+
+    Points are those of depth images, or of one cloud, as far as the camera sees them. --scale makes metres.
+    """
 
     scale: float = 1.0
     """Metres in one unit of the poses: a length in the world divided by the same length in the file."""
@@ -34,7 +33,14 @@ def is_transforms(path: Path) -> bool:
     return path.name == "transforms.json" or (path / "transforms.json").is_file()
 
 
-def open_transforms(path: Path, options: TransformsArguments) -> TransformsFrames:
+@register(
+    "transforms",
+    "a transforms.json of Nerfstudio or Instant-NGP, or its folder",
+    is_transforms,
+    TransformsArguments,
+    path_help="The file, or the folder it lies in.",
+)
+def open_transforms(path: Path, options: TransformsArguments) -> Opened:
     """List frames; errors are those of `kbnet.sources.transforms_json.TransformsFrames`."""
     from kbnet.sources.transforms_json import TransformsFrames, TransformsOptions
 
@@ -46,14 +52,3 @@ def open_transforms(path: Path, options: TransformsArguments) -> TransformsFrame
         )
     chosen = TransformsOptions(options.scale, options.points, options.depth_unit, options.longest_side)
     return TransformsFrames(path, chosen)
-
-
-register(
-    Kind(
-        "transforms",
-        "a transforms.json of Nerfstudio or Instant-NGP, or its folder",
-        is_transforms,
-        TransformsArguments,
-        open_transforms,
-    )
-)

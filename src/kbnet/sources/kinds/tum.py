@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import arg
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import Kind, register
+from kbnet.frames.kinds import register
 from kbnet.sources.flags import FileFlag
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ BenchmarkCamera = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class TumArguments:
-    """Options of a recording in TUM's format."""
+    """Make a sequence of a TUM RGB-D recording: images and depth matched by time, the lens's distortion taken out.
+
+    Depth becomes ground truth, and sparse points are taken from it at corners of the image, as a tracker would.
+    """
 
     points: int = 500
     """Sparse points in a frame."""
@@ -45,6 +48,13 @@ def is_tum(path: Path) -> bool:
     return (path / "rgb.txt").is_file() and (path / "depth.txt").is_file()
 
 
+@register(
+    "tum",
+    "a recording in TUM's format (folder with rgb.txt and depth.txt)",
+    is_tum,
+    TumArguments,
+    path_help="Folder with rgb.txt, depth.txt and, for poses, groundtruth.txt (camera to world).",
+)
 def open_tum_recording(path: Path, options: TumArguments) -> TumFrames:
     """Match images and depth by time; errors are those of `kbnet.sources.tum_rgbd.open_tum`."""
     from kbnet.sources.tum_rgbd import TumFrames, open_tum
@@ -73,14 +83,3 @@ def _camera(listing: TumRecording, options: TumArguments) -> Camera:
     K = read_intrinsics(options.intrinsics)
     warn_of_far_centre(K, (height, width), of=str(options.intrinsics))
     return Camera(K, (height, width), "radial-tangential", options.distortion)
-
-
-register(
-    Kind(
-        "tum",
-        "a recording in TUM's format (folder with rgb.txt and depth.txt)",
-        is_tum,
-        TumArguments,
-        open_tum_recording,
-    )
-)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import arg
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import Kind, register
+from kbnet.frames.kinds import register
 from kbnet.sources.flags import CoefficientsFlag, FileFlag, Lens
 
 if TYPE_CHECKING:
@@ -20,7 +20,13 @@ SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".
 
 @dataclass(frozen=True, kw_only=True)
 class VideoArguments:
-    """Options of a video."""
+    """Make a sequence of a video, its calibration, and a table of points per frame, as odometry such as XIVO writes.
+
+    Example:  kbnet prepare video walk.mp4 walk --intrinsics K.txt --points points.csv
+
+    The table is CSV with a header: frame (from 0) or time (seconds), and u, v, depth (pixels of the frames as stored,
+    metres along z) or x, y, z (metres). Further columns are ignored. The lens's distortion is taken out.
+    """
 
     intrinsics: Annotated[Path, arg(metavar="FILE")]
     """The 3x3 matrix K of the frames, as text or .npy."""
@@ -49,6 +55,14 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
+@register(
+    "video",
+    "a video (.mp4, .mkv, .mov, ...)",
+    is_video,
+    VideoArguments,
+    path="VIDEO",
+    path_help="Any file that FFmpeg reads. That players should turn it is not applied.",
+)
 def open_video_recording(path: Path, options: VideoArguments) -> VideoFrames:
     """Open a video with its points; errors are those of `kbnet.sources.video.VideoFrames` and of the files named."""
     from kbnet.frames.image_file import read_intrinsics
@@ -88,6 +102,3 @@ def _motion(options: VideoArguments) -> Motion | None:
         return Motion(read_tum_trajectory(options.poses), points_in_world=in_world)
     T_body_camera = read_transform(options.extrinsics, "the transform from camera to body")
     return Motion(read_tum_trajectory(options.poses), T_body_camera, in_world)
-
-
-register(Kind("video", "a video (.mp4, .mkv, .mov, ...)", is_video, VideoArguments, open_video_recording))

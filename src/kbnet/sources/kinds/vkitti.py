@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tyro.conf import arg
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import Kind, register
-
-if TYPE_CHECKING:
-    from kbnet.sources.vkitti import VkittiFrames
+from kbnet.frames.kinds import Opened, register
 
 
 @dataclass(frozen=True, kw_only=True)
 class VkittiArguments:
-    """Options of Virtual KITTI 2."""
+    """Make a sequence of Virtual KITTI 2, with sparse points made as for the published ScaffNet.
+
+    Example:  kbnet prepare vkitti vkitti street --masks data_depth_velodyne/train --date 2011_09_26 --every 10
+
+    Each frame of the variation clone is paired with every drive: its depth at the pixels where the drive's lidar
+    measured becomes sparse depth, all of it ground truth. The sky is unmeasured. A frame is written once for each drive
+    and camera, which takes much space; --every takes fewer frames.
+    """
 
     masks: Annotated[Path, arg(metavar="FOLDER")]
     """Lidar depth of KITTI: the folder of its drives (train of data_depth_velodyne.zip), or one drive."""
@@ -40,7 +44,15 @@ def is_vkitti(path: Path) -> bool:
     )
 
 
-def open_vkitti(path: Path, options: VkittiArguments) -> VkittiFrames:
+@register(
+    "vkitti",
+    "Virtual KITTI 2 (folder with Scene01/clone and so on, or with vkitti_2.0.3_rgb and vkitti_2.0.3_depth)",
+    is_vkitti,
+    VkittiArguments,
+    path_help="Folder where vkitti_2.0.3_rgb.tar, vkitti_2.0.3_depth.tar and, for poses, vkitti_2.0.3_textgt.tar.gz "
+    "are unpacked, together or each in a folder of its name.",
+)
+def open_vkitti(path: Path, options: VkittiArguments) -> Opened:
     """List scenes and drives; errors are those of `kbnet.sources.vkitti.VkittiFrames`."""
     from kbnet.sources.vkitti import VirtualScene, VkittiFrames
 
@@ -63,14 +75,3 @@ def _drives(options: VkittiArguments) -> list[Path]:
             "folder train of data_depth_velodyne.zip (--masks)"
         )
     return drives
-
-
-register(
-    Kind(
-        "vkitti",
-        "Virtual KITTI 2 (folder with Scene01/clone and so on, or with vkitti_2.0.3_rgb and vkitti_2.0.3_depth)",
-        is_vkitti,
-        VkittiArguments,
-        open_vkitti,
-    )
-)

@@ -115,7 +115,6 @@ class MaterialTable:
     """The materials of a room as arrays, a row each; and their textures."""
 
     colour: FloatArray
-    mean_colour: FloatArray
     texture: IntArray
     repeats: FloatArray
     mirror: FloatArray
@@ -132,7 +131,6 @@ def material_table(room: RoomMaterials) -> MaterialTable:
     colour = np.array([one.colour for one in materials], np.float32)
     return MaterialTable(
         colour,
-        colour * np.array([one.mean for one in room.maps], np.float32)[texture],
         texture,
         np.array([one.repeats for one in materials], np.float32),
         np.array([one.mirror for one in materials], np.float32),

@@ -41,14 +41,13 @@ def quad(corner: Sequence[float], along: Sequence[float], up: Sequence[float], m
     return flat_mesh(points[faces], material, uv[faces])
 
 
-def grid(points: FloatArray, material: int, uv: FloatArray | None = None, *, smooth: bool = True) -> Mesh:
+def grid(points: FloatArray, material: int, uv: FloatArray | None = None) -> Mesh:
     """A sheet through points, (R, C, 3), metres; normals are smooth within it.
 
     Args:
         points: corners of its cells.
         material: index of the material.
         uv: (R, C, 2), repeats; None = by projection, metres.
-        smooth: interpolate normals.
     """
     rows, columns = points.shape[:2]
     number = np.arange(rows * columns).reshape(rows, columns)
@@ -56,8 +55,6 @@ def grid(points: FloatArray, material: int, uv: FloatArray | None = None, *, smo
     faces = np.stack([np.stack([a, b, c], -1), np.stack([a, c, d], -1)]).reshape(-1, 3)
     flat = points.reshape(-1, 3)
     mesh = flat_mesh(flat[faces], material, None if uv is None else uv.reshape(-1, 2)[faces].astype(np.float32))
-    if not smooth:
-        return mesh
     across = np.cross(np.gradient(points, axis=1), np.gradient(points, axis=0))
     normals = unit(across.reshape(-1, 3).astype(np.float32))
     chosen = normals[faces]
@@ -65,9 +62,9 @@ def grid(points: FloatArray, material: int, uv: FloatArray | None = None, *, smo
     return Mesh(mesh.corners, mesh.uv, chosen * flip[..., None], mesh.material)
 
 
-def turned_body(radii: Sequence[float], heights: Sequence[float], material: int, *, sides: int = 14) -> Mesh:
-    """A body turned about y: radius at each height, metres."""
-    angle = np.linspace(0, 2 * np.pi, sides + 1)
+def turned_body(radii: Sequence[float], heights: Sequence[float], material: int) -> Mesh:
+    """A body turned about y, of 14 sides: radius at each height, metres."""
+    angle = np.linspace(0, 2 * np.pi, 15)
     r, y = np.array(radii, np.float32)[:, None], np.array(heights, np.float32)[:, None]
     points = np.stack([r * np.cos(angle), y + 0 * angle, r * np.sin(angle)], -1).astype(np.float32)
     v = 1 - (y - y.min()) / max(float(np.ptp(y)), 1e-6)

@@ -6,18 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kbnet.frame import FloatArray, ImageArray
+from kbnet.frame import Float64Array, FloatArray, ImageArray, IntArray
 
 TEXTURE_SIZE = 512
 """Height and width of a texture, pixels; a power of two."""
 _COARSEST = 8
 _TEXTURE_AXES = np.array([[2, 1], [0, 2], [0, 1]])
 """Axes of a box along which columns and rows of a texture run, on faces across x, y and z: pictures stand upright."""
-
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

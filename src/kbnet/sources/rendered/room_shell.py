@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kbnet.frame import Float64Array
 from kbnet.sources.rendered.materials import RoomMaterials, TexturePool
 from kbnet.sources.rendered.mesh import Mesh, joined
 from kbnet.sources.rendered.primitives import box, grid, quad, wall_with_holes
 from kbnet.sources.rendered.room import Lamp, Room, Sun
 
-Float64Array = NDArray[np.float64]
 STYLES = {  # share, least and largest width and depth, metres
     "living": (0.24, (2.8, 3.0), (6.5, 7.0)),
     "bedroom": (0.16, (2.4, 2.6), (4.5, 5.0)),

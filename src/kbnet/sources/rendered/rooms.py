@@ -14,8 +14,7 @@ from kbnet.sources.rendered.catalogue import credits_text, read_models
 from kbnet.sources.rendered.config import Part, RoomsConfig
 from kbnet.sources.rendered.dropping import drop_things
 from kbnet.sources.rendered.furnishing import furnish
-from kbnet.sources.rendered.lamps import add_lamps
-from kbnet.sources.rendered.lighting import Lighting
+from kbnet.sources.rendered.lighting import Lighting, add_lamps
 from kbnet.sources.rendered.materials import TexturePool, material_table
 from kbnet.sources.rendered.mesh import joined
 from kbnet.sources.rendered.model_library import ModelLibrary

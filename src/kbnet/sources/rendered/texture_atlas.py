@@ -27,13 +27,11 @@ class MipMap:
     Attributes:
         texels: RGBA bytes of all levels, one after the other, (P,).
         size: (H, W) of the first level, powers of two.
-        mean: linear RGB of the whole texture, (3,).
         has_holes: some texels are transparent.
     """
 
     texels: TexelArray
     size: tuple[int, int]
-    mean: FloatArray
     has_holes: bool
 
 
@@ -57,9 +55,7 @@ def mip_map(picture: NDArray[np.uint8]) -> MipMap:
             level = (level[0::2] + level[1::2]) * np.float32(0.5)
         if level.shape[1] > 1:
             level = (level[:, 0::2] + level[:, 1::2]) * np.float32(0.5)
-    solid = picture[picture[..., 3] >= 128][:, :3] if has_holes else picture[::4, ::4, :3].reshape(-1, 3)
-    mean = LINEAR[solid].mean(axis=0) if len(solid) else np.full(3, 0.5, np.float32)
-    return MipMap(np.concatenate(levels), (height, width), mean, has_holes)
+    return MipMap(np.concatenate(levels), (height, width), has_holes)
 
 
 class TextureAtlas:

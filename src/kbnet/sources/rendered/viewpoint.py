@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kbnet.frame import FloatArray
+from kbnet.frame import Float64Array, FloatArray
 from kbnet.sources.rendered.picture import View, cast_view, depth_map
 from kbnet.sources.rendered.ray_scene import RayScene
 from kbnet.sources.rendered.room import Room
@@ -23,8 +22,6 @@ LEAST_RELIEF = 0.15
 LOOKED_AT = (24, 32)
 """Height and width of the image on which a view is judged, pixels."""
 TRIES = 200
-
-Float64Array = NDArray[np.float64]
 
 
 def draw_intrinsics(size: tuple[int, int], generator: np.random.Generator) -> FloatArray:
