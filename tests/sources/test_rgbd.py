@@ -58,7 +58,9 @@ def test_depth_of_another_camera_is_refused_or_carried_over(tmp_path: Path) -> N
     for path in (folder / "depth").iterdir():
         np.save(path, depth)
     for name, matrix in (("intrinsic_color", K), ("intrinsic_depth", wide)):
-        np.savetxt(folder / "intrinsic" / f"{name}.txt", matrix)
+        padded = np.eye(4)  # as ScanNet's own reader exports it
+        padded[:3, :3] = matrix
+        np.savetxt(folder / "intrinsic" / f"{name}.txt", padded, fmt="%f")
     with pytest.raises(ValueError, match=r"another camera took it \(fx 25.0 at 36x28, of images 60.0.*aligned_depth"):
         kbnet.open_frames(folder).frame(0)
     for name in ("extrinsic_color", "extrinsic_depth"):
