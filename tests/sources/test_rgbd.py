@@ -185,6 +185,12 @@ def test_whole_numbers_without_a_unit_and_names_that_do_not_pair_are_refused(tmp
         path.rename(path.with_name(f"depth_{'abc'[index]}.png"))
     with pytest.raises(ValueError, match="expected names that pair images and depth"):
         kbnet.open_frames(folder, depth_unit=0.001)
+    write(tmp_path / "times", images="image")  # as Redwood's scans: numbers and times, of which few are equal
+    assert len(kbnet.open_frames(tmp_path / "times", depth_unit=0.001)) == 3
+    for path in sorted((tmp_path / "times" / "depth").iterdir())[:2]:
+        path.rename(path.with_name(f"{path.stem}-07.png"))
+    with pytest.raises(ValueError, match="expected names that pair images and depth"):
+        kbnet.open_frames(tmp_path / "times", depth_unit=0.001)
 
 
 def test_k_is_of_the_images_or_scaled(tmp_path: Path) -> None:
