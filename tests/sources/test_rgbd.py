@@ -58,7 +58,9 @@ def test_depth_of_another_camera_is_refused_or_carried_over(tmp_path: Path) -> N
     for path in (folder / "depth").iterdir():
         np.save(path, depth)
     for name, matrix in (("intrinsic_color", K), ("intrinsic_depth", wide)):
-        np.savetxt(folder / "intrinsic" / f"{name}.txt", matrix)
+        padded = np.eye(4)  # as ScanNet's own reader exports it
+        padded[:3, :3] = matrix
+        np.savetxt(folder / "intrinsic" / f"{name}.txt", padded, fmt="%f")
     with pytest.raises(ValueError, match=r"another camera took it \(fx 25.0 at 36x28, of images 60.0.*aligned_depth"):
         kbnet.open_frames(folder).frame(0)
     for name in ("extrinsic_color", "extrinsic_depth"):
@@ -183,6 +185,12 @@ def test_whole_numbers_without_a_unit_and_names_that_do_not_pair_are_refused(tmp
         path.rename(path.with_name(f"depth_{'abc'[index]}.png"))
     with pytest.raises(ValueError, match="expected names that pair images and depth"):
         kbnet.open_frames(folder, depth_unit=0.001)
+    write(tmp_path / "times", images="image")  # as Redwood's scans: numbers and times, of which few are equal
+    assert len(kbnet.open_frames(tmp_path / "times", depth_unit=0.001)) == 3
+    for path in sorted((tmp_path / "times" / "depth").iterdir())[:2]:
+        path.rename(path.with_name(f"{path.stem}-07.png"))
+    with pytest.raises(ValueError, match="expected names that pair images and depth"):
+        kbnet.open_frames(tmp_path / "times", depth_unit=0.001)
 
 
 def test_k_is_of_the_images_or_scaled(tmp_path: Path) -> None:

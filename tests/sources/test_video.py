@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import kbnet
 from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import write_sequence
 from kbnet.sources.point_table import read_point_table
@@ -76,6 +77,19 @@ def test_points_in_the_world_are_seen_from_where_the_camera_was(prepare: Prepare
     assert sequence.sparse_depth(0)[24, 32] == 2.5
     assert sequence.sparse_depth(1)[24, 32] == pytest.approx(2.2, abs=1 / 256)
     np.testing.assert_allclose(sequence.pose(1)[:3, 3], [0, 0, -0.2], atol=1e-6)
+
+
+def test_poses_of_the_body_need_the_cameras_place_in_it(write_video: Callable[[], Path], tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "K.txt", K)
+    np.savetxt(tmp_path / "T.txt", np.eye(4))
+    (tmp_path / "points.csv").write_text("time,x,y,z\n0,0,0,2\n")
+    names = "p_RS_R_x [m], p_RS_R_y [m], p_RS_R_z [m], q_RS_w [], q_RS_x [], q_RS_y [], q_RS_z []"
+    (tmp_path / "data.csv").write_text(f"#timestamp, {names}\n0,0,0,0,1,0,0,0\n")
+    files = {name: tmp_path / file for name, file in (("intrinsics", "K.txt"), ("points", "points.csv"))}
+    options = {**files, "poses": tmp_path / "data.csv", "points_in": "world"}
+    with pytest.raises(ValueError, match=r"are of the body .*--extrinsics"):
+        kbnet.open_frames(write_video(), **options)
+    assert len(kbnet.open_frames(write_video(), **options, extrinsics=tmp_path / "T.txt")) == 1
 
 
 def test_points_move_with_the_lens(prepare: Prepare, tmp_path: Path) -> None:

@@ -104,11 +104,12 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         return open_picture(path, "an image").size[::-1]
 
 
-def read_intrinsics(path: str | Path) -> FloatArray:
+def read_intrinsics(path: str | Path, *, padded: bool = False) -> FloatArray:
     """Read the pinhole matrix K.
 
     Args:
         path: ``.npy``, or text of nine numbers row by row, on one line or three; ``#`` begins a comment.
+        padded: the identity of size 4x4 that holds K is K too, as ScanNet writes it.
 
     Returns:
         K, (3, 3), float32, pixels.
@@ -126,7 +127,10 @@ def read_intrinsics(path: str | Path) -> FloatArray:
     )
     if numbers.size not in _SHAPES:
         raise KBNetError(f"expected the 9 numbers of a 3x3 matrix K, got {numbers.size} in {path}; write K row by row")
-    return check_intrinsics(numbers.reshape(_SHAPES[numbers.size]), where=f" in {path}")
+    matrix = numbers.reshape(_SHAPES[numbers.size])
+    if padded and numbers.size == 16 and [*matrix[:, 3], *matrix[3, :3]] == [0, 0, 0, 1, 0, 0, 0]:
+        matrix = matrix[:3, :3]
+    return check_intrinsics(matrix, where=f" in {path}")
 
 
 def _k_as_text(calibration: str) -> str:

@@ -80,7 +80,9 @@ def open_prepared(path: str | Path, *, sparse_depth: str = "sparse_depth") -> Fr
 def recording_kind(path: str | Path) -> Kind | None:
     """The kind of a recording; None = a sequence folder, a list, or nothing that is known."""
     path = Path(path)
-    return None if path.suffix.lower() == ".csv" or (path / "image").is_dir() else kind_of(path)
+    of_open3d = (path / "depth").is_dir() and not (path / "K.txt").exists()
+    is_sequence = (path / "image").is_dir() and not of_open3d
+    return None if is_sequence or path.suffix.lower() == ".csv" else kind_of(path)
 
 
 def _looks_like_sequence(path: Path) -> bool:

@@ -194,9 +194,10 @@ def _pair(images: list[Path], depths: list[Path]) -> list[Pair]:
         by_key = {key(depth): depth for depth in depths}
         keys = [key(image) for image in images]
         pairs = [(image, by_key[one]) for image, one in zip(images, keys, strict=True) if one in by_key]
-        if pairs and () not in by_key and len(by_key) == len(depths) and len(set(keys)) == len(images):
+        most = 2 * len(pairs) > min(len(images), len(depths))  # else times, a few of which are equal
+        if most and () not in by_key and len(by_key) == len(depths) and len(set(keys)) == len(images):
             return pairs
     raise KBNetError(
-        f"expected names that pair images and depth, got {images[0]} and {depths[0]} first; give both the same "
+        f"expected names that pair images and depth, got {images[-1]} and {depths[-1]} last; give both the same "
         "numbers, or list them with their times (kbnet prepare tum)"
     )

@@ -67,7 +67,7 @@ def read_camera_file(path: Path, size: tuple[int, int]) -> tuple[FloatArray, tup
         KBNetError: it holds something else.
     """
     if path.suffix.lower() != ".json":
-        return read_intrinsics(path), size
+        return read_intrinsics(path, padded=True), size
     content = read_json(path)
     try:
         K = np.array(content["intrinsic_matrix"], np.float32).reshape(3, 3).T  # stored by columns

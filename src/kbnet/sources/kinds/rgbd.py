@@ -13,7 +13,7 @@ from kbnet.sources.flags import CoefficientsFlag, FileFlag, Lens, NumberFlag
 if TYPE_CHECKING:
     from kbnet.sources.rgbd import RgbdFrames
 
-IMAGE_FOLDERS = ("color", "colour", "rgb", "images")
+IMAGE_FOLDERS = ("color", "colour", "rgb", "images", "image")
 DEPTH_FOLDERS = ("aligned_depth", "depth_aligned", "depth_registered", "registered_depth", "depth")
 """Of several, the first: the others may be as another camera saw it."""
 OTHER_KINDS = ("transforms.json", "rgb.txt", "camera_matrix.csv", "sparse")

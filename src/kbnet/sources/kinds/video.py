@@ -97,8 +97,13 @@ def _motion(options: VideoArguments) -> Motion | None:
         if options.points_in == "world" or options.extrinsics:
             raise KBNetError("--points-in world and --extrinsics go with --poses; give those too")
         return None
-    in_world = options.points_in == "world"
-    if options.extrinsics is None:
-        return Motion(read_tum_trajectory(options.poses), points_in_world=in_world)
-    T_body_camera = read_transform(options.extrinsics, "the transform from camera to body")
-    return Motion(read_tum_trajectory(options.poses), T_body_camera, in_world)
+    in_world, trajectory = options.points_in == "world", read_tum_trajectory(options.poses)
+    if options.extrinsics is not None:
+        T_body_camera = read_transform(options.extrinsics, "the transform from camera to body")
+        return Motion(trajectory, T_body_camera, in_world)
+    if trajectory.of_body:
+        raise KBNetError(
+            f"poses of {options.poses} are of the body (IMU), as its first line says; give the camera's place in the "
+            "body (--extrinsics FILE: 4x4, camera to body; the unit matrix if they are the camera's)"
+        )
+    return Motion(trajectory, points_in_world=in_world)
