@@ -14,6 +14,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,6 +44,7 @@ from fuzz.recordings import (
 )
 
 from kbnet.datasets.archive import names
+from kbnet.datasets.nyu_v2.raw import read_picture
 from kbnet.errors import KBNetError
 from kbnet.evaluation.journal import journal
 from kbnet.files import atomic_folder, atomic_path, file_sha256, read_text
@@ -54,6 +56,7 @@ from kbnet.limits import LIMITS
 from kbnet.lock import one_writer
 from kbnet.sources.rendered.catalogue import read_models
 from kbnet.sources.rendered.obj_file import read_mtl, read_obj
+from kbnet.sources.trajectory import read_tum_trajectory
 from kbnet.training.recipe import read_recipe_layers
 from kbnet.weights.pickle_file import load_pickle
 
@@ -129,6 +132,22 @@ def test_a_matrix_of_many_numbers_is_refused_before_it_is_read(tmp_path: Path) -
         file.truncate(1 << 32)
     with limits(), pytest.raises(KBNetError, match="expected the matrix K, got 4,294,967,296 bytes in"):
         read_intrinsics(tmp_path / "K.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "read"),
+    [
+        ("K.yaml", b"camera_matrix " * 1_000_000, read_intrinsics),
+        ("a.txt", b"# time tx ty tz qx qy qz qw\n" + b"#" * 200_000 + b"\n1 0 0 0 0 0 0 1\n", read_tum_trajectory),
+        ("a.ppm", b"P6 " + b"# " * 1000, lambda path: read_picture(path.read_bytes())),
+    ],
+)
+def test_text_that_could_be_searched_for_minutes_is_read_at_once(
+    name: str, content: bytes, read: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with limits(), suppress(KBNetError):
+        read(tmp_path / name)
 
 
 def test_a_checkpoint_with_a_byte_array_of_any_length_is_refused(tmp_path: Path) -> None:
