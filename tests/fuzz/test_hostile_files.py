@@ -304,6 +304,20 @@ def test_a_texture_with_too_many_pixels_is_left_out(tmp_path: Path) -> None:
     assert model.textures == [None]
 
 
+@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "a/../../../evil", "", "a\nb"])
+def test_names_in_an_archive_that_lead_out_of_the_output_are_refused(name: str, tmp_path: Path) -> None:
+    record3d(tmp_path)
+    with zipfile.ZipFile(tmp_path / "a.r3d") as file, zipfile.ZipFile(tmp_path / "b.r3d", "w") as hostile:
+        for entry in file.namelist():
+            hostile.writestr(entry.replace("rgbd/0.", f"rgbd/{name}."), file.read(entry))
+    source = kind_of(tmp_path / "b.r3d")
+    assert source is not None
+    with source.open(tmp_path / "b.r3d", source.options()) as recording:
+        for _ in range(2):
+            with pytest.raises(KBNetError, match="expected a name that output files can take"):
+                recording.frame(0)
+
+
 def test_files_of_a_phone_that_are_pipes_are_refused(tmp_path: Path) -> None:
     record3d(tmp_path)
     with zipfile.ZipFile(tmp_path / "a.r3d") as file:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.files import resolved
 from kbnet.frame import Frame, ImageArray, Triplet, check_pose
+from kbnet.frames.frame_files import check_name
 from kbnet.frames.frame_source import with_pose_and_prior
 from kbnet.frames.prior_files import PriorFolder
 from kbnet.frames.sequence_writer import PosedFrame, WrittenFrames
@@ -247,7 +248,8 @@ class Recording(ABC, Generic[T]):
                 self._coming = self.moments()
             while index >= len(self._known):
                 try:
-                    moment = next(self._coming, None)
+                    if (moment := next(self._coming, None)) is not None:
+                        check_name(moment.name, f"in {self.folder}")
                 except BaseException:  # a generator that raised looks as if it were at its end
                     self._coming, self._known = None, []
                     raise
