@@ -38,11 +38,13 @@ from fuzz.recordings import (
     read_video,
     recipe,
     record3d,
+    rgbd,
     sequence,
     stray,
     video,
 )
 
+from kbnet.cli.main import main
 from kbnet.datasets.archive import names
 from kbnet.datasets.nyu_v2.raw import read_picture
 from kbnet.errors import KBNetError
@@ -56,6 +58,7 @@ from kbnet.limits import LIMITS
 from kbnet.lock import one_writer
 from kbnet.sources.rendered.catalogue import read_models
 from kbnet.sources.rendered.obj_file import read_mtl, read_obj
+from kbnet.sources.rvl import decode_rvl
 from kbnet.sources.trajectory import read_tum_trajectory
 from kbnet.training.recipe import read_recipe_layers
 from kbnet.weights.pickle_file import load_pickle
@@ -260,6 +263,22 @@ def test_compressed_images_of_a_bag_with_too_many_pixels_are_refused() -> None:
     message = SimpleNamespace(format="png", data=np.frombuffer(bytes(content), np.uint8))
     with limits(), pytest.raises(KBNetError, match="expected a JPEG or PNG in a compressed image"):
         decode_image(message)
+
+
+def test_more_rvl_than_its_image_can_take_is_not_unpacked() -> None:
+    with limits(128 << 20), pytest.raises(KBNetError, match="expected 3072 pixels compressed as RVL"):
+        decode_rvl(bytes(1 << 26), 48 * 64)
+
+
+def test_names_in_what_prepare_prints_do_not_command_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rgbd(tmp_path / "scan")
+    for folder, content in (("color", PICTURE), ("depth", np.zeros(PICTURE.shape[:2], np.uint16))):
+        (tmp_path / "scan" / folder / "1\x1b[2J.png").write_bytes(png(content))
+    main(["prepare", "rgbd", str(tmp_path / "scan"), str(tmp_path / "out"), "--depth-unit", "0.001"])
+    assert r"1\x1b[2J.png" in (printed := capsys.readouterr().out)
+    assert "\x1b" not in printed
 
 
 def test_postscript_named_like_an_image_is_not_run(tmp_path: Path) -> None:
