@@ -58,6 +58,7 @@ from kbnet.limits import LIMITS
 from kbnet.lock import one_writer
 from kbnet.sources.rendered.catalogue import read_models
 from kbnet.sources.rendered.obj_file import read_mtl, read_obj
+from kbnet.sources.ros_images import decode_depth
 from kbnet.sources.rvl import decode_rvl
 from kbnet.sources.trajectory import read_tum_trajectory
 from kbnet.training.recipe import read_recipe_layers
@@ -268,6 +269,14 @@ def test_compressed_images_of_a_bag_with_too_many_pixels_are_refused() -> None:
 def test_more_rvl_than_its_image_can_take_is_not_unpacked() -> None:
     with limits(128 << 20), pytest.raises(KBNetError, match="expected 3072 pixels compressed as RVL"):
         decode_rvl(bytes(1 << 26), 48 * 64)
+
+
+def test_rvl_of_too_many_pixels_is_refused() -> None:
+    message = SimpleNamespace(
+        format="16UC1; compressedDepth rvl", data=struct.pack("<i2f4i", 0, 0, 0, 16384, 16384, 0, 0)
+    )
+    with limits(), pytest.raises(KBNetError, match="expected at most 100,000,000 pixels"):
+        decode_depth(message)
 
 
 def test_names_in_what_prepare_prints_do_not_command_the_terminal(
