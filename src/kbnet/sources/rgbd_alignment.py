@@ -71,7 +71,7 @@ def read_camera_file(path: Path, size: tuple[int, int]) -> tuple[FloatArray, tup
     content = read_json(path)
     try:
         K = np.array(content["intrinsic_matrix"], np.float32).reshape(3, 3).T  # stored by columns
-        size = int(float(content["height"])), int(float(content["width"]))
+        size = int(content["height"]), int(content["width"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise KBNetError(
             f"expected width, height and intrinsic_matrix of Open3D in {path}, got none ({error}); give K as text "
