@@ -6,6 +6,7 @@ import codecs
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -258,7 +259,7 @@ def read_json(path: Path, object_hook: Callable[[dict[str, Any]], Any] | None = 
         KBNetError: it is no JSON, or its nesting is too deep.
     """
     try:
-        return json.loads(read_text(path), object_hook=object_hook)
+        return json.loads(read_text(path), object_hook=object_hook, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise KBNetError(f"expected JSON in {path} ({error}); export it again") from None
 
@@ -270,9 +271,13 @@ def parse_json(text: str | bytes) -> Any:
         KBNetError: it is no JSON, or its nesting is too deep.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise KBNetError(f"expected JSON ({error})") from None
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if abs(float(digits)) < math.inf else float(digits)  # what no float holds is infinite
 
 
 def write_json(path: Path, content: object) -> None:

@@ -239,8 +239,10 @@ def check_pose(pose: Any, name: str, *, where: str = "") -> FloatArray:
             "append the row 0 0 0 1 to a 3x4 pose"
         )
     rotation = pose[:3, :3].astype(np.float64)
+    with np.errstate(over="ignore"):
+        single = pose.astype(np.float32)
     if not (
-        np.isfinite(pose).all()
+        np.isfinite(single).all()
         and np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-2)
         and np.linalg.det(rotation) > 0
         and np.allclose(pose[3], [0, 0, 0, 1])
@@ -248,7 +250,7 @@ def check_pose(pose: Any, name: str, *, where: str = "") -> FloatArray:
         raise KBNetError(
             f"{name} is not a rigid transform (orthonormal rotation, last row 0 0 0 1){where}; check the pose file"
         )
-    return pose.astype(np.float32)
+    return single
 
 
 def _size(array: NDArray[Any]) -> str:

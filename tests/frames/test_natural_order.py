@@ -23,6 +23,7 @@ from kbnet.frames.sequence import Sequence
         ["a", "b", "b2", "b10"],
         ["1_9", "2_1", "10_1"],
         ["2.5", "9" * 5000, "1" + "0" * 5000],
+        ["0", "0", "1"],
     ],
 )
 def test_numbers_sort_by_value_and_names_for_files_do_so_letter_by_letter(names: list[str]) -> None:

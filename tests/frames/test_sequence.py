@@ -176,6 +176,7 @@ def test_pose_is_the_camera_in_the_world_from_3x4_or_4x4(folder: Path) -> None:
         ("1 0 0 0 0 1 0 0 0 0 one 0", "as numbers"),
         ("2 0 0 0 0 2 0 0 0 0 2 0", "not a rigid transform"),
         ("1 0 0 0 0 1 0 0 0 0 1 nan", "not a rigid transform"),
+        ("1 0 0 0 0 1 0 0 0 0 1 1e300", "not a rigid transform"),
         ("1 0 0 0 0 1 0 0 0 0 -1 0", "not a rigid transform"),
     ],
 )

@@ -250,6 +250,16 @@ def rgbd(folder: Path) -> None:
     write(folder, **{"intrinsic.json": json.dumps(content)})
 
 
+def rgbd_with(name: str) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        rgbd(folder)
+        camera = {"width": 64, "height": 48, "intrinsic_matrix": K.T.ravel().tolist()}
+        content = {"trajectory.log": f"0 0 1\n{rows(np.eye(4))}\n", "K_depth.json": json.dumps(camera)}
+        write(folder, **{name.replace("/", "__"): content.get(name, rows(np.eye(4)))})
+
+    return make
+
+
 def nuscenes(folder: Path) -> None:
     place = {"rotation": [1, 0, 0, 0], "translation": [0, 0, 0]}
     tables: dict[str, list[dict[str, Any]]] = {
@@ -541,6 +551,10 @@ TARGETS = (
     *(Target(f"stray {name}", stray, name, frames()) for name in ("odometry.csv", "camera_matrix.csv", "depth/0.png")),
     Target("record3d", record3d, "a.r3d", frames("a.r3d")),
     Target("rgbd", rgbd, "intrinsic.json", frames(depth_unit=0.001)),
+    *(
+        Target(f"rgbd {name}", rgbd_with(name), name, frames(depth_unit=0.001))
+        for name in ("trajectory.log", "pose/0.txt", "K_depth.json")
+    ),
     *(
         Target(f"nuscenes {name}", nuscenes, f"v1.0-mini/{name}.json", frames())
         for name in ("sample_data", "calibrated_sensor", "ego_pose", "scene")

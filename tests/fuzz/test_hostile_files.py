@@ -14,6 +14,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,12 +38,15 @@ from fuzz.recordings import (
     read_video,
     recipe,
     record3d,
+    rgbd,
     sequence,
     stray,
     video,
 )
 
+from kbnet.cli.main import main
 from kbnet.datasets.archive import names
+from kbnet.datasets.nyu_v2.raw import read_picture
 from kbnet.errors import KBNetError
 from kbnet.evaluation.journal import journal
 from kbnet.files import atomic_folder, atomic_path, file_sha256, read_text
@@ -54,6 +58,9 @@ from kbnet.limits import LIMITS
 from kbnet.lock import one_writer
 from kbnet.sources.rendered.catalogue import read_models
 from kbnet.sources.rendered.obj_file import read_mtl, read_obj
+from kbnet.sources.ros_images import decode_depth
+from kbnet.sources.rvl import decode_rvl
+from kbnet.sources.trajectory import read_tum_trajectory
 from kbnet.training.recipe import read_recipe_layers
 from kbnet.weights.pickle_file import load_pickle
 
@@ -129,6 +136,22 @@ def test_a_matrix_of_many_numbers_is_refused_before_it_is_read(tmp_path: Path) -
         file.truncate(1 << 32)
     with limits(), pytest.raises(KBNetError, match="expected the matrix K, got 4,294,967,296 bytes in"):
         read_intrinsics(tmp_path / "K.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "read"),
+    [
+        ("K.yaml", b"camera_matrix " * 1_000_000, read_intrinsics),
+        ("a.txt", b"# time tx ty tz qx qy qz qw\n" + b"#" * 200_000 + b"\n1 0 0 0 0 0 0 1\n", read_tum_trajectory),
+        ("a.ppm", b"P6 " + b"# " * 1000, lambda path: read_picture(path.read_bytes())),
+    ],
+)
+def test_text_that_could_be_searched_for_minutes_is_read_at_once(
+    name: str, content: bytes, read: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with limits(), suppress(KBNetError):
+        read(tmp_path / name)
 
 
 def test_a_checkpoint_with_a_byte_array_of_any_length_is_refused(tmp_path: Path) -> None:
@@ -243,6 +266,30 @@ def test_compressed_images_of_a_bag_with_too_many_pixels_are_refused() -> None:
         decode_image(message)
 
 
+def test_more_rvl_than_its_image_can_take_is_not_unpacked() -> None:
+    with limits(128 << 20), pytest.raises(KBNetError, match="expected 3072 pixels compressed as RVL"):
+        decode_rvl(bytes(1 << 26), 48 * 64)
+
+
+def test_rvl_of_too_many_pixels_is_refused() -> None:
+    message = SimpleNamespace(
+        format="16UC1; compressedDepth rvl", data=struct.pack("<i2f4i", 0, 0, 0, 16384, 16384, 0, 0)
+    )
+    with limits(), pytest.raises(KBNetError, match="expected at most 100,000,000 pixels"):
+        decode_depth(message)
+
+
+def test_names_in_what_prepare_prints_do_not_command_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rgbd(tmp_path / "scan")
+    for folder, content in (("color", PICTURE), ("depth", np.zeros(PICTURE.shape[:2], np.uint16))):
+        (tmp_path / "scan" / folder / "1\x1b[2J.png").write_bytes(png(content))
+    main(["prepare", "rgbd", str(tmp_path / "scan"), str(tmp_path / "out"), "--depth-unit", "0.001"])
+    assert r"1\x1b[2J.png" in (printed := capsys.readouterr().out)
+    assert "\x1b" not in printed
+
+
 def test_postscript_named_like_an_image_is_not_run(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
@@ -283,6 +330,20 @@ def test_a_texture_with_too_many_pixels_is_left_out(tmp_path: Path) -> None:
     with limits():
         (model,) = read_models_of(tmp_path)
     assert model.textures == [None]
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "a/../../../evil", "", "a\nb"])
+def test_names_in_an_archive_that_lead_out_of_the_output_are_refused(name: str, tmp_path: Path) -> None:
+    record3d(tmp_path)
+    with zipfile.ZipFile(tmp_path / "a.r3d") as file, zipfile.ZipFile(tmp_path / "b.r3d", "w") as hostile:
+        for entry in file.namelist():
+            hostile.writestr(entry.replace("rgbd/0.", f"rgbd/{name}."), file.read(entry))
+    source = kind_of(tmp_path / "b.r3d")
+    assert source is not None
+    with source.open(tmp_path / "b.r3d", source.options()) as recording:
+        for _ in range(2):
+            with pytest.raises(KBNetError, match="expected a name that output files can take"):
+                recording.frame(0)
 
 
 def test_files_of_a_phone_that_are_pipes_are_refused(tmp_path: Path) -> None:

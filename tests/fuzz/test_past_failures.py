@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import warnings
 import zipfile
@@ -398,3 +399,23 @@ def test_a_pose_of_a_phone_whose_quaternion_vanishes_is_no_pose(tmp_path: Path) 
     (tmp_path / "odometry.csv").write_text(header + "0.1, 000000, 1, 2, 3, 0, 0, 0, 1e-320\n")
     source = kbnet.open_frames(tmp_path)
     assert not source.has_pose(0)
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "said"),
+    [
+        ("sample_data", {"timestamp": 10**400}, "expected rows with token"),
+        ("ego_pose", {"translation": [10**400, 0, 0]}, "not finite"),
+        ("sample_data", None, "two frames of .* are called"),
+    ],
+)
+def test_numbers_of_400_digits_and_frames_of_one_name_are_one_line(
+    table: str, change: dict[str, Any] | None, said: str, tmp_path: Path
+) -> None:
+    nuscenes(tmp_path)
+    path = tmp_path / "v1.0-mini" / f"{table}.json"
+    rows = json.loads(path.read_text())
+    rows = [{**rows[0], **change}, *rows[1:]] if change else [*rows, rows[0] | {"token": "another"}]
+    path.write_text(json.dumps(rows))
+    with pytest.raises(KBNetError, match=said):
+        print(kbnet.open_frames(tmp_path).names)

@@ -123,6 +123,11 @@ def test_poses_that_belong_to_no_image_for_certain_are_not_used(tmp_path: Path) 
     poses_as("kitti", write(tmp_path / "more"), [np.eye(4)] * 4)
     with pytest.warns(UserWarning, match="is not used: it holds 4 poses for 3 images"):
         assert not kbnet.open_frames(tmp_path / "more", depth_unit=0.001).has_pose(0)
+    poses_as("open3d", write(tmp_path / "gap"), [np.eye(4)] * 3)
+    log = tmp_path / "gap" / "scene" / "trajectory.log"
+    log.write_text(log.read_text().replace("2 2 4", "3 3 4"))
+    with pytest.raises(ValueError, match="that count the images one by one"):
+        kbnet.open_frames(tmp_path / "gap", depth_unit=0.001)
     poses_as("scannet", write(tmp_path / "lost"), [np.full((4, 4), -np.inf), np.eye(4), np.eye(4)])
     with pytest.warns(UserWarning, match="1 of 3 images have no pose"):
         source = kbnet.open_frames(tmp_path / "lost", depth_unit=0.001)

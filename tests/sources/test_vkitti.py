@@ -12,6 +12,7 @@ from fixtures_rendered_sets import KITTI_SIZE, STREET_M
 from PIL import Image
 
 import kbnet
+from kbnet.errors import KBNetError
 
 
 def test_each_frame_is_paired_with_every_drive(vkitti: Path, lidar_masks: Path) -> None:
@@ -35,6 +36,14 @@ def test_pairs_are_counted_without_being_read(vkitti: Path, lidar_masks: Path) -
     assert len(source) == 12
     with pytest.raises(ValueError, match=r"depth_00000.png cannot be read"):
         source.frame(0)
+
+
+@pytest.mark.parametrize("row", ["0 0" + 16 * " 0", "inf 0" + 16 * " 1"])
+def test_a_damaged_table_of_poses_is_one_line(row: str, vkitti: Path, lidar_masks: Path) -> None:
+    table = next(vkitti.rglob("extrinsic.txt"))
+    table.write_text(f"frame cameraID\n{row}\n")
+    with pytest.raises(KBNetError, match=r"expected .*extrinsic\.txt"):
+        kbnet.open_frames(vkitti, masks=lidar_masks).frame(0)
 
 
 def test_depth_is_in_metres_and_sky_is_unmeasured(vkitti: Path, lidar_masks: Path) -> None:

@@ -125,6 +125,7 @@ def print_splits(rows: list[SplitCount]) -> None:
 
 def write_recording(recording: Recording[Any], folder: Path, *, overwrite: bool) -> None:
     """Write a recording to a sequence folder, and print what was written and what was left out."""
+    from kbnet.cli.known_errors import printable
     from kbnet.cli.progress import frame_steps
     from kbnet.evaluation.pose_fit import warn_of_misread_poses
     from kbnet.frames.sequence import Sequence
@@ -134,7 +135,7 @@ def write_recording(recording: Recording[Any], folder: Path, *, overwrite: bool)
         frames, inputs = recording.posed_frames(), recording.inputs
         written = write_sequence(folder, frames, overwrite=overwrite, inputs=inputs, on_frame=on_frame)
     for line in recording.summary(written, folder):
-        print(line)
+        print(printable(line))
     if not recording.says_points:
         print_points(folder)
     if written.posed:

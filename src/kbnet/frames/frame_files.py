@@ -167,12 +167,21 @@ def _quoted(names: list[str]) -> str:
     return ", ".join(ascii(name[:40]) for name in names[:5])
 
 
-def _check_line(files: FrameFiles, sparse_depth: str, where: str) -> None:
-    if _UNSAFE_NAME.search(files.name):
+def check_name(name: str, where: str) -> None:
+    """Refuse a name of a frame that leads out of the folder its files are written to.
+
+    Raises:
+        KBNetError: it does, or has a line break.
+    """
+    if _UNSAFE_NAME.search(name):
         raise KBNetError(
-            f"expected a name that output files can take, without '..' and not absolute, got '{files.name}' {where}; "
+            f"expected a name that output files can take, without '..' and not absolute, got '{name}' {where}; "
             "rename the frame"
         )
+
+
+def _check_line(files: FrameFiles, sparse_depth: str, where: str) -> None:
+    check_name(files.name, where)
     for column in ("image", "intrinsics", "sparse_depth"):
         if not getattr(files, column):
             column = sparse_depth if column == "sparse_depth" else column

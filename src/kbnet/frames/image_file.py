@@ -32,7 +32,7 @@ MOST_MATRIX_BYTES = 1 << 16
 """Size of a text file with one matrix and its comments."""
 _CALIBRATIONS = (".yaml", ".yml", ".xml")
 _MATRIX, _LENS = (
-    re.compile(rf"\b{names}\b(?:[^[]*?\bdata)?[:>\s[]+([-+.\deE,\s]+)", re.IGNORECASE)
+    re.compile(rf"\b{names}\b(?:[^[]{{0,200}}?\bdata)?[:>\s[]+([-+.\deE,\s]+)", re.IGNORECASE)
     for names in ("(?:camera_?matrix|intrinsics)", "dist(?:ortion)?_?coeff(?:s|icients)?")
 )
 """Numbers of OpenCV's calibration files, ROS' and Kalibr's."""
@@ -119,7 +119,7 @@ def read_intrinsics(path: str | Path, *, padded: bool = False) -> FloatArray:
         KBNetError: the file holds something else than an invertible 3x3 pinhole matrix.
     """
     if Path(path).suffix.lower() in _CALIBRATIONS and Path(path).is_file():
-        raise KBNetError(f"expected 9 numbers of K as text, got the calibration {path}; {_k_as_text(read_text(path))}")
+        raise KBNetError(f"expected 9 numbers of K as text, got the calibration {path}; {_k_as_text(path)}")
     numbers = (
         read_npy(path, "the matrix K").astype(np.float64)
         if Path(path).suffix.lower() == ".npy"
@@ -133,8 +133,9 @@ def read_intrinsics(path: str | Path, *, padded: bool = False) -> FloatArray:
     return check_intrinsics(matrix, where=f" in {path}")
 
 
-def _k_as_text(calibration: str) -> str:
-    """What to write and to type instead of a calibration file."""
+def _k_as_text(path: str | Path) -> str:
+    """What to write and to type instead of a calibration file, by its beginning."""
+    calibration = read_text(path)[:MOST_MATRIX_BYTES]
     matrix, lens = (
         found[1].replace(",", " ").split() if (found := one.search(calibration)) else [] for one in (_MATRIX, _LENS)
     )

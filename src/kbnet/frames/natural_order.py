@@ -26,13 +26,13 @@ def in_order(items: Iterable[T], name: Callable[[T], str]) -> list[T]:
 
 
 def sortable(names: Sequence[str]) -> list[str]:
-    """Names, given in order, that keep their order where they are compared letter by letter: numbers get zeros.
+    """Different names that keep the given order where they are compared letter by letter: numbers get zeros.
 
     Example:
         >>> sortable(["img_9", "img_10"]), sortable(["a", "b"])
         (['img_09', 'img_10'], ['a', 'b'])
     """
-    if list(names) == sorted(names):
+    if list(names) == sorted(set(names)):
         return list(names)
     width = max(len(digits) for name in names for digits in _WHOLE.findall(name) or [""])
     padded = [_WHOLE.sub(lambda digits: digits[0].zfill(width), name) for name in names]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kbnet.errors import KBNetError
 from kbnet.files import resolved
 from kbnet.frame import Frame, ImageArray, check_pose
+from kbnet.frames.frame_files import check_name
 from kbnet.frames.frame_source import ConsecutiveFrames, with_pose_and_prior
 from kbnet.frames.prior_files import PriorFolder
 from kbnet.frames.sequence_writer import PosedFrame, WrittenFrames
@@ -66,6 +67,7 @@ class Recording(ConsecutiveFrames, ABC, Generic[T]):
         self.inputs = inputs or (self.folder,)
         self.reopen: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
         self._known: list[Moment[T]] = []
+        self._names_known = set[str]()
         self._coming: Iterator[Moment[T]] | None = None
         self._cache: OrderedDict[int, Frame] = OrderedDict()
         # The web viewer asks from several threads.
@@ -215,9 +217,13 @@ class Recording(ConsecutiveFrames, ABC, Generic[T]):
                 self._coming = self.moments()
             while index >= len(self._known):
                 try:
-                    moment = next(self._coming, None)
+                    if (moment := next(self._coming, None)) is not None:
+                        check_name(moment.name, f"in {self.folder}")
+                        if moment.name in self._names_known:
+                            raise KBNetError(f"two frames of {self.folder} are called '{moment.name}'; remove one")
+                        self._names_known.add(moment.name)
                 except BaseException:  # a generator that raised looks as if it were at its end
-                    self._coming, self._known = None, []
+                    self._coming, self._known, self._names_known = None, [], set()
                     raise
                 if moment is None:
                     return False

@@ -95,8 +95,10 @@ def _matrices(path: Path, width: int) -> Poses:
     numbers = read_numbers(path, "poses", table=True)
     if not numbers.size or numbers.size % width:
         raise KBNetError(f"expected {width} numbers for each pose, got {numbers.size} in {path}; write it again")
-    poses = np.tile(np.eye(4), (numbers.size // width, 1, 1))
-    rows = numbers.reshape(len(poses), width)[:, width % 4 :]
+    poses, table = np.tile(np.eye(4), (numbers.size // width, 1, 1)), numbers.reshape(-1, width)
+    if width == _LOG_ENTRY and (np.diff(table[:, 0]) != 1).any():
+        raise KBNetError(f"expected entries that count the images one by one in {path}; write one for each image")
+    rows = table[:, width % 4 :]
     poses[:, : rows.shape[1] // 4] = rows.reshape(len(poses), -1, 4)
     known = [pose if np.isfinite(pose).all() else None for pose in poses]
     for index, pose in enumerate(known):

@@ -137,6 +137,7 @@ def _decompressed_depth(message: Any) -> tuple[FloatArray, bool]:
         width, height = _RVL_SIZE.unpack_from(content.ljust(_DEPTH_HEADER.size + _RVL_SIZE.size), _DEPTH_HEADER.size)
         if not (0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE):
             raise KBNetError(f"expected depth as PNG or RVL in '{message.format}', got neither; name another topic")
+        check_count(width * height, "pixels", "a depth image of the bag")
         packed = content[_DEPTH_HEADER.size + _RVL_SIZE.size :]
         units = decode_rvl(packed, width * height).reshape(height, width).astype(np.float32)
     if whole or (start == 0 and encoding != "32FC1"):

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 
+SLACK_WORDS = 16
+"""Beyond one for each pixel, which takes no more: two counts of four bits, and 16 bits in six groups of four."""
+
 
 def decode_rvl(content: bytes, pixels: int) -> NDArray[np.uint16]:
     """Undo RVL: runs of zeros and of other values, whose differences are in groups of three bits.
@@ -22,7 +25,7 @@ def decode_rvl(content: bytes, pixels: int) -> NDArray[np.uint16]:
     Raises:
         KBNetError: the content is cut off, or holds more.
     """
-    words = np.frombuffer(content[: len(content) // 4 * 4], "<u4")
+    words = np.frombuffer(content[: min(len(content) // 4, pixels + SLACK_WORDS) * 4], "<u4")
     groups = ((words[:, None] >> np.arange(28, -4, -4, dtype=np.uint32)) & 15).astype(np.int64).reshape(-1)
     last = np.flatnonzero(groups < 8)
     first = np.concatenate([[0], last[:-1] + 1])

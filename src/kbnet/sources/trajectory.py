@@ -27,7 +27,7 @@ LONGEST_ERROR = 0.1
 _POSITIONS, _QUATERNIONS = ("t{}", "p{}", "{}", "p_RS_R_{}"), ("q{}", "q_{}", "q_RS_{}")
 """What files call x, y, z of a position, and x, y, z, w of a quaternion."""
 
-_OF_BODY = re.compile(r"#.*(p_RS_R_x|\bq\s+p\s+v\b)")
+_OF_BODY = re.compile(r"\s*#.*(p_RS_R_x|\bq\s+p\s+v\b)")
 """Header of EuRoC, whose S is the IMU, and of OpenVINS' state."""
 
 
@@ -121,7 +121,7 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
         )
     try:
         times = to_seconds(rows[:, 0], f"times in {path}")
-        of_body = columns is not None and any(map(_OF_BODY.search, lines))
+        of_body = columns is not None and any(map(_OF_BODY.match, lines))
         return Trajectory(times, rows[:, 1:4], rows[:, 4:], of_body=of_body)
     except ValueError as error:
         raise KBNetError(f"{path}: {error}") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, refused_as
 from kbnet.files import read_text
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.depth_png import nearest_pixels, read_depth_png
@@ -77,8 +77,9 @@ class VirtualScene:
     def poses(self) -> dict[Key, NDArray[np.float64]]:
         """``T_world_camera``, (4, 4), metres, of every frame; empty without ``extrinsic.txt``."""
         # World to camera in the file.
-        table = read_camera_table(self.text / "extrinsic.txt", 16)
-        return {key: np.linalg.inv(row.reshape(4, 4)).astype(np.float64) for key, row in table.items()}
+        table = read_camera_table(file := self.text / "extrinsic.txt", 16)
+        with refused_as(f"expected poses in {file}"):
+            return {key: np.linalg.inv(row.reshape(4, 4)).astype(np.float64) for key, row in table.items()}
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,7 @@ def read_camera_table(path: Path, count: int) -> dict[Key, NDArray[np.float64]]:
         try:
             frame, camera, *values = map(float, line.split())
             table[int(frame), int(camera)] = np.array(values).reshape(count)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise KBNetError(
                 f"expected frame, camera and {count} numbers in line {number} of {path}, got '{line[:60]}'; unpack "
                 "vkitti_2.0.3_textgt.tar.gz again"

@@ -37,7 +37,7 @@ LONGEST_DELAY_S = 0.1
 MOST_BYTES = 1 << 21
 """Of a picture in a zip archive: twice those of a colour picture."""
 _FILE = re.compile(r"([rd])-(\d+\.\d+)-\d+\.(?:ppm|pgm)$")
-_HEADER = re.compile(rb"P[56]\s+(?:#[^\n]*\s+)*(\d{1,9})\s+(\d{1,9})\s+(\d{1,9})\s")
+_HEADER = re.compile(rb"P[56]\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s+(\d{1,9})\s+(\d{1,9})\s")
 
 
 @dataclass(frozen=True)
