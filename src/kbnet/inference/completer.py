@@ -269,7 +269,7 @@ class DepthCompleter:
         if counts.beyond > BEYOND_RANGE * counts.points:
             warnings.warn(
                 f"more than a tenth of sparse_depth lies beyond {self.config.max_depth:g} m, which these weights are "
-                "not made for; expect little there, or check that depth is in metres",
+                "not made for: for streets, use the weights 'outdoor'; else check that depth is in metres",
                 stacklevel=4,
             )
 
