@@ -49,7 +49,10 @@ def in_another_order(T: NDArray[np.float64]) -> NDArray[np.float64]:
     [
         (np.linalg.inv, r"% off with poses inverted: .*world to camera"),
         (lambda T: T @ np.diag([1.0, -1, -1, 1]), r"% off with poses of OpenGL's axes: .*looks along -z"),
-        (in_millimetres, r"out of sight after 5 frames, .*in millimetres: probably write metres"),
+        (
+            in_millimetres,
+            r"out of sight after 5 frames, .*in millimetres: probably they are in millimetres; write metres",
+        ),
         (in_another_order, r"% off between frames 5 apart, and .*% off with poses left out: .*order of columns"),
     ],
     ids=["inverted", "graphics", "millimetres", "order"],
@@ -64,4 +67,23 @@ def test_right_poses_are_not_even_if_the_camera_stands_still_or_leaves(
     step: float, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     warn_of_misread_poses(write(tmp_path / "room", lambda T: T, step=step))
+    assert not recwarn.list
+
+
+def test_right_poses_of_a_lidar_over_a_road_are_not(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """Its rings meet the road at the same pixels in every frame."""
+    intrinsics = np.array([[720, 0, 609.5], [0, 720, 172.5], [0, 0, 1]], np.float32)
+    down = np.deg2rad(np.linspace(1, 24.8, 58))[:, None]
+    azimuth = np.deg2rad(np.linspace(-38, 38, 400))
+    z = 1.65 / np.tan(down) * np.cos(azimuth)
+    columns, rows = (np.rint(x).astype(int) for x in (609.5 + 720 * np.tan(azimuth) + 0 * z, 172.5 + 720 * 1.65 / z))
+    seen = (columns >= 0) & (columns < 1216) & (rows < 352) & (z < 80)
+    depth = np.zeros((352, 1216), np.float32)
+    depth[rows[seen], columns[seen]] = z[seen]
+    with new_sequence(tmp_path / "street", intrinsics) as sequence:
+        for index in range(8):
+            T = np.eye(4)
+            T[2, 3] = index * 1.5
+            sequence.add(Frame(np.zeros((352, 1216, 3), np.uint8), depth, intrinsics, name=f"{index}"), T)
+    warn_of_misread_poses(Sequence(tmp_path / "street"))
     assert not recwarn.list

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.frame import Frame
+from kbnet.frame import Float64Array, Frame
 from kbnet.frames.frame_source import FrameSource
 from kbnet.points.projection import pixels_of_points
 from kbnet.points.sparse_points import map_to_points, points_to_map
-
-Floats = NDArray[np.float64]
 
 WIDTH = 160
 """Of the depth maps that are compared, pixels: so small that lidar scans fill them."""
@@ -29,19 +27,23 @@ _GRAPHICS = np.diag([1.0, -1.0, -1.0, 1.0])
 READINGS = {
     "inverted": "they are world to camera; invert them",
     "of OpenGL's axes": "they are of a camera that looks along -z; change the sign of the columns y and z",
-    "in millimetres": "write metres",
+    "in millimetres": "they are in millimetres; write metres",
     "left out": "the order of columns, the unit or the times are wrong",
 }
 """Readings of poses that may fit better, and what that means."""
+DENSE = 0.2
+"""Least share of pixels with depth to compare with poses left out: the rings of a lidar meet a road at the same pixels
+in every frame, as if the car stood still."""
 
 
 @dataclass(frozen=True)
 class _Small:
-    """Depth of a frame on `WIDTH` columns: its points, (N, 3), metres, and map, (h, WIDTH)."""
+    """Depth of a frame on `WIDTH` columns: its points, (N, 3), metres, map, (h, WIDTH), and share of measured pixels."""
 
-    points: Floats
+    points: Float64Array
     depth: NDArray[np.float32]
     K: NDArray[np.float32]
+    share: float
 
 
 def warn_of_misread_poses(source: FrameSource) -> None:
@@ -62,7 +64,8 @@ def warn_of_misread_poses(source: FrameSource) -> None:
         metres = given * [1, 1, 1, 0.001] + 0.999 * np.diag([0, 0, 0, 1]) if far else given
         tried = (given, other @ np.linalg.inv(T), _GRAPHICS @ given @ _GRAPHICS, metres, np.eye(4))
         for name, reading in zip(errors, tried, strict=True):
-            errors[name].append(_error(first, second, reading))
+            judged = name != "left out" or min(first.share, second.share) >= DENSE
+            errors[name].append(_error(first, second, reading) if judged else np.inf)
     medians = {name: float(np.median(one)) if one else np.inf for name, one in errors.items()}
     best, off = min(medians, key=lambda name: medians[name]), medians["given"]
     known = best == "in millimetres" or np.isfinite(off)  # a camera may turn or move away between two frames
@@ -85,10 +88,10 @@ def _small(frame: Frame) -> _Small:
     K[:2, 2] += (scale - 1) / 2
     seen, z = map_to_points(small)
     rays = np.concatenate([seen, np.ones((len(z), 1))], axis=1) @ np.linalg.inv(K.astype(np.float64)).T
-    return _Small(rays * z[:, None], small, K)
+    return _Small(rays * z[:, None], small, K, len(depth) / (height * width))
 
 
-def _error(first: _Small, second: _Small, T_second_first: Floats) -> float:
+def _error(first: _Small, second: _Small, T_second_first: Float64Array) -> float:
     """Median relative difference of depth; infinite = too few points in both."""
     pixels, depth = pixels_of_points(first.points, second.K, T_second_first)
     height, width = second.depth.shape
