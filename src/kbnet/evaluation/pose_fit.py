@@ -38,7 +38,7 @@ in every frame, as if the car stood still."""
 
 @dataclass(frozen=True)
 class _Small:
-    """Depth of a frame on `WIDTH` columns: its points, (N, 3), metres, map, (h, WIDTH), and share of measured pixels."""
+    """Depth of a frame on `WIDTH` columns: points, (N, 3), metres; map, (h, WIDTH); share of measured pixels before."""
 
     points: Float64Array
     depth: NDArray[np.float32]
