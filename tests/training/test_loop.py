@@ -441,9 +441,11 @@ def test_a_bad_frame_is_one_line_however_it_is_read(
 ) -> None:
     folder = write_sequence(frames=4)
     (folder / "sparse_depth" / "0001.png").write_bytes(b"not a picture")
+    before = multiprocessing.active_children()
     with pytest.raises(ValueError, match=r"^[^\n]*0001\.png[^\n]*$") as caught:
         train(make_config(folder, steps=1, workers=workers))
     assert not str(caught.value).startswith("Caught")
+    assert set(multiprocessing.active_children()) <= set(before), "readers end, though the error is kept"
 
 
 @pytest.mark.parametrize("workers", [0, 2])

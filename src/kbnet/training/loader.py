@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
@@ -54,6 +55,7 @@ def read_batches(loader: Iterable[TripletBatch]) -> Iterator[TripletBatch]:
     try:
         yield from loader
     except (KBNetError, OSError) as error:
+        traceback.clear_frames(error.__traceback__)  # they keep the readers, which end with the loader's iterator
         text = str(error)
         if not text.startswith("Caught "):
             raise

@@ -147,7 +147,9 @@ class Run:
                 self._after_step(batch, result, rate, norm)
                 if self._all_stop(stop_asked) and self.step < self.steps:
                     self._save()
-                    raise Interrupted(f"stopped at step {self.step}; go on with --resume {self.config.output}")
+                    raise Interrupted(
+                        f"stopped at step {self.step}; go on with --resume {self.config.output} (the state is saved)"
+                    )
         except Interrupted:
             raise
         except KeyboardInterrupt as error:  # a second Ctrl-C, before the end of the step
@@ -193,8 +195,7 @@ class Run:
             group["lr"] = rate * group["rate_share"]
         own: StepResult = self.step_module(batch)
         result = self._joint_losses(own)
-        # Loss and gradient of all processes are checked, so that all stop at the same step. The loss is checked first:
-        # its gradient is unsafe to compute at coordinates that are not finite.
+        # Checked in all processes, so that all stop at one step; the loss first: without it, gradients are unsafe.
         self._check_finite(float(result.total), "loss", batch, result)
         self.optimizer.zero_grad()
         self.fabric.backward(own.total)

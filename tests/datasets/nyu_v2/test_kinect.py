@@ -9,15 +9,15 @@ from kbnet.datasets.nyu_v2.kinect import (
     COLOUR,
     INFRARED,
     SIZE,
-    Floats,
     Lens,
     depth_in_colour_camera,
     to_colour_camera,
     undistort_image,
 )
+from kbnet.frame import Float64Array
 
 
-def recorded_rays(lens: Lens) -> tuple[Floats, Floats]:
+def recorded_rays(lens: Lens) -> tuple[Float64Array, Float64Array]:
     """The true rays behind the pixels of a distorted picture, by fixed-point iteration."""
     seen_x, seen_y = lens.rays()
     x, y = seen_x, seen_y
@@ -86,7 +86,7 @@ def test_unmeasured_too_near_and_too_far_disparity_gives_no_depth() -> None:
 
 
 def test_undistort_image_shows_what_a_pinhole_would_see() -> None:
-    def scene(x: Floats, y: Floats) -> Floats:
+    def scene(x: Float64Array, y: Float64Array) -> Float64Array:
         return 120 + 60 * np.sin(6 * x) + 50 * np.cos(5 * y)
 
     recorded = np.repeat(np.rint(scene(*recorded_rays(COLOUR)))[..., None], 3, axis=-1).astype(np.uint8)
