@@ -92,7 +92,7 @@ def test_the_past_is_used_where_held_out_points_show_a_gain(tmp_path: Path, caps
 
 
 def test_the_past_is_not_used_where_nothing_new_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    still = video(tmp_path / "still", 200, still=True)
+    still = video(tmp_path / "still", 400, still=True)
     assert complete(still, tmp_path / "out") == 0
     assert "still: earlier frames are not used (--use-past: use them)" in capsys.readouterr().out
     assert complete(still, tmp_path / "alone", "--no-past") == 0
