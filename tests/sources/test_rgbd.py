@@ -146,6 +146,15 @@ def test_poses_are_taken_at_the_times_in_names(tmp_path: Path) -> None:
     np.testing.assert_allclose([source.pose(index)[0, 3] for index in range(3)], [0, 1, 2], atol=1e-4)
 
 
+def test_a_folder_named_as_a_sequence_is_one_by_its_sparse_depth_alone(tmp_path: Path) -> None:
+    folder = write(tmp_path / "scan", images="image")
+    np.savetxt(folder / "K.txt", K)
+    assert len(kbnet.open_frames(folder, depth_unit=0.001)) == 3
+    (folder / "sparse_depth_500").mkdir()
+    with pytest.raises(FileNotFoundError, match="choose sparse_depth_500"):
+        kbnet.open_frames(folder)
+
+
 def test_confidence_of_unknown_numbers_is_said_to_be_unused(tmp_path: Path) -> None:
     (write(tmp_path) / "confidence").mkdir()
     with pytest.warns(UserWarning, match="confidence is not used"):

@@ -80,7 +80,7 @@ def open_prepared(path: str | Path, *, sparse_depth: str = "sparse_depth") -> Fr
 def recording_kind(path: str | Path) -> Kind | None:
     """The kind of a recording; None = a sequence folder, a list, or nothing that is known."""
     path = Path(path)
-    of_open3d = (path / "depth").is_dir() and not (path / "K.txt").exists()
+    of_open3d = (path / "depth").is_dir() and not any(path.glob("sparse_depth*"))
     is_sequence = (path / "image").is_dir() and not of_open3d
     return None if is_sequence or path.suffix.lower() == ".csv" else kind_of(path)
 
