@@ -13,6 +13,7 @@ from PIL import Image
 
 import kbnet
 from kbnet.cli.main import main
+from kbnet.training.recordings import places_of_recordings
 
 K = np.array([[60.0, 0, 39.5], [0, 62, 29.5], [0, 0, 1]])
 DEPTH = np.random.default_rng(0).uniform(1, 4, (60, 80)).astype(np.float32)
@@ -197,6 +198,9 @@ def test_a_folder_named_as_a_sequence_is_one_by_its_sparse_depth_alone(tmp_path:
     folder = write(tmp_path / "scan", images="image")
     np.savetxt(folder / "K.txt", K)
     assert len(kbnet.open_frames(folder, depth_unit=0.001)) == 3
+    with pytest.raises(FileNotFoundError, match="sparse depth PNG for every image"):
+        kbnet.open_frames(folder, sparse_depth="depth")
+    assert places_of_recordings([folder], tmp_path, ["depth"]) == {}
     (folder / "sparse_depth_500").mkdir()
     with pytest.raises(FileNotFoundError, match="choose sparse_depth_500"):
         kbnet.open_frames(folder)
