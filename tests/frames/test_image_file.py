@@ -176,27 +176,32 @@ NUMBERS, LENS = "6.1e+02 0. 319.5 0. 610. 239.5 0. 0. 1.", "-2.8e-01 0.07 0. 0. 
             f"%YAML:1.0\n---\ncamera_matrix: !!opencv-matrix\n   dt: d\n   data: [ {NUMBERS.replace(' ', ', ')} ]\n"
             f"distortion_coefficients: !!opencv-matrix\n   rows: 1\n   dt: d\n   data: [ {LENS.replace(' ', ',')} ]\n",
             NUMBERS,
-            f"radial-tangential --distortion {LENS}",
+            f"(radial-tangential): {LENS}",
         ),
         (
             f'<cameraMatrix type_id="opencv-matrix"><rows>3</rows>\n<data>\n{NUMBERS}</data></cameraMatrix>\n'
             f'<distCoeffs type_id="opencv-matrix">\n<data>\n{LENS}</data></distCoeffs>',
             NUMBERS,
-            f"radial-tangential --distortion {LENS}",
+            f"(radial-tangential): {LENS}",
         ),
         (
             "distortion_coeffs: [-0.01, 0.02]\ndistortion_model: equidistant\nintrinsics: [461.6, 460, 363, 248]",
             "461.6 0 363 0 460 248 0 0 1",
-            "fisheye --distortion -0.01 0.02",
+            "(fisheye): -0.01 0.02",
+        ),
+        (
+            "intrinsics:\n- 461.6\n- 460\n- 363\n- 248\ndistortion_coeffs:\n- - -0.1\n  - 0.2\nexposure: 5",
+            "461.6 0 363 0 460 248 0 0 1",
+            "(radial-tangential): -0.1 0.2",
         ),
     ],
-    ids=["other", "opencv", "xml", "kalibr"],
+    ids=["other", "opencv", "xml", "kalibr", "block"],
 )
 def test_a_calibration_file_of_another_program_says_what_to_write(
     calibration: str, K: str, lens: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "camera.yaml"
     path.write_text(calibration)
-    said = f"write {K} to K.txt" + (f", and give --lens {lens}" if lens else "")
+    said = f"write {K} to K.txt" + (f"; distortion {lens}" if lens else "")
     with pytest.raises(ValueError, match=f"{re.escape(said)}$"):
         read_intrinsics(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 import kbnet
 from kbnet.cli.main import main
+from kbnet.training.recordings import places_of_recordings
 
 K = np.array([[60.0, 0, 39.5], [0, 62, 29.5], [0, 0, 1]])
 DEPTH = np.random.default_rng(0).uniform(1, 4, (60, 80)).astype(np.float32)
@@ -101,6 +103,8 @@ def poses_as(layout: str, folder: Path, poses: list[Any]) -> None:
         (folder / "scene").mkdir()
         entries = [f"{index} {index} 4\n" + "\n".join(map(str, pose)) for index, pose in enumerate(poses)]
         (folder / "scene" / "trajectory.log").write_text("\n".join(entries).replace("[", "").replace("]", ""))
+    elif layout == "blocks":
+        np.savetxt(folder / "poses.txt", np.concatenate(poses))
     elif layout == "kitti":
         np.savetxt(folder / "poses.txt", [pose[:3].ravel() for pose in poses])
     else:
@@ -109,7 +113,7 @@ def poses_as(layout: str, folder: Path, poses: list[Any]) -> None:
         )
 
 
-@pytest.mark.parametrize("layout", ["scannet", "open3d", "kitti", "tum"])
+@pytest.mark.parametrize("layout", ["scannet", "open3d", "blocks", "kitti", "tum"])
 def test_poses_beside_the_images_are_read(layout: str, tmp_path: Path) -> None:
     poses = [np.eye(4) + 0.5 * index * np.eye(4, k=3) for index in range(3)]
     poses_as(layout, write(tmp_path / "scan"), poses)
@@ -126,24 +130,80 @@ def test_poses_that_belong_to_no_image_for_certain_are_not_used(tmp_path: Path) 
     poses_as("open3d", write(tmp_path / "gap"), [np.eye(4)] * 3)
     log = tmp_path / "gap" / "scene" / "trajectory.log"
     log.write_text(log.read_text().replace("2 2 4", "3 3 4"))
-    with pytest.raises(ValueError, match="that count the images one by one"):
-        kbnet.open_frames(tmp_path / "gap", depth_unit=0.001)
+    with pytest.warns(UserWarning, match="is not used: .* that count the images one by one"):
+        assert not kbnet.open_frames(tmp_path / "gap", depth_unit=0.001).has_pose(0)
     poses_as("scannet", write(tmp_path / "lost"), [np.full((4, 4), -np.inf), np.eye(4), np.eye(4)])
     with pytest.warns(UserWarning, match="1 of 3 images have no pose"):
         source = kbnet.open_frames(tmp_path / "lost", depth_unit=0.001)
     assert [source.has_pose(index) for index in range(3)] == [False, True, True]
 
 
+@pytest.mark.parametrize(
+    "content", ["", "Poses by hand.\n", "1 2 3 0 0 0 1\n" * 3, "0001.png 1 2 3 0 0 0 1\n" * 3, "1 2 3 4\n" * 12]
+)
+def test_a_list_of_another_format_does_not_keep_the_images_from_being_read(content: str, tmp_path: Path) -> None:
+    (write(tmp_path) / "poses.txt").write_text(content)
+    np.savetxt(tmp_path / "traj.txt", [np.eye(4).ravel()] * 3)
+    with pytest.warns(UserWarning, match=r"poses\.txt is not used: "):
+        source: Any = kbnet.open_frames(tmp_path, depth_unit=0.001)
+    assert source.has_pose(0)
+    assert "traj.txt" in source.notes()[1]
+
+
+@pytest.mark.parametrize(
+    ("other", "removed", "said"),
+    [
+        ("README.txt", (), ""),
+        ("0009.txt", (), r"0009\.txt and 9\.txt have equal numbers"),
+        ("README.txt", (9, 10, 11), "no pose of an image"),
+    ],
+)
+def test_files_of_poses_belong_to_images_by_their_numbers(
+    other: str, removed: tuple[int, ...], said: str, tmp_path: Path
+) -> None:
+    poses_as("scannet", write(tmp_path), [np.eye(4)] * 3)
+    (tmp_path / "pose" / other).write_text("Camera to world.")
+    for number in removed:
+        (tmp_path / "pose" / f"{number}.txt").unlink()
+    with pytest.warns(UserWarning, match=f"is not used: .*{said}") if said else nullcontext():
+        assert kbnet.open_frames(tmp_path, depth_unit=0.001).has_pose(0) == (not said)
+
+
+def rename_images(folder: Path, names: tuple[str, ...]) -> None:
+    for part in ("color", "depth"):
+        for name, path in zip(names, sorted((folder / part).iterdir()), strict=True):
+            path.rename(path.with_name(f"{name}.png"))
+
+
+def test_dates_as_names_are_no_times_and_poses_of_another_clock_are_not_used(tmp_path: Path) -> None:
+    poses_as("tum", write(tmp_path), [np.eye(4)] * 3)
+    rename_images(tmp_path, ("20230101_120000", "20230101_120001", "20230101_120002"))
+    assert kbnet.open_frames(tmp_path, depth_unit=0.001).has_pose(0)
+    rename_images(tmp_path, ("1403636579.0", "1403636579.1", "1403636579.2"))
+    with pytest.warns(UserWarning, match="check that both have one clock"):
+        source: Any = kbnet.open_frames(tmp_path, depth_unit=0.001)
+    assert "poses" not in "".join(source.notes())
+
+
 def test_poses_are_taken_at_the_times_in_names(tmp_path: Path) -> None:
     folder = write(tmp_path / "scan")
-    times = (1403636579.0, 1403636579.1, 1403636579.2)
-    for name in ("color", "depth"):
-        for time, path in zip(times, sorted((folder / name).iterdir()), strict=True):
-            path.rename(path.with_name(f"{time:.6f}.png"))
+    rename_images(folder, ("1403636579.000000", "1403636579.100000", "1403636579.200000"))
     rows = [[1403636579e9 + 1e8 * index, index, 0, 0, 0, 0, 0, 1] for index in range(-2, 5)]
     np.savetxt(folder / "groundtruth.txt", rows)
     source = kbnet.open_frames(folder, depth_unit=0.001)
     np.testing.assert_allclose([source.pose(index)[0, 3] for index in range(3)], [0, 1, 2], atol=1e-4)
+
+
+def test_a_folder_named_as_a_sequence_is_one_by_its_sparse_depth_alone(tmp_path: Path) -> None:
+    folder = write(tmp_path / "scan", images="image")
+    np.savetxt(folder / "K.txt", K)
+    assert len(kbnet.open_frames(folder, depth_unit=0.001)) == 3
+    with pytest.raises(FileNotFoundError, match="sparse depth PNG for every image"):
+        kbnet.open_frames(folder, sparse_depth="depth")
+    assert places_of_recordings([folder], tmp_path, ["depth"]) == {}
+    (folder / "sparse_depth_500").mkdir()
+    with pytest.raises(FileNotFoundError, match="choose sparse_depth_500"):
+        kbnet.open_frames(folder)
 
 
 def test_confidence_of_unknown_numbers_is_said_to_be_unused(tmp_path: Path) -> None:

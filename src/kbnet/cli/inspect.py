@@ -46,7 +46,7 @@ class Command:
 
         if not self.path.exists():
             raise FileNotFoundError(f"expected a recording, but there is no {self.path}; check the path")
-        kind = recording_kind(self.path)
+        kind = recording_kind(self.path, self.sparse_depth or "")
         facts: list[str] = []
         far_m, problem = 0.0, ""
         with warnings.catch_warnings(record=True) as caught:

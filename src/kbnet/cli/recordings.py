@@ -53,7 +53,7 @@ def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = Non
     from kbnet.frames.open import open_frames, recording_kind
 
     named = _named(flags)
-    kind = recording_kind(path)
+    kind = recording_kind(path, sparse_depth or "")
     if kind is None:
         if named and (path.suffix.lower() == ".csv" or (path / "image").is_dir()):
             raise KBNetError(

@@ -55,7 +55,8 @@ class Command:
         _check_lists(paths)
         recording = recording_options(paths, self.recording_flags)
         if is_first_process():
-            for path, place in places_of_recordings(paths, self.training.output).items():
+            places = places_of_recordings(paths, self.training.output, self.training.sparse_depth)
+            for path, place in places.items():
                 print(f"writing  {path} to {place}", flush=True)
             if (readers := reader_count(self.training)) < self.training.workers:
                 print(f"workers  {readers}, not {self.training.workers}: one per usable core")

@@ -134,17 +134,18 @@ def read_intrinsics(path: str | Path, *, padded: bool = False) -> FloatArray:
 
 
 def _k_as_text(path: str | Path) -> str:
-    """What to write and to type instead of a calibration file, by its beginning."""
+    """What to write instead of a calibration file, by its beginning."""
     calibration = read_text(path)[:MOST_MATRIX_BYTES]
     matrix, lens = (
-        found[1].replace(",", " ").split() if (found := one.search(calibration)) else [] for one in (_MATRIX, _LENS)
+        re.findall(r"[^\s,]*\d[^\s,]*", found[1]) if (found := one.search(calibration)) else []
+        for one in (_MATRIX, _LENS)
     )
     if len(matrix) == 4:
         matrix = [matrix[0], "0", matrix[2], "0", matrix[1], matrix[3], "0", "0", "1"]
     write = f"write {' '.join(matrix)}" if len(matrix) == 9 else "write fx 0 cx 0 fy cy 0 0 1"
     fisheye = re.search("equidistant|fisheye|kannala", calibration, re.IGNORECASE)
     model = "fisheye" if fisheye else "radial-tangential"
-    return f"{write} to K.txt" + (f", and give --lens {model} --distortion {' '.join(lens)}" if lens else "")
+    return f"{write} to K.txt" + (f"; distortion ({model}): {' '.join(lens)}" if lens else "")
 
 
 def read_numbers(path: str | Path, what: str, *, table: bool = False) -> NDArray[np.float64]:

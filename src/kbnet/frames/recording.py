@@ -220,7 +220,11 @@ class Recording(ConsecutiveFrames, ABC, Generic[T]):
                     if (moment := next(self._coming, None)) is not None:
                         check_name(moment.name, f"in {self.folder}")
                         if moment.name in self._names_known:
-                            raise KBNetError(f"two frames of {self.folder} are called '{moment.name}'; remove one")
+                            first = [one.name for one in self._known].index(moment.name)
+                            raise KBNetError(
+                                f"two frames of {self.folder} are called '{moment.name}': number {first} and number "
+                                f"{len(self._known)}, counted from 0"
+                            )
                         self._names_known.add(moment.name)
                 except BaseException:  # a generator that raised looks as if it were at its end
                     self._coming, self._known, self._names_known = None, [], set()

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-
-Floats = NDArray[np.float64]
+from kbnet.frame import Float64Array
 
 ROUNDING_S = 1e-6
 """Two times as far apart as is allowed are not too far apart by the rounding of seconds since 1970."""
@@ -24,7 +23,7 @@ LONGEST_CLOCK_S = 3e7
 """What a clock that counts from the start of a device shows at most: a year."""
 
 
-def to_seconds(times: Floats, where: str = "times") -> Floats:
+def to_seconds(times: Float64Array, where: str = "times") -> Float64Array:
     """Times in seconds, whatever their unit.
 
     Times since 1970 are told by their size. Of times since some start, those with a fraction are seconds; whole
@@ -61,7 +60,7 @@ def to_seconds(times: Floats, where: str = "times") -> Floats:
 
 
 def nearest_in_time(
-    times: Floats, others: Floats, largest_difference_s: float
+    times: Float64Array, others: Float64Array, largest_difference_s: float
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Which of the others is nearest to each time, the earlier one of two.
 

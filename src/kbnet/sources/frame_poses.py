@@ -42,47 +42,57 @@ def poses_beside(folder: Path, images: list[Path]) -> tuple[Path | None, Poses]:
         images: in order.
 
     Returns:
-        Where they are from, None = there are none that can be used; and ``T_world_camera`` of each image, (4, 4),
-        float64, metres, or None = not known.
-
-    Raises:
-        KBNetError: a list holds something else than poses.
+        Where they are from, None = there are none that can be used, and a warning says why; and ``T_world_camera`` of
+        each image, (4, 4), float64, metres, or None = not known.
     """
-    for place in (folder / name for name in POSE_FOLDERS):
-        by_number = {_numbers(path): path for path in place.glob("[!.]*.txt")}
-        found = [by_number.get(_numbers(image)) for image in images]
-        if () not in by_number and any(found):
-            return _said(place, [None if path is None else _pose_of_file(path) for path in found])
-    path = next(filter(Path.is_file, (folder / name for name in POSE_FILES)), None)
-    if path is None:
-        return None, [None] * len(images)
-    times = _times(images)
-    rows = [line for line in read_text(path, errors="replace").splitlines() if line.partition("#")[0].strip()]
+    for place in filter(Path.exists, (folder / name for name in (*POSE_FOLDERS, *POSE_FILES))):
+        try:
+            poses = (_of_folder if place.is_dir() else _of_list)(place, images)
+            missing = sum(pose is None for pose in poses)
+            if poses and missing == len(poses):
+                raise KBNetError("it has no pose of an image; give files the numbers, or rows the times, of images")
+        except KBNetError as error:
+            warnings.warn(f"{place} is not used: {error}", stacklevel=4)
+            continue
+        if missing:
+            warnings.warn(f"{missing} of {len(poses)} images have no pose in {place}", stacklevel=4)
+        if poses:
+            return place, poses
+    return None, [None] * len(images)
+
+
+def _of_folder(folder: Path, images: list[Path]) -> Poses:
+    """Of files whose numbers are those of images; [] = the folder is empty."""
+    by_number: dict[tuple[int, ...], Path] = {}
+    for path in sorted(folder.glob("[!.]*.txt")):
+        if (numbers := _numbers(path)) and by_number.setdefault(numbers, path) != path:
+            raise KBNetError(f"{by_number[numbers].name} and {path.name} have equal numbers; remove one")
+    found = [by_number.get(_numbers(image)) for image in images]
+    return [None if path is None else _pose_of_file(path) for path in found] if any(folder.iterdir()) else []
+
+
+def _of_list(path: Path, images: list[Path]) -> Poses:
+    """Of one file; [] = a warning has said why it is not used."""
+    lines = (line.partition("#")[0].replace(",", " ") for line in read_text(path, errors="replace").splitlines())
+    width = next((len(line.split()) for line in lines if line.strip()), 0)
     if path.suffix == ".log":
         poses = _matrices(path, _LOG_ENTRY)
-    elif rows and len(rows[0].replace(",", " ").split()) in (12, 16):
-        poses = _matrices(path, len(rows[0].replace(",", " ").split()))
+    elif width in (4, 12, 16):
+        poses = _matrices(path, 16 if width == 4 else width)  # 4: blocks of four lines
     else:
-        trajectory = read_camera_trajectory(path)
+        times = _times(images)
+        trajectory = read_camera_trajectory(path, times or ())
         if trajectory is None:
-            return None, [None] * len(images)
+            return []
         if times is not None:
-            return _said(path, [trajectory.at(time) for time in times])
+            return [trajectory.at(time) for time in times]
         poses = [trajectory.at(time) for time in trajectory.times.tolist()]
     if len(poses) != len(images):
-        warnings.warn(
-            f"{path} is not used: it holds {len(poses)} poses for {len(images)} images whose names are not its times; "
-            "write one pose for each image",
-            stacklevel=4,
+        raise KBNetError(
+            f"it holds {len(poses)} poses for {len(images)} images whose names are not its times; write one pose for "
+            "each image"
         )
-        return None, [None] * len(images)
-    return _said(path, poses)
-
-
-def _said(path: Path, poses: Poses) -> tuple[Path, Poses]:
-    if missing := sum(pose is None for pose in poses):
-        warnings.warn(f"{missing} of {len(poses)} images have no pose in {path}", stacklevel=5)
-    return path, poses
+    return poses
 
 
 def _pose_of_file(path: Path) -> NDArray[np.float64] | None:
@@ -113,10 +123,9 @@ def _numbers(path: Path) -> tuple[int, ...]:
 
 def _times(images: list[Path]) -> list[float] | None:
     """Seconds, where names are times; None where they count."""
-    try:
-        numbers = np.array([float(image.stem) for image in images])
-    except ValueError:
+    if not all(re.fullmatch(r"\d+(\.\d+)?", image.stem) for image in images):
         return None
+    numbers = np.array([float(image.stem) for image in images])
     if numbers.max() <= LARGEST_COUNT and (numbers == np.rint(numbers)).all():
         return None
     return [float(time) for time in to_seconds(numbers, f"names in {images[0].parent}")]

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-
-Floats = NDArray[np.float64]
+from kbnet.frame import Float64Array
 
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 """Of PointField.datatype."""
 
 
-def decode_points(message: Any) -> Floats:
+def decode_points(message: Any) -> Float64Array:
     """Points of a PointCloud2 or PointCloud.
 
     Returns:
@@ -58,7 +57,7 @@ def rows_of(data: NDArray[np.uint8], height: int, used: int, step: int, what: st
     return whole.reshape(height, step)[:, :used]
 
 
-def _field(message: Any, name: str) -> Floats:
+def _field(message: Any, name: str) -> Float64Array:
     for field in message.fields:
         if field.name == name and field.datatype in _TYPES:
             kind = np.dtype(_TYPES[field.datatype]).newbyteorder(">" if message.is_bigendian else "<")

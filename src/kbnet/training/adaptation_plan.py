@@ -125,7 +125,7 @@ def plan(asked: Adaptation) -> Plan:
     path = asked.folder / RECORD
     if path.is_file():
         return _recorded(path, wanted)
-    [written] = write_recordings([asked.source], asked.folder, asked.recording)
+    [written] = write_recordings([asked.source], asked.folder, asked.recording, asked.sparse_depth)
     sources = {kind: open_prepared(written, sparse_depth=kind) for kind in asked.sparse_depth}
     first = next(iter(sources.values()))
     gap = _gap(first, asked.gap)

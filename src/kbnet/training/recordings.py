@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,28 +26,31 @@ def with_written_recordings(config: TrainingConfig, options: Mapping[str, Any], 
         KBNetError: several processes would wait while one writes a recording.
     """
     paths = (*config.sequences, *config.validation.sequences)
-    if fabric.world_size > 1 and (places := places_of_recordings(paths, config.output)):
+    if fabric.world_size > 1 and (places := places_of_recordings(paths, config.output, config.sparse_depth)):
         raise KBNetError(
             f"expected sequence folders for several processes, got the recording {next(iter(places))}; write it first "
             "(kbnet prepare)"
         )
     if fabric.is_global_zero:
-        write_recordings(paths, config.output, options)
+        write_recordings(paths, config.output, options, config.sparse_depth)
     fabric.barrier()
-    places = places_of_recordings(paths, config.output)
+    places = places_of_recordings(paths, config.output, config.sparse_depth)
     sequences, validated = (
         tuple(places.get(path, path) for path in paths) for paths in (config.sequences, config.validation.sequences)
     )
     return replace(config, sequences=sequences, validation=replace(config.validation, sequences=validated))
 
 
-def write_recordings(paths: Iterable[Path], run: Path, options: Mapping[str, Any]) -> list[Path]:
+def write_recordings(
+    paths: Iterable[Path], run: Path, options: Mapping[str, Any], sparse_depth: Collection[str] = ()
+) -> list[Path]:
     """Write every recording among some paths to a sequence folder in the run folder.
 
     Args:
         paths: sequence folders, lists and recordings.
         run: run folder. A sequence that an earlier try wrote there is replaced.
         options: of the recordings, as those of `kbnet.open_frames`.
+        sparse_depth: folders of it in the sequences.
 
     Returns:
         The paths, where each recording is replaced by its sequence folder.
@@ -56,20 +59,20 @@ def write_recordings(paths: Iterable[Path], run: Path, options: Mapping[str, Any
         FileNotFoundError, KBNetError, ModuleNotFoundError: a recording cannot be opened, as by `kbnet.open_frames`.
     """
     paths = list(paths)
-    places = places_of_recordings(paths, run)
+    places = places_of_recordings(paths, run, sparse_depth)
     for path, place in places.items():
-        kind = recording_kind(path)
+        kind = recording_kind(path, *sparse_depth)
         assert kind is not None
         with open_kind(kind.name, path, kind.make_options(options)) as recording:
             write_sequence(place, recording.posed_frames(), overwrite=True, inputs=recording.inputs)
     return [places.get(path, path) for path in paths]
 
 
-def places_of_recordings(paths: Iterable[Path], run: Path) -> dict[Path, Path]:
+def places_of_recordings(paths: Iterable[Path], run: Path, sparse_depth: Collection[str] = ()) -> dict[Path, Path]:
     """Sequence folder of every recording among some paths; recordings of one name are numbered."""
     places: dict[Path, Path] = {}
     for path in paths:
-        if path not in places and recording_kind(path) is not None:
+        if path not in places and recording_kind(path, *sparse_depth) is not None:
             name = path.stem if path.is_file() else path.resolve().name
             place = run / FOLDER / name
             places[path] = place if place not in places.values() else place.with_name(f"{name}_{len(places) + 1}")
