@@ -7,18 +7,17 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.files import read_text
-from kbnet.frame import check_pose
+from kbnet.frame import Float64Array, check_pose
 from kbnet.frames.image_file import read_numbers
 from kbnet.frames.sequence import read_pose
 from kbnet.sources.clock import to_seconds
 from kbnet.sources.scan_pairs import LARGEST_COUNT
 from kbnet.sources.trajectory import read_camera_trajectory
 
-Poses = list[NDArray[np.float64] | None]
+Poses = list[Float64Array | None]
 
 POSE_FOLDERS = ("pose", "poses")
 """Of ``<number>.txt``, as ScanNet exports them."""
@@ -95,7 +94,7 @@ def _of_list(path: Path, images: list[Path]) -> Poses:
     return poses
 
 
-def _pose_of_file(path: Path) -> NDArray[np.float64] | None:
+def _pose_of_file(path: Path) -> Float64Array | None:
     """None where ScanNet writes -inf, since the camera was lost."""
     numbers = read_numbers(path, "a camera-to-world pose")
     return read_pose(path) if np.isfinite(numbers).all() else None
