@@ -23,9 +23,8 @@ class Command:
     """Training steps behind the initial weights of the run, which are added to its own."""
     licence: str = ""
     """What kbnet weights list says of the licence of the training data, where it restricts the use of the weights."""
-    residual_share: float = 1.0
-    """Multiply the learnt residual of a network with a scaffold by this: the half-way house between interpolation (0)
-    and the network as trained (1), for cameras and rooms that it has not seen."""
+    mean_with: tuple[Path, ...] = ()
+    """Weights of earlier runs: write the mean of these and ``weights``, each with the same share."""
 
     def run(self) -> None:
         """Read, round, write."""
@@ -45,12 +44,16 @@ class Command:
             notes["steps"] = str(self.earlier_steps + int(notes.get("steps", 0)))
         if self.licence:
             notes["licence"] = self.licence
-        if self.residual_share != 1.0:
-            if network.config.scaffold == "none" or network.config.head != "dense":
-                raise KBNetError(f"{self.weights} predicts no dense residual; leave --residual-share out")
-            with torch.no_grad():
-                network.decoder.output.weight *= self.residual_share
-            notes["residual_share"] = str(self.residual_share)
+        for path in self.mean_with:
+            other = load_network(path)
+            if other.config != network.config:
+                raise KBNetError(f"expected the architecture of {self.weights}, got another in {path}")
+            for tensor, added in zip(network.state_dict().values(), other.state_dict().values(), strict=True):
+                if tensor.is_floating_point():
+                    tensor.add_(added)
+        for tensor in network.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.div_(1 + len(self.mean_with))
         largest = max(float(tensor.abs().max()) for tensor in network.state_dict().values())
         if not largest <= torch.finfo(torch.float16).max:
             raise KBNetError(

@@ -217,6 +217,20 @@ def test_half_precision_keeps_config_and_origin(load: Load, weights: Path, tmp_p
         assert file.metadata()["steps"] == "7"
 
 
+def test_bundled_weights_are_the_mean_of_runs(load: Load, weights: Path, tmp_path: Path) -> None:
+    network = load_network(weights)
+    with torch.no_grad():
+        for value in network.parameters():
+            value *= 3
+    save_network(network, tmp_path / "other.safetensors")
+    output = tmp_path / "mean.safetensors"
+    load("bundle_weights").Command(weights, output, mean_with=(tmp_path / "other.safetensors",)).run()
+    for (name, mean), before in zip(
+        load_network(output).named_parameters(), load_network(weights).parameters(), strict=True
+    ):
+        torch.testing.assert_close(mean, 2 * before, rtol=1e-3, atol=1e-6, msg=name)
+
+
 def test_half_precision_refuses_what_16_bits_cannot_hold(load: Load, tmp_path: Path) -> None:
     network = KBNet(KBNetConfig(normalisation="batch", **SMALL))
     next(value for name, value in network.named_buffers() if name.endswith("running_var")).fill_(1e6)
