@@ -26,6 +26,7 @@ def propagation_config() -> Callable[..., Any]:
     }
     kind: dict[str, Any] = {
         "head": "propagation",
+        "trunk": "plain",
         "scaffold": "continued",
         "normalisation": "batch",
         "weight_init": "kaiming",

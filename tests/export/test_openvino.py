@@ -74,7 +74,7 @@ def test_export_that_differs_leaves_no_file(
 def test_a_network_whose_depth_is_enlarged_along_the_image_is_exported(
     sizes: Sizes, propagation_network: Callable[..., KBNet], frame: Frame, tmp_path: Path
 ) -> None:
-    network = propagation_network(trunk="plain", resolution="half")
+    network = propagation_network(resolution="half")
     parity = export_openvino(network, tmp_path / "net.xml", [frame], sizes=sizes, origin={})
     assert parity.largest < 1e-4
 

@@ -30,9 +30,9 @@ MakeNetwork = Callable[..., KBNet]
 MakeInputs = Callable[..., tuple[Tensor, ...]]
 
 KINDS: dict[str, dict[str, Any]] = {
-    "plain": {"trunk": "plain", "resolution": "half", "error": "predicted"},
-    "kbnet": {"trunk": "kbnet", "min_pool_sizes": (3,), "max_pool_sizes": (5,)},
-    "features": {"trunk": "plain", "resolution": "half", "image_features": "efficientnet-lite0"},
+    "error": {"resolution": "half", "error": "predicted"},
+    "full": {},
+    "features": {"resolution": "half", "image_features": "efficientnet-lite0"},
 }
 SIZES = [("any", 33, 47), ("any", 75, 102), ("multiples-of-32", 64, 96)]
 
@@ -87,7 +87,7 @@ def test_openvino_gives_the_networks_depth(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["plain", "kbnet"])
+@pytest.mark.parametrize("kind", ["error", "full"])
 def test_torch_program_gives_the_networks_depth(
     kind: str, propagation_network: MakeNetwork, propagation_inputs: MakeInputs
 ) -> None:
@@ -119,14 +119,8 @@ def test_int8_names_the_convolutions_of_the_trunk_and_leaves_depth_in_float(
     graph = onnx.load_from_string(converted(network_of(kind))).graph
     convolutions = [node.name for node in graph.node if node.op_type in ("Conv", "ConvTranspose")]
     in_float = [name for name in convolutions if not re.match(QUANTISED, name)]
-    # `/trunk/encoder/Conv` are those of the rays.
-    expected = (
-        *("/trunk/stem/", "/trunk/pool/", "/trunk/encoder/Conv", "/head/prediction/"),
-        *("/head/upsampling/upsampling.1/", "/error_head/"),
-    )
-    backprojection = re.compile(r"/trunk/encoder/backprojections\.\d/")
-    others = {n for n in in_float if not n.startswith(expected) and not backprojection.match(n)}
-    assert not others
+    expected = ("/trunk/stem/", "/head/prediction/", "/head/upsampling/upsampling.1/", "/error_head/")
+    assert not {name for name in in_float if not name.startswith(expected)}
     assert len(in_float) < len(convolutions) / 2
     others = {node.name for node in graph.node if node.op_type in ("GridSample", "Softmax", "Exp", "Log", "Tanh")}
     assert others
@@ -134,7 +128,7 @@ def test_int8_names_the_convolutions_of_the_trunk_and_leaves_depth_in_float(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["kbnet", "features"])
+@pytest.mark.parametrize("kind", ["full", "features"])
 def test_int8_is_near_the_networks_depth(
     kind: str, network_of: Callable[[str], KBNet], sequence: Path, frame: Frame, tmp_path: Path
 ) -> None:

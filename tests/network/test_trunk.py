@@ -1,4 +1,4 @@
-"""Networks with the propagation head, on both trunks: sizes, units, batches, degenerate points, files."""
+"""Networks with the propagation head: sizes, units, batches, degenerate points, files."""
 
 from __future__ import annotations
 
@@ -14,28 +14,25 @@ from kbnet.network.guided_upsampling import guided_upsampling
 from kbnet.network.inputs import NetworkInputs, prepare_inputs
 from kbnet.network.kbnet import KBNet
 from kbnet.network.reduced_resolution import halved_inputs, padded_inputs
-from kbnet.network.trunk import KBTrunk, PlainTrunk
+from kbnet.network.trunk import PlainTrunk
 from kbnet.weights.depth_network import load_network, save_network
 
 MakeNetwork = Callable[..., KBNet]
 MakeInputs = Callable[..., tuple[Tensor, ...]]
 
 KINDS = [
-    pytest.param({"trunk": "plain"}, id="plain"),
-    pytest.param({"trunk": "kbnet"}, id="kbnet"),
-    pytest.param({"trunk": "plain", "resolution": "half", "image_features": "efficientnet-lite0"}, id="plain-features"),
-    pytest.param({"trunk": "kbnet", "resolution": "half", "image_features": "efficientnet-lite0"}, id="kbnet-features"),
+    pytest.param({}, id="alone"),
+    pytest.param({"resolution": "half", "image_features": "efficientnet-lite0"}, id="features"),
 ]
 
 
-@pytest.mark.parametrize("make", [PlainTrunk, KBTrunk])
 def test_trunk_gives_features_at_half_the_resolution(
-    make: Callable[..., Any], propagation_config: Callable[..., Any], propagation_inputs: MakeInputs
+    propagation_config: Callable[..., Any], propagation_inputs: MakeInputs
 ) -> None:
-    trunk = make(propagation_config(feature_filters=(4, 4, 6))).eval()
+    trunk = PlainTrunk(propagation_config(feature_filters=(4, 4, 6))).eval()
     seen = NetworkInputs(*propagation_inputs(2, 32, 48))
     assert seen.scaffold is not None
-    features = trunk(seen, seen.scaffold.log(), [], None)
+    features = trunk(seen, seen.scaffold.log(), [])
     assert trunk.channels == 6
     assert features.shape == (2, 6, 16, 24)
 
@@ -80,21 +77,19 @@ def test_a_frame_alone_is_completed_as_in_a_batch(
 
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_a_folded_network_gives_the_same_depth_with_the_rays_of_its_camera(
+def test_a_folded_network_gives_the_same_depth(
     kind: dict[str, Any], propagation_network: MakeNetwork, propagation_inputs: MakeInputs
 ) -> None:
     network, inputs = propagation_network(**kind), propagation_inputs(1, 33, 47)
     expected = network(*inputs)
-    rays = network.fold().ray_terms(inputs[3], (33, 47))
-    torch.testing.assert_close(network(*inputs), expected, rtol=1e-4, atol=0)
-    torch.testing.assert_close(network(*inputs, rays), expected, rtol=1e-4, atol=0)
+    torch.testing.assert_close(network.fold()(*inputs), expected, rtol=1e-4, atol=0)
 
 
 @torch.no_grad()
 def test_reduced_inputs_give_the_depth_that_is_enlarged_otherwise(
     propagation_network: MakeNetwork, propagation_inputs: MakeInputs
 ) -> None:
-    network, inputs = propagation_network(trunk="plain", resolution="half"), propagation_inputs(1, 32, 64)
+    network, inputs = propagation_network(resolution="half"), propagation_inputs(1, 32, 64)
     halved = halved_inputs(NetworkInputs(*inputs))
     reduced = network(*halved, reduced=True)
     assert reduced.shape == (1, 1, 16, 32)
@@ -102,12 +97,11 @@ def test_reduced_inputs_give_the_depth_that_is_enlarged_otherwise(
     torch.testing.assert_close(large, network(*inputs), rtol=1e-4, atol=0)
 
 
-@pytest.mark.parametrize("trunk", ["plain", "kbnet"])
 @torch.no_grad()
 def test_depth_follows_the_camera_and_the_image(
-    trunk: str, propagation_network: MakeNetwork, propagation_inputs: MakeInputs
+    propagation_network: MakeNetwork, propagation_inputs: MakeInputs
 ) -> None:
-    network = propagation_network(trunk=trunk)
+    network = propagation_network()
     image, points, validity, K, scaffold = propagation_inputs(1, 48, 64)
     depth = network(image, points, validity, K, scaffold)
     wide = K * torch.tensor([[0.4], [0.4], [1.0]])

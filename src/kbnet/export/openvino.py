@@ -30,13 +30,13 @@ from kbnet.network.siblings.config import NetworkConfig
 CALIBRATION_FRAMES = 64
 """Number of calibration frames for int8."""
 QUANTISED = (
-    r"/decoder/levels\.|/(trunk/)?encoder/(image|depth)_(stem|latent)/|"
-    r"/(trunk/)?encoder/backprojections\.\d/(image|depth|fused)_convolution/(?!Add)|"
-    r"/trunk/(down|blocks|levels|up|joined_features)\.|/image_features/(stem|blocks)|/head/upsampling/upsampling\.0/"
+    r"/decoder/levels\.|/encoder/(image|depth)_(stem|latent)/|"
+    r"/encoder/backprojections\.\d/(image|depth|fused)_convolution/(?!Add)|"
+    r"/trunk/(down|blocks|up|joined_features)\.|/image_features/(stem|blocks)|/head/upsampling/upsampling\.0/"
 )
 """Operators computed in int8, by the beginning of the name: the large convolutions.
 
-Depths and coordinates stay in float: scaffold and spread, sparse-to-dense pools, rays, z, the plain trunk's stem, the
+Depths and coordinates stay in float: scaffold, sparse-to-dense pools, rays, z, the plain trunk's stem, the
 propagation, the expected error and the output. An int8 scaffold would be clipped to the depth range of the calibration;
 the error rose by 130 %.
 """

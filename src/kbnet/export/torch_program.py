@@ -20,7 +20,6 @@ from kbnet.files import atomic_path
 from kbnet.frame import Frame
 from kbnet.network.decoder import Decoder, UpConvolution
 from kbnet.network.depth_network import DepthNetwork
-from kbnet.network.trunk import KBTrunk
 
 DESCRIPTION = "kbnet.json"
 """Name of the description inside the ``.pt2``, in ``extra_files`` of `torch.export.load`."""
@@ -82,7 +81,7 @@ def torch_program(network: DepthNetwork, *, sizes: Sizes = "any") -> torch.expor
     """
     ready = inference_copy(network)
     if sizes == "any":
-        for module in (each for each in list(ready.modules()) if isinstance(each, Decoder | KBTrunk)):
+        for module in (each for each in list(ready.modules()) if isinstance(each, Decoder)):
             module.levels = nn.ModuleList(_Resizing(level) for level in module.levels)
     for buffer in ready.buffers():
         buffer.data = buffer.contiguous()  # torch.export.save warns about views

@@ -52,13 +52,12 @@ class KBNetConfig:
     """none: as published. linear: interpolation; nearest point outside the hull. continued: extrapolation there."""
     # continued: planes through the outermost points, outside the convex hull.
 
-    residual: Literal["plain", "spread", "affine"] = "plain"
-    """Dense head, s: scaffold. plain: s * exp(r). spread: r * (0.05 + range of ln s in 31 px). affine: a * s + b."""
-    # spread: the residual is scaled by the local depth range.
+    residual: Literal["plain", "affine"] = "plain"
+    """Dense head, s: scaffold. plain: s * exp(r). affine: a * s + b."""
     # affine: as in FusionNet; a in 0.25..4, b in metres; two output channels.
 
-    resolution: Literal["full", "half", "quarter"] = "full"
-    """half, quarter: the network works at this share of width and height; its result is upsampled. Needs a scaffold."""
+    resolution: Literal["full", "half"] = "full"
+    """half: the network works at half of width and height; its result is upsampled. Needs a scaffold."""
     outlier_rule: Literal["window", "support"] = "window"
     """window: as published, reject points behind the nearest in a window. support: those without agreeing neighbour."""
     outlier_window: int = 7
@@ -81,7 +80,7 @@ class KBNetConfig:
     head: Literal["dense", "propagation"] = "dense"
     """dense: depth or residual per pixel. propagation: the scaffold is propagated along learnt offsets."""
     trunk: Literal["kbnet", "plain"] = "kbnet"
-    """Features for the propagation. kbnet: two branches, as published. plain: one branch, rays as input."""
+    """kbnet: two branches, as published, for head dense. plain: one branch, rays as input, for head propagation."""
     trunk_filters: tuple[int, ...] = (32, 80, 128, 160)
     """Channels of the plain trunk at 1/2, 1/4, 1/8, 1/16 of the network's resolution."""
     feature_filters: tuple[int, ...] = (128, 80, 48)
@@ -106,9 +105,7 @@ class KBNetConfig:
             check_pool_sizes(name, getattr(self, name))
         check_depth_range(self.min_depth, self.max_depth)
         if self.halvings and self.scaffold == "none":
-            raise KBNetError(
-                f"expected a scaffold for resolution {self.resolution}, got scaffold none; set scaffold to linear"
-            )
+            raise KBNetError("expected a scaffold for resolution half, got scaffold none; set scaffold to linear")
         if self.outlier_window % 2 == 0 or self.outlier_window < 1 or self.outlier_threshold <= 0:
             raise KBNetError(
                 f"expected an odd outlier_window and a positive outlier_threshold, "
@@ -136,9 +133,10 @@ class KBNetConfig:
                 f"expected a scaffold and normalisation batch for head propagation, got scaffold {self.scaffold} and "
                 f"normalisation {self.normalisation}; set scaffold to continued and normalisation to batch"
             )
-        if self.head == "propagation" and self.residual != "plain":
+        if self.head == "propagation" and (self.trunk != "plain" or self.residual != "plain"):
             raise KBNetError(
-                f"expected residual plain with head propagation, which has no such residual, got {self.residual}"
+                f"expected trunk plain and residual plain with head propagation, got trunk {self.trunk} and residual "
+                f"{self.residual}; set both to plain"
             )
         if self.head == "dense" and (self.trunk != "kbnet" or self.image_features != "none" or self.predicts_error):
             raise KBNetError(
@@ -164,7 +162,7 @@ class KBNetConfig:
     @property
     def halvings(self) -> int:
         """Number of times the input is halved before the network."""
-        return {"full": 0, "half": 1, "quarter": 2}[self.resolution]
+        return int(self.resolution == "half")
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> KBNetConfig:

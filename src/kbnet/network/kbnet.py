@@ -21,14 +21,8 @@ from kbnet.network.inputs import NetworkInputs
 from kbnet.network.layers import initialise_weights
 from kbnet.network.propagation import PropagationHead
 from kbnet.network.reduced_resolution import cropped, enlarged, halved_inputs, padded_inputs
-from kbnet.network.sparse_to_dense import SparseToDensePool, local_range
-from kbnet.network.trunk import SIZE_FACTOR, KBTrunk, PlainTrunk
-
-SPREAD_WINDOW = 31
-"""Window of the local depth range of a scaffold, odd, pixels."""
-
-LEAST_SPREAD = 0.05
-"""Added to that range of ln depth, so that depth can change a little where all points agree."""
+from kbnet.network.sparse_to_dense import SparseToDensePool
+from kbnet.network.trunk import SIZE_FACTOR, PlainTrunk
 
 LEAST_DEPTH = 1e-6
 """Depth is clamped to this before its logarithm is taken, metres."""
@@ -54,7 +48,7 @@ class KBNet(DepthNetwork):
     def _build_propagation(self) -> None:
         if self.config.image_features != "none":
             self.image_features = ImageFeatures()
-        self.trunk = PlainTrunk(self.config) if self.config.trunk == "plain" else KBTrunk(self.config)
+        self.trunk = PlainTrunk(self.config)
         self.head = PropagationHead(
             self.trunk.channels,
             steps=self.config.propagation_steps,
@@ -130,20 +124,22 @@ class KBNet(DepthNetwork):
             seen = halved_inputs(seen)
         if self.config.head == "propagation":
             assert scaffold is not None, "the config asks for a scaffold"
-            return self._propagated(seen, image, scaffold.float(), ray_terms, 2**halvings)
-        return self.depth_from_output(self._decoded(seen, ray_terms), scaffold, seen.scaffold, 2**halvings)
+            return self._propagated(seen, image, scaffold.float(), 2**halvings)
+        return self.depth_from_output(self._decoded(seen, ray_terms), scaffold, 2**halvings)
 
     def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
         """Part of the network that depends on the camera only; compute it once for a fixed camera.
+
+        Nothing with the propagation head, whose trunk has the rays as input channels.
 
         Args:
             intrinsics: K, (B, 3, 3), pixels.
             size: (H, W) of the image.
         """
+        if self.config.head == "propagation":
+            return []
         for _ in range(self.config.halvings):
             intrinsics, size = halved_intrinsics(intrinsics), [(length + 1) // 2 for length in size]
-        if self.config.head == "propagation":
-            return self.trunk.ray_terms(intrinsics, [-(-length // SIZE_FACTOR) * SIZE_FACTOR for length in size])
         return self.encoder.ray_terms(intrinsics, size)
 
     def _decoded(self, seen: NetworkInputs, ray_terms: RayTerms | None) -> Tensor:
@@ -154,9 +150,7 @@ class KBNet(DepthNetwork):
         decoded: Tensor = self.decoder(latent, skips, image.shape[-2:])
         return decoded
 
-    def _propagated(
-        self, seen: NetworkInputs, image: Tensor, scaffold: Tensor, ray_terms: RayTerms | None, scale: int
-    ) -> Tensor:
+    def _propagated(self, seen: NetworkInputs, image: Tensor, scaffold: Tensor, scale: int) -> Tensor:
         """Depth of the propagation head: exp(u + mean of ln scaffold), within the depth range and the scaffold.
 
         The network computes depth relative to its geometric mean over the frame, so the unit of length cancels. At a
@@ -172,7 +166,7 @@ class KBNet(DepthNetwork):
         log_points = torch.where(kept > 0, kept.float().clamp_min(LEAST_DEPTH).log() - mean_log_depth, 0.0)
         dtype = self.head.prediction.weight.dtype
         of_image = [] if self.image_features is None else self._image_features(seen.image.to(dtype))
-        features = self.trunk(seen, log_scaffold, of_image, ray_terms)
+        features = self.trunk(seen, log_scaffold, of_image)
         seen_log_depth = self.head(features, log_scaffold, log_points, seen.validity.float())
         log_depth = cropped(seen_log_depth, (height, width))
         if scale > 1:
@@ -193,14 +187,11 @@ class KBNet(DepthNetwork):
             features: list[Tensor] = self.image_features(image)
         return features
 
-    def depth_from_output(
-        self, output: Tensor, scaffold: Tensor | None, seen_scaffold: Tensor | None = None, scale: int = 1
-    ) -> Tensor:
+    def depth_from_output(self, output: Tensor, scaffold: Tensor | None, scale: int = 1) -> Tensor:
         """Depth in metres from the decoder's output x.
 
         - No scaffold: min / (sigmoid(x) + min / max).
         - ``plain``: scaffold · exp(x).
-        - ``spread``: scaffold · exp(x · (0.05 + local range of ln scaffold)).
         - ``affine``: scaffold · 4^tanh(x) + x'. The form and the range 0.25..4 are FusionNet's; tanh is ours.
 
         The result is clamped to the depth range, extended to the scaffold. It is always computed in float32, because
@@ -209,16 +200,12 @@ class KBNet(DepthNetwork):
         Args:
             output: (B, 1, h, w), or (B, 2, h, w) for an affine residual.
             scaffold: (B, 1, H, W), metres; or None.
-            seen_scaffold: scaffold at the network's resolution, (B, 1, h, w), if that differs.
             scale: size of the scaffold divided by that of the output.
         """
         residual, low, high = output.float(), self.config.min_depth, self.config.max_depth
         if scaffold is None:
             return depth_from_inverse(torch.sigmoid(residual), low, high)
         scaffold = scaffold.float()
-        if self.config.residual == "spread":
-            seen = scaffold if seen_scaffold is None else seen_scaffold.float()
-            residual = residual * (LEAST_SPREAD + local_range(seen.log(), SPREAD_WINDOW))
         if scale > 1:
             residual = enlarged(residual, scale, scaffold.shape[-2:])
         if self.config.residual == "affine":

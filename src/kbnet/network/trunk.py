@@ -1,4 +1,4 @@
-"""Trunks: features at half the network's resolution, the input of the propagation head."""
+"""Trunk: features at half the network's resolution, the input of the propagation head."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from torch import Tensor, nn
 
 from kbnet.geometry.camera import viewing_rays
 from kbnet.network.config import KBNetConfig
-from kbnet.network.decoder import UpConvolution
-from kbnet.network.encoder import Encoder, RayTerms
 from kbnet.network.image_features import CHANNELS
 from kbnet.network.inputs import NetworkInputs
 from kbnet.network.layers import NEGATIVE_SLOPE, Convolution, ResidualBlock
-from kbnet.network.sparse_to_dense import SparseToDensePool, local_range, nested_max_pools
+from kbnet.network.sparse_to_dense import local_range, nested_max_pools
 
 SIZE_FACTOR = 16
 """Height and width of a trunk's input are multiples of this."""
@@ -50,20 +48,13 @@ class PlainTrunk(nn.Module):
         )
         self.channels = features[-1]
 
-    def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
-        """No terms: the rays are two input channels."""
-        return []
-
-    def forward(
-        self, seen: NetworkInputs, log_scaffold: Tensor, image_features: list[Tensor], rays: RayTerms | None
-    ) -> Tensor:
+    def forward(self, seen: NetworkInputs, log_scaffold: Tensor, image_features: list[Tensor]) -> Tensor:
         """Compute features at half the resolution.
 
         Args:
             seen: image in 0..1, sparse depth, validity, K, scaffold; height and width multiples of 16.
             log_scaffold: ln of the scaffold minus its mean over the frame, (B, 1, H, W).
             image_features: result of :class:`ImageFeatures`, or empty.
-            rays: ignored.
 
         Returns:
             (B, channels, H/2, W/2).
@@ -80,51 +71,6 @@ class PlainTrunk(nn.Module):
 
     def _joined(self, level: int, x: Tensor, image_features: list[Tensor]) -> Tensor:
         return x + self.joined_features[level](image_features[level]) if image_features else x
-
-
-class KBTrunk(nn.Module):
-    """Trunk of KBNet's two branches with calibrated backprojection (Wong & Soatto 2021) and its decoder to 1/2.
-
-    Depth is divided by its geometric mean over the frame, so the unit of length cancels.
-    """
-
-    def __init__(self, config: KBNetConfig) -> None:
-        super().__init__()
-        self.pool = SparseToDensePool(config.min_pool_sizes, config.max_pool_sizes, scaffold=True, normalise=True)
-        self.encoder = Encoder(config)
-        image, depth = config.image_filters, config.depth_filters
-        skips = [i + d for i, d in zip(image[1:-1], depth[1:-1], strict=True)]
-        self.joined_features = _feature_projections(config, skips)
-        filters = (*config.decoder_filters[:3], config.feature_filters[-1])
-        self.levels = nn.ModuleList(
-            UpConvolution(*channels, normalise=True)
-            for channels in zip((image[-1] + depth[-1], *filters), skips[::-1], filters, strict=False)
-        )
-        self.channels = filters[-1]
-
-    def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
-        """Same as :meth:`Encoder.ray_terms`."""
-        return self.encoder.ray_terms(intrinsics, size)
-
-    def forward(
-        self, seen: NetworkInputs, log_scaffold: Tensor, image_features: list[Tensor], rays: RayTerms | None
-    ) -> Tensor:
-        """Same as :meth:`PlainTrunk.forward`; ``rays`` is the result of :meth:`ray_terms`; None: computed."""
-        assert seen.scaffold is not None
-        dtype = self.encoder.image_stem.weight.dtype
-        relative_scaffold = log_scaffold.exp()
-        relative_points = seen.sparse_depth * relative_scaffold / seen.scaffold
-        features = self.pool(relative_points.to(dtype), seen.validity.to(dtype), relative_scaffold.to(dtype))
-        x, skips = self.encoder(seen.image.to(dtype), features, seen.intrinsics, rays)
-        if image_features:
-            skips = [
-                skip + projection(feature)
-                for skip, projection, feature in zip(skips, self.joined_features, image_features, strict=True)
-            ]
-        for level, skip in zip(self.levels, skips[::-1], strict=True):
-            x = level(x, skip.shape[-2:], skip)
-        joined: Tensor = x
-        return joined
 
 
 _INPUT_CHANNELS = 9
