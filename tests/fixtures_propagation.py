@@ -26,7 +26,6 @@ def propagation_config() -> Callable[..., Any]:
     }
     kind: dict[str, Any] = {
         "head": "propagation",
-        "trunk": "plain",
         "scaffold": "continued",
         "normalisation": "batch",
         "weight_init": "kaiming",

@@ -433,7 +433,7 @@ def run_state(folder: Path) -> None:
     from kbnet.training.checkpoint import save_state
 
     module = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.Adam([{"params": module.parameters(), "rate_share": 1.0}])
+    optimizer = torch.optim.Adam(module.parameters())
     module(torch.ones(1, 3)).sum().backward()
     optimizer.step()
     best = {one.name: 1.0 for one in fields(DepthErrors)}
@@ -448,7 +448,7 @@ def read_run_state(folder: Path) -> None:
 
     state = load_state(folder)
     module = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.Adam([{"params": module.parameters(), "rate_share": 1.0}])
+    optimizer = torch.optim.Adam(module.parameters())
     restore_weights(module, state["step_module"], folder)
     restore_optimizer(optimizer, state["optimizer"], folder)
     restored_errors(state["best"], folder)

@@ -52,11 +52,6 @@ def test_unknown_keys_are_named() -> None:
         ({"feature_filters": (8, 0, 8)}, "3 positive channel counts in feature_filters"),
         ({"head": "propagation"}, "a scaffold and normalisation batch .* got scaffold none and normalisation none"),
         ({"head": "propagation", "scaffold": "linear"}, "got scaffold linear and normalisation none"),
-        ({"trunk": "plain"}, "head propagation with trunk plain"),
-        (
-            {"head": "propagation", "scaffold": "linear", "normalisation": "batch"},
-            "trunk plain and residual plain with head propagation, got trunk kbnet",
-        ),
         ({"image_features": "efficientnet-lite0"}, "image_features efficientnet-lite0"),
         ({"error": "predicted"}, "error predicted, got head dense"),
         ({"propagation_steps": 0}, "propagation_steps of at least 1"),

@@ -14,7 +14,7 @@ from kbnet.network.guided_upsampling import guided_upsampling
 from kbnet.network.inputs import NetworkInputs, prepare_inputs
 from kbnet.network.kbnet import KBNet
 from kbnet.network.reduced_resolution import halved_inputs, padded_inputs
-from kbnet.network.trunk import PlainTrunk
+from kbnet.network.trunk import Trunk
 from kbnet.weights.depth_network import load_network, save_network
 
 MakeNetwork = Callable[..., KBNet]
@@ -29,7 +29,7 @@ KINDS = [
 def test_trunk_gives_features_at_half_the_resolution(
     propagation_config: Callable[..., Any], propagation_inputs: MakeInputs
 ) -> None:
-    trunk = PlainTrunk(propagation_config(feature_filters=(4, 4, 6))).eval()
+    trunk = Trunk(propagation_config(feature_filters=(4, 4, 6))).eval()
     seen = NetworkInputs(*propagation_inputs(2, 32, 48))
     assert seen.scaffold is not None
     features = trunk(seen, seen.scaffold.log(), [])

@@ -24,7 +24,6 @@ from kbnet.training.augmentation import (
     remove_points,
 )
 from kbnet.training.camera_effects import camera_effects, jitter_colour
-from kbnet.training.zoom import scale_depth
 
 HEIGHT, WIDTH = 40, 48
 KEPT_WHOLE: dict[str, Any] = {"crop": (HEIGHT, WIDTH), "crop_horizontal": "random", "crop_vertical": "random"}
@@ -128,18 +127,9 @@ def test_noise_never_unmakes_a_point() -> None:
     assert (add_noise(points, "gaussian", 1.0, np.random.default_rng(0)) > 0).all()
 
 
-def test_scaling_depth_scales_translations_and_leaves_the_reconstruction_alone() -> None:
-    triplet = make_triplet()
-    scaled = scale_depth(triplet, 2.5)
-    np.testing.assert_allclose(scaled.frame.sparse_depth, 2.5 * triplet.frame.sparse_depth, rtol=1e-6)
-    np.testing.assert_allclose(scaled.T_next_current[:3, 3], 2.5 * triplet.T_next_current[:3, 3], rtol=1e-6)
-    np.testing.assert_array_equal(scaled.T_next_current[:3, :3], triplet.T_next_current[:3, :3])
-    np.testing.assert_allclose(reconstruct(scaled), reconstruct(triplet), atol=0.05)
-
-
 def test_unknown_poses_stay_unknown() -> None:
     triplet = make_triplet(poses=False)
-    for changed in (flip(triplet, horizontal=True), scale_depth(triplet, 2.0), crop_triplet(triplet, 0, 0, 32, 32)):
+    for changed in (flip(triplet, horizontal=True), crop_triplet(triplet, 0, 0, 32, 32)):
         assert changed.T_previous_current is None
         assert changed.T_next_current is None
 
@@ -219,7 +209,6 @@ def test_probability_zero_leaves_all_but_the_crop_alone() -> None:
         noise="gaussian",
         noise_spread=0.5,
         colour_jitter=0.5,
-        depth_scale=3.0,
     )
     triplet = make_triplet()
     for seed in range(5):
@@ -277,17 +266,6 @@ def test_the_last_points_are_not_removed() -> None:
     assert all(remove_patches(points, 0.9, 8, generator).any() for _ in range(20))
 
 
-def test_depth_scale_stays_within_its_factor_either_way() -> None:
-    config = AugmentationConfig(depth_scale=2.0, point_removal_probability=0.0, **KEPT_WHOLE)
-    triplet, generator = make_triplet(), np.random.default_rng(0)
-    truth = triplet.frame.ground_truth
-    factors = [
-        float((augment(triplet, config, generator).triplet.frame.ground_truth / truth).mean()) for _ in range(60)
-    ]
-    assert 0.5 <= min(factors) < 0.7
-    assert 1.5 < max(factors) <= 2.0
-
-
 def test_the_same_generator_gives_the_same_sample() -> None:
     config = AugmentationConfig(
         crop=(32, 32), flip_horizontal=0.5, noise="uniform", noise_spread=0.1, colour_jitter=0.2
@@ -306,7 +284,6 @@ def test_the_same_generator_gives_the_same_sample() -> None:
         ({"point_removal": (0.5, 1.0)}, "0 <= low <= high < 1"),
         ({"flip_vertical": 1.5}, "flip_vertical as a probability"),
         ({"colour_jitter": 1.0}, "colour_jitter in 0..1"),
-        ({"depth_scale": 0.5}, "depth_scale of at least 1"),
         ({"point_removal_patch": -8}, "point_removal_patch of at least 0 pixels, got -8"),
         ({"noise_spread": -0.1}, "noise_spread of at least 0 m"),
         ({"image_shift": -1.0}, "image_shift of at least 0 pixels"),

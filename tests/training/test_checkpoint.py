@@ -107,7 +107,7 @@ def test_best_errors_of_a_state_are_numbers(tmp_path: Path) -> None:
 
 def test_groups_of_a_damaged_optimizer_state_are_one_line(tmp_path: Path) -> None:
     parameter = torch.nn.Parameter(torch.zeros(2))
-    optimizer = torch.optim.AdamW([{"params": [parameter], "rate_share": 1.0}])
+    optimizer = torch.optim.AdamW([parameter])
     good = optimizer.state_dict()
     for state in ({}, {"param_groups": [3]}, {**good, "state": 3}):
         with pytest.raises(KBNetError, match=r"state\.pt"):
@@ -130,7 +130,7 @@ def test_groups_of_a_damaged_optimizer_state_are_one_line(tmp_path: Path) -> Non
 )
 def test_moments_that_the_optimizer_would_fail_with_are_one_line(tmp_path: Path, name: str, value: Any) -> None:
     parameter = torch.nn.Parameter(torch.ones(2))
-    optimizer = torch.optim.AdamW([{"params": [parameter], "rate_share": 1.0}])
+    optimizer = torch.optim.AdamW([parameter])
     parameter.sum().backward()
     optimizer.step()
     state = optimizer.state_dict()

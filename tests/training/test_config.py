@@ -103,7 +103,6 @@ def test_presets_have_nothing_that_was_not_published(preset: str) -> None:
         noise="none",
         noise_spread=0,
         colour_jitter=0,
-        depth_scale=1,
     )
 
 
@@ -281,7 +280,6 @@ def test_unknown_keys_and_wrong_kinds_are_named_in_one_line(table: dict[str, Any
             {"augmentation": AugmentationConfig(cut_and_paste=0.5)},
             "cut_and_paste of 0 for losses that compare images, .* got 0.5",
         ),
-        ({"image_features_rate": -1.0}, "image_features_rate and weight_decay of at least 0"),
         ({"weight_decay": -1.0}, "weight_decay of at least 0"),
         ({"second_moment_decay": 1.0}, r"second_moment_decay in 0\.\.1"),
         ({"normalisation_statistics": "frozen"}, "initial weights whose statistics can be frozen, got none"),

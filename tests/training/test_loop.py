@@ -40,7 +40,6 @@ EVERYTHING: dict[str, Any] = {
         "noise": "gaussian",
         "noise_spread": 0.05,
         "colour_jitter": 0.3,
-        "depth_scale": 1.5,
     },
     "schedule": {"warmup_steps": 3, "decay": "cosine"},
     "sparse_depth": ("sparse_depth", "sparse_depth_150"),
@@ -284,7 +283,7 @@ def test_resuming_with_another_network_is_refused(write_sequence: WriteSequence,
     [
         (
             {"weight_decay": 0.1},
-            r"expected weight_decay as in the state .*resume with the image_features_rate, weight_",
+            r"expected weight_decay as in the state .*resume with the weight_",
         ),
         ({"second_moment_decay": 0.9}, "expected second_moment_decay as in the state"),
     ],

@@ -25,7 +25,6 @@ from kbnet.weights.depth_network import load_network
 
 TINY: dict[str, Any] = {
     "head": "propagation",
-    "trunk": "plain",
     "resolution": "half",
     "scaffold": "continued",
     "outlier_rule": "support",

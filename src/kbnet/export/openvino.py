@@ -36,7 +36,7 @@ QUANTISED = (
 )
 """Operators computed in int8, by the beginning of the name: the large convolutions.
 
-Depths and coordinates stay in float: scaffold, sparse-to-dense pools, rays, z, the plain trunk's stem, the
+Depths and coordinates stay in float: scaffold, sparse-to-dense pools, rays, z, the trunk's stem, the
 propagation, the expected error and the output. An int8 scaffold would be clipped to the depth range of the calibration;
 the error rose by 130 %.
 """

@@ -79,12 +79,10 @@ class KBNetConfig:
     # kbnet.network.working_size gives the factors: frames of 1.5 times this are reduced, frames of half of it enlarged.
     head: Literal["dense", "propagation"] = "dense"
     """dense: depth or residual per pixel. propagation: the scaffold is propagated along learnt offsets."""
-    trunk: Literal["kbnet", "plain"] = "kbnet"
-    """kbnet: two branches, as published, for head dense. plain: one branch, rays as input, for head propagation."""
     trunk_filters: tuple[int, ...] = (32, 80, 128, 160)
-    """Channels of the plain trunk at 1/2, 1/4, 1/8, 1/16 of the network's resolution."""
+    """Channels of the trunk at 1/2, 1/4, 1/8, 1/16 of the network's resolution."""
     feature_filters: tuple[int, ...] = (128, 80, 48)
-    """Channels of the plain trunk's decoder at 1/8, 1/4, 1/2; the last is what the head reads."""
+    """Channels of the trunk's decoder at 1/8, 1/4, 1/2; the last is what the head reads."""
     image_features: Literal["none", "efficientnet-lite0"] = "none"
     """Pretrained ImageNet features as further input of the trunk; stored in the weights file."""
     error: Literal["none", "predicted"] = "none"
@@ -133,15 +131,14 @@ class KBNetConfig:
                 f"expected a scaffold and normalisation batch for head propagation, got scaffold {self.scaffold} and "
                 f"normalisation {self.normalisation}; set scaffold to continued and normalisation to batch"
             )
-        if self.head == "propagation" and (self.trunk != "plain" or self.residual != "plain"):
+        if self.head == "propagation" and self.residual != "plain":
             raise KBNetError(
-                f"expected trunk plain and residual plain with head propagation, got trunk {self.trunk} and residual "
-                f"{self.residual}; set both to plain"
+                f"expected residual plain with head propagation, which has no such residual, got {self.residual}"
             )
-        if self.head == "dense" and (self.trunk != "kbnet" or self.image_features != "none" or self.predicts_error):
+        if self.head == "dense" and (self.image_features != "none" or self.predicts_error):
             raise KBNetError(
-                f"expected head propagation with trunk {self.trunk}, image_features {self.image_features} and "
-                f"error {self.error}, got head dense; set head to propagation"
+                f"expected head propagation with image_features {self.image_features} and error {self.error}, "
+                "got head dense; set head to propagation"
             )
         if self.propagation_steps < 1 or self.propagation_taps not in (9, 25) or self.propagation_reach <= 0:
             raise KBNetError(
@@ -195,6 +192,7 @@ class KBNetConfig:
             KBNetError: a key is unknown, or a value is out of range.
         """
         known = {field.name for field in dataclasses.fields(cls)}
+        values = {name: value for name, value in values.items() if name != "trunk"}  # of earlier files; the head has it
         if unknown := sorted(set(values) - known):
             raise KBNetError(
                 f"unknown key {', '.join(unknown)} in a network config; known are {', '.join(sorted(known))}"

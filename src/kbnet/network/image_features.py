@@ -34,7 +34,7 @@ _READ_AFTER = (0, 2, 4, 10)
 
 
 class ImageFeatures(nn.Module):
-    """EfficientNet-Lite0 up to its eleventh block, always in evaluation mode with the statistics of ImageNet."""
+    """EfficientNet-Lite0 up to its eleventh block, never trained, with the statistics of ImageNet."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,11 +42,6 @@ class ImageFeatures(nn.Module):
         self.blocks = nn.ModuleList(_InvertedBottleneck(*block) for block in BLOCKS)
         self.train(False)
         self.requires_grad_(False)
-
-    @property
-    def learns(self) -> bool:
-        """Whether the weights are trained; initially False."""
-        return self.stem.convolution.weight.requires_grad
 
     def train(self, mode: bool = True) -> ImageFeatures:
         """Do nothing: the module stays in evaluation mode."""

@@ -22,7 +22,7 @@ from kbnet.network.layers import initialise_weights
 from kbnet.network.propagation import PropagationHead
 from kbnet.network.reduced_resolution import cropped, enlarged, halved_inputs, padded_inputs
 from kbnet.network.sparse_to_dense import SparseToDensePool
-from kbnet.network.trunk import SIZE_FACTOR, PlainTrunk
+from kbnet.network.trunk import SIZE_FACTOR, Trunk
 
 LEAST_DEPTH = 1e-6
 """Depth is clamped to this before its logarithm is taken, metres."""
@@ -48,7 +48,7 @@ class KBNet(DepthNetwork):
     def _build_propagation(self) -> None:
         if self.config.image_features != "none":
             self.image_features = ImageFeatures()
-        self.trunk = PlainTrunk(self.config)
+        self.trunk = Trunk(self.config)
         self.head = PropagationHead(
             self.trunk.channels,
             steps=self.config.propagation_steps,
@@ -165,7 +165,7 @@ class KBNet(DepthNetwork):
         kept = seen.sparse_depth * seen.validity
         log_points = torch.where(kept > 0, kept.float().clamp_min(LEAST_DEPTH).log() - mean_log_depth, 0.0)
         dtype = self.head.prediction.weight.dtype
-        of_image = [] if self.image_features is None else self._image_features(seen.image.to(dtype))
+        of_image = [] if self.image_features is None else self.image_features(seen.image.to(dtype))
         features = self.trunk(seen, log_scaffold, of_image)
         seen_log_depth = self.head(features, log_scaffold, log_points, seen.validity.float())
         log_depth = cropped(seen_log_depth, (height, width))
@@ -179,13 +179,6 @@ class KBNet(DepthNetwork):
         relative = enlarged(relative, 2 * scale, scaffold.shape[-2:])
         without_points = (seen.validity.amax(dim=(1, 2, 3), keepdim=True) == 0).float()
         return torch.cat([depth, depth.detach() * torch.maximum(relative, without_points)], dim=1)
-
-    def _image_features(self, image: Tensor) -> list[Tensor]:
-        """Pretrained features of the image; without gradient unless they are trained."""
-        assert self.image_features is not None
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.image_features.learns):
-            features: list[Tensor] = self.image_features(image)
-        return features
 
     def depth_from_output(self, output: Tensor, scaffold: Tensor | None, scale: int = 1) -> Tensor:
         """Depth in metres from the decoder's output x.

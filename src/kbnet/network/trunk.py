@@ -20,13 +20,13 @@ SIZE_FACTOR = 16
 """Height and width of a trunk's input are multiples of this."""
 
 RANGE_WINDOW = 15
-"""Window of the local depth range in the input of the plain trunk, odd, pixels."""
+"""Window of the local depth range in the input of the trunk, odd, pixels."""
 
 DISTANCE_WINDOWS = (3, 5, 9, 17, 33, 65)
 """Windows that are searched for a point, odd, pixels; they approximate the distance to the nearest point."""
 
 
-class PlainTrunk(nn.Module):
+class Trunk(nn.Module):
     """Trunk with one branch for colour, relative ln depth, kept points, depth range, distance and rays.
 
     The encoder to 1/16 has two residual blocks per level, the decoder to 1/2 has one.
@@ -59,7 +59,7 @@ class PlainTrunk(nn.Module):
         Returns:
             (B, channels, H/2, W/2).
         """
-        x = F.pixel_unshuffle(_plain_inputs(seen, log_scaffold).to(self.stem.weight.dtype), 2)
+        x = F.pixel_unshuffle(_inputs(seen, log_scaffold).to(self.stem.weight.dtype), 2)
         x = _activate(self._joined(0, self.stem(x), image_features))
         skips = [x]
         for level, (down, blocks) in enumerate(zip(self.down, self.blocks, strict=True), start=1):
@@ -76,7 +76,7 @@ class PlainTrunk(nn.Module):
 _INPUT_CHANNELS = 9
 
 
-def _plain_inputs(seen: NetworkInputs, log_scaffold: Tensor) -> Tensor:
+def _inputs(seen: NetworkInputs, log_scaffold: Tensor) -> Tensor:
     """Input channels, (B, 9, H, W): colour, 2 z, kept points, 2 x range of z, distance to a point, rays x, y."""
     height, width = seen.image.shape[-2:]
     rays = viewing_rays(seen.intrinsics, height, width)[:, :2]

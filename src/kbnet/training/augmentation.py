@@ -19,7 +19,7 @@ from kbnet.points.drawn_points import PointDrawing
 from kbnet.points.hold_out import random_patches
 from kbnet.training.camera_effects import camera_effects, jitter_colour
 from kbnet.training.cut_and_paste import cut_and_paste
-from kbnet.training.zoom import enlarge, scale_depth
+from kbnet.training.zoom import enlarge
 
 LARGEST_ZOOM = 4.0
 
@@ -52,8 +52,6 @@ class AugmentationConfig:
     """Standard deviation (gaussian) or half width (uniform) of that noise, metres."""
     colour_jitter: float = 0.0
     """j: the network's image gets brightness, contrast, saturation, colours times 1-j..1+j. 0 = off, as published."""
-    depth_scale: float = 1.0
-    """Largest factor by which the whole scene, known motion too, grows or shrinks. 1 = off, as published."""
     zoom: float = 1.0
     """Largest factor by which a smaller crop is enlarged to the size of the crop. 1 = off, as published."""
     cut_and_paste: float = 0.0
@@ -80,11 +78,8 @@ class AugmentationConfig:
         for name in (*probabilities, "cut_and_paste", "camera_effects", "prior"):
             if not 0 <= getattr(self, name) <= 1:
                 raise KBNetError(f"expected {name} as a probability in 0..1, got {getattr(self, name)}")
-        if not 0 <= self.colour_jitter < 1 or self.depth_scale < 1:
-            raise KBNetError(
-                f"expected colour_jitter in 0..1 and depth_scale of at least 1, "
-                f"got {self.colour_jitter} and {self.depth_scale}"
-            )
+        if not 0 <= self.colour_jitter < 1:
+            raise KBNetError(f"expected colour_jitter in 0..1, got {self.colour_jitter}")
         if not 1 <= self.zoom <= LARGEST_ZOOM:
             raise KBNetError(f"expected zoom in 1..{LARGEST_ZOOM:g}, got {self.zoom}")
         if self.point_removal_patch < 0:
@@ -140,8 +135,6 @@ def augment(
         triplet = _flipped(triplet, config, horizontal=True)
     if generator.random() < config.flip_vertical * probability:
         triplet = _flipped(triplet, config, horizontal=False)
-    if config.depth_scale > 1 and generator.random() < probability:
-        triplet = scale_depth(triplet, config.depth_scale ** generator.uniform(-1, 1))
     if texture is not None and generator.random() < config.cut_and_paste * probability:
         triplet = replace(triplet, frame=_with_cut_outs(triplet.frame, texture(generator), generator))
     if points is not None:

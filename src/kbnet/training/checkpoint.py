@@ -28,7 +28,6 @@ STATE_TYPES: dict[str, tuple[type, ...]] = {
 MOMENTS = ("exp_avg", "exp_avg_sq")
 """What AdamW keeps of every parameter, besides the number of its steps."""
 RESUMED_OPTIMIZER_SETTINGS = {
-    "rate_share": "image_features_rate",
     "weight_decay": "weight_decay",
     "betas": "second_moment_decay",
 }
@@ -113,15 +112,10 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], f
     groups = state.get("param_groups")
     if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
         raise KBNetError(f"{folder / STATE_FILE} is damaged (no param_groups); start anew from the weights beside it")
-    if any("rate_share" not in group for group in groups):
-        raise KBNetError(f"the state in {folder} is of an older kbnet; start from its last.safetensors")
+    if len(groups) != len(optimizer.param_groups):
+        raise KBNetError(f"the state in {folder} is of another version of kbnet; start from its last.safetensors")
     names = ", ".join(RESUMED_OPTIMIZER_SETTINGS.values())
     remedy = f"resume with the {names} of {folder / 'config.toml'}"
-    if len(groups) != len(optimizer.param_groups):
-        raise KBNetError(
-            f"expected {len(groups)} parameter groups as in the state in {folder}, got {len(optimizer.param_groups)}: "
-            f"image_features_rate has changed; {remedy}"
-        )
     for saved, group in zip(groups, optimizer.param_groups, strict=True):
         for key, setting in RESUMED_OPTIMIZER_SETTINGS.items():
             if saved.get(key) != group[key]:

@@ -139,8 +139,6 @@ class TrainingConfig:
     """Samples per step in each process."""
     frames: Literal["full", "reduced"] = "full"
     """reduced: each worker caches frames at the network's resolution; not with losses that compare images."""
-    image_features_rate: float = 0.0
-    """Learning rate of the pretrained image features, as a share of the other rate; 0 = frozen."""
     weight_decay: float = 0.0
     """Weight decay (AdamW), without biases and normalisation; 0 = none, as published."""
     second_moment_decay: float = 0.999
@@ -200,10 +198,10 @@ class TrainingConfig:
                 f"expected one folder name in sparse_depth for frames reduced, got {', '.join(self.sparse_depth)}; "
                 "name one, and draw other points with points.probability, or set frames to full"
             )
-        if self.image_features_rate < 0 or self.weight_decay < 0 or not 0 < self.second_moment_decay < 1:
+        if self.weight_decay < 0 or not 0 < self.second_moment_decay < 1:
             raise KBNetError(
-                f"expected image_features_rate and weight_decay of at least 0 and second_moment_decay in 0..1, "
-                f"got {self.image_features_rate}, {self.weight_decay} and {self.second_moment_decay}"
+                f"expected weight_decay of at least 0 and second_moment_decay in 0..1, "
+                f"got {self.weight_decay} and {self.second_moment_decay}"
             )
         if not 0 <= self.seed < 2**32:
             raise KBNetError(f"expected a seed of at least 0 and below 2^32, got {self.seed}")

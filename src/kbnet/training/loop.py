@@ -192,7 +192,7 @@ class Run:
         """Run one step: losses, gradients, optimiser. Return the result, the learning rate and the gradient's norm."""
         rate = learning_rate(self.config.schedule, self.step, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["rate_share"]
+            group["lr"] = rate
         own: StepResult = self.step_module(batch)
         result = self._joint_losses(own)
         # Checked in all processes, so that all stop at one step; the loss first: without it, gradients are unsafe.

@@ -61,8 +61,6 @@ def build_networks(
         _start_from(network, config.initial_weights)
     elif image_features is not None and read_weights:
         fill_image_features(image_features)
-    if image_features is not None:
-        image_features.requires_grad_(config.image_features_rate > 0)
     pose_network = PoseNet(config.pose_encoder, rotation=config.pose_rotation) if needs_pose_network else None
     if pose_network is not None and config.initial_pose_weights is not None and read_weights:
         _start_pose_from(pose_network, config.initial_pose_weights)

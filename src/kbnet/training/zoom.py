@@ -1,4 +1,4 @@
-"""A triplet at another size: the image enlarged, as by a longer lens, or the world scaled."""
+"""A triplet at another size: the image enlarged, as by a longer lens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kbnet.frame import FloatArray, Frame, ImageArray, Triplet
+from kbnet.frame import Frame, ImageArray, Triplet
 
 
 def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
@@ -36,27 +36,3 @@ def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
     previous_image, next_image = (image, image) if alone else map(resized, (triplet.previous_image, triplet.next_image))
     enlarged = Frame(image, points, K, truth, frame.name)
     return replace(triplet, frame=enlarged, previous_image=previous_image, next_image=next_image)
-
-
-def scale_depth(triplet: Triplet, factor: float) -> Triplet:
-    """Make the world ``factor`` times as large: depth and translations grow, images and rotations stay.
-
-    Training at many scales prevents the network from memorising the size of a room.
-    """
-    frame = triplet.frame
-    return replace(
-        triplet,
-        frame=replace(
-            frame,
-            sparse_depth=frame.sparse_depth * np.float32(factor),
-            ground_truth=None if frame.ground_truth is None else frame.ground_truth * np.float32(factor),
-        ),
-        T_previous_current=None if triplet.T_previous_current is None else _grown(triplet.T_previous_current, factor),
-        T_next_current=None if triplet.T_next_current is None else _grown(triplet.T_next_current, factor),
-    )
-
-
-def _grown(transform: FloatArray, factor: float) -> FloatArray:
-    grown = transform.copy()
-    grown[:3, 3] *= factor
-    return grown
