@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,9 @@ from kbnet.datasets.archive import names
 from kbnet.errors import KBNetError
 from kbnet.frames.image_file import read_image
 from kbnet.frames.npy_file import read_npy
+from kbnet.frames.prior_files import read_prior
 from kbnet.limits import check_count
+from kbnet.sources.depth_file import read_depth_file
 from kbnet.sources.point_cloud_file import read_points
 from kbnet.sources.trajectory import read_tum_trajectory
 
@@ -88,6 +91,21 @@ def test_more_than_allowed_is_refused_before_it_is_read(
     make(tmp_path / name)
     with limits(), pytest.raises(KBNetError, match=rf"expected at most {what}.*KBNET_LIMITS=2 in the environment"):
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda path: read_depth_file(path, 0.01), lambda path: read_prior(path, "metric"), lambda path: read_npy(path, "")],
+    ids=["depth", "prior", "numbers"],
+)
+def test_numbers_of_8_bits_take_at_most_ten_times_their_bytes(read: Callable[[Path], object], tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.full((2000, 2000), 100, np.uint8))
+    tracemalloc.start()
+    try:
+        read(tmp_path / "a.npy")
+        assert tracemalloc.get_traced_memory()[1] < 10 * 2000 * 2000
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_environment_multiplies_all_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

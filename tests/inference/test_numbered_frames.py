@@ -11,7 +11,7 @@ from kbnet.inference.numbered_frames import NumberedFrames
 from kbnet.inference.output_files import DEPTH
 from kbnet.inference.output_folder import OutputFolder
 
-NAMES = ["hall/a", "hall/b.c", "room/a", "drives/one/a", "drives/two/a"]
+NAMES = ["hall/a", "hall/a.partial", "room/a", "drives/one/a", "drives/two/a"]
 
 
 class Source:
@@ -37,7 +37,7 @@ def test_frames_are_numbered_through(frames: NumberedFrames) -> None:
 
 def test_frames_with_all_files_are_done_and_others_pending(frames: NumberedFrames, tmp_path: Path) -> None:
     assert frames.pending() == [0, 1, 2, 3, 4]
-    for number in (1, 4):
+    for number in (1, 4):  # one named like a temporary file, but not hidden
         output, index = frames[number]
         path = output.path(DEPTH, index)
         assert not frames.is_done(number)

@@ -48,8 +48,8 @@ class FrameFiles:
 
 COLUMNS: tuple[str, ...] = tuple(item.name for item in fields(FrameFiles) if item.name != "other_sparse_depth")
 PATHS = tuple(column for column in COLUMNS if column not in ("name", "window", "side_by_side"))
-_UNSAFE_NAME = re.compile(r"(^|[/\\])\.{0,2}($|[/\\])|^[A-Za-z]:|[\x00-\x1f]")
-"""An empty name, one that leads out of the folder it is written to, or one with a line break."""
+_UNSAFE_NAME = re.compile(r"(^|[/\\])\.{0,2}($|[/\\])|^[A-Za-z]:|[\x00-\x1f]|(^|[/\\])\.[^/\\]*\.partial$")
+"""An empty name, one that leads out of the folder it is written to, one with a line break, or a temporary file's."""
 
 
 def read_frame_list(path: Path, sparse_depth: str = "sparse_depth") -> Iterator[tuple[int, FrameFiles]]:
@@ -171,11 +171,11 @@ def check_name(name: str, where: str) -> None:
     """Refuse a name of a frame that leads out of the folder its files are written to.
 
     Raises:
-        KBNetError: it does, or has a line break.
+        KBNetError: it does, has a line break, or is that of a temporary file.
     """
     if _UNSAFE_NAME.search(name):
         raise KBNetError(
-            f"expected a name that output files can take, without '..' and not absolute, got '{name}' {where}; "
+            f"expected a name that output files can take, not absolute, '..' or '.*.partial', got '{name}' {where}; "
             "rename the frame"
         )
 

@@ -29,7 +29,7 @@ def read_prior(path: Path, kind: PriorKind) -> Prior:
         values = np.squeeze(read_npy(path, "a prior"))
         if values.ndim != 2:
             raise KBNetError(f"expected a prior as (H, W) numbers, got shape {values.shape} in {path}; save one frame")
-        return Prior(values if np.issubdtype(values.dtype, np.floating) else values.astype(np.float64), kind)
+        return Prior(values if np.issubdtype(values.dtype, np.floating) else values.astype(np.float32), kind)
     if path.suffix.lower() != ".png":
         raise KBNetError(f"expected a prior as .npy or 16-bit .png, got {path}; save it as one of these")
     numbers = "metres x 256, 0 = unknown" if kind == "metric" else f"{kind} at any scale, 0 = unknown"

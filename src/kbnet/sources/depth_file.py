@@ -32,6 +32,8 @@ BACKGROUND, FAR_BACKGROUND = 65504.0, 1e9
 """Smallest value that means no depth: in half floats and in metres the largest half float; Blender writes 1e10."""
 IMPLAUSIBLE_M = 100.0
 """Depth of which the nearest tenth too is farther is taken for millimetres; a half may be that far off outdoors."""
+PART = 1 << 16
+"""Numbers that are converted at a time: as float64 they take eight times the bytes of 8 bits."""
 LARGEST_UNIT = 65535
 """Largest number of 16 bits: programs write it for no depth, and for more than can be written."""
 
@@ -70,17 +72,11 @@ def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
         )
     if values.dtype.kind != "f" and unit_m is None:
         raise KBNetError(_ask_unit(values, path))
-    with np.errstate(over="ignore", invalid="ignore"):
-        depth = values.astype(np.float64) * (unit_m or 1.0)
-        if values.dtype.kind in "iu":
-            depth[values == np.iinfo(values.dtype).max] = 0
-        if values.dtype.kind == "f":
-            in_metres = values.dtype.itemsize == 2 or unit_m in (None, 1.0)
-            depth[~(values < (BACKGROUND if in_metres else FAR_BACKGROUND))] = 0
-        depth[~((depth > 0) & np.isfinite(depth))] = 0
+    parts = np.array_split(values.reshape(-1), values.size // PART + 1)
+    depth = np.concatenate([_metres(part, unit_m) for part in parts]).reshape(values.shape)
     if unit_m is None:
         remedy = "give metres in one unit (--depth-unit 0.001, 0.01 for centimetres; 1 if it is right)"
-        check_metres(depth.astype(np.float32), where=str(path), remedy=remedy)
+        check_metres(depth, where=str(path), remedy=remedy)
         if levels := next((one for one in PICTURE_LEVELS if depth.max() <= 1 and _counts(depth, one)), None):
             raise KBNetError(
                 f"expected depth in metres, got fractions of {levels} up to {depth.max():.3g} in {path}, as of a "
@@ -89,7 +85,21 @@ def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
         if depth.max() == 1:
             said = f"depth in {path.parent}: its largest value is exactly 1: is it normalised depth? If so, {remedy}"
             warnings.warn(said, stacklevel=2)
-    return np.where(depth <= MAXIMUM_DEPTH, depth, 0).astype(np.float32)
+    depth[depth > MAXIMUM_DEPTH] = 0
+    return depth
+
+
+def _metres(values: NDArray[Any], unit_m: float | None) -> FloatArray:
+    """Numbers of a file in metres; 0 where they mean no depth."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        depth = values.astype(np.float64) * (unit_m or 1.0)
+        if values.dtype.kind in "iu":
+            depth[values == np.iinfo(values.dtype).max] = 0
+        if values.dtype.kind == "f":
+            in_metres = values.dtype.itemsize == 2 or unit_m in (None, 1.0)
+            depth[~(values < (BACKGROUND if in_metres else FAR_BACKGROUND))] = 0
+        depth[~((depth > 0) & np.isfinite(depth))] = 0
+        return depth.astype(np.float32)
 
 
 def is_dense(depth: FloatArray) -> bool:
@@ -97,9 +107,9 @@ def is_dense(depth: FloatArray) -> bool:
     return bool(np.count_nonzero(depth) > DENSE_SHARE * depth.size)
 
 
-def _counts(depth: NDArray[np.float64], levels: int) -> bool:
+def _counts(depth: FloatArray, levels: int) -> bool:
     """Whether values are whole numbers divided by the largest one, as libraries scale pictures."""
-    values = np.unique(depth[depth > 0]) * levels
+    values = np.unique(depth[depth > 0]).astype(np.float64) * levels
     return len(values) >= FEWEST_VALUES and bool(np.abs(values - np.rint(values)).max() < 1e-6 * levels)
 
 
