@@ -240,6 +240,12 @@ def test_only_files_parses_json() -> None:
     }
 
 
+def test_only_say_prints() -> None:
+    """It spells out what a terminal would obey in the name of a file."""
+    printing = (path for path in MODULES if re.search(r"^ *print\(", path.read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(map(module_name, printing)) == {"kbnet.cli.known_errors"}
+
+
 def test_modules_are_named_after_a_step() -> None:
     vague = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared", "core", "base"}
     for path in MODULES:

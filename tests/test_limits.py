@@ -95,7 +95,11 @@ def test_more_than_allowed_is_refused_before_it_is_read(
 
 @pytest.mark.parametrize(
     "read",
-    [lambda path: read_depth_file(path, 0.01), lambda path: read_prior(path, "metric"), lambda path: read_npy(path, "")],
+    [
+        lambda path: read_depth_file(path, 0.01),
+        lambda path: read_prior(path, "metric"),
+        lambda path: read_npy(path, ""),
+    ],
     ids=["depth", "prior", "numbers"],
 )
 def test_numbers_of_8_bits_take_at_most_ten_times_their_bytes(read: Callable[[Path], object], tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class Target:
     def flags(self) -> set[str]:
         """Options of its kind of recording; empty if it is none."""
         word = self.name.split()[0].removesuffix(".json")
-        name = {"stray": "phone", "record3d": "phone", "kitti": "lidar"}.get(word, word)
+        name = {**dict.fromkeys(("stray", "record3d", "polycam"), "phone"), "kitti": "lidar"}.get(word, word)
         return {flag for kind in kinds() if kind.name == name for flag in flags_of(kind)}
 
 
@@ -233,6 +233,34 @@ def stray(folder: Path) -> None:
     write(folder, **{"rgb__0.png": png(PICTURE), "depth__0.png": png((1000 * DEPTH[::2, ::2]).astype(np.uint16))})
     write(folder, **{"confidence__0.png": png(np.full((24, 32), 2, np.uint8)), "camera_matrix.csv": rows(K)})
     write(folder, **{"odometry.csv": "timestamp, frame, x, y, z, qx, qy, qz, qw\n0.1, 000000, 1, 2, 3, 0, 0, 0, 1\n"})
+
+
+def polycam(folder: Path) -> None:
+    write(folder, **{"images__0.png": png(PICTURE), "depth__0.png": png((1000 * DEPTH[::2, ::2]).astype(np.uint16))})
+    camera = {"fx": 60.0, "fy": 60.0, "cx": 31.5, "cy": 23.5, "width": 64, "height": 48}
+    camera |= {f"t_{row}{column}": float(row == column) for row in range(3) for column in range(4)}
+    for name in ("cameras", "corrected_cameras"):
+        write(folder, **{f"{name}__0.json": json.dumps(camera)})
+    write(folder, **{"confidence__0.png": png(np.full((24, 32), 255, np.uint8))})
+
+
+def vkitti(folder: Path) -> None:
+    frame, scan = "Scene01__clone__frames", "2011_09_26_drive_0001_sync__proj_depth__velodyne_raw"
+    mask = np.where(RANDOM.random((50, 70)) < 0.05, 900, 0).astype(np.uint16)
+    for camera, lidar in ((0, "image_02"), (1, "image_03")):
+        write(folder, **{f"{frame}__rgb__Camera_{camera}__rgb_00000.jpg": png(PICTURE, "JPEG")})
+        write(folder, **{f"{frame}__depth__Camera_{camera}__depth_00000.png": png((100 * DEPTH).astype(np.uint16))})
+        write(folder, **{f"{scan}__{lidar}__0000000005.png": png(mask)})
+    T = " ".join(map(repr, np.eye(4).ravel().tolist()))
+    text = {"intrinsic.txt": "60.0 60.0 31.5 23.5", "extrinsic.txt": T}
+    for name, values in text.items():
+        write(folder, **{f"Scene01__clone__{name}": f"frame cameraID numbers\n0 0 {values}\n0 1 {values}\n"})
+
+
+def scenenet(folder: Path) -> None:
+    picture, depth = np.tile(PICTURE, (5, 5, 1)), np.rint(1000 * np.tile(DEPTH, (5, 5))).astype(np.uint16)
+    for name in ("0", "25", "50"):
+        write(folder, **{f"photo__{name}.jpg": png(picture, "JPEG"), f"depth__{name}.png": png(depth)})
 
 
 def record3d(folder: Path) -> None:
@@ -550,6 +578,21 @@ TARGETS = (
     Target("transforms.json", transforms, "transforms.json", frames()),
     *(Target(f"stray {name}", stray, name, frames()) for name in ("odometry.csv", "camera_matrix.csv", "depth/0.png")),
     Target("record3d", record3d, "a.r3d", frames("a.r3d")),
+    *(
+        Target(f"polycam {name}", polycam, name, frames())
+        for name in ("cameras/0.json", "corrected_cameras/0.json", "confidence/0.png")
+    ),
+    *(
+        Target(f"vkitti {file.split('/')[-1]}", vkitti, file, lambda folder: frames(masks=folder)(folder))
+        for file in (
+            *("Scene01/clone/intrinsic.txt", "Scene01/clone/extrinsic.txt"),
+            *("Scene01/clone/frames/depth/Camera_0/depth_00000.png", "*_sync/*/*/image_02/0000000005.png"),
+        )
+    ),
+    *(
+        Target(f"scenenet {name}", scenenet, name, frames(points=50, pattern="uniform"), "sklearn")
+        for name in ("photo/25.jpg", "depth/25.png")
+    ),
     Target("rgbd", rgbd, "intrinsic.json", frames(depth_unit=0.001)),
     *(
         Target(f"rgbd {name}", rgbd_with(name), name, frames(depth_unit=0.001))

@@ -45,6 +45,7 @@ from fuzz.recordings import (
 )
 
 from kbnet.cli.main import main
+from kbnet.cli.preparation import SplitCount, print_splits
 from kbnet.datasets.archive import names
 from kbnet.datasets.nyu_v2.raw import read_picture
 from kbnet.errors import KBNetError
@@ -279,14 +280,21 @@ def test_rvl_of_too_many_pixels_is_refused() -> None:
         decode_depth(message)
 
 
-def test_names_in_what_prepare_prints_do_not_command_the_terminal(
+def test_names_in_what_is_printed_do_not_command_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rgbd(tmp_path / "scan")
     for folder, content in (("color", PICTURE), ("depth", np.zeros(PICTURE.shape[:2], np.uint16))):
         (tmp_path / "scan" / folder / "1\x1b[2J.png").write_bytes(png(content))
     main(["prepare", "rgbd", str(tmp_path / "scan"), str(tmp_path / "out"), "--depth-unit", "0.001"])
-    assert r"1\x1b[2J.png" in (printed := capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert r"1\x1b[2J.png" in printed
+    hostile = tmp_path / "a\x1b[2J\n"
+    main(["prepare", "synthetic", str(hostile), "--frames", "2", "--width", "64", "--height", "48"])
+    main(["prepare", "sparse", str(hostile), "--points", "9"])
+    print_splits([SplitCount("train", 2, None, hostile)])
+    printed += capsys.readouterr().out
+    assert printed.count(r"a\x1b[2J\n") == 3
     assert "\x1b" not in printed
 
 
@@ -332,7 +340,9 @@ def test_a_texture_with_too_many_pixels_is_left_out(tmp_path: Path) -> None:
     assert model.textures == [None]
 
 
-@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "a/../../../evil", "", "a\nb", ".a.partial", "b/.a.partial"])
+@pytest.mark.parametrize(
+    "name", ["../../evil", "/tmp/evil", "a/../../../evil", "", "a\nb", ".a.partial", "b/.a.partial"]
+)
 def test_names_in_an_archive_that_output_files_cannot_take_are_refused(name: str, tmp_path: Path) -> None:
     record3d(tmp_path)
     with zipfile.ZipFile(tmp_path / "a.r3d") as file, zipfile.ZipFile(tmp_path / "b.r3d", "w") as hostile:

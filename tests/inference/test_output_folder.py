@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz.limits import largest_file
 from PIL import Image
 
 from kbnet.errors import KBNetError
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.single_frame import SingleFrame
-from kbnet.inference.output_files import DEPTH, NPY, CompletedFrame
+from kbnet.inference.output_files import DEPTH, NPY, CompletedFrame, FileKind
 from kbnet.inference.output_folder import RECORD, OutputFolder, output_folders
 from kbnet.inference.weights_files import network_origin
 
@@ -70,6 +71,13 @@ def test_a_frame_is_pending_until_all_its_files_are_there(tmp_path: Path, frame:
         kind.write(output.path(kind, 0), CompletedFrame(frame.frame(0), np.ones((40, 48), np.float32), None))
     assert output.is_done(0)
     assert output.pending() == []
+
+
+@pytest.mark.parametrize("kind", [DEPTH, NPY])
+def test_a_file_that_is_larger_than_allowed_is_named(kind: FileKind, tmp_path: Path, frame: SingleFrame) -> None:
+    completed = CompletedFrame(frame.frame(0), np.random.default_rng(0).random((40, 48), np.float32), None)
+    with largest_file(1000), pytest.raises(OSError, match=rf"File too large; allow larger files .*: '{tmp_path}/a'"):
+        kind.write(tmp_path / "a", completed)
 
 
 def test_several_sources_have_a_folder_each_and_one_has_none(tmp_path: Path, frame: SingleFrame) -> None:

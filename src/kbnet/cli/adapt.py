@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from kbnet.cli.arguments import Source, SparseDepths, Weights
+from kbnet.cli.known_errors import say
 from kbnet.cli.recordings import RecordingFlags
 
 if TYPE_CHECKING:
@@ -75,10 +76,10 @@ class Command:
             judgement = judge(asked, planned, adapted, on_frame=on_frame)
         _show(judgement)
         if not judgement.better:
-            print(f"not kept  nothing is written to {self.output}: this change may be chance, or for the worse")
+            say(f"not kept  nothing is written to {self.output}: this change may be chance, or for the worse")
             raise SystemExit(1)
         keep(asked, planned, judgement)
-        print(f"kept      {self.output}")
+        say(f"kept      {self.output}")
 
 
 def _say(asked: Adaptation, plan: Plan) -> None:
@@ -89,12 +90,10 @@ def _say(asked: Adaptation, plan: Plan) -> None:
     if gap is not None and gap.baseline is not None:
         frames = f"{gap.frames} frame{'s' if gap.frames > 1 else ''}"
         labels += f", and of {2 * REACH} around it, {frames} or {100 * gap.baseline:.0f} % of the median depth apart"
-    print(f"start     {asked.weights}")
-    print(f"labels    {labels}")
-    print(f"held out  a fifth of the points of {judged} frames")
-    print(
-        f"speed     {plan.seconds_per_step:.2f} s a step: {plan.steps} steps in {asked.minutes:g} minutes", flush=True
-    )
+    say(f"start     {asked.weights}")
+    say(f"labels    {labels}")
+    say(f"held out  a fifth of the points of {judged} frames")
+    say(f"speed     {plan.seconds_per_step:.2f} s a step: {plan.steps} steps in {asked.minutes:g} minutes")
 
 
 def _show(judgement: BeforeAfter) -> None:

@@ -14,6 +14,7 @@ import tyro
 
 from kbnet.cli.arguments import DeviceArguments, OptionalFile, OptionalInteger, SeveralWeights, Switch
 from kbnet.cli.benchmark_report import BenchmarkReport
+from kbnet.cli.known_errors import say
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
@@ -229,4 +230,4 @@ def _size(text: str) -> tuple[int, int]:
 def _say(line: str) -> None:
     """What is going on, on a terminal."""
     if sys.stderr.isatty():
-        print(line, file=sys.stderr)
+        say(line, error=True)

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from kbnet.cli.error_table import new_table, show_table
-from kbnet.cli.known_errors import one_line
+from kbnet.cli.known_errors import one_line, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -65,11 +65,11 @@ class BenchmarkReport:
         for name, reason in self.left_out.items():
             reasons.setdefault(reason, []).append(name)
         for reason, names in reasons.items():
-            print(f"left out  {', '.join(names)}: {reason}")
+            say(f"left out  {', '.join(names)}: {reason}")
         e = self.environment
         load = "unknown" if e["load_average"] is None else e["load_average"]
-        print(f"measured on {e['device_name']}, {e['threads']} threads, load {load} at the start")
-        print(f"wrote {self.path}")
+        say(f"measured on {e['device_name']}, {e['threads']} threads, load {load} at the start")
+        say(f"wrote {self.path}")
 
 
 def _inference_table(rows: list[dict[str, Any]]) -> Table:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kbnet.cli.arguments import NetworkArguments, OptionalFolder, PastAndPriorArguments, Switch
 from kbnet.cli.error_table import new_table, show_table
+from kbnet.cli.known_errors import say
 from kbnet.cli.recordings import SourceArguments
 from kbnet.errors import KBNetError
 
@@ -80,7 +81,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             frame_steps("checking", frames) as on_frame,
         ):
             if done.earlier:
-                print(f"going on after {done.earlier} frames that a stopped run checked")
+                say(f"going on after {done.earlier} frames that a stopped run checked")
             found = check_completer(
                 source,
                 completer,
@@ -181,7 +182,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             "worst": [{"frame": frame.name, **_plain(frame.errors)} for frame in worst],
         }
         write_json(output / "check.json", content)
-        print(f"wrote check.json, frames.csv and table.txt to {output}")
+        say(f"wrote check.json, frames.csv and table.txt to {output}")
 
     def _draw(self, folder: Path, worst: list[CheckedFrame], source: FrameSource, completer: DepthCompleter) -> None:
         import numpy as np
@@ -195,7 +196,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             parted = without_points(frame, withheld)
             assert parted is not None
             write_picture(folder / f"{checked.name}.png", parted, completer(parted))
-        print(f"drew the {len(worst)} worst frames to {folder}")
+        say(f"drew the {len(worst)} worst frames to {folder}")
 
 
 def _fit(found: Check) -> str:

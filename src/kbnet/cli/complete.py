@@ -22,7 +22,7 @@ from kbnet.cli.arguments import (
     Switch,
     past_settings,
 )
-from kbnet.cli.known_errors import one_line, printable
+from kbnet.cli.known_errors import one_line, say
 from kbnet.cli.recordings import RecordingFlags
 from kbnet.errors import KBNetError
 
@@ -122,7 +122,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
             self._complete_with_workers(outputs, network, self.workers)
         if self.zip:
             for one in outputs:
-                print(f"wrote {one.write_zip()}")
+                say(f"wrote {one.write_zip()}")
         if self.turntable is not None:
             self._write_turntable(self.turntable, outputs[0].frames)
 
@@ -158,7 +158,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
                     warm_up=PAST_FRAMES if past else 0,
                     on_frame=on_frame,
                 )
-        print(completed_text(completed, sum(len(one.frames) for one in outputs), self.output))
+        say(completed_text(completed, sum(len(one.frames) for one in outputs), self.output))
 
     def _takes_past(self, output: OutputFolder, load: Callable[[], DepthCompleter]) -> bool:
         """Whether to use earlier frames: as told, as in the depth that is there, or if held-out points show a gain."""
@@ -167,24 +167,24 @@ class Command(NetworkArguments, PastAndPriorArguments):
 
         if self.use_past or self.no_past or not self.sequences:
             return self.use_past
-        source, name = cast("FrameSource", output.frames), printable(output.frames.name)
+        source, name = cast("FrameSource", output.frames), output.frames.name
         if not any(map(source.has_pose, range(len(source)))):
             return False
         if not self.overwrite and (recorded := output.recorded()):
             past = bool(past_settings().keys() & recorded.keys())
-            print(f"{name}: earlier frames are {'' if past else 'not '}used, as for the depth in {output.folder}")
+            say(f"{name}: earlier frames are {'' if past else 'not '}used, as for the depth in {output.folder}")
             return past
         if self.turntable is not None:
-            print(f"{name}: earlier frames are not used, because --turntable shows a frame without them")
+            say(f"{name}: earlier frames are not used, because --turntable shows a frame without them")
             return False
         try:
             with frame_steps("trying earlier frames") as on_frame:
                 gain = past_gain(source, load(), on_frame=on_frame)
         except (OSError, KBNetError) as error:
-            print(f"{name}: earlier frames are not used: {one_line(error)}; --use-past needs no trial")
+            say(f"{name}: earlier frames are not used: {one_line(error)}; --use-past needs no trial")
             return False
         used, remedy = ("used", "--no-past: leave them out") if gain.helps else ("not used", "--use-past: use them")
-        print(
+        say(
             f"{name}: earlier frames are {used} ({remedy}); at held-out points of {gain.frames} frames, depth "
             f"is {gain.past_percent:.2f} % off with them, {gain.alone_percent:.2f} % without"
         )
@@ -217,7 +217,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
             outcome = complete_many(outputs, make, workers, on_frame=show)
         for text, frames in outcome.warnings.items():
             warnings.warn(f"{text} ({len(frames)} frames, first {frames[0]})", stacklevel=2)
-        print(completed_text(outcome.completed, outcome.frames, self.output, failed=len(outcome.errors)))
+        say(completed_text(outcome.completed, outcome.frames, self.output, failed=len(outcome.errors)))
         if outcome.errors:
             first, error = next(iter(outcome.errors.items()))
             raise KBNetError(
@@ -281,7 +281,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
 
         frame = frames.frame(len(frames) // 2)
         write_turntable(path, frame, self.load_network()(frame))
-        print(f"wrote {path}, of frame {printable(frame.name)}")
+        say(f"wrote {path}, of frame {frame.name}")
 
 
 def _write_picture(path: Path, completed: CompletedFrame) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kbnet.cli.arguments import Folder, NetworkArguments
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
+from kbnet.cli.known_errors import say
 
 if TYPE_CHECKING:
     from kbnet.evaluation.methods import Method
@@ -47,18 +48,18 @@ class Command(NetworkArguments):
         completed = {method.name: complete(method, frame, limits) for method in methods}
 
         height, width = frame.size
-        print(f"motorcycle, {width}x{height} pixels, {(frame.sparse_depth > 0).sum()} sparse points")
+        say(f"motorcycle, {width}x{height} pixels, {(frame.sparse_depth > 0).sum()} sparse points")
         table = new_table(("method",), (*ERROR_COLUMNS, "ms"))
         for name, (_, errors, milliseconds) in completed.items():
             table.add_row(name, *error_cells(errors, None), f"{milliseconds:.0f}")
         show_table(table, [f"over ground truth between {limits[0]:g} and {limits[1]:g} m"])
         for what, path in write_results(self.output, frame, completed[methods[0].name][0]).items():
-            print(f"{what:<14}{path}")
+            say(f"{what:<14}{path}")
         page = self.output / f"{frame.name}.html"
         judging = Judging(limits)
         shown = show_frame(frame, 0, completer, judging)
         write_page(page, [shown], judging, title=f"{frame.name}: completed depth", about=[f"weights: {self.weights}"])
-        print(f"{'page':<14}{page} (open it in a browser)")
+        say(f"{'page':<14}{page} (open it in a browser)")
 
 
 def complete(method: Method, frame: Frame, limits: tuple[float, float]) -> tuple[FloatArray, DepthErrors, float]:

@@ -6,7 +6,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kbnet.cli.known_errors import printable
+from kbnet.cli.known_errors import printable, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -81,8 +81,8 @@ def show_table(table: Table, notes: list[str], path: Path | None = None) -> None
             console.width = max(console.width, least)
         console.print(table)
     else:
-        print(text)
-    print("\n".join(notes))
+        say(*text.split("\n"))
+    say(*notes)
     if path is not None:
         with atomic_path(path) as temporary:
             temporary.write_text("\n".join([text, *notes]) + "\n", encoding="utf-8", errors="backslashreplace")

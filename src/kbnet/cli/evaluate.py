@@ -28,6 +28,7 @@ from kbnet.cli.error_table import (
     new_table,
     show_table,
 )
+from kbnet.cli.known_errors import say
 from kbnet.cli.recordings import RecordingFlags
 from kbnet.errors import KBNetError
 from kbnet.files import resolved
@@ -92,7 +93,7 @@ class Command(EngineArguments, PastAndPriorArguments):
             frame_steps("evaluating", frames) as on_frame,
         ):
             if done.earlier:
-                print(f"going on after {done.earlier} frames that a stopped run evaluated")
+                say(f"going on after {done.earlier} frames that a stopped run evaluated")
             summary = evaluate(
                 parts,
                 methods,
@@ -116,7 +117,7 @@ class Command(EngineArguments, PastAndPriorArguments):
             notes.insert(-1, FLICKER_NOTE)
         show_table(_table(summary), notes, self.output / "table.txt" if self.output else None)
         if self.output:
-            print(f"wrote summary.json, frames.csv and table.txt to {self.output}")
+            say(f"wrote summary.json, frames.csv and table.txt to {self.output}")
 
     def _parts(self) -> list[Part]:
         from kbnet.cli.recordings import open_source

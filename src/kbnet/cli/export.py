@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from kbnet.cli.arguments import PublishedPreset, SparseDepth
+from kbnet.cli.known_errors import say
 from kbnet.errors import KBNetError
 from kbnet.export.sizes import Sizes
 
@@ -59,12 +60,12 @@ class Command:
         frames = frames_to_check(self.check, sparse_depth=self.sparse_depth)
         parity = self._export(network, frames)
         files = [self.output, self.output.with_suffix(".bin")] if self.format == "openvino" else [self.output]
-        print(f"wrote {' and '.join(f'{file} ({file.stat().st_size / 1e6:.1f} MB)' for file in files)}")
+        say(f"wrote {' and '.join(f'{file} ({file.stat().st_size / 1e6:.1f} MB)' for file in files)}")
         where = f"on {', '.join(frame.name for frame in frames)} at {', '.join(parity.sizes)}"
         if self.precision == "int8":
-            print(f"depth differs by {parity.mean:.2g} on average (tolerance {INT8_TOLERANCE:g}) {where}")
+            say(f"depth differs by {parity.mean:.2g} on average (tolerance {INT8_TOLERANCE:g}) {where}")
         else:
-            print(f"largest relative difference in depth {parity.largest:.2g} (tolerance {TOLERANCE:g}) {where}")
+            say(f"largest relative difference in depth {parity.largest:.2g} (tolerance {TOLERANCE:g}) {where}")
 
     def _check_arguments(self) -> None:
         if self.output.suffix != SUFFIXES[self.format]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from kbnet.cli.arguments import NetworkArguments, OptionalFile, OptionalMetres, Switch
+from kbnet.cli.known_errors import say
 from kbnet.cli.recordings import SourceArguments
 from kbnet.errors import KBNetError
 
@@ -70,13 +71,13 @@ class Command(NetworkArguments, SourceArguments):
             )
         write_ply(self.output, points, colours, triangles, axes=WORLD_AXES)
         what = f"{len(points)} points" if triangles is None else f"{len(triangles)} triangles"
-        print(f"fused {len(indices)} of {len(source)} frames: {what}, voxels of {voxel:g} m, in {self.output}")
+        say(f"fused {len(indices)} of {len(source)} frames: {what}, voxels of {voxel:g} m, in {self.output}")
         if self.turntable is not None:
             from kbnet.report.turntable import write_fused_turntable
 
             index = indices[len(indices) // 2]
             write_fused_turntable(self.turntable, points, colours, voxel, source.pose(index))
-            print(f"wrote {self.turntable}")
+            say(f"wrote {self.turntable}")
 
     def _check(self) -> None:
         """Refuse what cannot be meant, before anything is read."""

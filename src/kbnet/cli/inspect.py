@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from kbnet.cli.known_errors import say
 from kbnet.cli.recordings import RecordingFlags
 from kbnet.errors import KBNetError
 
@@ -39,7 +40,7 @@ class Command:
 
     def run(self) -> None:
         """Print it."""
-        from kbnet.cli.known_errors import is_known, one_line, printable
+        from kbnet.cli.known_errors import is_known, one_line
         from kbnet.cli.recordings import open_source
         from kbnet.files import reading
         from kbnet.frames.open import recording_kind
@@ -58,22 +59,22 @@ class Command:
                 if kind is None or not is_known(error):
                     raise
                 problem = one_line(error)
-        print(printable(f"{self.path}: {kind.what if kind else 'a sequence folder or list of frames'}"))
+        say(f"{self.path}: {kind.what if kind else 'a sequence folder or list of frames'}")
         with reading(self.path):
             described = kind.describe(self.path) if kind is not None and kind.describe is not None else []
         given = {flag.partition("=")[0] for flag in self.recording_flags}
         if facts and kind is not None and "scale" in kind.option_names() and "--scale" not in given:
             facts.append("unit: taken as 1 m; if it is not, add --scale METRES")
         for line in [*described, *facts, *(f"note: {text}" for text in dict.fromkeys(str(w.message) for w in caught))]:
-            print(printable(f"  {line}"))
+            say(f"  {line}")
         chosen = [] if self.sparse_depth is None else ["--sparse-depth", self.sparse_depth]
-        typed = printable(shlex.join([str(self.path), *chosen, *self.recording_flags]))
+        typed = shlex.join([str(self.path), *chosen, *self.recording_flags])
         if problem:
-            print(f"  missing: {problem}")
-            print(f"next: add what is missing; kbnet prepare {kind.name if kind else ''} --help lists the flags")
+            say(f"  missing: {problem}")
+            say(f"next: add what is missing; kbnet prepare {kind.name if kind else ''} --help lists the flags")
             sys.exit(1)
         weights = " --weights outdoor" if far_m > ROOMS_M else ""
-        print(f"next: kbnet complete {typed}{weights} --output depth")
+        say(f"next: kbnet complete {typed}{weights} --output depth")
 
 
 def first_frame(source: FrameSource) -> tuple[list[str], float]:

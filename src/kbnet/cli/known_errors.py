@@ -69,6 +69,12 @@ def one_line(error: BaseException) -> str:
     return printable(" ".join(text.split())) or type(error).__name__
 
 
+def say(*lines: str, error: bool = False) -> None:
+    """Print lines at once, on stdout or stderr, as :func:`printable`: every name of a file may be in them."""
+    text = "".join(f"{printable(line)}\n" for line in lines)
+    print(text, end="", file=sys.stderr if error else sys.stdout, flush=True)
+
+
 def printable(text: str) -> str:
     """Text in which what a terminal would obey, such as escape sequences in the name of a file, is spelled out.
 
@@ -98,7 +104,7 @@ def tell(error: BaseException, told: list[BaseException]) -> None:
         told.append(error)
         if os.environ.get("KBNET_DEBUG", "0") not in ("", "0"):
             traceback.print_exception(error)
-        print(f"kbnet: error: {one_line(error)}{printable(_where_to_look(error))}", file=sys.stderr)
+        say(f"kbnet: error: {one_line(error)}{_where_to_look(error)}", error=True)
 
 
 def tell_of_thread(thread: threading.ExceptHookArgs, told: list[BaseException]) -> None:

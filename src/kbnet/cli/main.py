@@ -47,7 +47,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
-from kbnet.cli.known_errors import is_known, printable, tell, tell_of_thread
+from kbnet.cli.known_errors import is_known, say, tell, tell_of_thread
 from kbnet.errors import KBNetError
 from kbnet.interruption import interrupt_on_stop_signals
 
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as stop:
             if argv is None:  # a process of our own: what a second Ctrl-C cuts short is only its end
                 signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-            print(f"kbnet: {str(stop) or 'interrupted'}", file=sys.stderr)
+            say(f"kbnet: {str(stop) or 'interrupted'}", error=True)
             return 130
         except BrokenPipeError:
             # The reader went away (`kbnet ... | head`); keep the interpreter from failing again on its last flush.
@@ -112,10 +112,10 @@ def _dispatch(arguments: list[str]) -> int:
         prog = " ".join(["kbnet", *words])
         first = arguments[0] if arguments else None
         if first is None or first in ("-h", "--help"):
-            print(_help(prog, folder), file=sys.stdout if first else sys.stderr)
+            say(*_help(prog, folder).split("\n"), error=not first)
             return 0 if first else 2
         if first == "--version" and not words:
-            print(f"kbnet {importlib.import_module('kbnet').__version__}")
+            say(f"kbnet {importlib.import_module('kbnet').__version__}")
             return 0
         known = commands(folder)
         if first not in known:
@@ -185,7 +185,7 @@ def _first_line(node: ast.ClassDef | ast.Module) -> str:
 def _exit_code(stop: SystemExit) -> int:
     if stop.code is None or isinstance(stop.code, int):
         return stop.code or 0
-    print(stop.code, file=sys.stderr)
+    say(*str(stop.code).split("\n"), error=True)
     return 2
 
 
@@ -201,10 +201,9 @@ def _show_warnings_once() -> Callable[..., None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        text = printable(" ".join(str(message).split()))
+        text = " ".join(str(message).split())
         if text not in shown:
             shown.add(text)
-            # One piece, since reader processes write there too.
-            print(f"kbnet: warning: {text}\n", end="", file=file or sys.stderr)
+            say(f"kbnet: warning: {text}", error=True)
 
     return show

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields, make_dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from kbnet.cli.arguments import Overwrite, SequenceFolder
+from kbnet.cli.known_errors import printable, say
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
@@ -89,13 +89,13 @@ def conclude(rows: list[SplitCount], failures: Mapping[str, str], *, unchanged: 
     if rows:
         print_splits(rows)
         if unchanged and not failures:
-            print("everything was there already: checked the files and wrote the lists")
+            say("everything was there already: checked the files and wrote the lists")
     lists: dict[str, list[str]] = {}
     for name, reason in failures.items():
         lists.setdefault(reason, []).append(name)
     lines = [f"{', '.join(names)} could not be made: {reason}" for reason, names in lists.items()]
     if len(lines) > 1:
-        print("\n".join(lines))
+        say(*lines)
         raise KBNetError(f"{', '.join(failures)} could not be made, for the {len(lines)} reasons above")
     if lines:
         raise KBNetError(lines[0])
@@ -118,14 +118,15 @@ def print_splits(rows: list[SplitCount]) -> None:
     for row in rows:
         published = "-" if row.published is None else f"{row.published:,}"
         # Brackets in a path are no markup.
-        table.add_row(row.split, f"{row.frames:,}", published, escape(str(row.path)), *([row.note] if row.note else []))
+        table.add_row(
+            row.split, f"{row.frames:,}", published, escape(printable(str(row.path))), *([row.note] if row.note else [])
+        )
     console = Console()
     (console if console.is_terminal else Console(width=PIPED_WIDTH)).print(table)
 
 
 def write_recording(recording: Recording[Any], folder: Path, *, overwrite: bool) -> None:
     """Write a recording to a sequence folder, and print what was written and what was left out."""
-    from kbnet.cli.known_errors import printable
     from kbnet.cli.progress import frame_steps
     from kbnet.evaluation.pose_fit import warn_of_misread_poses
     from kbnet.frames.sequence import Sequence
@@ -135,7 +136,7 @@ def write_recording(recording: Recording[Any], folder: Path, *, overwrite: bool)
         frames, inputs = recording.posed_frames(), recording.inputs
         written = write_sequence(folder, frames, overwrite=overwrite, inputs=inputs, on_frame=on_frame)
     for line in recording.summary(written, folder):
-        print(printable(line))
+        say(line)
     if not recording.says_points:
         print_points(folder)
     if written.posed:
@@ -153,7 +154,7 @@ def print_points(folder: Path) -> None:
     depths = [depth[depth > 0] for depth in map(sequence.sparse_depth, indices)]
     low, middle, high = np.percentile(np.concatenate(depths), [5, 50, 95])
     points = np.median([depth.size for depth in depths])
-    print(f"{points:,.0f} points a frame, {middle:.2f} m away ({low:.2f} to {high:.2f} m)")
+    say(f"{points:,.0f} points a frame, {middle:.2f} m away ({low:.2f} to {high:.2f} m)")
 
 
 @contextmanager
@@ -166,7 +167,7 @@ def transfer_progress() -> Iterator[Progress]:
     if not console.is_terminal:
         yield _line_by_line()
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     shown: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True) as bars:
 
@@ -174,7 +175,7 @@ def transfer_progress() -> Iterator[Progress]:
             if what not in shown:
                 for _ in range(len(shown)):
                     bars.remove_task(shown.popitem()[1])
-                shown[what] = bars.add_task(what, total=None)
+                shown[what] = bars.add_task(printable(what), total=None)
             bars.update(shown[what], completed=done, total=total or None)
 
         yield report
@@ -191,6 +192,6 @@ def _line_by_line() -> Progress:
             last = what
             # Of other work, the total may be a number of frames.
             size = f" ({size_text(total)})" if total and what.startswith("downloading ") else ""
-            print(f"{what}{size}", file=sys.stderr, flush=True)
+            say(f"{what}{size}", error=True)
 
     return report

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from kbnet.cli.known_errors import printable, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -92,12 +93,13 @@ def training_progress() -> Iterator[Callable[[ProgressReport], None]]:
 
         def show(report: ProgressReport) -> None:
             if report.message:
-                bar.console.print(f"step {report.step}: {report.message}", highlight=False, soft_wrap=True)
+                text = printable(f"step {report.step}: {report.message}")
+                bar.console.print(text, highlight=False, soft_wrap=True, markup=False)
                 return
             terms = "  ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
             text = f"{terms}  {report.samples_per_second:.1f} samples/s"
             bar.update(task, completed=report.step, total=report.steps, description=text)
             if quiet:
-                print(f"step {report.step}/{report.steps}  {text}", file=sys.stderr)
+                say(f"step {report.step}/{report.steps}  {text}", error=True)
 
         yield show

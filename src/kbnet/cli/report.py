@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from kbnet.cli.arguments import NetworkArguments, OptionalPreset
+from kbnet.cli.known_errors import say
 from kbnet.cli.recordings import SourceArguments
 from kbnet.errors import KBNetError
 
@@ -75,8 +76,8 @@ class Command(NetworkArguments, SourceArguments):
                 longest=self.size,
             )
         size = self.output.stat().st_size
-        print(figures.verdict() or "no error: there is no ground truth, and no point could be held out")
-        print(
+        say(figures.verdict() or "no error: there is no ground truth, and no point could be held out")
+        say(
             f"wrote {len(indices)} of {len(source)} frames to {self.output}: {size / MEGABYTE:.1f} MB "
             f"of at most {BUDGET / MEGABYTE:.0f}; open it in a browser"
         )

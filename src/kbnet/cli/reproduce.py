@@ -12,7 +12,7 @@ import tyro
 
 from kbnet.cli.arguments import DeviceArguments, Folder, Switch
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
-from kbnet.cli.known_errors import is_known, one_line
+from kbnet.cli.known_errors import is_known, one_line, say
 from kbnet.errors import KBNetError
 from kbnet.files import read_json
 
@@ -91,7 +91,7 @@ class Command(DeviceArguments):
         notes += [TIMES, *dict.fromkeys(row.note for row in table if row.note)]
         write_json(folder / "reproduction.json", [_plain(row, shown[row.key]) for row in table])
         show_table(_table(table, shown), notes, folder / "table.txt")
-        print(f"wrote reproduction.json and table.txt to {folder}")
+        say(f"wrote reproduction.json and table.txt to {folder}")
         if failed := [row.title for row in rows if _has_failed(outcomes[row.key])]:
             raise KBNetError(f"{len(failed)} of {len(rows)} rows failed: {', '.join(failed)}; see why under the table")
         if not any(map(_is_done, outcomes.values())):
@@ -149,8 +149,8 @@ class Command(DeviceArguments):
         with frame_steps(row.title) as on_frame:
             load = partial(kbnet.load, row.weights, device=self.device)
             completed = output.complete_missing(load, output.checked_origin(network), on_frame=on_frame)
-        print(completed_text(completed, len(output.frames), output.folder))
-        print(f"wrote {output.write_zip()}")
+        say(completed_text(completed, len(output.frames), output.folder))
+        say(f"wrote {output.write_zip()}")
         return ZIPPED
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, get_args, get_type_hints
 import tyro
 
 from kbnet.cli.arguments import OptionalFile, OptionalFolder, parse_arguments
+from kbnet.cli.known_errors import say
 from kbnet.cli.progress import training_progress
 from kbnet.cli.recordings import RecordingFlags, recording_options, split_recording_flags
 from kbnet.errors import KBNetError
@@ -57,16 +58,16 @@ class Command:
         if is_first_process():
             places = places_of_recordings(paths, self.training.output, self.training.sparse_depth)
             for path, place in places.items():
-                print(f"writing  {path} to {place}", flush=True)
+                say(f"writing  {path} to {place}")
             if (readers := reader_count(self.training)) < self.training.workers:
-                print(f"workers  {readers}, not {self.training.workers}: one per usable core")
+                say(f"workers  {readers}, not {self.training.workers}: one per usable core")
         if self.training.initial_weights is not None and self.resume is None and is_first_process():
             self._say_what_weights_bring(self.training.initial_weights)
         with training_progress() as show:
             weights = train(self.training, resume=self.resume is not None, on_report=show, recording=recording)
         if is_first_process():
-            print(f"weights  {weights}")
-            print(f"curves   tensorboard --logdir {self.training.output}")
+            say(f"weights  {weights}")
+            say(f"curves   tensorboard --logdir {self.training.output}")
 
     def _say_what_weights_bring(self, source: str) -> None:
         from kbnet.training.networks import differing_settings
@@ -82,7 +83,7 @@ class Command:
                 stacklevel=2,
             )
         different = differing_settings(network, training_preset(self.preset).network)
-        print(f"start    {source}" + (f"; unlike the preset {self.preset}: {different}" if different else ""))
+        say(f"start    {source}" + (f"; unlike the preset {self.preset}: {different}" if different else ""))
 
 
 def _presets_of(network: NetworkConfig) -> list[str]:

@@ -8,7 +8,7 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from kbnet.cli.arguments import NetworkArguments, Switch
-from kbnet.cli.known_errors import printable
+from kbnet.cli.known_errors import say
 from kbnet.cli.recordings import SourceArguments
 from kbnet.errors import KBNetError
 
@@ -48,7 +48,7 @@ class Command(NetworkArguments, SourceArguments):
             self.follow()
             return
         window = self.open()
-        print(f"{window.url}  (Ctrl-C ends it)", flush=True)
+        say(f"{window.url}  (Ctrl-C ends it)")
         try:
             while True:
                 sleep(1 / self.fps)
@@ -89,7 +89,7 @@ class Command(NetworkArguments, SourceArguments):
             return Completed(frame, *complete_with_confidence(by, frame))
 
         shown = dropped = 0
-        print(f"waiting for the first frame in {self.sequence / 'image'}  (Ctrl-C ends it)", flush=True)
+        say(f"waiting for the first frame in {self.sequence / 'image'}  (Ctrl-C ends it)")
         try:
             for live in complete_live(
                 self.sequence,
@@ -99,12 +99,12 @@ class Command(NetworkArguments, SourceArguments):
             ):
                 window.show(live.result)
                 if not shown and window.window is not None:
-                    print(window.window.url)
+                    say(window.window.url)
                 shown, dropped = shown + 1, dropped + live.dropped
                 past = ", with the past" if live.used_past else ""
-                print(f"{printable(live.frame.name)}: {live.latency_s:.2f} s, {live.dropped} dropped{past}", flush=True)
+                say(f"{live.frame.name}: {live.latency_s:.2f} s, {live.dropped} dropped{past}")
         except KeyboardInterrupt:
-            print(f"{shown} frames shown, {dropped} dropped")
+            say(f"{shown} frames shown, {dropped} dropped")
         finally:
             window.stop()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,10 @@ def _write_depth(path: Path, completed: CompletedFrame) -> None:
 
 
 def _write_npy(path: Path, completed: CompletedFrame) -> None:
+    content = io.BytesIO()  # NumPy does not say why it cannot write a file
+    np.save(content, completed.depth)
     with atomic_path(path) as temporary:
-        np.save(temporary, completed.depth)
+        temporary.write_bytes(content.getbuffer())
 
 
 def _write_confidence(path: Path, completed: CompletedFrame) -> None:

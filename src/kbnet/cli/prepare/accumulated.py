@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from kbnet.cli.arguments import SparseDepths, Switch
+from kbnet.cli.known_errors import say
 from kbnet.errors import KBNetError
 
 
@@ -53,4 +54,4 @@ class Command:
                 kinds, self.output, gap=gap, reach=self.reach, overwrite=self.overwrite, on_frame=on_frame
             )
         neighbours = f"{2 * self.reach} neighbours, {gap} frame{'s' if gap > 1 else ''} apart"
-        print(f"wrote {len(first)} frames to {self.output}: {points:,.0f} points a frame, from {neighbours}")
+        say(f"wrote {len(first)} frames to {self.output}: {points:,.0f} points a frame, from {neighbours}")

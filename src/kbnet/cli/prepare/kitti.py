@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from kbnet.cli.arguments import OptionalFile
+from kbnet.cli.known_errors import say
 from kbnet.cli.preparation import FromPaths, SplitCount, conclude, transfer_progress
 from kbnet.errors import KBNetError
 
@@ -60,7 +61,7 @@ class Command:
                 except (KBNetError, OSError) as error:
                     failures[f"{split}.csv"] = str(error)
         for archive in kitti.missing:
-            print(f"missing: {archive.url}")
+            say(f"missing: {archive.url}")
         if kitti.missing and "train.csv" not in failures:
             failures["the rest of train.csv"] = kitti.what_is_missing()
         conclude(rows, failures, unchanged=not kitti.written)

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from kbnet.cli.arguments import Folder, OptionalFile
+from kbnet.cli.known_errors import say
 from kbnet.errors import KBNetError
 
 TextList = Annotated[Path, tyro.conf.arg(metavar="FILE")]
@@ -47,4 +48,4 @@ class Command:
         frames = frames_of_lists(self.image, self.sparse_depth, self.intrinsics, self.ground_truth, root=self.root)
         written = write_frame_list(self.output, frames)
         kind = "three images side by side" if frames[0].side_by_side else "one image"
-        print(f"wrote {written} frames, of {kind} each, to {self.output}")
+        say(f"wrote {written} frames, of {kind} each, to {self.output}")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from kbnet.cli.arguments import OptionalFile
-from kbnet.cli.known_errors import printable
+from kbnet.cli.known_errors import say
 from kbnet.cli.preparation import FromPaths, SplitCount, conclude, transfer_progress
 from kbnet.errors import KBNetError
 
@@ -101,4 +101,4 @@ class Command:
             ]
         for scene in scenes:
             state = f"{scene.skipped} left out" if scene.made else "was there already"
-            print(printable(f"{scene.folder}: {scene.frames} frames, {state}"))
+            say(f"{scene.folder}: {scene.frames} frames, {state}")

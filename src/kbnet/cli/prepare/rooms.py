@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from kbnet.cli.arguments import Overwrite, SequenceFolder
+from kbnet.cli.known_errors import say
 from kbnet.sources.rendered.config import RoomsConfig
 
 
@@ -31,4 +32,4 @@ class Command:
         width, height = self.config.size
         with frame_steps("rendering", self.config.frames) as on_frame:
             write_rooms_sequence(self.folder, self.config, overwrite=self.overwrite, on_frame=on_frame)
-        print(f"wrote {self.config.frames} frames of {width}x{height} pixels to {self.folder}")
+        say(f"wrote {self.config.frames} frames of {width}x{height} pixels to {self.folder}")

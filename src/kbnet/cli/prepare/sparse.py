@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from kbnet.cli.arguments import OptionalFolder, Switch
+from kbnet.cli.known_errors import say
 from kbnet.errors import KBNetError
 from kbnet.points.patterns import SparsePattern
 
@@ -47,6 +48,6 @@ class Command:
             else:
                 points = add_sparse_depth(sequence, self.config, name, overwrite=self.overwrite, on_frame=on_frame)
         target = self.copy or self.sequence / name
-        print(f"wrote {len(sequence)} frames of {points:,.0f} points to {target}")
+        say(f"wrote {len(sequence)} frames of {points:,.0f} points to {target}")
         if not self.copy:
-            print(f"read them with --sparse-depth {name}")
+            say(f"read them with --sparse-depth {name}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from kbnet.cli.arguments import Overwrite, SequenceFolder
+from kbnet.cli.known_errors import say
 from kbnet.sources.rendered.synthetic import SyntheticConfig
 
 
@@ -30,4 +31,4 @@ class Command:
         with frame_steps("rendering", self.config.frames) as on_frame:
             write_synthetic_sequence(self.folder, self.config, overwrite=self.overwrite, on_frame=on_frame)
         size = f"{self.config.width}x{self.config.height}"
-        print(f"wrote {self.config.frames} frames of {size} pixels to {self.folder}")
+        say(f"wrote {self.config.frames} frames of {size} pixels to {self.folder}")

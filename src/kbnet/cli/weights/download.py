@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from kbnet.cli.known_errors import say
 from kbnet.datasets.download import Archive
 from kbnet.errors import KBNetError
 
@@ -38,7 +39,7 @@ class Command:
         from kbnet.weights.names import PUBLISHED_FILES, home, local_folder, local_weights, published_weights
 
         if set(published_weights()) <= set(local_weights()):
-            print(f"all published weights are in {local_folder()} already")
+            say(f"all published weights are in {local_folder()} already")
             return
         archive = WeightsArchive.on_google_drive("pretrained_models.zip", DRIVE_ID)
         with transfer_progress() as progress:

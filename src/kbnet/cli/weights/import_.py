@@ -13,6 +13,7 @@ from typing import Annotated
 import tyro
 
 from kbnet.cli.arguments import OptionalPreset, OptionalWeightsName, Switch
+from kbnet.cli.known_errors import say
 from kbnet.errors import KBNetError
 
 
@@ -52,13 +53,13 @@ class Command:
             written = import_weights(imports, overwrite=self.overwrite)
             for each in imports:
                 done = f"imported from {each.file.name}" if each.name in written else "there already, unchanged"
-                print(f"{each.name}: {done}")
+                say(f"{each.name}: {done}")
             found = {file.name for file in files}
             released = [names for names in (PUBLISHED_FILES, SIBLING_FILES) if names.keys() & found]
             absent = sorted({name for names in released for name in names} - found)
             if len(files) > 1 and absent:
-                print(f"not in {self.source}: {', '.join(absent)}")
-        print(f"weights are in {local_folder()}; 'kbnet weights list' lists them")
+                say(f"not in {self.source}: {', '.join(absent)}")
+        say(f"weights are in {local_folder()}; 'kbnet weights list' lists them")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kbnet.cli.known_errors import printable
+from kbnet.cli.known_errors import say
 from kbnet.errors import KBNetError
 from kbnet.files import parse_json
 
@@ -39,17 +39,19 @@ class Command:
         rows += [_row(name, local_path(name), "local") for name in local]
         widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
         for row in [HEADER, *rows]:
-            print(printable("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()))
+            say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         if missing := [name for name in published_weights() if name not in local]:
-            print(
-                f"\npublished, and not here: {', '.join(missing)}\n"
-                "  kbnet weights download                        fetches and imports them\n"
-                "  kbnet weights import pretrained_models.zip    imports what you fetched by hand"
+            say(
+                "",
+                f"published, and not here: {', '.join(missing)}",
+                "  kbnet weights download                        fetches and imports them",
+                "  kbnet weights import pretrained_models.zip    imports what you fetched by hand",
             )
         if siblings := [f"{each.name} ({file})" for file, each in SIBLING_FILES.items() if each.name not in local]:
-            print(
-                f"\npublished with VOICED, ScaffNet and FusionNet, and not here: {', '.join(siblings)}\n"
-                "  kbnet weights import FILE.pth                 imports what you fetched by hand"
+            say(
+                "",
+                f"published with VOICED, ScaffNet and FusionNet, and not here: {', '.join(siblings)}",
+                "  kbnet weights import FILE.pth                 imports what you fetched by hand",
             )
 
 
