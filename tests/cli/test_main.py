@@ -233,10 +233,14 @@ def test_debug_adds_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert err.endswith("kbnet: error: bad\n")
 
 
+@pytest.mark.parametrize("importing", [False, True])
 def test_interrupt_is_one_line_and_exit_code_130(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    importing: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_with(monkeypatch, KeyboardInterrupt()) == 130
+    stopped = ImportError("initialization failed") if importing else KeyboardInterrupt()
+    if importing:  # as pybind11 raises what cut the import of a library short
+        stopped.__cause__ = KeyboardInterrupt()
+    assert run_with(monkeypatch, stopped) == 130
     assert capsys.readouterr().err == "kbnet: interrupted\n"
 
 

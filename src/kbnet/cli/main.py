@@ -72,16 +72,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _dispatch(arguments)
         except SystemExit as stop:
             return _exit_code(stop)
-        except KeyboardInterrupt as stop:
-            if argv is None:  # a process of our own: what a second Ctrl-C cuts short is only its end
-                signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-            say(f"kbnet: {str(stop) or 'interrupted'}", error=True)
-            return 130
         except BrokenPipeError:
             # The reader went away (`kbnet ... | head`); keep the interpreter from failing again on its last flush.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
+            if (stopped := _stop_within(error)) is not None:
+                if argv is None:  # a process of our own: what a second Ctrl-C cuts short is only its end
+                    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+                say(f"kbnet: {str(stopped) or 'interrupted'}", error=True)
+                return 130
             if not is_known(error):
                 raise
             tell(error, told)
@@ -180,6 +180,13 @@ def _module_name(word: str) -> str:
 
 def _first_line(node: ast.ClassDef | ast.Module) -> str:
     return (ast.get_docstring(node) or "").split("\n", 1)[0]
+
+
+def _stop_within(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The stop that an error is or comes from: the import of a library that is cut short ends in an ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _exit_code(stop: SystemExit) -> int:
