@@ -107,6 +107,16 @@ def test_one_process_has_it_once_and_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["written"]
 
 
+def test_on_a_full_disk_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", fail)
+    with pytest.raises(OSError, match=r"No space left on device: '.*\.lock'"), one_writer(tmp_path / "new" / "out"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_adaptations_to_one_file_are_refused(tmp_path: Path) -> None:
     pytest.importorskip("lightning_fabric")
     from kbnet.training.adaptation import adapt

@@ -50,13 +50,15 @@ def one_writer(place: Path | None, lock: Path | None = None) -> Iterator[None]:
     name = os.path.realpath(lock)
     if name in _held:
         raise _refusal(place, lock, platform.node(), os.getpid())
-    descriptor = _take(place, lock)
-    _held.add(name)
     try:
-        yield
+        descriptor = _take(place, lock)
+        _held.add(name)
+        try:
+            yield
+        finally:
+            _held.discard(name)
+            _release(lock, descriptor)
     finally:
-        _held.discard(name)
-        _release(lock, descriptor)
         with suppress(OSError):  # one is not empty
             for folder in new_folders:
                 folder.rmdir()
@@ -97,7 +99,12 @@ def _take(place: Path, lock: Path) -> int:
                     raise _refusal(place, lock, host, process)
                 os.ftruncate(descriptor, 0)
                 os.lseek(descriptor, 0, os.SEEK_SET)
-                os.write(descriptor, f"{os.getpid()} {platform.node()}\n".encode())
+                try:
+                    os.write(descriptor, f"{os.getpid()} {platform.node()}\n".encode())
+                except OSError:  # a full disk
+                    with suppress(OSError):  # Windows removes no open file
+                        lock.unlink()
+                    raise
                 return descriptor
         except OSError as error:
             os.close(descriptor)
