@@ -113,3 +113,15 @@ def test_a_list_has_accumulated_depth_as_ground_truth(sequence: Path, tmp_path: 
     assert points == np.mean([np.count_nonzero(accumulator.depth(index)) for index in range(7)])
     assert written.triplet_indices(1) == tuple(range(1, 6))
     assert written.has_poses
+
+
+def test_a_list_that_cannot_be_written_leaves_no_depth_to_refuse_the_second_try(
+    sequence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr("kbnet.report.fusion.accumulation.write_frame_list", fail)
+    with pytest.raises(OSError, match="full"):
+        write_accumulated({"sparse_depth": Sequence(sequence)}, tmp_path / "new" / "board.csv", gap=1)
+    assert not list((tmp_path / "new").glob("*"))

@@ -122,5 +122,5 @@ def write_accumulated(
             files = with_kinds({kind: sequence.files(index, neighbours) for kind, sequence in kinds.items()})
             lines.append(replace(files, ground_truth=str(depths.absolute() / f"{name}.png")))
             on_frame()
-    write_frame_list(path, lines)
+        write_frame_list(path, lines)  # before the folder appears, which would refuse a second try
     return points / len(first)
