@@ -138,6 +138,8 @@ def test_losses_and_network_are_those_of_the_weights(asked: Asked, first_weights
     assert not config.losses.needs_poses
     assert (config.losses.sparse_depth, config.losses.supervised) == (2.0, 0.2)
     assert config.augmentation.point_removal_patch == 6
+    enlarged = adaptation.training_config(adapting, planned, replace(near, working_side=100))
+    assert (enlarged.augmentation.crop, enlarged.augmentation.point_removal_patch) == ((72, 88), 12)
     far = adaptation.training_config(adapting, planned, replace(near, min_depth=1.5, max_depth=100.0))
     assert far.losses.sparse_depth == pytest.approx(0.16)
     alone = adaptation.training_config(adapting, replace(planned, gap=None), near)

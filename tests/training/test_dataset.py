@@ -226,3 +226,18 @@ def test_neighbours_that_no_loss_looks_at_are_not_read(write_sequence: WriteSequ
     assert torch.equal(sample.image, both.image)
     assert torch.equal(sample.next_image, sample.image)
     assert not sample.has_poses.any()
+
+
+def test_small_frames_are_enlarged_as_before_completion(write_sequence: WriteSequence) -> None:
+    folder = write_sequence()
+    network = KBNetConfig(scaffold="linear", working_side=100)
+    augmentation = AugmentationConfig(crop=(72, 88), point_removal_probability=0.0)
+    (sample,) = [TripletDataset([(Sequence(folder),)], [1], augmentation, network, 0)[SampleKey(0, 0)]]
+    frame = Sequence(folder).frame(1)
+    assert sample.image.shape == (1, 3, 72, 88)
+    assert torch.equal(sample.ground_truth[0, 0, ::2, ::2], torch.from_numpy(frame.ground_truth))
+    assert sample.validity.sum() == np.count_nonzero(frame.sparse_depth)
+    pixel = sample.intrinsics[0] @ torch.linalg.inv(torch.from_numpy(frame.intrinsics)) @ torch.tensor([10.0, 20, 1])
+    torch.testing.assert_close(pixel, torch.tensor([20.5, 40.5, 1]))
+    with pytest.raises(ValueError, match="got 88x72"):
+        TripletDataset([(Sequence(folder),)], [1], AugmentationConfig(crop=(80, 88)), network, 0)

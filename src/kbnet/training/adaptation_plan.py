@@ -24,6 +24,7 @@ from kbnet.network.config import KBNetConfig
 from kbnet.points.hold_out import PATCHES_PER_SIDE
 from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.config import ScheduleConfig, TrainingConfig
+from kbnet.training.dataset import trained_size
 from kbnet.training.held_out import HeldOut, hold_out
 from kbnet.training.loop import train
 from kbnet.training.neighbour_gap import Gap, choose_gap
@@ -144,7 +145,7 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
     Raises:
         FileNotFoundError, KBNetError: the first image cannot be read.
     """
-    height, width = open_prepared(plan.held_out.training).image(0).shape[:2]
+    height, width = trained_size(open_prepared(plan.held_out.training).image(0).shape[:2], network.working_side)
     return TrainingConfig(
         sequences=(plan.held_out.training,),
         output=asked.folder,

@@ -129,8 +129,7 @@ def augment(
         factor = generator.uniform(1, config.zoom)
         size = (max(MINIMUM_SIZE, round(size[0] / factor)), max(MINIMUM_SIZE, round(size[1] / factor)))
     triplet = crop_triplet(triplet, *_crop_offset(triplet.frame.size, size, config, generator), *size)
-    if size != config.crop:
-        triplet = enlarge(triplet, *config.crop)
+    triplet = enlarge(triplet, *config.crop)
     if generator.random() < config.flip_horizontal * probability:
         triplet = _flipped(triplet, config, horizontal=True)
     if generator.random() < config.flip_vertical * probability:

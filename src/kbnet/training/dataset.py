@@ -18,11 +18,12 @@ from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
 from kbnet.network.config import KBNetConfig
 from kbnet.network.siblings.config import NetworkConfig
-from kbnet.network.working_size import reduced_frame
+from kbnet.network.working_size import enlargement, reduced_frame
 from kbnet.points.drawn_points import PointDrawing
 from kbnet.training.augmentation import AugmentationConfig, augment, check_crop
 from kbnet.training.batch import TripletBatch, make_sample
 from kbnet.training.config import TrainingConfig
+from kbnet.training.zoom import enlarge
 
 _ORDER, _AUGMENTATION, _STEP = 0, 1, 2
 """Keys of separate random streams."""
@@ -35,6 +36,13 @@ class SampleKey:
     epoch: int
     index: int
     augmentation_probability: float = 1.0
+
+
+def trained_size(size: tuple[int, ...], working_side: int) -> tuple[int, int]:
+    """(H, W) of frames of a size in training, pixels: small ones are enlarged as before completion."""
+    height, width = size
+    factor = enlargement((height, width), working_side)
+    return factor * height, factor * width
 
 
 class TripletDataset(Dataset[TripletBatch]):
@@ -80,8 +88,12 @@ class TripletDataset(Dataset[TripletBatch]):
                 for first, *_ in sources
             ]
             network = replace(network, resolution="full")
+        self._working_side = network.working_side if isinstance(network, KBNetConfig) and not reduced else 0
         for number, densities in enumerate(sources):
-            size = densities[0].image(0).shape[:2] if self._caches is None else self._caches[number].frame(0).size
+            if self._caches is None:
+                size = trained_size(densities[0].image(0).shape[:2], self._working_side)
+            else:
+                size = self._caches[number].frame(0).size
             check_crop(augmentation.crop, size, f"frame '{densities[0].names[0]}' of {densities[0].folder}")
         self.all_poses_known = all(densities[0].has_poses for densities in sources)
         self.augmentation = augmentation
@@ -106,7 +118,7 @@ class TripletDataset(Dataset[TripletBatch]):
             frame = source.frame(frame_index) if self._caches is None else self._caches[number].frame(frame_index)
             triplet = Triplet(frame, frame.image, frame.image)
         augmented = augment(
-            triplet,
+            enlarge(triplet, *trained_size(triplet.frame.size, self._working_side)),
             self.augmentation,
             generator,
             key.augmentation_probability,

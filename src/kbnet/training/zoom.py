@@ -14,6 +14,8 @@ def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
     from PIL import Image  # slow to import, and no help text needs it
 
     frame = triplet.frame
+    if frame.size == (height, width):
+        return triplet
     rows, columns = height / frame.size[0], width / frame.size[1]
     K = frame.intrinsics.copy()
     K[:2, 2] += 0.5
