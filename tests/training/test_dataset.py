@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.frames.sequence import Sequence
 from kbnet.losses.weights import LossWeights
 from kbnet.network.config import KBNetConfig
+from kbnet.network.working_size import reduced_frame
 from kbnet.training.augmentation import AugmentationConfig
 from kbnet.training.batch import TripletBatch
 from kbnet.training.config import TrainingConfig
@@ -232,7 +234,7 @@ def test_small_frames_are_enlarged_as_before_completion(write_sequence: WriteSeq
     folder = write_sequence()
     network = KBNetConfig(scaffold="linear", working_side=100)
     augmentation = AugmentationConfig(crop=(72, 88), point_removal_probability=0.0)
-    (sample,) = [TripletDataset([(Sequence(folder),)], [1], augmentation, network, 0)[SampleKey(0, 0)]]
+    sample = TripletDataset([(Sequence(folder),)], [1], augmentation, network, 0)[SampleKey(0, 0)]
     frame = Sequence(folder).frame(1)
     assert sample.image.shape == (1, 3, 72, 88)
     assert torch.equal(sample.ground_truth[0, 0, ::2, ::2], torch.from_numpy(frame.ground_truth))
@@ -241,3 +243,19 @@ def test_small_frames_are_enlarged_as_before_completion(write_sequence: WriteSeq
     torch.testing.assert_close(pixel, torch.tensor([20.5, 40.5, 1]))
     with pytest.raises(ValueError, match="got 88x72"):
         TripletDataset([(Sequence(folder),)], [1], AugmentationConfig(crop=(80, 88)), network, 0)
+
+
+def test_large_frames_are_reduced_as_before_completion(write_sequence: WriteSequence) -> None:
+    folder = write_sequence()
+    for path in folder.glob("*/*.png"):  # 72x88
+        with Image.open(path) as picture:
+            picture.resize((88, 72), Image.Resampling.NEAREST).save(path)
+    np.savetxt(folder / "K.txt", [[80, 0, 43.5], [0, 80, 35.5], [0, 0, 1]])
+    network = KBNetConfig(scaffold="linear", working_side=44)
+    augmentation = AugmentationConfig(crop=(36, 44), point_removal_probability=0.0)
+    sample = TripletDataset([(Sequence(folder),)], [1], augmentation, network, 0)[SampleKey(0, 0)]
+    frame = reduced_frame(Sequence(folder).frame(1), 2)
+    assert torch.equal(sample.intrinsics[0], torch.from_numpy(frame.intrinsics))
+    assert torch.equal(sample.sparse_depth[0, 0], torch.from_numpy(frame.sparse_depth))
+    assert sample.image.shape == sample.next_image.shape == (1, 3, 36, 44)
+    assert not torch.equal(sample.image, sample.next_image)

@@ -18,12 +18,12 @@ from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.open import open_prepared
 from kbnet.network.config import KBNetConfig
 from kbnet.network.siblings.config import NetworkConfig
-from kbnet.network.working_size import enlargement, reduced_frame
+from kbnet.network.working_size import enlargement, reduced_frame, working_factor
 from kbnet.points.drawn_points import PointDrawing
 from kbnet.training.augmentation import AugmentationConfig, augment, check_crop
 from kbnet.training.batch import TripletBatch, make_sample
 from kbnet.training.config import TrainingConfig
-from kbnet.training.zoom import enlarge
+from kbnet.training.zoom import enlarge, reduce
 
 _ORDER, _AUGMENTATION, _STEP = 0, 1, 2
 """Keys of separate random streams."""
@@ -39,10 +39,10 @@ class SampleKey:
 
 
 def trained_size(size: tuple[int, ...], working_side: int) -> tuple[int, int]:
-    """(H, W) of frames of a size in training, pixels: small ones are enlarged as before completion."""
+    """(H, W) in training of frames of a size, pixels: large ones are reduced, small ones enlarged, as in completion."""
     height, width = size
-    factor = enlargement((height, width), working_side)
-    return factor * height, factor * width
+    smaller, larger = (factor((height, width), working_side) for factor in (working_factor, enlargement))
+    return larger * (height // smaller), larger * (width // smaller)
 
 
 class TripletDataset(Dataset[TripletBatch]):
@@ -117,8 +117,10 @@ class TripletDataset(Dataset[TripletBatch]):
         else:
             frame = source.frame(frame_index) if self._caches is None else self._caches[number].frame(frame_index)
             triplet = Triplet(frame, frame.image, frame.image)
+        size = triplet.frame.size
+        triplet = reduce(triplet, working_factor(size, self._working_side))
         augmented = augment(
-            enlarge(triplet, *trained_size(triplet.frame.size, self._working_side)),
+            enlarge(triplet, *trained_size(size, self._working_side)),
             self.augmentation,
             generator,
             key.augmentation_probability,

@@ -1,4 +1,4 @@
-"""A triplet at another size: the image enlarged, as by a longer lens."""
+"""A triplet at another size, as of a camera with other pixels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from kbnet.frame import Frame, ImageArray, Triplet
+from kbnet.network.working_size import reduced_frame, reduced_image
 
 
 def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
@@ -38,3 +39,16 @@ def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
     previous_image, next_image = (image, image) if alone else map(resized, (triplet.previous_image, triplet.next_image))
     enlarged = Frame(image, points, K, truth, frame.name)
     return replace(triplet, frame=enlarged, previous_image=previous_image, next_image=next_image)
+
+
+def reduce(triplet: Triplet, factor: int) -> Triplet:
+    """Reduce all images and depth maps, and K: one pixel for every cell of ``factor`` x ``factor`` pixels."""
+    if factor == 1:
+        return triplet
+    frame = reduced_frame(triplet.frame, factor)
+    sources = (triplet.previous_image, triplet.next_image)
+    previous_image, next_image = (
+        frame.image if np.may_share_memory(source, triplet.frame.image) else reduced_image(source, factor)
+        for source in sources
+    )
+    return replace(triplet, frame=frame, previous_image=previous_image, next_image=next_image)
