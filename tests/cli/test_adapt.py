@@ -54,7 +54,7 @@ def test_a_better_result_is_kept(
     assert "of each frame, and of 6 around it, 2 frames or 10 % of the median depth apart" in said
     assert "held out  a fifth of the points of 8 frames" in said
     assert "speed     20.00 s a step: 3 steps in 1 minutes" in said
-    assert "change    -5.0 % ± 2.0 of the mean in %" in said
+    assert "change    -5.0 % ± 2.0 of the robust mean" in said
     assert f"kept      {tmp_path / 'adapted.safetensors'}" in said
     assert load_network(tmp_path / "adapted.safetensors").config == KBNetConfig(**FILTERS)
 

@@ -15,7 +15,16 @@ def test_point_errors_by_hand() -> None:
     assert errors.rmse_mm == pytest.approx(1000 * ((0.125**2 + 1) / 4) ** 0.5)
     assert errors.median_percent == pytest.approx(3.125)
     assert errors.off_percent == pytest.approx(25)
-    assert errors.mean_percent == pytest.approx(100 * (0.125 / 2 + 1 / 5) / 4)
+    assert errors.robust_percent == pytest.approx(2 * ((4.125 * 11) ** (1 / 4) - 1))
+
+
+def test_the_robust_mean_follows_large_errors_and_ignores_few_of_them() -> None:
+    true = np.ones(100, np.float32)
+    few, small, large = true.copy(), np.full(100, 1.001, np.float32), np.full(100, 1.5, np.float32)
+    few[:5] = 5.0
+    assert PointErrors.of(few, true).robust_percent < 0.7
+    assert PointErrors.of(small, true).robust_percent == pytest.approx(0.1, rel=1e-3)
+    assert PointErrors.of(large, true).robust_percent == pytest.approx(50)
 
 
 def test_point_errors_of_frames_count_the_same_however_many_points_they_have() -> None:

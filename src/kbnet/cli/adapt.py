@@ -100,19 +100,19 @@ def _show(judgement: BeforeAfter) -> None:
     from kbnet.cli.error_table import new_table, show_table
     from kbnet.evaluation.before_after import STANDARD_ERRORS
 
-    table: Table = new_table(("sparse depth", "at held-out points"), ("MAE mm", "RMSE mm", "mean %", "median %"))
+    table: Table = new_table(("sparse depth", "at held-out points"), ("MAE mm", "RMSE mm", "robust %", "median %"))
     last = None
     for (kind, method), errors in judgement.errors.items():
         if last not in (None, kind):
             table.add_section()
         last = kind
-        numbers = (errors.mae_mm, errors.rmse_mm, errors.mean_percent, errors.median_percent)
+        numbers = (errors.mae_mm, errors.rmse_mm, errors.robust_percent, errors.median_percent)
         digits = (1, 1, 2, 2)
         table.add_row(kind, method, *(f"{number:.{places}f}" for number, places in zip(numbers, digits, strict=True)))
     change, error = 100 * judgement.change, 100 * judgement.standard_error
     notes = [
-        f"mean over {judgement.frames} frames; % of the measured depth; outliers count in all but the median",
-        f"change    {change:+.1f} % ± {error:.1f} of the mean in % (standard error over frames; a gain is one beyond "
+        f"mean over {judgement.frames} frames; % of the measured depth; robust: outliers have little influence",
+        f"change    {change:+.1f} % ± {error:.1f} of the robust mean (standard error over frames; a gain is one beyond "
         f"{-STANDARD_ERRORS * error:.1f} %), {100 * judgement.mae_change:+.1f} % of the MAE",
     ]
     show_table(table, notes)

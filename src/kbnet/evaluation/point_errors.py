@@ -17,6 +17,8 @@ from kbnet.points.hold_out import HELD_OUT_SHARE, HoldOut
 
 FAR_OFF = 0.1
 """Relative error above which a point is far off."""
+ROBUST_SCALE = 0.02
+"""c of the robust mean: relative errors count in proportion below it, and by their logarithm above."""
 BAND_EDGES = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, np.inf)
 """Edges of the distance bands, metres; a band includes its far edge."""
 BAND_POINTS = 20
@@ -33,7 +35,7 @@ class PointErrors:
         mae_mm, rmse_mm: millimetres, with outliers among the points.
         median_percent: median error relative to the measured depth; robust to outliers.
         off_percent: share of points with a relative error above ``FAR_OFF``.
-        mean_percent: mean error relative to the measured depth, with outliers.
+        robust_percent: mean of the relative error e with little influence of outliers: c (exp(mean ln(1 + e / c)) - 1).
     """
 
     points: int
@@ -41,7 +43,7 @@ class PointErrors:
     rmse_mm: float
     median_percent: float
     off_percent: float
-    mean_percent: float
+    robust_percent: float
 
     @classmethod
     def of(cls, depth: FloatArray, measured: FloatArray) -> PointErrors:
@@ -53,7 +55,7 @@ class PointErrors:
             rmse_mm=1000 * float(np.sqrt(np.square(error).mean())),
             median_percent=100 * float(np.median(error / measured)),
             off_percent=100 * float((error > FAR_OFF * measured).mean()),
-            mean_percent=100 * float((error / measured).mean()),
+            robust_percent=100 * ROBUST_SCALE * float(np.expm1(np.log1p(error / measured / ROBUST_SCALE).mean())),
         )
 
     @classmethod
