@@ -34,8 +34,12 @@ def write(folder: Path, read_as: Poses, *, step: float = 0.06) -> Sequence:
     return Sequence(folder)
 
 
+def scaled(T: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    return T * [1, 1, 1, scale] + np.diag([0, 0, 0, 1 - scale])
+
+
 def in_millimetres(T: NDArray[np.float64]) -> NDArray[np.float64]:
-    return T * [1, 1, 1, 1000] - np.diag([0, 0, 0, 999])
+    return scaled(T, 1000)
 
 
 def in_another_order(T: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -53,9 +57,11 @@ def in_another_order(T: NDArray[np.float64]) -> NDArray[np.float64]:
             in_millimetres,
             r"out of sight after 5 frames, .*in millimetres: probably they are in millimetres; write metres",
         ),
+        (lambda T: scaled(T, 0.3), r"off with poses of another scale: .*one camera; multiply positions by about 3\.3"),
+        (lambda T: scaled(T, 3), r"off with poses of another scale: .*one camera; multiply positions by about 0\.33"),
         (in_another_order, r"% off between frames 5 apart, and .*% off with poses left out: .*order of columns"),
     ],
-    ids=["inverted", "graphics", "millimetres", "order"],
+    ids=["inverted", "graphics", "millimetres", "smaller", "larger", "order"],
 )
 def test_misread_poses_are_told_by_depth(read_as: Poses, said: str, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=said):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import kbnet
+from kbnet.sources.point_cloud_file import read_points
 from kbnet.sources.scan_pairs import list_images, list_scans, pair_scans
 
 
@@ -73,3 +75,16 @@ def test_listing_names_what_is_there_instead(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     with pytest.raises(ValueError, match=r"different names .* got a\.jpg and a\.png|got a\.png and a\.jpg"):
         list_images(tmp_path)
+
+
+@pytest.mark.parametrize(("suffix", "said"), [(".csv", r".*numpy\.loadtxt.*then "), (".pcd", "")])
+def test_scans_without_images_and_scans_of_text_say_what_to_type(suffix: str, said: str, tmp_path: Path) -> None:
+    for index in range(2):
+        (tmp_path / f"{index}{suffix}").touch()
+    with pytest.raises(ValueError, match=f"holds scans without images: {said}kbnet complete IMAGES --scans "):
+        kbnet.open_frames(tmp_path)
+    if suffix == ".csv":
+        with pytest.raises(FileNotFoundError, match=r"which holds 0\.csv, 1\.csv; .*numpy\.loadtxt"):
+            list_scans(tmp_path)
+        with pytest.raises(ValueError, match=r"got .*0\.csv; .*numpy\.loadtxt"):
+            read_points(tmp_path / "0.csv")

@@ -77,7 +77,8 @@ def _of_list(path: Path, images: list[Path]) -> Poses:
     if path.suffix == ".log":
         poses = _matrices(path, _LOG_ENTRY)
     elif width in (4, 12, 16):
-        poses = _matrices(path, 16 if width == 4 else width)  # 4: blocks of four lines
+        rows = sum(bool(line.strip()) for line in lines) + 1
+        poses = _matrices(path, width if width > 4 else 12 if rows == 3 * len(images) else 16)  # 4: blocks of lines
     else:
         times = _times(images)
         trajectory = read_camera_trajectory(path, times or ())

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, refused_as
+from kbnet.frames.kinds import TEXT_SUFFIXES
 from kbnet.limits import check_count
 from kbnet.sources.pcd import read_pcd
 from kbnet.sources.ply import read_ply
@@ -18,6 +19,10 @@ from kbnet.sources.scan_columns import Layout, find_layout, read_columns
 
 Points = NDArray[np.float64]
 
+TEXT_REMEDY = (
+    "text is not read as points; write each file as .bin, here of x, y, z in the first columns: "
+    "numpy.loadtxt(FILE, delimiter=',', skiprows=1)[:, :3].astype('<f4').tofile(NAME + '.bin')"
+)
 LARGEST_PACKING = 1000
 """Bytes of points that a byte of LAZ may stand for."""
 
@@ -41,7 +46,8 @@ def read_points(path: str | Path, layout: Layout | None = None) -> Points:
     path = Path(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise KBNetError(f"expected a point cloud of {', '.join(READERS)}, got {path}; convert it to one of these")
+        remedy = TEXT_REMEDY if path.suffix.lower() in TEXT_SUFFIXES else "convert it to one of these"
+        raise KBNetError(f"expected a point cloud of {', '.join(READERS)}, got {path}; {remedy}")
     if not path.is_file():
         raise FileNotFoundError(f"expected a point cloud in {path}, but there is no such file; check the path")
     points = read_columns(path, layout or find_layout(path)) if reader is _read_bin else reader(path)

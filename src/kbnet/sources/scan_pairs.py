@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import IMAGE_SUFFIXES
+from kbnet.frames.kinds import IMAGE_SUFFIXES, TEXT_SUFFIXES
 from kbnet.frames.natural_order import in_order
 from kbnet.sources.clock import nearest_in_time, to_seconds
-from kbnet.sources.point_cloud_file import READERS
+from kbnet.sources.point_cloud_file import READERS, TEXT_REMEDY
 
 LARGEST_DIFFERENCE_S = 0.05
 """Between an image and its scan: half a turn of a lidar that turns ten times a second."""
@@ -117,9 +117,14 @@ def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
     files = in_order(files, lambda file: file.stem)
     if not files:
         inside = sorted(file.name for file in path.iterdir())[:5]
+        text = (
+            [one for one in inside if one.lower().endswith((".txt", *TEXT_SUFFIXES))]
+            if suffixes != IMAGE_SUFFIXES
+            else []
+        )
         raise FileNotFoundError(
             f"expected {what} ({', '.join(suffixes)}) in {path}, which holds {', '.join(inside) or 'nothing'}; "
-            "name the folder they lie in"
+            f"{TEXT_REMEDY if text else 'name the folder they lie in'}"
         )
     for first, second in pairwise(files):
         if first.stem == second.stem:
