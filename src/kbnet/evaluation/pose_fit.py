@@ -33,8 +33,8 @@ READINGS = {
 }
 """Readings of poses that may fit better, and what that means."""
 DENSE = 0.2
-"""Least share of pixels with depth to compare with poses left out: the rings of a lidar meet a road at the same pixels
-in every frame, as if the car stood still."""
+"""Least share of pixels with depth to compare with poses left out or of another scale: the rings of a lidar meet a road
+at the same pixels in every frame, as if the car stood still."""
 SCALES = np.geomspace(0.05, 20, 28)
 """Of positions, that are tried before those between them."""
 _Pair = tuple["_Small", "_Small", Float64Array]
@@ -72,7 +72,8 @@ def warn_of_misread_poses(source: FrameSource) -> None:
         for name, reading in zip(errors, tried, strict=False):
             judged = name != "left out" or min(first.share, second.share) >= DENSE
             errors[name].append(_error(first, second, reading) if judged else np.inf)
-        pairs.append((first, second, given))
+        if min(first.share, second.share) >= DENSE:
+            pairs.append((first, second, given))
     medians = {name: float(np.median(one)) if one else np.inf for name, one in errors.items()}
     scale, medians["of another scale"] = _best_scale(pairs, medians["given"])
     best, off = min(medians, key=lambda name: medians[name]), medians["given"]
@@ -92,7 +93,7 @@ def _best_scale(pairs: list[_Pair], given: float) -> tuple[float, float]:
     def error(scale: float) -> float:
         return float(np.median([_error(first, second, _scaled(T, scale)) for first, second, T in pairs]))
 
-    if not NOISE < given < np.inf:
+    if not pairs or not NOISE < given < np.inf:
         return 1.0, np.inf
     coarse = float(min(SCALES, key=error))
     best = float(min(coarse * np.geomspace(0.8, 1.25, 23), key=error))
