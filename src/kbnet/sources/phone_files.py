@@ -177,7 +177,10 @@ class Record3dFiles(PhoneFiles):
 
     def image(self, index: int) -> ImageArray:
         """From JPEG."""
-        return read_image(io.BytesIO(self._read(f"rgbd/{self.names[index]}.jpg")))  # type: ignore[arg-type]
+        image = read_image(io.BytesIO(self._read(f"rgbd/{self.names[index]}.jpg")))  # type: ignore[arg-type]
+        if image.shape[:2] != (size := (self._metadata.get("h"), self._metadata.get("w"))) and all(size):
+            raise KBNetError(f"expected an image (H, W) of {size} as metadata of {self.path}, got {image.shape[:2]}")
+        return image
 
     def depth(self, index: int) -> tuple[FloatArray, NDArray[np.uint8] | None]:
         """From float32 metres."""
