@@ -19,16 +19,19 @@ PAIRS, GAP = 12, 5
 """Of frames, evenly spread, and frames between the two of a pair: a camera has moved by then."""
 FEWEST_POINTS = 100
 """In both frames of a pair."""
-CLEARLY, NOISE = 1.5, 0.01
-"""Times the error of another reading of the poses, and relative difference of depth beyond it, that are no noise."""
+CLEARLY, NOISE, RIGHT = 1.5, 0.01, 0.05
+"""Times the error of another reading of the poses, and relative difference of depth beyond it, that are no noise; and
+the largest error of a reading that is probably right."""
 FARTHEST = 10.0
 """Times the depth: no camera moves that far between two frames of a pair."""
 _GRAPHICS = np.diag([1.0, -1.0, -1.0, 1.0])
+_ROBOT = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 READINGS = {
     "inverted": "they are world to camera; invert them",
     "of OpenGL's axes": "they are of a camera that looks along -z; change the sign of the columns y and z",
+    "of a robot's axes": "they are of a body whose x looks forward and z up; multiply each by the camera's place in it",
     "in millimetres": "they are in millimetres; write metres",
-    "left out": "the order of columns, the unit or the times are wrong",
+    "left out": "the axes, the order of columns, the unit or the times are wrong",
     "of another scale": "their unit is not a metre, as of SLAM with one camera; multiply positions by about {:.2g}",
 }
 """Readings of poses that may fit better, and what that means."""
@@ -68,7 +71,14 @@ def warn_of_misread_poses(source: FrameSource) -> None:
         given: Float64Array = np.linalg.solve(other, T).astype(np.float64)
         far = np.linalg.norm(given[:3, 3]) > FARTHEST * np.median(first.points[:, 2])
         metres = _scaled(given, 0.001) if far else given
-        tried = (given, other @ np.linalg.inv(T), _GRAPHICS @ given @ _GRAPHICS, metres, np.eye(4))
+        tried = (
+            given,
+            other @ np.linalg.inv(T),
+            _GRAPHICS @ given @ _GRAPHICS,
+            _ROBOT.T @ given @ _ROBOT,
+            metres,
+            np.eye(4),
+        )
         for name, reading in zip(errors, tried, strict=False):
             judged = name != "left out" or min(first.share, second.share) >= DENSE
             errors[name].append(_error(first, second, reading) if judged else np.inf)
@@ -80,9 +90,11 @@ def warn_of_misread_poses(source: FrameSource) -> None:
     known = best == "in millimetres" or np.isfinite(off)  # a camera may turn or move away between two frames
     if known and _is_clearly_less(medians[best], off):
         said = f"{off:.1%} off between frames {gap} apart" if np.isfinite(off) else f"out of sight after {gap} frames"
+        fits = [name for name in READINGS if not _is_clearly_less(medians[best], medians[name])]
+        causes = [READINGS[name] for name in (fits if medians[best] < RIGHT else ["left out"])]
         warnings.warn(
             f"poses of {source.folder} do not fit its depth: it is {said}, and {medians[best]:.1%} off with poses "
-            f"{best}: probably {READINGS[best].format(scale)}",
+            f"{best}: probably {' or '.join(causes).format(scale)}",
             stacklevel=2,
         )
 
