@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,19 @@ def test_numbers_of_another_rate_are_warned_of(start: str, recwarn: pytest.Warni
     assert not recwarn.list
     with pytest.warns(UserWarning, match="9 images and . 3 files, both counted from 0: copy the missing ones or, if"):
         pair_scans(images, paths(".bin", *(f"{start}{index:06}" for index in range(3))))
+
+
+@pytest.mark.parametrize("first", [1, 0])
+def test_as_many_counted_from_another_number_are_warned_of(first: int) -> None:
+    """One frame off, by two programs; a part of a longer recording has fewer."""
+    images, scans = (
+        paths(suffix, *map(str, range(at, at + 9))) for suffix, at in ((".png", first), (".bin", 1 - first))
+    )
+    with pytest.warns(UserWarning, match=rf"9 files each, counted from {first} and {1 - first}, .* number both alike"):
+        assert len(pair_scans(images, scans)) == 8
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pair_scans(images[2:], scans)
 
 
 def test_times_pair_the_nearest_in_any_unit() -> None:

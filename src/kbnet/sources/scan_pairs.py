@@ -87,19 +87,26 @@ def pair_scans(
 
 
 def warn_of_other_rate(images: list[Path], measurements: list[Path]) -> None:
-    """Warn where both are counted from one number without gaps, but one of them much farther.
+    """Warn where both are counted without gaps, but one of them much farther, or as many from another number.
 
     Args:
         images, measurements: files that equal numbers pair, each sorted.
     """
     counted = [_last_numbers(files) for files in (images, measurements)]
     short, long = sorted(counted, key=len)
-    first = short[0] if short else 0
-    without_gaps = all(numbers == list(range(first, first + len(numbers))) for numbers in counted)
-    if len(short) > 1 and without_gaps and len(short) < SHARE_OF_ONE_RATE * len(long):
+    folder, other = images[0].parent, measurements[0].parent
+    if len(short) < 2 or any(numbers != list(range(numbers[0], numbers[0] + len(numbers))) for numbers in counted):
+        return
+    if short[0] == long[0] and len(short) < SHARE_OF_ONE_RATE * len(long):
         warnings.warn(
-            f"{images[0].parent} holds {len(images)} images and {measurements[0].parent} {len(measurements)} files, "
-            f"both counted from {first}: copy the missing ones or, if one was recorded more often, name both by time",
+            f"{folder} holds {len(images)} images and {other} {len(measurements)} files, both counted from {short[0]}: "
+            "copy the missing ones or, if one was recorded more often, name both by time",
+            stacklevel=4,
+        )
+    if short[0] != long[0] and len(short) == len(long):
+        warnings.warn(
+            f"{folder} and {other} hold {len(images)} files each, counted from {counted[0][0]} and {counted[1][0]}, of "
+            "which equal numbers pair: if the first of both belong together, number both alike",
             stacklevel=4,
         )
 
