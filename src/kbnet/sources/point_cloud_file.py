@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,10 @@ TEXT_REMEDY = (
     "text is not read as points; write each file as .bin, here of x, y, z in the first columns: "
     "numpy.loadtxt(FILE, delimiter=',', skiprows=1)[:, :3].astype('<f4').tofile(NAME + '.bin')"
 )
+WKT, GEO_KEYS = 2112, 34735
+"""Records of LAS files that say what their coordinates are."""
+UNITS_OF_LENGTH, FEET = (3076, 4099), (9002, 9003, 9004, 9005)
+"""Keys of GeoTIFF, of the plane and of heights; and what EPSG calls feet."""
 LARGEST_PACKING = 1000
 """Bytes of points that a byte of LAZ may stand for."""
 
@@ -71,11 +76,26 @@ def _read_las(path: Path) -> Points:
         try:
             with laspy.open(path) as reader:
                 _check_packing(reader.header)
-                return np.asarray(reader.read().xyz, np.float64)
+                in_feet = any(map(_says_feet, reader.header.vlrs))
+                points = np.asarray(reader.read().xyz, np.float64)
         except BaseException as error:
             if type(error).__name__ != "PanicException":  # of lazrs, which is no Exception
                 raise
             raise KBNetError("its compression") from None
+    if in_feet:
+        raise KBNetError(
+            f"expected metres in {path}, whose coordinates are in feet; write them and the poses in metres"
+        )
+    return points
+
+
+def _says_feet(record: Any) -> bool:
+    """Whether a record of a LAS file says that coordinates are in feet, as surveys in the United States have them."""
+    data = record.record_data_bytes()
+    if record.record_id == WKT:
+        return re.search(rb'UNIT\["[^"]*\bf(oo|ee)t\b', data, re.IGNORECASE) is not None
+    keys = np.frombuffer(data[: len(data) // 8 * 8], "<u2").reshape(-1, 4)
+    return record.record_id == GEO_KEYS and bool(np.isin(keys[np.isin(keys[:, 0], UNITS_OF_LENGTH), 3], FEET).any())
 
 
 def _check_packing(header: Any) -> None:
