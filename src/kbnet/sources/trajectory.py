@@ -108,6 +108,11 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
             f"expected lines of 8 numbers (time tx ty tz qx qy qz qw), got {numbers.size} numbers in {path}; check it, "
             "or name further columns in a first line '# time tx ty tz qx qy qz qw ...'"
         )
+    if columns is None and any("," in line.partition("#")[0] for line in lines):
+        raise KBNetError(
+            f"{path} has commas, as of programs that write qw before qx (VINS), and names no columns; write them as a "
+            "first line, '# time tx ty tz qw qx qy qz' or '# time tx ty tz qx qy qz qw'"
+        )
     rows = numbers.reshape(-1, width)[:, columns or range(8)]
     known = (np.abs(rows[:, 1:]) < LARGEST).all(axis=1) & np.isfinite(rows[:, 0]) & rows[:, 4:].any(axis=1)
     if not known.all():
