@@ -220,6 +220,15 @@ def test_confidence_of_unknown_numbers_is_said_to_be_unused(tmp_path: Path) -> N
         kbnet.open_frames(tmp_path, depth_unit=0.001)
 
 
+def test_centimetres_near_the_camera_are_warned_of(tmp_path: Path) -> None:
+    """Of simulators. The nearest tenth is too near to be refused."""
+    folder = write(tmp_path / "scan", depth="npy")
+    for path in (folder / "depth").iterdir():
+        np.save(path, np.where(np.arange(80) < 20, np.float32(60), 100 * DEPTH))
+    with pytest.warns(UserWarning, match=r"half of the depth in .* is beyond 100 m: is it in centi.*--depth-unit"):
+        kbnet.open_frames(folder).frame(0)
+
+
 def test_depth_that_ends_at_one_is_warned_of(tmp_path: Path) -> None:
     """Depth buffers of simulators, and normalised depth."""
     folder = write(tmp_path / "scan", depth="npy")
