@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 import tyro
 
 from kbnet.cli.arguments import Source, SparseDepth, parse_arguments
+from kbnet.cli.known_errors import say
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ def open_source(
     Raises:
         FileNotFoundError, KBNetError: as `kbnet.open_frames`, or a flag does not belong to what was named.
     """
-    from kbnet.cli.known_errors import printable
     from kbnet.frames.kinds import open_kind
     from kbnet.frames.open import open_frames, recording_kind
 
@@ -70,7 +70,7 @@ def open_source(
     options: Any = parse_arguments(kind.options, flags, prog=f"kbnet prepare {kind.name}")
     recording = open_kind(kind.name, path, options)
     for line in () if quiet else recording.assumptions():
-        print(printable(line))
+        say(line)
     return recording
 
 
