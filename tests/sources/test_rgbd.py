@@ -176,6 +176,14 @@ def test_files_of_poses_belong_to_images_by_their_numbers(
         assert kbnet.open_frames(tmp_path, depth_unit=0.001).has_pose(0) == (not said)
 
 
+def test_as_many_poses_of_other_numbers_are_not_used(tmp_path: Path) -> None:
+    """Counted from 8, not from 9: each image would have the pose of the next one."""
+    poses_as("scannet", write(tmp_path), [np.eye(4)] * 3)
+    (tmp_path / "pose" / "11.txt").rename(tmp_path / "pose" / "8.txt")
+    with pytest.warns(UserWarning, match="pose is not used: it has as many poses as there are images, but of other"):
+        assert not kbnet.open_frames(tmp_path, depth_unit=0.001).has_pose(0)
+
+
 def rename_images(folder: Path, names: tuple[str, ...]) -> None:
     for part in ("color", "depth"):
         for name, path in zip(names, sorted((folder / part).iterdir()), strict=True):
