@@ -16,6 +16,8 @@ from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import new_sequence
 
 K = np.array([[120, 0, 79.5], [0, 120, 59.5], [0, 0, 1]], np.float32)
+ROBOT = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+"""From a body whose x looks forward and z up to the camera."""
 Poses = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
@@ -26,16 +28,20 @@ def write(folder: Path, read_as: Poses, *, step: float = 0.06) -> Sequence:
     with new_sequence(folder, K) as sequence:
         for index in range(8):
             x = index * step
-            depth = (2 + x / 2 + x / 5 - x) / (1 - u / 2 - v / 5)
+            depth = (2 + x / 2 + x / 10 - x) / (1 - u / 2 - v / 5)
             T = np.eye(4)
-            T[:3, 3] = x
+            T[:3, 3] = x, x / 2, x
             frame = Frame(np.zeros((120, 160, 3), np.uint8), depth.astype(np.float32), K, name=f"{index}")
             sequence.add(frame, read_as(T))
     return Sequence(folder)
 
 
+def scaled(T: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    return T * [1, 1, 1, scale] + np.diag([0, 0, 0, 1 - scale])
+
+
 def in_millimetres(T: NDArray[np.float64]) -> NDArray[np.float64]:
-    return T * [1, 1, 1, 1000] - np.diag([0, 0, 0, 999])
+    return scaled(T, 1000)
 
 
 def in_another_order(T: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,13 +55,16 @@ def in_another_order(T: NDArray[np.float64]) -> NDArray[np.float64]:
     [
         (np.linalg.inv, r"% off with poses inverted: .*world to camera"),
         (lambda T: T @ np.diag([1.0, -1, -1, 1]), r"% off with poses of OpenGL's axes: .*looks along -z"),
+        (lambda T: T @ ROBOT, r"% off with poses of a robot's axes: .*x looks forward"),
         (
             in_millimetres,
             r"out of sight after 5 frames, .*in millimetres: probably they are in millimetres; write metres",
         ),
+        (lambda T: scaled(T, 0.3), r"off with poses of another scale: .*one camera; multiply positions by about 3\.3"),
+        (lambda T: scaled(T, 3), r"off with poses of another scale: .*one camera; multiply positions by about 0\.33"),
         (in_another_order, r"% off between frames 5 apart, and .*% off with poses left out: .*order of columns"),
     ],
-    ids=["inverted", "graphics", "millimetres", "order"],
+    ids=["inverted", "graphics", "robot", "millimetres", "smaller", "larger", "order"],
 )
 def test_misread_poses_are_told_by_depth(read_as: Poses, said: str, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=said):

@@ -22,6 +22,12 @@ def test_k_of_images_half_or_twice_as_large_is_warned_of(factor: float) -> None:
         warn_of_far_centre(factor * K, (60, 80))
 
 
+def test_k_of_images_that_were_turned_is_warned_of() -> None:
+    """Its centre is not far from the middle of the upright ones: that of 4:3 is a sixth away."""
+    with pytest.warns(UserWarning, match=r"far from the middle of 60x80 pixels .* if they were turned"):
+        warn_of_far_centre(K, (80, 60))
+
+
 def test_a_centre_that_a_real_camera_may_have_is_not() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

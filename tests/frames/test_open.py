@@ -139,6 +139,12 @@ def test_what_is_no_recording_names_the_kinds_and_what_was_found(tmp_path: Path)
         kbnet.open_frames(tmp_path / "notes")
     with pytest.raises(FileNotFoundError, match=r"got a file of type '\.txt'; what is read: a sequence folder"):
         kbnet.open_frames(tmp_path / "notes" / "todo.txt")
+    (tmp_path / "V1_01" / "mav0" / "cam0" / "data").mkdir(parents=True)
+    (tmp_path / "V1_01" / "mav0" / "cam0" / "sensor.yaml").touch()
+    (tmp_path / "V1_01" / "mav0" / "imu0").mkdir()
+    for part in ("V1_01", "V1_01/mav0", "V1_01/mav0/cam0"):
+        with pytest.raises(FileNotFoundError, match=r"is of EuRoC: .* without depth; .* kbnet prepare video"):
+            kbnet.open_frames(tmp_path / part)
     with pytest.raises(FileNotFoundError, match="no folder"):
         kbnet.open_frames(tmp_path / "nowhere")
     with pytest.raises(KBNetError, match="expected the path of frames, got None"):

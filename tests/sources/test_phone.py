@@ -161,6 +161,11 @@ def test_record3d_is_read_from_its_file(tmp_path: Path) -> None:
     # Forward is -z of the app's camera: turned by 30° about y, that is (-sin 30°, 0, -cos 30°).
     np.testing.assert_allclose(source.pose(0)[:3, 2], [-0.5, 0, -np.sqrt(0.75)], atol=1e-6)
     np.testing.assert_allclose(source.pose(0)[:3, 3], [1, 2, 3])
+    with zipfile.ZipFile(tmp_path / "other.r3d", "w") as other, zipfile.ZipFile(tmp_path / "scan.r3d") as file:
+        for name in file.namelist():
+            other.writestr(name, file.read(name) if name != "metadata" else json.dumps({**metadata, "w": 96, "h": 72}))
+    with pytest.raises(ValueError, match=r"an image \(H, W\) of \(72, 96\) as metadata of .* got \(144, 192\)"):
+        kbnet.open_frames(tmp_path / "other.r3d").frame(0)
 
 
 def test_record3d_unpacks_depth(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,23 @@ def test_large_coordinates_of_a_survey_keep_their_millimetres(tmp_path: Path) ->
     survey = POINTS.astype(np.float64) + np.array([412_345.678, 5_432_109.876, 321.0])
     write_las(tmp_path / "survey.laz", survey)
     np.testing.assert_allclose(read_points(tmp_path / "survey.laz"), survey, atol=6e-4, rtol=0)
+
+
+@pytest.mark.parametrize("unit", ["US survey foot", "foot", "metre", 9003, 9001])
+def test_surveys_in_feet_are_refused(unit: str | int, tmp_path: Path) -> None:
+    laspy = pytest.importorskip("laspy")
+    cloud = laspy.LasData(laspy.LasHeader(point_format=6, version="1.4"))
+    cloud.x, cloud.y, cloud.z = POINTS.T
+    if isinstance(unit, str):
+        record = laspy.VLR("LASF_Projection", 2112, "", f'PROJCS["x",GEOGCS["y"],UNIT["{unit}",0.3]]'.encode())
+    else:
+        keys = np.array([[1, 1, 0, 2], [1024, 0, 1, 1], [3076, 0, 1, unit]], "<u2")
+        record = laspy.VLR("LASF_Projection", 34735, "", keys.tobytes())
+    cloud.header.vlrs.append(record)
+    cloud.write(tmp_path / "place.las")
+    in_feet = unit not in ("metre", 9001)
+    with pytest.raises(ValueError, match="whose coordinates are in feet") if in_feet else nullcontext():
+        assert len(read_points(tmp_path / "place.las")) == len(POINTS)
 
 
 def test_points_that_are_not_finite_are_left_out(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def test_depth_of_another_camera_is_refused_or_carried_over(tmp_path: Path) -> N
 
 def test_depth_that_lies_on_the_images_by_name_is_preferred(tmp_path: Path) -> None:
     folder = write(tmp_path / "scan")
-    assert "is taken to lie on the images" in kbnet.open_frames(folder, depth_unit=0.001).notes()[0]  # type: ignore[attr-defined]
+    assert "is taken to lie on the images" in kbnet.open_frames(folder, depth_unit=0.001).assumptions()[0]  # type: ignore[attr-defined]
     np.savetxt(folder / "K_depth.txt", K + np.diag([9, 9, 0]))
     with pytest.raises(ValueError, match="another camera took it"):
         kbnet.open_frames(folder, depth_unit=0.001).frame(0)
@@ -90,7 +91,7 @@ def test_depth_that_lies_on_the_images_by_name_is_preferred(tmp_path: Path) -> N
     (tmp_path / "raw" / "depth").rename(folder / "depth")
     source: Any = kbnet.open_frames(folder, depth_unit=0.001)
     assert len(source) == 3
-    assert source.notes() == []
+    assert source.assumptions() == []
 
 
 def poses_as(layout: str, folder: Path, poses: list[Any]) -> None:
@@ -105,6 +106,12 @@ def poses_as(layout: str, folder: Path, poses: list[Any]) -> None:
         (folder / "scene" / "trajectory.log").write_text("\n".join(entries).replace("[", "").replace("]", ""))
     elif layout == "blocks":
         np.savetxt(folder / "poses.txt", np.concatenate(poses))
+    elif layout == "blocks of 3x4":
+        np.savetxt(folder / "poses.txt", np.concatenate([pose[:3] for pose in poses]))
+    elif layout == "files of 3x4":
+        (folder / "poses").mkdir()
+        for number, pose in zip((9, 10, 11), poses, strict=True):
+            np.savetxt(folder / "poses" / f"frame-{number:06}.pose.txt", pose[:3])
     elif layout == "kitti":
         np.savetxt(folder / "poses.txt", [pose[:3].ravel() for pose in poses])
     else:
@@ -113,14 +120,14 @@ def poses_as(layout: str, folder: Path, poses: list[Any]) -> None:
         )
 
 
-@pytest.mark.parametrize("layout", ["scannet", "open3d", "blocks", "kitti", "tum"])
+@pytest.mark.parametrize("layout", ["scannet", "open3d", "blocks", "blocks of 3x4", "files of 3x4", "kitti", "tum"])
 def test_poses_beside_the_images_are_read(layout: str, tmp_path: Path) -> None:
     poses = [np.eye(4) + 0.5 * index * np.eye(4, k=3) for index in range(3)]
     poses_as(layout, write(tmp_path / "scan"), poses)
     source: Any = kbnet.open_frames(tmp_path / "scan", depth_unit=0.001)
     for index, pose in enumerate(poses):
         np.testing.assert_allclose(source.pose(index), pose)
-    assert "taken for camera to world" in source.notes()[1]
+    assert "taken for camera to world" in source.assumptions()[1]
 
 
 def test_poses_that_belong_to_no_image_for_certain_are_not_used(tmp_path: Path) -> None:
@@ -147,7 +154,7 @@ def test_a_list_of_another_format_does_not_keep_the_images_from_being_read(conte
     with pytest.warns(UserWarning, match=r"poses\.txt is not used: "):
         source: Any = kbnet.open_frames(tmp_path, depth_unit=0.001)
     assert source.has_pose(0)
-    assert "traj.txt" in source.notes()[1]
+    assert "traj.txt" in source.assumptions()[1]
 
 
 @pytest.mark.parametrize(
@@ -169,6 +176,14 @@ def test_files_of_poses_belong_to_images_by_their_numbers(
         assert kbnet.open_frames(tmp_path, depth_unit=0.001).has_pose(0) == (not said)
 
 
+def test_as_many_poses_of_other_numbers_are_not_used(tmp_path: Path) -> None:
+    """Counted from 8, not from 9: each image would have the pose of the next one."""
+    poses_as("scannet", write(tmp_path), [np.eye(4)] * 3)
+    (tmp_path / "pose" / "11.txt").rename(tmp_path / "pose" / "8.txt")
+    with pytest.warns(UserWarning, match="pose is not used: it has as many poses as there are images, but of other"):
+        assert not kbnet.open_frames(tmp_path, depth_unit=0.001).has_pose(0)
+
+
 def rename_images(folder: Path, names: tuple[str, ...]) -> None:
     for part in ("color", "depth"):
         for name, path in zip(names, sorted((folder / part).iterdir()), strict=True):
@@ -180,9 +195,10 @@ def test_dates_as_names_are_no_times_and_poses_of_another_clock_are_not_used(tmp
     rename_images(tmp_path, ("20230101_120000", "20230101_120001", "20230101_120002"))
     assert kbnet.open_frames(tmp_path, depth_unit=0.001).has_pose(0)
     rename_images(tmp_path, ("1403636579.0", "1403636579.1", "1403636579.2"))
-    with pytest.warns(UserWarning, match="check that both have one clock"):
+    with pytest.warns(UserWarning, match="check that both have one clock") as caught:
         source: Any = kbnet.open_frames(tmp_path, depth_unit=0.001)
-    assert "poses" not in "".join(source.notes())
+    assert len(caught) == 1
+    assert "poses" not in "".join(source.assumptions())
 
 
 def test_poses_are_taken_at_the_times_in_names(tmp_path: Path) -> None:
@@ -210,6 +226,15 @@ def test_confidence_of_unknown_numbers_is_said_to_be_unused(tmp_path: Path) -> N
     (write(tmp_path) / "confidence").mkdir()
     with pytest.warns(UserWarning, match="confidence is not used"):
         kbnet.open_frames(tmp_path, depth_unit=0.001)
+
+
+def test_centimetres_near_the_camera_are_warned_of(tmp_path: Path) -> None:
+    """Of simulators. The nearest tenth is too near to be refused."""
+    folder = write(tmp_path / "scan", depth="npy")
+    for path in (folder / "depth").iterdir():
+        np.save(path, np.where(np.arange(80) < 20, np.float32(60), 100 * DEPTH))
+    with pytest.warns(UserWarning, match=r"half of the depth in .* is beyond 100 m: is it in centi.*--depth-unit"):
+        kbnet.open_frames(folder).frame(0)
 
 
 def test_depth_that_ends_at_one_is_warned_of(tmp_path: Path) -> None:
@@ -276,6 +301,11 @@ def test_prepare_and_inspect_name_the_kind(tmp_path: Path, capsys: pytest.Captur
     assert "wrote 3 frames of 80x60 pixels" in capsys.readouterr().out
     assert main(["inspect", str(folder)]) == 1
     assert "missing: the unit of the whole numbers" in capsys.readouterr().out
+    np.savetxt(folder / "poses.txt", [np.eye(4).ravel()] * 3)
+    said = "depth is taken to lie on the images pixel by pixel; .*camera to world, metres"
+    for command, *more in (["complete", "--output", str(tmp_path / "depth")], ["inspect"]):
+        assert main([command, str(folder), "--depth-unit", "0.001", *more]) == 0
+        assert len(re.findall(said, capsys.readouterr().out, re.DOTALL)) == 1
 
 
 @pytest.mark.parametrize(("largest", "said"), [(65.535, r"65\.535 m .* 65535"), (10.0, r"10\.000 m .* cut off")])
@@ -290,11 +320,34 @@ def test_depth_that_means_none_is_warned_of(largest: float, said: str, tmp_path:
         assert kbnet.open_frames(folder).frame(0).size
 
 
-@pytest.mark.parametrize("stream", ["color.mp4", "CAM_A.mp4", "right.hevc", "CAM_B.H265", "depth.dat"])
-def test_a_recording_of_an_oak_d_names_the_way_out(stream: str, tmp_path: Path) -> None:
-    for name in ("calib.json", stream):
+@pytest.mark.parametrize(("limit", "warned"), [((6.0, 6.0), True), ((6.0, 5.0), False)])
+def test_depth_that_goes_on_to_whole_metres_is_cut_off_if_it_stays_there(
+    limit: tuple[float, float], warned: bool, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """A floor up to the limit in two frames of a moving camera; or up to a wall, which comes nearer."""
+    folder = write(tmp_path / "scan", depth="npy", numbers=(1, 2))
+    for path, height, largest in zip(sorted((folder / "depth").iterdir()), (1.0, 1.2), limit, strict=True):
+        floor = 60 * height / np.maximum(np.arange(60) - 29.5, 0.5)
+        np.save(path, np.broadcast_to(np.minimum(floor, largest)[:, None], (60, 80)).astype(np.float32))
+    assert len(list(kbnet.open_frames(folder))) == 2
+    assert ["6.000 m at many pixels, its largest" in str(one.message) for one in recwarn] == [True] * warned
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        *(
+            (f"calib.json {one}", "videos say")
+            for one in ("color.mp4", "CAM_A.mp4", "right.hevc", "CAM_B.H265", "a.dat")
+        ),
+        ("color.h265 mono1.h265", "videos say"),
+        ("calib_1844.json color_0.png depth_0.png", "color/, depth to aligned_depth/ and K to K.txt"),
+    ],
+)
+def test_a_recording_of_an_oak_d_names_the_way_out(names: str, said: str, tmp_path: Path) -> None:
+    for name in names.split():
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match="ros2 bag record /oak/rgb/image_raw"):
+    with pytest.raises(ValueError, match=f"{said}.*ros2 bag record /oak/rgb/image_raw"):
         kbnet.open_frames(tmp_path)
 
 
@@ -306,7 +359,7 @@ def test_frames_whose_depth_the_rectified_image_does_not_show_are_left_out(tmp_p
     np.save(second, corner)
     source: Any = kbnet.open_frames(folder, lens="radial-tangential", distortion=(-0.3, 0.1, 0, 0))
     assert source.names == ("frame-09.color", "frame-11.color")
-    assert source.notes()[1:] == [f"left out: 1 frames whose depth is empty, first {second}"]
+    assert source.notes() == [f"left out: 1 frames whose depth is empty, first {second}"]
     # Sparse depth too; and a frame that is smaller than the first one.
     np.save(first, np.where(np.arange(DEPTH.size).reshape(DEPTH.shape) % 20 == 0, DEPTH, 0))
     assert len(kbnet.open_frames(folder, lens="radial-tangential", distortion=(-0.3, 0.1, 0, 0))) == 2

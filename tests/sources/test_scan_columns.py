@@ -41,6 +41,17 @@ def test_columns_are_told_by_the_values(scene: object, more: int, dtype: str, na
     np.testing.assert_array_equal(read_points(tmp_path / name), points)
 
 
+@pytest.mark.parametrize("dtype", ["<f4", "<f8"])
+def test_scans_that_hold_all_x_first_are_refused(dtype: str, tmp_path: Path) -> None:
+    """Oxford RobotCar's, of the turns of a lidar: read point by point, three x would be a point."""
+    points = street(20_000)
+    points = points[np.argsort(np.arctan2(points[:, 1], points[:, 0]))]
+    points[:, 0] = 10  # a wall ahead
+    np.ascontiguousarray(np.column_stack([points, np.ones(20_000)]).T).astype(dtype).tofile(tmp_path / "scan.bin")
+    with pytest.raises(ValueError, match=r"scan\.bin, got all x first, .*reshape\(4, -1\)\.T\.tofile"):
+        read_points(tmp_path / "scan.bin")
+
+
 def test_columns_that_are_named_are_taken(tmp_path: Path) -> None:
     points = room(30)
     table = np.column_stack([np.arange(30), points[:, ::-1]]).astype("<f8")

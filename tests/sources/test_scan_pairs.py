@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
 
+import kbnet
+from kbnet.sources.point_cloud_file import read_points
 from kbnet.sources.scan_pairs import list_images, list_scans, pair_scans
 
 
@@ -30,6 +33,19 @@ def test_numbers_of_another_rate_are_warned_of(start: str, recwarn: pytest.Warni
     assert not recwarn.list
     with pytest.warns(UserWarning, match="9 images and . 3 files, both counted from 0: copy the missing ones or, if"):
         pair_scans(images, paths(".bin", *(f"{start}{index:06}" for index in range(3))))
+
+
+@pytest.mark.parametrize("first", [1, 0])
+def test_as_many_counted_from_another_number_are_warned_of(first: int) -> None:
+    """One frame off, by two programs; a part of a longer recording has fewer."""
+    images, scans = (
+        paths(suffix, *map(str, range(at, at + 9))) for suffix, at in ((".png", first), (".bin", 1 - first))
+    )
+    with pytest.warns(UserWarning, match=rf"9 files each, counted from {first} and {1 - first}, .* number both alike"):
+        assert len(pair_scans(images, scans)) == 8
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pair_scans(images[2:], scans)
 
 
 def test_times_pair_the_nearest_in_any_unit() -> None:
@@ -73,3 +89,16 @@ def test_listing_names_what_is_there_instead(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     with pytest.raises(ValueError, match=r"different names .* got a\.jpg and a\.png|got a\.png and a\.jpg"):
         list_images(tmp_path)
+
+
+@pytest.mark.parametrize(("suffix", "said"), [(".csv", r".*numpy\.loadtxt.*then "), (".pcd", "")])
+def test_scans_without_images_and_scans_of_text_say_what_to_type(suffix: str, said: str, tmp_path: Path) -> None:
+    for index in range(2):
+        (tmp_path / f"{index}{suffix}").touch()
+    with pytest.raises(ValueError, match=f"holds scans without images: {said}kbnet complete IMAGES --scans "):
+        kbnet.open_frames(tmp_path)
+    if suffix == ".csv":
+        with pytest.raises(FileNotFoundError, match=r"which holds 0\.csv, 1\.csv; .*numpy\.loadtxt"):
+            list_scans(tmp_path)
+        with pytest.raises(ValueError, match=r"got .*0\.csv; .*numpy\.loadtxt"):
+            read_points(tmp_path / "0.csv")

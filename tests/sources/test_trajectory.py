@@ -104,6 +104,13 @@ def test_further_columns_without_a_name_and_lines_of_other_length_are_refused(te
         read_tum_trajectory(tmp_path / "poses.txt")
 
 
+def test_numbers_between_commas_need_names(tmp_path: Path) -> None:
+    """VINS writes qw first and no names; read as qx qy qz qw, rotations would be wrong without a word."""
+    (tmp_path / "poses.csv").write_text(f"1403636579763555584,1,2,3,{W},{X},{Y},{Z},\n")
+    with pytest.raises(ValueError, match=r"poses\.csv has commas, .* first line, '# time tx ty tz qw qx qy qz'"):
+        read_tum_trajectory(tmp_path / "poses.csv")
+
+
 def test_rows_without_a_pose_are_left_out_and_counted(tmp_path: Path) -> None:
     rows = ["0 0 0 0 0 0 0 1", "0.1 nan nan nan nan nan nan nan", "0.15 1 1 1 0 0 0 0", "0.2 2 0 0 0 0 0 1"]
     (tmp_path / "poses.txt").write_text("\n".join(rows))

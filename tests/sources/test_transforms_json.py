@@ -104,6 +104,12 @@ def test_depth_images_smaller_than_the_images_are_points(tmp_path: Path) -> None
         np.testing.assert_allclose(frame.sparse_depth[frame.sparse_depth > 0], 2.5)
 
 
+def test_k_of_images_that_were_larger_is_warned_of(tmp_path: Path) -> None:
+    folder = write(tmp_path, w=None, h=None, cx=97.0, cy=62.0)
+    with pytest.warns(UserWarning, match=r"has its centre at \(96, 62\), far from the middle of 96x64"):
+        kbnet.open_frames(folder).frame(0)
+
+
 def test_a_field_of_view_and_a_fisheye_are_read(tmp_path: Path) -> None:
     angle = 2 * np.arctan(0.5 * 96 / 80)
     bare = {key: None for key in CAMERA} | {"camera_angle_x": angle, "camera_model": ""}

@@ -106,7 +106,7 @@ def test_the_camera_is_told_by_the_name_or_the_trajectory(write_recording: Write
     folder = write_recording("rgbd_dataset_freiburg2_desk")
     assert find_camera(folder).coefficients == CAMERAS["freiburg2"][4]
     assert find_camera(write_recording("fr3_office")).is_pinhole
-    folder = write_recording("mine")
+    folder = write_recording("lfr1_fr10")
     with pytest.raises(ValueError, match=r"cannot tell which camera recorded .*--camera .*--intrinsics"):
         find_camera(folder)
     (folder / "groundtruth.txt").write_text("# file: 'rgbd_dataset_freiburg1_rpy.bag'\n1 0 0 0 0 0 0 1\n")
@@ -166,6 +166,9 @@ def test_lists_in_any_unit_of_time_pair(unit: float, write_recording: Callable[.
 
 
 def test_millimetres_read_as_the_benchmarks_units_are_warned_of(write_recording: WriteRecording) -> None:
+    larger_room = write_recording("larger", units=1500)
+    with pytest.warns(UserWarning, match=r"median depth of 0\.60 m .* millimetres, 3\.00 m, give --depth-factor 1000"):
+        len(kbnet.open_frames(larger_room, intrinsics=larger_room / "K.txt"))
     folder = write_recording(units=1000)
     with pytest.warns(UserWarning, match=r"median depth of 0\.40 m .* millimetres, 2\.00 m, give --depth-factor 1000"):
         len(kbnet.open_frames(folder, intrinsics=folder / "K.txt"))

@@ -73,6 +73,19 @@ def test_of_a_video_that_is_cut_off_the_frames_before_the_cut_are_read(tmp_path:
     np.testing.assert_array_equal(cut, whole[: len(cut)])
 
 
+def test_a_video_that_begins_late_is_not_called_cut_off(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    with av.open(str(tmp_path / "walk.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 16, 8, "bgr0"
+        for index in range(8):
+            frame = av.VideoFrame.from_ndarray(np.zeros((8, 16, 4), np.uint8), format="bgra").reformat(format="bgr0")
+            frame.pts = index + 20
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert len(list(VideoDecoder(open_video(tmp_path / "walk.mkv")).all())) == 8
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("order", [(0, 1, 0), (1, 0)])
 def test_a_frame_larger_than_allowed_is_refused_whatever_the_file_says(
     order: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -53,7 +53,7 @@ class Command:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             try:
-                source = open_source(self.path, self.recording_flags, sparse_depth=self.sparse_depth)
+                source = open_source(self.path, self.recording_flags, self.sparse_depth, quiet=True)
                 facts, far_m = first_frame(source)
             except Exception as error:
                 if kind is None or not is_known(error):
@@ -102,5 +102,5 @@ def first_frame(source: FrameSource) -> tuple[list[str], float]:
         f"points from {source.points_from}: {len(depth):,} in the first frame, "
         f"{middle:.2f} m away ({low:.2f} to {high:.2f} m)",
         f"ground truth: {truth}; pose: {pose}",
-        *(source.notes() if isinstance(source, Recording) else []),
+        *([*source.assumptions(), *source.notes()] if isinstance(source, Recording) else []),
     ], float(high)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 import tyro
 
 from kbnet.cli.arguments import Source, SparseDepth, parse_arguments
+from kbnet.cli.known_errors import say
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
@@ -43,8 +44,10 @@ class SourceArguments:
         return open_source(self.sequence, self.recording_flags, self.sparse_depth)
 
 
-def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = None) -> FrameSource:
-    """Open frames with the flags that were typed.
+def open_source(
+    path: Path, flags: Sequence[str], sparse_depth: str | None = None, *, quiet: bool = False
+) -> FrameSource:
+    """Open frames with the flags that were typed; print what is assumed, unless ``quiet``.
 
     Raises:
         FileNotFoundError, KBNetError: as `kbnet.open_frames`, or a flag does not belong to what was named.
@@ -65,7 +68,10 @@ def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = Non
         raise FileNotFoundError(f"expected {kind.what} in {path}, but there is no such file or folder; check the path")
     kind.check_options([*named, *(["sparse_depth"] if sparse_depth else [])], spell=_flag)
     options: Any = parse_arguments(kind.options, flags, prog=f"kbnet prepare {kind.name}")
-    return open_kind(kind.name, path, options)
+    recording = open_kind(kind.name, path, options)
+    for line in () if quiet else recording.assumptions():
+        say(line)
+    return recording
 
 
 def recording_options(paths: Iterable[Path], flags: Sequence[str]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 FAR_FROM_MIDDLE = 0.2
 """Of width or height. K of images twice or half as large has its centre half or a quarter away from the middle."""
+TURNED = 0.1
+"""The same, if the centre is the middle of images turned by 90 degrees, of 5:4 or longer."""
 
 
 def warn_of_far_centre(intrinsics: NDArray[Any], size: tuple[int, int], *, of: str = "K") -> None:
@@ -20,9 +22,10 @@ def warn_of_far_centre(intrinsics: NDArray[Any], size: tuple[int, int], *, of: s
     """
     height, width = size
     x, y = intrinsics[:2, 2]
-    if abs(x / width - 0.5) > FAR_FROM_MIDDLE or abs(y / height - 0.5) > FAR_FROM_MIDDLE:
+    off, turned = (max(abs(x / w - 0.5), abs(y / h - 0.5)) for w, h in ((width, height), (height, width)))
+    if off > FAR_FROM_MIDDLE or (off > TURNED and 3 * turned < off):
         warnings.warn(
             f"{of} has its centre at ({x:.0f}, {y:.0f}), far from the middle of {width}x{height} pixels (width x "
-            "height): is it of another resolution? Scale K with the images",
+            "height): is it of another resolution? Scale K with the images; if they were turned, exchange x and y",
             stacklevel=3,
         )

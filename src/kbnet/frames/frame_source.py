@@ -8,7 +8,7 @@ from collections.abc import Sequence as Indices
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,6 +145,10 @@ NEAREST_LIMIT_M = 5.0
 """Whole metres from here on, as the largest ground truth of many pixels, are probably where a program cut off."""
 MANY = 0.02
 """Share of the measured pixels that have such a depth."""
+GAP = 0.9
+"""Times such a depth: if no other is beyond, that one is apart from the scene, as a wall with a floor is not."""
+OTHER_DEPTH = 0.01
+"""Relative change of the median of the rest, between two frames: where the camera moved, a wall is no longer there."""
 
 
 class PoseMemory:
@@ -213,12 +217,25 @@ def _warn_of_largest_depth(frame: Frame, source: FrameSource) -> None:
         is_limit = depth is frame.ground_truth and largest >= NEAREST_LIMIT_M and largest % 1 == 0
         if depth is None or not (is_limit or largest in LARGEST_DEPTHS) or (is_limit and _is_plane(depth)):
             continue
-        if np.count_nonzero(depth == largest) > MANY * np.count_nonzero(depth):
+        many = np.count_nonzero(depth == largest) > MANY * np.count_nonzero(depth)
+        if many and (not is_limit or _is_cut_off(depth, source)):
             kind = "its largest value, as where depth is cut off" if is_limit else "which is 65535 in 16 bits"
             warnings.warn(
                 f"{what} of {source.folder} is {largest:.3f} m at many pixels, {kind}; if that means no depth, write 0",
                 stacklevel=4,
             )
+
+
+_REST: WeakKeyDictionary[FrameSource, dict[float, float]] = WeakKeyDictionary()
+"""Of the first frame with such a largest depth: the median of the rest, metres."""
+
+
+def _is_cut_off(depth: FloatArray, source: FrameSource) -> bool:
+    """Whether the largest depth is apart from the rest, or stays while the rest changes: a wall would not."""
+    largest, rest = float(depth.max()), depth[(depth > 0) & (depth < depth.max())]
+    median = float(np.median(rest))
+    first = _REST.setdefault(source, {}).setdefault(largest, median)
+    return abs(first / median - 1) > OTHER_DEPTH or float(rest.max()) < GAP * largest
 
 
 def _is_plane(depth: FloatArray) -> bool:

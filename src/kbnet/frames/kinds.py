@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from kbnet.frames.recording import Recording
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+CLOUD_SUFFIXES = (".bin", ".ply", ".pcd", ".las", ".laz")
+TEXT_SUFFIXES = (".csv", ".xyz", ".pts", ".asc")
+"""Of scans that have to be written anew."""
 FOLDER_OF_KINDS = "kbnet.sources.kinds"
 _REGISTERED: dict[str, Kind] = {}
 Opened: TypeAlias = "Recording[Any]"

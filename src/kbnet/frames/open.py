@@ -17,6 +17,8 @@ LISTED_NAMES = 8
 """Names in a folder that a message lists."""
 LOOKED_AT = 100
 """Names in a folder that are tried as recordings."""
+EUROC = ({"mav0"}, {"cam0", "imu0"}, {"data", "sensor.yaml"})
+"""Names in folders of EuRoC and TUM-VI, of which all are there."""
 
 
 def open_frames(path: str | Path, **options: Any) -> FrameSource:
@@ -113,6 +115,11 @@ def _what_there_is(path: Path) -> str:
         names = sorted(f"{one.name}/" if one.is_dir() else one.name for one in path.iterdir())
         more = f", ... ({len(names)} in all)" if len(names) > LISTED_NAMES else ""
         found = f"a folder with {', '.join(names[:LISTED_NAMES]) + more if names else 'nothing in it'}"
+        if any(one <= {name.rstrip("/") for name in names} for one in EUROC):
+            return (
+                f"{path} is of EuRoC: images and motion, without depth; run odometry that writes points (OpenVINS, "
+                "XIVO), then kbnet prepare video VIDEO_OF_CAM0 OUT --intrinsics K.txt --points points.csv"
+            )
         if inside := _recordings_in(path):
             listed = ", ".join(inside[:LISTED_NAMES])
             return (

@@ -86,6 +86,10 @@ class Recording(ConsecutiveFrames, ABC, Generic[T]):
         """Number of frames at most, known without a pass over the recording; None = not known."""
         return None
 
+    def assumptions(self) -> list[str]:
+        """What is assumed that no file says, a line each; every command prints it before it reads a frame."""
+        return []
+
     def notes(self) -> list[str]:
         """What ``kbnet prepare`` prints of the frames that were read, a line each."""
         return []
@@ -103,7 +107,7 @@ class Recording(ConsecutiveFrames, ABC, Generic[T]):
         """What ``kbnet prepare`` prints, a line each."""
         size = f"{written.size[1]}x{written.size[0]}"
         wrote = f"wrote {written.frames} frames of {size} pixels to {folder}"
-        return [*self.notes(), f"{wrote}: {self.poses_text(written)}, {self.lens}"]
+        return [*self.assumptions(), *self.notes(), f"{wrote}: {self.poses_text(written)}, {self.lens}"]
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -82,6 +82,9 @@ def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
                 f"expected depth in metres, got fractions of {levels} up to {depth.max():.3g} in {path}, as of a "
                 f"picture of 0 to {levels}; {remedy}"
             )
+        if depth.any() and np.median(depth[depth > 0]) > IMPLAUSIBLE_M:
+            said = f"more than half of the depth in {path.parent} is beyond {IMPLAUSIBLE_M:g} m: is it in centimetres?"
+            warnings.warn(f"{said} If so, {remedy}", stacklevel=2)
         if depth.max() == 1:
             said = f"depth in {path.parent}: its largest value is exactly 1: is it normalised depth? If so, {remedy}"
             warnings.warn(said, stacklevel=2)

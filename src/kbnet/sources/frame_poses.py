@@ -67,6 +67,8 @@ def _of_folder(folder: Path, images: list[Path]) -> Poses:
         if (numbers := _numbers(path)) and by_number.setdefault(numbers, path) != path:
             raise KBNetError(f"{by_number[numbers].name} and {path.name} have equal numbers; remove one")
     found = [by_number.get(_numbers(image)) for image in images]
+    if None in found and any(found) and len(by_number) == len(images):
+        raise KBNetError("it has as many poses as there are images, but of other numbers; number both alike")
     return [None if path is None else _pose_of_file(path) for path in found] if any(folder.iterdir()) else []
 
 
@@ -77,7 +79,8 @@ def _of_list(path: Path, images: list[Path]) -> Poses:
     if path.suffix == ".log":
         poses = _matrices(path, _LOG_ENTRY)
     elif width in (4, 12, 16):
-        poses = _matrices(path, 16 if width == 4 else width)  # 4: blocks of four lines
+        rows = sum(bool(line.strip()) for line in lines) + 1
+        poses = _matrices(path, width if width > 4 else 12 if rows == 3 * len(images) else 16)  # 4: blocks of lines
     else:
         times = _times(images)
         trajectory = read_camera_trajectory(path, times or ())

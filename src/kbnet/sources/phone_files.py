@@ -71,15 +71,15 @@ class StrayFiles(PhoneFiles):
             (one for one in (folder / "depth").glob("[!.]*") if one.suffix.lower() == ".png"), lambda path: path.stem
         )
         if not self._depths:
-            raise FileNotFoundError(
-                f"expected depth images in {folder / 'depth'}, got none; export the recording again"
-            )
+            raise FileNotFoundError(f"expected depth images in {folder / 'depth'}, got none; export them again")
         self.names = [path.stem for path in self._depths]
         self._read_cameras(folder)
         self._images: dict[int, Path] = {}
         for name in ("rgb", "color", "images"):
             listed = [path for path in (folder / name).glob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
-            self._images |= {_number(path.stem, index): path for index, path in enumerate(in_order(listed, _stem))}
+            self._images |= {
+                _number(path.stem, index): path for index, path in enumerate(in_order(listed, lambda path: path.stem))
+            }
 
     def _read_cameras(self, folder: Path) -> None:
         K = read_intrinsics(folder / "camera_matrix.csv")
@@ -177,7 +177,10 @@ class Record3dFiles(PhoneFiles):
 
     def image(self, index: int) -> ImageArray:
         """From JPEG."""
-        return read_image(io.BytesIO(self._read(f"rgbd/{self.names[index]}.jpg")))  # type: ignore[arg-type]
+        image = read_image(io.BytesIO(self._read(f"rgbd/{self.names[index]}.jpg")))  # type: ignore[arg-type]
+        if image.shape[:2] != (size := (self._metadata.get("h"), self._metadata.get("w"))) and all(size):
+            raise KBNetError(f"expected an image (H, W) of {size} as metadata of {self.path}, got {image.shape[:2]}")
+        return image
 
     def depth(self, index: int) -> tuple[FloatArray, NDArray[np.uint8] | None]:
         """From float32 metres."""
@@ -294,7 +297,3 @@ def _pinhole(fx: float, fy: float, cx: float, cy: float) -> FloatArray:
 
 def _number(stem: str, index: int) -> int:
     return int(stem) if stem.isdecimal() else index
-
-
-def _stem(path: Path) -> str:
-    return path.stem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, refused_as
+from kbnet.frames.kinds import TEXT_SUFFIXES
 from kbnet.limits import check_count
 from kbnet.sources.pcd import read_pcd
 from kbnet.sources.ply import read_ply
@@ -18,6 +20,14 @@ from kbnet.sources.scan_columns import Layout, find_layout, read_columns
 
 Points = NDArray[np.float64]
 
+TEXT_REMEDY = (
+    "text is not read as points; write each file as .bin, here of x, y, z in the first columns: "
+    "numpy.loadtxt(FILE, delimiter=',', skiprows=1)[:, :3].astype('<f4').tofile(NAME + '.bin')"
+)
+WKT, GEO_KEYS = 2112, 34735
+"""Records of LAS files that say what their coordinates are."""
+UNITS_OF_LENGTH, FEET = (3076, 4099), (9002, 9003, 9004, 9005)
+"""Keys of GeoTIFF, of the plane and of heights; and what EPSG calls feet."""
 LARGEST_PACKING = 1000
 """Bytes of points that a byte of LAZ may stand for."""
 
@@ -41,7 +51,8 @@ def read_points(path: str | Path, layout: Layout | None = None) -> Points:
     path = Path(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise KBNetError(f"expected a point cloud of {', '.join(READERS)}, got {path}; convert it to one of these")
+        remedy = TEXT_REMEDY if path.suffix.lower() in TEXT_SUFFIXES else "convert it to one of these"
+        raise KBNetError(f"expected a point cloud of {', '.join(READERS)}, got {path}; {remedy}")
     if not path.is_file():
         raise FileNotFoundError(f"expected a point cloud in {path}, but there is no such file; check the path")
     points = read_columns(path, layout or find_layout(path)) if reader is _read_bin else reader(path)
@@ -65,11 +76,26 @@ def _read_las(path: Path) -> Points:
         try:
             with laspy.open(path) as reader:
                 _check_packing(reader.header)
-                return np.asarray(reader.read().xyz, np.float64)
+                in_feet = any(map(_says_feet, reader.header.vlrs))
+                points = np.asarray(reader.read().xyz, np.float64)
         except BaseException as error:
             if type(error).__name__ != "PanicException":  # of lazrs, which is no Exception
                 raise
             raise KBNetError("its compression") from None
+    if in_feet:
+        raise KBNetError(
+            f"expected metres in {path}, whose coordinates are in feet; write them and the poses in metres"
+        )
+    return points
+
+
+def _says_feet(record: Any) -> bool:
+    """Whether a record of a LAS file says that coordinates are in feet, as surveys in the United States have them."""
+    data = record.record_data_bytes()
+    if record.record_id == WKT:
+        return re.search(rb'UNIT\["[^"]*\bf(oo|ee)t\b', data, re.IGNORECASE) is not None
+    keys = np.frombuffer(data[: len(data) // 8 * 8], "<u2").reshape(-1, 4)
+    return record.record_id == GEO_KEYS and bool(np.isin(keys[np.isin(keys[:, 0], UNITS_OF_LENGTH), 3], FEET).any())
 
 
 def _check_packing(header: Any) -> None:

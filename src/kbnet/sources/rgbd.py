@@ -134,8 +134,8 @@ class RgbdFrames(RectifiedRecording[Pair]):
         camera = Camera(K, calibrated, self._options.lens, self._options.coefficients)
         return fit_camera(camera, size, f"K of {path}", remedy=GIVE_K)
 
-    def notes(self) -> list[str]:
-        """What was taken for what, and what was left out."""
+    def assumptions(self) -> list[str]:
+        """What was taken for what."""
         unknown = not self._named_aligned and depth_calibration(self.folder) is None
         assumed = (
             f"{self.points_from} is taken to lie on the images pixel by pixel; if it has another K, add K_depth.txt"
@@ -143,6 +143,11 @@ class RgbdFrames(RectifiedRecording[Pair]):
         return [
             *([assumed] if unknown else []),
             *([f"poses of {self._poses_from}: taken for camera to world, metres"] if self._poses_from else []),
+        ]
+
+    def notes(self) -> list[str]:
+        """What was left out."""
+        return [
             *([f"left out: {self._alone} of {len(self._images)} images without depth"] if self._alone else []),
             *(
                 [f"left out: {len(self.empty)} frames whose depth is empty, first {self.empty[0]}"]

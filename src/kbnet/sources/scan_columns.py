@@ -24,6 +24,8 @@ FARTHEST, NEAREST = 2e5, 1e-4
 ODD_SHARE = 0.02
 MARGIN = 0.02
 """Layouts that explain the values better by less are as good."""
+ALIKE = 0.1
+"""Relative difference of three numbers, the median, below which they are neighbours of one column, and no point."""
 CHANCE_VALUES = 10
 """Over the number of values, added to `MARGIN`: by chance, a layout of few values explains that much."""
 
@@ -92,6 +94,11 @@ def find_layout(path: Path) -> Layout:
     """
     check_count(path.stat().st_size // KITTI.point_bytes, "points", path)
     content = regular_file(path).read_bytes()
+    if _is_by_column(content):
+        raise KBNetError(
+            f"expected points one after another in {path}, got all x first, as in Oxford RobotCar; write it anew: "
+            "numpy.fromfile(FILE, 'f4').reshape(4, -1).T.tofile(FILE)"
+        )
     usual = NUSCENES if path.name.lower().endswith(".pcd.bin") else KITTI
     good = _good_layouts(content)
     if not good:
@@ -105,6 +112,19 @@ def find_layout(path: Path) -> Layout:
     if len(good) == 1:
         return good[0]
     raise KBNetError(f"cannot tell the columns of {path}: say one of {'; '.join(map(str, good))}")
+
+
+def _is_by_column(content: bytes) -> bool:
+    """Whether x of all points comes first: three numbers that follow each other are then hardly different."""
+    for dtype in ("<f4", "<f8"):
+        values = np.frombuffer(content[: len(content) // 8 * 8], dtype)[:SAMPLE]
+        with np.errstate(all="ignore"):
+            three = values[: len(values) // 3 * 3].reshape(-1, 3).astype(np.float64)
+            three = three[(three != 0).any(axis=1)]
+            alike = np.ptp(three, axis=1) <= ALIKE * np.abs(three).max(axis=1)
+        if len(three) >= CHANCE_VALUES and alike.mean() > 0.5:
+            return True
+    return False
 
 
 def named_layout(columns: str, dtype: NumberType) -> Layout | None:

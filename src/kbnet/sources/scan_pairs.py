@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import IMAGE_SUFFIXES
+from kbnet.frames.kinds import IMAGE_SUFFIXES, TEXT_SUFFIXES
 from kbnet.frames.natural_order import in_order
 from kbnet.sources.clock import nearest_in_time, to_seconds
-from kbnet.sources.point_cloud_file import READERS
+from kbnet.sources.point_cloud_file import READERS, TEXT_REMEDY
 
 LARGEST_DIFFERENCE_S = 0.05
 """Between an image and its scan: half a turn of a lidar that turns ten times a second."""
@@ -87,19 +87,26 @@ def pair_scans(
 
 
 def warn_of_other_rate(images: list[Path], measurements: list[Path]) -> None:
-    """Warn where both are counted from one number without gaps, but one of them much farther.
+    """Warn where both are counted without gaps, but one of them much farther, or as many from another number.
 
     Args:
         images, measurements: files that equal numbers pair, each sorted.
     """
     counted = [_last_numbers(files) for files in (images, measurements)]
     short, long = sorted(counted, key=len)
-    first = short[0] if short else 0
-    without_gaps = all(numbers == list(range(first, first + len(numbers))) for numbers in counted)
-    if len(short) > 1 and without_gaps and len(short) < SHARE_OF_ONE_RATE * len(long):
+    folder, other = images[0].parent, measurements[0].parent
+    if len(short) < 2 or any(numbers != list(range(numbers[0], numbers[0] + len(numbers))) for numbers in counted):
+        return
+    if short[0] == long[0] and len(short) < SHARE_OF_ONE_RATE * len(long):
         warnings.warn(
-            f"{images[0].parent} holds {len(images)} images and {measurements[0].parent} {len(measurements)} files, "
-            f"both counted from {first}: copy the missing ones or, if one was recorded more often, name both by time",
+            f"{folder} holds {len(images)} images and {other} {len(measurements)} files, both counted from {short[0]}: "
+            "copy the missing ones or, if one was recorded more often, name both by time",
+            stacklevel=4,
+        )
+    if short[0] != long[0] and len(short) == len(long):
+        warnings.warn(
+            f"{folder} and {other} hold {len(images)} files each, counted from {counted[0][0]} and {counted[1][0]}, of "
+            "which equal numbers pair: if the first of both belong together, number both alike",
             stacklevel=4,
         )
 
@@ -117,9 +124,14 @@ def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
     files = in_order(files, lambda file: file.stem)
     if not files:
         inside = sorted(file.name for file in path.iterdir())[:5]
+        text = (
+            [one for one in inside if one.lower().endswith((".txt", *TEXT_SUFFIXES))]
+            if suffixes != IMAGE_SUFFIXES
+            else []
+        )
         raise FileNotFoundError(
             f"expected {what} ({', '.join(suffixes)}) in {path}, which holds {', '.join(inside) or 'nothing'}; "
-            "name the folder they lie in"
+            f"{TEXT_REMEDY if text else 'name the folder they lie in'}"
         )
     for first, second in pairwise(files):
         if first.stem == second.stem:

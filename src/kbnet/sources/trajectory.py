@@ -108,6 +108,11 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
             f"expected lines of 8 numbers (time tx ty tz qx qy qz qw), got {numbers.size} numbers in {path}; check it, "
             "or name further columns in a first line '# time tx ty tz qx qy qz qw ...'"
         )
+    if columns is None and any("," in line.partition("#")[0] for line in lines):
+        raise KBNetError(
+            f"{path} has commas, as of programs that write qw before qx (VINS), and names no columns; write them as a "
+            "first line, '# time tx ty tz qw qx qy qz' or '# time tx ty tz qx qy qz qw'"
+        )
     rows = numbers.reshape(-1, width)[:, columns or range(8)]
     known = (np.abs(rows[:, 1:]) < LARGEST).all(axis=1) & np.isfinite(rows[:, 0]) & rows[:, 4:].any(axis=1)
     if not known.all():
@@ -128,20 +133,21 @@ def read_tum_trajectory(path: str | Path) -> Trajectory:
 
 
 def read_camera_trajectory(path: Path, times: Sequence[float] = ()) -> Trajectory | None:
-    """Poses of the camera from a file as :func:`read_tum_trajectory` reads; a warning says if none is at the times.
+    """Poses of the camera from a file as :func:`read_tum_trajectory` reads.
 
     Returns:
-        None, with a warning, where the file says that they are of the body, which is elsewhere.
+        None, with a warning, where none is at the times, or the file says that they are of the body, not the camera.
     """
     trajectory = read_tum_trajectory(path)
     if not trajectory.of_body:
-        if times and all(trajectory.at(time) is None for time in times):
-            warnings.warn(
-                f"no image has a pose: images span {min(times):.3f} to {max(times):.3f} s, {path} "
-                f"{trajectory.times[0]:.3f} to {trajectory.times[-1]:.3f} s; check that both have one clock",
-                stacklevel=3,
-            )
-        return trajectory
+        if not times or any(trajectory.at(time) is not None for time in times):
+            return trajectory
+        warnings.warn(
+            f"no image has a pose: images span {min(times):.3f} to {max(times):.3f} s, {path} "
+            f"{trajectory.times[0]:.3f} to {trajectory.times[-1]:.3f} s; check that both have one clock",
+            stacklevel=3,
+        )
+        return None
     warnings.warn(
         f"{path} is not used: its poses are of the body (IMU), as its first line says; multiply each by the camera's "
         "place in the body, and name the columns 'time tx ty tz qx qy qz qw'",

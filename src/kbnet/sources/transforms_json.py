@@ -18,6 +18,7 @@ import numpy as np
 from kbnet.errors import KBNetError, refused_as
 from kbnet.files import read_json
 from kbnet.frame import Float64Array, FloatArray, Frame, check_pose
+from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import MAXIMUM_DEPTH, spread_depth
 from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.kinds import IMAGE_SUFFIXES
@@ -148,6 +149,7 @@ class TransformsFrames(RectifiedRecording[int]):
                     f"expected no {key} of the lens {lens or 'OPENCV'}, got {values[key]}; undistort the images"
                 )
         coefficients = tuple(float(values[key] or 0) for key in keys)
+        warn_of_far_centre(K, (height, width), of=f"K of {self._base}")
         camera = Camera(K, (height, width), "fisheye" if fisheye else "radial-tangential", coefficients)
         return fit_camera(camera, size, f"the camera in {self._base}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ from kbnet.sources.trajectory import Trajectory, read_camera_trajectory
 
 DEPTH_FACTOR = 5000.0
 """Units of the benchmark's depth images in one metre."""
-NEAREST_MEDIAN_M = 0.5
-"""Nearer, the benchmark's cameras measure nothing, but millimetres read as its units lie there."""
+NEAREST_MEDIAN_M, NEAREST_FAR_M = 0.5, 1.2
+"""Nearer, the benchmark's cameras measure nothing, or no room, but millimetres read as its units lie there: the median,
+and the depth that 5 % exceed."""
 LARGEST_DIFFERENCE_S = 0.02
 """Between an image and the depth that belongs to it: half the time between two frames of a Kinect, and some."""
 CAMERAS = {
@@ -120,7 +122,7 @@ def find_camera(folder: str | Path) -> Camera:
     first_lines = read_text(header, errors="replace")[:500] if header.is_file() else ""
     for text in (folder.name, first_lines):
         for name in CAMERAS:
-            if name in text or name.replace("freiburg", "fr") in text:
+            if re.search(rf"(freiburg|(?<![a-z])fr){name[-1]}(?!\d)", text):
                 return benchmark_camera(name)
     raise KBNetError(
         f"cannot tell which camera recorded {folder}; name it (--camera {', '.join(CAMERAS)}), "
@@ -254,8 +256,8 @@ def _read_list(folder: Path, name: str) -> list[tuple[float, Path]]:
 
 
 def _warn_of_millimetres(depth: FloatArray, path: Path) -> None:
-    median = float(np.median(depth[depth > 0]))
-    if median < NEAREST_MEDIAN_M:
+    median, far = np.percentile(depth[depth > 0], [50, 95]).tolist()
+    if median < NEAREST_MEDIAN_M or far < NEAREST_FAR_M:
         warnings.warn(
             f"{path} has a median depth of {median:.2f} m with {DEPTH_FACTOR:g} units a metre; if it holds "
             f"millimetres, {median * DEPTH_FACTOR / 1000:.2f} m, give --depth-factor 1000",

@@ -105,6 +105,8 @@ def open_video(path: str | Path) -> Video:
             raise KBNetError(f"expected a video in {path} of a codec that FFmpeg knows; convert it to H.264")
         # Sound may last longer than pictures.
         duration_s = (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0
+        if container.format.name.startswith("matroska"):  # counted from 0, not from the first frame
+            duration_s = max(0.0, duration_s - (container.start_time or 0) / 1e6)
         video = Video(path, (stream.height, stream.width), stream.frames, duration_s)
     check_count(video.size[0] * video.size[1], "pixels", path)
     return video

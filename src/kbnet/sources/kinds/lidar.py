@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import arg
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import IMAGE_SUFFIXES, register
+from kbnet.frames.kinds import CLOUD_SUFFIXES, IMAGE_SUFFIXES, TEXT_SUFFIXES, register
 from kbnet.sources.flags import CoefficientsFlag, ColumnsFlag, ColumnTypeFlag, FileFlag, LensFlag, PathFlag, RadiusFlag
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def is_lidar(path: Path) -> bool:
     if not path.is_dir() or (path / "image").is_dir():
         return False
     drive = (path / "velodyne").is_dir() or (path / "velodyne_points").is_dir()
-    return drive or any(one.suffix.lower() in IMAGE_SUFFIXES for one in path.iterdir())
+    return drive or any(one.suffix.lower() in IMAGE_SUFFIXES for one in path.iterdir()) or _has_scans(path)
 
 
 @register(
@@ -87,6 +87,14 @@ def open_drive(path: Path, options: LidarInPlaceArguments) -> LidarFrames:
         own = path / "calib.txt"
         if options.poses is None and (path / "poses.txt").is_file():
             options = replace(options, poses=path / "poses.txt")
+    elif options.scans is None and _has_scans(path):
+        from kbnet.sources.point_cloud_file import TEXT_REMEDY
+
+        text = "" if any(one.suffix.lower() in CLOUD_SUFFIXES for one in path.iterdir()) else f"{TEXT_REMEDY}; then "
+        raise KBNetError(
+            f"{path} holds scans without images: {text}kbnet complete IMAGES --scans {path} --intrinsics K.txt "
+            "--extrinsics T_camera_lidar.txt --output depth"
+        )
     elif options.scans is None:
         remedy = "name the sequence folder around it, or lidar scans (--scans FOLDER)"
         if any("depth" in one.name.lower() for one in path.iterdir()):
@@ -124,6 +132,13 @@ def open_lidar_recording(
         occlusion_radius=options.occlusion_radius,
         layout=named_layout(options.columns, options.dtype),
     )
+
+
+def _has_scans(path: Path) -> bool:
+    """Whether all files of a folder are scans; those of text are numbered."""
+    files = list(path.glob("[!.]*"))
+    numbered = all(one.suffix.lower() in CLOUD_SUFFIXES or one.stem[-1:].isdigit() for one in files)
+    return bool(files) and numbered and all(one.suffix.lower() in (*CLOUD_SUFFIXES, *TEXT_SUFFIXES) for one in files)
 
 
 def _calibration(images: Path, scans: Path, options: LidarArguments) -> LidarCalibration:

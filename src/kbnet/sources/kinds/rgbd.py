@@ -20,7 +20,19 @@ OTHER_KINDS = ("transforms.json", "rgb.txt", "camera_matrix.csv", "sparse")
 """Files and folders that tell of another kind, which may have such folders too."""
 
 OAK_STREAMS = (".mp4", ".avi", ".mkv", ".h264", ".h265", ".hevc", ".mjpeg", ".dat")
-"""Suffixes of the streams that ``depthai_sdk`` records beside ``calib.json``."""
+"""Suffixes of the streams that scripts of DepthAI record, mostly beside ``calib.json``."""
+OAK_COLOUR, OAK_DEPTH = {"color", "rgb", "cam_a"}, {"depth", "disparity", "mono1", "mono2", "left", "right", "cam_b"}
+"""What they call streams."""
+_OAK_VIDEOS = "whose videos say neither when a depth image was taken nor on which camera it lies; "
+_OAK_IMAGES = (
+    "which does not say on which camera depth lies: if on the colour images (setDepthAlign), move these to color/, "
+    "depth to aligned_depth/ and K to K.txt, then kbnet prepare rgbd --depth-unit 0.001; else "
+)
+_OAK_BAG = (
+    "record a bag with depth on the images: ros2 launch depthai_ros_driver driver.launch.py (camera.launch.py before "
+    "version 3), then ros2 bag record /oak/rgb/image_raw /oak/rgb/camera_info /oak/stereo/image_raw "
+    "/oak/stereo/camera_info /tf_static"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +83,7 @@ def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
     from kbnet.sources.rgbd import RgbdFrames, RgbdOptions
 
     if _is_oak(path):
-        raise KBNetError(
-            f"{path} is of DepthAI, whose videos say neither when a depth image was taken nor on which camera it lies; "
-            "record a bag with depth on the images: ros2 launch depthai_ros_driver driver.launch.py (camera.launch.py "
-            "before version 3), then ros2 bag record /oak/rgb/image_raw /oak/rgb/camera_info /oak/stereo/image_raw "
-            "/oak/stereo/camera_info /tf_static"
-        )
+        raise KBNetError(f"{path} is of DepthAI, {_OAK_IMAGES if any(path.glob('*.png')) else _OAK_VIDEOS}{_OAK_BAG}")
     if options.every < 1 or options.points < 1 or not (options.depth_unit is None or options.depth_unit > 0):
         raise KBNetError(
             f"expected --every and --points of at least 1 and --depth-unit above 0, got {options.every}, "
@@ -105,7 +112,11 @@ def _depths(path: Path) -> Path | None:
 
 
 def _is_oak(path: Path) -> bool:
-    """Whether ``depthai_sdk`` wrote a folder: the calibration, and one file for each stream."""
-    if not (path / "calib.json").is_file() or _images(path) is not None:
+    """Whether a script of DepthAI wrote a folder: the calibration, and a video or numbered images for each stream."""
+    if not path.is_dir() or _images(path) is not None:
         return False
-    return any(file.suffix.lower() in OAK_STREAMS for file in path.iterdir())
+    names = [file.name.lower() for file in path.iterdir()]
+    streams = {Path(name).stem for name in names if name.endswith(OAK_STREAMS)}
+    if not any(name.startswith("calib") and name.endswith(".json") for name in names):
+        return bool(streams & OAK_COLOUR and streams & OAK_DEPTH)
+    return bool(streams) or any(name.startswith(("depth_", "disparity_")) for name in names)
