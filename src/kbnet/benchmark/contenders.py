@@ -30,7 +30,6 @@ class Contender:
     """Contender: one engine and precision that completes the frames of a case.
 
     Attributes:
-        engine, precision: names in the table.
         network: function from image in 0..1, sparse depth, validity, K and scaffold to depth, as KBNet.forward.
         complete: function from image (uint8), sparse depth and K to depth: the whole completion.
         difference: relative difference of its depth from eager float32: the largest; for int8 the mean.

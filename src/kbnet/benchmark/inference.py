@@ -48,7 +48,6 @@ class Case:
     Attributes:
         weights: an argument of `kbnet.load`, or ``fresh`` for random weights.
         width, height: size of the frame, pixels.
-        batch: number of frames at once.
     """
 
     weights: str
@@ -65,11 +64,7 @@ class Case:
         return "kitti" if (self.width, self.height) == KITTI_SIZE else "void"
 
     def network(self) -> DepthNetwork:
-        """Network of the weights, or the published network of the preset with random weights (Kaiming).
-
-        Raises:
-            FileNotFoundError, KBNetError: as in :func:`kbnet.weights.depth_network.load_network`.
-        """
+        """Network of the weights, or the published network of the preset with random weights (Kaiming)."""
         if self.weights != FRESH:
             return load_network(self.weights)
         torch.manual_seed(0)
@@ -95,7 +90,6 @@ class CaseTimes:
     """Times of all contenders of one case, also of an interrupted measurement.
 
     Args:
-        entrants: contenders in the order of the table.
         leave_out: called with a contender that cannot complete the case, and the reason.
     """
 

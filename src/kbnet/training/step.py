@@ -62,7 +62,6 @@ class StepOptions:
         known_poses: use the known camera motion of a sample where it has one; False: always the pose network.
         reduced_frames: frames arrive at the resolution of the depth network.
         frozen_statistics: every BatchNorm of the depth network keeps its statistics in training too.
-        forms: how the loss terms are computed.
         bfloat16: compute the convolutions of the networks in 16 bits. Geometry and losses stay in 32 bits: at 2 m, two
             neighbouring values of bfloat16 are 8 mm apart.
     """
