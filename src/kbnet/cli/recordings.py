@@ -35,11 +35,7 @@ class SourceArguments:
     recording_flags: RecordingFlags = ()
 
     def open_source(self) -> FrameSource:
-        """Open what was named.
-
-        Raises:
-            FileNotFoundError, KBNetError: as `kbnet.open_frames`.
-        """
+        """Open what was named."""
         return open_source(self.sequence, self.recording_flags, self.sparse_depth)
 
 
@@ -53,7 +49,7 @@ def open_source(path: Path, flags: Sequence[str], sparse_depth: str | None = Non
     from kbnet.frames.open import open_frames, recording_kind
 
     named = _named(flags)
-    kind = recording_kind(path, sparse_depth or "")
+    kind = recording_kind(path, sparse_depth)
     if kind is None:
         if named and (path.suffix.lower() == ".csv" or (path / "image").is_dir()):
             raise KBNetError(

@@ -40,9 +40,6 @@ _RECORD_AGAIN = "record it with k4arecorder"
 class KinectFile:
     """A recording.
 
-    Args:
-        path: of the file.
-
     Raises:
         FileNotFoundError: there is no such file.
         KBNetError: it is damaged before its first frame.
@@ -117,11 +114,7 @@ class KinectFile:
         return read_kinect_calibration(content, self.depth_mode, self.colour.size, f"{CALIBRATION} of {self.path}")
 
     def image(self, block: Block) -> ImageArray:
-        """Image of a block of :attr:`colour`: RGB, (H, W, 3), uint8.
-
-        Raises:
-            KBNetError: it is damaged.
-        """
+        """Image of a block of :attr:`colour`: RGB, (H, W, 3), uint8."""
         content, (height, width), codec = read_extent(self.path, block.extent), self.colour.size, self.colour.codec
         if codec in _JPEG:
             return self._jpeg(content, block)
@@ -136,11 +129,7 @@ class KinectFile:
         return decode_image(SimpleNamespace(height=height, width=width, **message))
 
     def depth_image(self, block: Block) -> FloatArray:
-        """Depth along z of a block of :attr:`depth`, (H, W), float32 metres; 0 = unmeasured.
-
-        Raises:
-            KBNetError: it is damaged.
-        """
+        """Depth along z of a block of :attr:`depth`, (H, W), float32 metres; 0 = unmeasured."""
         content, (height, width) = read_extent(self.path, block.extent), self.depth.size
         self._check_length(content, 2 * height * width, block)
         stored = np.frombuffer(content, _DEPTH_CODECS[self.depth.codec]).reshape(height, width)
