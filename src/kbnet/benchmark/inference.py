@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from kbnet.benchmark.contenders import PLAIN, Contender, contender, plain_contender
 from kbnet.benchmark.made_frame import made_frame
 from kbnet.benchmark.measurement import Timed, matrix_product, take_turns
-from kbnet.benchmark.plain_kbnet import PlainKBNet, is_published_architecture, plain_network
+from kbnet.benchmark.plain_kbnet import PlainKBNet, is_published_architecture
 from kbnet.errors import KBNetError
 from kbnet.frame import Frame
 from kbnet.inference.engine import TOLERANCE, EngineName, Precision
@@ -71,7 +71,6 @@ class Case:
         return KBNet(KBNetConfig.preset(self.preset, weight_init="kaiming")).eval()
 
     def frame(self) -> Frame:
-        """Frame of the measurement."""
         return made_frame(self.width, self.height, self.preset)
 
 
@@ -167,12 +166,9 @@ def tolerance(entrant: Contender) -> float | None:
 def eager_float32(network: DepthNetwork, inputs: RepeatedFrame) -> Tensor:
     """Reference depth: plain baseline, else the network in eager float32, without TF32."""
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        if isinstance(network, KBNet) and is_published_architecture(network.config):
-            image, sparse_depth, validity, intrinsics, _ = inputs.network
-            plain = plain_network(network).to(image.device)
-            depth: Tensor = plain(image, sparse_depth, validity, intrinsics)
-        else:
-            depth = network.to(inputs.frame[0].device)(*inputs.network)
+        device = inputs.frame[0].device
+        plain = plain_contender(network, device)
+        depth: Tensor = (plain.network if plain else network.to(device))(*inputs.network)
     return depth
 
 
@@ -245,10 +241,10 @@ def _complete_and_tell(
     device, network = torch.device(device_name), case.network()
     inputs = RepeatedFrame(case.frame(), case.batch, network.config, device)
     if engine == PLAIN:
-        assert isinstance(network, KBNet), "the yardstick is a KBNet"
         entrant = plain_contender(network, device)
     else:
         entrant = contender(network, cast(EngineName, engine), cast(Precision, precision), device)
+    assert entrant is not None, "the yardstick is a KBNet"
     with torch.no_grad():
         entrant.complete(*inputs.frame)
         _restart_count(device)

@@ -35,7 +35,6 @@ class SourceArguments:
     recording_flags: RecordingFlags = ()
 
     def open_source(self) -> FrameSource:
-        """Open what was named."""
         return open_source(self.sequence, self.recording_flags, self.sparse_depth)
 
 

@@ -45,7 +45,6 @@ class FrameResult:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> FrameResult:
-        """Result from :meth:`plain`."""
         return cls(**{**plain, "errors": DepthErrors(**plain["errors"])})
 
 

@@ -58,7 +58,6 @@ class KinectFile:
 
     @cached_property
     def colour(self) -> Track:
-        """Track of the images."""
         track = self._video("COLOR", "colour", (*_JPEG, *_BYTES))
         if track.size not in COLOUR_SIZES:
             height, width = track.size
@@ -70,7 +69,6 @@ class KinectFile:
 
     @cached_property
     def depth(self) -> Track:
-        """Track of the depth images."""
         track = self._video("DEPTH", "depth", tuple(_DEPTH_CODECS))
         if track.size != self.depth_mode.size:
             (height, width), expected = track.size, self.depth_mode.size

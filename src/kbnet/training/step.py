@@ -75,7 +75,6 @@ class StepOptions:
 
     @classmethod
     def of(cls, config: TrainingConfig) -> StepOptions:
-        """Options of a training config."""
         return cls(
             adaptive_weighting=config.adaptive_weighting == "residual",
             known_poses=config.poses == "known",
@@ -112,7 +111,6 @@ class TrainingStep(nn.Module):
 
     @classmethod
     def of(cls, config: TrainingConfig, network: DepthNetwork, pose_network: PoseNet | None) -> TrainingStep:
-        """Training step of a run."""
         augundo = AugUndo(config.augundo) if config.augundo.is_on else None
         return cls(network, pose_network, config.losses, StepOptions.of(config), augundo)
 
