@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Protocol
@@ -28,7 +29,8 @@ def start(command: type[Runnable]) -> None:
         check_finite_numbers(chosen, "--")
         chosen.run()
     except KNOWN_ERRORS as error:
-        print(f"{name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        said = re.sub(r"--\w+", lambda flag: flag[0].replace("_", "-"), " ".join(str(error).split()))
+        print(f"{name}: error: {said}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -47,7 +49,7 @@ def check_at_least(command: object, **least: float) -> None:
         value = getattr(command, name)
         values = value if isinstance(value, tuple) else () if value is None else (value,)
         if any(one < smallest for one in values):
-            raise KBNetError(f"expected --{name.replace('_', '-')} of at least {smallest:g}, got {value}")
+            raise KBNetError(f"expected --{name} of at least {smallest:g}, got {value}")
 
 
 def check_limits(limits: tuple[float, float]) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kbnet.network.build import network_of
 from kbnet.network.siblings.config import SIBLING_PRESETS
-from kbnet.weights.published import fill_sibling
+from kbnet.weights.published import fill_published
 
 Checkpoint = dict[str, Any]
 
@@ -55,7 +55,7 @@ def recorded_network(family: Path, preset: str, recording: Any) -> Any:
     config = SIBLING_PRESETS[preset]
     assert recording["min_max_predict_depth"].tolist() == [config.min_depth, config.max_depth]
     network: Any = network_of(config)
-    fill_sibling(network, recorded_checkpoint(family, config.system, recording))
+    fill_published(network, recorded_checkpoint(family, config.system, recording))
     return network.eval()
 
 

@@ -26,7 +26,7 @@ from kbnet.network.pose_net import PoseNet
 from kbnet.points.outlier_rejection import unoccluded_points
 from kbnet.training.batch import TripletBatch
 from kbnet.training.step import TrainingStep
-from kbnet.weights.published import fill_depth_network, fill_pose_network, read_published
+from kbnet.weights.published import fill_pose_network, fill_published, read_published
 
 TERMS = {"colour": "color", "structure": "structure", "sparse_depth": "sparse_depth", "smoothness": "smoothness"}
 """Our names of the loss terms, in the recorded order, and the recorded ones."""
@@ -68,7 +68,7 @@ def _draw(name: str, like: Tensor, seed: int, pools: int) -> Tensor:
 
 def depth_network(checkpoint: dict[str, Any], preset: str = "void") -> KBNet:
     network = KBNet(KBNetConfig.preset(preset, intrinsics_scaling="published"))
-    fill_depth_network(network, checkpoint)
+    fill_published(network, checkpoint)
     return network.eval()
 
 

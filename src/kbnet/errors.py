@@ -63,8 +63,7 @@ def check_finite_numbers(config: Any, prefix: str = "") -> None:
 
     Args:
         config: a dataclass. Numbers inside tuples are checked too; a nested config checks its own.
-        prefix: text in front of the field's name in the message, such as ``augundo.``. With ``--`` the name is written
-            as the flag of a command.
+        prefix: text in front of the field's name in the message, such as ``augundo.``.
 
     Raises:
         KBNetError: a number is NaN or infinite; the message has the field and its value.
@@ -73,6 +72,5 @@ def check_finite_numbers(config: Any, prefix: str = "") -> None:
         value = getattr(config, field.name)
         numbers = value if isinstance(value, tuple | list) else (value,)
         if not all(math.isfinite(number) for number in numbers if isinstance(number, float)):
-            name = field.name.replace("_", "-") if prefix == "--" else field.name
             what = "finite numbers" if isinstance(value, tuple | list) else "a finite number"
-            raise KBNetError(f"expected {prefix}{name} as {what}, got {value}; correct the value")
+            raise KBNetError(f"expected {prefix}{field.name} as {what}, got {value}; correct the value")

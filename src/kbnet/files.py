@@ -46,7 +46,6 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     ``path`` is kept. If a process was killed, the next writer of ``path`` reuses its temporary file.
 
     Args:
-        path: file to write.
         durable: wait until the contents are on the disk, so that a power loss after the block keeps the new file.
 
     Yields:
@@ -160,7 +159,6 @@ def scratch_folder(scratch: Path, place: Path | None = None) -> Iterator[Path]:
     """Yield an empty folder, which is removed when the block ends; remains of a killed process are removed first.
 
     Args:
-        scratch: the folder.
         place: what is written with its help; None: the folder itself.
 
     Raises:
@@ -228,7 +226,6 @@ def read_text(path: str | Path, errors: str = "strict", encoding: str = "") -> s
     """Text of a file in UTF-8, or in UTF-16 or 32 where a byte-order mark says so; the mark is no part of the text.
 
     Args:
-        path: the file.
         errors: what to do about bytes that are no such text, as `bytes.decode` takes it.
         encoding: another one, whatever the file says.
 
@@ -251,7 +248,6 @@ def read_json(path: Path, object_hook: Callable[[dict[str, Any]], Any] | None = 
     """Content of a JSON file.
 
     Args:
-        path: the file.
         object_hook: called with every object; what it returns takes its place.
 
     Raises:
@@ -287,11 +283,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def file_sha256(*paths: Path) -> str:
-    """SHA-256 of a file, or of several concatenated files, in hex.
-
-    Raises:
-        OSError: a file cannot be read.
-    """
+    """SHA-256 of a file, or of several concatenated files, in hex."""
     digest = hashlib.sha256()
     for path in paths:
         with reading(path), path.open("rb") as file:

@@ -15,6 +15,7 @@ from kbnet.errors import KBNetError
 FloatArray = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 ImageArray = NDArray[np.uint8]
 
 MINIMUM_SIZE = 32

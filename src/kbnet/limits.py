@@ -41,7 +41,6 @@ def check_count(count: int, what: Counted, where: object) -> None:
     """Check a count that a file announces.
 
     Args:
-        count: of what will be read.
         what: which limit it has.
         where: the file or message, for the error message.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kbnet.evaluation.point_errors import BandMeans, JudgedPoints, PointErrors, verdict
+from kbnet.evaluation.point_errors import BandMeans, JudgedPoints, Judging, PointErrors, verdict
 
 
 def test_point_errors_by_hand() -> None:
@@ -74,3 +74,9 @@ def test_verdict_says_how_far_off_and_whether_interpolation_is_no_worse() -> Non
     assert judged(kbnet=0.1) == first, "frames without points have no interpolation"
     assert judged(kbnet=0.1, linear=0.1) == f"{first}; linear interpolation is no worse there"
     assert judged(linear=0.1) == ""
+
+
+def test_judging_says_in_words_what_it_judges_by() -> None:
+    assert str(Judging((0.2, 5.0))) == "ground truth between 0.2 and 5 m"
+    assert str(Judging(None)) == "20% of the points, held out one by one"
+    assert str(Judging(None, share=0.5, by="patches")) == "50% of the points, held out by patches"

@@ -449,9 +449,9 @@ def published(*, legacy: bool = False) -> Callable[[Path], None]:
 
 
 def read_published_weights(folder: Path) -> None:
-    from kbnet.weights.published import fill_depth_network, read_published
+    from kbnet.weights.published import fill_published, read_published
 
-    fill_depth_network(network(), read_published(folder / "a.pth"))
+    fill_published(network(), read_published(folder / "a.pth"))
 
 
 def run_state(folder: Path) -> None:

@@ -341,7 +341,7 @@ def test_tensors_that_no_network_has_are_refused_by_name(tmp_path: Path) -> None
 
     from kbnet.network.config import KBNetConfig
     from kbnet.network.kbnet import KBNet
-    from kbnet.weights.published import fill_depth_network, read_published
+    from kbnet.weights.published import fill_published, read_published
     from kbnet.weights.safetensors_file import read_tensors
 
     network = KBNet(KBNetConfig.preset("void"))
@@ -361,7 +361,7 @@ def test_tensors_that_no_network_has_are_refused_by_name(tmp_path: Path) -> None
         with pytest.raises(
             KBNetError, match=r"expected dense tensors of 16 to 64 bits, but .*output0\.conv\.weight as"
         ):
-            fill_depth_network(network, read_published(path))
+            fill_published(network, read_published(path))
     save_file({"a": tensor.to(torch.float8_e4m3fn)}, tmp_path / "a.safetensors")
     with pytest.raises(KBNetError, match=r"holds a as torch\.float8_e4m3fn"):
         read_tensors(tmp_path / "a.safetensors")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.ndimage import minimum_filter
 
-from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray, Frame
 from kbnet.points.hold_out import draw_pixels, hold_out_points
 from kbnet.points.tracked_hold_out import TrackedHoldOut
@@ -36,9 +35,9 @@ def test_hold_out_points_parts_them_without_rest() -> None:
     assert 0.15 < np.count_nonzero(frame.ground_truth) / np.count_nonzero(sparse_depth) < 0.25
 
 
-def test_hold_out_points_draws_pixels_from_seed_and_index_alone() -> None:
-    def withheld(sparse_depth: FloatArray, index: int, seed: int = 0) -> FloatArray:
-        frame = hold_out_points(_frame(sparse_depth), index, seed=seed)
+def test_hold_out_points_draws_pixels_from_the_index_alone() -> None:
+    def withheld(sparse_depth: FloatArray, index: int) -> FloatArray:
+        frame = hold_out_points(_frame(sparse_depth), index)
         assert frame is not None
         assert frame.ground_truth is not None
         return frame.ground_truth
@@ -47,7 +46,6 @@ def test_hold_out_points_draws_pixels_from_seed_and_index_alone() -> None:
     both = (many > 0) & (few > 0)
     np.testing.assert_array_equal(withheld(many, 1)[both] > 0, withheld(few, 1)[both] > 0)
     assert (withheld(many, 1) != withheld(many, 2)).any()
-    assert (withheld(many, 1) != withheld(many, 1, seed=1)).any()
 
 
 def test_a_tracked_landmark_is_held_out_in_all_frames_or_in_none() -> None:
@@ -107,8 +105,3 @@ def test_draw_pixels_is_the_same_for_every_kind_of_sparse_depth() -> None:
     one, same, other = (draw_pixels((40, 60), index, by="patches") for index in (3, 3, 4))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
-
-
-def test_draw_pixels_refuses_a_negative_seed() -> None:
-    with pytest.raises(KBNetError, match="a seed of at least 0 to draw held-out points, got -1"):
-        draw_pixels((10, 10), 0, seed=-1)

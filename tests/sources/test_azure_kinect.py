@@ -261,7 +261,7 @@ def test_images_take_the_depth_nearest_in_time_and_others_are_left_out(tmp_path:
     empty = replace(made, depth=[(0, 0 * DEPTH_MM), (33_333, DEPTH_MM)])
     source = kbnet.open_frames(empty.write(tmp_path / "b.mkv"))
     assert source.names == ("000000033333",)
-    assert source.notes()[1] == "left out: 1 frames with no depth in the image"
+    assert source.notes()[1] == "left out: 1 frames with no depth in the image, first 000000000000"
 
 
 def test_ffmpeg_finds_the_same_tracks_and_depth(tmp_path: Path) -> None:

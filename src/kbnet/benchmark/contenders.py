@@ -30,7 +30,6 @@ class Contender:
     """Contender: one engine and precision that completes the frames of a case.
 
     Attributes:
-        engine, precision: names in the table.
         network: function from image in 0..1, sparse depth, validity, K and scaffold to depth, as KBNet.forward.
         complete: function from image (uint8), sparse depth and K to depth: the whole completion.
         difference: relative difference of its depth from eager float32: the largest; for int8 the mean.
@@ -64,8 +63,10 @@ def contender(network: DepthNetwork, engine: EngineName, precision: Precision, d
     return Contender(engine, precision, completer.run_network, completer)
 
 
-def plain_contender(network: KBNet, device: torch.device) -> Contender:
-    """Contender with the plain baseline, after this package's outlier rejection."""
+def plain_contender(network: DepthNetwork, device: torch.device) -> Contender | None:
+    """Contender with the plain baseline, after this package's outlier rejection; None for other architectures."""
+    if not isinstance(network, KBNet) or not is_published_architecture(network.config):
+        return None
     plain = plain_network(network).to(device)
 
     def forward(image: Tensor, sparse_depth: Tensor, validity: Tensor, K: Tensor, scaffold: Tensor | None) -> Tensor:
@@ -90,8 +91,8 @@ def contenders(
     Without requested precisions, every engine has all of its own. ``leave_out`` is called with the reason for a missing
     engine, and for a requested precision that is unavailable or needs another package.
     """
-    if isinstance(network, KBNet) and is_published_architecture(network.config):
-        yield plain_contender(network, device)
+    if plain := plain_contender(network, device):
+        yield plain
     for engine in engines:
         refused: dict[str, Exception] = {}
         for precision in precisions or PRECISIONS:

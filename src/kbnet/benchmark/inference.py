@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from kbnet.benchmark.contenders import PLAIN, Contender, contender, plain_contender
 from kbnet.benchmark.made_frame import made_frame
 from kbnet.benchmark.measurement import Timed, matrix_product, take_turns
-from kbnet.benchmark.plain_kbnet import PlainKBNet, is_published_architecture, plain_network
+from kbnet.benchmark.plain_kbnet import PlainKBNet, is_published_architecture
 from kbnet.errors import KBNetError
 from kbnet.frame import Frame
 from kbnet.inference.engine import TOLERANCE, EngineName, Precision
@@ -48,7 +48,6 @@ class Case:
     Attributes:
         weights: an argument of `kbnet.load`, or ``fresh`` for random weights.
         width, height: size of the frame, pixels.
-        batch: number of frames at once.
     """
 
     weights: str
@@ -65,18 +64,13 @@ class Case:
         return "kitti" if (self.width, self.height) == KITTI_SIZE else "void"
 
     def network(self) -> DepthNetwork:
-        """Network of the weights, or the published network of the preset with random weights (Kaiming).
-
-        Raises:
-            FileNotFoundError, KBNetError: as in :func:`kbnet.weights.depth_network.load_network`.
-        """
+        """Network of the weights, or the published network of the preset with random weights (Kaiming)."""
         if self.weights != FRESH:
             return load_network(self.weights)
         torch.manual_seed(0)
         return KBNet(KBNetConfig.preset(self.preset, weight_init="kaiming")).eval()
 
     def frame(self) -> Frame:
-        """Frame of the measurement."""
         return made_frame(self.width, self.height, self.preset)
 
 
@@ -95,7 +89,6 @@ class CaseTimes:
     """Times of all contenders of one case, also of an interrupted measurement.
 
     Args:
-        entrants: contenders in the order of the table.
         leave_out: called with a contender that cannot complete the case, and the reason.
     """
 
@@ -173,12 +166,9 @@ def tolerance(entrant: Contender) -> float | None:
 def eager_float32(network: DepthNetwork, inputs: RepeatedFrame) -> Tensor:
     """Reference depth: plain baseline, else the network in eager float32, without TF32."""
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        if isinstance(network, KBNet) and is_published_architecture(network.config):
-            image, sparse_depth, validity, intrinsics, _ = inputs.network
-            plain = plain_network(network).to(image.device)
-            depth: Tensor = plain(image, sparse_depth, validity, intrinsics)
-        else:
-            depth = network.to(inputs.frame[0].device)(*inputs.network)
+        device = inputs.frame[0].device
+        plain = plain_contender(network, device)
+        depth: Tensor = (plain.network if plain else network.to(device))(*inputs.network)
     return depth
 
 
@@ -251,10 +241,10 @@ def _complete_and_tell(
     device, network = torch.device(device_name), case.network()
     inputs = RepeatedFrame(case.frame(), case.batch, network.config, device)
     if engine == PLAIN:
-        assert isinstance(network, KBNet), "the yardstick is a KBNet"
         entrant = plain_contender(network, device)
     else:
         entrant = contender(network, cast(EngineName, engine), cast(Precision, precision), device)
+    assert entrant is not None, "the yardstick is a KBNet"
     with torch.no_grad():
         entrant.complete(*inputs.frame)
         _restart_count(device)

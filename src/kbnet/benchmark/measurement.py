@@ -31,11 +31,7 @@ class Timed:
 
 
 def take_turns(timed: Sequence[Timed], device: torch.device, *, rounds: int, warmup: int) -> None:
-    """Measure every work once per round, so that a slower machine affects all of them.
-
-    Args:
-        device: device that is synchronised before and after each time.
-    """
+    """Measure every work once per round, so that a slower machine affects all of them."""
     for number in range(warmup + rounds):
         for each in timed:
             seconds = seconds_taken(each.work, device)

@@ -208,11 +208,7 @@ def is_published_architecture(config: NetworkConfig) -> bool:
 
 
 def plain_network(network: KBNet) -> PlainKBNet:
-    """The yardstick with a network's weights; those that nothing reads stay random.
-
-    Raises:
-        KBNetError: the network is of another architecture than the published one.
-    """
+    """The yardstick with a network's weights; those that nothing reads stay random."""
     plain = PlainKBNet(network.config)
     weights = {_plain_name(name): weight for name, weight in network.state_dict().items()}
     missing = plain.load_state_dict(weights, strict=False).missing_keys

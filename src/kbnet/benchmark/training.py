@@ -37,9 +37,7 @@ class TrainingCase:
     """Training case.
 
     Attributes:
-        name: name of the preset or the recipe.
         config: config of the run; the step is timed in float32 and bfloat16, reading with the config's workers.
-        steps: number of timed batches.
         warmup: number of batches before, not timed; at least 1.
     """
 

@@ -180,9 +180,6 @@ def _check_poses(source: FrameSource) -> None:
 def parse_arguments(command: type[T], arguments: Sequence[str], *, prog: str, default: T | None = None) -> T:
     """Read the arguments of a command.
 
-    Args:
-        prog: what the usage line calls the command.
-
     Raises:
         SystemExit: the arguments do not fit (code 2), or help was asked for (code 0).
     """

@@ -82,7 +82,6 @@ class Command(DeviceArguments):
     """JSON to write, after every comparison."""
 
     def run(self) -> None:
-        """Measure, write after every comparison, print the tables."""
         from kbnet.benchmark.measurement import conditions
         from kbnet.inference.completer import find_device
 

@@ -55,7 +55,6 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
     """Write OUT/picture/<name>.png of those frames too: image, points that were left, depth, error at the others."""
 
     def run(self) -> None:
-        """Check, print the tables, write the files."""
         from kbnet.lock import one_writer
 
         with one_writer(self.output):

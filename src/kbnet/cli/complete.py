@@ -97,7 +97,6 @@ class Command(NetworkArguments, PastAndPriorArguments):
     on this machine)."""
 
     def run(self) -> None:
-        """Complete what is not done yet."""
         from kbnet.inference.output_folder import output_folders
         from kbnet.inference.weights_files import network_origin
         from kbnet.lock import one_writer
@@ -239,7 +238,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
         from kbnet.frames.open import recording_kind
 
         flags = self.recording_flags
-        if recording_kind(path) is not None:
+        if recording_kind(path, self.sparse_depth) is not None:
             flags += ("--image", str(self.image)) if self.image is not None else ()
             flags += ("--intrinsics", str(self.intrinsics)) if self.intrinsics is not None else ()
         elif self.image is not None:

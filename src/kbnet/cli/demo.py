@@ -33,7 +33,6 @@ class Command(NetworkArguments):
     """Sparse points to complete from."""
 
     def run(self) -> None:
-        """Complete, compare, write."""
         from kbnet.datasets.motorcycle import load_motorcycle
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS
         from kbnet.evaluation.methods import NETWORK, Method, baseline_methods

@@ -66,7 +66,6 @@ class Command(EngineArguments, PastAndPriorArguments):
     """Folder for summary.json, frames.csv and table.txt. With it, a stopped run goes on when it is given again."""
 
     def run(self) -> None:
-        """Evaluate, print the table, write the files."""
         from kbnet.lock import one_writer
 
         with one_writer(self.output):

@@ -51,7 +51,6 @@ class Command:
     preset: PublishedPreset = None
 
     def run(self) -> None:
-        """Load, export, say how well it fits."""
         self._check_arguments()
         from kbnet.export.parity import INT8_TOLERANCE, TOLERANCE, frames_to_check
         from kbnet.weights.depth_network import load_network

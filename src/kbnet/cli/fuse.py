@@ -55,7 +55,6 @@ class Command(NetworkArguments, SourceArguments):
     """Fuse every Nth frame."""
 
     def run(self) -> None:
-        """Fuse, and write the file."""
         from kbnet.report.fusion.view import posed_frames
         from kbnet.report.point_cloud import WORLD_AXES, write_ply
 

@@ -39,7 +39,6 @@ class Command:
     recording_flags: RecordingFlags = ()
 
     def run(self) -> None:
-        """Print it."""
         from kbnet.cli.known_errors import is_known, one_line
         from kbnet.cli.recordings import open_source
         from kbnet.files import reading
@@ -47,7 +46,7 @@ class Command:
 
         if not self.path.exists():
             raise FileNotFoundError(f"expected a recording, but there is no {self.path}; check the path")
-        kind = recording_kind(self.path, self.sparse_depth or "")
+        kind = recording_kind(self.path, self.sparse_depth)
         facts: list[str] = []
         far_m, problem = 0.0, ""
         with warnings.catch_warnings(record=True) as caught:

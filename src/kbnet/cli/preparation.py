@@ -33,11 +33,7 @@ class SplitCount:
     """One row of the table.
 
     Attributes:
-        split: its name.
-        frames: lines of its list.
         published: frames the publishers state; None = they state none.
-        path: the list.
-        note: what to say beside it.
     """
 
     split: str
@@ -57,7 +53,6 @@ class PrepareRecording:
     overwrite: Overwrite = False
 
     def run(self) -> None:
-        """Open the recording and write its frames."""
         from kbnet.frames.kinds import kinds, open_kind
 
         kind = next(kind for kind in kinds() if kind.options is type(self.options))

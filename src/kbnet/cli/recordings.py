@@ -36,11 +36,6 @@ class SourceArguments:
     recording_flags: RecordingFlags = ()
 
     def open_source(self) -> FrameSource:
-        """Open what was named.
-
-        Raises:
-            FileNotFoundError, KBNetError: as `kbnet.open_frames`.
-        """
         return open_source(self.sequence, self.recording_flags, self.sparse_depth)
 
 
@@ -56,7 +51,7 @@ def open_source(
     from kbnet.frames.open import open_frames, recording_kind
 
     named = _named(flags)
-    kind = recording_kind(path, sparse_depth or "")
+    kind = recording_kind(path, sparse_depth)
     if kind is None:
         if named and (path.suffix.lower() == ".csv" or (path / "image").is_dir()):
             raise KBNetError(

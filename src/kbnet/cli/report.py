@@ -51,7 +51,6 @@ class Command(NetworkArguments, SourceArguments):
     """Which: points one by one, or those of patches, which say more about a lidar (kbnet check --help)."""
 
     def run(self) -> None:
-        """Complete, compare, write the page."""
         from kbnet.cli.progress import frame_progress
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS, FAR_M
         from kbnet.evaluation.point_errors import Judging

@@ -46,7 +46,6 @@ class Command:
     recording_flags: RecordingFlags = ()
 
     def run(self) -> None:
-        """Train, showing progress, and say where the weights are."""
         from kbnet.training.distributed import is_first_process
         from kbnet.training.loader import reader_count
         from kbnet.training.loop import train

@@ -43,7 +43,6 @@ class Command(NetworkArguments, SourceArguments):
     """The sequence folder grows while another program writes it: show its newest frame, and print the latency."""
 
     def run(self) -> None:
-        """Serve until Ctrl-C."""
         if self.live:
             self.follow()
             return

@@ -28,12 +28,7 @@ CHUNK = 1 << 16
 
 
 def names(archive: Path) -> list[str]:
-    """List the files in a zip archive, without its folders, in the archive's order.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        KBNetError: it is no zip archive, or its end is missing.
-    """
+    """List the files in a zip archive, without its folders, in the archive's order."""
     return [member.filename for member in _members(archive)]
 
 
@@ -99,7 +94,6 @@ def unpack_once(
 
     Args:
         archive: which; downloads go to ``archives`` in ``folder``.
-        folder: where to unpack to.
         target: the file or folder in it that is wanted; nothing else is unpacked.
         by_hand: archives, or folders that hold some, which the user fetched; with any, nothing is downloaded.
 

@@ -38,7 +38,6 @@ class Archive:
 
     Attributes:
         name: file name, by which it is found among files fetched by hand and on a mirror.
-        url: where it is published.
         page: where a person fetches it with a browser; empty = ``url``.
     """
 
@@ -84,9 +83,6 @@ def obtain(
     Args:
         folder: where downloads go.
         by_hand: files, or folders that hold files, which the user fetched; left where they lie.
-
-    Returns:
-        The file.
 
     Raises:
         FileNotFoundError: a path of ``by_hand`` does not exist, or the archive is not there and may not be downloaded.

@@ -26,10 +26,8 @@ class BeforeAfter:
 
     Attributes:
         errors: mean errors over frames by kind of sparse depth and method (``linear``, ``before``, ``after``).
-        frames: number of evaluated frames.
         change: relative change of the robust mean of the relative error; mean over the kinds of sparse depth.
         standard_error: standard error of ``change`` over frames.
-        mae_change: relative change of the MAE.
     """
 
     errors: Mapping[tuple[str, str], PointErrors]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.evaluation.methods import MOVED_IMAGE, NETWORK
 from kbnet.evaluation.point_errors import Band, JudgedPoints, PointErrors
+from kbnet.frame import IntArray
 
 FEWEST_FRAMES, CLEAR_ERRORS = 10, 3.0
 """Number of frames and of standard errors from which on a difference of errors is clear."""
@@ -21,11 +21,9 @@ class CheckedFrame:
     """Errors of every method at the held-out points of one frame.
 
     Attributes:
-        name, index: name of the frame, and index in its source.
         seen: number of input points.
         held_out: held-out pixels, (M,), as indices of the flattened image.
         points: measured and completed depth at the held-out points.
-        errors: errors at the held-out points by method.
         scale_mm: mean error of the first method at held-out inliers, its mean expected error there, and its mean
             expected error at all pixels, millimetres.
         distance_px: median distance in the image to the nearest input point, of held-out points and of all pixels.
@@ -36,7 +34,7 @@ class CheckedFrame:
     name: str
     index: int
     seen: int
-    held_out: NDArray[np.int64]
+    held_out: IntArray
     points: JudgedPoints
     errors: Mapping[str, PointErrors]
     scale_mm: tuple[float, float, float]
@@ -49,7 +47,6 @@ class Check:
     """Result of :func:`kbnet.evaluation.held_out_points.check`.
 
     Attributes:
-        frames: checked frames, in order.
         unchecked: number of frames with too few points.
     """
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import Float64Array, FloatArray, Frame, IntArray
 from kbnet.points.past_points import in_space
 from kbnet.points.projection import pixels_of_points
 
@@ -20,7 +19,7 @@ LARGEST_CHANGE = 0.15
 """Without ground truth, a larger change of ln depth is taken for an occlusion."""
 
 
-def covisible_pixels(previous: Frame, frame: Frame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def covisible_pixels(previous: Frame, frame: Frame) -> tuple[IntArray, IntArray]:
     """Pixels of a frame and of the one before that show the same point, by ground truth and poses.
 
     Every pixel with ground truth is projected into the frame before. It shows the same point if ground truth there
@@ -49,7 +48,7 @@ def flicker_percent(
     depth: FloatArray,
     previous: Frame,
     frame: Frame,
-    covisible: tuple[NDArray[np.int64], NDArray[np.int64]],
+    covisible: tuple[IntArray, IntArray],
 ) -> float | None:
     """Mean change of ln(depth / ground truth) at covisible pixels, per cent.
 
@@ -97,8 +96,8 @@ def change_percent(previous_depth: FloatArray, depth: FloatArray, previous: Fram
 
 
 def _seen_in(
-    previous: Frame, frame: Frame, depth: FloatArray, rows: NDArray[np.int64], columns: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    previous: Frame, frame: Frame, depth: FloatArray, rows: IntArray, columns: IntArray
+) -> tuple[Float64Array, Float64Array, IntArray]:
     """Of those pixels that the frame before shows: place there, (M, 2), x and y; depth there, (M,); indices, (M,)."""
     assert previous.T_world_camera is not None
     assert frame.T_world_camera is not None

@@ -148,11 +148,7 @@ def run_settings(
     """Settings of an evaluation as plain values, for `write_summary`.
 
     Args:
-        parts, limits, every: as in `evaluate`.
         networks: weights (an argument of `kbnet.load`) and completer, by the name of the method.
-
-    Raises:
-        OSError: a file of weights or a list cannot be read for its checksum.
     """
     return {
         "weights": {

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from kbnet.errors import KBNetError
@@ -17,7 +16,7 @@ from kbnet.evaluation.flicker import change_percent
 from kbnet.evaluation.journal import Journal
 from kbnet.evaluation.methods import NETWORK, Method, baseline_methods, moved_image_methods, past_method
 from kbnet.evaluation.point_errors import JudgedPoints
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import BoolArray, FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
 from kbnet.points.hold_out import HELD_OUT_SHARE, HoldOut, hold_out_points
 from kbnet.points.tracked_hold_out import TrackedHoldOut
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 TOO_FEW_POINTS = "too few points"
 """In the journal: the frame has too few points to hold some out."""
 
-Expect = Callable[[Frame, FloatArray], tuple[FloatArray, NDArray[np.bool_]]]
+Expect = Callable[[Frame, FloatArray], tuple[FloatArray, BoolArray]]
 """Function from a frame with held-out points and its depth to the expected error, metres, and the mask of inliers, both
 (H, W); see `kbnet.inference.confidence`."""
 
@@ -135,7 +134,7 @@ def check_completer(
     )
 
 
-def _expected_error(completer: DepthCompleter, frame: Frame, depth: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+def _expected_error(completer: DepthCompleter, frame: Frame, depth: FloatArray) -> tuple[FloatArray, BoolArray]:
     from kbnet.inference.confidence import expected_error, inlier_depth
 
     assert frame.ground_truth is not None

@@ -47,7 +47,6 @@ class Journal:
             self._file.flush()
 
     def close(self) -> None:
-        """Close the file."""
         if self._file is not None and self._path is not None:
             with writing(self._path):
                 self._file.close()

@@ -52,11 +52,7 @@ def without_prior(method: Method) -> Method:
 
 
 def past_method(completer: DepthCompleter, name: str = NETWORK, *, prior: bool = False) -> Method:
-    """Method of a network that uses earlier frames, by a `kbnet.VideoCompleter`; frames need poses.
-
-    Args:
-        prior: whether frames have priors, for the name.
-    """
+    """Method of a network that uses earlier frames, by a `kbnet.VideoCompleter`; frames need poses."""
     from kbnet.inference.video import VideoCompleter
 
     video = VideoCompleter(completer)

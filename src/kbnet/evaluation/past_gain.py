@@ -51,8 +51,6 @@ def past_gain(
     """Try earlier frames on some frames of a video; a landmark is held out in all of these.
 
     Args:
-        source: frames in order.
-        completer: of `kbnet.load`.
         on_frame: called after each tried frame with their number.
 
     Raises:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kbnet.evaluation.methods import LINEAR, NETWORK, baseline_methods
 from kbnet.evaluation.metrics import judged_pixels
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import Float64Array, FloatArray, Frame
 from kbnet.points.hold_out import HELD_OUT_SHARE, HoldOut
 
 FAR_OFF = 0.1
@@ -31,7 +31,6 @@ class PointErrors:
     """Errors of one method at held-out points.
 
     Attributes:
-        points: number of points.
         mae_mm, rmse_mm: millimetres, with outliers among the points.
         median_percent: median error relative to the measured depth; robust to outliers.
         off_percent: share of points with a relative error above ``FAR_OFF``.
@@ -113,7 +112,7 @@ class BandMeans:
     """Mean error by distance over many frames; only sums are stored."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros((2, len(_BANDS))))
+        self._sums: dict[str, Float64Array] = defaultdict(lambda: np.zeros((2, len(_BANDS))))
 
     def add(self, points: JudgedPoints) -> None:
         """Add the points or pixels of one frame."""
@@ -160,11 +159,11 @@ def _band_of(true: FloatArray) -> NDArray[np.intp]:
     return np.digitize(true, BAND_EDGES[1:], right=True)
 
 
-def _counts(band: NDArray[np.intp], weights: FloatArray | None = None) -> NDArray[np.float64]:
+def _counts(band: NDArray[np.intp], weights: FloatArray | None = None) -> Float64Array:
     return np.bincount(band, weights, minlength=len(_BANDS)).astype(np.float64)
 
 
-def _filled(counts: NDArray[np.float64]) -> Iterable[tuple[int, tuple[float, float]]]:
+def _filled(counts: Float64Array) -> Iterable[tuple[int, tuple[float, float]]]:
     """Index, near edge and far edge of the bands with enough points."""
     return [(index, ends) for index, ends in enumerate(_BANDS) if counts[index] >= BAND_POINTS]
 
@@ -176,7 +175,6 @@ class Judging:
     Attributes:
         limits: evaluate pixels with min < ground truth < max, metres; None: hold out points.
         share: fraction of the pixels whose points are held out.
-        by: hold out single points, or patches.
     """
 
     limits: tuple[float, float] | None

@@ -6,9 +6,8 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kbnet.frame import Float64Array, Frame
+from kbnet.frame import Float64Array, FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
 from kbnet.points.projection import pixels_of_points
 from kbnet.points.sparse_points import map_to_points, points_to_map
@@ -49,8 +48,8 @@ class _Small:
     """Depth of a frame on `WIDTH` columns: points, (N, 3), metres; map, (h, WIDTH); share of measured pixels before."""
 
     points: Float64Array
-    depth: NDArray[np.float32]
-    K: NDArray[np.float32]
+    depth: FloatArray
+    K: FloatArray
     share: float
 
 

@@ -25,13 +25,10 @@ class PublishedRow:
 
     Attributes:
         key: name on the command line, and of the folder of results.
-        title: name in tables.
-        weights: name of the published weights.
         frames: list of frames, relative to the folder of the data sets.
         count: number of frames of the published errors.
         limits: range of the evaluated ground truth, metres, both excluded. None: an online benchmark without public
             ground truth.
-        mean: published errors.
         std: published standard deviation over frames, or None.
         milliseconds: published time per frame on a GTX 1080 Ti, or None.
         prepare: arguments of ``kbnet prepare`` that make the list, with {data} for the folder of the data sets.
@@ -184,9 +181,7 @@ class ReproducedRow:
     """Published row and its reproduction.
 
     Attributes:
-        measured: errors and time over the frames that were evaluated.
         tolerance: relative difference allowed to each published error.
-        every: stride of the evaluated frames.
     """
 
     published: PublishedRow
@@ -240,10 +235,6 @@ def measure(
         row: row with nothing ``missing``.
         folder: folder of summary.json and frames.csv.
         on_frame: called after each frame with the total number of frames.
-
-    Raises:
-        FileNotFoundError: weights or a file of the data are missing.
-        KBNetError: a file is invalid.
     """
     assert row.limits is not None
     part = Part(open_prepared(data / row.frames), row.key, "sparse_depth")

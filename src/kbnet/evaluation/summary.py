@@ -45,7 +45,6 @@ class FrameResult:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> FrameResult:
-        """Result from :meth:`plain`."""
         return cls(**{**plain, "errors": DepthErrors(**plain["errors"])})
 
 
@@ -54,7 +53,6 @@ class SummaryRow:
     """Errors of one method over the frames of one sequence, or of all (then ``sequence`` is ``all sequences``).
 
     Attributes:
-        frames: number of evaluated frames.
         mean, std: mean and population standard deviation of the errors of the frames.
         milliseconds: mean time of a timed frame; None without a timed frame.
         timed_frames: number of timed frames; the first frame of a sequence can be excluded.
@@ -105,7 +103,6 @@ class Summary:
         self._groups: dict[tuple[str, str, str], _Group] = {}
 
     def add(self, result: FrameResult) -> None:
-        """Add the result of one frame."""
         for sequence in (result.sequence, ALL_SEQUENCES):
             key = (result.sparse_depth, sequence, result.method)
             group = self._groups.setdefault(key, _Group())
@@ -197,9 +194,6 @@ def read_same_run(path: Path, settings: Mapping[str, object]) -> list[SummaryRow
 
     Returns:
         The rows; empty if the file is missing, damaged or of other settings, so the evaluation has to be repeated.
-
-    Raises:
-        OSError: the file exists but cannot be read.
     """
     try:
         content = read_json(path)

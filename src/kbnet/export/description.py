@@ -21,7 +21,6 @@ class Description(NamedTuple):
     """Description of an exported file.
 
     Attributes:
-        config: config of the network.
         sizes: image sizes for which the graph is exact.
         precision: ``float32``, or ``int8`` for a quantised network.
     """
@@ -38,7 +37,6 @@ def describe(
 
     Args:
         origin: origin of the weights, by any keys.
-        sizes: image sizes for which the graph is exact.
 
     Returns:
         ``format`` and ``precision``; and as JSON ``config``, ``preprocessing`` (from image, depth and K to the inputs)

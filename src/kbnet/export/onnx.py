@@ -47,9 +47,6 @@ def onnx_model(network: DepthNetwork, *, sizes: Sizes = "any") -> bytes:
     Returns:
         A serialised ONNX model. Inputs are those of `KBNet.forward` by name, float32, dimensions ``batch``, ``height``
         and ``width`` free; the output is ``depth``, (batch, 1, height, width), metres.
-
-    Raises:
-        ModuleNotFoundError: onnx is not installed.
     """
     ready = inference_copy(network)
     examples = example_inputs(network.config, *_TRACED[sizes])
@@ -79,7 +76,6 @@ def export_onnx(
 
     Args:
         path: an ``.onnx`` file; it appears complete and checked, or not at all.
-        sizes: image sizes for which the graph must be exact.
 
     Raises:
         KBNetError: the depth differs.

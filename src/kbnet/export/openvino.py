@@ -61,9 +61,6 @@ def openvino_model(network: DepthNetwork, *, sizes: Sizes = "any") -> Any:
 
     Returns:
         An ``openvino.Model`` with dynamic dimensions; inputs and output as in `kbnet.export.onnx.onnx_model`.
-
-    Raises:
-        ModuleNotFoundError: onnx or openvino is not installed.
     """
     return read_model("onnx", io.BytesIO(onnx_model(network, sizes=sizes)))
 

@@ -46,12 +46,7 @@ class Parity(NamedTuple):
 
 
 def frames_to_check(source: Path | None, *, sparse_depth: str | None = None) -> list[Frame]:
-    """Frames for the check: of a sequence or list (:func:`spread_frames`), or the motorcycle scene without one.
-
-    Raises:
-        ModuleNotFoundError: no source was given, and scikit-image with the scene is not installed.
-        FileNotFoundError, KBNetError: the source cannot be read.
-    """
+    """Frames for the check: of a sequence or list (:func:`spread_frames`), or the motorcycle scene without one."""
     return (
         [load_motorcycle()]
         if source is None

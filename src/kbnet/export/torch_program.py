@@ -70,7 +70,6 @@ def torch_program(network: DepthNetwork, *, sizes: Sizes = "any") -> torch.expor
 
     Args:
         network: network to record; its BatchNorms are folded in a copy.
-        sizes: image sizes for which the graph must be exact.
 
     Returns:
         A program with the inputs and the output of `KBNet.forward`, batch, height and width free. Programs of siblings

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame, ImageArray, Triplet
-from kbnet.frames.depth_png import read_depth_png, spread_depth
+from kbnet.frame import Float64Array, Frame, ImageArray, Triplet
 from kbnet.frames.frame_files import (
     COLUMNS,
     PATHS,
@@ -23,7 +21,7 @@ from kbnet.frames.frame_files import (
 from kbnet.frames.frame_source import IndexedFrames, PoseMemory, relative_poses, with_pose_and_prior
 from kbnet.frames.image_file import read_image, read_intrinsics
 from kbnet.frames.prior_files import PriorFolder
-from kbnet.frames.sequence import read_pose
+from kbnet.frames.sequence import read_pose, with_depth
 from kbnet.frames.window import crop_frame, crop_triplet
 
 __all__ = ["FrameFiles", "FrameList", "write_frame_list"]
@@ -36,12 +34,8 @@ class FrameList(IndexedFrames):
 
     Attributes:
         folder: the list file.
-        name: its name without the suffix.
-        points_from: the column of sparse depth.
-        names: of the frames, in the order of the list.
         has_ground_truth: whether any frame has ground truth.
         has_poses: whether all three poses of every frame with both neighbours are known.
-        priors: see `kbnet.frames.frame_source.FrameSource`.
     """
 
     priors: PriorFolder | None = None
@@ -97,22 +91,14 @@ class FrameList(IndexedFrames):
         return FrameFiles(*cells)
 
     def image(self, index: int) -> ImageArray:
-        """Image of one frame: RGB, (H, W, 3), uint8.
-
-        Raises:
-            FileNotFoundError, KBNetError: the file is missing, unreadable, or smaller than its window.
-        """
+        """Image of one frame: RGB, (H, W, 3), uint8."""
         files = self.files(index)
         image = self._images(files)[1]
         top, left, height, width = self._window(files, image)
         return image[top : top + height, left : left + width]
 
     def frame(self, index: int) -> Frame:
-        """Read one frame, with its ground truth and pose if the list names files of them.
-
-        Raises:
-            FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others.
-        """
+        """Read one frame, with its ground truth and pose if the list names files of them."""
         files = self.files(index)
         image = self._images(files)[1]
         return with_pose_and_prior(crop_frame(self._frame(files, image), *self._window(files, image)), self, index)
@@ -121,13 +107,8 @@ class FrameList(IndexedFrames):
         """Whether the list names a file of where the camera was."""
         return bool(self.files(index).pose)
 
-    def pose(self, index: int) -> NDArray[np.float64]:
-        """Read where the camera was: ``T_world_camera``, (4, 4), metres, as :func:`kbnet.frames.sequence.read_pose`.
-
-        Raises:
-            FileNotFoundError: the list names no such file.
-            KBNetError: the file is not a rigid 3x4 or 4x4 transform.
-        """
+    def pose(self, index: int) -> Float64Array:
+        """Read where the camera was: ``T_world_camera``, (4, 4), metres, as :func:`kbnet.frames.sequence.read_pose`."""
         return self._poses.pose(index)
 
     def triplet(self, index: int, gap: int) -> Triplet:
@@ -162,7 +143,7 @@ class FrameList(IndexedFrames):
             )
         return self._triplets
 
-    def _read_pose(self, index: int) -> NDArray[np.float64]:
+    def _read_pose(self, index: int) -> Float64Array:
         files = self.files(index)
         if not files.pose:
             raise FileNotFoundError(f"expected a pose of frame '{files.name}' in {self.folder}, got none; add it")
@@ -187,18 +168,9 @@ class FrameList(IndexedFrames):
         return read_image(self._path(files.previous)), image, read_image(self._path(files.next))
 
     def _frame(self, files: FrameFiles, image: ImageArray) -> Frame:
-        size, where = (image.shape[0], image.shape[1]), f" (frame '{files.name}' of {self.folder})"
-
-        def depth(name: str) -> FloatArray:
-            return spread_depth(read_depth_png(self._path(getattr(files, name))), size, name, where=where)
-
-        return Frame(
-            image=image,
-            sparse_depth=depth("sparse_depth"),
-            intrinsics=read_intrinsics(self._path(files.intrinsics)),
-            ground_truth=depth("ground_truth") if files.ground_truth else None,
-            name=files.name,
-        )
+        K = read_intrinsics(self._path(files.intrinsics))
+        truth = self._path(files.ground_truth) if files.ground_truth else None
+        return with_depth(image, self._path(files.sparse_depth), K, truth, files.name, of=f" of {self.folder}")
 
     def _window(self, files: FrameFiles, image: ImageArray) -> tuple[int, int, int, int]:
         """Top, left, height and width of what is to be read of an image, pixels."""

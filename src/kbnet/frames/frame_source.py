@@ -11,10 +11,9 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame, ImageArray, Triplet, warn_of_near_depth
+from kbnet.frame import Float64Array, FloatArray, Frame, ImageArray, Triplet, warn_of_near_depth
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.prior_files import PriorFolder
 
@@ -74,7 +73,7 @@ class FrameSource(NamedFrames, Protocol):
     def has_pose(self, index: int) -> bool:
         """Whether it is known where the camera was at one frame."""
 
-    def pose(self, index: int) -> NDArray[np.float64]:
+    def pose(self, index: int) -> Float64Array:
         """Where the camera was: ``T_world_camera``, (4, 4), metres."""
 
     def triplet(self, index: int, gap: int) -> Triplet:
@@ -88,15 +87,12 @@ class IndexedFrames:
     """Frames of a source by index, and in order."""
 
     def __len__(self: FrameSource) -> int:
-        """Number of frames."""
         return len(self.names)
 
     def __getitem__(self: FrameSource, index: int) -> Frame:
-        """Read one frame, as :meth:`frame`."""
         return self.frame(index)
 
     def __iter__(self: FrameSource) -> Iterator[Frame]:
-        """Frames in order."""
         return map(self.frame, range(len(self)))
 
 
@@ -155,30 +151,27 @@ class PoseMemory:
     """Poses of a source. Each is read and checked once.
 
     Args:
-        count: number of frames.
         read: reads ``T_world_camera`` of a frame, (4, 4), float64, metres; its errors are those of :meth:`pose`.
     """
 
-    def __init__(self, count: int, read: Callable[[int], NDArray[np.float64]]) -> None:
+    def __init__(self, count: int, read: Callable[[int], Float64Array]) -> None:
         self._count, self._read = count, read
-        self._poses: NDArray[np.float64] | None = None
+        self._poses: Float64Array | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_poses": None}  # Ray would hand over an array that is read-only
 
-    def pose(self, index: int) -> NDArray[np.float64]:
+    def pose(self, index: int) -> Float64Array:
         """``T_world_camera`` of a frame, (4, 4), float64, metres."""
         if self._poses is None:
             self._poses = np.full((self._count, 4, 4), np.nan)
         if np.isnan(self._poses[index, 3, 3]):
             self._poses[index] = self._read(index)
-        pose: NDArray[np.float64] = self._poses[index].copy()
+        pose: Float64Array = self._poses[index].copy()
         return pose
 
 
-def relative_poses(
-    previous: NDArray[np.float64], current: NDArray[np.float64], next_: NDArray[np.float64]
-) -> dict[str, FloatArray]:
+def relative_poses(previous: Float64Array, current: Float64Array, next_: Float64Array) -> dict[str, FloatArray]:
     """The motion to both neighbours from three poses ``T_world_camera``, as the arguments of `kbnet.frame.Triplet`.
 
     ``T_previous_current = inverse(T_world_previous) @ T_world_current``, and likewise ``T_next_current``: (4, 4),
@@ -192,9 +185,6 @@ def with_pose_and_prior(frame: Frame, source: FrameSource, index: int) -> Frame:
     """Add to a frame what its source knows of it besides, and warn of depth that can hardly be in metres.
 
     Most callers need no pose, so one that is not rigid is left out here, with one warning for the source.
-
-    Raises:
-        FileNotFoundError, KBNetError: the prior is missing, damaged, or of another size than the image.
     """
     warn_of_near_depth(frame.sparse_depth)
     _warn_of_largest_depth(frame, source)

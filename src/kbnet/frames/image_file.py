@@ -9,12 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from kbnet.errors import DAMAGE, KBNetError
 from kbnet.files import read_text
-from kbnet.frame import FloatArray, ImageArray, check_intrinsics
+from kbnet.frame import Float64Array, FloatArray, ImageArray, check_intrinsics
 from kbnet.frames.npy_file import read_npy
 from kbnet.limits import check_count, limit_factor, regular_file
 
@@ -92,11 +91,7 @@ def _bits(path: str | Path) -> int:
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:
-    """(H, W) of an image file, pixels, from its header alone.
-
-    Raises:
-        FileNotFoundError, KBNetError: as :func:`open_picture`.
-    """
+    """(H, W) of an image file, pixels, from its header alone."""
     try:
         with Image.open(_without_pipes(path)) as picture:
             return picture.height, picture.width
@@ -148,11 +143,10 @@ def _k_as_text(path: str | Path) -> str:
     return f"{write} to K.txt" + (f"; distortion ({model}): {' '.join(lens)}" if lens else "")
 
 
-def read_numbers(path: str | Path, what: str, *, table: bool = False) -> NDArray[np.float64]:
+def read_numbers(path: str | Path, what: str, *, table: bool = False) -> Float64Array:
     """Read whitespace- or comma-separated numbers from a text file in which ``#`` begins a comment.
 
     Args:
-        path: the text file.
         what: it should hold, for the error message.
         table: it may have many lines; else it holds a matrix, and is no longer than `MOST_MATRIX_BYTES`.
 

@@ -61,7 +61,6 @@ class Kind:
         """Refuse options of other kinds, and ask for those that are missing.
 
         Args:
-            given: names, as keyword arguments.
             spell: how to write a name in a message.
 
         Raises:

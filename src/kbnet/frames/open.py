@@ -45,7 +45,7 @@ def open_frames(path: str | Path, **options: Any) -> FrameSource:
     """
     if not isinstance(path, str | Path):
         raise KBNetError(f"expected the path of frames, got {path!r}; name a sequence folder, a list or a recording")
-    kind = recording_kind(path, options.get("sparse_depth", ""))
+    kind = recording_kind(path, options.get("sparse_depth"))
     if kind is not None:
         return open_kind(kind.name, path, kind.make_options(options))
     if unknown := sorted(set(options) - {"sparse_depth"}):
@@ -79,17 +79,15 @@ def open_prepared(path: str | Path, *, sparse_depth: str = "sparse_depth") -> Fr
     return Sequence(path, sparse_depth=sparse_depth)
 
 
-def recording_kind(path: str | Path, *sparse_depth: str) -> Kind | None:
+def recording_kind(path: str | Path, *sparse_depth: str | None) -> Kind | None:
     """The kind of a recording; None = a sequence folder, a list, or nothing that is known.
 
     Args:
-        path: of the recording.
         sparse_depth: folders that were asked for; where there is one, ``image`` and ``depth`` lie in a sequence.
     """
     path = Path(path)
     sparse = any(path.glob("sparse_depth*")) or any((path / name).is_dir() for name in sparse_depth if name)
-    of_open3d = (path / "depth").is_dir() and not sparse
-    is_sequence = (path / "image").is_dir() and not of_open3d
+    is_sequence = (path / "image").is_dir() and (sparse or not (path / "depth").is_dir())
     return None if is_sequence or path.suffix.lower() == ".csv" else kind_of(path)
 
 

@@ -56,11 +56,7 @@ class PriorFolder:
             )
 
     def prior(self, name: str) -> Prior:
-        """Read the prior of one frame.
-
-        Raises:
-            FileNotFoundError, KBNetError: it is missing, damaged, or no (H, W) map.
-        """
+        """Read the prior of one frame."""
         return read_prior(self.path(name), self.kind)
 
     def path(self, name: str) -> Path:

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kbnet.errors import KBNetError
 from kbnet.files import resolved
-from kbnet.frame import Frame, ImageArray, check_pose
+from kbnet.frame import Float64Array, Frame, ImageArray, check_pose
 from kbnet.frames.frame_files import check_name
 from kbnet.frames.frame_source import ConsecutiveFrames, with_pose_and_prior
 from kbnet.frames.prior_files import PriorFolder
@@ -33,13 +30,12 @@ class Moment(Generic[T]):
     """One frame before it is made.
 
     Attributes:
-        name: of the frame.
         T_world_camera: camera pose, (4, 4), float64, metres; None = not known.
         parts: what the frame is made of, such as file names or message times.
     """
 
     name: str
-    T_world_camera: NDArray[np.float64] | None
+    T_world_camera: Float64Array | None
     parts: T
 
 
@@ -53,21 +49,26 @@ class Recording(ConsecutiveFrames, ABC, Generic[T]):
         folder: file or folder of the recording; what messages point to.
         name: its name without suffix; what tables call it.
         inputs: files and folders that the frames are made of; a sequence may not be written over them.
+        points_from: topic, file or folder that the sparse depth comes from.
+        expected: number of frames at most, known without a pass over the recording; None = not known.
+        left_out: names of what became no frame so far, by what it is, such as "frames without points".
         reopen: opens the same recording in another process; None = it cannot be sent there.
-        priors: see `kbnet.frames.frame_source.FrameSource`.
     """
 
     priors: PriorFolder | None = None
     says_points: ClassVar[bool] = False
     """Whether the summary says how many points a frame has and how far away they are."""
 
-    def __init__(self, path: str | Path, *, inputs: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self, path: str | Path, points_from: str = "", *, expected: int | None = None, inputs: tuple[Path, ...] = ()
+    ) -> None:
         self.folder = Path(path)
         self.name = resolved(self.folder).stem if self.folder.is_file() else resolved(self.folder).name
         self.inputs = inputs or (self.folder,)
+        self.points_from, self.expected = points_from, expected
+        self.left_out: dict[str, list[str]] = {}
         self.reopen: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
         self._known: list[Moment[T]] = []
-        self._names_known = set[str]()
         self._coming: Iterator[Moment[T]] | None = None
         self._cache: OrderedDict[int, Frame] = OrderedDict()
         # The web viewer asks from several threads.
@@ -75,16 +76,19 @@ class Recording(ConsecutiveFrames, ABC, Generic[T]):
 
     @abstractmethod
     def moments(self) -> Iterator[Moment[T]]:
-        """What frames can be made of, in order; what gives no frame is left out."""
+        """What frames can be made of, in order; for the others, call :meth:`leave_out`.
+
+        Raises:
+            KBNetError: after the last one, if none came (``_known`` is empty).
+        """
 
     @abstractmethod
     def make(self, index: int, moment: Moment[T]) -> Frame:
         """Make one frame; the same index gives the same frame, in any order."""
 
-    @property
-    def expected(self) -> int | None:
-        """Number of frames at most, known without a pass over the recording; None = not known."""
-        return None
+    def leave_out(self, what: str, name: str) -> None:
+        """Remember what became no frame; for :meth:`moments`."""
+        self.left_out.setdefault(what, []).append(name)
 
     def assumptions(self) -> list[str]:
         """What is assumed that no file says, a line each; every command prints it before it reads a frame."""
@@ -92,7 +96,7 @@ class Recording(ConsecutiveFrames, ABC, Generic[T]):
 
     def notes(self) -> list[str]:
         """What ``kbnet prepare`` prints of the frames that were read, a line each."""
-        return []
+        return [f"left out: {len(names)} {what}, first {names[0]}" for what, names in self.left_out.items()]
 
     @property
     def lens(self) -> str:
@@ -111,11 +115,9 @@ class Recording(ConsecutiveFrames, ABC, Generic[T]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the frames."""
         return tuple(moment.name for moment in self._all())
 
     def __len__(self) -> int:
-        """Number of frames."""
         return len(self._all())
 
     def __repr__(self) -> str:
@@ -134,11 +136,6 @@ class Recording(ConsecutiveFrames, ABC, Generic[T]):
         if self.reopen is None:
             raise TypeError(f"{self!r} cannot be pickled; open it with kbnet.open_frames")
         return (*self.reopen, {"priors": self.priors})
-
-    @property
-    @abstractmethod
-    def points_from(self) -> str:
-        """Topic, file or folder that the sparse depth comes from."""
 
     @property
     def has_ground_truth(self) -> bool:
@@ -188,7 +185,7 @@ class Recording(ConsecutiveFrames, ABC, Generic[T]):
         """Whether it is known where the camera was at one frame."""
         return self._moment(index).T_world_camera is not None
 
-    def pose(self, index: int) -> NDArray[np.float64]:
+    def pose(self, index: int) -> Float64Array:
         """Where the camera was: ``T_world_camera``, (4, 4), float64, metres.
 
         Raises:
@@ -218,22 +215,27 @@ class Recording(ConsecutiveFrames, ABC, Generic[T]):
         """Look for moments until there is one of this index; return whether there is."""
         with self._lock:
             if self._coming is None:
-                self._coming = self.moments()
+                self._coming = self._checked_moments()
             while index >= len(self._known):
                 try:
-                    if (moment := next(self._coming, None)) is not None:
-                        check_name(moment.name, f"in {self.folder}")
-                        if moment.name in self._names_known:
-                            first = [one.name for one in self._known].index(moment.name)
-                            raise KBNetError(
-                                f"two frames of {self.folder} are called '{moment.name}': number {first} and number "
-                                f"{len(self._known)}, counted from 0"
-                            )
-                        self._names_known.add(moment.name)
+                    moment = next(self._coming, None)
                 except BaseException:  # a generator that raised looks as if it were at its end
-                    self._coming, self._known, self._names_known = None, [], set()
+                    self._coming, self._known = None, []
                     raise
                 if moment is None:
                     return False
                 self._known.append(moment)
             return True
+
+    def _checked_moments(self) -> Iterator[Moment[T]]:
+        """Moments whose names can be those of files, each another."""
+        self.left_out.clear()
+        numbers: dict[str, int] = {}
+        for number, moment in enumerate(self.moments()):
+            check_name(moment.name, f"in {self.folder}")
+            if (first := numbers.setdefault(moment.name, number)) != number:
+                raise KBNetError(
+                    f"two frames of {self.folder} are called '{moment.name}': number {first} and number {number}, "
+                    "counted from 0"
+                )
+            yield moment

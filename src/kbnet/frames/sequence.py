@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame, ImageArray, check_pose
+from kbnet.frame import Float64Array, FloatArray, Frame, ImageArray, check_pose
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import read_depth_png, spread_depth
 from kbnet.frames.frame_files import FrameFiles
@@ -31,14 +30,10 @@ class Sequence(ConsecutiveFrames):
         K.txt  image/<name>.png|jpg  sparse_depth/<name>.png  [ground_truth/<name>.png]  [absolute_pose/<name>.txt]
 
     Attributes:
-        folder: the sequence folder.
-        name: the last part of its path.
         names: the frames' names (file names without suffix), sorted.
-        points_from: the folder of sparse depth.
         intrinsics: pinhole matrix K, (3, 3), float32 pixels.
         has_ground_truth: whether the sequence has the folder ``ground_truth``.
         has_poses: whether every frame has a pose in ``absolute_pose``.
-        priors: see `kbnet.frames.frame_source.FrameSource`.
     """
 
     priors: PriorFolder | None = None
@@ -95,7 +90,7 @@ class Sequence(ConsecutiveFrames):
         frame = read_frame(self.folder, self._images[index], depth, self.intrinsics)
         return with_pose_and_prior(frame, self, index)
 
-    def pose(self, index: int) -> NDArray[np.float64]:
+    def pose(self, index: int) -> Float64Array:
         """Read where the camera was.
 
         Returns:
@@ -115,7 +110,6 @@ class Sequence(ConsecutiveFrames):
         """Where the files of a frame lie, absolute, without ground truth.
 
         Args:
-            index: of the frame.
             gap: name the neighbours this many frames away too, and their poses if there is a file of all three.
         """
         around = [index] if gap is None else [index, index - gap, index + gap]
@@ -129,7 +123,7 @@ class Sequence(ConsecutiveFrames):
         columns: dict[str, Any] = {column: str(path.absolute()) for column, path in found.items()}
         return FrameFiles(self.names[index], **columns)
 
-    def _read_pose(self, index: int) -> NDArray[np.float64]:
+    def _read_pose(self, index: int) -> Float64Array:
         return read_pose(self._pose_path(index))
 
     def _pose_path(self, index: int) -> Path:
@@ -141,25 +135,25 @@ def read_frame(folder: Path, image_path: Path, sparse_depth_path: Path, intrinsi
 
     Args:
         intrinsics: K, (3, 3), pixels.
-
-    Raises:
-        FileNotFoundError, KBNetError: as :meth:`Sequence.frame`.
     """
-    name = image_path.stem
-    ground_truth = depth_path(folder / "ground_truth", name)
-    image = read_image(image_path)
-    size, where = (image.shape[0], image.shape[1]), f" (frame '{name}' of {folder})"
-    frame = Frame(
-        image=image,
-        sparse_depth=spread_depth(read_depth_png(sparse_depth_path), size, "sparse_depth", where=where),
-        intrinsics=intrinsics,
-        ground_truth=spread_depth(read_depth_png(ground_truth), size, "ground_truth", where=where)
-        if ground_truth.is_file()
-        else None,
-        name=name,
-    )
+    name, truth = image_path.stem, depth_path(folder / "ground_truth", image_path.stem)
+    truth_path = truth if truth.is_file() else None
+    frame = with_depth(read_image(image_path), sparse_depth_path, intrinsics, truth_path, name, of=f" of {folder}")
     warn_of_far_centre(frame.intrinsics, frame.size, of=str(folder / "K.txt"))
     return frame
+
+
+def with_depth(
+    image: ImageArray, sparse_depth: Path, intrinsics: FloatArray, truth: Path | None, name: str, *, of: str = ""
+) -> Frame:
+    """A frame of an image and depth maps in files, which may be smaller than the image; ``of`` is for messages."""
+    size = (image.shape[0], image.shape[1])
+
+    def read(path: Path, what: str) -> FloatArray:
+        return spread_depth(read_depth_png(path), size, what, where=f" (frame '{name}'{of})")
+
+    ground_truth = None if truth is None else read(truth, "ground_truth")
+    return Frame(image, read(sparse_depth, "sparse_depth"), intrinsics, ground_truth, name)
 
 
 def depth_path(folder: Path, name: str) -> Path:
@@ -173,7 +167,7 @@ def pose_path(folder: Path, name: str) -> Path:
     return folder / "absolute_pose" / f"{name}.txt"
 
 
-def read_pose(path: str | Path, what: str = "a camera-to-world pose") -> NDArray[np.float64]:
+def read_pose(path: str | Path, what: str = "a camera-to-world pose") -> Float64Array:
     """Read where a camera was, or another rigid transform.
 
     Args:
@@ -187,7 +181,11 @@ def read_pose(path: str | Path, what: str = "a camera-to-world pose") -> NDArray
         FileNotFoundError: there is no such file.
         KBNetError: the file is not a rigid 3x4 or 4x4 transform.
     """
-    numbers = read_numbers(path, what)
+    return pose_of_numbers(read_numbers(path, what), path, what)
+
+
+def pose_of_numbers(numbers: Float64Array, path: str | Path, what: str) -> Float64Array:
+    """As :func:`read_pose`, of the numbers in a file."""
     if numbers.size not in (12, 16):
         raise KBNetError(f"expected {what} as 3x4 or 4x4 numbers, got {numbers.size} in {path}; write it row by row")
     T_world_camera = np.eye(4)

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_folder, reading, resolved
-from kbnet.frame import FloatArray, Frame, check_pose
+from kbnet.frame import Float64Array, FloatArray, Frame, check_pose
 from kbnet.frames.depth_png import write_depth_png
 
 
@@ -29,7 +28,7 @@ class PosedFrame(NamedTuple):
     """
 
     frame: Frame
-    T_world_camera: NDArray[np.float64] | None = None
+    T_world_camera: Float64Array | None = None
     sparse_depths: Mapping[str, FloatArray] | None = None
 
 
@@ -38,8 +37,6 @@ class WrittenFrames:
     """What was written.
 
     Attributes:
-        frames: how many.
-        posed: those with a pose.
         size: (H, W) of the images, pixels.
         points: sparse points of a frame, the median.
         mean_points: the same, the mean.
@@ -109,7 +106,7 @@ class SequenceWriter:
     def add(
         self,
         frame: Frame,
-        T_world_camera: NDArray[np.float64] | None = None,
+        T_world_camera: Float64Array | None = None,
         *,
         sparse_depths: Mapping[str, FloatArray] | None = None,
     ) -> None:

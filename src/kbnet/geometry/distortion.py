@@ -62,9 +62,6 @@ def undo_radial_tangential(points: Floats, coefficients: Coefficients) -> Floats
     Returns:
         Undistorted rays, (..., 2); NaN where there is none within the radius at which g r has its maximum.
 
-    Raises:
-        KBNetError: there are more than 8 coefficients.
-
     Example:
         >>> undo_radial_tangential(np.array([0.5125, 0.0]), (0.1, 0, 0, 0)).round(4)
         array([0.5, 0. ])
@@ -123,9 +120,6 @@ def undo_fisheye(points: Floats, coefficients: Coefficients) -> Floats:
 
     Returns:
         Undistorted rays, (..., 2); NaN where there is none less than 90° from the axis and below the maximum of θ'.
-
-    Raises:
-        KBNetError: there are more than 4 coefficients.
 
     Example:
         >>> undo_fisheye(np.array([np.pi / 4, 0.0]), ()).round(4)

@@ -7,18 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from kbnet.errors import KBNetError
 from kbnet.export.sizes import Sizes, cheapest, check_size
+from kbnet.frame import FloatArray
 from kbnet.inference.per_size import PerSize
 from kbnet.network.inputs import NetworkInputs, input_names
 from kbnet.network.siblings.config import NetworkConfig
 
-Run = Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]
+Run = Callable[[dict[str, FloatArray]], FloatArray]
 """Function from ordered inputs by name to depth in its own memory; thread-safe."""
 
 Graphs = Callable[[int, int], Any]
@@ -38,8 +37,6 @@ class ArrayEngine(ABC):
     """Engine with one graph for each of the last four sizes, with torch's number of threads.
 
     Args:
-        config: config of the network.
-        precision: precision of the computation.
         graphs: result of :func:`converted_graphs` or :func:`exported_graphs`.
     """
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
 
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import BoolArray, FloatArray, Frame
 from kbnet.inference.completer import DepthCompleter
 from kbnet.inference.video import VideoCompleter
 from kbnet.network.inputs import kept_depth
@@ -44,10 +44,6 @@ FARTHEST_RAD = 1.0
 
 def complete_with_confidence(completer: DepthCompleter | VideoCompleter, frame: Frame) -> tuple[FloatArray, FloatArray]:
     """Complete depth with its expected error, predicted by the network or by :func:`expected_error`.
-
-    Args:
-        completer: depth completer.
-        frame: one frame.
 
     Returns:
         Depth and its expected absolute error, both (H, W), float32 metres.
@@ -143,7 +139,7 @@ def _disagreement(inliers: FloatArray) -> FloatArray:
     return changes
 
 
-def most_confident(uncertainty: NDArray[np.floating], share: float) -> NDArray[np.bool_]:
+def most_confident(uncertainty: NDArray[np.floating], share: float) -> BoolArray:
     """Mask of the ``share`` of the pixels with the least uncertainty, in the shape of ``uncertainty``."""
     chosen = np.zeros(uncertainty.shape, np.bool_)
     chosen.flat[np.argsort(uncertainty, axis=None, kind="stable")[: round(share * uncertainty.size)]] = True

@@ -42,7 +42,6 @@ def make_engine(
         network: network; not changed.
         engine: ``torch``; ``onnxruntime`` (float32) or ``openvino`` (on the CPU), which take seconds at the first
             frame of a size; or ``auto``: the fastest that is installed, see :func:`pick`.
-        device: a torch device.
         precision: ``auto`` for float32; ``float16`` on CUDA devices only.
 
     Raises:

@@ -20,11 +20,7 @@ class FrameArrays(NamedTuple):
     prior: Prior | None
 
     def checked(self) -> FrameArrays:
-        """The same, of valid shapes, types and values.
-
-        Raises:
-            KBNetError: as `kbnet.Frame`.
-        """
+        """The same, of valid shapes, types and values."""
         frame = Frame(self.image, self.sparse_depth, self.intrinsics, prior=self.prior)
         return FrameArrays(frame.image, frame.sparse_depth, frame.intrinsics, frame.prior)
 

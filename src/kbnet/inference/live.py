@@ -34,10 +34,8 @@ class LiveFrame(Generic[T]):
 
     Attributes:
         frame: the frame, with ``T_world_camera`` if it has a pose.
-        result: what the completer returned.
         latency_s: from the last file of the frame to the result; of a frame that was there at the start, from then.
         dropped: frames that were left out since the frame before.
-        used_past: whether earlier frames were used.
     """
 
     frame: Frame
@@ -64,7 +62,6 @@ def complete_live(
         alone: completes a frame by itself.
         with_past: completes a frame with earlier ones, such as :class:`kbnet.VideoCompleter`. It is used as long as
             every frame has a pose; after the first frame without, ``alone`` is used for good.
-        sparse_depth: folder of sparse depth in the sequence.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -87,11 +84,7 @@ class _Found(NamedTuple):
 
 
 class _GrowingSequence:
-    """Sequence folder to which frames are added.
-
-    Attributes:
-        posed: whether every frame so far has a pose.
-    """
+    """Sequence folder to which frames are added."""
 
     def __init__(self, folder: Path, sparse_depth: str, *, posed: bool) -> None:
         if not folder.is_dir():

@@ -40,7 +40,6 @@ class NumberedFrames:
         return output.is_done(index)
 
     def pending(self) -> list[int]:
-        """The frames with missing files."""
         starts = zip(self._outputs, self._starts.tolist(), strict=False)
         return [start + index for output, start in starts for index in output.pending()]
 

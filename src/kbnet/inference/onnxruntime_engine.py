@@ -6,13 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.export.description import Description, read_description
 from kbnet.export.onnx import onnx_model
+from kbnet.frame import FloatArray
 from kbnet.inference.array_engine import ArrayEngine, InputSize, Run, converted_graphs, exported_graphs
 from kbnet.inference.weights_files import weights_files
 from kbnet.network.depth_network import DepthNetwork
@@ -68,9 +67,9 @@ class OnnxRuntimeEngine(ArrayEngine):
                 f"({str(error).splitlines()[0]}); choose engine='torch'"
             ) from error
 
-        def run(inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        def run(inputs: dict[str, FloatArray]) -> FloatArray:
             try:
-                depth: NDArray[np.float32] = session.run(None, inputs)[0]
+                depth: FloatArray = session.run(None, inputs)[0]
             except Exception as error:  # as above
                 raise KBNetError(
                     f"ONNX Runtime {onnxruntime.__version__} cannot compute it ({str(error).splitlines()[0]}); "

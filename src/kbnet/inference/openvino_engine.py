@@ -6,12 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kbnet.errors import KBNetError
 from kbnet.export.description import Description, read_description
 from kbnet.export.openvino import INFO, openvino_model, read_model, signal_stack_kept
+from kbnet.frame import FloatArray
 from kbnet.inference.array_engine import ArrayEngine, InputSize, Run, converted_graphs, exported_graphs
 from kbnet.inference.weights_files import weights_files
 from kbnet.network.depth_network import DepthNetwork
@@ -95,13 +93,13 @@ class _Requests:
         self._compiled = compiled
         self._idle = [compiled.create_infer_request()]
 
-    def __call__(self, inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    def __call__(self, inputs: dict[str, FloatArray]) -> FloatArray:
         try:
             request = self._idle.pop()  # atomic, like append
         except IndexError:
             request = self._compiled.create_infer_request()
         try:
-            depth: NDArray[np.float32] = request.infer(inputs, share_inputs=True, share_outputs=False)[0]
+            depth: FloatArray = request.infer(inputs, share_inputs=True, share_outputs=False)[0]
         except RuntimeError as error:
             raise KBNetError(
                 f"OpenVINO cannot compute the network ({_reason(error)}); export it again, or choose engine='torch'"

@@ -29,7 +29,6 @@ class FileKind:
 
     Attributes:
         write: writes the file, whole or not at all. A function of a module, since worker processes get it.
-        needs_error: whether it needs the expected error.
     """
 
     folder: str

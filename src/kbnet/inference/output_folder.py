@@ -33,8 +33,6 @@ class OutputFolder:
     """Results of one source.
 
     Args:
-        folder: where the files go.
-        frames: the source.
         kinds: files of every frame besides the depth map.
 
     Raises:
@@ -77,14 +75,8 @@ class OutputFolder:
 
         The sparse points and the prior of one frame represent those of all frames.
 
-        Args:
-            network: result of `kbnet.inference.weights_files.network_origin`.
-
         Returns:
             The origin, and a description of the difference; empty without difference or without depth.
-
-        Raises:
-            FileNotFoundError, KBNetError: no frame can be read.
         """
         present = any((self.folder / DEPTH.folder).rglob("*.png"))
         recorded = self.recorded()
@@ -106,7 +98,6 @@ class OutputFolder:
         """Origin of the depth of these frames, where existing depth has the same.
 
         Args:
-            network: of `kbnet.inference.weights_files.network_origin`.
             overwrite: whether depth of these frames that something else made may be replaced.
 
         Raises:
@@ -134,11 +125,7 @@ class OutputFolder:
             self.path(DEPTH, index).unlink(missing_ok=True)
 
     def complete(self, index: int, completer: Completer) -> Frame:
-        """Complete one frame and write its files, the depth map last.
-
-        Raises:
-            OSError, KBNetError: the frame cannot be read, or not be completed.
-        """
+        """Complete one frame and write its files, the depth map last."""
         frame = self.frames.frame(index)
         if any(kind.needs_error for kind in self.kinds):
             from kbnet.inference.confidence import complete_with_confidence
@@ -163,17 +150,12 @@ class OutputFolder:
 
         Args:
             make_completer: called once, if there is anything to complete.
-            origin: of :meth:`checked_origin`.
-            overwrite: complete all frames.
             warm_up: for a completer with a state: how many frames to complete, without files, before one whose
                 predecessor is there already.
             on_frame: called after each frame with the number of frames to complete.
 
         Returns:
             How many frames were completed.
-
-        Raises:
-            OSError, KBNetError: a frame cannot be read, or not be completed.
         """
         pending = list(range(len(self.names))) if overwrite else self.pending()
         if not pending:

@@ -17,10 +17,6 @@ class PerSize(Generic[Key, Built]):
     Thread-safe: existing values are returned at once, and one thread builds at a time. Dropped values remain valid for
     the threads that use them.
 
-    Args:
-        build: function from a key to its value.
-        keep: number of values.
-
     Example:
         >>> built = PerSize(lambda size: print("build", size) or size, keep=1)
         >>> _ = [built[size] for size in (1, 1, 2, 1)]

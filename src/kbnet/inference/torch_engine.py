@@ -26,7 +26,6 @@ class TorchEngine:
 
     Args:
         network: network; a copy is moved to the device and folded.
-        device: a torch device.
         precision: float32, bfloat16, or float16 on a CUDA device.
     """
 

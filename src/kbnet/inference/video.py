@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Literal, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame, Prior
+from kbnet.frame import Float64Array, FloatArray, Frame, Prior
 from kbnet.inference.completer import DepthCompleter
 from kbnet.network.inputs import kept_depth
 from kbnet.network.siblings.config import NetworkConfig
@@ -25,8 +24,6 @@ from kbnet.points.past_points import (
     newest_in_cells,
     predicts_present_points,
 )
-
-Float64Array = NDArray[np.float64]
 
 PAST_FRAMES = 30
 """Default number of past frames whose points are used."""
@@ -98,7 +95,6 @@ class VideoCompleter:
 
     @property
     def config(self) -> NetworkConfig:
-        """Config of the network."""
         return self.completer.config
 
     def reset(self) -> None:

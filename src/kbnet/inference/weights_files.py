@@ -42,9 +42,6 @@ def network_origin(weights: str | Path, *, preset: str | None, precision: str) -
 
     Args:
         weights, preset, precision: as in `kbnet.load`.
-
-    Raises:
-        FileNotFoundError: there are no such weights.
     """
     own = "that of the file" if is_exported(weights) else "float32"
     same = ("auto", "float32", "int8") if is_exported(weights) else ("auto",)

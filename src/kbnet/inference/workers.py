@@ -58,8 +58,6 @@ class Outcome:
 
     Attributes:
         frames: number of frames of all sources.
-        completed: number of frames completed in this run.
-        skipped: number of frames completed before.
         errors: one-line error by '<source>/<frame>'.
         warnings: frames by warning.
     """

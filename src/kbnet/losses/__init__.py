@@ -1,1 +1,1 @@
-"""Loss terms of training as pure functions with masks, and their weighted sum."""
+"""Loss terms of training as pure functions with masks, and their weighted sum; every loss is a scalar tensor."""

@@ -21,9 +21,6 @@ def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
         mask: weight of every value, at least 0, (B, C, H, W). A sample whose mask is 0 everywhere gives 0. None: equal
             weights.
 
-    Returns:
-        Scalar.
-
     >>> import torch
     >>> masked_mean(torch.tensor([1.0, 5.0, 9.0]).view(1, 1, 1, 3), torch.tensor([1.0, 1.0, 0.0]).view(1, 1, 1, 3))
     tensor(3.)
@@ -57,9 +54,6 @@ def smoothness_loss(depth: Tensor, image: Tensor, mask: Tensor | None = None) ->
         image: RGB in 0..1, (B, 3, H, W).
         mask: weight of every pixel, (B, 1, H, W). The weight of a difference is the product of its two pixels' weights.
             None: equal weights.
-
-    Returns:
-        Scalar.
     """
     return _along(3, depth, image, mask) + _along(2, depth, image, mask)
 
@@ -84,9 +78,6 @@ def gradient_loss(depth: Tensor, ground_truth: Tensor, scaffold: Tensor) -> Tens
         depth: (B, 1, H, W), metres.
         ground_truth: (B, 1, H, W), metres; 0 = unmeasured. A sample without any gives 0.
         scaffold: (B, 1, H, W), metres.
-
-    Returns:
-        Scalar.
     """
     validity = (ground_truth > 0).to(depth.dtype)
     log_truth = ground_truth.clamp_min(LEAST_DEPTH).log()
@@ -119,9 +110,6 @@ def expected_error_loss(depth: Tensor, expected_error: Tensor, ground_truth: Ten
         depth: dense depth d, (B, 1, H, W), metres; no gradient flows into it.
         expected_error: b, (B, 1, H, W), metres, positive.
         ground_truth: g, (B, 1, H, W), metres; 0 = unmeasured. A sample without any gives 0.
-
-    Returns:
-        Scalar.
     """
     validity = (ground_truth > 0).to(depth.dtype)
     truth = ground_truth.where(ground_truth > 0, depth.detach())

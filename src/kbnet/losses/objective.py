@@ -39,7 +39,6 @@ def unsupervised_losses(
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
         validity: 1 where outlier rejection kept a point, else 0, (B, 1, H, W).
         weighting: pixel weights from :func:`kbnet.losses.weighting.adaptive_weighting`; None = as published.
-        forms: how the terms are computed.
 
     Returns:
         Scalars ``colour``, ``structure``, ``sparse_depth``, ``smoothness``.
@@ -119,9 +118,6 @@ def pose_consistency_loss(forward: Sequence[Tensor], backward: Sequence[Tensor])
     Args:
         forward: T_neighbour_current of each neighbour, (B, 4, 4), metres.
         backward: T_current_neighbour of each, (B, 4, 4), metres.
-
-    Returns:
-        Scalar.
     """
     round_trips = torch.stack([there @ back for there, back in zip(forward, backward, strict=True)])
     identity = torch.eye(4, dtype=round_trips.dtype, device=round_trips.device)

@@ -33,9 +33,6 @@ def colour_loss(
             then has little influence. None: equal weights.
         factor: factor of the error of every pixel, (B, 1, H, W). The number of averaged pixels stays the same: a pixel
             with factor 0 has no error. None: 1.
-
-    Returns:
-        Scalar.
     """
     return _mean_error(colour_error, image, reconstructions, compared, factor)
 

@@ -40,9 +40,7 @@ def adaptive_weighting(scene: Scene, reconstructions: tuple[Tensor, ...], weight
     ``scene.seen``.
 
     Args:
-        scene: frame, depth and neighbours.
         reconstructions: of the scene, (B, 3, H, W) each, at least one.
-        weights: weights of the loss terms.
     """
     errors = _joint_errors(scene.image, reconstructions, weights)
     compared = comparison_weight(

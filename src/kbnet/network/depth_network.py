@@ -20,7 +20,7 @@ class DepthNetwork(nn.Module):
     """Base of KBNet, VOICED, ScaffNet and FusionNet.
 
     ``forward`` takes image, sparse depth, validity, intrinsics, scaffold and ray terms, and returns dense depth, as
-    described in `kbnet.network.kbnet.KBNet.forward`.
+    described in `kbnet.network.kbnet.KBNet.forward`. What a network does not read may be anything.
 
     Attributes:
         config: everything that defines the network besides its weights.

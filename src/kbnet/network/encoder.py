@@ -44,15 +44,7 @@ class Encoder(nn.Module):
         self.depth_latent = Convolution(depth[-2], depth[-1], stride=2, normalise=normalise)
 
     def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
-        """Part of the encoder that depends on the camera only; compute it once for a fixed camera.
-
-        Args:
-            intrinsics: K, (B, 3, 3), pixels.
-            size: (H, W) of the image.
-
-        Returns:
-            :meth:`CalibratedBackprojection.ray_terms` of every level.
-        """
+        """:meth:`CalibratedBackprojection.ray_terms` of every level, for K, (B, 3, 3), pixels, and (H, W)."""
         terms, (height, width) = [], size
         for level, backprojection in enumerate(self.backprojections):
             assert isinstance(backprojection, CalibratedBackprojection)

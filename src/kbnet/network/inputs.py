@@ -77,9 +77,6 @@ def prepare_inputs(
         intrinsics: K, (B, 3, 3), pixels.
         validity: result of an earlier outlier rejection; None: reject outliers of ``sparse_depth``.
         prior: of a batch of one, (H, W); see :func:`with_prior`.
-
-    Raises:
-        KBNetError: as :func:`with_prior`.
     """
     if validity is None:
         validity = kept_validity(sparse_depth, intrinsics, config)
@@ -125,7 +122,6 @@ def kept_validity(
     Args:
         sparse_depth: (B, 1, H, W), metres; 0 = unmeasured.
         intrinsics: K, (B, 3, 3), pixels.
-        config: of the network.
         for_losses: keep the points that depth is compared with. Where the network itself sees all of them, as VOICED
             does, these are the points that the rule ``window`` keeps, as published.
     """

@@ -128,14 +128,7 @@ class KBNet(DepthNetwork):
         return self.depth_from_output(self._decoded(seen, ray_terms), scaffold, 2**halvings)
 
     def ray_terms(self, intrinsics: Tensor, size: Sequence[int]) -> RayTerms:
-        """Part of the network that depends on the camera only; compute it once for a fixed camera.
-
-        Nothing with the propagation head, whose trunk has the rays as input channels.
-
-        Args:
-            intrinsics: K, (B, 3, 3), pixels.
-            size: (H, W) of the image.
-        """
+        """Nothing with the propagation head, whose trunk has the rays as input channels."""
         if self.config.head == "propagation":
             return []
         for _ in range(self.config.halvings):

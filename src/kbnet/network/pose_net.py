@@ -68,12 +68,7 @@ class PoseNet(nn.Module):
     The published facts give only the filters of ``resnet34``. Slim channels are our interpretation; we know of no
     published weights to verify it.
 
-    Args:
-        rotation: form of the rotation, see :func:`kbnet.geometry.pose.transform_from_vector`. ``exponential`` is
-            VOICED's.
-
     Attributes:
-        encoder_name: name of the encoder.
         rotation: form of the rotation.
         reduction: stride of the smallest features, input pixels.
 

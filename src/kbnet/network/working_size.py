@@ -10,7 +10,6 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
@@ -213,7 +212,7 @@ def mean_of_cells(image: Tensor, factor: int) -> Tensor:
     return torch.cat([F.avg_pool2d(block.float(), factor, ceil_mode=True) for block in blocks], dim=-2)
 
 
-def _cells(depth: FloatArray, factor: int) -> NDArray[np.float32]:
+def _cells(depth: FloatArray, factor: int) -> FloatArray:
     """Pixels of every cell, (H // factor, W // factor, factor²)."""
     height, width = (length // factor for length in depth.shape)
     cut = depth[: height * factor, : width * factor].reshape(height, factor, width, factor)

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import convolve1d, sobel
 from scipy.spatial import KDTree
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, ImageArray, check_depth, check_image
+from kbnet.frame import BoolArray, FloatArray, ImageArray, IntArray, check_depth, check_image
 
 PointKind = Literal["edges", "corners", "uniform"]
 POINT_KINDS: tuple[PointKind, ...] = get_args(PointKind)
@@ -24,7 +23,7 @@ _BATCH = 1024
 _SEED = 1
 _ITERATIONS = 2
 
-Pixels = NDArray[np.int64]
+Pixels = IntArray
 
 
 @dataclass(frozen=True)
@@ -112,16 +111,12 @@ def harris_response(grey: FloatArray) -> FloatArray:
     return response
 
 
-def cluster(
-    candidates: Pixels, measured: NDArray[np.bool_], count: int, clustering: Clustering = Clustering()
-) -> Pixels:
+def cluster(candidates: Pixels, measured: BoolArray, count: int, clustering: Clustering = Clustering()) -> Pixels:
     """Spread points by mini-batch k-means: the cluster centres as whole pixels.
 
     Args:
         candidates: rows and columns, (N, 2).
         measured: pixels that may be chosen, (H, W); every candidate is one.
-        count: number of clusters.
-        clustering: rounding and reassignment.
 
     Returns:
         Rows and columns, (up to count, 2), each measured: where depth is unknown at a centre, the candidate nearest

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, check_finite_numbers
-from kbnet.frame import FloatArray, ImageArray, IntArray
+from kbnet.frame import BoolArray, FloatArray, ImageArray, IntArray
 from kbnet.points.patterns import ring_pixels
 
 PATTERNS = {"corners": 0.5, "uniform": 0.15, "lines": 0.1, "grid": 0.1, "clusters": 0.1, "side": 0.05}
@@ -58,7 +57,6 @@ class PointDrawing:
             image: RGB, (H, W, 3), uint8.
             depth: ground truth, (H, W), metres; 0 = unmeasured, never drawn.
             intrinsics: K, (3, 3), pixels.
-            generator: source of every draw.
 
         Returns:
             Sparse depth, (H, W), float32 metres; 0 = unmeasured.
@@ -87,7 +85,6 @@ class PointDrawing:
         Args:
             sparse_depth: (H, W), metres; 0 = unmeasured.
             intrinsics: K, (3, 3), pixels.
-            generator: source of every draw.
 
         Returns:
             Sparse depth with fewer points, (H, W), float32 metres; 0 = unmeasured.
@@ -168,7 +165,7 @@ def _grid(size: tuple[int, ...], count: int, generator: Generator) -> tuple[IntA
     return rows.ravel(), columns.ravel()
 
 
-def _in_clusters(rows: IntArray, columns: IntArray, size: tuple[int, ...], generator: Generator) -> NDArray[np.bool_]:
+def _in_clusters(rows: IntArray, columns: IntArray, size: tuple[int, ...], generator: Generator) -> BoolArray:
     """Mask of the points within one to four random discs, (N,)."""
     inside = np.zeros(rows.size, bool)
     for _ in range(int(generator.integers(1, 5))):
@@ -178,9 +175,9 @@ def _in_clusters(rows: IntArray, columns: IntArray, size: tuple[int, ...], gener
     return inside
 
 
-def _on_one_side(rows: IntArray, columns: IntArray, size: tuple[int, ...], generator: Generator) -> NDArray[np.bool_]:
+def _on_one_side(rows: IntArray, columns: IntArray, size: tuple[int, ...], generator: Generator) -> BoolArray:
     """Mask of the points on one side of a random line through the middle part of the image, (N,)."""
     angle_rad = generator.uniform(0, 2 * np.pi)
     y, x = (length * generator.uniform(0.3, 0.7) for length in size)
-    side: NDArray[np.bool_] = (rows - y) * np.sin(angle_rad) + (columns - x) * np.cos(angle_rad) > 0
+    side: BoolArray = (rows - y) * np.sin(angle_rad) + (columns - x) * np.cos(angle_rad) > 0
     return side

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from kbnet.frame import FloatArray
+from kbnet.frame import Float64Array, FloatArray, IntArray
 from kbnet.points.sparse_points import measured_pixels
 
 BORDER_SPACING_PX = 60
@@ -58,7 +57,7 @@ def extrapolated_to_border(sparse_depth: FloatArray) -> FloatArray:
     return continued
 
 
-def _border(height: int, width: int) -> NDArray[np.int64]:
+def _border(height: int, width: int) -> IntArray:
     """Pixels (x, y) along the border with its corners, (N, 2)."""
     x, y = (
         np.linspace(0, length - 1, 1 + -(-length // BORDER_SPACING_PX)).round().astype(int)
@@ -69,7 +68,7 @@ def _border(height: int, width: int) -> NDArray[np.int64]:
     return np.unique(np.concatenate(level + upright), axis=0)
 
 
-def _slopes(x: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+def _slopes(x: Float64Array, y: Float64Array, weight: Float64Array) -> Float64Array:
     """Slopes (N, 2) of y (N, k) over x (N, k, 2) with the prior 0 ± SLOPE_DEVIATION; weights (N, k) sum to 1."""
     count = y.shape[1]
     x = x - (weight[..., None] * x).sum(axis=1, keepdims=True)
@@ -79,7 +78,7 @@ def _slopes(x: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.f
     fitted = np.linalg.solve(scatter + 1e-6 * np.eye(2), along)
     left = y - (x @ fitted)[..., 0]
     noise = (weight * left**2).sum(axis=1) * count / max(count - 3, 1) + LEAST_POINT_DEVIATION**2
-    level: NDArray[np.float64] = np.linalg.solve(
+    level: Float64Array = np.linalg.solve(
         scatter + (noise / SLOPE_DEVIATION**2 / count)[:, None, None] * np.eye(2), along
     )
     return level[..., 0]

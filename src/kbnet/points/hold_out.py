@@ -11,10 +11,9 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import BoolArray, FloatArray, Frame
 
 HELD_OUT_SHARE = 0.2
 """Share of the pixels of a frame whose points are held out."""
@@ -26,29 +25,21 @@ HoldOut = Literal["points", "patches"]
 """What is held out together: single points, or all points of square patches."""
 
 
-def hold_out_points(
-    frame: Frame, index: int, *, share: float = HELD_OUT_SHARE, seed: int = 0, by: HoldOut = "points"
-) -> Frame | None:
+def hold_out_points(frame: Frame, index: int, *, share: float = HELD_OUT_SHARE, by: HoldOut = "points") -> Frame | None:
     """Split the sparse points of a frame into input points and held-out points.
 
     Args:
         frame: its ground truth is ignored.
-        index: index of the frame in its source.
         share: fraction of the pixels that is held out.
-        seed: random seed, at least 0.
-        by: single points, or patches.
 
     Returns:
         The frame with the input points as sparse depth and the held-out points as ground truth. None if either would
         be empty.
-
-    Raises:
-        KBNetError: the share is not between 0 and 1, or the seed is negative.
     """
-    return without_points(frame, draw_pixels(frame.size, index, share=share, seed=seed, by=by))
+    return without_points(frame, draw_pixels(frame.size, index, share=share, by=by))
 
 
-def without_points(frame: Frame, withheld: NDArray[np.bool_]) -> Frame | None:
+def without_points(frame: Frame, withheld: BoolArray) -> Frame | None:
     """Split the points of a frame by a mask, (H, W): input points, and the withheld ones as ground truth.
 
     Returns:
@@ -59,37 +50,32 @@ def without_points(frame: Frame, withheld: NDArray[np.bool_]) -> Frame | None:
 
 
 def draw_pixels(
-    size: tuple[int, ...], index: int, *, share: float = HELD_OUT_SHARE, seed: int = 0, by: HoldOut = "points"
-) -> NDArray[np.bool_]:
+    size: tuple[int, ...], index: int, *, share: float = HELD_OUT_SHARE, by: HoldOut = "points"
+) -> BoolArray:
     """Draw the pixels that are held out, measured or not; the same for every kind of sparse depth of a frame.
 
     Args:
         size: (H, W), pixels.
-        index: index of the frame in its source. The result depends on index, seed and size alone.
+        index: index of the frame in its source. The result depends on index and size alone.
         share: fraction of the pixels.
-        seed: random seed, at least 0.
         by: single pixels, or patches.
 
     Returns:
         Mask of the held-out pixels, (H, W).
 
     Raises:
-        KBNetError: the share is not between 0 and 1, or the seed is negative.
+        KBNetError: the share is not between 0 and 1.
     """
     if not 0 < share < 1:
         raise KBNetError(f"expected a share of points to hold out between 0 and 1, both excluded, got {share:g}")
-    if seed < 0:
-        raise KBNetError(f"expected a seed of at least 0 to draw held-out points, got {seed}")
-    generator = np.random.default_rng([seed, index])
+    generator = np.random.default_rng([0, index])
     if by == "patches":
         return random_patches(size, share, max(1, min(size) // PATCHES_PER_SIDE), generator)
-    withheld: NDArray[np.bool_] = generator.random(size) < share
+    withheld: BoolArray = generator.random(size) < share
     return withheld
 
 
-def random_patches(
-    shape: tuple[int, ...], share: float, side_px: int, generator: np.random.Generator
-) -> NDArray[np.bool_]:
+def random_patches(shape: tuple[int, ...], share: float, side_px: int, generator: np.random.Generator) -> BoolArray:
     """Mask of a random ``share`` of square patches, at least one, on a grid with a random offset, (H, W)."""
     rows, columns = (
         (np.arange(length) + offset) // side_px
@@ -97,11 +83,11 @@ def random_patches(
     )
     count = (rows[-1] + 1) * (columns[-1] + 1)
     chosen = generator.permutation(count) < max(1, round(share * count))
-    patches: NDArray[np.bool_] = chosen.reshape(rows[-1] + 1, -1)[rows[:, None], columns]
+    patches: BoolArray = chosen.reshape(rows[-1] + 1, -1)[rows[:, None], columns]
     return patches
 
 
-def part_depth(sparse_depth: FloatArray, withheld: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+def part_depth(sparse_depth: FloatArray, withheld: BoolArray) -> tuple[FloatArray, FloatArray]:
     """Split sparse depth into two maps: kept points and withheld points.
 
     Args:
@@ -109,6 +95,7 @@ def part_depth(sparse_depth: FloatArray, withheld: NDArray[np.bool_]) -> tuple[F
         withheld: mask, (H, W).
 
     Returns:
-        Two maps, (H, W), metres; 0 = unmeasured. Their sum is ``sparse_depth``."""
+        Two maps, (H, W), metres; 0 = unmeasured. Their sum is ``sparse_depth``.
+    """
     nothing = np.float32(0)
     return np.where(withheld, nothing, sparse_depth), np.where(withheld, sparse_depth, nothing)

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.spatial import cKDTree
 
-from kbnet.frame import Float64Array, FloatArray, IntArray
+from kbnet.frame import BoolArray, Float64Array, FloatArray, IntArray
 from kbnet.points.projection import pixels_of_points
 from kbnet.points.sparse_points import measured_pixels, points_to_map
-
-BoolArray = NDArray[np.bool_]
 
 CELL_PX = 5
 """Of the past points in a cell of this size, the newest is used."""
@@ -90,7 +88,6 @@ class PointMap:
         self.clear()
 
     def clear(self) -> None:
-        """Drop all points."""
         self.positions: Float64Array = np.zeros((0, 3))
         self.ages: IntArray = np.zeros(0, np.int64)
 
@@ -116,7 +113,6 @@ class PointMap:
         return SeenPoints(np.flatnonzero(inside), rows, columns, depth[inside], self.ages[inside])
 
     def drop(self, index: IntArray) -> None:
-        """Drop points by their indices."""
         self.positions = np.delete(self.positions, index, axis=0)
         self.ages = np.delete(self.ages, index)
 

@@ -60,9 +60,6 @@ class SparsePattern:
 
         Returns:
             Sparse depth, (H, W), float32 metres; 0 = unmeasured.
-
-        Raises:
-            KBNetError: a value is out of range, or image and depth do not fit.
         """
         # Imported here: the help of the command line reads the fields above, and scipy would slow it down.
         from kbnet.points.sampling import corner_strength, measure_points, spread_corners
@@ -84,7 +81,7 @@ class SparsePattern:
 
 
 def ring_pixels(intrinsics: FloatArray, size: tuple[int, ...], rings: int, points: int) -> tuple[IntArray, IntArray]:
-    """IntArray measured by a rotating lidar at the camera: equal azimuth steps on cones with equal spacing.
+    """Pixels measured by a rotating lidar at the camera: equal azimuth steps on cones with equal spacing.
 
     At the middle column, the lowest and the highest ring lie half a spacing inside the lower and upper edge. A cone is
     a hyperbola in the image, so the outer rings leave the image towards its sides.
@@ -92,7 +89,6 @@ def ring_pixels(intrinsics: FloatArray, size: tuple[int, ...], rings: int, point
     Args:
         intrinsics: K, (3, 3), pixels.
         size: (H, W), pixels.
-        rings: number of scan lines.
         points: number of points on all rings together, with those outside the image.
 
     Returns:

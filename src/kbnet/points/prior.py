@@ -10,10 +10,9 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-from kbnet.frame import Float64Array, FloatArray, Prior, PriorKind
+from kbnet.frame import BoolArray, Float64Array, FloatArray, IntArray, Prior, PriorKind
 from kbnet.points.interpolation import linear
 from kbnet.points.sparse_points import measured_pixels
 from kbnet.points.triangulation import delaunay_triangles
@@ -158,7 +157,7 @@ def _in_space(depth: Float64Array, kind: PriorKind) -> Float64Array:
 
 
 def _explained_share(
-    log_points: Float64Array, ratio: Float64Array, known: NDArray[np.bool_], neighbours: sparse.csr_matrix
+    log_points: Float64Array, ratio: Float64Array, known: BoolArray, neighbours: sparse.csr_matrix
 ) -> Float64Array:
     """Weight w of the prior at every point, 0 to 1; 0 where it is unknown."""
     interpolated = _squared_change(log_points, np.ones(known.size), neighbours)
@@ -180,7 +179,7 @@ def _squared_change(values: Float64Array, used: Float64Array, neighbours: sparse
     return squared
 
 
-def _neighbours(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> sparse.csr_matrix:
+def _neighbours(rows: IntArray, columns: IntArray) -> sparse.csr_matrix:
     """Adjacency of the Delaunay triangulation, (N, N), 1 for neighbours."""
     triangles = delaunay_triangles(rows, columns)
     pairs = triangles[:, [[0, 1], [1, 2], [2, 0], [1, 0], [2, 1], [0, 2]]].reshape(-1, 2)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, check_depth, check_intrinsics, check_pose
+from kbnet.frame import Float64Array, FloatArray, check_depth, check_intrinsics, check_pose
 from kbnet.points.sparse_points import points_to_map
 
 NEARER = 0.9
@@ -50,8 +50,8 @@ def project_points(
 
 
 def pixels_of_points(
-    points: NDArray[np.float64], intrinsics: FloatArray, T_camera_points: NDArray[np.floating]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    points: Float64Array, intrinsics: FloatArray, T_camera_points: NDArray[np.floating]
+) -> tuple[Float64Array, Float64Array]:
     """Pixels of points in a camera; nothing is checked or dropped.
 
     Args:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter, sobel
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, ImageArray, check_depth, check_image
+from kbnet.frame import BoolArray, FloatArray, ImageArray, IntArray, check_depth, check_image
 
 INTEGRATION_SIGMA_PX = 1.5
 """Standard deviation of the Gaussian window of the structure tensor."""
@@ -36,7 +35,6 @@ def sample_points(
         image: RGB, (H, W, 3), uint8.
         depth: true depth along z, (H, W), metres; 0 = unmeasured, never sampled.
         points: number of pixels to sample; fewer if fewer have depth.
-        generator: source of every draw.
         range_noise: relative standard deviation of the measured depth, log-normal, so that depth stays positive.
         outlier_share: fraction of outliers. Their depth is uniform between the nearest and the farthest true depth,
             as after a wrong match.
@@ -59,8 +57,8 @@ def sample_points(
 
 def measure_points(
     depth: FloatArray,
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
+    rows: IntArray,
+    columns: IntArray,
     generator: np.random.Generator,
     *,
     range_noise: float,
@@ -71,7 +69,6 @@ def measure_points(
     Args:
         depth: true depth along z, (H, W), metres; 0 = unmeasured.
         rows, columns: measured pixels, (N,) each, without repetition.
-        generator: source of every draw.
         range_noise: relative standard deviation.
         outlier_share: fraction of the points.
 
@@ -109,8 +106,8 @@ def corner_strength(image: ImageArray) -> FloatArray:
 
 
 def spread_corners(
-    strength: FloatArray, measured: NDArray[np.bool_], count: int, generator: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    strength: FloatArray, measured: BoolArray, count: int, generator: np.random.Generator
+) -> tuple[IntArray, IntArray]:
     """Choose the strongest local maxima of corner strength.
 
     The window of the maxima is the widest that leaves ``CANDIDATES_PER_POINT`` candidates per point, so the points

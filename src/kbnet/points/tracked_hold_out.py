@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from kbnet.frame import Frame
+from kbnet.frame import Float64Array, Frame, IntArray
 from kbnet.points.hold_out import HELD_OUT_SHARE, draw_pixels, part_depth, without_points
 from kbnet.points.past_points import PointMap
 from kbnet.points.sparse_points import measured_pixels
@@ -24,19 +23,18 @@ class TrackedHoldOut:
 
     Args:
         share: fraction of the points that is held out.
-        seed: random seed, at least 0.
 
     Raises:
         KBNetError: at the first frame, as :func:`kbnet.points.hold_out.hold_out_points`.
     """
 
-    def __init__(self, *, share: float = HELD_OUT_SHARE, seed: int = 0) -> None:
-        self._share, self._seed = share, seed
+    def __init__(self, *, share: float = HELD_OUT_SHARE) -> None:
+        self._share = share
         self._kept, self._held_out = PointMap(1), PointMap(1)
 
     def __call__(self, frame: Frame, index: int) -> Frame | None:
         """Split the points of the next frame; arguments and result as for `kbnet.points.hold_out.hold_out_points`."""
-        withheld = draw_pixels(frame.size, index, share=self._share, seed=self._seed)
+        withheld = draw_pixels(frame.size, index, share=self._share)
         if frame.T_world_camera is not None:
             camera = frame.intrinsics, frame.T_world_camera.astype(np.float64)
             rows, columns = measured_pixels(frame.sparse_depth)
@@ -53,9 +51,9 @@ class TrackedHoldOut:
         return without_points(frame, withheld)
 
 
-def _distances(pixels: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+def _distances(pixels: IntArray, others: IntArray) -> Float64Array:
     """Distance from every pixel, (N, 2), to the nearest of others, (M, 2), pixels, (N,); infinite without any."""
     if not len(others):
         return np.full(len(pixels), np.inf)
-    distance: NDArray[np.float64] = cKDTree(others).query(pixels)[0]
+    distance: Float64Array = cKDTree(others).query(pixels)[0]
     return distance

@@ -12,13 +12,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import Delaunay, QhullError
 
-IntArray = NDArray[np.int64]
-Float64Array = NDArray[np.float64]
+from kbnet.frame import BoolArray, Float64Array, IntArray
+
 _QHULL_OPTIONS = "Qbb Qc Qz Q12 Q5"
 """scipy's defaults and Q5, which skips the final correction of outer planes: equal triangles in 10 % less time."""
 MOST_AT_ONCE = 60_000
@@ -74,13 +73,12 @@ class _Tile(NamedTuple):
     """Points of a tile with its margin.
 
     Attributes:
-        points: indices of the points.
         inner: whether each point is in the tile, not only in its margin.
         low, high: x, y between which all points are known, pixels; infinite where no point is beyond.
     """
 
     points: IntArray
-    inner: NDArray[np.bool_]
+    inner: BoolArray
     low: Float64Array
     high: Float64Array
 
@@ -136,7 +134,7 @@ def _tiles(rows: IntArray, columns: IntArray) -> Iterator[_Tile]:
             yield _Tile(points, inner, np.array(low), np.array(high))
 
 
-def _right_triangles(places: Float64Array, tile: _Tile) -> tuple[IntArray, NDArray[np.bool_]]:
+def _right_triangles(places: Float64Array, tile: _Tile) -> tuple[IntArray, BoolArray]:
     """Triangles with a corner in the tile that are right, and whether all triangles around each point are right."""
     nothing = np.zeros((0, 3), np.int64), np.zeros(len(tile.points), bool)
     if len(tile.points) < 3 or not tile.inner.any():
@@ -169,7 +167,7 @@ def _circumcircles(corners: Float64Array, triangles: IntArray) -> tuple[Float64A
         return first + to_centre, np.hypot(*to_centre.T)[:, None]
 
 
-def _among_incomplete(places: Float64Array, complete: NDArray[np.bool_], taken: IntArray) -> IntArray:
+def _among_incomplete(places: Float64Array, complete: BoolArray, taken: IntArray) -> IntArray:
     """Triangles without a complete corner.
 
     The triangulation of the incomplete points has them, and others that cover the triangles ``taken``. An edge of both

@@ -76,7 +76,6 @@ class Figures:
         self._kept = RunningStatistics()
 
     def add(self, shown: ShownFrame) -> None:
-        """Add one frame."""
         errors: dict[str, list[float]] = {}
         error = shown.expected_error
         if shown.judged is not None:
@@ -151,7 +150,6 @@ class ShownFrame:
     """Frame with depth completed from all points, and its comparison with the reference.
 
     Attributes:
-        index: index of the frame in its source.
         depth, expected_error: (H, W), metres.
         judged: depth at the pixels with a reference; None without any.
     """
@@ -172,11 +170,7 @@ def shown_frames(
 
 
 def show_frame(frame: Frame, index: int, completer: DepthCompleter, judging: Judging) -> ShownFrame:
-    """Complete one frame and compare it with the reference.
-
-    Raises:
-        KBNetError: a number is out of range.
-    """
+    """Complete one frame and compare it with the reference."""
     depth, expected_error = complete_with_confidence(completer, frame)
     if judging.limits is not None:
         judged = judge_pixels(frame, depth, expected_error, judging.limits)

@@ -55,9 +55,6 @@ def write_page(
         frames: at least one frame.
         about: subtitle: source and weights.
         longest: longer side of the stored maps, pixels; larger frames are subsampled.
-
-    Returns:
-        The figures of the page.
     """
     figures = Figures(held_out=judging.held_out)
     has_truth = False

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import uniform_filter
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame, ImageArray, check_depth
+from kbnet.frame import Float64Array, FloatArray, Frame, ImageArray, check_depth
 from kbnet.report.film import write_film
 from kbnet.report.point_cloud import point_cloud
 
@@ -76,7 +76,6 @@ class Turn:
     """Path of the camera around the cloud; the film loops.
 
     Attributes:
-        pictures: number of pictures.
         yaw_deg: largest yaw to either side, degrees; from 180 on a full turn.
         pitch_deg: largest pitch, degrees.
         width: width of a picture, pixels; rounded to an even number for films.
@@ -118,17 +117,13 @@ def write_turntable(path: str | Path, frame: Frame, depth: FloatArray, turn: Tur
     Args:
         path: ``.gif`` or ``.mp4``.
         depth: completed depth, (H, W), metres; pixels of 0 are not drawn.
-
-    Raises:
-        KBNetError: the depth does not fit the frame, or the suffix is another.
-        ModuleNotFoundError: PyAV is not installed, for MP4.
     """
     size = frame.size
     write_film(path, turntable(Cloud.of_frame(frame, depth), frame.intrinsics, size, turn or SWAY), FPS)
 
 
 def write_fused_turntable(
-    path: str | Path, points: FloatArray, colours: ImageArray, spacing: float, T_world_camera: NDArray[np.float64]
+    path: str | Path, points: FloatArray, colours: ImageArray, spacing: float, T_world_camera: Float64Array
 ) -> None:
     """Write a film of a fused cloud, a full turn from slightly above.
 
@@ -138,10 +133,6 @@ def write_fused_turntable(
         colours: RGB, (N, 3), uint8.
         spacing: distance between neighbouring points, metres.
         T_world_camera: pose of one camera, (4, 4), metres, for the upward direction.
-
-    Raises:
-        KBNetError: the suffix is another.
-        ModuleNotFoundError: PyAV is not installed, for MP4.
     """
     T_camera_world = np.linalg.inv(T_world_camera)
     seen = points @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
@@ -172,8 +163,8 @@ def turntable(cloud: Cloud, K: FloatArray, size: tuple[int, int], turn: Turn) ->
 
 
 def _stand(
-    points: NDArray[np.floating], K: NDArray[np.float64], size: tuple[int, int], *, all_round: bool
-) -> tuple[NDArray[np.float64], float]:
+    points: NDArray[np.floating], K: Float64Array, size: tuple[int, int], *, all_round: bool
+) -> tuple[Float64Array, float]:
     """Pivot of the camera path and distance from it: slightly behind the camera, or far enough to see all."""
     if not all_round:
         depth = float(np.median(points[:, 2]))
@@ -184,7 +175,7 @@ def _stand(
     return pivot, radius * max(2 * K[0, 0] / size[1], 2 * K[1, 1] / size[0])
 
 
-def _looking_at(pivot: NDArray[np.float64], distance: float, yaw_rad: float, pitch_rad: float) -> NDArray[np.float64]:
+def _looking_at(pivot: Float64Array, distance: float, yaw_rad: float, pitch_rad: float) -> Float64Array:
     """``T_camera_world`` of a camera at a distance from the pivot, with a yaw about its y axis and a pitch."""
     c, s = math.cos(yaw_rad), math.sin(yaw_rad)
     about_y = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])

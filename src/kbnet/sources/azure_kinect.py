@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +17,7 @@ from kbnet.sources.azure_kinect_file import DEPTH_TAG, KinectFile
 from kbnet.sources.clock import nearest_in_time
 from kbnet.sources.depth_camera import frame_of_dense_depth, points_in_image
 from kbnet.sources.matroska import VIDEO, Block
-from kbnet.sources.rectification import Camera, RectifiedRecording
+from kbnet.sources.rectification import RectifiedRecording
 
 _STREAMS = ("COLOR", "DEPTH", "IR", "IMU")
 
@@ -36,11 +35,7 @@ class KinectFrames(RectifiedRecording[KinectMoment]):
     Depth becomes ground truth, and sparse depth at corners of the image.
 
     Args:
-        path: of the file.
-        points: sparse points a frame, at the strongest corners.
-        keep_hidden: keep far points that are seen through a near surface.
         largest_difference_s: between an image and its depth.
-        every: take every Nth image that has depth.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -51,52 +46,28 @@ class KinectFrames(RectifiedRecording[KinectMoment]):
     says_points = True
 
     def __init__(self, path: Path, *, points: int, keep_hidden: bool, largest_difference_s: float, every: int) -> None:
-        super().__init__(path)
+        super().__init__(path, f"DEPTH of {path}")
         self._file, self._points, self._keep_hidden = KinectFile(path), points, keep_hidden
         self._calibration = self._file.calibration
         self._pairs = _match(self._file, largest_difference_s)
         self._taken = self._pairs[::every]
+        self.camera, self.expected = self._calibration.colour, len(self._taken)
         self._depth = lru_cache(maxsize=2)(self._read_depth)
-        self.left_out: Counter[str] = Counter()
-
-    @property
-    def camera(self) -> Camera:
-        """The colour camera."""
-        return self._calibration.colour
-
-    @property
-    def points_from(self) -> str:
-        """The depth track."""
-        return f"DEPTH of {self.folder}"
-
-    @property
-    def expected(self) -> int:
-        """Number of images with depth."""
-        return len(self._taken)
 
     def notes(self) -> list[str]:
-        """How many images have depth, and how many frames were left out, by reason."""
-        images = len(self._file.colour.blocks)
-        return [
-            f"{len(self._pairs)} of {images} images have depth",
-            *(f"left out: {count} frames with {reason}" for reason, count in self.left_out.items()),
-        ]
+        return [f"{len(self._pairs)} of {len(self._file.colour.blocks)} images have depth", *super().notes()]
 
     def moments(self) -> Iterator[Moment[KinectMoment]]:
-        """Frames in order."""
-        self.left_out.clear()
-        found = False
         for pair in self._taken:
+            name = f"{pair.image.time_us:012d}"
             if self._depth(pair.depth).any():
-                found = True
-                yield Moment(f"{pair.image.time_us:012d}", None, pair)
+                yield Moment(name, None, pair)
             else:
-                self.left_out["no depth in the image"] += 1
-        if not found:
+                self.leave_out("frames with no depth in the image", name)
+        if not self._known:
             raise KBNetError(f"no frame of {self.folder} has depth in the image; check the recording in the viewer")
 
     def make(self, index: int, moment: Moment[KinectMoment]) -> Frame:
-        """Read one frame."""
         image, depth = self._file.image(moment.parts.image), self._depth(moment.parts.depth)
         rectified, K = self.rectification.image(image), self.rectification.target.K
         return frame_of_dense_depth(rectified, depth, K, self._points, index, moment.name)
@@ -110,11 +81,7 @@ class KinectFrames(RectifiedRecording[KinectMoment]):
 
 
 def describe_kinect(path: Path) -> list[str]:
-    """Lines for people: tracks with their sizes and rates, and both cameras.
-
-    Raises:
-        FileNotFoundError, KBNetError: as `kbnet.sources.azure_kinect_file.KinectFile`.
-    """
+    """Lines for people: tracks with their sizes and rates, and both cameras."""
     with warnings.catch_warnings():  # opening the recording warns too
         warnings.simplefilter("ignore", UserWarning)
         file = KinectFile(path)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, refused_as
 from kbnet.files import parse_json
-from kbnet.frame import check_pose
+from kbnet.frame import Float64Array, check_pose
 from kbnet.sources.depth_camera import DepthCamera
 from kbnet.sources.rectification import Camera
 
@@ -52,14 +51,12 @@ class KinectCalibration:
     """Both cameras as they recorded.
 
     Attributes:
-        colour: of the images.
-        depth: of the depth images.
         T_colour_depth: from the depth camera to the colour camera, (4, 4), metres.
     """
 
     colour: Camera
     depth: DepthCamera
-    T_colour_depth: NDArray[np.float64]
+    T_colour_depth: Float64Array
 
 
 class _Stored(NamedTuple):
@@ -67,7 +64,7 @@ class _Stored(NamedTuple):
 
     model: str
     parameters: list[float]
-    T_camera_shared: NDArray[np.float64]
+    T_camera_shared: Float64Array
     sensor: tuple[int, int]
     radius: float
 
@@ -78,7 +75,6 @@ def read_kinect_calibration(
     """Read ``calibration.json`` for the modes of a recording.
 
     Args:
-        content: of the file.
         depth_mode: one of `DEPTH_MODES`.
         colour_size: (H, W) of the images, one of `COLOUR_SIZES`, pixels.
         where: it is from, for messages.

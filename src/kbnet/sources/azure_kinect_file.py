@@ -40,9 +40,6 @@ _RECORD_AGAIN = "record it with k4arecorder"
 class KinectFile:
     """A recording.
 
-    Args:
-        path: of the file.
-
     Raises:
         FileNotFoundError: there is no such file.
         KBNetError: it is damaged before its first frame.
@@ -61,7 +58,6 @@ class KinectFile:
 
     @cached_property
     def colour(self) -> Track:
-        """Track of the images."""
         track = self._video("COLOR", "colour", (*_JPEG, *_BYTES))
         if track.size not in COLOUR_SIZES:
             height, width = track.size
@@ -73,7 +69,6 @@ class KinectFile:
 
     @cached_property
     def depth(self) -> Track:
-        """Track of the depth images."""
         track = self._video("DEPTH", "depth", tuple(_DEPTH_CODECS))
         if track.size != self.depth_mode.size:
             (height, width), expected = track.size, self.depth_mode.size
@@ -117,11 +112,7 @@ class KinectFile:
         return read_kinect_calibration(content, self.depth_mode, self.colour.size, f"{CALIBRATION} of {self.path}")
 
     def image(self, block: Block) -> ImageArray:
-        """Image of a block of :attr:`colour`: RGB, (H, W, 3), uint8.
-
-        Raises:
-            KBNetError: it is damaged.
-        """
+        """Image of a block of :attr:`colour`: RGB, (H, W, 3), uint8."""
         content, (height, width), codec = read_extent(self.path, block.extent), self.colour.size, self.colour.codec
         if codec in _JPEG:
             return self._jpeg(content, block)
@@ -136,11 +127,7 @@ class KinectFile:
         return decode_image(SimpleNamespace(height=height, width=width, **message))
 
     def depth_image(self, block: Block) -> FloatArray:
-        """Depth along z of a block of :attr:`depth`, (H, W), float32 metres; 0 = unmeasured.
-
-        Raises:
-            KBNetError: it is damaged.
-        """
+        """Depth along z of a block of :attr:`depth`, (H, W), float32 metres; 0 = unmeasured."""
         content, (height, width) = read_extent(self.path, block.extent), self.depth.size
         self._check_length(content, 2 * height * width, block)
         stored = np.frombuffer(content, _DEPTH_CODECS[self.depth.codec]).reshape(height, width)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import Float64Array
+from kbnet.frame import BoolArray, Float64Array
 
 ROUNDING_S = 1e-6
 """Two times as far apart as is allowed are not too far apart by the rounding of seconds since 1970."""
@@ -61,7 +61,7 @@ def to_seconds(times: Float64Array, where: str = "times") -> Float64Array:
 
 def nearest_in_time(
     times: Float64Array, others: Float64Array, largest_difference_s: float
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.intp], BoolArray]:
     """Which of the others is nearest to each time, the earlier one of two.
 
     Args:

@@ -23,11 +23,10 @@ from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.sources.colmap_folder import find_images, find_model, image_file, read_reconstruction
+from kbnet.sources.depth_file import check_scaled
 from kbnet.sources.rectification import Camera, RectifiedRecording
 from kbnet.sources.resizing import fit_camera, limit_longer_side
 
-PLAUSIBLE_MEDIAN_M = (0.1, 100.0)
-"""Median depth outside is taken for another unit than metres; nearer, the 1/256 m of a depth PNG is too coarse."""
 LENSES = {
     "SIMPLE_PINHOLE": "f cx cy",
     "PINHOLE": "fx fy cx cy",
@@ -75,11 +74,6 @@ class ColmapFrames(RectifiedRecording[str]):
     """Images of one camera of a reconstruction, with the points that each of them saw.
 
     Points deeper than 255.996 m are left out, and images without a point that is good enough.
-
-    Attributes:
-        model: folder of the model.
-        images: folder of the images.
-        empty: files of the images left out so far.
     """
 
     says_points = True
@@ -117,7 +111,7 @@ class ColmapFrames(RectifiedRecording[str]):
             )
         self.model = find_model(Path(path))
         self.images = find_images(Path(path), images)
-        super().__init__(path, inputs=(self.model, self.images))
+        super().__init__(path, str(self.model), inputs=(self.model, self.images))
         self._longest_side, self._scale = longest_side, scale
         reconstruction = read_reconstruction(self.model)
         chosen = _choose_camera(reconstruction, camera_id, self.model)
@@ -126,14 +120,14 @@ class ColmapFrames(RectifiedRecording[str]):
         except KBNetError as error:
             raise KBNetError(f"camera {chosen} in {self.model}: {error}") from None
         self._views = _views(reconstruction, chosen, points or PointFilter(), scale)
+        self.expected = len(self._views)
         self._points = lru_cache(maxsize=2)(self._sparse_depth)
-        self.empty: list[str] = []
         if not len(self.depths()):
             raise KBNetError(
                 f"no image of camera {chosen} in {self.model} sees a point that is good enough; "
                 "loosen --min-track and --max-error, or check that the reconstruction succeeded"
             )
-        self._check_scale()
+        check_scaled(self.depths(), self.model, scale)
 
     @cached_property
     def camera(self) -> Camera:
@@ -141,22 +135,11 @@ class ColmapFrames(RectifiedRecording[str]):
         first = self.images / self._views[in_order(self._views, str)[0]].file
         return fit_camera(self._calibrated, picture_size(first), f"the camera in {self.model}")
 
-    @property
-    def points_from(self) -> str:
-        """The model."""
-        return str(self.model)
-
-    @property
-    def expected(self) -> int:
-        """Number of images."""
-        return len(self._views)
-
     def depths(self) -> Float64Array:
         """Depth of all sparse points of all frames, (N,), metres."""
         return np.concatenate([view.depth for view in self._views.values()])
 
     def summary(self, written: WrittenFrames, folder: Path) -> list[str]:
-        """Frames, points, and how far away they are, which shows a wrong scale."""
         low, middle, high = np.percentile(self.depths(), [5, 50, 95])
         return [
             *self.notes(),
@@ -164,27 +147,20 @@ class ColmapFrames(RectifiedRecording[str]):
             f"({low:.2f} to {high:.2f} m) if one unit of the model is {self._scale:g} m",
         ]
 
-    def notes(self) -> list[str]:
-        """What was left out."""
-        return [f"left out: {len(self.empty)} images without points, first {self.empty[0]}"] if self.empty else []
-
     def moments(self) -> Iterator[Moment[str]]:
-        """Frames in order, with their poses; those without points are left out."""
-        self.empty = []
         names = in_order(self._views, str)
         for name, sorted_name in zip(names, sortable(names), strict=True):
             if self._points(name).any():
                 yield Moment(sorted_name, self._views[name].T_world_camera, name)
             else:
-                self.empty.append(self._views[name].file)
-        if len(self.empty) == len(names):
+                self.leave_out("images without points", self._views[name].file)
+        if not self._known:
             raise KBNetError(
                 f"no point of {self.model} falls into an image nearer than {MAXIMUM_DEPTH:g} m; check the model in "
                 "COLMAP, and metres in one unit (--scale)"
             )
 
     def make(self, index: int, moment: Moment[str]) -> Frame:
-        """Read one frame."""
         image = self.rectification.image(read_image(self.images / self._views[moment.parts].file))
         frame = Frame(image, self._points(moment.parts), self.rectification.target.K, name=moment.name)
         return limit_longer_side(frame, self._longest_side) if self._longest_side else frame
@@ -196,14 +172,6 @@ class ColmapFrames(RectifiedRecording[str]):
         (height, width), (old_height, old_width) = self.camera.size, self._calibrated.size
         pixels = (view.pixels[near] + 0.5) * [width / old_width, height / old_height] - 0.5
         return self.rectification.points(pixels, view.depth[near])
-
-    def _check_scale(self) -> None:
-        low, high = PLAUSIBLE_MEDIAN_M
-        if not low <= (median := float(np.median(self.depths()))) <= high:
-            raise KBNetError(
-                f"points in {self.model} have a median depth of {median:.4g} m, which is hardly metres: COLMAP's unit "
-                f"is arbitrary; measure a length and give metres in one unit (--scale, now {self._scale:g})"
-            )
 
 
 def _choose_camera(reconstruction: Any, camera_id: int | None, folder: Path) -> int:

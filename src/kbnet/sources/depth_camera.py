@@ -8,20 +8,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frame import Float64Array, FloatArray, Frame, ImageArray
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.points.sampling import sample_points
 from kbnet.sources.rectification import Camera
-
-Floats = NDArray[np.float64]
 
 
 class DepthCamera:
     """A calibrated depth camera; the ray of each pixel is calculated once.
 
     Args:
-        camera: its calibration.
         largest_radius: of x / z, y / z; farther from the axis nothing is measured. Infinity = no limit.
     """
 
@@ -29,13 +26,13 @@ class DepthCamera:
         self.camera, self._largest_radius = camera, largest_radius
 
     @cached_property
-    def _rays(self) -> Floats:
+    def _rays(self) -> Float64Array:
         """x / z and y / z of each pixel, (H, W, 2); NaN where the lens shows none."""
         rows, columns = np.indices(self.camera.size).astype(np.float64)
         rays = self.camera.to_rays(np.stack([columns, rows], axis=-1))
         return np.where(np.hypot(rays[..., :1], rays[..., 1:]) <= self._largest_radius, rays, np.nan)
 
-    def points(self, depth: FloatArray) -> Floats:
+    def points(self, depth: FloatArray) -> Float64Array:
         """Points of a depth image.
 
         Args:
@@ -50,21 +47,17 @@ class DepthCamera:
 
 
 def points_in_image(
-    points: Floats, T_camera_points: NDArray[np.floating], target: Camera, *, keep_hidden: bool = False
+    points: Float64Array, T_camera_points: NDArray[np.floating], target: Camera, *, keep_hidden: bool = False
 ) -> FloatArray:
     """Depth of points in the image of a pinhole camera; on one pixel the nearest stays, and hidden ones are dropped.
 
     Args:
         points: (N, 3), metres; those that are not finite are dropped.
         T_camera_points: (4, 4), metres: a point x is ``T_camera_points @ x`` in the camera.
-        target: the pinhole.
         keep_hidden: keep far points that are seen through a near surface.
 
     Returns:
         Sparse depth, (H, W), float32 metres; 0 = unmeasured, also beyond `MAXIMUM_DEPTH`.
-
-    Raises:
-        KBNetError: the transform is not rigid.
     """
     depth = project_points(points, target.K, T_camera_points, target.size)
     depth[depth > MAXIMUM_DEPTH] = 0
@@ -80,9 +73,7 @@ def frame_of_dense_depth(
         image: RGB, (H, W, 3), uint8.
         depth: along z, (H, W), metres; 0 = unmeasured.
         intrinsics: K, (3, 3), pixels.
-        points: sparse points.
         index: of the frame; the same one gives the same points.
-        name: of the frame.
     """
     sparse = sample_points(image, depth, points, np.random.default_rng(index), range_noise=0)
     return Frame(image, sparse, intrinsics, depth, name)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import DAMAGE, KBNetError
-from kbnet.frame import FloatArray
+from kbnet.frame import Float64Array, FloatArray
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.image_file import open_picture
 from kbnet.frames.npy_file import read_npy
@@ -34,6 +34,8 @@ IMPLAUSIBLE_M = 100.0
 """Depth of which the nearest tenth too is farther is taken for millimetres; a half may be that far off outdoors."""
 PART = 1 << 16
 """Numbers that are converted at a time: as float64 they take eight times the bytes of 8 bits."""
+PLAUSIBLE_MEDIAN_M = (0.1, 100.0)
+"""Median depth outside is taken for another unit than metres; nearer, the 1/256 m of a depth PNG is too coarse."""
 LARGEST_UNIT = 65535
 """Largest number of 16 bits: programs write it for no depth, and for more than can be written."""
 
@@ -236,4 +238,21 @@ def check_metres(depth: FloatArray | Iterable[float], *, where: str, remedy: str
         median = float(np.median(measured))
         raise KBNetError(
             f"{where}: depth has a median of {median:.0f} m, which looks like millimetres read as metres; {remedy}"
+        )
+
+
+def check_scaled(depth: FloatArray | Float64Array, path: Path, scale: float) -> None:
+    """Refuse measured depth, (N,), of a reconstruction with an arbitrary unit that is hardly in metres.
+
+    Args:
+        scale: metres in one unit, as it was given.
+
+    Raises:
+        KBNetError: the median is not within `PLAUSIBLE_MEDIAN_M`.
+    """
+    low, high = PLAUSIBLE_MEDIAN_M
+    if not low <= (median := float(np.median(depth))) <= high:
+        raise KBNetError(
+            f"points in {path} have a median depth of {median:.4g} m, which is hardly metres: the unit of "
+            f"reconstructions is arbitrary; measure a length and give metres in one unit (--scale, now {scale:g})"
         )

@@ -12,7 +12,7 @@ from kbnet.errors import KBNetError
 from kbnet.files import read_text
 from kbnet.frame import Float64Array, check_pose
 from kbnet.frames.image_file import read_numbers
-from kbnet.frames.sequence import read_pose
+from kbnet.frames.sequence import pose_of_numbers
 from kbnet.sources.clock import to_seconds
 from kbnet.sources.scan_pairs import LARGEST_COUNT
 from kbnet.sources.trajectory import read_camera_trajectory
@@ -99,8 +99,8 @@ def _of_list(path: Path, images: list[Path]) -> Poses:
 
 def _pose_of_file(path: Path) -> Float64Array | None:
     """None where ScanNet writes -inf, since the camera was lost."""
-    numbers = read_numbers(path, "a camera-to-world pose")
-    return read_pose(path) if np.isfinite(numbers).all() else None
+    numbers = read_numbers(path, what := "a camera-to-world pose")
+    return pose_of_numbers(numbers, path, what) if np.isfinite(numbers).all() else None
 
 
 def _matrices(path: Path, width: int) -> Poses:

@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.files import read_text
-from kbnet.frame import check_intrinsics, check_pose
+from kbnet.frame import Float64Array, check_intrinsics, check_pose
 from kbnet.frames.image_file import read_numbers
 from kbnet.sources.lidar_calibration import LidarCalibration, Transform, read_keys, read_matrix, read_transform
 from kbnet.sources.lidar_scans import LidarRecording, open_lidar
@@ -116,10 +115,10 @@ def _compare_times(images: Path, scans: Path) -> None:
         )
 
 
-def _times(path: Path) -> NDArray[np.float64]:
+def _times(path: Path) -> Float64Array:
     try:
         moments = np.array(read_text(path).split("\n"), "datetime64[ns]")
     except ValueError as error:
         raise KBNetError(f"expected a date and time a line in {path} ({error}); copy it again") from None
-    seconds: NDArray[np.float64] = moments[~np.isnat(moments)].astype(np.int64) / 1e9
+    seconds: Float64Array = moments[~np.isnat(moments)].astype(np.int64) / 1e9
     return seconds

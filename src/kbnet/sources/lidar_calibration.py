@@ -9,16 +9,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.files import read_text
-from kbnet.frame import FloatArray, check_intrinsics, check_pose
+from kbnet.frame import Float64Array, FloatArray, check_intrinsics, check_pose
 from kbnet.frames.image_file import read_numbers
 from kbnet.frames.sequence import read_pose
 from kbnet.sources.rectification import Model
 
-Transform = NDArray[np.float64]
+Transform = Float64Array
 
 RAW_CAMERA, RAW_LIDAR = "calib_cam_to_cam.txt", "calib_velo_to_cam.txt"
 """Of KITTI's raw recordings, in the folder of a date."""
@@ -115,7 +114,6 @@ def check_one_calibration(path: Path, images: list[Path]) -> None:
     """Refuse a calibration where another image has another one, as in KITTI's object benchmark (``calib/<name>.txt``).
 
     Args:
-        path: of the calibration of all images.
         images: whose names calibrations in ``calib/`` beside it may have, or those beside it if it has one of them.
 
     Raises:
@@ -203,7 +201,6 @@ def read_transform(path: str | Path, what: str) -> Transform:
     """Read a rigid transform between two sensors: 3x4 or 4x4 numbers row by row; ``#`` begins a comment.
 
     Args:
-        path: the text file.
         what: what it should hold, for the error message.
 
     Returns:
@@ -275,9 +272,6 @@ def read_matrix(
     """Matrix of the first of some keys that is there.
 
     Args:
-        values: from :func:`read_keys`.
-        keys: names that it may have.
-        shape: rows and columns.
         path: of the calibration, for the error message.
         remedy: what to do if none is there, for the error message.
 

@@ -41,7 +41,6 @@ class LidarFrame:
 
     Attributes:
         name: of the frame, by which it sorts among the others.
-        image, scan: the files.
         T_world_camera: where the camera was, (4, 4), metres; None = not known.
         T_camera_points: from the axes of the points to the camera, (4, 4), metres.
     """
@@ -86,7 +85,6 @@ def open_lidar(
     Args:
         images: a folder, or one image.
         scans: a folder, or one point cloud.
-        calibration: of camera and lidar.
         poses: ``T_world_reference`` of each image, (4, 4), metres: the camera, or KITTI's camera 0.
         largest_difference_s: where times pair them, between an image and its scan; None = names alone pair them.
 
@@ -125,8 +123,6 @@ class LidarFrames(RectifiedRecording[int]):
 
     Args:
         listing: from :func:`open_lidar`.
-        calibration: the same.
-        path: of the recording, for messages.
         unit_m: of the points' coordinates, metres; None = 1, after a look at whether that can be.
         occlusion_radius: as in `kbnet.points.projection.drop_hidden_points`, pixels.
         layout: columns of ``.bin`` scans; None = as the first one seems to have them.
@@ -152,10 +148,11 @@ class LidarFrames(RectifiedRecording[int]):
         occlusion_radius: int | None = None,
         layout: Layout | None = None,
     ) -> None:
-        super().__init__(path, inputs=(listing.frames[0].image, listing.frames[0].scan))
+        image, scan = listing.frames[0].image, listing.frames[0].scan
+        points_from = str(scan if listing.one_cloud else scan.parent)
+        super().__init__(path, points_from, expected=len(listing.frames), inputs=(image, scan))
         self._listing, self._calibration = listing, calibration
         self._unit_m, self._occlusion_radius = unit_m, occlusion_radius
-        scan = listing.frames[0].scan
         # That of the first scan is that of all: a few points say little.
         layout = find_layout(scan) if layout is None and scan.suffix.lower() == ".bin" else layout
         self._read = lru_cache(maxsize=1)(lambda scan: read_points(scan, layout) * (unit_m or 1.0))
@@ -166,7 +163,6 @@ class LidarFrames(RectifiedRecording[int]):
 
     @cached_property
     def camera(self) -> Camera:
-        """Camera of the images as recorded."""
         calibration = self._calibration
         size = picture_size(self._listing.frames[0].image)
         camera = Camera(calibration.K, calibration.size or size, calibration.model, calibration.coefficients)
@@ -182,23 +178,11 @@ class LidarFrames(RectifiedRecording[int]):
         return camera
 
     @property
-    def points_from(self) -> str:
-        """The folder of scans, or the one point cloud."""
-        scan = self._listing.frames[0].scan
-        return str(scan if self._listing.one_cloud else scan.parent)
-
-    @property
-    def expected(self) -> int:
-        """Number of images with a scan."""
-        return len(self._listing.frames)
-
-    @property
     def hidden(self) -> float:
         """Share of the projected points that were dropped since a nearer surface hides them."""
         return 1 - self._points / self._projected
 
     def summary(self, written: WrittenFrames, folder: Path) -> list[str]:
-        """Frames, points, and what was left out."""
         lines = [
             f"wrote {written.frames} frames of {written.size[1]}x{written.size[0]} pixels to {folder}: "
             f"{written.points:,} points a frame, after {self.hidden:.1%} were dropped that "
@@ -213,26 +197,22 @@ class LidarFrames(RectifiedRecording[int]):
         return lines
 
     def moments(self) -> Iterator[Moment[int]]:
-        """Frames in order, with their poses."""
         self.empty = self._points = self._projected = 0
         frames = self._listing.frames
         # A camera may have come from outside into the place that one cloud shows.
         patience = PATIENCE if self._scans > 1 else len(frames)
-        found = False
         for number, frame in enumerate(frames):
             sparse_depth, projected = self._depth(number)
             count = int(np.count_nonzero(sparse_depth))
             if count >= FEWEST_POINTS:
-                found = True
                 self._points, self._projected = self._points + count, self._projected + projected
                 yield Moment(frame.name, frame.T_world_camera, number)
                 continue
             self.empty += 1
-            if not found and number + 1 in (patience, len(frames)):
+            if not self._known and number + 1 in (patience, len(frames)):
                 raise KBNetError(_explain(frame, self._read(frame.scan), self.rectification.target.K, self.camera.size))
 
     def make(self, index: int, moment: Moment[int]) -> Frame:
-        """Read one frame."""
         frame = self._listing.frames[moment.parts]
         image = self.rectification.image(read_image(frame.image))
         return Frame(image, self._depth(moment.parts)[0], self.rectification.target.K, name=frame.name)

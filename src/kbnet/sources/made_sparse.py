@@ -46,10 +46,7 @@ def add_sparse_depth(
 
     Args:
         sequence: from :func:`open_dense`.
-        pattern: which points.
         name: of the folder, beginning with ``sparse_depth``.
-        overwrite: replace a folder of that name.
-        on_frame: called after each frame.
 
     Returns:
         Points a frame, the mean.
@@ -83,16 +80,9 @@ def copy_made_sparse(
 
     Args:
         sequence: from :func:`open_dense`.
-        pattern: which points.
-        folder: the sequence folder to appear.
-        overwrite: replace a sequence that is there.
-        on_frame: called after each frame.
 
     Returns:
         Points a frame, the mean.
-
-    Raises:
-        KBNetError: the folder is taken, a frame has no depth, or the pattern is out of range.
     """
     frames = (
         PosedFrame(frame, sequence.pose(index) if sequence.has_poses else None)

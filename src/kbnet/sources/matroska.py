@@ -52,7 +52,6 @@ class Track:
     """A track.
 
     Attributes:
-        number, uid, name: what it is called.
         type: `VIDEO`, or another number.
         codec: CodecID, with the FourCC of ``V_MS/VFW/FOURCC`` in its place.
         size: (H, W), pixels; 0 = it says none.
@@ -75,10 +74,7 @@ class Matroska:
     """What a file holds.
 
     Attributes:
-        path: of the file.
-        tracks: in order.
         tags: texts by their names, whatever they belong to.
-        attachments: by their names.
         cut_off_at: byte at which a frame is cut off, or damage begins; None = the file is whole.
     """
 

@@ -153,7 +153,6 @@ def _choose_scene(scenes: list[Row], name: str, tables: Path) -> Row:
 
 
 def _tables(path: Path) -> Path:
-    """Folder of the tables."""
     found = [path] if (path / "sample_data.json").is_file() else sorted(path.glob("v1.0-*"))
     found = [folder for folder in found if (folder / "sample_data.json").is_file()]
     if len(found) != 1:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, refused_as
+from kbnet.frame import Float64Array
 from kbnet.limits import check_count
 
 _KINDS = {"F": "f", "I": "i", "U": "u"}
@@ -18,11 +18,8 @@ _LONGEST_HEADER = 1 << 14
 _NO_VIEWPOINT = ("0", "0", "0", "1", "0", "0", "0")
 
 
-def read_pcd(path: str | Path) -> NDArray[np.float64]:
+def read_pcd(path: str | Path) -> Float64Array:
     """Read the fields x, y and z of all points. A VIEWPOINT is not applied, with a warning, as by the library.
-
-    Args:
-        path: a PCD file.
 
     Returns:
         Points, (N, 3), float64, in the unit and the axes of the file; NaN where an organised cloud has no return.
@@ -66,7 +63,7 @@ def _point_type(header: Mapping[str, list[str]]) -> np.dtype[np.void]:
     return np.dtype(fields)
 
 
-def _read(body: bytes, storage: str, point: np.dtype[np.void], count: int) -> NDArray[np.float64]:
+def _read(body: bytes, storage: str, point: np.dtype[np.void], count: int) -> Float64Array:
     if storage == "ascii":
         widths = [point[name].shape[0] for name in point.names or ()]
         first = dict(zip(point.names or (), np.cumsum([0, *widths]), strict=False))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from kbnet.errors import KBNetError
@@ -22,24 +20,7 @@ from kbnet.sources.depth_file import check_metres
 from kbnet.sources.phone_files import PhoneFiles
 from kbnet.sources.resizing import limit_longer_side
 
-Floats = NDArray[np.float64]
-
 MOST_CONFIDENCE = 2
-
-
-@dataclass(frozen=True)
-class PhoneOptions:
-    """What is taken of a recording.
-
-    Attributes:
-        least_confidence: 0 = all depth, 1 = without what is called low, 2 = only what is called high.
-        every: take every Nth frame.
-        longest_side: of the frames, pixels; larger ones are shrunk. None = as recorded.
-    """
-
-    least_confidence: int = 1
-    every: int = 1
-    longest_side: int | None = None
 
 
 class PhoneFrames(Recording[int]):
@@ -49,56 +30,38 @@ class PhoneFrames(Recording[int]):
     focused, are resampled to it.
 
     Args:
-        path: of the recording.
-        files: in it.
-        options: what is taken of it.
+        files: of the recording.
+        confidence, every, longest_side: as `kbnet.sources.kinds.phone.PhoneArguments`.
     """
 
     says_points = True
 
-    def __init__(self, path: Path, files: PhoneFiles, options: PhoneOptions = PhoneOptions()) -> None:
-        super().__init__(path)
-        self._files, self._options = files, options
+    def __init__(
+        self, path: Path, files: PhoneFiles, *, confidence: int = 1, every: int = 1, longest_side: int | None = None
+    ) -> None:
+        expected = len(range(0, len(files.names), every))
+        super().__init__(path, files.points_from, expected=expected)
+        self._files, self._every, self._longest_side, self._least_confidence = files, every, longest_side, confidence
         self._depth = lru_cache(maxsize=2)(self._sparse_depth)
-        self.empty: list[str] = []
-
-    @property
-    def points_from(self) -> str:
-        """Folder of the depth."""
-        return self._files.points_from
-
-    @property
-    def expected(self) -> int:
-        """Number of depth images."""
-        return len(range(0, len(self._files.names), self._options.every))
-
-    def notes(self) -> list[str]:
-        """Frames that were left out."""
-        return [f"left out: {len(self.empty)} frames without depth, first {self.empty[0]}"] if self.empty else []
 
     def moments(self) -> Iterator[Moment[int]]:
-        """Frames in order, with their poses."""
-        self.empty = []
-        found = False
         for index, name in enumerate(sortable(self._files.names)):
-            if index % self._options.every:
+            if index % self._every:
                 continue
             if not self._depth(index).any():
-                self.empty.append(name)
+                self.leave_out("frames without depth", name)
                 continue
-            found = True
             yield Moment(name, self._files.poses[index], index)
-        if not found:
+        if not self._known:
             raise KBNetError(f"no frame of {self.folder} has depth of enough confidence; take more (--confidence 0)")
 
     def make(self, index: int, moment: Moment[int]) -> Frame:
-        """Read one frame."""
         number = moment.parts
         image, K, own = self._files.image(number), self._files.K[0], self._files.K[number]
         warn_of_far_centre(K, self._size, of=f"K of {self.folder}")
         image = image if _same_focus(own, K) else _image_at_other_focus(image, own, K)
         frame = Frame(image, self._depth(number), K, name=moment.name)
-        return limit_longer_side(frame, self._options.longest_side) if self._options.longest_side else frame
+        return limit_longer_side(frame, self._longest_side) if self._longest_side else frame
 
     @cached_property
     def _size(self) -> tuple[int, int]:
@@ -121,7 +84,7 @@ class PhoneFrames(Recording[int]):
                 f"expected confidence of 0, 1 or 2 and {depth.shape[1]}x{depth.shape[0]} pixels in {self.folder}, got "
                 f"{confidence.shape} up to {confidence.max()}; export it again, or remove it"
             )
-        low = np.zeros(depth.shape, bool) if confidence is None else confidence < self._options.least_confidence
+        low = np.zeros(depth.shape, bool) if confidence is None else confidence < self._least_confidence
         return np.where(low, np.float32(0), depth)
 
 

@@ -25,14 +25,12 @@ from scipy.spatial.transform import Rotation
 
 from kbnet.errors import KBNetError, refused_as
 from kbnet.files import parse_json, read_json, read_text
-from kbnet.frame import FloatArray, ImageArray, check_intrinsics, check_pose
+from kbnet.frame import Float64Array, FloatArray, ImageArray, check_intrinsics, check_pose
 from kbnet.frames.image_file import open_picture, read_image, read_intrinsics
 from kbnet.frames.kinds import IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order
 from kbnet.limits import MOST_PACKED_BYTES, regular_file
 from kbnet.sources.depth_file import measured_units
-
-Floats = NDArray[np.float64]
 
 OPENCV_FROM_GRAPHICS = np.diag([1.0, -1.0, -1.0, 1.0])
 """Turns the axes of a camera whose z looks backward to those of one whose z looks forward, and back."""
@@ -50,7 +48,7 @@ class PhoneFiles(ABC):
 
     names: list[str]
     K: list[FloatArray]
-    poses: list[Floats | None]
+    poses: list[Float64Array | None]
     points_from: str
 
     @abstractmethod
@@ -245,12 +243,12 @@ def _odometry(path: Path) -> dict[int, dict[str, float]]:
         return {int(row.get("frame", index)): row for index, row in enumerate(read)}
 
 
-def _pose(row: dict[str, float]) -> Floats | None:
+def _pose(row: dict[str, float]) -> Float64Array | None:
     values = [row.get(name, np.nan) for name in ("x", "y", "z", "qx", "qy", "qz", "qw")]
     return _rigid(values[:3], values[3:])
 
 
-def _warn_of_missing_poses(poses: list[Floats | None], names: list[str], path: Path) -> None:
+def _warn_of_missing_poses(poses: list[Float64Array | None], names: list[str], path: Path) -> None:
     columns = " (columns frame, x, y, z, qx, qy, qz, qw)" if path.is_file() else ""
     missing = [name for name, pose in zip(names, poses, strict=True) if pose is None]
     if missing and path.exists():
@@ -260,13 +258,13 @@ def _warn_of_missing_poses(poses: list[Floats | None], names: list[str], path: P
         )
 
 
-def _graphics_pose(values: list[float]) -> Floats | None:
+def _graphics_pose(values: list[float]) -> Float64Array | None:
     """Of Record3D: qx qy qz qw tx ty tz."""
     pose = _rigid(values[4:7], values[:4])
     return None if pose is None else pose @ OPENCV_FROM_GRAPHICS
 
 
-def _polycam_camera(path: Path) -> tuple[FloatArray, tuple[int, int], Floats]:
+def _polycam_camera(path: Path) -> tuple[FloatArray, tuple[int, int], Float64Array]:
     """K, (H, W) and ``T_world_camera`` of a keyframe."""
     camera = read_json(path)
     with refused_as(f"expected fx, fy, cx, cy, width, height and t_00 to t_23 of Polycam in {path}"):
@@ -277,10 +275,10 @@ def _polycam_camera(path: Path) -> tuple[FloatArray, tuple[int, int], Floats]:
         return K, (int(camera["height"]), int(camera["width"])), T @ OPENCV_FROM_GRAPHICS
 
 
-def _rigid(position: list[float], quaternion: list[float]) -> Floats | None:
+def _rigid(position: list[float], quaternion: list[float]) -> Float64Array | None:
     if not np.isfinite([*position, *quaternion]).all() or not np.linalg.norm(quaternion) > 0:
         return None
-    T: Floats = np.eye(4)
+    T: Float64Array = np.eye(4)
     T[:3, :3], T[:3, 3] = Rotation.from_quat(quaternion).as_matrix(), position
     return T
 

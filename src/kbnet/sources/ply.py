@@ -29,9 +29,6 @@ _LONGEST_HEADER = 1 << 16
 def read_ply(path: str | Path) -> NDArray[np.float64]:
     """Read x, y and z of the vertices, which must be the first element of the file, as they are everywhere.
 
-    Args:
-        path: a PLY file of a cloud or mesh.
-
     Returns:
         Points, (N, 3), float64, in the unit and the axes of the file.
 

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, refused_as
+from kbnet.frame import Float64Array
 from kbnet.frames.kinds import TEXT_SUFFIXES
 from kbnet.limits import check_count
 from kbnet.sources.pcd import read_pcd
 from kbnet.sources.ply import read_ply
 from kbnet.sources.scan_columns import Layout, find_layout, read_columns
 
-Points = NDArray[np.float64]
+Points = Float64Array
 
 TEXT_REMEDY = (
     "text is not read as points; write each file as .bin, here of x, y, z in the first columns: "

@@ -27,7 +27,6 @@ class PointTable:
     """Points of many frames.
 
     Attributes:
-        path: where they are from.
         key: what tells the frames apart: ``frame`` counts from 0, ``time`` is in seconds.
         kind: ``pixels``: u, v and depth along z; ``points``: x, y, z in metres.
         keys: frame or time of each group of rows, rising, (F,).

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from kbnet.frame import Float64Array
 from kbnet.sources.ros_bag import Bag
 
 DATA = "/image/data"
@@ -20,11 +20,10 @@ _TRANSFORM, _NUMBER = "geometry_msgs/msg/Transform", "std_msgs/msg/Float32"
 _UNIT = re.compile(r"/option/Depth.Units/value$", re.IGNORECASE)
 
 
-def stream_transform(bag: Bag, target: str, source: str) -> NDArray[np.float64] | None:
+def stream_transform(bag: Bag, target: str, source: str) -> Float64Array | None:
     """How one stream lies to another.
 
     Args:
-        bag: open.
         target, source: topics of images, ``/device_0/sensor_1/Color_0/image/data``.
 
     Returns:
@@ -49,7 +48,7 @@ def depth_unit(bag: Bag, depth: str) -> float | None:
     return None
 
 
-def _read(bag: Bag, topic: str) -> NDArray[np.float64]:
+def _read(bag: Bag, topic: str) -> Float64Array:
     """From the reference to the stream."""
     message, T = bag.first(topic), np.eye(4)
     rotation, translation = message.rotation, message.translation

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeVar, get_args
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from kbnet.errors import KBNetError
-from kbnet.frame import Float64Array, FloatArray, ImageArray, check_image, check_intrinsics
+from kbnet.frame import BoolArray, Float64Array, FloatArray, ImageArray, check_image, check_intrinsics
 from kbnet.frames.recording import Recording
 from kbnet.geometry.distortion import fisheye, radial_tangential, undo_fisheye, undo_radial_tangential
 from kbnet.points.sparse_points import points_to_map
@@ -102,7 +101,6 @@ class Rectification:
     shape as the camera's. A camera without distortion keeps its K, and its images and points stay as they are.
 
     Attributes:
-        camera: as calibrated.
         target: the pinhole; ``target.K`` are the intrinsics of the rectified frames.
     """
 
@@ -167,7 +165,7 @@ class Rectification:
         return np.where(unseen, 0, depth[rows, columns])
 
     @cached_property
-    def _sources(self) -> tuple[FloatArray, NDArray[np.bool_]]:
+    def _sources(self) -> tuple[FloatArray, BoolArray]:
         """Rows and columns at which the camera shows what the target's pixels show, and where it shows nothing."""
         sources = _same_rays(self.target, self.camera)[::-1]
         unseen = np.isnan(sources[0])
@@ -228,12 +226,12 @@ def _narrowest(rays: Float64Array, widest: float) -> float:
 
 
 class RectifiedRecording(Recording[T]):
-    """Frames of one camera without distortion; a subclass gives :attr:`camera`."""
+    """Frames of one camera without distortion."""
 
-    @property
-    @abstractmethod
+    @cached_property
     def camera(self) -> Camera:
-        """Camera of the images as recorded."""
+        """Camera of the images as recorded; a subclass gives it."""
+        raise NotImplementedError
 
     @cached_property
     def rectification(self) -> Rectification:
@@ -242,5 +240,4 @@ class RectifiedRecording(Recording[T]):
 
     @property
     def lens(self) -> str:
-        """What was done about the lens, for people."""
         return "no distortion" if self.camera.is_pinhole else f"{self.camera.model} distortion taken out"

@@ -31,11 +31,7 @@ def resize_frame(frame: Frame, size: tuple[int, int]) -> Frame:
     moves as points: none is mixed with another, on one pixel the nearest stays, and enlarging makes no new ones.
 
     Args:
-        frame: any frame.
         size: (H, W), pixels.
-
-    Raises:
-        KBNetError: the size is less than 32 pixels to a side.
 
     Example:
         >>> K = np.array([[100, 0, 31.5], [0, 100, 31.5], [0, 0, 1]], np.float32)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -34,26 +33,6 @@ ALIGNED = ("aligned", "registered")
 Pair = tuple[Path, Path]
 
 
-@dataclass(frozen=True)
-class RgbdOptions:
-    """What is taken of a recording.
-
-    Attributes:
-        intrinsics: file of K; None = in the folder.
-        lens, coefficients: of the camera, as `kbnet.sources.rectification.Camera` has them.
-        depth_unit: metres in one unit of the depth; None = as `kbnet.sources.depth_file.read_depth_file`.
-        points: sparse points a frame, of dense depth.
-        every: take every Nth frame.
-    """
-
-    intrinsics: Path | None = None
-    lens: Model = "pinhole"
-    coefficients: tuple[float, ...] = ()
-    depth_unit: float | None = None
-    points: int = 1500
-    every: int = 1
-
-
 class RgbdFrames(RectifiedRecording[Pair]):
     """Frames of a folder, named by their images.
 
@@ -61,9 +40,8 @@ class RgbdFrames(RectifiedRecording[Pair]):
     the image by one scale, or of another camera becomes sparse depth.
 
     Args:
-        folder: the recording.
-        images, depths: folders in it.
-        options: what is taken of it.
+        images, depths: folders in ``folder``.
+        intrinsics, lens, distortion, depth_unit, points, every: as `kbnet.sources.kinds.rgbd.RgbdArguments`.
 
     Raises:
         FileNotFoundError: a file or folder is missing.
@@ -72,38 +50,37 @@ class RgbdFrames(RectifiedRecording[Pair]):
 
     says_points = True
 
-    def __init__(self, folder: Path, images: Path, depths: Path, options: RgbdOptions = RgbdOptions()) -> None:
-        super().__init__(folder)
-        self._options, self._depth_folder = options, depths
+    def __init__(
+        self,
+        folder: Path,
+        images: Path,
+        depths: Path,
+        *,
+        intrinsics: Path | None = None,
+        lens: Model = "pinhole",
+        distortion: tuple[float, ...] = (),
+        depth_unit: float | None = None,
+        points: int = 1500,
+        every: int = 1,
+    ) -> None:
+        super().__init__(folder, str(depths))
+        self._intrinsics, self._lens, self._distortion, self._points = intrinsics, lens, distortion, points
+        self._depth_folder = depths
         self._images = _list(images, IMAGE_SUFFIXES)
         self._depths = _list(depths, SUFFIXES)
         warn_of_confidence(folder)
         pairs = _pair(self._images, self._depths)
         warn_of_other_rate(self._images, self._depths)
-        self._alone, self._pairs = len(self._images) - len(pairs), pairs[:: options.every]
+        self._alone, self._pairs = len(self._images) - len(pairs), pairs[::every]
         self._poses_from, poses = poses_beside(folder, self._images)
         self._poses = dict(zip(self._images, poses, strict=True))
-        self._read = lru_cache(maxsize=2)(lambda path: read_depth_file(path, options.depth_unit))
+        self._read = lru_cache(maxsize=2)(lambda path: read_depth_file(path, depth_unit))
         self._depth = lru_cache(maxsize=2)(self._rectified_depth)
-        self.empty: list[Path] = []
-
-    @property
-    def points_from(self) -> str:
-        """The folder of depth."""
-        return str(self._depth_folder)
-
-    @property
-    def expected(self) -> int:
-        """Number of images with depth."""
-        return len(self._pairs)
-
-    @property
-    def has_ground_truth(self) -> bool:
-        """Whether depth is dense and of the size of its image, by the first that is not empty."""
-        return self._dense
+        self.expected = len(self._pairs)
 
     @cached_property
-    def _dense(self) -> bool:
+    def has_ground_truth(self) -> bool:
+        """Whether depth is dense and of the size of its image, by the first that is not empty."""
         for image, path in self._pairs:
             depth = self._read(path)
             if depth.any():
@@ -122,16 +99,15 @@ class RgbdFrames(RectifiedRecording[Pair]):
 
     @cached_property
     def camera(self) -> Camera:
-        """Camera of the images as they are."""
         size = picture_size(self._pairs[0][0])
-        path = self._options.intrinsics or next(filter(Path.is_file, (self.folder / one for one in INTRINSICS)), None)
+        path = self._intrinsics or next(filter(Path.is_file, (self.folder / one for one in INTRINSICS)), None)
         if path is None:
             raise FileNotFoundError(
                 f"expected K of {self.folder} in {', '.join(INTRINSICS)}, got none; name its file (--intrinsics)"
             )
         K, calibrated = read_camera_file(path, size)
         warn_of_far_centre(K, calibrated, of=str(path))
-        camera = Camera(K, calibrated, self._options.lens, self._options.coefficients)
+        camera = Camera(K, calibrated, self._lens, self._distortion)
         return fit_camera(camera, size, f"K of {path}", remedy=GIVE_K)
 
     def assumptions(self) -> list[str]:
@@ -149,30 +125,23 @@ class RgbdFrames(RectifiedRecording[Pair]):
         """What was left out."""
         return [
             *([f"left out: {self._alone} of {len(self._images)} images without depth"] if self._alone else []),
-            *(
-                [f"left out: {len(self.empty)} frames whose depth is empty, first {self.empty[0]}"]
-                if self.empty
-                else []
-            ),
+            *super().notes(),
         ]
 
     def moments(self) -> Iterator[Moment[Pair]]:
-        """Frames in order, with their poses; those without depth are left out."""
-        self.empty = []
         for name, pair in zip(sortable([image.stem for image, _ in self._pairs]), self._pairs, strict=True):
             if self._depth(pair).any():
                 yield Moment(name, self._poses[pair[0]], pair)
             else:
-                self.empty.append(pair[1])
-        if len(self.empty) == len(self._pairs):
-            raise KBNetError(f"no depth image of {self.folder} holds depth, first {self.empty[0]}; check them")
+                self.leave_out("frames whose depth is empty", str(pair[1]))
+        if not self._known:
+            raise KBNetError(f"no depth image of {self.folder} holds depth, first {self._pairs[0][1]}; check them")
 
     def make(self, index: int, moment: Moment[Pair]) -> Frame:
-        """Read one frame."""
         image, depth = self.rectification.image(read_image(moment.parts[0])), self._depth(moment.parts)
         K = self.rectification.target.K
-        if self._dense and self._read(moment.parts[1]).shape == picture_size(moment.parts[0]):
-            return frame_of_dense_depth(image, depth, K, self._options.points, index, moment.name)
+        if self.has_ground_truth and self._read(moment.parts[1]).shape == picture_size(moment.parts[0]):
+            return frame_of_dense_depth(image, depth, K, self._points, index, moment.name)
         return Frame(image, depth, K, name=moment.name)
 
     def _rectified_depth(self, pair: Pair) -> FloatArray:
@@ -181,7 +150,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
         if self._depth_camera is not None:
             points = self._depth_camera.points(depth)
             return points_in_image(points, np.eye(4), self.rectification.target, keep_hidden=True)
-        if self._dense and depth.shape == size:
+        if self.has_ground_truth and depth.shape == size:
             return self.rectification.dense_depth(depth)
         return self.rectification.points(*map_to_points(spread_depth(depth, size, where=f" ({pair[1]})")))
 

@@ -25,8 +25,6 @@ def depth_camera_beside(folder: Path, camera: Camera, size: tuple[int, int], *, 
     """The camera of the depth, where a file of K says that it is not that of the images.
 
     Args:
-        folder: the recording.
-        camera: of the images.
         size: (H, W) of the depth.
         aligned: whether the name of the depth's folder says that it lies on the images.
 

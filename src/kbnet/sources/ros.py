@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import weakref
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import Float64Array, FloatArray, Frame
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_camera import DepthCamera, frame_of_dense_depth, points_in_image
 from kbnet.sources.depth_file import check_metres, is_dense
 from kbnet.sources.misplaced_points import explain_misses
-from kbnet.sources.rectification import Camera, RectifiedRecording
+from kbnet.sources.rectification import RectifiedRecording
 from kbnet.sources.ros_alignment import is_aligned
 from kbnet.sources.ros_images import decode_depth, decode_image
 from kbnet.sources.ros_points import decode_points
 from kbnet.sources.ros_recording import RosRecording
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class RosOptions:
     points: int = 1500
     metres_per_unit: float | None = None
     aligned: bool = False
-    T_camera_depth: Floats | None = None
+    T_camera_depth: Float64Array | None = None
     world: str = ""
     keep_hidden: bool = False
 
@@ -65,11 +61,6 @@ class RosFrames(RectifiedRecording[RosMoment]):
 
     Args:
         recording: from :func:`kbnet.sources.ros_recording.survey`; its bag stays open.
-        options: how depth becomes sparse depth.
-        every: take every Nth matched frame.
-
-    Attributes:
-        left_out: frames left out so far, by reason.
 
     Raises (KBNetError):
         Frames of the recording are not connected. When frames are looked for: no point falls into the image, depth is
@@ -77,12 +68,12 @@ class RosFrames(RectifiedRecording[RosMoment]):
     """
 
     def __init__(self, recording: RosRecording, options: RosOptions = RosOptions(), *, every: int = 1) -> None:
-        super().__init__(recording.bag.path)
+        super().__init__(recording.bag.path, recording.depth)
         weakref.finalize(self, recording.bag.close)
         self.recording, self.options = recording, options
         # The same time twice is one frame.
         self._pairs = list(dict(recording.pairs[::every]).items())
-        self.left_out: Counter[str] = Counter()
+        self.camera, self.expected = recording.camera, len(self._pairs)
         self._outside = ""
         self._depth = lru_cache(maxsize=2)(self._read_depth)
         tree = recording.tree
@@ -98,16 +89,6 @@ class RosFrames(RectifiedRecording[RosMoment]):
         if not self._aligned and self._T_camera_depth is None:
             self._aligned = is_aligned(recording)
 
-    @property
-    def camera(self) -> Camera:
-        """Camera of the images as recorded."""
-        return self.recording.camera
-
-    @property
-    def points_from(self) -> str:
-        """Topic of the depth."""
-        return self.recording.depth
-
     @cached_property
     def has_ground_truth(self) -> bool:
         """Whether any depth image is dense; a cloud is not."""
@@ -116,22 +97,15 @@ class RosFrames(RectifiedRecording[RosMoment]):
         )
 
     def close(self) -> None:
-        """Close the bag."""
         self.recording.bag.close()
 
-    @property
-    def expected(self) -> int:
-        """Number of images with depth."""
-        return len(self._pairs)
-
     def notes(self) -> list[str]:
-        """The topics, and how many frames were left out, by reason."""
         recording = self.recording
         pairs = f"{len(recording.pairs)} of {recording.images} images"
         return [
             f"images {recording.image}, depth {recording.depth}: {pairs}",
             *filter(None, [recording.clock_note]),
-            *(f"left out: {count} frames with {reason}" for reason, count in self.left_out.items()),
+            *super().notes(),
         ]
 
     def poses_text(self, written: WrittenFrames) -> str:
@@ -139,24 +113,19 @@ class RosFrames(RectifiedRecording[RosMoment]):
         return f"{written.posed} with a pose in {self._world}" if written.posed else "no poses"
 
     def moments(self) -> Iterator[Moment[RosMoment]]:
-        """Frames in order, with their poses."""
-        self.left_out.clear()
-        found = False
         for pair in self._pairs:
             moment = RosMoment(*pair)
-            depth = self._depth(moment)
+            name, depth = f"{round(moment.image * 1e6):016d}", self._depth(moment)
             if depth is None:
-                self.left_out["no transform at their time"] += 1
+                self.leave_out("frames with no transform at their time", name)
             elif not depth.any():
-                self.left_out["no point in the image"] += 1
+                self.leave_out("frames with no point in the image", name)
             else:
-                found = True
-                yield Moment(f"{round(moment.image * 1e6):016d}", self._pose(moment.image), moment)
-        if not found:
+                yield Moment(name, self._pose(moment.image), moment)
+        if not self._known:
             raise KBNetError(self._why_nothing())
 
     def make(self, index: int, moment: Moment[RosMoment]) -> Frame:
-        """Read one frame."""
         depth = self._depth(moment.parts)
         assert depth is not None
         message = self.recording.message(self.recording.image, moment.parts.image)
@@ -171,7 +140,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
         message = self.recording.message(self.recording.depth, moment.depth)
         return self._aligned_depth(message) if self._aligned else self._projected(moment.image, moment.depth, message)
 
-    def _pose(self, time: float) -> Floats | None:
+    def _pose(self, time: float) -> Float64Array | None:
         """``T_world_camera``, (4, 4), metres."""
         if not self._world:
             return None
@@ -179,7 +148,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
 
     def _why_nothing(self) -> str:
         """Why no frame could be made."""
-        reason = self.left_out.most_common(1)[0][0]
+        reason = max(self.left_out, key=lambda what: len(self.left_out[what])).removeprefix("frames with ")
         where = f"{self.recording.depth} as {self.recording.camera_frame} sees it"
         if self._outside:
             return (
@@ -204,7 +173,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
             self._outside = explain_misses(points, T_camera_depth, target.K, target.size)
         return depth
 
-    def _points(self, message: Any) -> Floats:
+    def _points(self, message: Any) -> Float64Array:
         """Points in the frame of the depth, (N, 3), metres."""
         scale = self._unit_m
         if self.recording.is_cloud:
@@ -225,7 +194,7 @@ class RosFrames(RectifiedRecording[RosMoment]):
         assert self.recording.depth_camera is not None
         return DepthCamera(self.recording.depth_camera)
 
-    def _transform(self, time: float, depth_time: float) -> Floats | None:
+    def _transform(self, time: float, depth_time: float) -> Float64Array | None:
         if self._T_camera_depth is not None:
             return self._T_camera_depth
         recording = self.recording

@@ -43,14 +43,12 @@ class Bag:
     """An open recording; made by :func:`open_bag`.
 
     Attributes:
-        path: of the recording.
         topics: message type of every topic that holds messages, by name.
         counts: of messages, by topic.
         span_s: from the first message to the last, seconds.
     """
 
     def __init__(self, path: Path, reader: AnyReader) -> None:
-        """Take over an open reader."""
         self.path = path
         self._reader, self._open = reader, True
         self.counts = {name: topic.msgcount for name, topic in reader.topics.items()}
@@ -94,9 +92,6 @@ class Bag:
         Yields:
             Topic, time in seconds, message. The time is that of the message's header; where it has none, or 0, the time
             of recording.
-
-        Raises:
-            KBNetError: the recording is damaged.
         """
         for topic, time, message, _ in self.recorded_messages(topics):
             yield topic, time, message

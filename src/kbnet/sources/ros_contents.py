@@ -31,11 +31,7 @@ TRANSFORMS_READ = 2000
 
 
 def describe_bag(path: Path) -> list[str]:
-    """Lines for people: the span of a recording, every topic, and the transforms.
-
-    Raises:
-        FileNotFoundError, KBNetError: as `kbnet.sources.ros_bag.open_bag`.
-    """
+    """Lines for people: the span of a recording, every topic, and the transforms."""
     with open_bag(path) as bag:
         lines = [f"{sum(bag.counts.values()):,} messages in {bag.span_s:.1f} s"]
         for topic, type_ in bag.topics.items():

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
+from kbnet.frame import Float64Array
 from kbnet.sources.ros_bag import CAMERA_INFO, TRANSFORMS, Bag, frame_of, stamp
 from kbnet.sources.ros_camera import remember_info
 from kbnet.sources.ros_clock import Clock, Stamp
@@ -90,9 +90,9 @@ def joined_transforms(found: BagMessages, camera_frame: str, topic: str) -> Tran
     return tree
 
 
-def _xyz(vector: Any) -> NDArray[np.float64]:
+def _xyz(vector: Any) -> Float64Array:
     return np.array([vector.x, vector.y, vector.z])
 
 
-def _xyzw(quaternion: Any) -> NDArray[np.float64]:
+def _xyzw(quaternion: Any) -> Float64Array:
     return np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w])

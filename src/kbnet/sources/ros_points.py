@@ -38,8 +38,6 @@ def rows_of(data: NDArray[np.uint8], height: int, used: int, step: int, what: st
     where there are as many bytes as are used.
 
     Args:
-        data: all bytes.
-        height: number of rows.
         used: bytes of a row that are used.
         step: bytes from one row to the next, as the message has it.
         what: it is, for the error message.

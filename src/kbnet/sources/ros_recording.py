@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
+from kbnet.frame import Float64Array
 from kbnet.sources.clock import nearest_in_time
 from kbnet.sources.realsense import depth_unit, stream_transform
 from kbnet.sources.rectification import Camera
@@ -61,8 +61,6 @@ class RosRecording:
     """One camera and one source of depth in a bag.
 
     Attributes:
-        bag: open.
-        image, depth: topics.
         camera, camera_frame: calibration of the images, and the name of their coordinate frame.
         depth_camera, depth_frame: likewise of the depth; a point cloud has no camera.
         tree: transforms over time.
@@ -85,7 +83,7 @@ class RosRecording:
     pairs: tuple[tuple[float, float], ...]
     images: int
     recorded: Mapping[str, Mapping[float, Stamp]]
-    T_camera_depth: NDArray[np.float64] | None = None
+    T_camera_depth: Float64Array | None = None
     depth_unit_m: float | None = None
     clock_note: str = ""
 
@@ -121,8 +119,6 @@ def survey(
     """Choose topics, read calibration, transforms and all times, and match images with depth.
 
     Args:
-        bag: open.
-        topics: which to read.
         camera: calibration of the images, in place of camera_info.
         largest_difference_s: between the times of an image and of its depth.
         clock: times of messages, as `kbnet.sources.ros_clock.on_one_clock` takes it.
@@ -169,11 +165,7 @@ def _calibration(bag: Bag, infos: list[Any], info: str, topic: str) -> Camera:
 
 
 def find_image_topic(bag: Bag, name: str = "") -> str:
-    """Name of the topic of images: the given one, or the only one.
-
-    Raises:
-        KBNetError: it is not there, or several fit; the message names those that are there.
-    """
+    """Name of the topic of images: the given one, or the only one."""
     if name:
         return bag.check_topic(name, *PICTURES)
     pictures = [topic for topic in bag.of_type(*PICTURES) if not is_depth(bag.first(topic), topic)]
@@ -181,11 +173,7 @@ def find_image_topic(bag: Bag, name: str = "") -> str:
 
 
 def find_depth_topic(bag: Bag, name: str = "") -> str:
-    """Name of the topic of depth images or points: the given one, or the only one.
-
-    Raises:
-        KBNetError: it is not there, or several fit; the message names those that are there.
-    """
+    """Name of the topic of depth images or points: the given one, or the only one."""
     if name:
         return bag.check_topic(name, *PICTURES, *CLOUDS)
     pictures = [topic for topic in bag.of_type(*PICTURES) if is_depth(bag.first(topic), topic)]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from kbnet.errors import KBNetError
+from kbnet.frame import Float64Array
 from kbnet.limits import check_count, regular_file
 
 NumberType = Literal["float32", "float64"]
@@ -65,7 +65,7 @@ NUSCENES = Layout(("x", "y", "z", "intensity", "ring"))
 _NAMES = ("x", "y", "z", "intensity", "ring", "time", *(f"column{number}" for number in range(7, MOST + 1)))
 
 
-def read_columns(path: Path, layout: Layout) -> NDArray[np.float64]:
+def read_columns(path: Path, layout: Layout) -> Float64Array:
     """Positions of a scan, (N, 3), float64.
 
     Raises:
@@ -186,12 +186,12 @@ def _score(content: bytes, layout: Layout) -> float | None:
     if not np.nan_to_num(xyz[:, :2]).any(axis=0).all():  # halves of round numbers of twice the size
         return None
     table = np.nan_to_num(table, nan=0.0, posinf=0.0, neginf=0.0)
-    by_value: NDArray[np.float64] = rankdata(table).reshape(table.shape)
-    by_size: NDArray[np.float64] = rankdata(np.abs(table)).reshape(table.shape)
+    by_value: Float64Array = rankdata(table).reshape(table.shape)
+    by_size: Float64Array = rankdata(np.abs(table)).reshape(table.shape)
     return _between(by_value) + _between(by_size)
 
 
-def _between(ranks: NDArray[np.float64]) -> float:
+def _between(ranks: Float64Array) -> float:
     """Variance of the columns' means as a share of that of all values, corrected for what chance gives."""
     variance, between = float(ranks.var()), float(ranks.mean(axis=0).var())
     chance = float((ranks.shape[1] - 1) / max(ranks.size - 1, 1))

@@ -8,9 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
+from kbnet.frame import Float64Array
 from kbnet.frames.kinds import IMAGE_SUFFIXES, TEXT_SUFFIXES
 from kbnet.frames.natural_order import in_order
 from kbnet.sources.clock import nearest_in_time, to_seconds
@@ -25,22 +25,12 @@ LARGEST_COUNT = 1e8
 
 
 def list_images(path: str | Path) -> list[Path]:
-    """Images of a folder, sorted by name, numbers by value; or the one image that is named.
-
-    Raises:
-        FileNotFoundError: there is none.
-        KBNetError: two share a name.
-    """
+    """Images of a folder, sorted by name, numbers by value; or the one image that is named."""
     return _list(Path(path), IMAGE_SUFFIXES, "images")
 
 
 def list_scans(path: str | Path) -> list[Path]:
-    """Point clouds of a folder, sorted by name; or the one that is named.
-
-    Raises:
-        FileNotFoundError: there is none.
-        KBNetError: two share a name.
-    """
+    """Point clouds of a folder, sorted by name; or the one that is named."""
     return _list(Path(path), tuple(READERS), "point clouds")
 
 
@@ -141,7 +131,7 @@ def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
     return files
 
 
-def _times(files: list[Path]) -> NDArray[np.float64] | None:
+def _times(files: list[Path]) -> Float64Array | None:
     """Seconds; None where a name is no number."""
     try:
         return to_seconds(np.array([float(file.stem) for file in files]), f"names in {files[0].parent}")
@@ -149,5 +139,5 @@ def _times(files: list[Path]) -> NDArray[np.float64] | None:
         return None
 
 
-def _span(times: NDArray[np.float64]) -> str:
+def _span(times: Float64Array) -> str:
     return f"{times.min():.3f} to {times.max():.3f} s"

@@ -109,7 +109,7 @@ class SceneNetFrames(Recording[SceneNetFiles]):
     def __init__(
         self, path: Path, trajectories: Iterable[Path], *, points: int = POINTS, kind: PointKind = "edges"
     ) -> None:
-        super().__init__(path)
+        super().__init__(path, f"{path} (depth)")
         trajectories = in_order((one.resolve() for one in trajectories), str)
         if not trajectories:
             raise FileNotFoundError(
@@ -119,38 +119,21 @@ class SceneNetFrames(Recording[SceneNetFiles]):
         self._listed = {name: files for one in trajectories for name, files in listed_frames(one).items()}
         self._points, self._kind = points, kind
         self._read = lru_cache(maxsize=CACHED_FRAMES)(self._read_files)
-        self.left_out = 0
-
-    @property
-    def points_from(self) -> str:
-        """Folders of depth images."""
-        return f"{self.folder} (depth)"
-
-    @property
-    def expected(self) -> int:
-        """Number of frames before those with too few points are left out."""
-        return len(self._listed)
-
-    def notes(self) -> list[str]:
-        """How many frames have too few points."""
-        return [f"left out: {self.left_out} frames with too few points"] if self.left_out else []
+        self.expected = len(self._listed)
 
     def moments(self) -> Iterator[Moment[SceneNetFiles]]:
-        """Frames in order, without those that have too few points; poses are not known."""
-        self.left_out = 0
         for name, files in self._listed.items():
             if np.count_nonzero(self._read(files)[2]) < LEAST_SHARE * self._points:
-                self.left_out += 1
+                self.leave_out("frames with too few points", name)
                 continue
             yield Moment(name, None, files)
-        if self.left_out == len(self._listed):
+        if not self._known:
             raise KBNetError(
                 f"expected frames with at least {LEAST_SHARE * self._points:.0f} sparse points in {self.folder}, got "
                 f"none of {len(self._listed)}; ask for fewer (--points)"
             )
 
     def make(self, index: int, moment: Moment[SceneNetFiles]) -> Frame:
-        """Read one frame."""
         image, depth, sparse = self._read(moment.parts)
         return Frame(image, sparse, K, depth, moment.name)
 

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from kbnet.frame import Float64Array
 from kbnet.sources.trajectory import Trajectory
-
-Floats = NDArray[np.float64]
 
 ALWAYS = float("-inf")
 """The time of a transform that does not change."""
@@ -24,11 +23,10 @@ class TransformTree:
     """Every frame has at most one parent; the transform to it is fixed, or a trajectory."""
 
     def __init__(self) -> None:
-        """Begin without frames."""
         self._parents: dict[str, str] = {}
         # Time, position, quaternion, as plain numbers: hours of a robot are millions of poses.
         self._poses: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
-        self._motions: dict[str, Trajectory | Floats] = {}
+        self._motions: dict[str, Trajectory | Float64Array] = {}
 
     @property
     def frames(self) -> list[str]:
@@ -46,7 +44,6 @@ class TransformTree:
         """Say how a frame lies in its parent; what was said of another parent of it is forgotten.
 
         Args:
-            parent, child: names of the two frames.
             position: of the child's origin in the parent, (3,), metres.
             quaternion: rotation from child to parent, x y z w; one of zeros says nothing.
             time: seconds, or `ALWAYS`.
@@ -79,13 +76,13 @@ class TransformTree:
             found.append(self._parents[found[-1]])
         return found
 
-    def ancestors(self, frame: str, time: float) -> dict[str, Floats]:
+    def ancestors(self, frame: str, time: float) -> dict[str, Float64Array]:
         """A frame and those above it, nearest first, as far as the transforms at that time are known.
 
         Returns:
             Of each, ``T_ancestor_frame``, (4, 4), metres.
         """
-        found: dict[str, Floats] = {frame: np.eye(4)}
+        found: dict[str, Float64Array] = {frame: np.eye(4)}
         for child, parent in pairwise(self.lineage(frame)):
             step = self._at(child, time)
             if step is None:
@@ -93,7 +90,7 @@ class TransformTree:
             found[parent] = step @ found[child]
         return found
 
-    def between(self, target: str, target_time: float, source: str, source_time: float) -> Floats | None:
+    def between(self, target: str, target_time: float, source: str, source_time: float) -> Float64Array | None:
         """How the source lay at its time, seen from the target at its own time.
 
         Goes through the highest frame that both are known in, so the motion of a robot between the two times is
@@ -108,17 +105,17 @@ class TransformTree:
             return None
         return np.asarray(np.linalg.solve(above_target[shared[-1]], above_source[shared[-1]]), np.float64)
 
-    def _at(self, child: str, time: float) -> Floats | None:
+    def _at(self, child: str, time: float) -> Float64Array | None:
         if child not in self._motions:
             self._motions[child] = self._motion(child)
         motion = self._motions[child]
         return motion.at(time) if isinstance(motion, Trajectory) else motion
 
-    def _motion(self, child: str) -> Trajectory | Floats:
+    def _motion(self, child: str) -> Trajectory | Float64Array:
         """How a frame moves in its parent; what says the same at all times holds between and beyond them too."""
         poses = np.array(self._poses[child]).reshape(-1, _POSE)
         if self.moves(child) and np.ptp(poses[:, 1:], axis=0).any():
             return Trajectory(poses[:, 0], poses[:, 1:4], poses[:, 4:])
-        transform: Floats = np.eye(4)
+        transform: Float64Array = np.eye(4)
         transform[:3, :3], transform[:3, 3] = Rotation.from_quat(poses[-1, 4:]).as_matrix(), poses[-1, 1:4]
         return transform

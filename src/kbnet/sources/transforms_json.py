@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.points.sparse_points import map_to_points
-from kbnet.sources.depth_file import read_depth_file
+from kbnet.sources.depth_file import check_scaled, read_depth_file
 from kbnet.sources.phone_files import OPENCV_FROM_GRAPHICS
 from kbnet.sources.point_cloud_file import read_points
 from kbnet.sources.rectification import Camera, RectifiedRecording
@@ -34,8 +33,6 @@ from kbnet.sources.resizing import fit_camera, limit_longer_side
 
 FISHEYE = "OPENCV_FISHEYE"
 LENSES = ("", "PINHOLE", "SIMPLE_PINHOLE", "OPENCV", FISHEYE)
-PLAUSIBLE_MEDIAN = (0.1, 100.0)
-"""Median depth outside is taken for another unit than metres."""
 LARGEST = 1e6
 """Of the numbers of a camera; larger ones are none."""
 _ANGLES = ("camera_angle_x", "camera_angle_y")
@@ -47,23 +44,6 @@ _OTHER_LENSES = ("ftheta_p0", "latlong", "equirectangular")
 _CAMERA = ("fl_x", "fl_y", "cx", "cy", "w", "h", "k1", "k2", "k3", "k4", "p1", "p2", "k5", "k6")
 
 
-@dataclass(frozen=True)
-class TransformsOptions:
-    """What is taken of it.
-
-    Attributes:
-        scale: metres in one unit.
-        points: cloud of the place in the axes of the poses; None = ``ply_file_path``. Not used with depth images.
-        depth_unit: unit of 16-bit depth images, in those of the poses; None = as the file says, else 0.001.
-        longest_side: of the frames, pixels; larger ones are shrunk. None = as they are.
-    """
-
-    scale: float = 1.0
-    points: Path | None = None
-    depth_unit: float | None = None
-    longest_side: int | None = None
-
-
 class TransformsFrames(RectifiedRecording[int]):
     """Frames of a ``transforms.json``, named by their images.
 
@@ -72,7 +52,7 @@ class TransformsFrames(RectifiedRecording[int]):
 
     Args:
         path: the file, or its folder.
-        options: what is taken of it.
+        scale, points, depth_unit, longest_side: as `kbnet.sources.kinds.transforms.TransformsArguments`.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -82,14 +62,22 @@ class TransformsFrames(RectifiedRecording[int]):
 
     says_points = True
 
-    def __init__(self, path: Path, options: TransformsOptions = TransformsOptions()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        scale: float = 1.0,
+        points: Path | None = None,
+        depth_unit: float | None = None,
+        longest_side: int | None = None,
+    ) -> None:
         super().__init__(path)
         file = path / "transforms.json" if path.is_dir() else path
-        self._base, self._options, self._content = file.parent, options, _read(file)
+        self._base, self._scale, self._longest_side, self._content = file.parent, scale, longest_side, _read(file)
         listed = in_order(self._content["frames"], lambda frame: str(frame.get("file_path", "")))
         self._images = [_image_file(self._base, frame, file) for frame in listed]
         self._frames: list[dict[str, Any]] = listed
-        self._poses = [_pose(frame, options.scale, file) for frame in listed]
+        self._poses = [_pose(frame, scale, file) for frame in listed]
         cameras = {_camera_values(frame, self._content, file) for frame in listed}
         lenses = {_lens(frame, self._content, file) for frame in listed}
         if len(cameras) > 1 or len(lenses) > 1:
@@ -98,11 +86,11 @@ class TransformsFrames(RectifiedRecording[int]):
                 "make a file of each"
             )
         self._values, (self._lens, self._fisheye) = cameras.pop(), lenses.pop()
-        self._unit = options.depth_unit or _depth_unit(self._content, file)
+        self._unit = depth_unit or _depth_unit(self._content, file)
         self._dense = all("depth_file_path" in frame for frame in listed)
         if not self._dense:  # --scale is also a factor of depth images
-            _warn_of_scale(self._content, options.scale, file)
-        cloud = options.points or (self._base / str(self._content.get("ply_file_path", "")))
+            _warn_of_scale(self._content, scale, file)
+        cloud = points or (self._base / str(self._content.get("ply_file_path", "")))
         if not self._dense and not cloud.is_file():
             raise KBNetError(
                 f"expected depth_file_path of every frame or ply_file_path in {file}, got neither; name a cloud of "
@@ -110,23 +98,12 @@ class TransformsFrames(RectifiedRecording[int]):
             )
         if not self._dense and cloud.suffix.lower() == ".bin":
             raise KBNetError(f"expected a cloud of points whose file says its columns, got {cloud}; write it as .ply")
-        self._cloud = cloud
+        self._cloud, self.expected = cloud, len(listed)
+        self.points_from = "depth_file_path" if self._dense else str(cloud)
         self._depth = lru_cache(maxsize=2)(self._read_depth)
-        self.empty: list[str] = []
-
-    @property
-    def points_from(self) -> str:
-        """Depth images, or the cloud."""
-        return "depth_file_path" if self._dense else str(self._cloud)
-
-    @property
-    def expected(self) -> int:
-        """Number of frames listed."""
-        return len(self._frames)
 
     @cached_property
     def camera(self) -> Camera:
-        """Camera of the images as they are."""
         values = dict(zip((*_CAMERA, *_ANGLES), self._values, strict=True))
         size = picture_size(self._images[0])
         height, width = int(values["h"] or size[0]), int(values["w"] or size[1])
@@ -153,58 +130,42 @@ class TransformsFrames(RectifiedRecording[int]):
         camera = Camera(K, (height, width), "fisheye" if fisheye else "radial-tangential", coefficients)
         return fit_camera(camera, size, f"the camera in {self._base}")
 
-    def notes(self) -> list[str]:
-        """What was left out."""
-        return [f"left out: {len(self.empty)} frames without points, first {self.empty[0]}"] if self.empty else []
-
     def moments(self) -> Iterator[Moment[int]]:
-        """Frames in order, with their poses; those that see no point are left out."""
-        self.empty, found = [], False
         names = [
             str(Path(str(frame["file_path"])).with_suffix("")).replace("/", "_").lstrip("._") for frame in self._frames
         ]
         for index, name in enumerate(sortable(names)):
             depth = self._depth(index)
             if not depth.any():
-                self.empty.append(name)
+                self.leave_out("frames without points", name)
                 continue
-            if not found:
-                self._check_scale(depth)
-            found = True
+            if not self._known:
+                check_scaled(depth[depth > 0], self.folder, self._scale)
             yield Moment(name, self._poses[index], index)
-        if not found:
+        if not self._known:
             raise KBNetError(
                 f"no frame of {self.folder} sees a point of {self.points_from}; are both in the same axes, and is "
                 "--scale right?"
             )
 
     def make(self, index: int, moment: Moment[int]) -> Frame:
-        """Read one frame."""
         image = self.rectification.image(read_image(self._images[moment.parts]))
         frame = Frame(image, self._depth(moment.parts), self.rectification.target.K, name=moment.name)
-        return limit_longer_side(frame, self._options.longest_side) if self._options.longest_side else frame
+        return limit_longer_side(frame, self._longest_side) if self._longest_side else frame
 
     @cached_property
     def _points(self) -> Float64Array:
-        return read_points(self._cloud) * self._options.scale
+        return read_points(self._cloud) * self._scale
 
     def _read_depth(self, index: int) -> FloatArray:
         if self._dense:
             path = self._base / str(self._frames[index]["depth_file_path"])
             unit = 1.0 if path.suffix.lower() in (".npy", ".exr") else self._unit
-            depth = read_depth_file(path, unit * self._options.scale)
+            depth = read_depth_file(path, unit * self._scale)
             return self.rectification.points(*map_to_points(spread_depth(depth, self.camera.size)))
         target = self.rectification.target
         depth = project_points(self._points, target.K, np.linalg.inv(self._poses[index]), target.size)
         return drop_hidden_points(np.where(depth > MAXIMUM_DEPTH, np.float32(0), depth))
-
-    def _check_scale(self, depth: FloatArray) -> None:
-        low, high = PLAUSIBLE_MEDIAN
-        if not low <= (median := float(np.median(depth[depth > 0]))) <= high:
-            raise KBNetError(
-                f"points of {self.folder} have a median depth of {median:.4g} m, which is hardly metres: measure a "
-                f"length and give metres in one unit (--scale, now {self._options.scale:g})"
-            )
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -45,7 +45,6 @@ class TumFrame:
 
     Attributes:
         time: of the image, seconds.
-        image, depth: the files.
     """
 
     time: float
@@ -63,8 +62,6 @@ class TumRecording:
     """What a folder holds.
 
     Attributes:
-        folder: where it lies.
-        frames: in order of time.
         images: listed in rgb.txt; those without depth at their time are left out of ``frames``.
         trajectory: from groundtruth.txt; None if there is none.
     """
@@ -81,7 +78,6 @@ def open_tum(folder: str | Path, *, largest_difference_s: float = LARGEST_DIFFER
     An image and a depth image belong together where each is the other's nearest in time.
 
     Args:
-        folder: the recording.
         largest_difference_s: between their times, seconds.
 
     Raises:
@@ -146,10 +142,6 @@ def read_tum_depth(path: str | Path, factor: float = DEPTH_FACTOR) -> FloatArray
 
     Returns:
         Depth along z, (H, W), float32 metres; 0 = unmeasured.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        KBNetError: it is no such PNG, or its values cannot be metres times the factor.
     """
     depth = read_depth_image(path, factor)
     check_metres(depth, where=str(path), remedy="give the units in one metre (--depth-factor 1000)")
@@ -165,9 +157,6 @@ class TumFrames(RectifiedRecording[TumFrame]):
         points: sparse points a frame: depth at the strongest corners, as a tracker of corners would measure.
         depth_factor: as :func:`read_tum_depth`.
 
-    Attributes:
-        empty: depth images without depth so far; their frames are left out.
-
     Raises (when a frame is read):
         FileNotFoundError: a file is missing.
         KBNetError: no image has depth, or a file does not fit the camera or the format.
@@ -178,55 +167,33 @@ class TumFrames(RectifiedRecording[TumFrame]):
     def __init__(
         self, listing: TumRecording, camera: Camera, *, points: int = 500, depth_factor: float = DEPTH_FACTOR
     ) -> None:
-        super().__init__(listing.folder)
-        self._listing, self._camera = listing, camera
-        self._points = points
-        self._depth_factor = depth_factor
+        super().__init__(listing.folder, str(listing.folder / "depth.txt"), expected=len(listing.frames))
+        self._listing, self.camera = listing, camera
+        self._points, self._depth_factor = points, depth_factor
         self._depth = lru_cache(maxsize=1)(self._rectified_depth)
-        self.empty: list[Path] = []
-
-    @property
-    def camera(self) -> Camera:
-        """Camera of the images as recorded."""
-        return self._camera
-
-    @property
-    def points_from(self) -> str:
-        """The list of depth images."""
-        return str(self.folder / "depth.txt")
-
-    @property
-    def expected(self) -> int:
-        """Number of frames."""
-        return len(self._listing.frames)
 
     def poses_text(self, written: WrittenFrames) -> str:
         """How many images there were, and how many frames have a pose."""
         return f"{self._listing.images} images, {written.posed} with a pose"
 
     def moments(self) -> Iterator[Moment[TumFrame]]:
-        """Frames in order, with their poses; those whose depth image is empty are left out."""
-        self.empty = []
-        trajectory, found = self._listing.trajectory, False
+        trajectory, empty = self._listing.trajectory, list[Path]()
         for tum in self._listing.frames:
             if not self._depth(tum).any():
-                self.empty.append(tum.depth)
+                empty.append(tum.depth)
                 continue
-            if not found and self._depth_factor == DEPTH_FACTOR:
+            if not self._known and self._depth_factor == DEPTH_FACTOR:
                 _warn_of_millimetres(self._depth(tum), tum.depth)
-            found = True
             yield Moment(tum.name, None if trajectory is None else trajectory.at(tum.time), tum)
-        if not found:
-            raise KBNetError(f"no depth image of {self.folder} holds depth, first {self.empty[0]}; check them")
-        if self.empty:
+        if not self._known:
+            raise KBNetError(f"no depth image of {self.folder} holds depth, first {empty[0]}; check them")
+        if empty:
             warnings.warn(
-                f"left out: {len(self.empty)} of {len(self._listing.frames)} frames whose depth image is empty, first "
-                f"{self.empty[0]}",
+                f"left out: {len(empty)} of {self.expected} frames whose depth image is empty, first {empty[0]}",
                 stacklevel=2,
             )
 
     def make(self, index: int, moment: Moment[TumFrame]) -> Frame:
-        """Read one frame."""
         tum = moment.parts
         image, K = self.rectification.image(read_image(tum.image)), self.rectification.target.K
         return frame_of_dense_depth(image, self._depth(tum), K, self._points, index, tum.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from kbnet.sources.trajectory import LONGEST_GAP_S, Trajectory
 from kbnet.sources.video_decoder import Video, VideoDecoder
 
 LARGEST_DIFFERENCE_S = 0.02
-NO_POSE = "no pose at their time"
+NO_POSE, NO_POINTS = "frames with no pose at their time", "frames with no points at their time"
 JUDGED_FRAMES = 5
 """Frames whose points together say what unit they are in: those of one may all be far away."""
 FEWEST_JUDGED = 50
@@ -73,11 +72,9 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         motion: for poses, and for points in the world; frames where it is not known are left out.
         time_offset_s: when the first frame was taken, on the clock of points and motion.
         largest_difference_s: between a frame and its points.
-        every: take every Nth frame.
 
     Attributes:
         read: frames of the video so far.
-        left_out: frames left out so far, by reason.
 
     Raises (when frames are looked for):
         KBNetError: no frame has points, they all lie outside the image, or look like millimetres, or the video is
@@ -95,65 +92,44 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         largest_difference_s: float = LARGEST_DIFFERENCE_S,
         every: int = 1,
     ) -> None:
-        super().__init__(video.path, inputs=(video.path, table.path))
+        super().__init__(video.path, str(table.path), expected=video.frames or None, inputs=(video.path, table.path))
         warn_of_far_centre(camera.K, camera.size)
         _warn_of_other_size(table, camera.size)
-        self._video, self._camera, self._table, self._motion = video, camera, table, motion
+        self.camera, self._table, self._motion = camera, table, motion
         self._time_offset_s, self._largest_difference_s, self._every = time_offset_s, largest_difference_s, every
         self._decoder = VideoDecoder(video)
         self._latest: tuple[int, Any] = -1, None
         self.read = 0
-        self.left_out: Counter[str] = Counter()
-
-    @property
-    def camera(self) -> Camera:
-        """Camera of the frames as stored."""
-        return self._camera
-
-    @property
-    def points_from(self) -> str:
-        """The table of points."""
-        return str(self._table.path)
-
-    @property
-    def expected(self) -> int | None:
-        """Number of frames of the video, if it says so."""
-        return self._video.frames or None
 
     def notes(self) -> list[str]:
-        """How many frames were left out, by reason."""
-        return [f"left out: {count} of {self.read} frames with {reason}" for reason, count in self.left_out.items()]
+        return [f"left out: {len(names)} of {self.read} {what}" for what, names in self.left_out.items()]
 
     def poses_text(self, written: WrittenFrames) -> str:
-        """How many frames have a pose."""
         return f"{written.posed} with a pose" if self._motion else "no poses"
 
     def moments(self) -> Iterator[Moment[VideoMoment]]:
-        """Frames in order, with their poses."""
-        self.left_out.clear()
-        outside, last_time, depths, found = "", 0.0, list[Float64Array](), False
+        outside, last_time, depths = "", 0.0, list[Float64Array]()
         for index, decoded in enumerate(self._decoder.all()):
             self.read, last_time = index + 1, decoded.time
             if index % self._every:
                 continue
-            moment = VideoMoment(index, decoded.time + self._time_offset_s, decoded.timestamp)
+            name, moment = f"{index:06d}", VideoMoment(index, decoded.time + self._time_offset_s, decoded.timestamp)
             pose = self._motion.at(moment.time) if self._motion else None
             rows = self._rows(moment, pose)
             if rows is None:
-                self.left_out[NO_POSE if self._table_rows(moment) is not None else "no points at their time"] += 1
+                self.leave_out(NO_POSE if self._table_rows(moment) is not None else NO_POINTS, name)
                 continue
             if len(depths) < JUDGED_FRAMES:
                 depths.append(rows[:, 2])
                 _check_units(depths, self._table, at_least=JUDGED_FRAMES)
             if not _sparse_depth(rows, self._table, self.rectification).any():
-                self.left_out["no point in the image"] += 1
+                self.leave_out("frames with no point in the image", name)
                 outside = outside or _where(rows, self._table.kind, self.rectification.target)
                 continue
-            found = True
             self._latest = index, decoded
-            yield Moment(f"{index:06d}", pose, moment)
+            yield Moment(name, pose, moment)
         _check_units(depths, self._table)
-        if not found:
+        if not self._known:
             text = _no_overlap(self._table, self._motion, self.left_out, self.read, self._time_offset_s, last_time)
             raise KBNetError(outside or text)
         first, last = self._table.keys[[0, -1]]
@@ -165,7 +141,6 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
             )
 
     def make(self, index: int, moment: Moment[VideoMoment]) -> Frame:
-        """Read one frame."""
         rows = self._rows(moment.parts, moment.T_world_camera)
         assert rows is not None
         latest, decoded = self._latest
@@ -232,7 +207,7 @@ def _where(rows: Float64Array, kind: str, camera: Camera) -> str:
 
 
 def _no_overlap(
-    table: PointTable, motion: Motion | None, left_out: Counter[str], read: int, start: float, duration: float
+    table: PointTable, motion: Motion | None, left_out: dict[str, list[str]], read: int, start: float, duration: float
 ) -> str:
     seconds = f"{start:.3f} to {start + duration:.3f} s"
     video = f"frames 0 to {read - 1}" if table.key == "frame" else seconds
@@ -242,7 +217,7 @@ def _no_overlap(
     )
     if motion:
         times = motion.trajectory.times
-        if left_out[NO_POSE] and times[0] <= start + duration and times[-1] >= start:
+        if NO_POSE in left_out and times[0] <= start + duration and times[-1] >= start:
             return (
                 f"no frame has a pose: those from {times[0]:.3f} to {times[-1]:.3f} s are up to "
                 f"{np.diff(times).max(initial=0):.2f} s apart, and beyond {LONGEST_GAP_S:g} s none is taken from both "

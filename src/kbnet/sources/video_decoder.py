@@ -42,7 +42,6 @@ class Video:
     """What a video file says of itself.
 
     Attributes:
-        path: of the file.
         size: (H, W) as stored, pixels; that a player should turn it is not applied.
         frames: how many, if the file says so; else 0.
         duration_s: seconds, if the file says so; else 0.
@@ -61,8 +60,6 @@ class DecodedFrame:
     Attributes:
         time: since the first frame, seconds.
         timestamp: of the file, in units of its own; None = it has none.
-        frame: of PyAV.
-        path: of the video.
     """
 
     time: float
@@ -154,7 +151,6 @@ class VideoDecoder:
         """One frame.
 
         Args:
-            index: its number.
             timestamp: that of :meth:`all`.
 
         Raises:

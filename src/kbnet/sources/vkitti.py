@@ -119,7 +119,7 @@ class VkittiFrames(Recording[Pair]):
     has_ground_truth = True
 
     def __init__(self, path: Path, scenes: list[VirtualScene], drives: list[Path], *, every: int = 1) -> None:
-        super().__init__(path, inputs=(path, *drives))
+        super().__init__(path, f"{path} (depth)", inputs=(path, *drives))
         if not scenes:
             raise FileNotFoundError(
                 f"expected Scene01/clone and so on in {path}, got none; unpack vkitti_2.0.3_rgb.tar and "
@@ -132,26 +132,10 @@ class VkittiFrames(Recording[Pair]):
         _check_one_size(self._masks)
         self._drives = [drive.name for drive in drives]
         self._depth = lru_cache(maxsize=2)(self._read_depth)
-        self.empty: list[str] = []
-
-    def notes(self) -> list[str]:
-        """Frames that were left out."""
-        return [f"left out: {len(self.empty)} frames without points, first {self.empty[0]}"] if self.empty else []
-
-    @property
-    def points_from(self) -> str:
-        """Depth images."""
-        return f"{self.folder} (depth)"
-
-    @property
-    def expected(self) -> int:
-        """Number of pairs."""
-        frames = [len(scene.depth_files(camera)[:: self._every]) for scene in self._scenes for camera in CAMERAS]
-        return sum(frames) * len(self._drives)
+        frames = [len(scene.depth_files(camera)[::every]) for scene in scenes for camera in CAMERAS]
+        self.expected = sum(frames) * len(drives)
 
     def moments(self) -> Iterator[Moment[Pair]]:
-        """Pairs by scene, camera, drive and frame; those without a point are left out."""
-        self.empty, found = [], False
         for scene in self._scenes:
             for camera in CAMERAS:
                 files = scene.depth_files(camera)
@@ -163,15 +147,14 @@ class VkittiFrames(Recording[Pair]):
                         name = f"{scene.name}_{camera}_{drive.removesuffix('_sync')}_{number:05}"
                         pair = Pair(scene, camera, number, files[index], mask)
                         if mask.stat().st_size < SURE_BYTES and not self._depth(pair)[1].any():
-                            self.empty.append(name)
+                            self.leave_out("frames without points", name)
                             continue
-                        found = True
                         yield Moment(name, scene.poses.get((number, camera)), pair)
-        if not found:
-            raise KBNetError(f"no frame of {self.folder} has depth where the lidar measured, first {self.empty[0]}")
+        if not self._known:
+            first = self.left_out["frames without points"][0]
+            raise KBNetError(f"no frame of {self.folder} has depth where the lidar measured, first {first}")
 
     def make(self, index: int, moment: Moment[Pair]) -> Frame:
-        """Read one pair."""
         pair, (truth, sparse) = moment.parts, self._depth(moment.parts)
         image = read_image(pair.scene.image_file(pair.camera, pair.number))
         intrinsics = pair.scene.intrinsics.get((pair.number, pair.camera), K)

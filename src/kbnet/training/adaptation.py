@@ -60,10 +60,6 @@ def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[ProgressRep
 
     Returns:
         The adapted weights, in the run folder.
-
-    Raises:
-        Interrupted: Ctrl-C; the state is saved.
-        KBNetError: as in :func:`kbnet.training.loop.train`.
     """
     state = asked.folder / STATE_FILE
     done = load_state(asked.folder)["step"] if state.is_file() else 0
@@ -78,11 +74,7 @@ def run_training(asked: Adaptation, plan: Plan, on_report: Callable[[ProgressRep
 
 
 def judge(asked: Adaptation, plan: Plan, adapted: Path, *, on_frame: Callable[[], None] = lambda: None) -> BeforeAfter:
-    """Compare the initial and the adapted weights at the held-out points.
-
-    Raises:
-        KBNetError: as in :func:`kbnet.evaluation.before_after.compare_before_after`.
-    """
+    """Compare the initial and the adapted weights at the held-out points."""
     before, after = (load(weights, device=asked.device) for weights in (asked.weights, adapted))
     return compare_before_after(plan.held_out.judged, before, after, on_frame=on_frame)
 

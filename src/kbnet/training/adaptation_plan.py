@@ -57,9 +57,7 @@ class Adaptation:
         output: ``.safetensors`` file to write.
         weights: name or file of the initial weights.
         sparse_depth: folders in the sequence, or columns of the list.
-        minutes: time of training.
         gap: frames to the neighbours whose points are accumulated; None: chosen from the camera positions.
-        device: device of training and evaluation.
         recording: options of a recording, as those of `kbnet.open_frames`.
     """
 
@@ -101,7 +99,6 @@ class Plan:
     """Plan of an adaptation, stored in ``adaptation.json``.
 
     Attributes:
-        held_out: evaluated frames and their held-out points.
         gap: gap to the neighbours whose points are accumulated. None: no accumulation, because poses are missing or
             the source is a list, which can join several videos.
         seconds_per_step: measured time of a step.
@@ -141,9 +138,6 @@ def training_config(asked: Adaptation, plan: Plan, network: KBNetConfig) -> Trai
     """Training config: the losses are errors at points of the frame and its neighbours that are not in the input.
 
     There are no photometric losses, because they improve less in the same time (``docs/accuracy.md``).
-
-    Raises:
-        FileNotFoundError, KBNetError: the first image cannot be read.
     """
     height, width = trained_size(open_prepared(plan.held_out.training).image(0).shape[:2], network.working_side)
     return TrainingConfig(

@@ -75,7 +75,6 @@ class TripletBatch:
 
 
 def make_sample(augmented: AugmentedTriplet, network: NetworkConfig, name: str, *, draw_seed: int = 0) -> TripletBatch:
-    """Make a batch of one sample."""
     triplet, frame = augmented.triplet, augmented.triplet.frame
     sparse_depth, points = _map(frame.sparse_depth), _map(augmented.input_depth)
     intrinsics = torch.from_numpy(frame.intrinsics)[None]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kbnet.frame import FloatArray, ImageArray
+from kbnet.frame import BoolArray, Float64Array, FloatArray, ImageArray
 
 MOST_CUT_OUTS = 8
 CONTRASTS = (0.15, 0.35, 0.6, 0.85, 1.1)
@@ -17,7 +16,6 @@ NEARNESS = (0.3, 0.92)
 LARGEST_SLANT = 0.6
 """Largest relative change of inverse depth over the size of a cut-out."""
 
-Mask = NDArray[np.bool_]
 Generator = np.random.Generator
 
 
@@ -57,14 +55,14 @@ def cut_and_paste(
     return colour.clip(0, 255).astype(np.uint8), pasted
 
 
-def _shape(size: tuple[int, ...], generator: Generator) -> Mask:
+def _shape(size: tuple[int, ...], generator: Generator) -> BoolArray:
     """A random ellipse, polygon, bar, frame or blob; up to half of the image wide, bars down to one pixel."""
     from PIL import Image, ImageDraw
 
     height, width = size
     extent = np.exp(generator.uniform(np.log(0.06), np.log(0.5))) * width
     centre = generator.uniform((0, 0), (width, height))
-    shapes: tuple[Callable[[Generator], NDArray[np.float64]], ...] = (_ellipse, _polygon, _bar, _bar, _frame, _blob)
+    shapes: tuple[Callable[[Generator], Float64Array], ...] = (_ellipse, _polygon, _bar, _bar, _frame, _blob)
     outline = shapes[int(generator.integers(len(shapes)))](generator)
     angle_rad = generator.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle_rad), -np.sin(angle_rad)], [np.sin(angle_rad), np.cos(angle_rad)]])
@@ -79,30 +77,30 @@ def _shape(size: tuple[int, ...], generator: Generator) -> Mask:
     return np.asarray(canvas)
 
 
-def _ellipse(generator: Generator) -> NDArray[np.float64]:
+def _ellipse(generator: Generator) -> Float64Array:
     angle_rad = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     return np.stack([np.cos(angle_rad), generator.uniform(0.3, 1) * np.sin(angle_rad)], axis=1)
 
 
-def _polygon(generator: Generator) -> NDArray[np.float64]:
+def _polygon(generator: Generator) -> Float64Array:
     angle_rad = np.sort(generator.uniform(0, 2 * np.pi, int(generator.integers(3, 7))))
     radius = generator.uniform(0.5, 1, angle_rad.size)
     return np.stack([radius * np.cos(angle_rad), radius * np.sin(angle_rad)], axis=1)
 
 
-def _bar(generator: Generator) -> NDArray[np.float64]:
+def _bar(generator: Generator) -> Float64Array:
     half_width = np.exp(generator.uniform(np.log(0.01), np.log(0.2)))
     length = generator.uniform(1, 3)
     return np.array([[-length, -half_width], [length, -half_width], [length, half_width], [-length, half_width]])
 
 
-def _frame(generator: Generator) -> NDArray[np.float64]:
+def _frame(generator: Generator) -> Float64Array:
     aspect, thickness = generator.uniform(0.5, 1), generator.uniform(0.05, 0.3)
     outer = np.array([[-1, -aspect], [1, -aspect], [1, aspect], [-1, aspect]])
     return np.concatenate([outer, outer * (1 - thickness)])
 
 
-def _blob(generator: Generator) -> NDArray[np.float64]:
+def _blob(generator: Generator) -> Float64Array:
     angle_rad = np.linspace(0, 2 * np.pi, 36, endpoint=False)
     order = np.arange(1, 6)[:, None]
     phase = order * angle_rad + generator.uniform(0, 2 * np.pi, (5, 1))
@@ -110,7 +108,7 @@ def _blob(generator: Generator) -> NDArray[np.float64]:
     return np.stack([radius * np.cos(angle_rad), radius * np.sin(angle_rad)], axis=1)
 
 
-def _plane(mask: Mask, depth: float, generator: Generator) -> FloatArray:
+def _plane(mask: BoolArray, depth: float, generator: Generator) -> FloatArray:
     """Depth of a slanted plane, (H, W), metres."""
     rows, columns = np.nonzero(mask)
     extent = max(int(np.ptp(rows)), int(np.ptp(columns)), 1)
@@ -121,7 +119,7 @@ def _plane(mask: Mask, depth: float, generator: Generator) -> FloatArray:
     return plane
 
 
-def _texture(picture: ImageArray, colour: FloatArray, mask: Mask, generator: Generator) -> FloatArray:
+def _texture(picture: ImageArray, colour: FloatArray, mask: BoolArray, generator: Generator) -> FloatArray:
     """A piece of a picture in another contrast and tint, (H, W, 3), float32; half of them in the colours around it."""
     from PIL import Image
 

@@ -103,7 +103,6 @@ class TripletDataset(Dataset[TripletBatch]):
         self.points = points
 
     def __len__(self) -> int:
-        """Number of training frames."""
         return len(self._frames)
 
     def __getitem__(self, key: SampleKey) -> TripletBatch:
@@ -205,7 +204,6 @@ class BatchPlan(Sampler[list[SampleKey]]):
         self.steps_per_epoch = length // self._joint_batch
 
     def __len__(self) -> int:
-        """Number of steps."""
         return len(self._steps)
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
@@ -242,7 +240,6 @@ class FrameCache:
         self._stored: dict[int, _Stored] = {}
 
     def __len__(self) -> int:
-        """Number of frames."""
         return len(self.source)
 
     def frame(self, index: int) -> Frame:

@@ -7,11 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray
+from kbnet.frame import BoolArray, FloatArray
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.frames.frame_files import FrameFiles, column_of, with_kinds, write_frame_list
 from kbnet.frames.frame_list import FrameList
@@ -40,8 +37,6 @@ class HeldOut:
         columns: columns of sparse depth in that list, in the order of the kinds of sparse depth.
         judged: list of the evaluated frames by kind of sparse depth. ``sparse_depth`` is the input, ``ground_truth``
             the held-out points.
-        frames: number of evaluated frames.
-        trained: number of training frames.
     """
 
     training: Path
@@ -118,6 +113,6 @@ def _part(files: Mapping[str, FrameFiles], folder: Path, index: int) -> dict[str
     return parted
 
 
-def _withheld(depth: FloatArray, index: int) -> NDArray[np.bool_]:
+def _withheld(depth: FloatArray, index: int) -> BoolArray:
     """Mask of the held-out pixels of an evaluated frame, (H, W)."""
     return draw_pixels(depth.shape, index, by="patches")

@@ -66,7 +66,6 @@ def check_readers(error: RuntimeError, kept: str) -> None:
     """Translate the error that torch raises, at any line, when a reader was killed.
 
     Args:
-        error: of the training.
         kept: what was saved before, for the message.
 
     Raises:

@@ -34,8 +34,6 @@ class ProgressReport:
     """Progress report of a run.
 
     Attributes:
-        step: steps done.
-        steps: steps of the whole run.
         losses: mean over the steps since the last report: ``total`` and the unweighted terms.
         samples_per_second: over the same steps, all processes together.
         message: text for a separate line, such as a validation result.
@@ -130,7 +128,6 @@ class Monitor:
             self._events.add_histogram(tag, values, step)
 
     def close(self) -> None:
-        """Flush and close the files."""
         if self._events is not None:
             self._events.close()
         if self._log is not None:

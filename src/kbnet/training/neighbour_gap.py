@@ -36,10 +36,6 @@ def choose_gap(sequence: Sequence, frames: int | None = None) -> Gap:
     Args:
         sequence: without poses the gap is one frame.
         frames: the gap to take instead.
-
-    Raises:
-        KBNetError: no sparse point is measured, or a pose is not rigid.
-        FileNotFoundError: a file is missing.
     """
     posed = np.array([sequence.has_pose(index) for index in range(len(sequence))])
     if not posed.any():

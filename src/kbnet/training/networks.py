@@ -75,13 +75,8 @@ def settings_of_weights(source: str, otherwise: NetworkConfig) -> NetworkConfig:
     """Network settings of initial weights, which a run must keep.
 
     Args:
-        source: name of bundled or local weights, or a file.
         otherwise: settings for a published ``.pth``, which has none; the scaling of K is then the published one.
             For a FusionNet, the weights may be those of its ScaffNet.
-
-    Raises:
-        FileNotFoundError: there are no such weights.
-        KBNetError: they are damaged.
     """
     path = find_weights(source)
     if path.suffix == ".pth":

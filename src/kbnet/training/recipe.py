@@ -21,7 +21,6 @@ class Layer(NamedTuple):
 
     Attributes:
         origin: file or flag of the settings, for messages.
-        table: settings, nested as in TOML.
     """
 
     origin: str

@@ -47,16 +47,11 @@ def write_recordings(
     """Write every recording among some paths to a sequence folder in the run folder.
 
     Args:
-        paths: sequence folders, lists and recordings.
         run: run folder. A sequence that an earlier try wrote there is replaced.
         options: of the recordings, as those of `kbnet.open_frames`.
-        sparse_depth: folders of it in the sequences.
 
     Returns:
         The paths, where each recording is replaced by its sequence folder.
-
-    Raises:
-        FileNotFoundError, KBNetError, ModuleNotFoundError: a recording cannot be opened, as by `kbnet.open_frames`.
     """
     paths = list(paths)
     places = places_of_recordings(paths, run, sparse_depth)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
-from kbnet.frame import FloatArray, Prior
+from kbnet.frame import Float64Array, FloatArray, Prior
 from kbnet.points.hold_out import random_patches
 from kbnet.points.interpolation import nearest
 
@@ -60,10 +59,10 @@ def simulated_prior(ground_truth: FloatArray, generator: np.random.Generator) ->
     return Prior(np.where(measured, np.exp(log_depth), np.nan).astype(np.float32), "metric")
 
 
-def _smooth_noise(size: tuple[int, int], scale: float, generator: np.random.Generator) -> NDArray[np.float64]:
+def _smooth_noise(size: tuple[int, int], scale: float, generator: np.random.Generator) -> Float64Array:
     """Noise of standard deviation 0.6 to 0.8, smooth over ``scale`` times the longer side."""
     spacing = max(1.0, scale * max(size))
     coarse = generator.standard_normal([int(length / spacing) + 4 for length in size])
     rows, columns = ((length / (count - 3)) for length, count in zip(size, coarse.shape, strict=True))
-    dense: NDArray[np.float64] = zoom(coarse, (rows + 1, columns + 1), order=1)[: size[0], : size[1]]
+    dense: Float64Array = zoom(coarse, (rows + 1, columns + 1), order=1)[: size[0], : size[1]]
     return dense

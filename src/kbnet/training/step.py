@@ -62,7 +62,6 @@ class StepOptions:
         known_poses: use the known camera motion of a sample where it has one; False: always the pose network.
         reduced_frames: frames arrive at the resolution of the depth network.
         frozen_statistics: every BatchNorm of the depth network keeps its statistics in training too.
-        forms: how the loss terms are computed.
         bfloat16: compute the convolutions of the networks in 16 bits. Geometry and losses stay in 32 bits: at 2 m, two
             neighbouring values of bfloat16 are 8 mm apart.
     """
@@ -76,7 +75,6 @@ class StepOptions:
 
     @classmethod
     def of(cls, config: TrainingConfig) -> StepOptions:
-        """Options of a training config."""
         return cls(
             adaptive_weighting=config.adaptive_weighting == "residual",
             known_poses=config.poses == "known",
@@ -113,7 +111,6 @@ class TrainingStep(nn.Module):
 
     @classmethod
     def of(cls, config: TrainingConfig, network: DepthNetwork, pose_network: PoseNet | None) -> TrainingStep:
-        """Training step of a run."""
         augundo = AugUndo(config.augundo) if config.augundo.is_on else None
         return cls(network, pose_network, config.losses, StepOptions.of(config), augundo)
 

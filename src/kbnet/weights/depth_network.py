@@ -12,14 +12,12 @@ from kbnet.files import parse_json
 from kbnet.network.build import network_of
 from kbnet.network.config import PRESETS, KBNetConfig
 from kbnet.network.depth_network import DepthNetwork
-from kbnet.network.kbnet import KBNet
 from kbnet.network.siblings.config import NetworkConfig, config_from_dict, preset_config, system_of
 from kbnet.weights.names import find_weights
-from kbnet.weights.published import Checkpoint, Sibling, fill_depth_network, fill_sibling, read_published
+from kbnet.weights.published import fill_published, read_published
 from kbnet.weights.published_content import content_of
 from kbnet.weights.safetensors_file import (
     DEPTH_FORMAT,
-    Header,
     fill_from_file,
     misfit,
     read_header,
@@ -34,7 +32,6 @@ def save_network(
     """Write weights and config of a network; the file appears complete or not at all.
 
     Args:
-        network: network to save.
         path: a ``.safetensors`` file.
         dtype: type of the stored weights; float16 halves the file.
         notes: origin of the weights (recipe, steps, data), readable by any safetensors reader.
@@ -66,16 +63,15 @@ def read_config(source: str | Path, *, preset: str | None = None) -> NetworkConf
         return preset_config(preset)
     if preset is not None:
         raise KBNetError(f"got preset '{preset}', but {path} carries its own config; leave the preset out")
-    return _stored_config(path, read_header(path, DEPTH_FORMAT))
+    metadata = read_header(path, DEPTH_FORMAT).metadata
+    try:
+        return config_from_dict(parse_json(metadata["config"]))
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise KBNetError(f"the config inside {path} cannot be read ({error}); is it from a newer kbnet?") from error
 
 
 def read_system(source: str | Path) -> str:
-    """Whose network weights are: ``kbnet``, ``voiced``, ``scaffnet`` or ``fusionnet``; of a ``.pth`` also another word.
-
-    Raises:
-        FileNotFoundError: there is no such file, nor weights of that name.
-        KBNetError: the file is damaged.
-    """
+    """Whose network weights are: kbnet, voiced, scaffnet or fusionnet; of a ``.pth`` also another word."""
     path = find_weights(source)
     return content_of(read_published(path)).system if path.suffix == ".pth" else system_of(read_config(path))
 
@@ -128,7 +124,6 @@ def fill_from_weights(network: DepthNetwork, source: str | Path) -> None:
     """Load weights into a network, in place. The configs may differ in settings without effect on tensors.
 
     Args:
-        network: network to fill, in place.
         source: as in :func:`load_network`.
 
     Raises:
@@ -140,31 +135,6 @@ def fill_from_weights(network: DepthNetwork, source: str | Path) -> None:
         fill_published(network, read_published(path), origin=str(path))
         return
     fill_from_file(network, path, DEPTH_FORMAT, "config")
-
-
-def fill_published(network: DepthNetwork, checkpoint: Checkpoint, *, origin: str) -> None:
-    """Load the weights of a published checkpoint of the same system into a network.
-
-    Args:
-        network: network to fill; its config must be that of the checkpoint.
-        checkpoint: result of :func:`kbnet.weights.published.read_published`.
-        origin: name of the checkpoint in errors.
-
-    Raises:
-        KBNetError: the checkpoint is of another network or does not fit.
-    """
-    if isinstance(network, KBNet):
-        fill_depth_network(network, checkpoint, origin=origin)
-    else:
-        assert isinstance(network, Sibling)
-        fill_sibling(network, checkpoint, origin=origin)
-
-
-def _stored_config(path: Path, header: Header) -> NetworkConfig:
-    try:
-        return config_from_dict(parse_json(header.metadata["config"]))
-    except (KeyError, ValueError, TypeError, RecursionError) as error:
-        raise KBNetError(f"the config inside {path} cannot be read ({error}); is it from a newer kbnet?") from error
 
 
 def _check_fit(path: Path, config: NetworkConfig) -> None:

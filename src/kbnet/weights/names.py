@@ -45,9 +45,6 @@ def published_configs(name: str, preset: str) -> dict[str, NetworkConfig]:
 
     For the VOID weights, the published run scripts and the training script have different pool sizes. Both fit the
     file, so both are imported (published system, section 3, pool sizes).
-
-    Raises:
-        KBNetError: no preset of that name.
     """
     config = preset_config(preset)
     configs: dict[str, NetworkConfig] = {name: config}

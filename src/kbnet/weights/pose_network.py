@@ -19,9 +19,7 @@ def save_pose_network(network: PoseNet, path: Path, *, notes: dict[str, str] | N
     """Write weights and encoder name of a pose network; the file appears complete or not at all.
 
     Args:
-        network: network to save.
         path: a ``.safetensors`` file.
-        notes: origin of the weights, readable by any safetensors reader.
     """
     metadata = {**(notes or {}), "format": POSE_FORMAT, "encoder": network.encoder_name}
     if network.rotation != "axis-angle":
@@ -83,10 +81,6 @@ def fill_pose_from_weights(network: PoseNet, source: str | Path) -> None:
     Args:
         network: network to fill, with the encoder of :func:`read_encoder`.
         source: as in :func:`load_pose_network`.
-
-    Raises:
-        FileNotFoundError: there is no such file, nor weights of that name.
-        KBNetError: the file is damaged, or does not fit the network.
     """
     path = find_weights(source)
     if path.suffix == ".pth":

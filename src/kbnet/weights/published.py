@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from kbnet.errors import KBNetError
 from kbnet.network.config import PRESETS
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.network.siblings.config import VoicedConfig
@@ -61,22 +62,30 @@ def read_published(path: Path) -> Checkpoint:
     return checkpoint
 
 
-def fill_depth_network(network: KBNet, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
-    """Load the weights of a published KBNet checkpoint into a network.
+def fill_published(network: DepthNetwork, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
+    """Load the weights of a published checkpoint into a network.
 
-    The unused image branch of the fourth backprojection layer is dropped.
+    The unused image branch of KBNet's fourth backprojection layer is dropped.
 
     Args:
         network: network to fill; its config must be that of the checkpoint.
-        checkpoint: result of :func:`read_published`.
         origin: name of the checkpoint in errors.
 
     Raises:
-        KBNetError: the checkpoint does not fit; every name that does not is named, as published.
+        KBNetError: the checkpoint is of another network or does not fit; every name that does not is named, as
+            published.
     """
-    _check_content(checkpoint, ("kbnet", "unknown"), NETWORKS[DEPTH_FORMAT], origin)
-    remedy = f"was it trained with another preset (there are {', '.join(PRESETS)}), or is it of another architecture?"
-    fill(network, tensors_of(checkpoint, _DEPTH_GROUPS), depth_names(), origin, remedy)
+    if isinstance(network, KBNet):
+        _check_content(checkpoint, ("kbnet", "unknown"), NETWORKS[DEPTH_FORMAT], origin)
+        presets = ", ".join(PRESETS)
+        remedy = f"was it trained with another preset (there are {presets}), or is it of another architecture?"
+        fill(network, tensors_of(checkpoint, _DEPTH_GROUPS), depth_names(), origin, remedy)
+    else:
+        assert isinstance(network, Sibling)
+        _check_sibling(network, checkpoint, origin)
+        groups = tuple(f"{group}_state_dict" for group in _SIBLING_GROUPS[type(network)].values())
+        remedy = "is it of another version, or trained with other settings?"
+        fill(network, tensors_of(checkpoint, groups), sibling_names(network), origin, remedy)
 
 
 def fill_pose_network(network: PoseNet, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
@@ -86,7 +95,6 @@ def fill_pose_network(network: PoseNet, checkpoint: Checkpoint, *, origin: str =
 
     Args:
         network: network to fill, with the encoder ``resnet18``, or ``plain`` for the siblings' checkpoint.
-        checkpoint: result of :func:`read_published`.
         origin: name of the checkpoint in errors.
 
     Raises:
@@ -127,8 +135,6 @@ def fill(
     """Load tensors with published names into a network.
 
     Args:
-        network: network to fill.
-        tensors: tensors by published name.
         names: our name by published name; None for unused tensors.
         origin, remedy: text before and after the names in an error.
 
@@ -200,17 +206,7 @@ def _normalised_names(layers: Mapping[str, str]) -> dict[str, str | None]:
     return names
 
 
-def fill_sibling(network: Sibling, checkpoint: Checkpoint, *, origin: str = "the checkpoint") -> None:
-    """Load the weights of a published checkpoint into a network.
-
-    Args:
-        network: network to fill; its config must be that of the checkpoint.
-        checkpoint: result of :func:`kbnet.weights.published.read_published`.
-        origin: name of the checkpoint in errors.
-
-    Raises:
-        KBNetError: the checkpoint is of another network or does not fit.
-    """
+def _check_sibling(network: Sibling, checkpoint: Checkpoint, origin: str) -> None:
     config, content = network.config, content_of(checkpoint)
     wanted = {"voiced": "VOICED", "scaffnet": "ScaffNet", "fusionnet": "FusionNet"}[config.system]
     if isinstance(config, VoicedConfig):
@@ -219,10 +215,6 @@ def fill_sibling(network: Sibling, checkpoint: Checkpoint, *, origin: str = "the
         presets = content.presets if content.system != config.system else []
         remedy = f"; its preset is {' or '.join(presets)}" if presets else ""
         raise KBNetError(f"expected weights of {wanted}, but {origin} holds {content.words}{remedy}")
-    names = sibling_names(network)
-    groups = tuple(f"{group}_state_dict" for group in _SIBLING_GROUPS[type(network)].values())
-    remedy = "is it of another version, or trained with other settings?"
-    fill(network, tensors_of(checkpoint, groups), names, origin, remedy)
 
 
 def sibling_names(network: Sibling) -> dict[str, str]:

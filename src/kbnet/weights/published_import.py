@@ -14,7 +14,7 @@ from kbnet.network.build import network_of
 from kbnet.network.config import PRESETS
 from kbnet.network.pose_net import PoseNet
 from kbnet.network.siblings.config import NetworkConfig, config_from_dict
-from kbnet.weights.depth_network import fill_published, save_network
+from kbnet.weights.depth_network import save_network
 from kbnet.weights.names import (
     RECOGNISED_FILES,
     bundled_weights,
@@ -23,7 +23,7 @@ from kbnet.weights.names import (
     published_configs,
 )
 from kbnet.weights.pose_network import save_pose_network
-from kbnet.weights.published import Checkpoint, fill_pose_network, read_published
+from kbnet.weights.published import Checkpoint, fill_pose_network, fill_published, read_published
 from kbnet.weights.published_content import content_of
 from kbnet.weights.safetensors_file import read_metadata
 
@@ -76,7 +76,6 @@ def import_weights(imports: Sequence[WeightsImport], *, overwrite: bool = False)
     """Read published files and write them as named weights.
 
     Args:
-        imports: result of :func:`plan_import`.
         overwrite: replace weights with the same name and other content; False: an error.
 
     Returns:

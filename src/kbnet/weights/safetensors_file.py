@@ -24,12 +24,7 @@ NETWORKS = {DEPTH_FORMAT: "KBNet (depth)", POSE_FORMAT: "PoseNet (pose)"}
 
 
 class Header(NamedTuple):
-    """Shapes and metadata of a file, read without its tensors.
-
-    Attributes:
-        shapes: shape of every tensor by name.
-        metadata: text by name.
-    """
+    """Shapes and metadata of a file, read without its tensors."""
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
@@ -40,7 +35,6 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype,
 
     Args:
         path: the ``.safetensors`` file.
-        tensors: tensors by name.
         dtype: type of the stored floating-point tensors; integers are unchanged.
         metadata: text by name; ``format`` names the network.
     """
@@ -73,7 +67,6 @@ def read_header(path: Path, wanted: str) -> Header:
     """Read shapes and metadata of a file.
 
     Args:
-        path: the file.
         wanted: required format.
 
     Raises:
@@ -143,12 +136,7 @@ def check_finite(tensors: Mapping[str, Tensor], origin: str) -> None:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Read only the metadata; fast, and without torch.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        KBNetError: the file is damaged.
-    """
+    """Read only the metadata; fast, and without torch."""
     with _opened(path, "numpy") as file:
         return dict(file.metadata() or {})
 
@@ -196,7 +184,6 @@ def fill_from_file(network: nn.Module, path: Path, wanted: str, described_by: st
     """Load the tensors of a kbnet file into a network, converted to its precision.
 
     Args:
-        network: network to fill, in place.
         path: the ``.safetensors`` file.
         wanted: required format.
         described_by: name of what describes the network in the file, for the message: config or encoder.

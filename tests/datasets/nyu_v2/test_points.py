@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import operator
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +14,9 @@ import pytest
 from PIL import Image
 
 from kbnet.datasets.nyu_v2 import points as nyu_points
-from kbnet.datasets.nyu_v2.points import depth_units_per_metre, prepare_split
+from kbnet.datasets.nyu_v2.points import WORTH_A_PROCESS, depth_units_per_metre, map_over_cores, prepare_split
 from kbnet.datasets.nyu_v2.splits import Source, list_training
+from kbnet.errors import KBNetError
 from kbnet.frames.depth_png import read_depth_png
 from kbnet.frames.frame_list import FrameList
 
@@ -141,3 +145,30 @@ def test_prepare_split_names_a_damaged_and_a_foreign_file(write_nyu: WriteNYU, t
     shutil.copy(image, unpacked / "testing" / "depths" / "1.png")
     with pytest.raises(ValueError, match=r"16-bit greyscale .* mode 'RGB' in .*1\.png"):
         depth_units_per_metre([unpacked / "testing" / "depths" / "1.png"])
+
+
+def process_id(_: object) -> int:
+    return os.getpid()
+
+
+def test_map_over_cores_keeps_the_order_in_two_processes() -> None:
+    jobs = list(range(2 * WORTH_A_PROCESS))
+    assert list(map_over_cores(operator.neg, jobs, workers=2)) == [-job for job in jobs]
+
+
+def test_map_over_cores_passes_on_what_a_process_raises() -> None:
+    jobs: list[object] = [0] * 2 * WORTH_A_PROCESS
+    jobs[5] = "five"
+    with pytest.raises(TypeError, match="bad operand"):
+        list(map_over_cores(operator.neg, jobs, workers=2))
+
+
+def test_map_over_cores_says_that_a_process_was_killed() -> None:
+    jobs = [signal.SIGKILL] * 2 * WORTH_A_PROCESS
+    with pytest.raises(KBNetError, match=r"one of 2 processes was killed, .* with fewer --workers"):
+        list(map_over_cores(signal.raise_signal, jobs, workers=2))
+
+
+def test_map_over_cores_starts_no_process_for_little_work() -> None:
+    assert set(map_over_cores(process_id, range(WORTH_A_PROCESS), workers=8)) == {os.getpid()}
+    assert set(map_over_cores(process_id, range(99), workers=1)) == {os.getpid()}

@@ -38,7 +38,6 @@ class Command:
     """Replace a list that is there."""
 
     def run(self) -> None:
-        """Put together and write."""
         from kbnet.cli.progress import frame_steps
         from kbnet.frames.sequence import Sequence
         from kbnet.report.fusion.accumulation import write_accumulated

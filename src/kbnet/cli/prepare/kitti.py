@@ -44,7 +44,6 @@ class Command:
     """Take the standing frames from this list instead: a path, or '<drive> <frame>', a line."""
 
     def run(self) -> None:
-        """Unpack what is missing, index it, write the lists; the small splits come first."""
         from kbnet.datasets.kitti.archives import KittiFolder
 
         if self.standing == "keep" and self.standing_list:

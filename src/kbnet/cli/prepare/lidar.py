@@ -31,7 +31,6 @@ class Command:
     overwrite: Overwrite = False
 
     def run(self) -> None:
-        """Open the recording and write its frames."""
         from kbnet.cli.preparation import write_recording
         from kbnet.sources.kinds.lidar import open_lidar_recording
 

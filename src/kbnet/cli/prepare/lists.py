@@ -39,7 +39,6 @@ class Command:
     """Where relative paths in the lists start."""
 
     def run(self) -> None:
-        """Join and write."""
         from kbnet.datasets.published_lists import frames_of_lists
         from kbnet.frames.frame_list import write_frame_list
 

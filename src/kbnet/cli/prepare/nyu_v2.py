@@ -47,7 +47,6 @@ class Command:
     """Processes that make sparse points; 0 = one a core."""
 
     def run(self) -> None:
-        """Prepare the splits, or the raw parts."""
         if self.points < 1:
             raise KBNetError(f"expected at least 1 point a frame, got {self.points}; choose --points 1500 as published")
         if self.raw:

@@ -25,7 +25,6 @@ class Command:
     overwrite: Overwrite = False
 
     def run(self) -> None:
-        """Render and write."""
         from kbnet.cli.progress import frame_steps
         from kbnet.sources.rendered.rooms import write_rooms_sequence
 

@@ -33,7 +33,6 @@ class Command:
     """Replace what is there under the name of the new folder."""
 
     def run(self) -> None:
-        """Choose points and write."""
         from kbnet.cli.progress import frame_steps
         from kbnet.sources.made_sparse import add_sparse_depth, copy_made_sparse, open_dense
 

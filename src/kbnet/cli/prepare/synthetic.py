@@ -24,7 +24,6 @@ class Command:
     overwrite: Overwrite = False
 
     def run(self) -> None:
-        """Render and write."""
         from kbnet.cli.progress import frame_steps
         from kbnet.sources.rendered.synthetic import write_synthetic_sequence
 

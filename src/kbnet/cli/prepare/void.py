@@ -35,7 +35,6 @@ class Command:
     """Which densities: sparse points a frame."""
 
     def run(self) -> None:
-        """Unpack what is missing, index it, write the lists."""
         from kbnet.datasets.void.archives import find_density
 
         rows: list[SplitCount] = []

@@ -30,7 +30,6 @@ class Command:
     """
 
     def run(self) -> None:
-        """Fetch what is missing, then do as kbnet weights import."""
         from kbnet.cli.preparation import transfer_progress
         from kbnet.cli.weights import import_
         from kbnet.datasets.archive import names

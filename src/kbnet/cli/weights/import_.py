@@ -42,7 +42,6 @@ class Command:
     """Replace weights of the same name and other content."""
 
     def run(self) -> None:
-        """Recognise, read, write."""
         from kbnet.weights.names import PUBLISHED_FILES, SIBLING_FILES, local_folder
         from kbnet.weights.published_import import import_weights, plan_import
 

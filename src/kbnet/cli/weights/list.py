@@ -24,7 +24,6 @@ class Command:
     """
 
     def run(self) -> None:
-        """Read what the files say of themselves, and print it."""
         from kbnet.weights.names import (
             ASSETS,
             SIBLING_FILES,

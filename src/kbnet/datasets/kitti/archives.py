@@ -55,8 +55,6 @@ class KittiFolder:
         archives/
 
     Attributes:
-        folder: it, as an absolute path.
-        written: files unpacked so far.
         missing: archives that `train` wanted, were not given and may not be downloaded.
     """
 
@@ -85,9 +83,6 @@ class KittiFolder:
 
         Returns:
             The folder with their images, for :func:`kbnet.datasets.kitti.splits.index_selection`.
-
-        Raises:
-            FileNotFoundError, ConnectionError, KBNetError, OSError: as `obtain` and `unpack` do.
         """
         published, ours = _SELECTIONS[split]
         for root in self._roots(_DEPTH, "data_depth_selection", "depth_selection"):

@@ -63,7 +63,6 @@ class Lens:
         """Resample one channel, (480, 640), as a pinhole would see it; 0 where the lens saw nothing.
 
         Args:
-            picture: as recorded.
             mix: interpolate between four pixels, else take the nearest.
         """
         columns, rows = self.pixels(*self.distort(*self.rays()))

@@ -54,8 +54,6 @@ class PreparedSplit:
     """What `prepare_split` did.
 
     Attributes:
-        path: the list.
-        frames: in it.
         written: frames for which files were missing and were made; 0 = all was there.
         units_per_metre: of the depth files as they were found, 256 or 1000.
     """
@@ -101,14 +99,9 @@ def prepare_split(
     where they lie, or, where those are millimetres, copies as metres x 256 under ``ground_truth``.
 
     Args:
-        split: names the list and the folders.
         sources: the frames; at least one.
         kinds: of points; the published ones, ``edges``, are always made.
         workers: processes; 0 = one a core.
-
-    Raises:
-        KBNetError: an image or depth file is damaged, of another size, or its depth in another unit.
-        OSError: something cannot be written.
     """
     units = depth_units_per_metre([source.depth for source in sources])
     folder = Path(os.path.abspath(folder))

@@ -45,10 +45,7 @@ class RawScene:
     """What `prepare_raw` made of a scene.
 
     Attributes:
-        folder: the sequence folder.
-        frames: in it.
         skipped: pairs left out, since a file is damaged or shows no depth.
-        made: whether it was made in this run.
     """
 
     folder: Path

@@ -59,9 +59,6 @@ def find_data(
 
     Returns:
         The folder that holds ``images`` and ``depths`` of the split, as an absolute path.
-
-    Raises:
-        FileNotFoundError, ConnectionError, KBNetError, OSError: as `kbnet.datasets.archive.unpack_once` does.
     """
     root, folder = _ROOTS[split], Path(os.path.abspath(folder))
     places = [Path(os.path.abspath(place)) for place in by_hand]

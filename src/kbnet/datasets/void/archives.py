@@ -67,11 +67,6 @@ def unpack_density(
         folder: of the data set; downloads go to ``archives`` in it.
         by_hand: archives, or folders that hold some or the inner ones, which the user fetched; if there are any,
             nothing is downloaded.
-
-    Raises:
-        FileNotFoundError, ConnectionError: the archive is not there, or cannot be downloaded.
-        KBNetError: an archive is damaged, or another one than its name says.
-        OSError: the disk is full.
     """
     archive = _find_archive(density, folder / "archives", by_hand, on_progress)
     root = density_folder(density, folder)

@@ -67,18 +67,7 @@ class FusionNet(DepthNetwork):
         scaffold: Tensor | None = None,
         ray_terms: RayTerms | None = None,
     ) -> Tensor:
-        """Complete depth.
-
-        Args:
-            image: RGB in 0..1, (B, 3, H, W).
-            sparse_depth: measured depth with outliers, (B, 1, H, W), metres; 0 = unmeasured.
-            validity: 1 where outlier rejection kept a point, else 0, (B, 1, H, W).
-            intrinsics, ray_terms: not used.
-            scaffold: result of :meth:`scaffold`; None: it is computed.
-
-        Returns:
-            Dense depth, (B, 1, H, W), metres.
-        """
+        """Complete depth. ``scaffold`` is the result of :meth:`scaffold`; None: it is computed."""
         return self.refine(
             image, self.scaffold(sparse_depth) if scaffold is None else scaffold, sparse_depth * validity
         )

@@ -59,14 +59,7 @@ class ScaffNet(DepthNetwork):
         scaffold: Tensor | None = None,
         ray_terms: RayTerms | None = None,
     ) -> Tensor:
-        """Complete depth.
-
-        Args:
-            sparse_depth: measured depth with outliers, (B, 1, H, W), metres; 0 = unmeasured. No other input is read.
-
-        Returns:
-            Dense depth, (B, 1, H, W), metres.
-        """
+        """Complete depth from sparse depth alone; no other input is read."""
         return self.complete(sparse_depth)
 
     def complete(self, sparse_depth: Tensor) -> Tensor:

@@ -39,15 +39,9 @@ class Voiced(DepthNetwork):
         """Complete depth.
 
         Args:
-            image: RGB in 0..1, (B, 3, H, W).
-            sparse_depth: ignored; ``scaffold`` is its interpolation.
             validity: 1 at every measured pixel, else 0, (B, 1, H, W).
-            intrinsics, ray_terms: ignored.
             scaffold: result of :func:`kbnet.points.interpolation.linear_in_hull`, (B, 1, H, W), metres; 0 outside the
                 hull.
-
-        Returns:
-            Dense depth, (B, 1, H, W), metres.
 
         Raises:
             KBNetError: the scaffold is missing.

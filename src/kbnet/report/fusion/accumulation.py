@@ -56,9 +56,6 @@ class Accumulator:
         """Accumulated depth of one frame, (H, W), float32 metres; 0 = unmeasured.
 
         A frame without a pose has only its own points, and is not used as a neighbour.
-
-        Raises:
-            FileNotFoundError, KBNetError: a file is missing, unreadable, or does not fit the others.
         """
         own = self._view(index)
         if not self._source.has_pose(index):

@@ -43,7 +43,6 @@ class Surface:
         )
 
     def add(self, view: DepthView) -> None:
-        """Integrate a depth map."""
         if not view.depth.any():
             return
         depth = self._image(view.depth)

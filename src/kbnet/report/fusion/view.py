@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frame import BoolArray, Float64Array, FloatArray, Frame, ImageArray
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.recording import Recording
 from kbnet.inference.confidence import most_confident
@@ -34,9 +33,9 @@ class DepthView:
     image: ImageArray
     depth: FloatArray
     intrinsics: FloatArray
-    T_world_camera: NDArray[np.float64]
+    T_world_camera: Float64Array
 
-    def points(self) -> tuple[NDArray[np.float64], ImageArray]:
+    def points(self) -> tuple[Float64Array, ImageArray]:
         """Points in the world, (N, 3), metres, and their colours, (N, 3), uint8."""
         points, colours = point_cloud(self.depth, self.intrinsics, self.image)
         return points @ self.T_world_camera[:3, :3].T + self.T_world_camera[:3, 3], colours
@@ -80,6 +79,6 @@ def views(
         yield DepthView(frame.image, np.where(kept, depth, np.float32(0)), frame.intrinsics, source.pose(index))
 
 
-def confident_pixels(depth: FloatArray, expected_error: FloatArray, share: float) -> NDArray[np.bool_]:
+def confident_pixels(depth: FloatArray, expected_error: FloatArray, share: float) -> BoolArray:
     """Mask of the ``share`` of the pixels with the least expected error relative to depth, (H, W)."""
     return most_confident(expected_error / np.maximum(depth, np.float32(1e-6)), share)

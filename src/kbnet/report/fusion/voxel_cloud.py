@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, ImageArray
+from kbnet.frame import Float64Array, FloatArray, ImageArray, IntArray
 from kbnet.report.fusion.view import DepthView
 
 _BITS = 21
@@ -59,9 +59,9 @@ class VoxelCloud:
         if not voxel > 0:
             raise KBNetError(f"expected voxels with an edge of more than 0 m, got {voxel:g}; 0.02 suits a room")
         self.voxel = voxel
-        self._cubes: NDArray[np.int64] = np.empty(0, np.int64)
+        self._cubes: IntArray = np.empty(0, np.int64)
         # For each voxel: number of points, number of frames, and sums of x, y, z, red, green, blue.
-        self._sums: NDArray[np.float64] = np.empty((0, 8))
+        self._sums: Float64Array = np.empty((0, 8))
 
     def __len__(self) -> int:
         """Number of voxels with a point."""
@@ -77,9 +77,6 @@ class VoxelCloud:
         Args:
             points: (N, 3), metres, in the world.
             colours: RGB, (N, 3), uint8.
-
-        Raises:
-            KBNetError: a point is too many voxels away from the origin.
         """
         if not len(points):
             return
@@ -108,7 +105,7 @@ class VoxelCloud:
         means = sums[:, 2:] / sums[:, :1]
         return means[:, :3].astype(np.float32), np.rint(means[:, 3:]).astype(np.uint8)
 
-    def _numbers(self, points: NDArray[np.floating]) -> NDArray[np.int64]:
+    def _numbers(self, points: NDArray[np.floating]) -> IntArray:
         half = 1 << (_BITS - 1)
         along = np.floor(points / self.voxel)
         if np.abs(along).max() >= half:
@@ -117,5 +114,5 @@ class VoxelCloud:
                 f"{self.voxel:g} m, got one {np.abs(points).max():.0f} m away; choose larger voxels, or check the poses"
             )
         x, y, z = (along.astype(np.int64) + half).T
-        numbers: NDArray[np.int64] = (x << (2 * _BITS)) | (y << _BITS) | z
+        numbers: IntArray = (x << (2 * _BITS)) | (y << _BITS) | z
         return numbers

@@ -24,7 +24,6 @@ class Completed:
     """Frame with completed depth.
 
     Attributes:
-        frame: the frame.
         depth: completed depth, (H, W), metres.
         error: expected error, (H, W), metres.
     """

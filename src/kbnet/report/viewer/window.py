@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
-from kbnet.frame import ImageArray
+from kbnet.frame import Float64Array, ImageArray
 from kbnet.frames.frame_source import FrameSource
 from kbnet.report.colour import colourise
 from kbnet.report.viewer.completed import Completed, colour_bar, limits
@@ -41,14 +40,13 @@ class NewestFrame:
         self.name, self.completed = name, completed
 
     def __len__(self) -> int:
-        """One."""
         return 1
 
     def has_pose(self, index: int) -> bool:
         """Whether the frame has a pose."""
         return self.completed.frame.T_world_camera is not None
 
-    def pose(self, index: int) -> NDArray[np.float64]:
+    def pose(self, index: int) -> Float64Array:
         """``T_world_camera``, (4, 4), metres; without a pose the camera is at the origin."""
         pose = self.completed.frame.T_world_camera
         return np.eye(4) if pose is None else np.asarray(pose, np.float64)
@@ -64,8 +62,6 @@ class Window:
         points: largest number of drawn points of a frame.
 
     Attributes:
-        url: address of the viewer.
-        shown: index of the shown frame.
         controls: controls of the panel by name.
         drawn: objects in the scene by name.
 
@@ -127,11 +123,10 @@ class Window:
             self.controls["frame"].value = (int(self.controls["frame"].value) + 1) % len(self._source)
 
     def stop(self) -> None:
-        """Stop the server."""
         with _quiet():
             self._server.stop()
 
-    def _read_poses(self) -> list[NDArray[np.float64]]:
+    def _read_poses(self) -> list[Float64Array]:
         source = self._source
         return [source.pose(index) if source.has_pose(index) else np.eye(4) for index in range(len(source))]
 
@@ -234,7 +229,7 @@ def _literal(text: str) -> str:
     return "".join(letter if letter.isalnum() else f"&#{ord(letter)};" for letter in " ".join(text.split()))
 
 
-def _quaternion(pose: NDArray[np.float64]) -> NDArray[np.float64]:
+def _quaternion(pose: Float64Array) -> Float64Array:
     from scipy.spatial.transform import Rotation
 
     x, y, z, w = Rotation.from_matrix(pose[:3, :3]).as_quat()
@@ -278,6 +273,5 @@ class LiveWindow:
             self.window.redraw()
 
     def stop(self) -> None:
-        """Stop the server, if it was started."""
         if self.window is not None:
             self.window.stop()

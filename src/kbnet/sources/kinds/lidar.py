@@ -115,7 +115,6 @@ def open_lidar_recording(
     Args:
         images: folder of images, or one image.
         scans: folder of scans, or one point cloud.
-        options: calibration and what else there is to know.
         path: what to call the recording; None = ``images``.
     """
     from kbnet.sources.lidar_calibration import read_pose_lines

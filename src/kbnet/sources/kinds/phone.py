@@ -51,7 +51,7 @@ def open_phone(path: Path, options: PhoneArguments) -> PhoneFrames:
         FileNotFoundError: a file is missing.
         KBNetError: a file is not as the app writes it, or an option is out of range.
     """
-    from kbnet.sources.phone import PhoneFrames, PhoneOptions
+    from kbnet.sources.phone import PhoneFrames
     from kbnet.sources.phone_files import PolycamFiles, Record3dFiles, StrayFiles
 
     if options.every < 1 or (options.longest_side is not None and options.longest_side < 32):
@@ -66,7 +66,7 @@ def open_phone(path: Path, options: PhoneArguments) -> PhoneFrames:
     else:
         keyframes = _keyframes(path)
         files = PolycamFiles(keyframes) if keyframes else Record3dFiles(path)
-    return PhoneFrames(path, files, PhoneOptions(options.confidence, options.every, options.longest_side))
+    return PhoneFrames(path, files, **vars(options))
 
 
 def _keyframes(path: Path) -> Path | None:

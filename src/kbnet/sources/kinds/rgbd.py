@@ -80,7 +80,7 @@ def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
         KBNetError: names do not pair, a file is damaged, an option is out of range, or it is a recording of a camera
             that has to be converted.
     """
-    from kbnet.sources.rgbd import RgbdFrames, RgbdOptions
+    from kbnet.sources.rgbd import RgbdFrames
 
     if _is_oak(path):
         raise KBNetError(f"{path} is of DepthAI, {_OAK_IMAGES if any(path.glob('*.png')) else _OAK_VIDEOS}{_OAK_BAG}")
@@ -92,14 +92,7 @@ def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
     images, depths = _images(path), _depths(path)
     if images is None or depths is None:
         raise FileNotFoundError(f"expected depth/, and {', '.join(IMAGE_FOLDERS)} in {path}, got none; check the path")
-    return RgbdFrames(
-        path,
-        images,
-        depths,
-        RgbdOptions(
-            options.intrinsics, options.lens, options.distortion, options.depth_unit, options.points, options.every
-        ),
-    )
+    return RgbdFrames(path, images, depths, **vars(options))
 
 
 def _images(path: Path) -> Path | None:

@@ -42,7 +42,7 @@ def is_transforms(path: Path) -> bool:
 )
 def open_transforms(path: Path, options: TransformsArguments) -> Opened:
     """List frames; errors are those of `kbnet.sources.transforms_json.TransformsFrames`."""
-    from kbnet.sources.transforms_json import TransformsFrames, TransformsOptions
+    from kbnet.sources.transforms_json import TransformsFrames
 
     unit = options.depth_unit
     if not (options.scale > 0 and (unit is None or unit > 0)) or (options.longest_side or 32) < 32:
@@ -50,5 +50,4 @@ def open_transforms(path: Path, options: TransformsArguments) -> Opened:
             f"expected --scale and --depth-unit above 0 and --longest-side of at least 32, got {options.scale:g}, "
             f"{unit} and {options.longest_side}"
         )
-    chosen = TransformsOptions(options.scale, options.points, options.depth_unit, options.longest_side)
-    return TransformsFrames(path, chosen)
+    return TransformsFrames(path, **vars(options))

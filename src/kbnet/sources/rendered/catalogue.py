@@ -62,7 +62,6 @@ class Model:
     """One OBJ model.
 
     Attributes:
-        path: the OBJ file.
         name: unique within the folder.
         kind: what it is used as, one of the names in ``KINDS``, ``"hung"``, ``"small"`` or ``"floor"``.
         size: width (x), height (y) and depth (z) after ``rotation``, metres; None = as in the file.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kbnet.frame import FloatArray
-from kbnet.sources.rendered.mesh import IntArray, unit
+from kbnet.sources.rendered.mesh import Int32Array, unit
 from kbnet.sources.rendered.model_library import ModelLibrary, instance
 from kbnet.sources.rendered.primitives import box, turned_body
 from kbnet.sources.rendered.ray_scene import START, Hits, RayScene
@@ -90,7 +90,7 @@ class Lighting:
         """RGB irradiance of a surface that faces the sun, (3,)."""
         return np.array(self._sun.colour if self._sun is not None else (0, 0, 0), np.float32)
 
-    def _points(self, lamp: IntArray, generator: np.random.Generator) -> FloatArray:
+    def _points(self, lamp: Int32Array, generator: np.random.Generator) -> FloatArray:
         """A random point of each chosen lamp, (N, 3), metres."""
         centre = np.array([one.centre for one in self._lamps], np.float32)[lamp]
         edges = np.array([(one.along or (0, 0, 0), one.up or (0, 0, 0)) for one in self._lamps], np.float32)[lamp]

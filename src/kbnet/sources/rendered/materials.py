@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.frame import FloatArray
-from kbnet.sources.rendered.mesh import IntArray
+from kbnet.frame import BoolArray, FloatArray
+from kbnet.sources.rendered.mesh import Int32Array
 from kbnet.sources.rendered.procedural_textures import make_texture, photograph_crop
 from kbnet.sources.rendered.texture_atlas import LINEAR, MipMap, TextureAtlas, mip_map
 
@@ -98,7 +98,6 @@ class RoomMaterials:
             kind: name in ``POOL``.
             tile_m: size of one repeat, metres; None = drawn. 1 for meshes whose uv fill the texture once.
             mirror: as in :class:`Material`; None = drawn.
-            emission: as in :class:`Material`.
         """
         generator = self.generator
         one = self.pool.draw(kind, generator)
@@ -115,12 +114,12 @@ class MaterialTable:
     """The materials of a room as arrays, a row each; and their textures."""
 
     colour: FloatArray
-    texture: IntArray
+    texture: Int32Array
     repeats: FloatArray
     mirror: FloatArray
     emission: FloatArray
-    is_glass: NDArray[np.bool_]
-    has_holes: NDArray[np.bool_]
+    is_glass: BoolArray
+    has_holes: BoolArray
     atlas: TextureAtlas
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kbnet.frame import FloatArray
 
-IntArray = NDArray[np.int32]
+Int32Array = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Mesh:
     corners: FloatArray
     uv: FloatArray
     normals: FloatArray
-    material: IntArray
+    material: Int32Array
 
     @cached_property
     def low(self) -> FloatArray:
@@ -66,7 +66,6 @@ def flat_mesh(corners: FloatArray, material: int = 0, uv: FloatArray | None = No
 
     Args:
         corners: (T, 3, 3), metres.
-        material: index of the material.
         uv: (T, 3, 2), repeats; None = metres along the two axes nearest to each plane.
     """
     corners = np.ascontiguousarray(corners, np.float32)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError
 from kbnet.files import atomic_path
-from kbnet.frame import FloatArray
+from kbnet.frame import Float64Array, FloatArray
 from kbnet.frames.image_file import open_picture
 from kbnet.sources.rendered.catalogue import LARGEST_SIDE, Model
 from kbnet.sources.rendered.materials import Material, RoomMaterials, linear_colour
@@ -52,7 +51,6 @@ class ModelLibrary:
     """Loads models of one part; those that cannot be read are named once and skipped."""
 
     def __init__(self, models: list[Model]) -> None:
-        """Take the models to draw from."""
         self._kinds: dict[str, list[Model]] = {}
         for model in models:
             self._kinds.setdefault(model.kind, []).append(model)
@@ -127,7 +125,6 @@ def instance(loaded: LoadedModel, kind: str, room: RoomMaterials, *, glow: float
     """The mesh of a model with materials of a room: its own, or others for plain parts.
 
     Args:
-        loaded: the model.
         kind: kind of the model, for the textures that suit it.
         room: takes the materials.
         glow: emission of light or glass-like parts, for lamps.
@@ -167,7 +164,7 @@ def _without_doubles(mesh: Mesh) -> Mesh:
 
 
 def _own_material(
-    material: MtlMaterial, own: MipMap | None, room: RoomMaterials, tint: NDArray[np.float64], glow: float
+    material: MtlMaterial, own: MipMap | None, room: RoomMaterials, tint: Float64Array, glow: float
 ) -> Material:
     kd = linear_colour(material.diffuse)
     if own is not None:
@@ -190,11 +187,7 @@ def _areas(mesh: Mesh) -> FloatArray:
 
 
 def cached_obj(path: Path) -> tuple[Mesh, list[MtlMaterial]]:
-    """Mesh and materials of an OBJ file, as from :func:`read_obj`, from the user's cache folder if it is there.
-
-    Raises:
-        KBNetError: the file has no triangles, or is broken.
-    """
+    """Mesh and materials of an OBJ file, as from :func:`read_obj`, from the user's cache folder if it is there."""
     kept = _cache_file(path)
     try:
         with np.load(kept, allow_pickle=False) as found:

@@ -10,7 +10,7 @@ import numpy as np
 from kbnet.errors import KBNetError
 from kbnet.files import read_text
 from kbnet.frame import FloatArray
-from kbnet.sources.rendered.mesh import IntArray, Mesh, plane_normals, unit
+from kbnet.sources.rendered.mesh import Int32Array, Mesh, plane_normals, unit
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _numbers(lines: list[str], key: str, count: int, path: Path) -> FloatArray:
         raise KBNetError(f"{path}: expected {count} numbers in each line '{key.strip()}'; the file is broken") from None
 
 
-def _faces(lines: list[str]) -> tuple[list[str], IntArray, list[str], list[str]]:
+def _faces(lines: list[str]) -> tuple[list[str], Int32Array, list[str], list[str]]:
     tokens: list[str] = []
     material: list[int] = []
     names: dict[str, int] = {}
@@ -139,7 +139,7 @@ def _faces(lines: list[str]) -> tuple[list[str], IntArray, list[str], list[str]]
     return tokens, np.array(material, np.int32), list(names), libraries
 
 
-def _indices(tokens: list[str], path: Path) -> IntArray:
+def _indices(tokens: list[str], path: Path) -> Int32Array:
     """One-based indices of position, texture coordinate and normal, (3 T, 3); 0 = none."""
     slashes = tokens[0].count("/")
     text = " ".join(tokens).replace("//", "/0/").replace("/", " ")
@@ -154,7 +154,7 @@ def _indices(tokens: list[str], path: Path) -> IntArray:
     return np.pad(found, ((0, 0), (0, 3 - found.shape[1])))
 
 
-def _pick(values: FloatArray, index: IntArray, path: Path) -> FloatArray:
+def _pick(values: FloatArray, index: Int32Array, path: Path) -> FloatArray:
     if index.min() < 1 or index.max() > len(values):
         raise KBNetError(f"{path}: a face refers to element {index.min()} or {index.max()} of {len(values)}")
     picked: FloatArray = values[index - 1]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kbnet.frame import FloatArray
+from kbnet.frame import Float64Array, FloatArray, IntArray
 from kbnet.sources.rendered.lighting import Lighting, gathered
 from kbnet.sources.rendered.ray_scene import START, Hits, RayScene
 
@@ -33,7 +32,7 @@ class View:
 
     K: FloatArray
     size: tuple[int, int]
-    T_room_camera: NDArray[np.float64]
+    T_room_camera: Float64Array
 
     def rays(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """Directions in the room through pixels, (N, 3), of length 1 along the camera's z."""
@@ -66,12 +65,8 @@ def radiance_image(
     """Linear RGB of a view, (H, W, 3).
 
     Args:
-        scene: the room.
-        lighting: its lamps.
-        view: the camera.
         hits: from :func:`cast_view`.
         rays: from :func:`cast_view`.
-        generator: source of every draw.
     """
     light = _irradiance(scene, lighting, view, hits, generator)
     extra = _reflected_and_transmitted(scene, lighting, hits, rays, light)
@@ -164,7 +159,7 @@ def _radiance(scene: RayScene, hits: Hits, light: FloatArray, extra: FloatArray 
     return radiance if extra is None else radiance + extra
 
 
-def _edge_pixels(hits: Hits, size: tuple[int, int]) -> NDArray[np.int64]:
+def _edge_pixels(hits: Hits, size: tuple[int, int]) -> IntArray:
     """Pixels beside which the material, the surface or its direction changes."""
     height, width = size
     position, normal = hits.position.reshape(height, width, 3), hits.normal.reshape(height, width, 3)
@@ -181,9 +176,7 @@ def _edge_pixels(hits: Hits, size: tuple[int, int]) -> NDArray[np.int64]:
     return np.flatnonzero(marked)
 
 
-def _nearest_neighbour(
-    samples: Hits, hits: Hits, pixels: NDArray[np.int64], size: tuple[int, int]
-) -> NDArray[np.int64]:
+def _nearest_neighbour(samples: Hits, hits: Hits, pixels: IntArray, size: tuple[int, int]) -> IntArray:
     """Pixel in the 3×3 around each sample's own that shows the most similar surface, (S,)."""
     height, width = size
     y, x = np.divmod(pixels, width)

@@ -46,7 +46,6 @@ def grid(points: FloatArray, material: int, uv: FloatArray | None = None) -> Mes
 
     Args:
         points: corners of its cells.
-        material: index of the material.
         uv: (R, C, 2), repeats; None = by projection, metres.
     """
     rows, columns = points.shape[:2]

@@ -162,7 +162,6 @@ def cast(boxes: Sequence[Box], rays: Float64Array, origin: Float64Array) -> BoxH
     """Follow rays to the first box they meet (slab method; Kay & Kajiya, "Ray tracing complex scenes", 1986).
 
     Args:
-        boxes: the scene.
         rays: directions in world axes, (3, N), of length 1 along the camera's z.
         origin: where all rays begin, (3,), metres.
     """

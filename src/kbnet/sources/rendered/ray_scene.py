@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kbnet.frame import FloatArray
+from kbnet.frame import BoolArray, FloatArray
 from kbnet.sources.rendered.materials import MaterialTable
-from kbnet.sources.rendered.mesh import IntArray, Mesh, plane_normals, unit
+from kbnet.sources.rendered.mesh import Int32Array, Mesh, plane_normals, unit
 
 START = 1e-3
 """Rays from a surface begin so far above it, metres."""
@@ -33,11 +32,11 @@ class Hits:
     """
 
     distance: FloatArray
-    triangle: IntArray
+    triangle: Int32Array
     position: FloatArray
     normal: FloatArray
     plane: FloatArray
-    material: IntArray
+    material: Int32Array
     albedo: FloatArray
 
 
@@ -45,11 +44,6 @@ class TriangleTree:
     """Search tree of triangles."""
 
     def __init__(self, corners: FloatArray) -> None:
-        """Build the tree from corners, (T, 3, 3), metres.
-
-        Raises:
-            ModuleNotFoundError: open3d is not installed.
-        """
         try:
             import open3d
         except ModuleNotFoundError:
@@ -61,7 +55,7 @@ class TriangleTree:
         self._scene.add_triangles(self._core.Tensor(vertices), self._core.Tensor(triangles))
         self.planes = plane_normals(corners)
 
-    def first(self, rays: FloatArray) -> tuple[FloatArray, IntArray, FloatArray]:
+    def first(self, rays: FloatArray) -> tuple[FloatArray, Int32Array, FloatArray]:
         """What rays, (N, 6), meet first: distance, triangle (-1 = nothing), and its two barycentric coordinates."""
         found = self._scene.cast_rays(self._core.Tensor(rays), nthreads=1)
         distance: FloatArray = found["t_hit"].numpy()
@@ -76,11 +70,11 @@ class TriangleTree:
         distance, triangle, _ = self.first(rays)
         return distance, np.abs(self.planes[triangle, 1])
 
-    def is_hidden(self, origin: FloatArray, to: FloatArray, reach: float = 0.995) -> NDArray[np.bool_]:
+    def is_hidden(self, origin: FloatArray, to: FloatArray, reach: float = 0.995) -> BoolArray:
         """Whether something lies within the share ``reach`` of the vectors ``to``, (N, 3), from ``origin``, (N, 3)."""
         rays = np.empty((len(to), 6), np.float32)
         rays[:, :3], rays[:, 3:] = origin, to
-        hidden: NDArray[np.bool_] = self._scene.test_occlusions(
+        hidden: BoolArray = self._scene.test_occlusions(
             self._core.Tensor(rays), tnear=0.0, tfar=reach, nthreads=1
         ).numpy()
         return hidden
@@ -90,7 +84,6 @@ class RayScene:
     """Triangles of a room, their materials, and what is seen outdoors."""
 
     def __init__(self, mesh: Mesh, table: MaterialTable, outdoors: int) -> None:
-        """Build the search tree."""
         self.mesh, self.table, self._outdoors = mesh, table, outdoors
         self.tree = TriangleTree(mesh.corners)
         edges = mesh.corners[:, 1:] - mesh.corners[:, :1]
@@ -139,7 +132,7 @@ class RayScene:
         self,
         rays: FloatArray,
         distance: FloatArray,
-        triangle: IntArray,
+        triangle: Int32Array,
         bary: FloatArray,
         spread: float,
         passed: FloatArray | float = 0.0,

@@ -44,14 +44,10 @@ class Room:
     Attributes:
         size: width (x), height (y) and depth (z), metres; one corner of the floor is the origin.
         style: name of what it is used as.
-        materials: its materials.
-        generator: source of every draw.
-        meshes: the parts.
         taken: rectangles of the floor that furniture stands on, (x0, z0, x1, z1), metres.
         solid: bounding boxes of furniture, (low, high), metres.
         wall_taken: spans of each wall that are in use: (wall, from, to, lowest, highest), metres.
         lamps: lamps and windows.
-        sun: direct sunlight.
         outdoors: material of what is seen through windows, which has no true depth.
         sky: radiance outdoors.
         focus: places worth looking at, metres.
@@ -79,7 +75,6 @@ class Room:
         """Move a mesh that faces +z from z = 0 to a wall.
 
         Args:
-            wall: which.
             mesh: its x is measured along the wall, its z away from it.
             along: where its x = 0 goes, metres from the wall's left end as seen from inside.
             height: where its y = 0 goes, metres.

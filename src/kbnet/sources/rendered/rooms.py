@@ -47,14 +47,6 @@ def write_rooms_sequence(
 
     Args:
         folder: the sequence folder; ``CREDITS.txt`` in it names the creators of the models.
-        config: what to render.
-        overwrite: replace a sequence that is there.
-        on_frame: called after every frame.
-
-    Raises:
-        KBNetError: the folder is taken, or a value of the config is out of range.
-        FileNotFoundError: there are no models.
-        ModuleNotFoundError: open3d or scikit-image is not installed.
     """
     config.check()
     library = ModelLibrary(read_models(config.models, config.part))

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kbnet.errors import KBNetError, check_finite_numbers
-from kbnet.frame import MINIMUM_SIZE, FloatArray, Frame, ImageArray
+from kbnet.frame import MINIMUM_SIZE, Float64Array, FloatArray, Frame, ImageArray
 from kbnet.frames.sequence_writer import PosedFrame, write_sequence
 from kbnet.sources.rendered.ray_casting import (
     Box,
@@ -89,18 +88,7 @@ def write_synthetic_sequence(
     overwrite: bool = False,
     on_frame: Callable[[], None] = lambda: None,
 ) -> None:
-    """Render a sequence into a folder of the native layout; it appears whole or not at all.
-
-    Args:
-        folder: the sequence folder.
-        config: what to render.
-        overwrite: replace a sequence that is there.
-        on_frame: called after every frame.
-
-    Raises:
-        KBNetError: the folder is taken, or a value of the config is out of range.
-        ModuleNotFoundError: scikit-image is not installed.
-    """
+    """Render a sequence into a folder of the native layout; it appears whole or not at all."""
     write_sequence(folder, synthetic_frames(config), overwrite=overwrite, on_frame=on_frame)
 
 
@@ -109,10 +97,6 @@ def synthetic_frames(config: SyntheticConfig) -> Iterator[PosedFrame]:
 
     Yields:
         A frame with ground truth and pose.
-
-    Raises:
-        KBNetError: a value of the config is out of range.
-        ModuleNotFoundError: scikit-image is not installed.
     """
     # Here, since the command line reads the config above for its help, and scipy would make that slow.
     from kbnet.points.sampling import sample_points
@@ -171,7 +155,7 @@ def furnished_room(seed: int) -> list[Box]:
     return boxes
 
 
-def camera_pose(seed: int, index: int) -> NDArray[np.float64]:
+def camera_pose(seed: int, index: int) -> Float64Array:
     """``T_world_camera`` of a frame, (4, 4), metres: some 3 cm on along an ellipse, looking slowly about."""
     start, phase, yaw, bob, nod, lean = np.random.default_rng((seed, _PATH)).uniform(0, 2 * np.pi, 6)
     turn_rad = np.linspace(0, 2 * np.pi, 2049)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.frame import FloatArray
-from kbnet.sources.rendered.mesh import IntArray
+from kbnet.frame import FloatArray, IntArray
+from kbnet.sources.rendered.mesh import Int32Array
 
 LARGEST_SIDE = 512
 """Larger textures are reduced, pixels."""
@@ -78,7 +78,7 @@ class TextureAtlas:
                 height, width = max(height // 2, 1), max(width // 2, 1)
         self._offsets = offsets
 
-    def sample(self, texture: IntArray, uv: FloatArray, level: FloatArray) -> FloatArray:
+    def sample(self, texture: Int32Array, uv: FloatArray, level: FloatArray) -> FloatArray:
         """Linear RGBA, (N, 4), bilinear at the nearest level.
 
         Args:
@@ -103,5 +103,5 @@ class TextureAtlas:
         blended: FloatArray = upper * (1 - down) + lower * down
         return blended
 
-    def _linear(self, index: NDArray[np.int64]) -> FloatArray:
+    def _linear(self, index: IntArray) -> FloatArray:
         return LINEAR.take(self._texels.take(index).view(np.uint8)).reshape(-1, 4)

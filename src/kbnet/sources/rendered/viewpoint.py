@@ -113,8 +113,6 @@ def looking_at(centre: Float64Array, target: Float64Array, roll_rad: float, asid
     """``T_room_camera``, (4, 4), of a camera at ``centre`` that looks near ``target``, (3,) each, metres.
 
     Args:
-        centre: centre of projection.
-        target: what it looks at.
         roll_rad: turn about the axis of view.
         aside: tangents of the angles by which it looks past the target, (2,).
     """
