@@ -145,6 +145,16 @@ def test_window_refuses_pages_of_other_origins(window: Window, port: int) -> Non
     assert answer(port, Host=f"rebound.example.org:{port}") == 403, "a name that an attacker points to this machine"
 
 
+@pytest.mark.parametrize("request_", [b"\x1b[2J\r\n\r\n", b"GET / HTTP/1.1\r\nHost: [\r\n\r\n"])
+def test_what_clients_send_does_not_reach_the_terminal(
+    window: Window, port: int, request_: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(request_)
+        assert b"200 OK" not in client.recv(100)
+    assert not caplog.records
+
+
 def test_websocket_refuses_pages_of_other_origins(window: Window, port: int) -> None:
     from websockets.exceptions import InvalidStatus
     from websockets.sync.client import connect

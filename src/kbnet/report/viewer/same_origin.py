@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -39,7 +40,9 @@ def is_refused(host: str, origin: str | None, *, loopback: bool) -> bool:
 
 @contextmanager
 def same_origin_only(*, loopback: bool) -> Iterator[None]:
-    """Context in which a viser server starts with the access check and with limited messages.
+    """Context in which a viser server starts with the access check, with limited messages, and without a log.
+
+    The log would print tracebacks, and escape sequences that a client sends, to the terminal.
 
     viser has no option for either, so the function of websockets that it starts the server with is replaced meanwhile.
     """
@@ -53,7 +56,7 @@ def same_origin_only(*, loopback: bool) -> Iterator[None]:
         return check(connection, request) if check is not None else None
 
     def checked_serve(*args: Any, process_request: Callable[..., Any] | None = None, **options: Any) -> Any:
-        options["max_size"] = LARGEST_MESSAGE
+        options |= {"max_size": LARGEST_MESSAGE, "logger": logging.Logger("kbnet view", logging.CRITICAL)}
         return serve(*args, process_request=partial(checked, process_request), **options)
 
     with _replacing:
