@@ -186,6 +186,20 @@ def test_complete_leaves_depth_alone_that_is_not_its_own(
     assert _files(out) == {"depth/mine.png"}
 
 
+@pytest.mark.parametrize("taken", ["depth/0000.png", "confidence/0000.png", "cloud/0000.ply", "benchmark.zip"])
+def test_complete_replaces_no_file_that_is_not_its_own(
+    taken: str, write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, one_line_error: Callable[[], str]
+) -> None:
+    path = _list(write_sequence(), "0000")
+    place = tmp_path / "out" / taken
+    place.parent.mkdir(parents=True)
+    place.write_text("mine")
+    flags = ["--confidence", "--cloud", "--zip", "--overwrite"]
+    assert main(["complete", str(path), "--output", str(tmp_path / "out"), *flags]) == 2
+    assert f"{taken} would be replaced, but is of unknown origin, without made_with.json; choose" in one_line_error()
+    assert place.read_text() == "mine"
+
+
 def test_complete_gathers_single_frames_in_one_folder(
     write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path
 ) -> None:

@@ -94,6 +94,7 @@ def test_report_warns_beyond_its_budget(
         (["{room}", "--size", "8"], "--size of at least 32, got 8"),
         (["{room}", "--only", "9999"], "there is no frame '9999'; frames are called 0000 to 0002"),
         (["{room}", "--output", "{room}"], "such as report.html"),
+        (["{room}", "--output", "{room}/K.txt"], "expected an .html file to write, got"),
     ],
 )
 def test_report_refuses_in_one_line(

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from kbnet.errors import KBNetError
 from kbnet.evaluation.ground_truth import Part, evaluate
 from kbnet.evaluation.held_out_points import check
-from kbnet.evaluation.journal import NAME, Journal, journal
+from kbnet.evaluation.journal import NAME, Journal, check_no_list, journal
 from kbnet.evaluation.methods import Method, baseline_methods
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
@@ -108,3 +109,12 @@ def test_results_of_other_settings_are_not_used(tmp_path: Path) -> None:
     with journal(tmp_path, {"weights": "b"}) as done:
         assert done.earlier == 0
         assert done.get("0") is None
+
+
+def test_a_list_of_frames_is_not_replaced_by_their_errors(tmp_path: Path) -> None:
+    (tmp_path / "frames.csv").write_text("name,image,intrinsics,sparse_depth\n")
+    with pytest.raises(KBNetError, match=r"frames.csv is a list of frames and would be replaced"):
+        check_no_list(tmp_path)
+    (tmp_path / "frames.csv").write_text("method,frame,seen\n")
+    check_no_list(tmp_path)
+    check_no_list(None)

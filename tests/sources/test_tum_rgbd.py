@@ -145,6 +145,7 @@ def test_one_empty_depth_image_is_left_out_and_named(write_recording: Callable[.
     empty = sorted((folder / "depth").iterdir())[1]
     Image.fromarray(np.zeros((40, 48), np.uint16)).save(empty)
     source = kbnet.open_frames(folder, intrinsics=folder / "K.txt")
+    assert source.inputs == (folder, folder / "K.txt"), "a sequence may not be written over them"
     with pytest.warns(UserWarning, match=f"left out: 1 of 3 frames whose depth image is empty, first .*{empty.name}"):
         assert len(source) == 2
     for path in (folder / "depth").iterdir():

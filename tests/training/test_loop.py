@@ -23,7 +23,7 @@ from kbnet.evaluation.metrics import DepthErrors
 from kbnet.frames.frame_list import FrameFiles, write_frame_list
 from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
-from kbnet.training.checkpoint import load_state
+from kbnet.training.checkpoint import STATE_FILE, load_state
 from kbnet.training.config import TrainingConfig, ValidationConfig
 from kbnet.training.loop import Interrupted, train
 from kbnet.training.monitor import ProgressReport
@@ -254,9 +254,14 @@ def test_a_folder_with_another_run_is_refused_and_left_alone(
     config = make_config(write_sequence(), steps=1)
     train(config)
     before = {path: path.read_bytes() for path in config.output.glob("*.*")}
-    with pytest.raises(ValueError, match=r"holds a run already; go on with --resume .*run, or choose another --output"):
+    with pytest.raises(ValueError, match=r"already \(state.pt\); go on with --resume .*run, or choose"):
         train(replace(config, seed=1))
-    assert {path: path.read_bytes() for path in config.output.glob("*.*")} == before
+    (config.output / STATE_FILE).unlink()
+    with pytest.raises(ValueError, match=r"holds a run already \(last.safetensors\); choose another --output"):
+        train(replace(config, seed=1))
+    assert {path: before[path] for path in before if path.name != STATE_FILE} == {
+        path: path.read_bytes() for path in config.output.glob("*.*")
+    }
 
 
 def test_a_finished_run_says_so_and_goes_on_for_more_steps(

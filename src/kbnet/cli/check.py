@@ -63,13 +63,14 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
     def _check(self) -> None:
         from kbnet.cli.progress import frame_steps
         from kbnet.evaluation.held_out_points import check_completer
-        from kbnet.evaluation.journal import journal
+        from kbnet.evaluation.journal import check_no_list, journal
         from kbnet.evaluation.methods import NETWORK
 
         if self.pictures and self.output is None:
             raise KBNetError("--pictures also needs --output, the folder to write them to; see kbnet check --help")
         if self.worst < 0:
             raise KBNetError(f"expected --worst of at least 0 frames, got {self.worst}")
+        check_no_list(self.output)
         source = self.extended(self.open_source())
         completer = self.load_network()
         settings = self._settings(source)

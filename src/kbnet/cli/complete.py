@@ -109,7 +109,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
         outputs = output_folders(output, self._sources(), self._kinds())
         if self.zip:
             for one in outputs:
-                one.check_names_for_zip()
+                one.check_zip()
         network = network_origin(self.weights, preset=self.preset, precision=self.precision)
         with one_writer(output):
             self._write(outputs, network)

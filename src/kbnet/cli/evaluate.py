@@ -74,9 +74,10 @@ class Command(EngineArguments, PastAndPriorArguments):
     def _evaluate(self) -> None:
         from kbnet.cli.progress import frame_steps
         from kbnet.evaluation.ground_truth import EVALUATION_LIMITS, TIMING, evaluate, run_settings
-        from kbnet.evaluation.journal import journal
+        from kbnet.evaluation.journal import check_no_list, journal
         from kbnet.evaluation.summary import write_summary
 
+        check_no_list(self.output)
         parts = self._parts()
         networks = self._networks()
         limits = EVALUATION_LIMITS[self.preset or "void"]

@@ -91,10 +91,8 @@ class Command(NetworkArguments, SourceArguments):
         for name, number, least in (("frames", self.frames, 1), ("every", self.every, 1), ("size", self.size, 32)):
             if number < least:
                 raise KBNetError(f"expected --{name} of at least {least}, got {number}")
-        if self.output.is_dir():
-            raise KBNetError(
-                f"expected a file to write, got the folder {self.output}; name one in it, such as report.html"
-            )
+        if self.output.is_dir() or self.output.suffix.lower() not in (".html", ".htm"):
+            raise KBNetError(f"expected an .html file to write, got {self.output}; name one, such as report.html")
 
     def _indices(self, names: tuple[str, ...]) -> list[int]:
         """Of the frames to show."""

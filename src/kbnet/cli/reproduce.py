@@ -141,7 +141,7 @@ class Command(DeviceArguments):
         if self.every > 1:
             return "left out of a quick look"
         output = OutputFolder(self.output / row.key, kbnet.open_frames(self.data / row.frames))
-        output.check_names_for_zip()
+        output.check_zip()
         network = network_origin(row.weights, preset=None, precision="auto")
         depth = output.folder / "depth"
         if depth.exists() and (self.overwrite or output.origin(network)[1]):

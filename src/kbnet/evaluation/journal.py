@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kbnet.environment import versions
-from kbnet.files import parse_json, remove_link, writing
+from kbnet.errors import KBNetError
+from kbnet.files import parse_json, read_text, remove_link, writing
 
 NAME = ".unfinished.jsonl"
 """File in the output folder while an evaluation is not finished."""
@@ -59,6 +60,17 @@ class Journal:
         if not self._whole:
             file.write(json.dumps(self._made_with) + "\n")
         return file
+
+
+def check_no_list(folder: Path | None) -> None:
+    """Refuse an output folder whose ``frames.csv`` is a list of frames, not of their errors; None: there is none.
+
+    Raises:
+        KBNetError: it is one.
+    """
+    listed = Path(folder or "", "frames.csv")
+    if folder is not None and listed.is_file() and "intrinsics" in read_text(listed, "replace").split("\n", 1)[0]:
+        raise KBNetError(f"{listed} is a list of frames and would be replaced; choose another --output")
 
 
 @contextmanager

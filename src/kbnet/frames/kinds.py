@@ -143,5 +143,6 @@ def open_kind(name: str, path: str | Path, options: Any) -> Recording[Any]:
     except KBNetError as error:
         error.recording = Path(path)
         raise
+    recording.inputs += tuple(value for value in vars(options).values() if isinstance(value, Path))
     recording.reopen = open_kind, (name, Path(path).absolute(), options)
     return recording

@@ -102,8 +102,10 @@ class OutputFolder:
 
         Raises:
             FileNotFoundError: no frame can be read.
-            KBNetError: depth that something else made is in the folder.
+            KBNetError: depth that something else made is in the folder, or a result would replace another file.
         """
+        places = (kind for kind in self.kinds if (self.folder / kind.folder).is_dir())
+        self._check_free(self.path(kind, index) for kind in places for index in range(len(self.names)))
         origin, misfit = self.origin(network)
         depth = self.folder / DEPTH.folder
         if misfit:
@@ -112,6 +114,13 @@ class OutputFolder:
                 remedy = "" if others else ", or complete it again with --overwrite"
                 raise KBNetError(f"{depth} holds depth {misfit}; choose another --output{remedy}")
         return origin
+
+    def _check_free(self, paths: Iterable[Path]) -> None:
+        """Refuse files where results go that are not results, since without a record nothing was completed here."""
+        if not (self.folder / RECORD).is_file() and (taken := next((one for one in paths if one.exists()), None)):
+            raise KBNetError(
+                f"{taken} would be replaced, but is of unknown origin, without {RECORD}; choose another --output"
+            )
 
     def begin(self, origin: Origin, pending: Iterable[int]) -> None:
         """Record the origin of the depth; depth of another origin is removed first."""
@@ -177,12 +186,13 @@ class OutputFolder:
             warnings.warn(f"{what}; their completed depth has no metric scale to go by", stacklevel=2)
         return len(pending)
 
-    def check_names_for_zip(self) -> None:
-        """Refuse names with slashes.
+    def check_zip(self) -> None:
+        """Check that the archive can have the names of the frames, and replaces no other file.
 
         Raises:
-            KBNetError: a name has one.
+            KBNetError: a name has slashes, or a file of unknown origin has the name of the archive.
         """
+        self._check_free([self._zip])
         for name in self.names:
             if "/" in name or "\\" in name:
                 raise KBNetError(
@@ -190,11 +200,15 @@ class OutputFolder:
                     "leave out --zip, or rename the frames"
                 )
 
+    @property
+    def _zip(self) -> Path:
+        return self.folder / f"{self.frames.name}.zip"
+
     def write_zip(self) -> Path:
         """Write all depth maps to ``<source>.zip``, at its root, as the KITTI benchmark takes them; return its path."""
         from zipfile import ZipFile, ZipInfo
 
-        path = self.folder / f"{self.frames.name}.zip"
+        path = self._zip
         with atomic_path(path) as temporary, ZipFile(temporary, "w") as archive:  # stored: a PNG is compressed already
             for index, name in enumerate(self.names):
                 archive.writestr(ZipInfo(f"{name}.png"), self.path(DEPTH, index).read_bytes())  # without times

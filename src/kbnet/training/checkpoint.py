@@ -48,14 +48,15 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
             raise error.__context__ or error from None
 
 
-def check_no_state(folder: Path) -> None:
-    """Refuse a folder with a state, which a new run would replace.
+def check_no_run(folder: Path, weights: str) -> None:
+    """Refuse a folder with a state or weights, which a new run would replace.
 
     Raises:
-        KBNetError: there is one.
+        KBNetError: there are some.
     """
-    if (folder / STATE_FILE).exists():
-        raise KBNetError(f"{folder} holds a run already; go on with --resume {folder}, or choose another --output")
+    for name, resume in ((STATE_FILE, f"go on with --resume {folder}, or "), (weights, "")):
+        if (folder / name).exists():
+            raise KBNetError(f"{folder} holds a run already ({name}); {resume}choose another --output")
 
 
 def load_state(folder: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from kbnet.network.depth_network import DepthNetwork
 from kbnet.training import distributed
 from kbnet.training.batch import TripletBatch
 from kbnet.training.checkpoint import (
-    check_no_state,
+    check_no_run,
     load_state,
     restore_optimizer,
     restore_weights,
@@ -85,7 +85,7 @@ def train(
         )
     with one_writer(config.output if distributed.is_first_process() else None):
         if not resume:
-            check_no_state(config.output)
+            check_no_run(config.output, LAST_WEIGHTS)
         fabric = distributed.launch(config.device, config.processes)
         config = dataclasses.replace(config, processes=fabric.world_size)
         config = with_written_recordings(config, recording or {}, fabric)

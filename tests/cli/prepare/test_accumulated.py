@@ -49,6 +49,7 @@ def no_poses(words: list[str]) -> list[str]:
     [
         (no_poses, "expected poses (camera to world) in absolute_pose/"),
         (lambda words: [*words[:3], "wall"], "expected a .csv file to write, got wall; name it wall.csv"),
+        (lambda words: [*words[:3], f"{words[2]}/sparse.csv", "--overwrite"], "sparse_depth is there already, of"),
         (lambda words: [*words, "--reach", "0"], "a gap and a reach of at least 1 frame"),
         (lambda words: [*words, "--sparse-depth", "lidar"], "choose sparse_depth with --sparse-depth"),
     ],

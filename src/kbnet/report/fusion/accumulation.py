@@ -95,13 +95,15 @@ def write_accumulated(
         Mean number of points per frame.
 
     Raises:
-        KBNetError: the list exists, or the sequence has no poses.
+        KBNetError: the list exists, its folder without it, or the sequence has no poses.
         FileNotFoundError: a file is missing.
     """
     first = next(iter(kinds.values()))
     depths = path.with_name(f"{path.stem}_depth")
-    if not overwrite and (taken := [place for place in (path, depths) if place.exists()]):
-        raise KBNetError(f"{taken[0]} is there already; choose another name, or replace it (--overwrite)")
+    if not overwrite and path.exists():
+        raise KBNetError(f"{path} is there already; choose another name, or replace it (--overwrite)")
+    if depths.exists() and not path.exists():  # such as sparse_depth of a sequence, for sparse.csv
+        raise KBNetError(f"{depths} is there already, of something else than {path}; choose another name")
     if not any(map(first.has_pose, range(len(first)))):
         raise KBNetError(
             f"expected poses (camera to world) in absolute_pose/ of {first.folder}, got none; points "
