@@ -153,6 +153,13 @@ def test_the_plan_is_made_once(asked: Asked, monkeypatch: pytest.MonkeyPatch) ->
     assert plan(adapting) == first
 
 
+def test_another_video_in_the_place_of_the_first_is_another_adaptation(asked: Asked) -> None:
+    plan(asked())
+    np.savetxt(asked().source / "K.txt", np.diag([51.0, 51, 1]))
+    with pytest.raises(ValueError, match=r"another adaptation \(of another first_frame\)"):
+        plan(asked())
+
+
 @pytest.mark.parametrize(
     ("changes", "what"), [({"minutes": 2.0}, "minutes"), ({"gap": 2}, "gap"), ({"weights": "indoor"}, "weights")]
 )

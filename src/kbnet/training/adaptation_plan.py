@@ -15,7 +15,7 @@ import numpy as np
 from kbnet.errors import KBNetError
 from kbnet.files import file_sha256, parse_json, read_json, scratch_folder, write_json
 from kbnet.frames.frame_source import FrameSource
-from kbnet.frames.open import open_prepared
+from kbnet.frames.open import absolute_files, open_prepared, recording_kind
 from kbnet.frames.sequence import Sequence
 from kbnet.interruption import Interrupted
 from kbnet.lock import one_writer
@@ -216,8 +216,17 @@ def _wanted(asked: Adaptation) -> dict[str, Any]:
         "sparse_depth": list(asked.sparse_depth),
         "minutes": asked.minutes,
         "gap": asked.gap,
+        "first_frame": _first_frame(asked),
         "recording": parse_json(json.dumps(dict(asked.recording), default=str)),
     }
+
+
+def _first_frame(asked: Adaptation) -> str:
+    """SHA-256 of the files of the first frame, which tells another video; empty of a recording, which is copied."""
+    if recording_kind(asked.source, *asked.sparse_depth) is not None:
+        return ""
+    first = absolute_files(open_prepared(asked.source, sparse_depth=asked.sparse_depth[0]), 0)
+    return file_sha256(*map(Path, (first.image, first.intrinsics, first.sparse_depth)))
 
 
 def _plain(plan: Plan) -> dict[str, Any]:

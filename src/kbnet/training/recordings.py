@@ -69,6 +69,6 @@ def places_of_recordings(paths: Iterable[Path], run: Path, sparse_depth: Collect
     for path in paths:
         if path not in places and recording_kind(path, *sparse_depth) is not None:
             name = path.stem if path.is_file() else path.resolve().name
-            place = run / FOLDER / name
-            places[path] = place if place not in places.values() else place.with_name(f"{name}_{len(places) + 1}")
+            names = (name, *(f"{name}_{number}" for number in range(2, len(places) + 2)))
+            places[path] = next(place for one in names if (place := run / FOLDER / one) not in places.values())
     return places
