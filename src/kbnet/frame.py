@@ -26,6 +26,11 @@ NEAR_DEPTH = (
     f"sparse depth is nearer than {NEAR_M:g} m everywhere; check that it is in metres (in a 16-bit PNG: metres x 256)"
 )
 
+LARGEST_M = 1e12
+"""Depth beyond would overflow in a network."""
+LARGEST_PX, SMALLEST_FOCAL_PX = 1e6, 1e-3
+"""Of K; numbers of no camera, which would overflow in a network."""
+
 PriorKind = Literal["depth", "disparity", "log", "metric"]
 """What the values of a prior are, up to scale and shift: depth, inverse depth, or ln depth. ``metric``: metres, used
 as they are."""
@@ -193,9 +198,9 @@ def check_depth(depth: Any, name: str, size: tuple[int, int], *, where: str = ""
         )
     with np.errstate(over="ignore"):
         metres = depth.astype(np.float32, copy=False)
-    if not np.isfinite(metres).all():
+    if not (possible := np.abs(metres) < LARGEST_M).all():
         raise KBNetError(
-            f"{name} holds {int((~np.isfinite(metres)).sum())} values that are NaN, infinite or too large{where}; "
+            f"{name} holds {int((~possible).sum())} values that are NaN, infinite or too large{where}; "
             "write 0 where there is no depth"
         )
     if (depth < 0).any():
@@ -213,16 +218,16 @@ def warn_of_near_depth(sparse_depth: FloatArray) -> None:
 
 def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
     """Check a pinhole matrix [[fx, s, cx], [0, fy, cy], [0, 0, 1]], and return it as float32."""
-    if not isinstance(intrinsics, np.ndarray) or intrinsics.shape != (3, 3) or np.ma.is_masked(intrinsics):
+    real = isinstance(intrinsics, np.ndarray) and intrinsics.dtype.kind in "fiu"
+    if not real or intrinsics.shape != (3, 3) or np.ma.is_masked(intrinsics):
         raise KBNetError(
             f"expected intrinsics as a (3, 3) matrix in pixels, got {_describe(intrinsics)}{where}; "
             "of a 4x4 or 3x4 projection take the upper left 3x3"
         )
     k = np.asarray(intrinsics).astype(np.float32)
     if (
-        not np.isfinite(k).all()
-        or k[0, 0] <= 0
-        or k[1, 1] <= 0
+        not (np.abs(k) < LARGEST_PX).all()
+        or min(k[0, 0], k[1, 1]) < SMALLEST_FOCAL_PX
         or not np.allclose(k[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1])
     ):
         raise KBNetError(

@@ -188,9 +188,12 @@ def spoil_sparse_depth(value: float) -> Callable[[Any, Any, Any], tuple[Any, Any
         (spoil_sparse_depth(float("nan")), "NaN"),
         (spoil_sparse_depth(float("inf")), "infinite"),
         (spoil_sparse_depth(-1.0), "negative"),
+        (spoil_sparse_depth(1e13), "too large"),
         (lambda image, points, K: (image, points[..., :-1], K), "sparse_depth"),
         (lambda image, points, K: (image, points > 0, K), "sparse_depth as .*floating-point"),
         (lambda image, points, K: (image, points, K[..., :2, :]), "intrinsics as"),
+        (lambda image, points, K: (image, points, K + 0j), "intrinsics as"),
+        (lambda image, points, K: (image, points, K + 1e7 * (K[..., 0, 2] == K)), "invertible pinhole intrinsics"),
         (lambda image, points, K: (image, points, 0 * K), "invertible pinhole intrinsics"),
         (lambda image, points, K: (image, points, float("nan") * K), "invertible pinhole intrinsics"),
         (

@@ -8,7 +8,17 @@ import torch
 from torch import Tensor
 
 from kbnet.errors import KBNetError
-from kbnet.frame import MINIMUM_SIZE, NEAR_M, FloatArray, Frame, ImageArray, Prior
+from kbnet.frame import (
+    LARGEST_M,
+    LARGEST_PX,
+    MINIMUM_SIZE,
+    NEAR_M,
+    SMALLEST_FOCAL_PX,
+    FloatArray,
+    Frame,
+    ImageArray,
+    Prior,
+)
 
 
 class FrameArrays(NamedTuple):
@@ -112,7 +122,9 @@ def checked_counts(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor, max_
     if not colours:
         raise KBNetError(f"expected a float image in 0..1, got {image.min():.3g}..{image.max():.3g}; divide it by 255")
     if not depths:
-        raise KBNetError("sparse_depth holds NaN, infinite or negative values; write 0 where there is no depth")
+        raise KBNetError(
+            "sparse_depth holds NaN, infinite, too large or negative values; write 0 where there is no depth"
+        )
     if not pinhole:
         raise KBNetError(
             "expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0; "
@@ -126,6 +138,7 @@ def _value_flags(image: Tensor, sparse_depth: Tensor, K: Tensor) -> list[Tensor]
     in_range = (image >= 0) & (image <= 1) if image.is_floating_point() else torch.ones_like(image, dtype=torch.bool)
     # Slices, because an index list would be copied to the device with a synchronisation.
     zeros = torch.stack([K[:, 1, 0], K[:, 2, 0], K[:, 2, 1]]).abs() <= 1e-8
-    pinhole = zeros.all() & ((K[:, 2, 2] - 1).abs() <= 1e-5).all() & (K[:, 0, 0] > 0).all() & (K[:, 1, 1] > 0).all()
-    depths = torch.isfinite(sparse_depth) & (sparse_depth >= 0)
-    return [in_range.all(), depths.all(), pinhole & torch.isfinite(K).all()]
+    focal = (K[:, 0, 0] >= SMALLEST_FOCAL_PX).all() & (K[:, 1, 1] >= SMALLEST_FOCAL_PX).all()
+    pinhole = zeros.all() & ((K[:, 2, 2] - 1).abs() <= 1e-5).all() & focal & (K.abs() < LARGEST_PX).all()
+    depths = (sparse_depth >= 0) & (sparse_depth < LARGEST_M)
+    return [in_range.all(), depths.all(), pinhole]
