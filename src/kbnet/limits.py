@@ -32,7 +32,7 @@ def limit_factor() -> float:
         factor = float(text)
     except ValueError:
         factor = math.nan
-    if not 0 < factor < math.inf:
+    if not 0 < factor < 1e9:
         raise KBNetError(f"expected {FACTOR} as a positive number, got '{text}'; correct or unset it")
     return factor
 

@@ -188,13 +188,15 @@ def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPa
         count_processes(3)
 
 
-def test_each_process_needs_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_process_needs_a_gpu_or_core_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     check_devices("cpu", 2)
     check_devices("auto", 1)
     with pytest.raises(ValueError, match="expected 2 CUDA devices, found 1"):
         check_devices("auto", 2)
+    with pytest.raises(ValueError, match="expected 100000 cores, found"):
+        check_devices("cpu", 100_000)
 
 
 def test_a_bug_is_not_taken_for_a_lost_process() -> None:

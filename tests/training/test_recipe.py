@@ -39,6 +39,8 @@ def test_initial_weights_bring_their_network_in_place_of_that_of_the_base(tmp_pa
     ("base", "other", "message"),
     [
         ('"other.toml"', 'base = "recipe.toml"', "recipe.toml is based on itself, by way of"),
+        ('"other.toml"', 'base = "300.toml"', "281.toml is based on itself, by way of"),
+        ('"a\\u0000.toml"', "", r"expected names of files without NUL (embedded null byte)"),
         ('"missing.toml"', "", "missing.toml, the base of"),
         ('"other.toml"', "losses = 3", "other.toml: "),
         ('"other.toml"', "=", "other.toml is not TOML"),
@@ -49,6 +51,8 @@ def test_wrong_bases_are_refused_in_one_line(
     tmp_path: Path, base: str, other: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path / "other.toml", other)
+    for number in range(1, 301):
+        write(tmp_path / f"{number}.toml", f'base = "{number - 1}.toml"')
     path = write(tmp_path / "recipe.toml", f"base = {base}")
     assert main(["train", "room", "--config", str(path)]) == 2
     error = capsys.readouterr().err

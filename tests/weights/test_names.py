@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kbnet.errors import KBNetError
 from kbnet.network.config import KBNetConfig
 from kbnet.network.kbnet import KBNet
 from kbnet.weights.depth_network import load_network, save_network
@@ -47,6 +48,12 @@ def test_home_is_in_the_users_own_folder_unless_named(monkeypatch: pytest.Monkey
     for value in ("", "~/.kbnet"):
         monkeypatch.setenv("KBNET_HOME", value)
         assert local_path("a") == tmp_path / ".kbnet" / "weights" / "a.safetensors"
+
+
+def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KBNET_HOME", "~nobody.at.all/weights")
+    with pytest.raises(KBNetError, match=r"expected a folder for weights, got none .*; set KBNET_HOME"):
+        local_path("a")
 
 
 def test_unknown_names_list_bundled_and_local_weights() -> None:

@@ -44,9 +44,10 @@ def is_known(error: BaseException) -> bool:
 
 
 def _is_bad_path(error: BaseException) -> bool:
-    """Whether it is about a name that cannot be written as UTF-8, or a loop of links, that no module could name."""
+    """Whether it is about a name of a file that cannot be: with NUL, not in UTF-8, or a loop of links."""
     loop = isinstance(error, RuntimeError) and str(error).startswith("Symlink loop")
-    return loop or (isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed")
+    nul = type(error) is ValueError and "embedded null" in str(error)
+    return loop or nul or (isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed")
 
 
 def one_line(error: BaseException) -> str:
@@ -64,6 +65,8 @@ def one_line(error: BaseException) -> str:
         )
         name = "".join(parts).encode("utf-8", "backslashreplace").decode()
         text = f"expected names of files in UTF-8, got {name}; rename it"
+    elif type(error) is ValueError:
+        text = f"expected names of files without NUL ({error}); correct the name"
     elif _is_out_of_memory(error):
         text = "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16"
     return printable(" ".join(text.split())) or type(error).__name__

@@ -61,16 +61,16 @@ def count_processes(asked: int) -> tuple[int, int]:
 
 
 def check_devices(device: str, processes: int) -> None:
-    """Check that each process on this machine has its own GPU, unless training is on the CPU.
+    """Check that each process on this machine has its own GPU, or on the CPU, of more than two, its own core.
 
     Raises:
-        KBNetError: there are fewer GPUs.
+        KBNetError: there are fewer GPUs or cores.
     """
-    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
-        return
-    found = torch.cuda.device_count()
+    cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
+    found = max(2, os.cpu_count() or 1) if cpu else torch.cuda.device_count()
     if found < processes:
-        raise KBNetError(f"expected {processes} CUDA devices, found {found}; use --device cpu or fewer --processes")
+        what, remedy = ("cores", "") if cpu else ("CUDA devices", "--device cpu or ")
+        raise KBNetError(f"expected {processes} {what}, found {found}; use {remedy}fewer --processes")
 
 
 def is_lost_process(error: RuntimeError) -> bool:

@@ -15,6 +15,9 @@ from kbnet.files import read_text, resolved
 from kbnet.network.siblings.config import SiblingConfig, config_class, system_of
 from kbnet.training.config import TrainingConfig
 
+MOST_BASES = 20
+"""Of one recipe; with more, it is taken to be based on itself."""
+
 
 class Layer(NamedTuple):
     """Settings that override those of lower layers.
@@ -107,7 +110,7 @@ def from_table(table: Mapping[str, Any], base: TrainingConfig) -> TrainingConfig
 
 
 def _layers(path: Path, above: tuple[Path, ...]) -> list[Layer]:
-    if resolved(path) in above:
+    if resolved(path) in above or len(above) > MOST_BASES:
         raise KBNetError(f"{path} is based on itself, by way of {', '.join(map(str, above))}; remove one base")
     try:
         table = tomlkit.parse(read_text(path)).unwrap()

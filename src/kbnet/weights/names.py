@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from kbnet.errors import KBNetError
 from kbnet.network.config import KBNetConfig
 from kbnet.network.siblings.config import NetworkConfig, preset_config
 
@@ -66,8 +67,15 @@ def published_weights() -> list[str]:
 
 
 def home() -> Path:
-    """Folder of the user's data: ``$KBNET_HOME``, else ``~/.kbnet``."""
-    return Path(os.environ.get("KBNET_HOME") or "~/.kbnet").expanduser()
+    """Folder of the user's data: ``$KBNET_HOME``, else ``~/.kbnet``.
+
+    Raises:
+        KBNetError: the user has no home.
+    """
+    try:
+        return Path(os.environ.get("KBNET_HOME") or "~/.kbnet").expanduser()
+    except RuntimeError as error:
+        raise KBNetError(f"expected a folder for weights, got none ({error}); set KBNET_HOME to one") from None
 
 
 def local_folder() -> Path:
