@@ -210,6 +210,12 @@ def test_poses_are_taken_at_the_times_in_names(tmp_path: Path) -> None:
     np.testing.assert_allclose([source.pose(index)[0, 3] for index in range(3)], [0, 1, 2], atol=1e-4)
 
 
+def test_recordings_of_one_name_are_written_to_a_folder_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kbnet.training.recordings.recording_kind", lambda *_: "a kind")
+    places = places_of_recordings([Path("p/a_3"), Path("q/a"), Path("r/a")], Path("run"))
+    assert len(set(places.values())) == 3
+
+
 def test_a_folder_named_as_a_sequence_is_one_by_its_sparse_depth_alone(tmp_path: Path) -> None:
     folder = write(tmp_path / "scan", images="image")
     np.savetxt(folder / "K.txt", K)
