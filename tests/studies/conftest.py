@@ -24,7 +24,6 @@ gaps = [2]
 
 [network]
 scaffold = "linear"
-residual = "spread"
 normalisation = "batch"
 image_filters = [8, 8, 8, 8, 8, 8]
 depth_filters = [8, 8, 8, 8, 8, 8]

@@ -117,12 +117,14 @@ def find_layout(path: Path) -> Layout:
 def _is_by_column(content: bytes) -> bool:
     """Whether x of all points comes first: three numbers that follow each other are then hardly different."""
     for dtype in ("<f4", "<f8"):
-        values = np.frombuffer(content[: len(content) // 8 * 8], dtype)[:SAMPLE]
+        values = np.frombuffer(content[: len(content) // 8 * 8], dtype)
         with np.errstate(all="ignore"):
-            three = values[: len(values) // 3 * 3].reshape(-1, 3).astype(np.float64)
+            varied = not np.allclose(values, values[:1], rtol=ALIKE)
+            sample = values[:SAMPLE]
+            three = sample[: len(sample) // 3 * 3].reshape(-1, 3).astype(np.float64)
             three = three[(three != 0).any(axis=1)]
             alike = np.ptp(three, axis=1) <= ALIKE * np.abs(three).max(axis=1)
-        if len(three) >= CHANCE_VALUES and alike.mean() > 0.5:
+        if len(three) >= CHANCE_VALUES and varied and alike.mean() > 0.5:
             return True
     return False
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from kbnet.frame import Frame, ImageArray, Triplet
-from kbnet.network.working_size import reduced_frame, reduced_image
 
 
 def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
@@ -43,6 +42,8 @@ def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
 
 def reduce(triplet: Triplet, factor: int) -> Triplet:
     """Reduce all images and depth maps, and K: one pixel for every cell of ``factor`` x ``factor`` pixels."""
+    from kbnet.network.working_size import reduced_frame, reduced_image  # torch is slow to import
+
     if factor == 1:
         return triplet
     frame = reduced_frame(triplet.frame, factor)

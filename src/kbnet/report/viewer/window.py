@@ -123,6 +123,7 @@ class Window:
             self.controls["frame"].value = (int(self.controls["frame"].value) + 1) % len(self._source)
 
     def stop(self) -> None:
+        """Stop the server."""
         with _quiet():
             self._server.stop()
 
