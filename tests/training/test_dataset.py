@@ -236,7 +236,7 @@ def test_small_frames_are_enlarged_as_before_completion(write_sequence: WriteSeq
     folder = write_sequence()
     network = KBNetConfig(scaffold="linear", working_side=100)
     augmentation = AugmentationConfig(crop=(72, 88), point_removal_probability=0.0)
-    sample = TripletDataset([(Sequence(folder),)], [1], augmentation, network, 0)[SampleKey(0, 0)]
+    sample = TripletDataset([(Sequence(folder),)], [1], augmentation, network, 0, neighbours=False)[SampleKey(0, 1)]
     frame = Sequence(folder).frame(1)
     assert sample.image.shape == (1, 3, 72, 88)
     assert torch.equal(sample.ground_truth[0, 0, ::2, ::2], torch.from_numpy(frame.ground_truth))
@@ -244,7 +244,9 @@ def test_small_frames_are_enlarged_as_before_completion(write_sequence: WriteSeq
     pixel = sample.intrinsics[0] @ torch.linalg.inv(torch.from_numpy(frame.intrinsics)) @ torch.tensor([10.0, 20, 1])
     torch.testing.assert_close(pixel, torch.tensor([20.5, 40.5, 1]))
     with pytest.raises(ValueError, match="got 88x72"):
-        TripletDataset([(Sequence(folder),)], [1], AugmentationConfig(crop=(80, 88)), network, 0)
+        TripletDataset([(Sequence(folder),)], [1], AugmentationConfig(crop=(80, 88)), network, 0, neighbours=False)
+    with pytest.raises(ValueError, match="got 44x36"):  # images are compared
+        TripletDataset([(Sequence(folder),)], [1], augmentation, network, 0)
 
 
 def test_large_frames_are_reduced_as_before_completion(write_sequence: WriteSequence) -> None:
@@ -255,12 +257,12 @@ def test_large_frames_are_reduced_as_before_completion(write_sequence: WriteSequ
     np.savetxt(folder / "K.txt", [[80, 0, 43.5], [0, 80, 35.5], [0, 0, 1]])
     network = KBNetConfig(scaffold="linear", working_side=44)
     augmentation = AugmentationConfig(crop=(36, 44), point_removal_probability=0.0)
-    sample = TripletDataset([(Sequence(folder),)], [1], augmentation, network, 0)[SampleKey(0, 0)]
+    sample = TripletDataset([(Sequence(folder),)], [1], augmentation, network, 0, neighbours=False)[SampleKey(0, 1)]
     frame = reduced_frame(Sequence(folder).frame(1), 2)
     assert torch.equal(sample.intrinsics[0], torch.from_numpy(frame.intrinsics))
     assert torch.equal(sample.sparse_depth[0, 0], torch.from_numpy(frame.sparse_depth))
-    assert sample.image.shape == sample.next_image.shape == (1, 3, 36, 44)
-    assert not torch.equal(sample.image, sample.next_image)
+    assert torch.equal(sample.image, sample.next_image)
+    assert sample.image.shape == (1, 3, 36, 44)
 
 
 K = np.array([[60, 0, 43.5], [0, 60, 35.5], [0, 0, 1]], np.float32)

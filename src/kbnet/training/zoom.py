@@ -41,15 +41,10 @@ def enlarge(triplet: Triplet, height: int, width: int) -> Triplet:
 
 
 def reduce(triplet: Triplet, factor: int) -> Triplet:
-    """Reduce all images and depth maps, and K: one pixel for every cell of ``factor`` x ``factor`` pixels."""
-    from kbnet.network.working_size import reduced_frame, reduced_image  # torch is slow to import
+    """Reduce a frame that is its own neighbour: one pixel for every cell of ``factor`` x ``factor`` pixels."""
+    from kbnet.network.working_size import reduced_frame  # torch is slow to import
 
     if factor == 1:
         return triplet
     frame = reduced_frame(triplet.frame, factor)
-    sources = (triplet.previous_image, triplet.next_image)
-    previous_image, next_image = (
-        frame.image if np.may_share_memory(source, triplet.frame.image) else reduced_image(source, factor)
-        for source in sources
-    )
-    return replace(triplet, frame=frame, previous_image=previous_image, next_image=next_image)
+    return replace(triplet, frame=frame, previous_image=frame.image, next_image=frame.image)
