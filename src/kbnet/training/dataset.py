@@ -89,7 +89,7 @@ class TripletDataset(Dataset[TripletBatch]):
             ]
             network = replace(network, resolution="full")
         # Losses that compare images see them as they are: 300 steps without labels on enlarged frames of 320x240 pixels
-        # gave an MAE of 50 mm, on the frames themselves 41.
+        # gave an MAE of 50 mm (bfloat16), on the frames themselves 41 (float32).
         resized = isinstance(network, KBNetConfig) and not reduced and not neighbours
         self._working_side = network.working_side if resized else 0
         for number, densities in enumerate(sources):
