@@ -13,6 +13,8 @@ from kbnet.points.sparse_points import measured_pixels
 
 _BLOCK = 512
 """Triangles rasterised at a time, times the step. Larger arrays take longer to allocate than to compute."""
+_FEW = 0.02
+"""Share of the pixels below which a tree finds their nearest points sooner than a distance transform of the image."""
 _SMALL_TRIANGLE_PX = 64
 """Mean area below which four times as many are rasterised at a time."""
 
@@ -49,7 +51,7 @@ def linear(sparse_depth: FloatArray, step: int = 1) -> FloatArray:
         - step 1: (H, W); equal to the sparse depth at measured pixels.
         - Fewer than three points, or points on one line: depth of a nearest point.
         - No point: all 0.
-        - step above 1: nearest points are found after moving the points to the grid, up to 60,000 points.
+        - step above 1: many nearest points (more than 2 % of the pixels) are found after moving the points to the grid.
         - Above 60,000 points, see :func:`kbnet.points.triangulation.delaunay_triangles`.
     """
     rows, columns = measured_pixels(sparse_depth)
@@ -66,7 +68,9 @@ def linear(sparse_depth: FloatArray, step: int = 1) -> FloatArray:
     if step == 1:  # at measured pixels, remove the rounding of the planes
         depth[rows, columns] = measured
     outside = depth == 0
-    if rows.size > triangulation.MOST_AT_ONCE and 0 < outside.sum() < rows.size:  # few pixels beside many points
+    many_points = rows.size > triangulation.MOST_AT_ONCE
+    few = _FEW * depth.size if step > 1 else rows.size * many_points  # few: the row and column that the stride adds
+    if rows.size and 0 < outside.sum() < few:
         tree = cKDTree(np.stack([rows, columns], axis=1) / step, balanced_tree=False, compact_nodes=False)
         depth[outside] = measured[tree.query(np.argwhere(outside))[1]]
     elif outside.any():
