@@ -50,7 +50,8 @@ def test_a_better_result_is_kept(
 ) -> None:
     monkeypatch.setattr(adapting, "compare_before_after", judged(-0.05))
     assert main(words) == 0
-    said = capsys.readouterr().out
+    said, warned = capsys.readouterr()
+    assert "3 steps are few: fewer than 100 can raise the error; give at least --minutes 34" in warned
     assert "of each frame, and of 6 around it, 2 frames or 10 % of the median depth apart" in said
     assert "held out  a fifth of the points of 8 frames" in said
     assert "speed     20.00 s a step: 3 steps in 1 minutes" in said

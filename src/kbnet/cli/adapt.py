@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -84,6 +86,7 @@ class Command:
 
 def _say(asked: Adaptation, plan: Plan) -> None:
     from kbnet.report.fusion.accumulation import REACH
+    from kbnet.training.adaptation_plan import FEW_STEPS
 
     gap, judged = plan.gap, plan.held_out.frames
     labels = "points removed from the input of each frame"
@@ -94,6 +97,12 @@ def _say(asked: Adaptation, plan: Plan) -> None:
     say(f"labels    {labels}")
     say(f"held out  a fifth of the points of {judged} frames")
     say(f"speed     {plan.seconds_per_step:.2f} s a step: {plan.steps} steps in {asked.minutes:g} minutes")
+    if plan.steps < FEW_STEPS:
+        enough = math.ceil(FEW_STEPS * plan.seconds_per_step / 60)
+        warnings.warn(
+            f"{plan.steps} steps are few: fewer than {FEW_STEPS} can raise the error; give at least --minutes {enough}",
+            stacklevel=2,
+        )
 
 
 def _show(judgement: BeforeAfter) -> None:

@@ -44,6 +44,9 @@ OWN_POINTS, ACCUMULATED_POINTS = 2.0, 0.2
 NEAR, LARGEST_ROOM = 8.0, 30.0
 """For networks with a larger depth range than LARGEST_ROOM, the first weight is multiplied by NEAR / range; metres."""
 
+FEW_STEPS = 100
+"""Fewer steps than this have raised the error (docs/training.md)."""
+
 PILOT_STEPS = 8
 """Steps for the measurement of the time per step; the first two are not timed."""
 
