@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from kbnet.cli.error_table import new_table, show_table
 from kbnet.cli.evaluate import distinct_names
 
 if TYPE_CHECKING:
+    from kbnet.frame import Frame
     from kbnet.frames.frame_source import FrameSource
 
 
@@ -29,6 +30,8 @@ class Command:
     """As kbnet complete takes them."""
     every: int = 10
     """Every Nth frame."""
+    pgd_levels: float = 0
+    """Change the images by PGD, by so many of 255 levels, with the weights and ground truth in hand."""
     plot: Path | None = None
     """The reliability plot, a .png."""
     fit: bool = False
@@ -41,14 +44,17 @@ class Command:
 
         from kbnet.inference.completer import load
 
-        check_at_least(self, every=1)
+        check_at_least(self, every=1, pgd_levels=0)
         completer = load(self.weights)
         if self.fit:
             pairs = [cues_and_errors(source, indices, completer) for _, source, indices in self._open()]
             weights = fit_weights(*(np.concatenate(parts) for parts in zip(*pairs, strict=True)))
             print("CUE_WEIGHTS =", tuple(round(weight, 3) for weight in weights))
             return
-        figures = {key: measure(source, indices, completer) for key, source, indices in self._open()}
+        change = self._attack()
+        figures = {
+            key: measure(map(change, map(source.frame, indices)), completer) for key, source, indices in self._open()
+        }
         table = new_table(
             ("sequence", "sparse depth"),
             ("frames", "MAE mm", "expected", "of 80 %", "of 50 %", "nearest 80 %", "nearest 50 %"),
@@ -62,6 +68,17 @@ class Command:
         if self.plot is not None:
             draw(self.plot, figures)
             print(f"wrote {self.plot}")
+
+    def _attack(self) -> Callable[[Frame], Frame]:
+        from studies.attack import attack_image
+
+        from kbnet.weights.depth_network import load_network
+        from kbnet.weights.names import find_weights
+
+        if self.pgd_levels == 0:
+            return lambda frame: frame
+        network = load_network(find_weights(self.weights)).requires_grad_(False)
+        return lambda frame: attack_image(frame, network, "pgd", self.pgd_levels)
 
     def _open(self) -> Iterator[tuple[tuple[str, str], FrameSource, range]]:
         from kbnet.frames.open import open_frames

@@ -58,10 +58,10 @@ class Figures:
             self.bins[:, column] += np.bincount(place, values, minlength=len(self.bins))
 
 
-def measure(source: FrameSource, indices: Iterable[int], completer: DepthCompleter) -> Figures:
+def measure(frames: Iterable[Frame], completer: DepthCompleter) -> Figures:
     """Complete frames with their expected error, and compare with the truth."""
     figures = Figures()
-    for frame in map(source.frame, indices):
+    for frame in frames:
         maps = complete_with_confidence(completer, frame)
         truth, judged = _truth(frame)
         if judged.any():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -256,9 +257,14 @@ def test_confidence_measures_what_the_most_confident_pixels_are_worth(
         sources=(room,), sparse_depth=("sparse_depth_150",), weights=str(weights), every=4, plot=plot
     )
     command.run()
-    (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("room")]
-    assert row[1:3] == ["sparse_depth_150", "2"]
-    assert len(row) == 9
+    seeing = tmp_path / "seeing.safetensors"
+    save_network(KBNet(KBNetConfig(**SMALL)), seeing)
+    for levels in (0, 8):
+        replace(command, weights=str(seeing), pgd_levels=levels, plot=None).run()
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("room")]
+    assert [row[1:3] for row in rows] == [["sparse_depth_150", "2"]] * 3
+    assert {len(row) for row in rows} == {9}
+    assert float(rows[2][3]) > float(rows[1][3]) > 0
     assert plot.stat().st_size > 0
 
 
