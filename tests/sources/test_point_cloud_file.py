@@ -103,6 +103,13 @@ def test_large_coordinates_of_a_survey_keep_their_millimetres(tmp_path: Path) ->
     np.testing.assert_allclose(read_points(tmp_path / "survey.laz"), survey, atol=6e-4, rtol=0)
 
 
+def test_las_that_does_not_say_its_unit_is_warned_of(tmp_path: Path) -> None:
+    write_las(tmp_path / "place.las", POINTS)
+    with pytest.warns(UserWarning, match="place.las does not say its unit: metres, unless another is given"):
+        read_points(tmp_path / "place.las")
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("unit", ["US survey foot", "foot", "metre", 9003, 9001])
 def test_surveys_in_feet_are_refused(unit: str | int, tmp_path: Path) -> None:
     laspy = pytest.importorskip("laspy")

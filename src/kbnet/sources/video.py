@@ -11,7 +11,7 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.frame import Float64Array, FloatArray, Frame
-from kbnet.frames.camera_centre import warn_of_far_centre
+from kbnet.frames.camera_centre import is_of_turned, warn_of_far_centre
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
@@ -111,6 +111,12 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         outside, last_time, depths = "", 0.0, list[Float64Array]()
         for index, decoded in enumerate(self._decoder.all()):
             self.read, last_time = index + 1, decoded.time
+            if not index and decoded.frame.rotation % 180 and is_of_turned(self.camera.K, self.camera.size):
+                raise KBNetError(
+                    f"K is of turned frames, as players and OpenCV show {self.folder}, but they are stored as "
+                    f"{self.camera.size[1]}x{self.camera.size[0]}; store them turned: ffmpeg -i {self.folder} "
+                    "-fps_mode passthrough -crf 12 turned.mp4"
+                )
             if index % self._every:
                 continue
             name, moment = f"{index:06d}", VideoMoment(index, decoded.time + self._time_offset_s, decoded.timestamp)
