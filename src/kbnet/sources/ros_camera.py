@@ -87,7 +87,7 @@ def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -
     """
     if not messages:
         raise KBNetError(f"expected a calibration in {topic}, got none; give a file (--intrinsics K.txt)")
-    rectified = "rect" in _without_transport(picture_topic).rpartition("/")[2]
+    rectified = is_rectified(picture_topic)
     matrices = [_matrix(message, rectified) for message in messages]
     for message, matrix in zip(messages, matrices, strict=True):
         if not np.allclose(matrix, matrices[0], rtol=1e-4, atol=1e-2):
@@ -97,6 +97,17 @@ def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -
                 "the bag there"
             )
     return _camera(messages[0], topic, rectified=rectified)
+
+
+def is_rectified(picture_topic: str) -> bool:
+    """Whether pictures had their distortion taken out, by the name of their topic."""
+    return "rect" in _without_transport(picture_topic).rpartition("/")[2]
+
+
+def rectifying_turn(message: Any) -> float:
+    """Degrees by which rectified pictures of a CameraInfo look elsewhere than raw ones, as of a stereo pair."""
+    R = np.asarray(_member(message, "r"), np.float64).reshape(3, 3)
+    return float(np.degrees(np.arccos(np.clip((np.trace(R) - 1) / 2, -1, 1)))) if R.any() else 0.0
 
 
 def _camera(message: Any, topic: str, *, rectified: bool) -> Camera:
