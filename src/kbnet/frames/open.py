@@ -15,8 +15,8 @@ from kbnet.frames.sequence import Sequence
 
 LISTED_NAMES = 8
 """Names in a folder that a message lists."""
-LOOKED_AT = 100
-"""Names in a folder that are tried as recordings."""
+LOOKED_AT, LOOKED_AT_DEEP = 100, 10
+"""Names in a folder that are tried as recordings; and in each of as many folders in it."""
 EUROC = ({"mav0"}, {"cam0", "imu0"}, {"data", "sensor.yaml"})
 """Names in folders of EuRoC and TUM-VI, of which all are there."""
 _UNPACK = "unpack it, and name what comes out"
@@ -111,17 +111,15 @@ def _looks_like_sequence(path: Path) -> bool:
     return path.is_dir() and ((path / "image").is_dir() or ((path / "K.txt").is_file() and not _recordings_in(path)))
 
 
-def _recordings_in(folder: Path, *, deep: bool = False) -> list[Path]:
-    """Sequences, recordings and drives of KITTI inside a folder, among its first names; else, if deep, in those."""
+def _recordings_in(folder: Path, most: int = LOOKED_AT) -> list[Path]:
+    """Sequences, recordings and drives of KITTI directly inside a folder, among its first names."""
 
     def is_recording(path: Path) -> bool:
         kind = kind_of(path)
         drive = any((path / name).is_dir() for name in ("image", "velodyne", "velodyne_points"))
         return drive or (kind is not None and not kind.last)
 
-    names = sorted(folder.iterdir())[:LOOKED_AT]
-    inside = list(filter(is_recording, names))
-    return inside or [one for name in names if deep and name.is_dir() for one in _recordings_in(name)]
+    return list(filter(is_recording, sorted(folder.iterdir())[:most]))
 
 
 def _what_there_is(path: Path) -> str:
@@ -139,7 +137,9 @@ def _what_there_is(path: Path) -> str:
                 f"{path} is of EuRoC: images and motion, without depth; run odometry that writes points (OpenVINS, "
                 "XIVO), then kbnet prepare video VIDEO_OF_CAM0 OUT --intrinsics K.txt --points points.csv"
             )
-        if inside := _recordings_in(path, deep=True):
+        folders = filter(Path.is_dir, sorted(path.iterdir())[:LOOKED_AT_DEEP])
+        below = (one for folder in folders for one in _recordings_in(folder, LOOKED_AT_DEEP))
+        if inside := _recordings_in(path) or list(below):
             listed = ", ".join(str(one.relative_to(path)) for one in inside[:LISTED_NAMES])
             return f"expected one recording, got a folder that contains {listed}; give the path of one: {inside[0]}"
         if packed := [name for name in names if REMEDIES.get(Path(name).suffix.lower()) == _UNPACK]:

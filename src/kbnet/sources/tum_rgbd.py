@@ -122,7 +122,7 @@ def find_camera(folder: str | Path) -> Camera:
                 return benchmark_camera(name)
     raise KBNetError(
         f"cannot tell which camera recorded {folder}; name it (--camera {', '.join(CAMERAS)}), "
-        "or give its calibration (--intrinsics K.txt)"
+        f"or give its calibration (--intrinsics {folder / 'K.txt' if (folder / 'K.txt').is_file() else 'K.txt'})"
     )
 
 
