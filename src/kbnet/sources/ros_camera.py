@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,7 +97,14 @@ def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -
                 f"{_text(matrix)} (fx fy cx cy) at {stamp(message):.3f} s; record with fixed zoom and focus, or cut "
                 "the bag there"
             )
-    return _camera(messages[0], topic, rectified=rectified)
+    camera = _camera(messages[0], topic, rectified=rectified)
+    no_matrix = rectified and not np.any(_member(messages[0], "p")) and np.any(_member(messages[0], "d"))
+    if no_matrix or ("undist" in picture_topic and not camera.is_pinhole):
+        raise KBNetError(
+            f"{picture_topic} seems to have no distortion, but {topic} has one, and not K of such images; give it "
+            "(--intrinsics K.txt)"
+        )
+    return camera
 
 
 def is_rectified(picture_topic: str) -> bool:
@@ -118,10 +126,17 @@ def _camera(message: Any, topic: str, *, rectified: bool) -> Camera:
         raise KBNetError(f"expected whole images in {topic}, got binning or a region of interest; give --intrinsics")
     size = (int(message.height), int(message.width))
     offset_m = float(_member(message, "p")[3]) / max(float(K[0, 0]), 1.0)
-    if rectified and abs(offset_m) > LARGEST_OFFSET_M:
-        raise KBNetError(
-            f"P of {topic} has an offset of {offset_m:.3f} m, as of the right camera of a stereo pair, whose frame is "
-            "that of the left one; take the left images, or give --intrinsics, and --extrinsics with the offset"
+    if abs(offset_m) > LARGEST_OFFSET_M:
+        said = f"P of {topic} has an offset of {offset_m:.3f} m, as of the right camera of a stereo pair"
+        if rectified:
+            raise KBNetError(
+                f"{said}, whose frame is that of the left one; take the left images, or give --intrinsics, and "
+                "--extrinsics with the offset"
+            )
+        warnings.warn(
+            f"{said}: frame '{frame_of(message)}' is taken for its own, not that of the left one; else give "
+            "--extrinsics with the offset",
+            stacklevel=3,
         )
     coefficients = tuple(map(float, _member(message, "d")))
     if rectified:
