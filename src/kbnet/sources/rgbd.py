@@ -89,7 +89,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
 
     @cached_property
     def _named_aligned(self) -> bool:
-        return any(word in self._depth_folder.name for word in ALIGNED)
+        return any(word in self._depth_folder.name.lower() for word in ALIGNED)
 
     @cached_property
     def _depth_camera(self) -> DepthCamera | None:
