@@ -57,6 +57,8 @@ def test_inspect_says_which_unit_is_assumed(tmp_path: Path, capsys: pytest.Captu
     for flags, said in (((), True), (("--scale", "2"), False), (("--scale=2",), False)):
         assert main(["inspect", scene, *flags]) == 0
         assert ("unit: taken as 1 m; if it is not, add --scale METRES" in capsys.readouterr().out) is said
+    assert kbnet.open_frames(scene).assumptions() == ["unit: taken as 1 m; if it is not, add --scale METRES"]
+    assert kbnet.open_frames(scene, scale=2.0).assumptions() == []
 
 
 def test_points_fall_where_colmap_projects_them(tmp_path: Path) -> None:

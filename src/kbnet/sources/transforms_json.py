@@ -25,7 +25,7 @@ from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.points.sparse_points import map_to_points
-from kbnet.sources.depth_file import check_scaled, read_depth_file
+from kbnet.sources.depth_file import assumed_unit, check_scaled, read_depth_file
 from kbnet.sources.phone_files import OPENCV_FROM_GRAPHICS
 from kbnet.sources.point_cloud_file import read_points
 from kbnet.sources.rectification import Camera, Rectification, RectifiedRecording
@@ -136,6 +136,9 @@ class TransformsFrames(RectifiedRecording[int]):
         warn_of_far_centre(K, (height, width), of=f"K of {self._base}")
         camera = Camera(K, (height, width), "fisheye" if fisheye else "radial-tangential", coefficients)
         return fit_camera(camera, size, f"the camera in {self._base}")
+
+    def assumptions(self) -> list[str]:
+        return assumed_unit(self._scale)
 
     def moments(self) -> Iterator[Moment[int]]:
         names = [
