@@ -61,6 +61,7 @@ def test_points_land_on_their_pixels_and_the_wall_behind_the_post_goes(tmp_path:
     images, scans = write_recording(tmp_path)
     counts, frames = convert(tmp_path / "room", images, scans)
     assert (counts.frames, counts.size, frames.empty) == (3, SIZE, 0)
+    assert frames.assumptions() == [CALIBRATION.describe()]
     frame = Sequence(tmp_path / "room").frame(1)
     np.testing.assert_array_equal(frame.image, np.asarray(Image.open(images / "000001.png")))
     post, wall = frame.sparse_depth[3::6, 30:50:2], frame.sparse_depth[0::6, 0:80:2]

@@ -182,6 +182,11 @@ class LidarFrames(RectifiedRecording[int]):
         """Share of the projected points that were dropped since a nearer surface hides them."""
         return 1 - self._points / self._projected
 
+    def assumptions(self) -> list[str]:
+        """Where the axes of the lidar look, which shows wrong extrinsics; those of KITTI are known."""
+        known = self._calibration.of_kitti or self._listing.one_cloud
+        return [] if known else [self._calibration.describe()]
+
     def summary(self, written: WrittenFrames, folder: Path) -> list[str]:
         lines = [
             f"wrote {written.frames} frames of {written.size[1]}x{written.size[0]} pixels to {folder}: "
