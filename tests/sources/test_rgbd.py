@@ -60,6 +60,14 @@ def test_names_of_folders_may_have_capitals_and_others_are_refused_with_those_th
         kbnet.open_frames(folder)
 
 
+def test_files_of_another_format_are_named(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    for path in (folder / "depth").iterdir():
+        path.rename(path.with_suffix(".tiff"))
+    with pytest.raises(FileNotFoundError, match=r"expected files .png, .npy, .exr in .*depth, got .tiff; convert them"):
+        kbnet.open_frames(folder)
+
+
 def test_depth_of_another_camera_is_refused_or_carried_over(tmp_path: Path) -> None:
     """ScanNet's folders: the lens is the same, so that each depth pixel has its place in the larger image."""
     folder = write(tmp_path / "scan", depth="npy")
