@@ -96,7 +96,8 @@ def test_one_cloud_of_the_place_is_seen_from_each_pose(tmp_path: Path) -> None:
     poses = [np.eye(4), np.eye(4)]
     poses[1][2, 3] = 2.0  # two metres towards the wall
     calibration = LidarCalibration(K)
-    convert(tmp_path / "room", images, tmp_path / "place.bin", calibration, poses=poses, occlusion_radius=0)
+    _, frames = convert(tmp_path / "room", images, tmp_path / "place.bin", calibration, poses=poses, occlusion_radius=0)
+    assert "poses are taken for camera to world, metres, in the axes of" in frames.assumptions()[0]
     sequence = Sequence(tmp_path / "room")
     for index, way in enumerate((0, 2)):
         depth = sequence.sparse_depth(index)
