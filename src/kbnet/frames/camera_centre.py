@@ -12,7 +12,7 @@ FAR_FROM_MIDDLE = 0.2
 """Of width or height. K of images twice or half as large has its centre half or a quarter away from the middle."""
 TURNED = 0.1
 """The same, if the centre is the middle of images turned by 90 degrees, of 5:4 or longer."""
-FOCAL_LENGTHS = (0.2, 20.0)
+FOCAL_LENGTHS = (0.1, 20.0)
 """Of lenses, in longer sides of the image: those of millimetres or of shares of the image are smaller."""
 
 
