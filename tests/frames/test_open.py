@@ -255,6 +255,9 @@ def test_depth_that_lies_elsewhere_is_not_sent_to_sparse_depth_without_its_unit(
         Image.new("RGB", (8, 6)).save(folder_of(tmp_path / "seq-01") / name)
     with pytest.raises(ValueError, match=r"put its depth images into depth/ and the others into images/"):
         kbnet.open_frames(tmp_path / "seq-01")
+    (tmp_path / "seq-01").rename(folder_of(tmp_path / "room0") / "results")
+    with pytest.raises(FileNotFoundError, match="folder that contains results; give the path of one"):  # Replica
+        kbnet.open_frames(tmp_path / "room0")
 
 
 def folder_of(path: Path) -> Path:

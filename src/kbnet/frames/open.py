@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,13 @@ def _looks_like_sequence(path: Path) -> bool:
 
 
 def _recordings_in(folder: Path, most: int = LOOKED_AT) -> list[Path]:
-    """Sequences, recordings and drives of KITTI directly inside a folder, among its first names."""
+    """Sequences, recordings, drives of KITTI and images beside depth in a folder, among its first names."""
 
     def is_recording(path: Path) -> bool:
         kind = kind_of(path)
-        drive = any((path / name).is_dir() for name in ("image", "velodyne", "velodyne_points"))
-        return drive or (kind is not None and not kind.last)
+        known = any((path / name).is_dir() for name in ("image", "velodyne", "velodyne_points"))
+        known = known or any("depth" in one.name for one in islice(path.glob("*.png"), LOOKED_AT_DEEP))
+        return known or (kind is not None and not kind.last)
 
     return list(filter(is_recording, sorted(folder.iterdir())[:most]))
 
