@@ -31,6 +31,8 @@ UNITS_OF_LENGTH = (3076, 4099)
 """Keys of GeoTIFF, of the plane and of heights."""
 UNITS = {"feet": (rb"f(oo|ee)t", (9002, 9003, 9004, 9005)), "metres": (rb"met(re|er)", (9001,))}
 """Their names in WKT, and the numbers of EPSG."""
+COARSE = 1e-4
+"""Of the extent of a cloud: coordinates of a survey in float32 are rounded by more."""
 LARGEST_PACKING = 1000
 """Bytes of points that a byte of LAZ may stand for."""
 
@@ -62,6 +64,14 @@ def read_points(path: str | Path, layout: Layout | None = None) -> Points:
     points = points[np.isfinite(points).all(axis=1) & points.any(axis=1)]
     if not len(points):
         raise KBNetError(f"expected points in {path}, got none that are finite and not 0 0 0; check how it was written")
+    low, high = points.min(axis=0), points.max(axis=0)
+    rounded_by = float(np.spacing(np.float32(max(-low.min(), high.max()))))
+    if rounded_by > COARSE * (high - low).max() > 0 and (points == points.astype(np.float32)).all():
+        warnings.warn(
+            f"coordinates in {path} are float32 and so large that they are rounded to {rounded_by:.2g}; write float64, "
+            "or subtract one place from points and poses before",
+            stacklevel=2,
+        )
     return points
 
 
