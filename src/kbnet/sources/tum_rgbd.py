@@ -172,6 +172,14 @@ class TumFrames(RectifiedRecording[TumFrame]):
         self._points, self._depth_factor = points, depth_factor
         self._depth = lru_cache(maxsize=1)(self._rectified_depth)
 
+    def assumptions(self) -> list[str]:
+        """Which camera was told by a name; of others, the unit of the benchmark where none was given."""
+        for name, (*numbers, _) in CAMERAS.items():
+            if np.array_equal(benchmark_camera(name).K, self.camera.K):
+                return [f"K and lens are those of the benchmark's {name}: {', '.join(map(str, numbers))}"]
+        unit = "depth is taken to have 5000 units a metre; if it is in millimetres, give --depth-factor 1000"
+        return [unit] if self._depth_factor == DEPTH_FACTOR else []
+
     def poses_text(self, written: WrittenFrames) -> str:
         """How many images there were, and how many frames have a pose."""
         return f"{self._listing.images} images, {written.posed} with a pose"
