@@ -52,6 +52,16 @@ def test_frames_are_matched_by_number(prepare: Prepare, tmp_path: Path) -> None:
     assert not sequence.has_poses
 
 
+@pytest.mark.parametrize("moves", [False, True])
+def test_points_that_stay_where_they_are_are_probably_in_the_world(
+    moves: bool, prepare: Prepare, recwarn: pytest.WarningsRecorder
+) -> None:
+    rows = [f"{frame},{0.1 * index + 0.01 * frame * moves},0,2" for frame in range(5) for index in range(5)]
+    prepare("\n".join(["frame,x,y,z", *rows]))
+    said = [one for one in recwarn.list if "--points-in world --poses" in str(one.message)]
+    assert len(said) == (not moves)
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_k_of_the_turned_frames_of_a_video_is_refused(turned: bool, tmp_path: Path) -> None:
     """As of a phone: the file says that players should turn it, which OpenCV does, and frames are as stored."""
