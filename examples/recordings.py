@@ -127,7 +127,8 @@ def write_transforms(folder: Path) -> None:
         frames.append(files | {"transform_matrix": pose.tolist()})
     height, width = moment.frame.size
     K = CONFIG.intrinsics.astype(float)
-    camera = {"fl_x": K[0, 0], "fl_y": K[1, 1], "cx": K[0, 2], "cy": K[1, 2], "w": width, "h": height}
+    # Its pixel centres lie on halves.
+    camera = {"fl_x": K[0, 0], "fl_y": K[1, 1], "cx": K[0, 2] + 0.5, "cy": K[1, 2] + 0.5, "w": width, "h": height}
     (folder / "transforms.json").write_text(json.dumps(camera | {"frames": frames}))
 
 

@@ -79,10 +79,11 @@ class BagMaker:
         *,
         model: str = "plumb_bob",
         p: tuple[float, ...] = (0.0,) * 12,
+        r: tuple[float, ...] = (0.0,) * 9,
         size: tuple[int, int] = SIZE,
     ) -> None:
         region = self.make("sensor_msgs/RegionOfInterest", 0, 0, 0, 0, False)
-        matrices = {"d": d, "k": k, "r": (0.0,) * 9, "p": p}
+        matrices = {"d": d, "k": k, "r": r, "p": p}
         self.add(
             topic,
             time,

@@ -109,6 +109,17 @@ def test_complete_takes_one_frame_from_files(
     assert _files(out) == {"depth/0001.png", "npy/0001.npy"}
 
 
+def test_complete_of_one_frame_says_how_far_its_depth_is_and_warns_of_k(
+    write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    room = write_sequence()
+    np.savetxt(room / "K.txt", np.diag([2, 2, 1]) @ np.loadtxt(room / "K.txt"))
+    assert main(["complete", *_single(room), "--output", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert "0001.png, read as metres x 256: 2.00 m away (" in said.out
+    assert "K.txt has its centre at (48, 40), far from the middle" in said.err
+
+
 def test_complete_skips_what_is_done_without_loading_the_network(
     write_sequence: Callable[..., Path], stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,15 @@ def test_fuse_writes_a_cloud_of_what_several_frames_saw(
     assert len(np.unique(cubes, axis=0)) > 0.98 * len(once)
 
 
+def test_fuse_compares_poses_with_depth_first(
+    posed: Path, stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(3):  # 0.3 m nearer to the wall each time, which stays 2 m ahead
+        (posed / "absolute_pose" / f"{index:04}.txt").write_text(f"1 0 0 0 0 1 0 0 0 0 1 {0.3 * index}\n")
+    assert main(["fuse", str(posed), "--output", str(tmp_path / "room.ply"), "--seen", "1"]) == 0
+    assert "do not fit its depth" in capsys.readouterr().err
+
+
 def test_fuse_writes_a_mesh(posed: Path, stand_in: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("open3d")
     arguments = ["--mesh", "--voxel", "0.05", "--keep", "1", "--every", "2", "--seen", "1"]

@@ -21,14 +21,15 @@ ROBOT = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
 Poses = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def write(folder: Path, read_as: Poses, *, step: float = 0.06) -> Sequence:
-    """A camera moves along and towards a slanted wall, Z = 2 + X / 2 + Y / 5."""
+def write(folder: Path, read_as: Poses, *, step: float = 0.06, rings: int = 1) -> Sequence:
+    """A camera moves along and towards a slanted wall, Z = 2 + X / 2 + Y / 5, measured in every ``rings``th row."""
     rows, columns = np.indices((120, 160))
     u, v = (columns - K[0, 2]) / K[0, 0], (rows - K[1, 2]) / K[1, 1]
     with new_sequence(folder, K) as sequence:
         for index in range(8):
             x = index * step
             depth = (2 + x / 2 + x / 10 - x) / (1 - u / 2 - v / 5)
+            depth[np.arange(120) % rings > 0] = 0
             T = np.eye(4)
             T[:3, 3] = x, x / 2, x
             frame = Frame(np.zeros((120, 160, 3), np.uint8), depth.astype(np.float32), K, name=f"{index}")
@@ -71,11 +72,19 @@ def test_misread_poses_are_told_by_depth(read_as: Poses, said: str, tmp_path: Pa
         warn_of_misread_poses(write(tmp_path / "room", read_as))
 
 
+@pytest.mark.parametrize("rings", [6, 12])
+def test_misread_poses_of_a_lidar_are_told_by_its_rings(rings: int, tmp_path: Path) -> None:
+    for read_as, said in ((np.linalg.inv, "inverted"), (lambda T: T @ np.diag([1.0, -1, -1, 1]), "of OpenGL's axes")):
+        with pytest.warns(UserWarning, match=f"% off with poses {said}"):
+            warn_of_misread_poses(write(tmp_path / said, read_as, rings=rings))
+
+
+@pytest.mark.parametrize("rings", [1, 6])
 @pytest.mark.parametrize("step", [0.06, 0.001, 0.0, -2.0])
 def test_right_poses_are_not_even_if_the_camera_stands_still_or_leaves(
-    step: float, tmp_path: Path, recwarn: pytest.WarningsRecorder
+    rings: int, step: float, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
-    warn_of_misread_poses(write(tmp_path / "room", lambda T: T, step=step))
+    warn_of_misread_poses(write(tmp_path / "room", lambda T: T, step=step, rings=rings))
     assert not recwarn.list
 
 

@@ -28,6 +28,12 @@ def test_k_of_images_that_were_turned_is_warned_of() -> None:
         warn_of_far_centre(K, (80, 60))
 
 
+@pytest.mark.parametrize("unit", [1 / 80, 1 / 20])
+def test_focal_lengths_in_shares_of_the_image_or_millimetres_are_warned_of(unit: float) -> None:
+    with pytest.warns(UserWarning, match=r"has fx .* as of no lens: write fx, fy, cx and cy in pixels"):
+        warn_of_far_centre(K * [[unit], [unit], [1]], (60, 80))
+
+
 def test_a_centre_that_a_real_camera_may_have_is_not() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -194,8 +194,13 @@ NUMBERS, LENS = "6.1e+02 0. 319.5 0. 610. 239.5 0. 0. 1.", "-2.8e-01 0.07 0. 0. 
             "461.6 0 363 0 460 248 0 0 1",
             "(radial-tangential): -0.1 0.2",
         ),
+        (
+            "Camera.type: PinHole\nCamera.fx: 461.6\nCamera.fy: 460\nCamera.cx: 363\nCamera.cy: 248\nCamera.k1: -0.1",
+            "461.6 0 363 0 460 248 0 0 1",
+            "(radial-tangential): -0.1",
+        ),
     ],
-    ids=["other", "opencv", "xml", "kalibr", "block"],
+    ids=["other", "opencv", "xml", "kalibr", "block", "orb-slam"],
 )
 def test_a_calibration_file_of_another_program_says_what_to_write(
     calibration: str, K: str, lens: str, tmp_path: Path
@@ -205,3 +210,14 @@ def test_a_calibration_file_of_another_program_says_what_to_write(
     said = f"write {K} to K.txt" + (f"; distortion {lens}" if lens else "")
     with pytest.raises(ValueError, match=f"{re.escape(said)}$"):
         read_intrinsics(path)
+
+
+def test_a_calibration_of_another_lens_or_of_several_cameras_is_no_k_of_a_pinhole(tmp_path: Path) -> None:
+    cameras = "cam0:\n  camera_model: {}\n  intrinsics: [50, 51, 32, 24]\ncam1:\n  intrinsics: [60, 61, 32, 24]\n"
+    for model, said in (
+        ("omni", r"lens \(omni\) is not read: undistort"),
+        ("pinhole", "write 50 .*of its first camera"),
+    ):
+        (tmp_path / "chain.yaml").write_text(cameras.format(model))
+        with pytest.raises(ValueError, match=said):
+            read_intrinsics(tmp_path / "chain.yaml")

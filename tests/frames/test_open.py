@@ -151,6 +151,37 @@ def test_what_is_no_recording_names_the_kinds_and_what_was_found(tmp_path: Path)
         kbnet.open_frames(None)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("drive.mcap.zstd", "unpack it"),
+        ("recording.tar", "unpack it"),
+        ("desk.SVO2", "export images to color/"),
+        ("place.las", "kbnet complete IMAGES --scans FILE"),
+        ("cameras.xml", "for COLMAP"),
+    ],
+)
+def test_a_file_that_is_no_recording_is_refused_with_what_to_do(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    for path in (tmp_path / name, tmp_path) if said == "unpack it" else (tmp_path / name,):
+        with pytest.raises(FileNotFoundError, match=rf"got .*{name}; .*{said}"):
+            kbnet.open_frames(path)
+
+
+def test_recordings_are_named_two_folders_below_drives_of_kitti_too(tmp_path: Path) -> None:
+    drive = tmp_path / "2011_09_26" / "2011_09_26_drive_0001_sync"
+    (drive / "velodyne_points" / "data").mkdir(parents=True)
+    for path in (tmp_path, tmp_path / "2011_09_26"):
+        with pytest.raises(FileNotFoundError, match=rf"folder that contains .*; give the path of one: {drive}"):
+            kbnet.open_frames(path)
+
+
+def test_a_sequence_that_holds_depth_of_its_own_is_no_folder_of_images_and_depth(tmp_path: Path) -> None:
+    for name in ("image", "depth", "ground_truth"):
+        (tmp_path / name).mkdir()
+    assert recording_kind(tmp_path) is None
+
+
 def test_options_of_another_kind_and_missing_ones_are_named(tmp_path: Path) -> None:
     (tmp_path / "walk.mp4").touch()
     with pytest.raises(ValueError, match=r"expected options of a video .*, got scale, world; its options are intrins"):
@@ -224,6 +255,9 @@ def test_depth_that_lies_elsewhere_is_not_sent_to_sparse_depth_without_its_unit(
         Image.new("RGB", (8, 6)).save(folder_of(tmp_path / "seq-01") / name)
     with pytest.raises(ValueError, match=r"put its depth images into depth/ and the others into images/"):
         kbnet.open_frames(tmp_path / "seq-01")
+    (tmp_path / "seq-01").rename(folder_of(tmp_path / "room0") / "results")
+    with pytest.raises(FileNotFoundError, match="folder that contains results; give the path of one"):  # Replica
+        kbnet.open_frames(tmp_path / "room0")
 
 
 def folder_of(path: Path) -> Path:

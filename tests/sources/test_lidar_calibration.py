@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import kbnet
 from kbnet.sources.lidar_calibration import (
     LidarCalibration,
     camera_of_path,
@@ -53,6 +54,10 @@ def test_images_of_several_calibrations_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"expected one calibration .*calib/000002.txt differs"):
             check_one_calibration(given, images)
         check_one_calibration(given, images[:2])
+    (tmp_path / "velodyne").mkdir()
+    (tmp_path / "calib.txt").unlink()
+    with pytest.raises(ValueError, match=r"got one of each image in .*calib; name one \(--calibration FILE\)"):
+        kbnet.open_frames(tmp_path)
 
 
 def test_kitti_odometry_and_object_and_raw_calibrations_agree(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_points_land_on_their_pixels_and_the_wall_behind_the_post_goes(tmp_path:
     images, scans = write_recording(tmp_path)
     counts, frames = convert(tmp_path / "room", images, scans)
     assert (counts.frames, counts.size, frames.empty) == (3, SIZE, 0)
+    assert frames.assumptions() == [CALIBRATION.describe()]
     frame = Sequence(tmp_path / "room").frame(1)
     np.testing.assert_array_equal(frame.image, np.asarray(Image.open(images / "000001.png")))
     post, wall = frame.sparse_depth[3::6, 30:50:2], frame.sparse_depth[0::6, 0:80:2]
@@ -95,7 +96,8 @@ def test_one_cloud_of_the_place_is_seen_from_each_pose(tmp_path: Path) -> None:
     poses = [np.eye(4), np.eye(4)]
     poses[1][2, 3] = 2.0  # two metres towards the wall
     calibration = LidarCalibration(K)
-    convert(tmp_path / "room", images, tmp_path / "place.bin", calibration, poses=poses, occlusion_radius=0)
+    _, frames = convert(tmp_path / "room", images, tmp_path / "place.bin", calibration, poses=poses, occlusion_radius=0)
+    assert "poses are taken for camera to world, metres, in the axes of" in frames.assumptions()[0]
     sequence = Sequence(tmp_path / "room")
     for index, way in enumerate((0, 2)):
         depth = sequence.sparse_depth(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from kbnet.cli.known_errors import one_line
 from kbnet.sources.pcd import decompress_lzf
 from kbnet.sources.point_cloud_file import read_points
+from kbnet.sources.scan_columns import KITTI
 
 POINTS = np.random.default_rng(0).normal(scale=20, size=(37, 3)).astype(np.float32)
 
@@ -103,6 +105,23 @@ def test_large_coordinates_of_a_survey_keep_their_millimetres(tmp_path: Path) ->
     np.testing.assert_allclose(read_points(tmp_path / "survey.laz"), survey, atol=6e-4, rtol=0)
 
 
+def test_coordinates_of_a_survey_that_float32_rounds_are_warned_of(tmp_path: Path) -> None:
+    write_bin(tmp_path / "near.bin", POINTS)
+    write_bin(tmp_path / "survey.bin", POINTS + np.array([412_345, 5_432_109, 321], np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_points(tmp_path / "near.bin", KITTI)
+    with pytest.warns(UserWarning, match=r"survey.bin are float32 and so large that they are rounded to 0.5; write"):
+        read_points(tmp_path / "survey.bin", KITTI)
+
+
+def test_las_that_does_not_say_its_unit_is_warned_of(tmp_path: Path) -> None:
+    write_las(tmp_path / "place.las", POINTS)
+    with pytest.warns(UserWarning, match="place.las does not say its unit: metres, unless another is given"):
+        read_points(tmp_path / "place.las")
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("unit", ["US survey foot", "foot", "metre", 9003, 9001])
 def test_surveys_in_feet_are_refused(unit: str | int, tmp_path: Path) -> None:
     laspy = pytest.importorskip("laspy")

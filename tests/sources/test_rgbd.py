@@ -50,6 +50,24 @@ def test_dense_depth_is_truth_and_its_corners_are_points(tmp_path: Path) -> None
     np.testing.assert_array_equal(frame.sparse_depth[taken], frame.ground_truth[taken])
 
 
+def test_names_of_folders_may_have_capitals_and_others_are_refused_with_those_that_are_read(tmp_path: Path) -> None:
+    folder = write(tmp_path, images="Color", depth="npy")
+    (folder / "depth").rename(folder / "DEPTH")
+    assert len(kbnet.open_frames(folder)) == 3
+    (folder / "DEPTH").rename(folder / "depth_maps")
+    np.savetxt(folder / "K.txt", K)
+    with pytest.raises(FileNotFoundError, match=r"call folders of colour and depth images color/ and depth/"):
+        kbnet.open_frames(folder)
+
+
+def test_files_of_another_format_are_named(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    for path in (folder / "depth").iterdir():
+        path.rename(path.with_suffix(".tiff"))
+    with pytest.raises(FileNotFoundError, match=r"expected files .png, .npy, .exr in .*depth, got .tiff; convert them"):
+        kbnet.open_frames(folder)
+
+
 def test_depth_of_another_camera_is_refused_or_carried_over(tmp_path: Path) -> None:
     """ScanNet's folders: the lens is the same, so that each depth pixel has its place in the larger image."""
     folder = write(tmp_path / "scan", depth="npy")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 import kbnet
 
@@ -75,6 +76,49 @@ def test_a_cloud_in_a_frame_that_says_nothing_is_refused(make_bag: MakeBag, tmp_
         maker.cloud("/points", 1000 + index, np.ones((20, 3)), "")
     with pytest.raises(ValueError, match=r"both of frame ''"):
         kbnet.open_frames(maker.write(tmp_path), intrinsics=_k_file(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["image_raw", "image_rect"])
+@pytest.mark.parametrize("frame", ["camera", "lidar"])
+def test_raw_and_rectified_images_of_a_stereo_camera_are_not_taken_for_each_other(
+    name: str, frame: str, make_bag: MakeBag, tmp_path: Path
+) -> None:
+    """Stereo matching gives points of the rectified camera, which looks 2 degrees beside the raw one: 2 pixels."""
+    maker, K = make_bag("mcap"), np.array([[48, 0, 30], [0, 48, 25], [0, 0, 1]])
+    points = np.random.default_rng(0).uniform((-2, -1.5, 3), (2, 1.5, 6), (200, 3))
+    maker.transform("camera", "lidar")
+    turn = Rotation.from_euler("y", 2, degrees=True).as_matrix()
+    P = tuple(np.c_[K, np.zeros(3)].reshape(-1))
+    maker.info("/left/camera_info", 1000, (50, 0, 31, 0, 50, 24, 0, 0, 1), p=P, r=tuple(turn.reshape(-1)))
+    maker.image(f"/left/{name}", 1000, "mono8", np.full(SIZE, 9, np.uint8))
+    maker.cloud("/points2", 1000, points, frame)
+    path = maker.write(tmp_path)
+    if frame == "lidar":
+        with pytest.warns(UserWarning, match=rf"turns rectified images by 2.00 degrees.* mean the {name[6:9]}"):
+            kbnet.open_frames(path)
+    elif name == "image_raw":
+        with pytest.raises(
+            ValueError, match=r"/points2, if stereo matching made it, is of the rectified ones; take th"
+        ):
+            kbnet.open_frames(path)
+    else:
+        found = kbnet.open_frames(path, keep_hidden=True)[0]
+        x, y, z = K @ points.astype(np.float32).T
+        seen = found.sparse_depth[np.rint(y / z).astype(int).clip(0, 47), np.rint(x / z).astype(int).clip(0, 63)]
+        assert (np.abs(seen - z)[seen > 0] < 1e-6).sum() > 120
+
+
+def test_smaller_depth_that_is_said_to_be_aligned_is_spread_over_the_image(make_bag: MakeBag, tmp_path: Path) -> None:
+    """As DepthAI's SDK records: frames are called by numbers, and nothing is calibrated."""
+    maker = make_bag("ros1")
+    maker.image("/color/raw", 1000, "bgr8", np.full((*SIZE, 3), 9, np.uint8), "7")
+    maker.image("/depth/raw", 1000, "mono16", np.full((24, 32), 2000, np.uint16), "8")
+    path = maker.write(tmp_path)
+    with pytest.raises(ValueError, match="lie on each other pixel by pixel, say --aligned"):
+        kbnet.open_frames(path, intrinsics=_k_file(tmp_path))
+    frame = kbnet.open_frames(path, intrinsics=_k_file(tmp_path), aligned=True)[0]
+    assert (frame.sparse_depth > 0).sum() == 24 * 32
+    assert set(np.unique(frame.sparse_depth)) == {0, 2}
 
 
 @pytest.mark.parametrize("model", ["equidistant", "kannala_brandt4"])

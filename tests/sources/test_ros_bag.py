@@ -66,6 +66,35 @@ def test_an_mcap_of_another_profile_is_not_taken_for_cut_off(
         open_bag(path)
 
 
+def test_an_mcap_of_ros2_with_messages_as_json_is_not_taken_for_damaged(
+    depth_bag: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = depth_bag("mcap").write(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"ros2msg", b"jsonsch"))
+    with pytest.raises(ValueError, match=r"expected messages of ROS in .*MCAP definitions 'jsonsch'.*record with ROS"):
+        open_bag(path)
+
+
+@pytest.mark.parametrize("plugin", ["SQLITE3", "MCAP"])
+def test_compressed_messages_are_read_without_the_metadata_that_says_so(
+    plugin: str, depth_bag: Callable[..., Any], tmp_path: Path
+) -> None:
+    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+    maker, connections = depth_bag("mcap"), dict[str, Any]()
+    writer = Writer(tmp_path / "drive", version=9, storage_plugin=StoragePlugin[plugin])
+    writer.set_compression(CompressionMode.MESSAGE, CompressionFormat.ZSTD)
+    with writer:
+        for topic, time, message in maker.messages:
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, message.__msgtype__, typestore=maker.store)
+            content = maker.store.serialize_cdr(message, message.__msgtype__)
+            writer.write(connections[topic], round(1e9 * time), content)
+    with_metadata = kbnet.open_frames(tmp_path / "drive")[0]
+    (lone,) = (tmp_path / "drive").glob("drive.*")
+    np.testing.assert_array_equal(kbnet.open_frames(lone)[0].image, with_metadata.image)
+
+
 @pytest.mark.parametrize("share", [1, 0.8])
 def test_an_mcap_of_ros1_has_the_frames_of_the_bag_it_was_made_of(
     share: float, depth_bag: Callable[..., Any], tmp_path: Path

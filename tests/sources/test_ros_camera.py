@@ -16,8 +16,11 @@ BROWN = np.array([-0.2, 0.1, 0.0, 0.0, 0.0])
 
 
 def info(d: np.ndarray = BROWN, model: str = "plumb_bob", **changes: Any) -> SimpleNamespace:
-    roi = SimpleNamespace(width=0)
-    values = dict(height=48, width=64, distortion_model=model, k=K, d=d, p=P, binning_x=0, binning_y=0, roi=roi)
+    roi, stamp = SimpleNamespace(width=0), SimpleNamespace(sec=0, nanosec=0)
+    header = SimpleNamespace(frame_id="left", stamp=stamp)
+    values = dict(
+        height=48, width=64, distortion_model=model, k=K, d=d, p=P, binning_x=0, binning_y=0, roi=roi, header=header
+    )
     return SimpleNamespace(**{**values, **changes})
 
 
@@ -40,7 +43,15 @@ def test_the_right_camera_of_a_stereo_pair_is_refused() -> None:
     right = np.where(np.arange(12) == 3, -40 * 0.12, P)
     with pytest.raises(ValueError, match=r"an offset of -0\.120 m, as of the right camera"):
         camera_from_infos([info(p=right)], "/info", "/right/image_rect")
-    assert not camera_from_infos([info(p=right)], "/info", "/right/image_raw").is_pinhole
+    with pytest.warns(UserWarning, match=r"frame 'left' is taken for its own, not that of the left one"):
+        assert not camera_from_infos([info(p=right)], "/info", "/right/image_raw").is_pinhole
+
+
+@pytest.mark.parametrize(("name", "p"), [("image_rect", 0 * P), ("image_undistorted", P)])
+def test_images_without_distortion_need_k_of_their_own(name: str, p: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"/image_\w+ seems to have no distortion, but /info has one, .*--intrinsics"):
+        camera_from_infos([info(p=p)], "/info", f"/camera/{name}")
+    assert camera_from_infos([info(np.zeros(5), p=p)], "/info", f"/camera/{name}").is_pinhole
 
 
 def test_calibration_of_ros_1_has_capitals() -> None:

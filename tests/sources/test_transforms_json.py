@@ -57,6 +57,8 @@ def test_inspect_says_which_unit_is_assumed(tmp_path: Path, capsys: pytest.Captu
     for flags, said in (((), True), (("--scale", "2"), False), (("--scale=2",), False)):
         assert main(["inspect", scene, *flags]) == 0
         assert ("unit: taken as 1 m; if it is not, add --scale METRES" in capsys.readouterr().out) is said
+    assert kbnet.open_frames(scene).assumptions() == ["unit: taken as 1 m; if it is not, add --scale METRES"]
+    assert kbnet.open_frames(scene, scale=2.0).assumptions() == []
 
 
 def test_points_fall_where_colmap_projects_them(tmp_path: Path) -> None:
@@ -158,6 +160,33 @@ def test_both_fields_of_view_and_the_lens_of_a_frame_are_read(tmp_path: Path) ->
         file.write_text(json.dumps(content))
         with pytest.raises(ValueError, match="expected one camera"):
             kbnet.open_frames(file)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_frames_of_another_focus_are_resampled_to_the_first(dense: bool, tmp_path: Path) -> None:
+    """As Polycam exports them: every frame has fl_x, fl_y, cx and cy of its own."""
+    file = write(tmp_path) / "transforms.json"
+    content, picture = json.loads(file.read_text()), np.zeros((64, 96, 3), np.uint8)
+    picture[20:41, 30:61] = 200
+    Image.fromarray(picture).save(tmp_path / "images" / "frame_11.png")
+    Image.fromarray(np.full((64, 96), 2500, np.uint16)).save(tmp_path / "z.png")
+    depth = {"depth_file_path": "z.png"} if dense else {}
+    content["frames"] = [frame | depth for frame in content["frames"]]
+    content["frames"][2] |= {"fl_x": 84.0, "fl_y": 86.1, "cx": 50.5, "cy": 30.0}
+    file.write_text(json.dumps(content))
+    source, first = kbnet.open_frames(file), np.array([[80, 0, 48], [0, 82, 30.5], [0, 0, 1]])
+    frame = source[2]
+    np.testing.assert_allclose(frame.intrinsics, first)
+    own = np.array([[84, 0, 50], [0, 86.1, 29.5], [0, 0, 1]])
+    corners = first @ np.linalg.inv(own) @ np.array([[29.5, 19.5, 1], [60.5, 40.5, 1]]).T
+    bright = np.argwhere(frame.image[..., 0] > 100)[:, ::-1]
+    np.testing.assert_allclose([bright.min(0), bright.max(0)], np.add(corners[:2].T, [[0.5], [-0.5]]), atol=0.51)
+    if not dense:  # points have a place in the world, and the camera one
+        np.testing.assert_array_equal(frame.sparse_depth, source[1].sparse_depth)
+    content["frames"][2]["fl_x"] = 100.0
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="expected one camera, since a sequence has one K, but fl_x differs"):
+        kbnet.open_frames(file)
 
 
 def test_the_unit_of_depth_is_that_of_the_file(tmp_path: Path) -> None:

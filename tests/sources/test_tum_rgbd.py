@@ -105,6 +105,9 @@ def test_what_is_missing_or_misshapen_is_named(write_recording: WriteRecording, 
 def test_the_camera_is_told_by_the_name_or_the_trajectory(write_recording: WriteRecording) -> None:
     folder = write_recording("rgbd_dataset_freiburg2_desk")
     assert find_camera(folder).coefficients == CAMERAS["freiburg2"][4]
+    assert "are those of the benchmark's freiburg2: 520.9" in kbnet.open_frames(folder).assumptions()[0]
+    assert "5000 units a metre" in kbnet.open_frames(folder, intrinsics=folder / "K.txt").assumptions()[0]
+    assert kbnet.open_frames(folder, intrinsics=folder / "K.txt", depth_factor=1000.0).assumptions() == []
     assert find_camera(write_recording("fr3_office")).is_pinhole
     folder = write_recording("lfr1_fr10")
     with pytest.raises(ValueError, match=r"cannot tell which camera recorded .*--camera .*--intrinsics"):

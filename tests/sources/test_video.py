@@ -52,6 +52,42 @@ def test_frames_are_matched_by_number(prepare: Prepare, tmp_path: Path) -> None:
     assert not sequence.has_poses
 
 
+@pytest.mark.parametrize("moves", [False, True])
+def test_points_that_stay_where_they_are_are_probably_in_the_world(
+    moves: bool, prepare: Prepare, recwarn: pytest.WarningsRecorder
+) -> None:
+    rows = [f"{frame},{0.1 * index + 0.01 * frame * moves},0,2" for frame in range(5) for index in range(5)]
+    prepare("\n".join(["frame,x,y,z", *rows]))
+    said = [one for one in recwarn.list if "--points-in world --poses" in str(one.message)]
+    assert len(said) == (not moves)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_k_of_the_turned_frames_of_a_video_is_refused(turned: bool, tmp_path: Path) -> None:
+    """As of a phone: the file says that players should turn it, which OpenCV does, and frames are as stored."""
+    import av
+
+    path = tmp_path / "phone.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode())
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 44
+    content[matrix : matrix + 36] = (np.array([0, 4, 0, -4, 0, 0, 192, 0, 65536]) << 14).astype(">i4").tobytes()
+    path.write_bytes(content)
+    (tmp_path / "points.csv").write_text("frame,u,v,depth\n0,10,20,2\n")
+    own = K[[1, 0, 2]][:, [1, 0, 2]] if turned else K
+    frames = VideoFrames(open_video(path), Camera(own, (48, 64)), read_point_table(tmp_path / "points.csv"))
+    if turned:
+        with pytest.raises(ValueError, match=r"K is of turned frames, .* stored as 64x48; .* ffmpeg -i .*phone.mp4"):
+            frames.frame(0)
+    else:
+        with pytest.warns(UserWarning, match=r"asks players to turn it by .* degrees; frames are taken as stored"):
+            frames.frame(0)
+
+
 def test_a_table_that_seems_to_count_from_1_is_warned_of(prepare: Prepare) -> None:
     rows = "\n".join(f"{frame},10,20,2" for frame in range(1, 6))
     with pytest.warns(UserWarning, match=r"has frames 1 to 5, but the video has 0 to 4: .* subtract 1"):

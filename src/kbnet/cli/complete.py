@@ -28,6 +28,7 @@ from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
     from kbnet.frames.frame_source import FrameSource, NamedFrames
+    from kbnet.frames.single_frame import SingleFrame
     from kbnet.inference.completer import DepthCompleter
     from kbnet.inference.output_files import CompletedFrame, FileKind
     from kbnet.inference.output_folder import OutputFolder
@@ -113,6 +114,8 @@ class Command(NetworkArguments, PastAndPriorArguments):
         network = network_origin(self.weights, preset=self.preset, precision=self.precision)
         with one_writer(output):
             self._write(outputs, network)
+        if not self.sequences:
+            say(cast("SingleFrame", outputs[0].frames).depth_text())
 
     def _write(self, outputs: list[OutputFolder], network: Origin) -> None:
         if self.workers is None:

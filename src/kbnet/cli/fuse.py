@@ -55,12 +55,14 @@ class Command(NetworkArguments, SourceArguments):
     """Fuse every Nth frame."""
 
     def run(self) -> None:
+        from kbnet.evaluation.pose_fit import warn_of_misread_poses
         from kbnet.report.fusion.view import posed_frames
         from kbnet.report.point_cloud import WORLD_AXES, write_ply
 
         self._check()
         source = self.open_source()
         indices = posed_frames(source, self.every)
+        warn_of_misread_poses(source)
         seen = min(self.seen, len(indices))
         points, colours, triangles, voxel = self._fuse(self._views(source, indices), seen)
         if not len(points):

@@ -61,9 +61,6 @@ class Command:
         say(f"{self.path}: {kind.what if kind else 'a sequence folder or list of frames'}")
         with reading(self.path):
             described = kind.describe(self.path) if kind is not None and kind.describe is not None else []
-        given = {flag.partition("=")[0] for flag in self.recording_flags}
-        if facts and kind is not None and "scale" in kind.option_names() and "--scale" not in given:
-            facts.append("unit: taken as 1 m; if it is not, add --scale METRES")
         for line in [*described, *facts, *(f"note: {text}" for text in dict.fromkeys(str(w.message) for w in caught))]:
             say(f"  {line}")
         chosen = [] if self.sparse_depth is None else ["--sparse-depth", self.sparse_depth]

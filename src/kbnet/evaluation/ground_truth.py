@@ -84,7 +84,8 @@ def evaluate(
         if not part.source.has_ground_truth:
             raise KBNetError(
                 f"expected ground truth, but {part.source.folder} has none; errors at held-out points: kbnet check "
-                f"{part.source.folder}; depth for a benchmark: kbnet complete {part.source.folder} --output OUT --zip"
+                f"{part.source.folder}; depth for a benchmark: kbnet complete {part.source.folder} --output OUT --zip "
+                "(with the flags of a recording)"
             )
     summary = Summary()
     with frame_table(table, boundaries=boundaries) as write:

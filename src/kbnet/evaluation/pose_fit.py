@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from kbnet.frame import Float64Array, FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
@@ -18,6 +19,8 @@ PAIRS, GAP = 12, 5
 """Of frames, evenly spread, and frames between the two of a pair: a camera has moved by then."""
 FEWEST_POINTS = 100
 """In both frames of a pair."""
+REACH_PX = 2.0
+"""From a pixel without depth to the one whose depth it takes: rings of a lidar hardly meet those of another frame."""
 CLEARLY, NOISE, RIGHT = 1.5, 0.01, 0.05
 """Times the error of another reading of the poses, and relative difference of depth beyond it, that are no noise; and
 the largest error of a reading that is probably right."""
@@ -45,7 +48,8 @@ _Pair = tuple["_Small", "_Small", Float64Array]
 
 @dataclass(frozen=True)
 class _Small:
-    """Depth of a frame on `WIDTH` columns: points, (N, 3), metres; map, (h, WIDTH); share of measured pixels before."""
+    """Depth of a frame on `WIDTH` columns: points, (N, 3), metres; map, (h, WIDTH), filled up to `REACH_PX`; share of
+    measured pixels before."""
 
     points: Float64Array
     depth: FloatArray
@@ -132,7 +136,9 @@ def _small(frame: Frame) -> _Small:
     K[:2, 2] += (scale - 1) / 2
     seen, z = map_to_points(small)
     rays = np.concatenate([seen, np.ones((len(z), 1))], axis=1) @ np.linalg.inv(K.astype(np.float64)).T
-    return _Small(rays * z[:, None], small, K, len(depth) / (height * width))
+    distance, (rows, columns) = distance_transform_edt(small == 0, return_indices=True)
+    filled = np.where(distance <= REACH_PX, small[rows, columns], np.float32(0))
+    return _Small(rays * z[:, None], filled, K, len(depth) / (height * width))
 
 
 def _error(first: _Small, second: _Small, T_second_first: Float64Array) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.frame import Float64Array, Frame, ImageArray, Triplet
+from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.frame_files import (
     COLUMNS,
     PATHS,
@@ -170,6 +171,7 @@ class FrameList(IndexedFrames):
     def _frame(self, files: FrameFiles, image: ImageArray) -> Frame:
         K = read_intrinsics(self._path(files.intrinsics))
         truth = self._path(files.ground_truth) if files.ground_truth else None
+        warn_of_far_centre(K, (image.shape[0], image.shape[1]), of=files.intrinsics)
         return with_depth(image, self._path(files.sparse_depth), K, truth, files.name, of=f" of {self.folder}")
 
     def _window(self, files: FrameFiles, image: ImageArray) -> tuple[int, int, int, int]:

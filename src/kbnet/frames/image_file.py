@@ -31,10 +31,14 @@ MOST_MATRIX_BYTES = 1 << 16
 """Size of a text file with one matrix and its comments."""
 _CALIBRATIONS = (".yaml", ".yml", ".xml")
 _MATRIX, _LENS = (
-    re.compile(rf"\b{names}\b(?:[^[]{{0,200}}?\bdata)?[:>\s[]+([-+.\deE,\s]+)", re.IGNORECASE)
+    re.compile(rf"(?<!/)\b{names}\b(?:[^[]{{0,200}}?\bdata)?[:>\s[]+([-+.\deE,\s]+)", re.IGNORECASE)
     for names in ("(?:camera_?matrix|intrinsics)", "dist(?:ortion)?_?coeff(?:s|icients)?")
 )
 """Numbers of OpenCV's calibration files, ROS' and Kalibr's."""
+_NAMED = re.compile(r"\b(fx|fy|cx|cy|ppx|ppy|k[1-4]|p1|p2)\b[\"']?\s*[:=\s]\s*([-+]?\.?\d[-+.\deE]*)", re.IGNORECASE)
+"""Of ORB-SLAM, VINS, ZED and librealsense."""
+_OTHER_LENS = re.compile(r"(?:model|type)\w*\W+(omni\w*|eucm|ds|mei|scaramuzza)\b", re.IGNORECASE)
+"""Of Kalibr and VINS."""
 _SHAPES = {9: (3, 3), 12: (3, 4), 16: (4, 4)}
 _DECODING_ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE, Image.DecompressionBombError)
 
@@ -113,34 +117,47 @@ def read_intrinsics(path: str | Path, *, padded: bool = False) -> FloatArray:
         FileNotFoundError: there is no such file.
         KBNetError: the file holds something else than an invertible 3x3 pinhole matrix.
     """
-    if Path(path).suffix.lower() in _CALIBRATIONS and Path(path).is_file():
-        raise KBNetError(f"expected 9 numbers of K as text, got the calibration {path}; {_k_as_text(path)}")
-    numbers = (
-        read_npy(path, "the matrix K").astype(np.float64)
-        if Path(path).suffix.lower() == ".npy"
-        else read_numbers(path, "the matrix K")
-    )
+    suffix = Path(path).suffix.lower()
+    if suffix in _CALIBRATIONS and Path(path).is_file():
+        raise KBNetError(f"expected 9 numbers of K as text, got the calibration {path}; {k_as_text(path)}")
+    if suffix == ".npy":
+        numbers = read_npy(path, "the matrix K").astype(np.float64)
+    else:
+        try:
+            numbers = read_numbers(path, "the matrix K")
+        except KBNetError as error:
+            raise KBNetError(f"{error}; {k_as_text(path)}") from None
     if numbers.size not in _SHAPES:
-        raise KBNetError(f"expected the 9 numbers of a 3x3 matrix K, got {numbers.size} in {path}; write K row by row")
+        raise KBNetError(
+            f"expected the 9 numbers of a 3x3 matrix K, got {numbers.size} in {path}; write fx 0 cx 0 fy cy 0 0 1"
+        )
     matrix = numbers.reshape(_SHAPES[numbers.size])
     if padded and numbers.size == 16 and [*matrix[:, 3], *matrix[3, :3]] == [0, 0, 0, 1, 0, 0, 0]:
         matrix = matrix[:3, :3]
     return check_intrinsics(matrix, where=f" in {path}")
 
 
-def _k_as_text(path: str | Path) -> str:
+def k_as_text(path: str | Path) -> str:
     """What to write instead of a calibration file, by its beginning."""
-    calibration = read_text(path)[:MOST_MATRIX_BYTES]
+    calibration = read_text(path, errors="replace")[:MOST_MATRIX_BYTES]
+    if other := _OTHER_LENS.search(calibration):
+        return f"its lens ({other[1]}) is not read: undistort the images, and write K of those to K.txt"
+    named = {name.lower().replace("pp", "c"): value for name, value in reversed(_NAMED.findall(calibration))}
     matrix, lens = (
         re.findall(r"[^\s,]*\d[^\s,]*", found[1]) if (found := one.search(calibration)) else []
         for one in (_MATRIX, _LENS)
     )
+    if len(matrix) not in (4, 9):
+        matrix = [named[name] for name in ("fx", "fy", "cx", "cy") if name in named]
     if len(matrix) == 4:
         matrix = [matrix[0], "0", matrix[2], "0", matrix[1], matrix[3], "0", "0", "1"]
     write = f"write {' '.join(matrix)}" if len(matrix) == 9 else "write fx 0 cx 0 fy cy 0 0 1"
     fisheye = re.search("equidistant|fisheye|kannala", calibration, re.IGNORECASE)
-    model = "fisheye" if fisheye else "radial-tangential"
-    return f"{write} to K.txt" + (f"; distortion ({model}): {' '.join(lens)}" if lens else "")
+    model, names = ("fisheye", "k1 k2 k3 k4") if fisheye else ("radial-tangential", "k1 k2 p1 p2 k3")
+    lens = lens or [named[name] for name in names.split() if name in named]
+    cameras = max(len(_MATRIX.findall(calibration)), len(re.findall(r"\bfx\b", calibration)))
+    several = " (of its first camera)" if cameras > 1 else ""
+    return f"{write} to K.txt{several}" + (f"; distortion ({model}): {' '.join(lens)}" if lens else "")
 
 
 def read_numbers(path: str | Path, what: str, *, table: bool = False) -> Float64Array:
@@ -165,7 +182,9 @@ def read_numbers(path: str | Path, what: str, *, table: bool = False) -> Float64
     except FileNotFoundError:
         raise FileNotFoundError(f"expected {what} in {path}, but there is no such file; check the path") from None
     except ValueError as error:
-        raise KBNetError(f"expected {what} as numbers in a text file, got {path} ({error}); check the file") from None
+        raise KBNetError(
+            f"expected {what} as numbers in a text file, got {path} ({error}); check it; put # before a line of names"
+        ) from None
 
 
 def open_picture(path: str | Path, what: str) -> Image.Image:

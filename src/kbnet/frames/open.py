@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,29 @@ from kbnet.errors import KBNetError
 from kbnet.frames.frame_files import PATHS, FrameFiles
 from kbnet.frames.frame_list import FrameList
 from kbnet.frames.frame_source import FrameSource
-from kbnet.frames.kinds import Kind, kind_of, kinds, open_kind
+from kbnet.frames.kinds import CLOUD_SUFFIXES, Kind, kind_of, kinds, open_kind
 from kbnet.frames.sequence import Sequence
 
 LISTED_NAMES = 8
 """Names in a folder that a message lists."""
-LOOKED_AT = 100
-"""Names in a folder that are tried as recordings."""
+LOOKED_AT, LOOKED_AT_DEEP = 100, 10
+"""Names in a folder that are tried as recordings; and in each of as many folders in it."""
 EUROC = ({"mav0"}, {"cam0", "imu0"}, {"data", "sensor.yaml"})
 """Names in folders of EuRoC and TUM-VI, of which all are there."""
+_UNPACK = "unpack it, and name what comes out"
+REMEDIES = (
+    dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".zst", ".zstd", ".xz", ".bz2", ".lz4", ".7z", ".rar"), _UNPACK)
+    | dict.fromkeys(
+        (".svo", ".svo2", ".oni", ".klg", ".sens", ".xef"),
+        "with the camera's own program, export images to color/, depth as 16-bit PNG to depth/, and K to K.txt (kbnet "
+        "prepare rgbd)",
+    )
+    | dict.fromkeys(
+        CLOUD_SUFFIXES, "name the images too: kbnet complete IMAGES --scans FILE --intrinsics K.txt --poses poses.txt"
+    )
+    | dict.fromkeys((".psx", ".psz", ".xml", ".rcproj"), "export the reconstruction for COLMAP (kbnet prepare colmap)")
+)
+"""What to do with files that are no recording, by suffix."""
 
 
 def open_frames(path: str | Path, **options: Any) -> FrameSource:
@@ -86,7 +101,9 @@ def recording_kind(path: str | Path, *sparse_depth: str | None) -> Kind | None:
         sparse_depth: folders that were asked for; where there is one, ``image`` and ``depth`` lie in a sequence.
     """
     path = Path(path)
-    sparse = any(path.glob("sparse_depth*")) or any((path / name).is_dir() for name in sparse_depth if name)
+    sparse = any(path.glob("sparse_depth*")) or any(
+        (path / name).is_dir() for name in ("ground_truth", *sparse_depth) if name
+    )
     is_sequence = (path / "image").is_dir() and (sparse or not (path / "depth").is_dir())
     return None if is_sequence or path.suffix.lower() == ".csv" else kind_of(path)
 
@@ -95,20 +112,24 @@ def _looks_like_sequence(path: Path) -> bool:
     return path.is_dir() and ((path / "image").is_dir() or ((path / "K.txt").is_file() and not _recordings_in(path)))
 
 
-def _recordings_in(folder: Path) -> list[str]:
-    """Names of sequences and recordings directly inside a folder, among its first names."""
+def _recordings_in(folder: Path, most: int = LOOKED_AT) -> list[Path]:
+    """Sequences, recordings, drives of KITTI and images beside depth in a folder, among its first names."""
 
     def is_recording(path: Path) -> bool:
         kind = kind_of(path)
-        return (path / "image").is_dir() or (kind is not None and not kind.last)
+        known = any((path / name).is_dir() for name in ("image", "velodyne", "velodyne_points"))
+        known = known or any("depth" in one.name for one in islice(path.glob("*.png"), LOOKED_AT_DEEP))
+        return known or (kind is not None and not kind.last)
 
-    return [path.name for path in sorted(folder.iterdir())[:LOOKED_AT] if is_recording(path)]
+    return list(filter(is_recording, sorted(folder.iterdir())[:most]))
 
 
 def _what_there_is(path: Path) -> str:
     """A message that names the kinds of recordings, and what was found."""
     if path.is_file():
         found = f"a file of type '{path.suffix}'" if path.suffix else "a file without suffix"
+        if remedy := REMEDIES.get(path.suffix.lower()):
+            return f"expected a recording, got {found}: {path}; {remedy}"
     else:
         names = sorted(f"{one.name}/" if one.is_dir() else one.name for one in path.iterdir())
         more = f", ... ({len(names)} in all)" if len(names) > LISTED_NAMES else ""
@@ -118,11 +139,13 @@ def _what_there_is(path: Path) -> str:
                 f"{path} is of EuRoC: images and motion, without depth; run odometry that writes points (OpenVINS, "
                 "XIVO), then kbnet prepare video VIDEO_OF_CAM0 OUT --intrinsics K.txt --points points.csv"
             )
-        if inside := _recordings_in(path):
-            listed = ", ".join(inside[:LISTED_NAMES])
-            return (
-                f"expected one recording, got a folder that contains {listed}; give the path of one: {path / inside[0]}"
-            )
+        folders = filter(Path.is_dir, sorted(path.iterdir())[:LOOKED_AT_DEEP])
+        below = (one for folder in folders for one in _recordings_in(folder, LOOKED_AT_DEEP))
+        if inside := _recordings_in(path) or list(below):
+            listed = ", ".join(str(one.relative_to(path)) for one in inside[:LISTED_NAMES])
+            return f"expected one recording, got a folder that contains {listed}; give the path of one: {inside[0]}"
+        if packed := [name for name in names if REMEDIES.get(Path(name).suffix.lower()) == _UNPACK]:
+            return f"expected a recording in {path}, got {packed[0]}; {_UNPACK}"
     known = "; ".join(kind.what for kind in kinds())
     return (
         f"expected a recording in {path}, got {found}; what is read: a sequence folder (K.txt, image/, sparse_depth/); "

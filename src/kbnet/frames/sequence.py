@@ -196,9 +196,12 @@ def pose_of_numbers(numbers: Float64Array, path: str | Path, what: str) -> Float
 
 def _list_images(folder: Path) -> list[Path]:
     if not (folder / "image").is_dir():
+        names = _subfolders(folder)
+        remedy = "name a sequence folder, and put its frames into image/"
+        if any("depth" in name.lower() for name in names):
+            remedy = "call folders of colour and depth images color/ and depth/ (kbnet prepare rgbd)"
         raise FileNotFoundError(
-            f"expected a folder image/ in {folder}, but its folders are: {', '.join(_subfolders(folder)) or 'none'}; "
-            "name a sequence folder, and put its frames into image/"
+            f"expected a folder image/ in {folder}, but its folders are: {', '.join(names) or 'none'}; {remedy}"
         )
     images = in_order(
         (path for path in (folder / "image").glob("[!.]*") if path.suffix.lower() in IMAGE_SUFFIXES),

@@ -23,7 +23,7 @@ from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.sources.colmap_folder import find_images, find_model, image_file, read_reconstruction
-from kbnet.sources.depth_file import check_scaled
+from kbnet.sources.depth_file import assumed_unit, check_scaled
 from kbnet.sources.rectification import Camera, RectifiedRecording
 from kbnet.sources.resizing import fit_camera, limit_longer_side
 
@@ -146,6 +146,9 @@ class ColmapFrames(RectifiedRecording[str]):
             f"wrote {written.frames} frames to {folder}: {written.points} points a frame, {middle:.2f} m away "
             f"({low:.2f} to {high:.2f} m) if one unit of the model is {self._scale:g} m",
         ]
+
+    def assumptions(self) -> list[str]:
+        return assumed_unit(self._scale)
 
     def moments(self) -> Iterator[Moment[str]]:
         names = in_order(self._views, str)

@@ -241,6 +241,11 @@ def check_metres(depth: FloatArray | Iterable[float], *, where: str, remedy: str
         )
 
 
+def assumed_unit(scale: float) -> list[str]:
+    """What is assumed of a reconstruction whose unit of length is arbitrary, for people; [] = a scale was given."""
+    return ["unit: taken as 1 m; if it is not, add --scale METRES"] if scale == 1 else []
+
+
 def check_scaled(depth: FloatArray | Float64Array, path: Path, scale: float) -> None:
     """Refuse measured depth, (N,), of a reconstruction with an arbitrary unit that is hardly in metres.
 

@@ -182,14 +182,19 @@ class LidarFrames(RectifiedRecording[int]):
         """Share of the projected points that were dropped since a nearer surface hides them."""
         return 1 - self._points / self._projected
 
+    def assumptions(self) -> list[str]:
+        """Where the axes of the lidar look, which shows wrong extrinsics, or what poses in a cloud are taken for."""
+        if self._listing.one_cloud and self._listing.frames[0].T_world_camera is not None:
+            return [f"poses are taken for camera to world, metres, in the axes of {self.points_from}"]
+        return [] if self._calibration.of_kitti else [self._calibration.describe()]
+
     def summary(self, written: WrittenFrames, folder: Path) -> list[str]:
         lines = [
             f"wrote {written.frames} frames of {written.size[1]}x{written.size[0]} pixels to {folder}: "
             f"{written.points:,} points a frame, after {self.hidden:.1%} were dropped that "
             "nearer ones hide"
         ]
-        if not self._listing.one_cloud:
-            lines.append(self._calibration.describe())
+        lines += self.assumptions() if self._listing.one_cloud else [self._calibration.describe()]
         if without := self._listing.images - len(self._listing.frames):
             lines.append(f"left out: {without} of {self._listing.images} images without a scan")
         if self.empty:

@@ -7,18 +7,16 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame, ImageArray
+from kbnet.frame import FloatArray, Frame
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import spread_depth
 from kbnet.frames.natural_order import sortable
 from kbnet.frames.recording import Moment, Recording
-from kbnet.points.sparse_points import map_to_points, points_to_map
 from kbnet.sources.depth_file import check_metres
 from kbnet.sources.phone_files import PhoneFiles
-from kbnet.sources.resizing import limit_longer_side
+from kbnet.sources.resizing import image_at_focus, limit_longer_side, points_at_focus
 
 MOST_CONFIDENCE = 2
 
@@ -59,8 +57,7 @@ class PhoneFrames(Recording[int]):
         number = moment.parts
         image, K, own = self._files.image(number), self._files.K[0], self._files.K[number]
         warn_of_far_centre(K, self._size, of=f"K of {self.folder}")
-        image = image if _same_focus(own, K) else _image_at_other_focus(image, own, K)
-        frame = Frame(image, self._depth(number), K, name=moment.name)
+        frame = Frame(image_at_focus(image, own, K), self._depth(number), K, name=moment.name)
         return limit_longer_side(frame, self._longest_side) if self._longest_side else frame
 
     @cached_property
@@ -73,8 +70,7 @@ class PhoneFrames(Recording[int]):
         """Depth as points at their places in the image at the focus of the first, (H, W), metres."""
         where = f" (frame '{self._files.names[index]}' of {self.folder})"
         sparse = spread_depth(self._read_depth(index), self._size, where=where)
-        K, own = self._files.K[0], self._files.K[index]
-        return sparse if _same_focus(own, K) else _points_at_other_focus(sparse, own, K)
+        return points_at_focus(sparse, self._files.K[index], self._files.K[0])
 
     def _read_depth(self, index: int) -> FloatArray:
         depth, confidence = self._files.depth(index)
@@ -86,27 +82,3 @@ class PhoneFrames(Recording[int]):
             )
         low = np.zeros(depth.shape, bool) if confidence is None else confidence < self._least_confidence
         return np.where(low, np.float32(0), depth)
-
-
-def _same_focus(K: FloatArray, other: FloatArray) -> bool:
-    return np.allclose(K, other, rtol=1e-6)
-
-
-def _image_at_other_focus(image: ImageArray, K: FloatArray, target: FloatArray) -> ImageArray:
-    """Image of K as a camera with another K at the same place has it."""
-    to_source = K.astype(np.float64) @ np.linalg.inv(target.astype(np.float64))
-    # Pillow counts from the corner of a pixel, and gives back the source of each.
-    offset = to_source[:2, 2] + 0.5 - to_source[:2, :2] @ [0.5, 0.5]
-    coefficients = (*to_source[0, :2], offset[0], *to_source[1, :2], offset[1])
-    size = image.shape[1], image.shape[0]
-    return np.asarray(
-        Image.fromarray(image).transform(size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
-    )
-
-
-def _points_at_other_focus(sparse: FloatArray, K: FloatArray, target: FloatArray) -> FloatArray:
-    """Points in the image of K, (H, W), as a camera with another K at the same place has them."""
-    pixels, depth = map_to_points(sparse)
-    from_source = target.astype(np.float64) @ np.linalg.inv(K.astype(np.float64))
-    moved = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=1) @ from_source.T
-    return points_to_map(moved[:, :2], depth, (sparse.shape[0], sparse.shape[1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,12 @@ TEXT_REMEDY = (
 )
 WKT, GEO_KEYS = 2112, 34735
 """Records of LAS files that say what their coordinates are."""
-UNITS_OF_LENGTH, FEET = (3076, 4099), (9002, 9003, 9004, 9005)
-"""Keys of GeoTIFF, of the plane and of heights; and what EPSG calls feet."""
+UNITS_OF_LENGTH = (3076, 4099)
+"""Keys of GeoTIFF, of the plane and of heights."""
+UNITS = {"feet": (rb"f(oo|ee)t", (9002, 9003, 9004, 9005)), "metres": (rb"met(re|er)", (9001,))}
+"""Their names in WKT, and the numbers of EPSG."""
+COARSE = 1e-4
+"""Of the extent of a cloud: coordinates of a survey in float32 are rounded by more."""
 LARGEST_PACKING = 1000
 """Bytes of points that a byte of LAZ may stand for."""
 
@@ -59,6 +64,14 @@ def read_points(path: str | Path, layout: Layout | None = None) -> Points:
     points = points[np.isfinite(points).all(axis=1) & points.any(axis=1)]
     if not len(points):
         raise KBNetError(f"expected points in {path}, got none that are finite and not 0 0 0; check how it was written")
+    low, high = points.min(axis=0), points.max(axis=0)
+    rounded_by = float(np.spacing(np.float32(max(-low.min(), high.max()))))
+    if rounded_by > COARSE * (high - low).max() > 0 and (points == points.astype(np.float32)).all():
+        warnings.warn(
+            f"coordinates in {path} are float32 and so large that they are rounded to {rounded_by:.2g}; write float64, "
+            "or subtract one place from points and poses before",
+            stacklevel=2,
+        )
     return points
 
 
@@ -76,26 +89,29 @@ def _read_las(path: Path) -> Points:
         try:
             with laspy.open(path) as reader:
                 _check_packing(reader.header)
-                in_feet = any(map(_says_feet, reader.header.vlrs))
-                points = np.asarray(reader.read().xyz, np.float64)
+                content = reader.read()
+                said = {unit for unit in UNITS for one in (*content.vlrs, *(content.evlrs or ())) if _says(one, unit)}
+                points = np.asarray(content.xyz, np.float64)
         except BaseException as error:
             if type(error).__name__ != "PanicException":  # of lazrs, which is no Exception
                 raise
             raise KBNetError("its compression") from None
-    if in_feet:
+    if "feet" in said:
         raise KBNetError(
             f"expected metres in {path}, whose coordinates are in feet; write them and the poses in metres"
         )
+    if not said:
+        warnings.warn(f"{path} does not say its unit: metres, unless another is given", stacklevel=3)
     return points
 
 
-def _says_feet(record: Any) -> bool:
-    """Whether a record of a LAS file says that coordinates are in feet, as surveys in the United States have them."""
-    data = record.record_data_bytes()
+def _says(record: Any, unit: str) -> bool:
+    """Whether a record of a LAS file says that coordinates are in a unit: feet, as surveys in the United States."""
+    data, (name, numbers) = record.record_data_bytes(), UNITS[unit]
     if record.record_id == WKT:
-        return re.search(rb'UNIT\["[^"]*\bf(oo|ee)t\b', data, re.IGNORECASE) is not None
+        return re.search(rb'UNIT\["[^"]*\b' + name, data, re.IGNORECASE) is not None
     keys = np.frombuffer(data[: len(data) // 8 * 8], "<u2").reshape(-1, 4)
-    return record.record_id == GEO_KEYS and bool(np.isin(keys[np.isin(keys[:, 0], UNITS_OF_LENGTH), 3], FEET).any())
+    return record.record_id == GEO_KEYS and bool(np.isin(keys[np.isin(keys[:, 0], UNITS_OF_LENGTH), 3], numbers).any())
 
 
 def _check_packing(header: Any) -> None:

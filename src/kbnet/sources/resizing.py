@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kbnet.errors import KBNetError
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import FloatArray, Frame, ImageArray
 from kbnet.points.sparse_points import map_to_points, points_to_map
 from kbnet.sources.rectification import Camera
 
@@ -99,6 +99,30 @@ def fit_camera(
     K[0, 2] += (scale - 1) / 2
     K[1, 2] += (height / old_height - 1) / 2
     return Camera(K.astype(np.float32), size, camera.model, camera.coefficients)
+
+
+def image_at_focus(image: ImageArray, K: FloatArray, target: FloatArray) -> ImageArray:
+    """An image of K as a camera with another K at the same place has it, bilinear; black where it shows nothing."""
+    if np.allclose(K, target, rtol=1e-6):
+        return image
+    to_source = K.astype(np.float64) @ np.linalg.inv(target.astype(np.float64))
+    # Pillow counts from the corner of a pixel, and gives back the source of each.
+    offset = to_source[:2, 2] + 0.5 - to_source[:2, :2] @ [0.5, 0.5]
+    coefficients = (*to_source[0, :2], offset[0], *to_source[1, :2], offset[1])
+    size = image.shape[1], image.shape[0]
+    return np.asarray(
+        Image.fromarray(image).transform(size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
+    )
+
+
+def points_at_focus(sparse: FloatArray, K: FloatArray, target: FloatArray) -> FloatArray:
+    """Points in the image of K, (H, W), as a camera with another K at the same place has them."""
+    if np.allclose(K, target, rtol=1e-6):
+        return sparse
+    pixels, depth = map_to_points(sparse)
+    from_source = target.astype(np.float64) @ np.linalg.inv(K.astype(np.float64))
+    moved = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=1) @ from_source.T
+    return points_to_map(moved[:, :2], depth, (sparse.shape[0], sparse.shape[1]))
 
 
 def shows_the_same(camera: Camera, other: Camera) -> bool:

@@ -89,7 +89,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
 
     @cached_property
     def _named_aligned(self) -> bool:
-        return any(word in self._depth_folder.name for word in ALIGNED)
+        return any(word in self._depth_folder.name.lower() for word in ALIGNED)
 
     @cached_property
     def _depth_camera(self) -> DepthCamera | None:
@@ -158,7 +158,9 @@ class RgbdFrames(RectifiedRecording[Pair]):
 def _list(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     found = in_order((one for one in folder.glob("[!.]*") if one.suffix.lower() in suffixes), lambda one: one.stem)
     if not found:
-        raise FileNotFoundError(f"expected files {', '.join(suffixes)} in {folder}, got none; name another folder")
+        there = sorted({one.suffix for one in folder.glob("[!.]*.*")})
+        remedy = f"{', '.join(there)}; convert them" if there else "none; name another folder"
+        raise FileNotFoundError(f"expected files {', '.join(suffixes)} in {folder}, got {remedy}")
     return found
 
 

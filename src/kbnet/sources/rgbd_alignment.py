@@ -10,7 +10,7 @@ import numpy as np
 from kbnet.errors import KBNetError
 from kbnet.files import read_json
 from kbnet.frame import FloatArray, check_intrinsics
-from kbnet.frames.image_file import read_intrinsics
+from kbnet.frames.image_file import k_as_text, read_intrinsics
 from kbnet.frames.sequence import read_pose
 from kbnet.sources.depth_camera import DepthCamera
 from kbnet.sources.rectification import Camera
@@ -72,7 +72,7 @@ def read_camera_file(path: Path, size: tuple[int, int]) -> tuple[FloatArray, tup
         size = int(content["height"]), int(content["width"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise KBNetError(
-            f"expected width, height and intrinsic_matrix of Open3D in {path}, got none ({error}); give K as text "
-            "(--intrinsics)"
+            f"expected width, height and intrinsic_matrix of Open3D in {path}, got none ({error}); {k_as_text(path)}, "
+            "and give that (--intrinsics)"
         ) from None
     return check_intrinsics(K, where=f" in {path}"), size

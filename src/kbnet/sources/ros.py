@@ -12,6 +12,7 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.frame import Float64Array, FloatArray, Frame
+from kbnet.frames.depth_png import spread_depth
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.sparse_points import map_to_points
@@ -158,10 +159,10 @@ class RosFrames(RectifiedRecording[RosMoment]):
         return f"no frame could be made of {where}: {reason}; check the recording, or give --extrinsics"
 
     def _aligned_depth(self, message: Any) -> FloatArray:
-        depth = self._decoded_depth(message)
-        if is_dense(depth):
+        depth, size = self._decoded_depth(message), self.camera.size
+        if is_dense(depth) and depth.shape == size:
             return self.rectification.dense_depth(depth)
-        return self.rectification.points(*map_to_points(depth))
+        return self.rectification.points(*map_to_points(spread_depth(depth, size, self.recording.depth)))
 
     def _projected(self, time: float, depth_time: float, message: Any) -> FloatArray | None:
         T_camera_depth = self._transform(time, depth_time)

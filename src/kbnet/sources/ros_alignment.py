@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
+
 from kbnet.errors import KBNetError
 from kbnet.sources.rectification import Camera
-from kbnet.sources.resizing import shows_the_same
+from kbnet.sources.resizing import ALIGNED_PX, shows_the_same
+from kbnet.sources.ros_camera import is_rectified
 from kbnet.sources.ros_recording import RosRecording
 
 
@@ -22,8 +25,10 @@ def is_aligned(recording: RosRecording) -> bool:
     """
     if recording.depth_frame != recording.camera_frame:
         _check_connected(recording)
+        _check_turn(recording)
         return False
     _check_frame_says_something(recording)
+    _check_turn(recording)
     if recording.is_cloud:
         return False
     camera, depth_camera = recording.camera, recording.depth_camera
@@ -57,6 +62,26 @@ def _check_connected(recording: RosRecording) -> None:
             f"expected a transform from {recording.depth_frame} ({recording.depth}) to {recording.camera_frame} "
             f"({recording.image}), but TF knows {', '.join(tree.frames) or 'no frames'}; "
             "give it (--extrinsics FILE, 4x4)"
+        )
+
+
+def _check_turn(recording: RosRecording) -> None:
+    """Of a stereo camera, one frame of TF is that of raw and of rectified images, which look in two directions."""
+    off_px = np.radians(recording.turn_deg) * recording.camera.K[0, 0]
+    if not off_px > ALIGNED_PX:
+        return
+    rectified, name = is_rectified(recording.image), recording.camera_frame
+    said = (
+        f"camera_info of {recording.image} turns rectified images by {recording.turn_deg:.2f} degrees, {off_px:.0f} "
+        f"pixels, from raw ones, and frame {name} may be of either"
+    )
+    if recording.depth_frame != name:
+        taken = "rectified" if rectified else "raw"
+        warnings.warn(f"{said}: TF is taken to mean the {taken} ones; else give --extrinsics", stacklevel=4)
+    elif not rectified:
+        raise KBNetError(
+            f"{said}: {recording.depth}, if stereo matching made it, is of the rectified ones; take those (--image "
+            ".../image_rect), or give --extrinsics FILE (4x4, from depth to raw images; the unit matrix if both agree)"
         )
 
 

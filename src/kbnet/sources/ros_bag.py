@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kbnet.errors import KBNetError
 from kbnet.limits import regular_file
-from kbnet.sources.bag_bounds import bounded
+from kbnet.sources.bag_bounds import bounded, decompress
 from kbnet.sources.cut_bag import ROS1_PROFILE, is_cut_database, open_recovered, other_profile
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ TRANSFORMS = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
 SUFFIXES = (".bag", ".mcap", ".db3")
 _UNFINISHED = ".active"
 """What rosbag adds to the name of a bag that it has not closed."""
+_ZSTD = b"\x28\xb5\x2f\xfd"
+"""How a compressed message begins, and no other of ROS 2; that is written in metadata.yaml, which may be lost."""
 
 
 def is_bag_file(path: Path) -> bool:
@@ -115,6 +117,7 @@ class Bag:
         left = sum(self.counts[topic] for topic in {connection.topic for connection in connections})
         with _one_line(self.path):
             for connection, recorded_ns, raw in self._reader.messages(connections, start_ns, stop_ns):
+                raw = decompress(raw, "zstd") if self._reader.is2 and raw[:4] == _ZSTD else raw
                 message: Any = self._reader.deserialize(raw, connection.msgtype)
                 left -= 1
                 yield connection.topic, stamp(message) or recorded_ns * 1e-9, message, recorded_ns
@@ -194,20 +197,25 @@ def _open_cut_off(path: Path, cause: Exception, make_reader: Callable[[Path], An
     with _one_line(path):
         if len(inside) != 1:
             raise cause
-        profile, others = other_profile(inside[0]), False
+        profile = other_profile(inside[0])
+        # What rosbags looks up by a text is the language of definitions.
+        unknown = profile is None and isinstance(cause, KeyError) and isinstance(cause.args[0], str)
+        others = f"definitions {cause}" if unknown else ""
         reader = make_reader(inside[0])
         try:
+            if unknown:
+                raise cause
             open_recovered(reader, inside[0])
             messages, span_s = reader.message_count, (reader.end_time - reader.start_time) / 1e9
         except Exception as error:
-            if profile is None:
+            if profile is None and not unknown:
                 raise cause from None
-            if profile == ROS1_PROFILE and not isinstance(error, KeyError):  # of a kind of definition
+            if profile == ROS1_PROFILE and not isinstance(error, KeyError):
                 raise
-            others = True
+            others = others or f"profile '{profile}'"
     if others:
         raise KBNetError(
-            f"expected messages of ROS in {path}, got others (MCAP profile '{profile}'), as of DepthAI or Foxglove; "
+            f"expected messages of ROS in {path}, got others (MCAP {others}), as of DepthAI or Foxglove; "
             "record with ROS"
         )
     bag = Bag(path, reader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -87,7 +88,7 @@ def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -
     """
     if not messages:
         raise KBNetError(f"expected a calibration in {topic}, got none; give a file (--intrinsics K.txt)")
-    rectified = "rect" in _without_transport(picture_topic).rpartition("/")[2]
+    rectified = is_rectified(picture_topic)
     matrices = [_matrix(message, rectified) for message in messages]
     for message, matrix in zip(messages, matrices, strict=True):
         if not np.allclose(matrix, matrices[0], rtol=1e-4, atol=1e-2):
@@ -96,7 +97,25 @@ def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -
                 f"{_text(matrix)} (fx fy cx cy) at {stamp(message):.3f} s; record with fixed zoom and focus, or cut "
                 "the bag there"
             )
-    return _camera(messages[0], topic, rectified=rectified)
+    camera = _camera(messages[0], topic, rectified=rectified)
+    no_matrix = rectified and not np.any(_member(messages[0], "p")) and np.any(_member(messages[0], "d"))
+    if no_matrix or ("undist" in picture_topic and not camera.is_pinhole):
+        raise KBNetError(
+            f"{picture_topic} seems to have no distortion, but {topic} has one, and not K of such images; give it "
+            "(--intrinsics K.txt)"
+        )
+    return camera
+
+
+def is_rectified(picture_topic: str) -> bool:
+    """Whether pictures had their distortion taken out, by the name of their topic."""
+    return "rect" in _without_transport(picture_topic).rpartition("/")[2]
+
+
+def rectifying_turn(message: Any) -> float:
+    """Degrees by which rectified pictures of a CameraInfo look elsewhere than raw ones, as of a stereo pair."""
+    R = np.asarray(_member(message, "r"), np.float64).reshape(3, 3)
+    return float(np.degrees(np.arccos(np.clip((np.trace(R) - 1) / 2, -1, 1)))) if R.any() else 0.0
 
 
 def _camera(message: Any, topic: str, *, rectified: bool) -> Camera:
@@ -107,10 +126,17 @@ def _camera(message: Any, topic: str, *, rectified: bool) -> Camera:
         raise KBNetError(f"expected whole images in {topic}, got binning or a region of interest; give --intrinsics")
     size = (int(message.height), int(message.width))
     offset_m = float(_member(message, "p")[3]) / max(float(K[0, 0]), 1.0)
-    if rectified and abs(offset_m) > LARGEST_OFFSET_M:
-        raise KBNetError(
-            f"P of {topic} has an offset of {offset_m:.3f} m, as of the right camera of a stereo pair, whose frame is "
-            "that of the left one; take the left images, or give --intrinsics, and --extrinsics with the offset"
+    if abs(offset_m) > LARGEST_OFFSET_M:
+        said = f"P of {topic} has an offset of {offset_m:.3f} m, as of the right camera of a stereo pair"
+        if rectified:
+            raise KBNetError(
+                f"{said}, whose frame is that of the left one; take the left images, or give --intrinsics, and "
+                "--extrinsics with the offset"
+            )
+        warnings.warn(
+            f"{said}: frame '{frame_of(message)}' is taken for its own, not that of the left one; else give "
+            "--extrinsics with the offset",
+            stacklevel=3,
         )
     coefficients = tuple(map(float, _member(message, "d")))
     if rectified:

@@ -27,7 +27,7 @@ from kbnet.sources.ros_bag import (
     Bag,
     frame_of,
 )
-from kbnet.sources.ros_camera import camera_from_infos, find_info_topic, info_topic_beside
+from kbnet.sources.ros_camera import camera_from_infos, find_info_topic, info_topic_beside, rectifying_turn
 from kbnet.sources.ros_clock import Clock, Stamp, on_one_clock
 from kbnet.sources.ros_images import is_depth, message_size
 from kbnet.sources.ros_messages import joined_transforms, read_messages
@@ -70,6 +70,7 @@ class RosRecording:
         T_camera_depth: extrinsics that the recorder wrote beside the streams, (4, 4), metres; None = by TF.
         depth_unit_m: unit of depth that the recorder wrote, metres; None = as ROS has it.
         clock_note: what was done about two clocks; empty = they agree.
+        turn_deg: between raw and rectified images, degrees, as camera_info has it.
     """
 
     bag: Bag
@@ -86,6 +87,7 @@ class RosRecording:
     T_camera_depth: Float64Array | None = None
     depth_unit_m: float | None = None
     clock_note: str = ""
+    turn_deg: float = 0.0
 
     def message(self, topic: str, time: float) -> Any:
         """The message of a topic, image or depth, of a time of ``pairs``."""
@@ -153,6 +155,7 @@ def survey(
         T_camera_depth=stream_transform(bag, image, depth),
         depth_unit_m=depth_unit(bag, depth),
         clock_note=clock_note,
+        turn_deg=0.0 if camera else rectifying_turn(found.infos[info][0]),
     )
 
 

@@ -25,16 +25,18 @@ from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.points.sparse_points import map_to_points
-from kbnet.sources.depth_file import check_scaled, read_depth_file
+from kbnet.sources.depth_file import assumed_unit, check_scaled, read_depth_file
 from kbnet.sources.phone_files import OPENCV_FROM_GRAPHICS
 from kbnet.sources.point_cloud_file import read_points
-from kbnet.sources.rectification import Camera, RectifiedRecording
-from kbnet.sources.resizing import fit_camera, limit_longer_side
+from kbnet.sources.rectification import Camera, Rectification, RectifiedRecording
+from kbnet.sources.resizing import fit_camera, image_at_focus, limit_longer_side, points_at_focus
 
 FISHEYE = "OPENCV_FISHEYE"
 LENSES = ("", "PINHOLE", "SIMPLE_PINHOLE", "OPENCV", FISHEYE)
 LARGEST = 1e6
 """Of the numbers of a camera; larger ones are none."""
+LARGEST_REFOCUS = 0.1
+"""By which focal lengths and centres may differ, as a share, where a camera focused anew for each frame."""
 _ANGLES = ("camera_angle_x", "camera_angle_y")
 _PATHS = {"file_path", "depth_file_path", "ply_file_path"}
 _UNITS = ("integer_depth_scale", "depth_unit_scale_factor")
@@ -78,14 +80,10 @@ class TransformsFrames(RectifiedRecording[int]):
         self._images = [_image_file(self._base, frame, file) for frame in listed]
         self._frames: list[dict[str, Any]] = listed
         self._poses = [_pose(frame, scale, file) for frame in listed]
-        cameras = {_camera_values(frame, self._content, file) for frame in listed}
-        lenses = {_lens(frame, self._content, file) for frame in listed}
-        if len(cameras) > 1 or len(lenses) > 1:
-            raise KBNetError(
-                f"expected one camera, since a sequence has one K, got {max(len(cameras), len(lenses))} in {file}; "
-                "make a file of each"
-            )
-        self._values, (self._lens, self._fisheye) = cameras.pop(), lenses.pop()
+        self._cameras = [
+            (_camera_values(frame, self._content, file), _lens(frame, self._content, file)) for frame in listed
+        ]
+        _check_alike(self._cameras, file)
         self._unit = depth_unit or _depth_unit(self._content, file)
         self._dense = all("depth_file_path" in frame for frame in listed)
         if not self._dense:  # --scale is also a factor of depth images
@@ -101,11 +99,21 @@ class TransformsFrames(RectifiedRecording[int]):
         self._cloud, self.expected = cloud, len(listed)
         self.points_from = "depth_file_path" if self._dense else str(cloud)
         self._depth = lru_cache(maxsize=2)(self._read_depth)
+        self._other_rectification = lru_cache(maxsize=2)(lambda index: Rectification(self._camera_of(index)))
 
     @cached_property
     def camera(self) -> Camera:
-        values = dict(zip((*_CAMERA, *_ANGLES), self._values, strict=True))
-        size = picture_size(self._images[0])
+        return self._camera_of(0)
+
+    def _rectification_of(self, index: int) -> Rectification:
+        """Of one frame; others may have another focus."""
+        known = self._cameras[index] == self._cameras[0]
+        return self.rectification if known else self._other_rectification(self._cameras.index(self._cameras[index]))
+
+    def _camera_of(self, index: int) -> Camera:
+        given, (lens, fisheye) = self._cameras[index]
+        values = dict(zip((*_CAMERA, *_ANGLES), given, strict=True))
+        size = picture_size(self._images[index])
         height, width = int(values["h"] or size[0]), int(values["w"] or size[1])
         fx, fy = (
             given or (0.5 * side / np.tan(0.5 * angle) if angle else 0.0)
@@ -118,7 +126,6 @@ class TransformsFrames(RectifiedRecording[int]):
             half if given is None else given for given, half in ((values["cx"], width / 2), (values["cy"], height / 2))
         )
         K = np.array([[fx or fy, 0, cx - 0.5], [0, fy or fx, cy - 0.5], [0, 0, 1]], np.float32)
-        lens, fisheye = self._lens, self._fisheye
         keys = ("k1", "k2", "k3", "k4") if fisheye else ("k1", "k2", "p1", "p2", "k3")
         for key in ("k5", "k6") if fisheye else ("k4", "k5", "k6"):
             if values[key]:
@@ -129,6 +136,9 @@ class TransformsFrames(RectifiedRecording[int]):
         warn_of_far_centre(K, (height, width), of=f"K of {self._base}")
         camera = Camera(K, (height, width), "fisheye" if fisheye else "radial-tangential", coefficients)
         return fit_camera(camera, size, f"the camera in {self._base}")
+
+    def assumptions(self) -> list[str]:
+        return assumed_unit(self._scale)
 
     def moments(self) -> Iterator[Moment[int]]:
         names = [
@@ -149,8 +159,9 @@ class TransformsFrames(RectifiedRecording[int]):
             )
 
     def make(self, index: int, moment: Moment[int]) -> Frame:
-        image = self.rectification.image(read_image(self._images[moment.parts]))
-        frame = Frame(image, self._depth(moment.parts), self.rectification.target.K, name=moment.name)
+        own, K = self._rectification_of(moment.parts), self.rectification.target.K
+        image = image_at_focus(own.image(read_image(self._images[moment.parts])), own.target.K, K)
+        frame = Frame(image, self._depth(moment.parts), K, name=moment.name)
         return limit_longer_side(frame, self._longest_side) if self._longest_side else frame
 
     @cached_property
@@ -162,7 +173,9 @@ class TransformsFrames(RectifiedRecording[int]):
             path = self._base / str(self._frames[index]["depth_file_path"])
             unit = 1.0 if path.suffix.lower() in (".npy", ".exr") else self._unit
             depth = read_depth_file(path, unit * self._scale)
-            return self.rectification.points(*map_to_points(spread_depth(depth, self.camera.size)))
+            own = self._rectification_of(index)
+            sparse = own.points(*map_to_points(spread_depth(depth, self.camera.size)))
+            return points_at_focus(sparse, own.target.K, self.rectification.target.K)
         target = self.rectification.target
         depth = project_points(self._points, target.K, np.linalg.inv(self._poses[index]), target.size)
         return drop_hidden_points(np.where(depth > MAXIMUM_DEPTH, np.float32(0), depth))
@@ -191,6 +204,20 @@ def _camera_values(frame: dict[str, Any], content: dict[str, Any], file: Path) -
     for key in (*_CAMERA, *_ANGLES):
         values.append(_number(frame if key in frame else content, key, file))
     return tuple(values)
+
+
+def _check_alike(cameras: list[tuple[tuple[float | None, ...], tuple[str, bool]]], file: Path) -> None:
+    """Refuse cameras that differ by more than an autofocus makes: frames are resampled to K of the first."""
+    names = (*_CAMERA, *_ANGLES)
+    table = np.array([values for values, _ in cameras], np.float64)  # None becomes NaN
+    for name, most in dict.fromkeys((*_CAMERA[:4], *_ANGLES), LARGEST_REFOCUS).items() | {("w", 0.0), ("h", 0.0)}:
+        column = table[:, names.index(name)]
+        apart = np.ptp(column) > most * abs(column[0]) or np.isnan(column).any() != np.isnan(column).all()
+        if apart or len({lens for _, lens in cameras}) > 1:
+            raise KBNetError(
+                f"expected one camera, since a sequence has one K, but {name if apart else 'the lens'} differs between "
+                f"frames of {file}; make a file of each camera"
+            )
 
 
 def _number(place: dict[str, Any], key: str, file: Path) -> float | None:

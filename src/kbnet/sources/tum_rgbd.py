@@ -122,7 +122,7 @@ def find_camera(folder: str | Path) -> Camera:
                 return benchmark_camera(name)
     raise KBNetError(
         f"cannot tell which camera recorded {folder}; name it (--camera {', '.join(CAMERAS)}), "
-        "or give its calibration (--intrinsics K.txt)"
+        f"or give its calibration (--intrinsics {folder / 'K.txt' if (folder / 'K.txt').is_file() else 'K.txt'})"
     )
 
 
@@ -171,6 +171,14 @@ class TumFrames(RectifiedRecording[TumFrame]):
         self._listing, self.camera = listing, camera
         self._points, self._depth_factor = points, depth_factor
         self._depth = lru_cache(maxsize=1)(self._rectified_depth)
+
+    def assumptions(self) -> list[str]:
+        """Which camera was told by a name; of others, the unit of the benchmark where none was given."""
+        for name, (*numbers, _) in CAMERAS.items():
+            if np.array_equal(benchmark_camera(name).K, self.camera.K):
+                return [f"K and lens are those of the benchmark's {name}: {', '.join(map(str, numbers))}"]
+        unit = "depth is taken to have 5000 units a metre; if it is in millimetres, give --depth-factor 1000"
+        return [unit] if self._depth_factor == DEPTH_FACTOR else []
 
     def poses_text(self, written: WrittenFrames) -> str:
         """How many images there were, and how many frames have a pose."""

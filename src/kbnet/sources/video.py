@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.frame import Float64Array, FloatArray, Frame
-from kbnet.frames.camera_centre import warn_of_far_centre
+from kbnet.frames.camera_centre import is_of_turned, warn_of_far_centre
 from kbnet.frames.depth_png import MAXIMUM_DEPTH
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
@@ -95,6 +96,8 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         super().__init__(video.path, str(table.path), expected=video.frames or None, inputs=(video.path, table.path))
         warn_of_far_centre(camera.K, camera.size)
         _warn_of_other_size(table, camera.size)
+        if not (motion and motion.points_in_world):
+            _warn_of_world(table)
         self.camera, self._table, self._motion = camera, table, motion
         self._time_offset_s, self._largest_difference_s, self._every = time_offset_s, largest_difference_s, every
         self._decoder = VideoDecoder(video)
@@ -111,6 +114,12 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         outside, last_time, depths = "", 0.0, list[Float64Array]()
         for index, decoded in enumerate(self._decoder.all()):
             self.read, last_time = index + 1, decoded.time
+            if not index and decoded.frame.rotation % 180 and is_of_turned(self.camera.K, self.camera.size):
+                raise KBNetError(
+                    f"K is of turned frames, as players and OpenCV show {self.folder}, but they are stored as "
+                    f"{self.camera.size[1]}x{self.camera.size[0]}; store them turned: ffmpeg -i {self.folder} "
+                    "-fps_mode passthrough -crf 12 turned.mp4"
+                )
             if index % self._every:
                 continue
             name, moment = f"{index:06d}", VideoMoment(index, decoded.time + self._time_offset_s, decoded.timestamp)
@@ -173,6 +182,18 @@ def _warn_of_other_size(table: PointTable, size: tuple[int, int]) -> None:
         warnings.warn(
             f"{JUDGED_SHARE} % of the points in {table.path} have u below {u:.4g} and v below {v:.4g}, but the frames "
             f"are {size[1]}x{size[0]}: were they tracked at another resolution?",
+            stacklevel=3,
+        )
+
+
+def _warn_of_world(table: PointTable) -> None:
+    """Warn of x, y, z that stay the same from frame to frame, which in the axes of a camera that moves they do not."""
+    rows = [set(map(tuple, group.tolist())) for group in table.groups[:JUDGED_FRAMES]]
+    shares = [len(one & other) / min(len(one), len(other)) for one, other in pairwise(rows)]
+    if table.kind == "points" and shares and np.median(shares) > 0.5:
+        warnings.warn(
+            f"most points in {table.path} have the same x, y, z in several frames: if they are in the world, say "
+            "--points-in world --poses FILE",
             stacklevel=3,
         )
 

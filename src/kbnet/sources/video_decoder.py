@@ -129,7 +129,8 @@ class VideoDecoder:
                 if not count and decoded.frame.rotation:
                     warnings.warn(
                         f"{path} asks players to turn it by {decoded.frame.rotation} degrees; frames are taken as "
-                        f"stored, {decoded.frame.width}x{decoded.frame.height}: K must belong to those",
+                        f"stored, {decoded.frame.width}x{decoded.frame.height}: K and points must belong to those, not "
+                        "to turned ones, as OpenCV reads them",
                         stacklevel=2,
                     )
                 count, last = count + 1, decoded.time

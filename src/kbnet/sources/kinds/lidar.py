@@ -103,6 +103,8 @@ def open_drive(path: Path, options: LidarInPlaceArguments) -> LidarFrames:
     else:
         return open_lidar_recording(path, options.scans, options)
     if not (options.calibration or options.intrinsics):
+        if not own.exists() and (several := path / "calib").is_dir():
+            raise KBNetError(f"expected {own}, got one of each image in {several}; name one (--calibration FILE)")
         options = replace(options, calibration=own, camera=camera)
     return open_lidar_recording(images, options.scans or scans, options, path=path)
 

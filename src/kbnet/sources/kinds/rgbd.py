@@ -97,11 +97,17 @@ def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
 
 def _images(path: Path) -> Path | None:
     """The folder of the images; None = there is none beside depth."""
-    return next(filter(Path.is_dir, (path / name for name in IMAGE_FOLDERS)), None) if _depths(path) else None
+    return _folder(path, IMAGE_FOLDERS) if _depths(path) else None
 
 
 def _depths(path: Path) -> Path | None:
-    return next(filter(Path.is_dir, (path / name for name in DEPTH_FOLDERS)), None)
+    return _folder(path, DEPTH_FOLDERS)
+
+
+def _folder(path: Path, names: tuple[str, ...]) -> Path | None:
+    """The first of some folders that is there; None = none is. Capitals do not matter."""
+    spellings = (path / spelling for name in names for spelling in (name, name.capitalize(), name.upper()))
+    return next(filter(Path.is_dir, spellings), None)
 
 
 def _is_oak(path: Path) -> bool:
