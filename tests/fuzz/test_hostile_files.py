@@ -217,9 +217,21 @@ def test_a_chunk_of_a_bag_is_unpacked_up_to_a_size(form: str, monkeypatch: pytes
     monkeypatch.setattr(bag_bounds, "MOST_PACKED_BYTES", 1 << 20)
     packed = compress(bytes(1 << 20))
     assert bag_bounds.decompress(packed, form) == bytes(1 << 20)
-    for one in (compress(bytes(1 << 28)), packed + packed):
+    for one in (packed + packed, compress(bytes(1 << 28))):
         with limits(64 << 20), pytest.raises(KBNetError, match="at most 1,048,576 bytes in a chunk"):
             bag_bounds.decompress(one, form)
+    monkeypatch.undo()
+    monkeypatch.setattr(bag_bounds, "ANY_CHUNK", 1 << 20)
+    with limits(), pytest.raises(KBNetError, match=r"in a chunk of [\d,]+ compressed ones, got more"):
+        bag_bounds.decompress(one, form)
+
+
+def test_a_chunk_of_a_bag_holds_few_records_if_it_has_few_bytes() -> None:
+    pytest.importorskip("rosbags")
+    from kbnet.sources.bag_bounds import _unpacked_mcap
+
+    with limits(), pytest.raises(KBNetError, match="at most 10,000 records in a chunk of 45 bytes"):
+        _unpacked_mcap("bz2", bz2.compress(bytes(1 << 24)), 1 << 24)
 
 
 def test_a_file_of_a_bag_is_unpacked_up_to_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

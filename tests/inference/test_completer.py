@@ -274,6 +274,15 @@ def test_a_projection_matrix_says_what_to_take_of_it(completer: DepthCompleter) 
         completer(image, points, np.eye(4, dtype=np.float32))
 
 
+@pytest.mark.parametrize("odd", [Tensor.to_sparse, lambda x: x.to("meta"), lambda x: x.to(torch.float8_e4m3fn)])
+@pytest.mark.parametrize("at", range(3))
+def test_tensors_without_plain_values_are_refused(completer: DepthCompleter, odd: Any, at: int) -> None:
+    given = [one.float() for one in tensors()]
+    given[at] = odd(given[at])
+    with pytest.raises(KBNetError, match="expected dense tensors, floats of 16 to 64 bits, got"):
+        completer(*given)
+
+
 def test_a_mix_of_arrays_and_tensors_is_refused(completer: DepthCompleter) -> None:
     image, points, K = arrays()
     with pytest.raises(ValueError, match="all as numpy arrays or all as tensors, got a mix"):
