@@ -78,7 +78,10 @@ def _files(source: Path) -> Iterator[list[Path]]:
         place = hashlib.sha256(os.fsencode(resolved(source))).hexdigest()  # two archives may have one name
         with scratch_folder(home() / f"import-{place}") as folder:
             unpack(source, folder, rename=lambda name: name if _is_published(name) else None)
-            yield _published_files(folder, source)
+            try:
+                yield _published_files(folder, source)
+            except KBNetError as error:
+                raise KBNetError(str(error).replace(str(folder), str(source))) from error
     else:
         raise KBNetError(f"expected pretrained_models.zip, a folder or a .pth file, got {source}")
 
