@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import pickle
 import warnings
 from collections.abc import Callable
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -353,6 +355,19 @@ def test_a_pickled_completer_gives_the_same_depth(engine: Any) -> None:
     copied = pickle.loads(pickle.dumps(completer))
     assert (copied.engine, copied.precision, copied.config) == (engine, precision, completer.config)
     np.testing.assert_array_equal(copied(*arrays()), expected)
+
+
+def test_other_processes_get_a_completer_in_one_piece() -> None:
+    """Of each tensor they would get a file descriptor; forkserver sends at most 250."""
+    seen = []
+
+    class Pickler(ForkingPickler):
+        def reducer_override(self, value: object) -> Any:
+            seen.append(type(value))
+            return NotImplemented
+
+    Pickler(io.BytesIO()).dump(make_completer())
+    assert not {torch.UntypedStorage, Tensor, torch.nn.Parameter} & set(seen)
 
 
 def test_a_spawned_process_completes_with_the_same_depth() -> None:

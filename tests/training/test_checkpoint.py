@@ -108,7 +108,12 @@ def test_best_errors_of_a_state_are_numbers(tmp_path: Path) -> None:
     assert (errors.mae_mm, errors.mare) == (1.0, None)
     assert restored_errors(asdict(errors), tmp_path) == errors
     assert restored_errors({**asdict(errors), "mare": 0.5}, tmp_path) == replace(errors, mare=0.5)
-    for values in ({"mae_mm": 1.0}, dict.fromkeys(names, "1"), {**asdict(errors), "mare": "1"}):
+    for values in (
+        {"mae_mm": 1.0},
+        dict.fromkeys(names, "1"),
+        {**asdict(errors), "mare": "1"},
+        dict.fromkeys(names, float("nan")),
+    ):
         with pytest.raises(KBNetError, match="expected errors as numbers as best"):
             restored_errors(values, tmp_path)
 

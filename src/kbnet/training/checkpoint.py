@@ -160,7 +160,7 @@ def restored_errors(values: dict[str, Any] | None, folder: Path) -> DepthErrors 
     known = {"mare": None} | values  # states of older versions have no mare
     names = {field.name for field in fields(DepthErrors)}
     numbers = [value for name, value in known.items() if name != "mare" or value is not None]
-    if known.keys() != names or not all(isinstance(value, float) for value in numbers):
+    if known.keys() != names or not all(isinstance(value, float) and value >= 0 for value in numbers):
         raise KBNetError(
             f"expected errors as numbers as best in {folder / STATE_FILE}, got {values}; "
             "start anew from the weights beside it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,6 +104,6 @@ def _published_files(folder: Path, source: Path) -> list[Path]:
             f"expected {', '.join(RECOGNISED_FILES)}, or some of them, in {source}, found none; "
             "for a file of another name give the .pth itself, with --name and --preset"
         )
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise KBNetError(f"{', '.join(twice)} lies in {source} more than once; give the .pth you mean itself")
     return files
