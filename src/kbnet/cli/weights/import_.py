@@ -77,12 +77,14 @@ def _files(source: Path) -> Iterator[list[Path]]:
         from kbnet.weights.names import home
 
         place = hashlib.sha256(os.fsencode(resolved(source))).hexdigest()  # two archives may have one name
-        with scratch_folder(home() / f"import-{place}") as folder:
-            unpack(source, folder, rename=lambda name: name if _is_published(name) else None)
-            try:
+        unpacked = home() / f"import-{place}"
+        try:
+            with scratch_folder(unpacked) as folder:
+                unpack(source, folder, rename=lambda name: name if _is_published(name) else None)
                 yield _published_files(folder, source)
-            except KBNetError as error:
-                raise KBNetError(str(error).replace(str(folder), str(source))) from error
+        except KBNetError as error:
+            said = str(error).replace(f"writing {unpacked}", f"importing {source}")
+            raise KBNetError(said.replace(str(unpacked), str(source))) from error
     else:
         raise KBNetError(f"expected pretrained_models.zip, a folder or a .pth file, got {source}")
 
