@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fuzz.recordings import transforms
 from PIL import Image
 
 from kbnet.cli.main import main
@@ -73,6 +74,12 @@ def test_fuse_writes_a_mesh(posed: Path, stand_in: Any, tmp_path: Path, capsys: 
     assert "fused 2 of 3 frames" in capsys.readouterr().out
     assert len(corners) > 1000
     assert (np.abs(corners[:, 2] - stand_in_depth(posed)) < 0.05).all()
+
+
+def test_fuse_does_not_replace_the_cloud_that_it_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    transforms(tmp_path)
+    assert main(["fuse", str(tmp_path), "--output", str(tmp_path / "a.ply")]) == 2
+    assert "a.ply has the points of" in capsys.readouterr().err
 
 
 def stand_in_depth(room: Path) -> float:

@@ -76,6 +76,28 @@ def test_help_of_a_command_is_light_and_comes_from_its_dataclass() -> None:
     assert said.endswith("CODES 0 0 0 0 0 IMPORTED []\n")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "complete a.mp4 --points p.csv --intrinsics K.txt --output out --turntable a.mp4",
+        "fuse room --points a.ply --output=./a.ply",
+        "prepare lists p.csv --image p.csv --sparse-depth b.txt --intrinsics c.txt",
+        "adapt room --weights adapted.safetensors",
+        "adapt room --weights a.safetensors --output a.safetensors",
+        "train room --config run/config.toml --output run",
+    ],
+)
+def test_an_output_that_is_an_input_is_refused(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    for name in ("a.mp4", "a.ply", "p.csv", "adapted.safetensors", "a.safetensors", "run/config.toml"):
+        (tmp_path / name).touch()
+    assert main(words.split()) == 2
+    assert "is an input and would be replaced; choose another --" in capsys.readouterr().err
+
+
 def test_no_command_prints_the_help_and_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "usage: kbnet" in capsys.readouterr().err

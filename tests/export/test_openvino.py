@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fuzz.limits import largest_file
 
+from kbnet.errors import KBNetError
 from kbnet.export import openvino as kbnet_openvino
 from kbnet.export.openvino import export_openvino
 from kbnet.export.parity import Parity
@@ -32,6 +34,44 @@ def test_files_give_the_networks_depth_and_carry_its_config(network: KBNet, fram
     engine = OpenVinoEngine(tmp_path / "network.xml")
     assert engine.config == network.config
     assert engine.precision == "float32"
+
+
+def test_a_bin_of_something_else_is_neither_replaced_nor_read(network: KBNet, frame: Frame, tmp_path: Path) -> None:
+    path = tmp_path / "scan.xml"
+    path.with_suffix(".bin").write_bytes(b"a scan")
+    for other in (None, "<net/>"):
+        if other:
+            path.write_text(other)
+        with pytest.raises(KBNetError, match=r"scan\.bin would be replaced, but is not of an export to"):
+            export_openvino(network, path, [frame], origin={})
+    path.with_suffix(".bin").unlink()
+    export_openvino(network, path, [frame], origin={})
+    content = bytearray(path.with_suffix(".bin").read_bytes())
+    content[100] ^= 1
+    path.with_suffix(".bin").write_bytes(content)
+    with pytest.raises(KBNetError, match=r"scan\.bin is not of the same export as .*scan\.xml; export it again"):
+        OpenVinoEngine(path)
+
+
+def test_an_export_that_was_killed_between_its_two_files_is_given_again(
+    network: KBNet, frame: Frame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "network.xml"
+
+    def kill(source: Path, target: Path) -> None:
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", kill)
+    with pytest.raises(KeyboardInterrupt):
+        export_openvino(network, path, [frame], origin={})
+    monkeypatch.setattr(os, "replace", replace)
+    assert path.exists()
+    with pytest.raises(FileNotFoundError):
+        OpenVinoEngine(path)
+    export_openvino(network, path, [frame], origin={})
+    OpenVinoEngine(path)
 
 
 def test_files_for_multiples_of_32_say_so(network: KBNet, frame: Frame, tmp_path: Path) -> None:

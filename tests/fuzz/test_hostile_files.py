@@ -57,6 +57,7 @@ from kbnet.frames.kinds import kind_of
 from kbnet.frames.npy_file import read_npy
 from kbnet.limits import LIMITS
 from kbnet.lock import one_writer
+from kbnet.sources.matroska import read_matroska
 from kbnet.sources.rendered.catalogue import read_models
 from kbnet.sources.rendered.obj_file import read_mtl, read_obj
 from kbnet.sources.ros_images import decode_depth
@@ -217,9 +218,21 @@ def test_a_chunk_of_a_bag_is_unpacked_up_to_a_size(form: str, monkeypatch: pytes
     monkeypatch.setattr(bag_bounds, "MOST_PACKED_BYTES", 1 << 20)
     packed = compress(bytes(1 << 20))
     assert bag_bounds.decompress(packed, form) == bytes(1 << 20)
-    for one in (compress(bytes(1 << 28)), packed + packed):
+    for one in (packed + packed, compress(bytes(1 << 28))):
         with limits(64 << 20), pytest.raises(KBNetError, match="at most 1,048,576 bytes in a chunk"):
             bag_bounds.decompress(one, form)
+    monkeypatch.undo()
+    monkeypatch.setattr(bag_bounds, "ANY_CHUNK", 1 << 20)
+    with limits(), pytest.raises(KBNetError, match=r"in a chunk of [\d,]+ compressed ones, got more"):
+        bag_bounds.decompress(one, form)
+
+
+def test_a_chunk_of_a_bag_holds_few_records_if_it_has_few_bytes() -> None:
+    pytest.importorskip("rosbags")
+    from kbnet.sources.bag_bounds import _unpacked_mcap
+
+    with limits(), pytest.raises(KBNetError, match="at most 10,000 records in a chunk of 45 bytes"):
+        _unpacked_mcap("bz2", bz2.compress(bytes(1 << 24)), 1 << 24)
 
 
 def test_a_file_of_a_bag_is_unpacked_up_to_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,6 +256,18 @@ def test_a_file_of_a_bag_is_unpacked_up_to_a_size(tmp_path: Path, monkeypatch: p
     packed.write_bytes(compress(bytes(1 << 28)))
     with limits(), pytest.raises(KBNetError, match=f"{packed.name} unpacks to more than 100 times its size"):
         read_bag(tmp_path)
+
+
+@pytest.mark.parametrize(("element", "inside"), [(b"\xa3\x85\x81\0\1\0x", b"\x1fC\xb6u"), (b"\xae\x80", b"\x16T\xaek")])
+def test_a_matroska_file_of_elements_without_content_is_refused_at_once(
+    element: bytes, inside: bytes, tmp_path: Path
+) -> None:
+    track = b"\x16T\xaek\x88\xae\x86\xd7\x81\1\x83\x81\1"
+    parent = inside + b"\x01" + (len(element) * 500_000).to_bytes(7, "big")
+    content = b"\x1aE\xdf\xa3\x80\x18S\x80g\x01" + b"\xff" * 7 + track + parent + element * 500_000
+    (tmp_path / "a.mkv").write_bytes(content)
+    with limits(), pytest.raises(KBNetError, match="got elements of a few bytes each"):
+        read_matroska(tmp_path / "a.mkv")
 
 
 def test_bags_are_read_by_the_bounded_functions(tmp_path: Path) -> None:

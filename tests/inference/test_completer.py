@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import pickle
 import warnings
 from collections.abc import Callable
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +276,15 @@ def test_a_projection_matrix_says_what_to_take_of_it(completer: DepthCompleter) 
         completer(image, points, np.eye(4, dtype=np.float32))
 
 
+@pytest.mark.parametrize("odd", [Tensor.to_sparse, lambda x: x.to("meta"), lambda x: x.to(torch.float8_e4m3fn)])
+@pytest.mark.parametrize("at", range(3))
+def test_tensors_without_plain_values_are_refused(completer: DepthCompleter, odd: Any, at: int) -> None:
+    given = [one.float() for one in tensors()]
+    given[at] = odd(given[at])
+    with pytest.raises(KBNetError, match="expected dense tensors, floats of 16 to 64 bits, got"):
+        completer(*given)
+
+
 def test_a_mix_of_arrays_and_tensors_is_refused(completer: DepthCompleter) -> None:
     image, points, K = arrays()
     with pytest.raises(ValueError, match="all as numpy arrays or all as tensors, got a mix"):
@@ -344,6 +355,19 @@ def test_a_pickled_completer_gives_the_same_depth(engine: Any) -> None:
     copied = pickle.loads(pickle.dumps(completer))
     assert (copied.engine, copied.precision, copied.config) == (engine, precision, completer.config)
     np.testing.assert_array_equal(copied(*arrays()), expected)
+
+
+def test_other_processes_get_a_completer_in_one_piece() -> None:
+    """Of each tensor they would get a file descriptor; forkserver sends at most 250."""
+    seen = []
+
+    class Pickler(ForkingPickler):
+        def reducer_override(self, value: object) -> Any:
+            seen.append(type(value))
+            return NotImplemented
+
+    Pickler(io.BytesIO()).dump(make_completer())
+    assert not {torch.UntypedStorage, Tensor, torch.nn.Parameter} & set(seen)
 
 
 def test_a_spawned_process_completes_with_the_same_depth() -> None:

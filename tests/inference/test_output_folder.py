@@ -63,6 +63,15 @@ def test_record_that_is_damaged_is_no_record(tmp_path: Path, frame: SingleFrame,
     assert output.origin({"weights": "w"})[1] == f"of unknown origin, without {RECORD}"
 
 
+@pytest.mark.parametrize("text", ["[1]", "{}", '{"frame": ["a"], "tool": 1}'])
+def test_record_of_another_program_is_not_replaced(tmp_path: Path, frame: SingleFrame, text: str) -> None:
+    output = OutputFolder(tmp_path / "out", frame)
+    output.folder.mkdir()
+    (output.folder / RECORD).write_text(text)
+    with pytest.raises(KBNetError, match=rf"{RECORD} would be replaced, but it is not of kbnet complete"):
+        output.checked_origin({"weights": "w"}, overwrite=True)
+
+
 def test_a_frame_is_pending_until_all_its_files_are_there(tmp_path: Path, frame: SingleFrame) -> None:
     output = OutputFolder(tmp_path / "out", frame, [NPY])
     for kind in output.kinds:

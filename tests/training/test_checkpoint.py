@@ -12,7 +12,14 @@ import torch
 from fuzz.limits import largest_file
 
 from kbnet.errors import KBNetError
-from kbnet.training.checkpoint import STATE_FILE, load_state, restore_optimizer, restored_errors, save_state
+from kbnet.training.checkpoint import (
+    STATE_FILE,
+    load_state,
+    restore_optimizer,
+    restore_weights,
+    restored_errors,
+    save_state,
+)
 
 
 def test_state_comes_back(tmp_path: Path) -> None:
@@ -79,6 +86,7 @@ def test_something_else_in_the_place_of_a_state_is_refused(tmp_path: Path, conte
     [
         ("step", "3", "expected step of type int in .*, got str"),
         ("step", True, "expected step of type int in .*, got bool"),
+        ("step", -1, "expected a step of at least 0 in .*, got -1"),
         ("step_module", [1], "expected step_module of type dict in .*, got list"),
         ("optimizer", None, "expected optimizer of type dict in .*, got NoneType"),
         ("best", 1.0, "expected best of type dict in .*, got float"),
@@ -100,15 +108,30 @@ def test_best_errors_of_a_state_are_numbers(tmp_path: Path) -> None:
     assert (errors.mae_mm, errors.mare) == (1.0, None)
     assert restored_errors(asdict(errors), tmp_path) == errors
     assert restored_errors({**asdict(errors), "mare": 0.5}, tmp_path) == replace(errors, mare=0.5)
-    for values in ({"mae_mm": 1.0}, dict.fromkeys(names, "1"), {**asdict(errors), "mare": "1"}):
+    for values in (
+        {"mae_mm": 1.0},
+        dict.fromkeys(names, "1"),
+        {**asdict(errors), "mare": "1"},
+        dict.fromkeys(names, float("nan")),
+    ):
         with pytest.raises(KBNetError, match="expected errors as numbers as best"):
             restored_errors(values, tmp_path)
+
+
+def test_weights_of_a_state_are_finite(tmp_path: Path) -> None:
+    module = torch.nn.Linear(2, 1)
+    restore_weights(module, module.state_dict(), tmp_path)
+    with pytest.raises(KBNetError, match=r"expected finite weights, but .*state\.pt holds NaN or infinity in weight"):
+        restore_weights(module, {**module.state_dict(), "weight": torch.full((1, 2), torch.nan)}, tmp_path)
 
 
 def test_groups_of_a_damaged_optimizer_state_are_one_line(tmp_path: Path) -> None:
     parameter = torch.nn.Parameter(torch.zeros(2))
     optimizer = torch.optim.AdamW([parameter])
     good = optimizer.state_dict()
+    odd = {**good["param_groups"][0], "betas": (torch.zeros(2), torch.zeros(2))}
+    with pytest.raises(KBNetError, match="expected second_moment_decay as in the state"):
+        restore_optimizer(optimizer, {**good, "param_groups": [odd]}, tmp_path)
     for state in ({}, {"param_groups": [3]}, {**good, "state": 3}):
         with pytest.raises(KBNetError, match=r"state\.pt"):
             restore_optimizer(optimizer, state, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -61,6 +62,8 @@ class Command(NetworkArguments, SourceArguments):
 
         self._check()
         source = self.open_source()
+        if self.output.exists() and os.path.exists(source.points_from) and self.output.samefile(source.points_from):
+            raise KBNetError(f"{self.output} has the points of {self.sequence}; choose another --output")
         indices = posed_frames(source, self.every)
         warn_of_misread_poses(source)
         seen = min(self.seen, len(indices))

@@ -123,8 +123,25 @@ def _dispatch(arguments: list[str]) -> int:
         words, arguments = [*words, first], arguments[1:]
         folder = folder / _module_name(first)
         if not folder.is_dir():
-            _load(words, arguments).run()
+            command = _load(words, arguments)
+            _check_inputs_stay(command, arguments, always_told=words[0] == "prepare")
+            command.run()
             return 0
+
+
+def _check_inputs_stay(command: Any, arguments: list[str], *, always_told: bool) -> None:
+    """Refuse a file as output that is an input too, and would be replaced.
+
+    Args:
+        always_told: the output is among the arguments, without a flag.
+    """
+    values = [word.partition("=")[2] if word.startswith("--") else word for word in arguments]
+    for name in ("output", "turntable"):
+        path = getattr(command, name, None)
+        if isinstance(path, Path) and path.is_file():
+            told = always_told or any(word.partition("=")[0] == f"--{name}" for word in arguments)
+            if sum(os.path.exists(value) and path.samefile(value) for value in values) > told:
+                raise KBNetError(f"{path} is an input and would be replaced; choose another --{name}")
 
 
 def _load(words: list[str], arguments: list[str]) -> Any:

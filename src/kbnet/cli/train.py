@@ -131,6 +131,9 @@ def parse(argv: list[str]) -> Command:
     command = parse_arguments(Command, argv, prog="kbnet train", default=default)
     if sources.resume is not None and _starts(command.training) != _starts(base):
         raise KBNetError("a run that is resumed goes on from its own weights; leave initial weights out, or --resume")
+    written = command.training.output / "config.toml"
+    if sources.config is not None and sources.resume is None and written.exists() and sources.config.samefile(written):
+        raise KBNetError(f"{written} is an input and would be replaced; choose another --output")
     return replace(command, recording_flags=flags)
 
 

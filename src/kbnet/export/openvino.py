@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from kbnet.errors import KBNetError
-from kbnet.export.description import describe
+from kbnet.export.description import FORMAT, describe
 from kbnet.export.onnx import inference_copy, onnx_model
 from kbnet.export.parity import Parity, Run, check_parity, measure_parity
 from kbnet.export.sizes import Sizes
-from kbnet.files import scratch_folder
+from kbnet.files import file_sha256, read_text, scratch_folder
 from kbnet.frame import Frame
 from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.inputs import NetworkInputs, frame_inputs, input_names
@@ -42,6 +42,8 @@ the error rose by 130 %.
 """
 INFO = "kbnet"
 """Key of the file's runtime information with the text of `kbnet.export.description`."""
+BIN = "bin"
+"""Key in `INFO` of the SHA-256 of the ``.bin``, which tells that of another export."""
 
 
 def read_model(framework: Literal["onnx", "ir"], source: Any) -> Any:
@@ -117,11 +119,14 @@ def export_openvino(
         calibration: calibration frames for int8; None: float32.
 
     Raises:
-        KBNetError: the depth differs.
+        KBNetError: the depth differs, or a ``.bin`` that is not of an export would be replaced.
         ModuleNotFoundError: onnx, openvino or nncf is not installed.
     """
     import openvino
 
+    weights = path.with_suffix(".bin")
+    if weights.exists() and not (path.is_file() and FORMAT in read_text(path, "replace")):
+        raise KBNetError(f"{weights} would be replaced, but is not of an export to {path}; choose another --output")
     precision = "float32" if calibration is None else "int8"
     model = openvino_model(network, sizes=sizes)
     if calibration is not None:
@@ -131,14 +136,15 @@ def export_openvino(
     with scratch_folder(path.with_name(f".{path.stem}.partial"), path) as folder:
         try:
             openvino.save_model(model, folder / path.name, compress_to_fp16=False)
+            model.set_rt_info(file_sha256(folder / weights.name), [INFO, BIN])
+            openvino.save_model(model, folder / path.name, compress_to_fp16=False)
         except RuntimeError as error:  # a full disk, among others
             raise OSError(f"{path} cannot be written ({error}); free some space, or choose another disk") from error
         parity = measure_parity(_run_file(folder / path.name), inference_copy(network), frames, sizes=sizes)
         check_parity(parity, int8=calibration is not None)
-        # The .xml is written last, so it never refers to the .bin of another export.
-        path.unlink(missing_ok=True)
-        os.replace(folder / f"{path.stem}.bin", path.with_suffix(".bin"))
+        # The .xml first: after a kill it tells the next export that the .bin may be replaced.
         os.replace(folder / path.name, path)
+        os.replace(folder / weights.name, weights)
     return parity
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -143,7 +144,7 @@ def column_of(kind: str) -> str:
 def _places(header: list[str], sparse_depth: str, path: Path) -> dict[str, int]:
     """Where in a row each column that is read stands."""
     known = ", ".join(COLUMNS)
-    repeated = {column for column in header if header.count(column) > 1}
+    repeated = {column for column, count in Counter(header).items() if count > 1}
     unknown = [column for column in header if column not in COLUMNS and not column.startswith("sparse_depth_")]
     absent = [column for column in ("name", "image", "intrinsics") if column not in header]
     if repeated or unknown or absent:
@@ -155,7 +156,7 @@ def _places(header: list[str], sparse_depth: str, path: Path) -> dict[str, int]:
         )
     if sparse_depth not in header or not sparse_depth.startswith("sparse_depth"):
         others = [column for column in header if column.startswith("sparse_depth")]
-        remedy = f"choose {' or '.join(others)} with --sparse-depth" if others else "add a column sparse_depth"
+        remedy = f"choose {' or '.join(others[:5])} with --sparse-depth" if others else "add a column sparse_depth"
         raise KBNetError(f"expected a column of sparse depth {sparse_depth} in {path}, but there is none; {remedy}")
     places = {column: place for place, column in enumerate(header) if column in COLUMNS}
     places["sparse_depth"] = header.index(sparse_depth)

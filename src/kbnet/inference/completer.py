@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -112,6 +113,13 @@ class DepthCompleter:
             self._engine = make_engine(network, engine=engine, device=self.device, precision=precision)
             self.config = network.config
         self.run_network: Callable[..., Tensor] = self._engine
+
+    def __getstate__(self) -> bytes:
+        """One piece, since multiprocessing would send a file descriptor for each tensor, and at most 250."""
+        return pickle.dumps(self.__dict__)
+
+    def __setstate__(self, state: bytes) -> None:
+        self.__dict__.update(pickle.loads(state))
 
     @property
     def engine(self) -> str:

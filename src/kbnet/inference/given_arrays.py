@@ -94,6 +94,13 @@ class PointCounts(NamedTuple):
 
 def check_shapes(image: Tensor, sparse_depth: Tensor, intrinsics: Tensor) -> None:
     """Check shapes and types of the tensors of :class:`kbnet.DepthCompleter`, without their values."""
+    for name, one in Batch(image, sparse_depth, intrinsics)._asdict().items():
+        small = one.is_floating_point() and one.element_size() < 2
+        if small or one.is_nested or one.layout != torch.strided or one.is_meta:
+            raise KBNetError(
+                f"expected dense tensors, floats of 16 to 64 bits, got {name} as {one.dtype}, "
+                f"{'nested' if one.is_nested else one.layout}, on {one.device}; convert it"
+            )
     if image.ndim != 4 or image.shape[1] != 3 or not (image.dtype == torch.uint8 or image.is_floating_point()):
         raise KBNetError(
             f"expected image as (B, 3, H, W), uint8 or float in 0..1, got {image.dtype} {tuple(image.shape)}"

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from kbnet.errors import KBNetError
 from kbnet.export.description import Description, read_description
-from kbnet.export.openvino import INFO, openvino_model, read_model, signal_stack_kept
+from kbnet.export.openvino import BIN, INFO, openvino_model, read_model, signal_stack_kept
+from kbnet.files import file_sha256
 from kbnet.frame import FloatArray
 from kbnet.inference.array_engine import ArrayEngine, InputSize, Run, converted_graphs, exported_graphs
 from kbnet.inference.weights_files import weights_files
@@ -113,17 +114,19 @@ def read_exported(path: Path) -> tuple[Any, Description]:
 
     Raises:
         FileNotFoundError: one of the two is missing.
-        KBNetError: they cannot be read, or are not from kbnet.
+        KBNetError: they cannot be read, are of two exports, or are not from kbnet.
     """
-    weights_files(path)
+    _, weights = weights_files(path)
     try:
         model = read_model("ir", str(path))
-        keys = ("format", "config", "preprocessing", "precision")
+        keys = ("format", "config", "preprocessing", "precision", BIN)
         text = {key: str(model.get_rt_info([INFO, key]).value) for key in keys if model.has_rt_info([INFO, key])}
     except (RuntimeError, ValueError, TypeError) as error:
         raise KBNetError(
             f"expected an OpenVINO file, but {path} cannot be read ({_reason(error)}); export it again"
         ) from error
+    if BIN in text and text[BIN] != file_sha256(weights):  # exports of former versions do not say
+        raise KBNetError(f"{weights} is not of the same export as {path}; export it again, or copy both files")
     return model, read_description(text, path)
 
 

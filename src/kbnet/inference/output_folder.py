@@ -117,7 +117,10 @@ class OutputFolder:
 
     def _check_free(self, paths: Iterable[Path]) -> None:
         """Refuse files where results go that are not results, since without a record nothing was completed here."""
-        if not (self.folder / RECORD).is_file() and (taken := next((one for one in paths if one.exists()), None)):
+        content, record = self._content_of_record(), self.folder / RECORD
+        if content is not None and not (isinstance(content, dict) and "weights" in content):
+            raise KBNetError(f"{record} would be replaced, but it is not of kbnet complete; choose another --output")
+        if not record.is_file() and (taken := next((one for one in paths if one.exists()), None)):
             raise KBNetError(
                 f"{taken} would be replaced, but is of unknown origin, without {RECORD}; choose another --output"
             )
@@ -230,11 +233,14 @@ class OutputFolder:
         """Origin of the depth in the folder; empty without depth, or without a record that can be read."""
         if not any((self.folder / DEPTH.folder).rglob("*.png")):
             return {}
-        try:
-            recorded: Origin = read_json(self.folder / RECORD)
-        except (FileNotFoundError, ValueError):
-            return {}
+        recorded = self._content_of_record()
         return recorded if isinstance(recorded, dict) else {}
+
+    def _content_of_record(self) -> object:
+        try:
+            return read_json(self.folder / RECORD)
+        except (FileNotFoundError, ValueError):
+            return None
 
 
 def output_folders(output: Path, sources: Sequence[NamedFrames], kinds: Iterable[FileKind] = ()) -> list[OutputFolder]:

@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import bz2
 import os
+import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeVar
 
 from kbnet.errors import KBNetError
 from kbnet.limits import FACTOR, MOST_PACKED_BYTES, limit_factor
 
 _ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 MOST_TIMES = 100
-"""Size of an unpacked file over that of the compressed one, beyond `MOST_PACKED_BYTES`."""
+"""Size of an unpacked chunk or file over that of the compressed one, beyond `ANY_CHUNK` or `MOST_PACKED_BYTES`."""
+ANY_CHUNK = 1 << 26
+"""Bytes to which any chunk may unpack, however few it has: an image of one colour."""
+ANY_RECORDS = 10_000
+"""Records that any chunk may hold; of more, each takes a byte of the compressed chunk, since times differ."""
+Record = TypeVar("Record")
 
 
 @contextmanager
 def bounded() -> Iterator[None]:
     """Let rosbags open no SQLite file with views, and unpack chunks and messages up to a size, from now on."""
     forms = {form: partial(_unpacked, form) for form in ("bz2", "lz4", "zstd")}
-    for module, name in (
-        ("rosbags.rosbag1.reader", "decompressors"),
-        ("rosbags.rosbag2.storage_mcap", "DECOMPRESSORS"),
+    for module, name, unpack in (
+        ("rosbags.rosbag1.reader", "decompressors", _unpacked),
+        ("rosbags.rosbag2.storage_mcap", "DECOMPRESSORS", _unpacked_mcap),
     ):
         known = getattr(import_module(module), name)
-        known.update({form: forms[form] for form in forms.keys() & known.keys()})
+        known.update({form: partial(unpack, form) for form in forms.keys() & known.keys()})
     reader: Any = import_module("rosbags.rosbag2.reader")
     reader.zstd = SimpleNamespace(open=_PackedFile, decompress=forms["zstd"])
     apsw: Any = import_module("apsw")
@@ -58,11 +64,13 @@ def decompress(packed: bytes, compression: str) -> bytes:
     """What there is of data that may be cut.
 
     Raises:
-        KBNetError: it is larger than any chunk (`kbnet.limits.MOST_PACKED_BYTES`), or of another compression.
+        KBNetError: it is larger than any chunk (`kbnet.limits.MOST_PACKED_BYTES`) or than one of so few bytes, or of
+            another compression.
     """
     if compression in ("", "none"):
         return packed
-    most = int(MOST_PACKED_BYTES * limit_factor())
+    size = len(packed)
+    most = int(min(MOST_PACKED_BYTES, ANY_CHUNK + MOST_TIMES * size) * limit_factor())
     parts, left = list[bytes](), most
     while packed:
         stream = _stream(compression)
@@ -70,11 +78,38 @@ def decompress(packed: bytes, compression: str) -> bytes:
         left -= len(parts[-1])
         if left < 0:
             raise KBNetError(
-                f"expected at most {most:,} bytes in a chunk, got more; if it is right, allow more ({FACTOR}=2 in the "
-                "environment)"
+                f"expected at most {most:,} bytes in a chunk of {size:,} compressed ones, got more; if it is right, "
+                f"allow more ({FACTOR}=2 in the environment)"
             )
         packed = (stream.eof and stream.unused_data) or b""
     return b"".join(parts)
+
+
+def counted(records: Iterable[Record], packed: int) -> Iterator[Record]:
+    """The records of a chunk.
+
+    Args:
+        packed: bytes of the compressed chunk.
+
+    Raises:
+        KBNetError: they are more than such a chunk holds.
+    """
+    most = int(max(ANY_RECORDS, packed) * limit_factor())
+    for number, record in enumerate(records):
+        if number >= most:
+            raise KBNetError(f"expected at most {most:,} records in a chunk of {packed:,} bytes, got more")
+        yield record
+
+
+def mcap_records(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Code and body of every whole record in a chunk of an MCAP."""
+    at = 0
+    while at + 9 <= len(content):
+        code, length = struct.unpack_from("<BQ", content, at)
+        if at + 9 + length > len(content):
+            return
+        yield code, content[at + 9 : at + 9 + length]
+        at += 9 + length
 
 
 def _stream(compression: str) -> Any:
@@ -90,6 +125,14 @@ def _stream(compression: str) -> Any:
 def _unpacked(compression: str, packed: bytes, size: int | None = None) -> bytes:
     """As rosbags calls it, with the size that a chunk announces."""
     return decompress(packed, compression)
+
+
+def _unpacked_mcap(compression: str, packed: bytes, size: int) -> bytes:
+    """As `_unpacked`; rosbags goes through all records of a chunk."""
+    content = decompress(packed, compression)
+    for _ in counted(mcap_records(content), len(packed)):
+        pass
+    return content
 
 
 class _PackedFile:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kbnet.errors import KBNetError
-from kbnet.sources.bag_bounds import check_database, decompress
+from kbnet.sources.bag_bounds import check_database, counted, decompress, mcap_records
 
 _MCAP_MAGIC, _ROS1_MAGIC = b"\x89MCAP0\r\n", b"#ROSBAG V2.0\n"
 ROS1_PROFILE = "ros1"
@@ -128,7 +128,8 @@ def _open_mcap(storage: Any) -> None:
                     body = _CHUNK_HEAD.pack(start_time, stop_time, len(content), 0)
                     body += struct.pack("<IQ", 0, len(content)) + content
                     tail, compression, length = struct.pack("<BQ", code, len(body)) + body, "", len(body)
-                counts = Counter(struct.unpack_from("<H", one)[0] for kind, one in _mcap_records(content) if kind == 5)
+                records = counted(mcap_records(content), length)
+                counts = Counter(struct.unpack_from("<H", one)[0] for kind, one in records if kind == 5)
                 messages += counts.total()
                 packed = length - _CHUNK_HEAD.size - 12 - len(compression)
                 sizes = packed, len(content), dict(counts)
@@ -168,19 +169,8 @@ def _mcap_chunk(body: bytes, *, whole: bool) -> tuple[int, int, str, bytes]:
     compression = body[_CHUNK_HEAD.size + 4 : _CHUNK_HEAD.size + 4 + name].decode()
     content = decompress(body[_CHUNK_HEAD.size + 12 + name :], compression)
     if not whole:
-        content = content[: sum(9 + len(one) for _, one in _mcap_records(content))]
+        content = content[: sum(9 + len(one) for _, one in counted(mcap_records(content), len(body)))]
     return start_time, stop_time, compression, content
-
-
-def _mcap_records(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Code and body of every whole record."""
-    at = 0
-    while at + 9 <= len(content):
-        code, length = struct.unpack_from("<BQ", content, at)
-        if at + 9 + length > len(content):
-            return
-        yield code, content[at + 9 : at + 9 + length]
-        at += 9 + length
 
 
 def _open_ros1(reader: Any) -> None:
@@ -207,7 +197,7 @@ def _open_ros1(reader: Any) -> None:
                 if not whole:
                     tail, tail_at, chunks[at] = content, data_at, (len(content), data_at, "none")
                 counts = Counter[int]()
-                for kind, offset, record in _ros1_records(content):
+                for kind, offset, record in counted(_ros1_records(content), length):
                     number = record.get_uint32("conn")
                     if kind == RecordType.MSGDATA:
                         indexes[number].append(IndexData(record.get_time("time"), at, offset))

@@ -20,6 +20,8 @@ LARGEST_TEXT = 1 << 12
 """Bytes of a name or tag that are read."""
 LARGEST_ATTACHMENT = 1 << 24
 """Bytes of an attachment that is read."""
+_ANY_ELEMENTS, _BYTES_EACH = 10_000, 64
+"""Elements that any file may hold; of more, each takes at least so many bytes on average, since images take most."""
 _DEFAULT_SCALE_NS = 1_000_000
 _EBML, _SEGMENT, _INFO, _TRACKS = 0x1A45DFA3, 0x18538067, 0x1549A966, 0x1654AE6B
 _CLUSTER, _GROUP, _ATTACHMENTS, _TAGS = 0x1F43B675, 0xA0, 0x1941A469, 0x1254C367
@@ -122,6 +124,7 @@ class _Survey:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path, self.file, self.found = path, file, Matroska(path)
         self.end = file.seek(0, 2)
+        self.left = _ANY_ELEMENTS + self.end // _BYTES_EACH
         self.scale_ns, self.cluster_time = _DEFAULT_SCALE_NS, 0
         self.by_number: dict[int, Track] = {}
 
@@ -219,6 +222,9 @@ class _Survey:
 
     def _header(self, position: int) -> _Element | None:
         """The element at a place; None = none is there."""
+        self.left -= 1
+        if self.left < 0:
+            raise KBNetError(f"expected images in {self.path}, got elements of a few bytes each; copy it again")
         self.file.seek(position)
         head = self.file.read(min(12, self.end - position))
         width = _vint_width(head)

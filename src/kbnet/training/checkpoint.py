@@ -88,6 +88,8 @@ def load_state(folder: Path) -> dict[str, Any]:
                 f"expected {key} of type {types[0].__name__} in {path}, got {type(state[key]).__name__}; the file is "
                 "damaged: start anew from the weights beside it"
             )
+    if state["step"] < 0:
+        raise KBNetError(f"expected a step of at least 0 in {path}, got {state['step']}; the file is damaged")
     return state
 
 
@@ -95,13 +97,14 @@ def restore_weights(module: nn.Module, tensors: dict[str, Any], folder: Path) ->
     """Load the weights of a state into a module.
 
     Raises:
-        KBNetError: they are of another network.
+        KBNetError: they are of another network, or hold NaN.
     """
     try:
         check_dense(tensors, str(folder / STATE_FILE))
         module.load_state_dict(tensors)
     except (RuntimeError, AttributeError, TypeError) as error:
         raise KBNetError(f"the state in {folder} is of another network; resume with its config") from error
+    check_finite(module.state_dict(), str(folder / STATE_FILE))
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], folder: Path) -> None:
@@ -119,7 +122,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], f
     remedy = f"resume with the {names} of {folder / 'config.toml'}"
     for saved, group in zip(groups, optimizer.param_groups, strict=True):
         for key, setting in RESUMED_OPTIMIZER_SETTINGS.items():
-            if saved.get(key) != group[key]:
+            if repr(saved.get(key)) != repr(group[key]):  # a tensor has no truth
                 raise KBNetError(
                     f"expected {setting} as in the state in {folder}, got another value "
                     f"({key} {group[key]}, in the state {saved.get(key)}); {remedy}"
@@ -157,7 +160,7 @@ def restored_errors(values: dict[str, Any] | None, folder: Path) -> DepthErrors 
     known = {"mare": None} | values  # states of older versions have no mare
     names = {field.name for field in fields(DepthErrors)}
     numbers = [value for name, value in known.items() if name != "mare" or value is not None]
-    if known.keys() != names or not all(isinstance(value, float) for value in numbers):
+    if known.keys() != names or not all(isinstance(value, float) and value >= 0 for value in numbers):
         raise KBNetError(
             f"expected errors as numbers as best in {folder / STATE_FILE}, got {values}; "
             "start anew from the weights beside it"

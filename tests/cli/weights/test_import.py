@@ -141,11 +141,14 @@ def test_sources_that_hold_no_weights_are_refused_in_one_line(
     (tmp_path / "empty").mkdir()
     (tmp_path / "half.zip").write_bytes(random_pretrained_models.read_bytes()[: 1 << 20])
     (tmp_path / "own.safetensors").touch()
+    with zipfile.ZipFile(tmp_path / "page.zip", "w") as archive:
+        archive.writestr("kbnet-kitti.pth", "a web page")
     (tmp_path / "kbnet-kitti.pth").write_text("a web page")
     for source, complaint in (
         ("missing.zip", "but there is no"),
         ("empty", "found none; for a file of another name"),
         ("half.zip", "half.zip, got a truncated or another file"),
+        ("page.zip", f"{tmp_path / 'page.zip'}/kbnet-kitti.pth, but it is damaged or holds code"),
         ("own.safetensors", "expected pretrained_models.zip, a folder or a .pth file, got"),
         ("kbnet-kitti.pth", "damaged or holds code, which is never run"),
     ):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from kbnet.errors import KBNetError
 from kbnet.frame import FloatArray
 from kbnet.frames.depth_png import write_depth_png
+from kbnet.frames.frame_files import write_frame_list
 from kbnet.frames.frame_list import FrameList
 from kbnet.frames.sequence import Sequence
 from kbnet.report.fusion.accumulation import Accumulator, write_accumulated
@@ -125,3 +128,19 @@ def test_a_list_that_cannot_be_written_leaves_no_depth_to_refuse_the_second_try(
     with pytest.raises(OSError, match="full"):
         write_accumulated({"sparse_depth": Sequence(sequence)}, tmp_path / "new" / "board.csv", gap=1)
     assert not list((tmp_path / "new").glob("*"))
+
+
+def test_a_run_that_was_killed_before_its_folder_appeared_is_given_again(sequence: Path, tmp_path: Path) -> None:
+    path, one_kind = tmp_path / "board.csv", {"sparse_depth": Sequence(sequence)}
+    write_accumulated(one_kind, path, gap=1)
+    shutil.rmtree(tmp_path / "board_depth")
+    write_accumulated(one_kind, path, gap=1)
+    assert FrameList(path).frame(0).ground_truth is not None
+
+
+def test_a_folder_that_the_list_does_not_name_is_not_replaced(sequence: Path, tmp_path: Path) -> None:
+    source = {"sparse_depth": Sequence(sequence)}
+    (tmp_path / "board_depth").mkdir()
+    write_frame_list(tmp_path / "board.csv", [source["sparse_depth"].files(0, None)])
+    with pytest.raises(KBNetError, match="board_depth is there already, of something else than"):
+        write_accumulated(source, tmp_path / "board.csv", gap=1, overwrite=True)

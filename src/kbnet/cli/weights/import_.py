@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,9 +77,14 @@ def _files(source: Path) -> Iterator[list[Path]]:
         from kbnet.weights.names import home
 
         place = hashlib.sha256(os.fsencode(resolved(source))).hexdigest()  # two archives may have one name
-        with scratch_folder(home() / f"import-{place}") as folder:
-            unpack(source, folder, rename=lambda name: name if _is_published(name) else None)
-            yield _published_files(folder, source)
+        unpacked = home() / f"import-{place}"
+        try:
+            with scratch_folder(unpacked) as folder:
+                unpack(source, folder, rename=lambda name: name if _is_published(name) else None)
+                yield _published_files(folder, source)
+        except KBNetError as error:
+            said = str(error).replace(f"writing {unpacked}", f"importing {source}")
+            raise KBNetError(said.replace(str(unpacked), str(source))) from error
     else:
         raise KBNetError(f"expected pretrained_models.zip, a folder or a .pth file, got {source}")
 
@@ -100,6 +106,6 @@ def _published_files(folder: Path, source: Path) -> list[Path]:
             f"expected {', '.join(RECOGNISED_FILES)}, or some of them, in {source}, found none; "
             "for a file of another name give the .pth itself, with --name and --preset"
         )
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise KBNetError(f"{', '.join(twice)} lies in {source} more than once; give the .pth you mean itself")
     return files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from kbnet.errors import KBNetError
 from kbnet.files import atomic_folder
 from kbnet.frame import FloatArray
 from kbnet.frames.depth_png import write_depth_png
-from kbnet.frames.frame_files import FrameFiles, with_kinds, write_frame_list
+from kbnet.frames.frame_files import FrameFiles, read_frame_list, with_kinds, write_frame_list
 from kbnet.frames.frame_source import FrameSource
 from kbnet.frames.sequence import Sequence
 from kbnet.points.outlier_rejection import supported_points
@@ -95,14 +96,15 @@ def write_accumulated(
         Mean number of points per frame.
 
     Raises:
-        KBNetError: the list exists, its folder without it, or the sequence has no poses.
+        KBNetError: the list exists with its folder, one of them is of something else, or the sequence has no poses.
         FileNotFoundError: a file is missing.
     """
     first = next(iter(kinds.values()))
     depths = path.with_name(f"{path.stem}_depth")
-    if not overwrite and path.exists():
+    ours = _names_as_truth(path, depths)
+    if not overwrite and path.exists() and (depths.exists() or not ours):  # else a killed run wrote it
         raise KBNetError(f"{path} is there already; choose another name, or replace it (--overwrite)")
-    if depths.exists() and not path.exists():  # such as sparse_depth of a sequence, for sparse.csv
+    if depths.exists() and not ours:  # such as sparse_depth of a sequence, for sparse.csv
         raise KBNetError(f"{depths} is there already, of something else than {path}; choose another name")
     if not any(map(first.has_pose, range(len(first)))):
         raise KBNetError(
@@ -123,3 +125,10 @@ def write_accumulated(
             on_frame()
         write_frame_list(path, lines)  # before the folder appears, which would refuse a second try
     return points / len(first)
+
+
+def _names_as_truth(path: Path, folder: Path) -> bool:
+    """Whether a list of frames has true depth in the folder."""
+    with suppress(FileNotFoundError, KBNetError):
+        return any(files.ground_truth.startswith(f"{folder.name}/") for _, files in read_frame_list(path))
+    return False
