@@ -95,6 +95,27 @@ def test_depth_of_another_camera_is_refused_or_carried_over(tmp_path: Path) -> N
     assert list(zip(*(part.tolist() for part in np.nonzero(frame.sparse_depth)), strict=True)) == seen
 
 
+@pytest.mark.parametrize("size", [(484, 648), (480, 640)])
+def test_k_of_scannet_is_that_of_the_whole_images_whatever_size_was_exported(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    for name, pixels in (("color", np.zeros((*size, 3), np.uint8)), ("depth", np.full((480, 640), 2000, np.uint16))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / "0.png")
+    (tmp_path / "intrinsic").mkdir()
+    (tmp_path / "intrinsic" / "intrinsic_color.txt").write_text("1170 0 647.75 0 0 1170 483.75 0 0 0 1 0 0 0 0 1")
+    if size == (480, 640):
+        with pytest.raises(
+            ValueError, match=r"intrinsic_color.txt is for 1296x968 .* images have 640x480, which is no"
+        ):
+            kbnet.open_frames(tmp_path, depth_unit=0.001).frame(0)
+    else:
+        source: Any = kbnet.open_frames(tmp_path, depth_unit=0.001)
+        with pytest.warns(UserWarning, match=r"K is scaled by 0\.5"):
+            K = source.camera.K
+        np.testing.assert_allclose(K[:2, 2], [323.625, 241.625])
+
+
 def test_depth_that_lies_on_the_images_by_name_is_preferred(tmp_path: Path) -> None:
     folder = write(tmp_path / "scan")
     assert "is taken to lie on the images" in kbnet.open_frames(folder, depth_unit=0.001).assumptions()[0]  # type: ignore[attr-defined]
