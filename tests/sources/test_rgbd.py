@@ -68,6 +68,13 @@ def test_files_of_another_format_are_named(tmp_path: Path) -> None:
         kbnet.open_frames(folder)
 
 
+def test_k_of_another_program_as_json_is_refused_with_the_numbers_to_write(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / "intrinsic.json").write_text(json.dumps({"fx": 60.0, "fy": 62.0, "ppx": 39.5, "ppy": 29.5}))
+    with pytest.raises(ValueError, match=r"write 60.0 0 39.5 0 62.0 29.5 0 0 1 to K.txt, and give that"):
+        kbnet.open_frames(folder, depth_unit=0.001).frame(0)
+
+
 def test_depth_of_another_camera_is_refused_or_carried_over(tmp_path: Path) -> None:
     """ScanNet's folders: the lens is the same, so that each depth pixel has its place in the larger image."""
     folder = write(tmp_path / "scan", depth="npy")
