@@ -68,6 +68,13 @@ def test_files_of_another_format_are_named(tmp_path: Path) -> None:
         kbnet.open_frames(folder)
 
 
+def test_k_of_another_program_as_json_is_refused_with_the_numbers_to_write(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / "intrinsic.json").write_text(json.dumps({"fx": 60.0, "fy": 62.0, "ppx": 39.5, "ppy": 29.5}))
+    with pytest.raises(ValueError, match=r"write 60.0 0 39.5 0 62.0 29.5 0 0 1 to K.txt, and give that"):
+        kbnet.open_frames(folder, depth_unit=0.001).frame(0)
+
+
 def test_depth_of_another_camera_is_refused_or_carried_over(tmp_path: Path) -> None:
     """ScanNet's folders: the lens is the same, so that each depth pixel has its place in the larger image."""
     folder = write(tmp_path / "scan", depth="npy")
@@ -93,6 +100,27 @@ def test_depth_of_another_camera_is_refused_or_carried_over(tmp_path: Path) -> N
     x, y = K[0, 0] * (columns - 16) / 25 + K[0, 2], K[1, 1] * (rows - 15) / 26 + K[1, 2]
     seen = sorted({(round(a), round(b)) for a, b in zip(y.tolist(), x.tolist(), strict=True) if b > -0.5 and a > -0.5})
     assert list(zip(*(part.tolist() for part in np.nonzero(frame.sparse_depth)), strict=True)) == seen
+
+
+@pytest.mark.parametrize("size", [(484, 648), (480, 640)])
+def test_k_of_scannet_is_that_of_the_whole_images_whatever_size_was_exported(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    for name, pixels in (("color", np.zeros((*size, 3), np.uint8)), ("depth", np.full((480, 640), 2000, np.uint16))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / "0.png")
+    (tmp_path / "intrinsic").mkdir()
+    (tmp_path / "intrinsic" / "intrinsic_color.txt").write_text("1170 0 647.75 0 0 1170 483.75 0 0 0 1 0 0 0 0 1")
+    if size == (480, 640):
+        with pytest.raises(
+            ValueError, match=r"intrinsic_color.txt is for 1296x968 .* images have 640x480, which is no"
+        ):
+            kbnet.open_frames(tmp_path, depth_unit=0.001).frame(0)
+    else:
+        source: Any = kbnet.open_frames(tmp_path, depth_unit=0.001)
+        with pytest.warns(UserWarning, match=r"K is scaled by 0\.5"):
+            K = source.camera.K
+        np.testing.assert_allclose(K[:2, 2], [323.625, 241.625])
 
 
 def test_depth_that_lies_on_the_images_by_name_is_preferred(tmp_path: Path) -> None:

@@ -35,9 +35,11 @@ _MATRIX, _LENS = (
     for names in ("(?:camera_?matrix|intrinsics)", "dist(?:ortion)?_?coeff(?:s|icients)?")
 )
 """Numbers of OpenCV's calibration files, ROS' and Kalibr's."""
-_NAMED = re.compile(r"\b(fx|fy|cx|cy|ppx|ppy|k[1-4]|p1|p2)\b[\"']?\s*[:=\s]\s*([-+]?\.?\d[-+.\deE]*)", re.IGNORECASE)
+_NAMED = re.compile(
+    r"\b(fx|fy|cx|cy|ppx|ppy|k[1-4]|p1|p2)\b[\"']?(?:\s*[:=]\s*|\s+)([-+]?\.?\d[-+.\deE]*)", re.IGNORECASE
+)
 """Of ORB-SLAM, VINS, ZED and librealsense."""
-_OTHER_LENS = re.compile(r"(?:model|type)\w*\W+(omni\w*|eucm|ds|mei|scaramuzza)\b", re.IGNORECASE)
+_OTHER_LENS = re.compile(r"(?:model|type)\w{0,20}\W{1,9}(omni\w*|eucm|ds|mei|scaramuzza)\b", re.IGNORECASE)
 """Of Kalibr and VINS."""
 _SHAPES = {9: (3, 3), 12: (3, 4), 16: (4, 4)}
 _DECODING_ERRORS: tuple[type[Exception], ...] = (OSError, *DAMAGE, Image.DecompressionBombError)
@@ -139,7 +141,8 @@ def read_intrinsics(path: str | Path, *, padded: bool = False) -> FloatArray:
 
 def k_as_text(path: str | Path) -> str:
     """What to write instead of a calibration file, by its beginning."""
-    calibration = read_text(path, errors="replace")[:MOST_MATRIX_BYTES]
+    with regular_file(Path(path)).open("rb") as file:
+        calibration = file.read(MOST_MATRIX_BYTES).decode(errors="replace")
     if other := _OTHER_LENS.search(calibration):
         return f"its lens ({other[1]}) is not read: undistort the images, and write K of those to K.txt"
     named = {name.lower().replace("pp", "c"): value for name, value in reversed(_NAMED.findall(calibration))}

@@ -18,6 +18,8 @@ from kbnet.sources.resizing import fit_camera, shows_the_same
 
 CALIBRATION_FOLDERS = ("", "intrinsic", "intrinsics")
 SCANNET_PLACES = ("intrinsic/extrinsic_depth.txt", "intrinsic/extrinsic_color.txt")
+SCANNET_SIZES = {"intrinsic_color.txt": (968, 1296), "intrinsic_depth.txt": (480, 640)}
+"""(H, W) that K is for, whatever size images were exported in."""
 _OF_DEPTH = re.compile(r"(?=.*depth)(?=.*(intrin|\bk\b|(^|_)k(_|$)))", re.IGNORECASE)
 
 
@@ -58,14 +60,15 @@ def depth_calibration(folder: Path) -> Path | None:
 
 
 def read_camera_file(path: Path, size: tuple[int, int]) -> tuple[FloatArray, tuple[int, int]]:
-    """K, (3, 3), pixels, and (H, W) of its images: those of Open3D's PinholeCameraIntrinsic, else ``size``.
+    """K, (3, 3), pixels, and (H, W) of its images: of Open3D's PinholeCameraIntrinsic or ScanNet, else ``size``.
 
     Raises:
         FileNotFoundError: there is no such file.
         KBNetError: it holds something else.
     """
     if path.suffix.lower() != ".json":
-        return read_intrinsics(path, padded=True), size
+        K, own = read_intrinsics(path, padded=True), SCANNET_SIZES.get(path.name, size)
+        return K, own if np.allclose(2 * K[:2, 2], own[::-1], rtol=0.1) else size
     content = read_json(path)
     try:
         K = np.array(content["intrinsic_matrix"], np.float32).reshape(3, 3).T  # stored by columns

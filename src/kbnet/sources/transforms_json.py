@@ -210,7 +210,7 @@ def _check_alike(cameras: list[tuple[tuple[float | None, ...], tuple[str, bool]]
     """Refuse cameras that differ by more than an autofocus makes: frames are resampled to K of the first."""
     names = (*_CAMERA, *_ANGLES)
     table = np.array([values for values, _ in cameras], np.float64)  # None becomes NaN
-    for name, most in dict.fromkeys((*_CAMERA[:4], *_ANGLES), LARGEST_REFOCUS).items() | {("w", 0.0), ("h", 0.0)}:
+    for name, most in (dict.fromkeys((*_CAMERA[:4], *_ANGLES), LARGEST_REFOCUS) | {"w": 0.0, "h": 0.0}).items():
         column = table[:, names.index(name)]
         apart = np.ptp(column) > most * abs(column[0]) or np.isnan(column).any() != np.isnan(column).all()
         if apart or len({lens for _, lens in cameras}) > 1:

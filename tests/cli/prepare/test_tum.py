@@ -20,6 +20,7 @@ def test_prepare_tum_writes_a_sequence(
     command = ["prepare", "tum", str(recording), str(room), "--points", "30", "--intrinsics", str(recording / "K.txt")]
     assert main(command) == 0
     assert capsys.readouterr().out == (
+        "depth is taken to have 5000 units a metre; if it is in millimetres, give --depth-factor 1000\n"
         f"wrote 3 frames of 48x40 pixels to {room}: 3 images, 2 with a pose, no distortion\n"
         "30 points a frame, 2.01 m away (1.55 to 2.50 m)\n"
     )
