@@ -168,6 +168,16 @@ def test_a_checkpoint_with_a_byte_array_of_any_length_is_refused(tmp_path: Path)
             read_published(tmp_path / "a.pth")
 
 
+def test_a_checkpoint_with_a_tuple_that_is_hashed_for_years_is_refused(tmp_path: Path) -> None:
+    doubled = b"".join(b"h%cq%c" % (index, index + 1) for index in range(60)).replace(b"q", b"\x86q")
+    pickle = b"\x80\x02})q\0" + doubled + b"K\1s."
+    with zipfile.ZipFile(tmp_path / "a.pth", "w") as file:
+        for name, content in (("data.pkl", pickle), ("version", b"3\n"), ("byteorder", b"little")):
+            file.writestr(f"a/{name}", content)
+    with limits(), pytest.raises(KBNetError, match="got more than 10,000,000 in one"):
+        load_pickle(tmp_path / "a.pth")
+
+
 @pytest.mark.parametrize(
     "content",
     [
