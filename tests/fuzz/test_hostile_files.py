@@ -216,6 +216,16 @@ def test_views_in_a_bag_are_refused(table: str, alone: bool, tmp_path: Path) -> 
         read_bag(tmp_path)
 
 
+def test_mappings_of_a_bag_that_double_forty_times_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    bag("sqlite3")(tmp_path)
+    path = next(tmp_path.glob("*/metadata.yaml"))
+    doubled = "".join(f"m{index}: &m{index} {{<<: [*m{index - 1}, *m{index - 1}]}}\n" for index in range(1, 40))
+    path.write_text(f"m0: &m0 {{x: 1}}\n{doubled}{path.read_text()}")
+    with limits(), pytest.raises(KBNetError, match="its YAML merges mappings"):
+        read_bag(tmp_path)
+
+
 @pytest.mark.parametrize("form", ["bz2", "lz4", "zstd"])
 def test_a_chunk_of_a_bag_is_unpacked_up_to_a_size(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rosbags")

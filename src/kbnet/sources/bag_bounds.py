@@ -28,7 +28,7 @@ Record = TypeVar("Record")
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Let rosbags open no SQLite file with views, and unpack chunks and messages up to a size, from now on."""
+    """Let rosbags open no SQLite file with views, merge no YAML, and unpack parts up to a size, from now on."""
     forms = {form: partial(_unpacked, form) for form in ("bz2", "lz4", "zstd")}
     for module, name, unpack in (
         ("rosbags.rosbag1.reader", "decompressors", _unpacked),
@@ -37,6 +37,7 @@ def bounded() -> Iterator[None]:
         known = getattr(import_module(module), name)
         known.update({form: partial(unpack, form) for form in forms.keys() & known.keys()})
     reader: Any = import_module("rosbags.rosbag2.reader")
+    reader.YAML = import_module("rosbags.rosbag2.metadata").YAML = _plain_yaml
     reader.zstd = SimpleNamespace(open=_PackedFile, decompress=forms["zstd"])
     apsw: Any = import_module("apsw")
     apsw.connection_hooks.append(check_database)
@@ -44,6 +45,21 @@ def bounded() -> Iterator[None]:
         yield
     finally:
         apsw.connection_hooks.remove(check_database)
+
+
+def _plain_yaml(typ: str) -> Any:
+    """``ruamel.yaml.YAML`` that merges no mappings: they can double forty times."""
+    constructor: Any = import_module("ruamel.yaml.constructor").SafeConstructor
+
+    class Constructor(constructor):  # type: ignore[misc]
+        def flatten_mapping(self, node: Any) -> Any:
+            if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+                raise KBNetError("its YAML merges mappings, which no recorder writes")
+            return super().flatten_mapping(node)
+
+    made: Any = import_module("ruamel.yaml").YAML(typ=typ)
+    made.Constructor = Constructor
+    return made
 
 
 def check_database(database: Any) -> None:
