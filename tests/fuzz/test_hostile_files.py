@@ -226,6 +226,32 @@ def test_mappings_of_a_bag_that_double_forty_times_are_refused(tmp_path: Path) -
         read_bag(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("a/E[1000000000] x", "has arrays of elements without bytes"),
+        ("a/E[] x", "has arrays of elements without bytes"),
+        ("string[1000000000] x", "is shorter than its definition"),
+    ],
+)
+def test_a_message_whose_definition_asks_for_any_memory_is_refused(field: str, said: str, tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    from rosbags.rosbag1 import Writer
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    from kbnet.sources.ros_bag import open_bag
+
+    name, line = "sensor_msgs/msg/Image", "=" * 80
+    definition = f"uint8 a\n{field}\n{line}\nMSG: a/E\nuint8 K=1\n"
+    store = get_typestore(Stores.EMPTY)
+    store.register(get_types_from_msg(definition, name))
+    with Writer(tmp_path / "a.bag") as writer:
+        digest = store.generate_msgdef(name, ros_version=1)[1]
+        writer.write(writer.add_connection("/a", name, msgdef=definition, md5sum=digest), 1, b"\1\xff\xff\xff\xff")
+    with open_bag(tmp_path / "a.bag") as opened, limits(), pytest.raises(KBNetError, match=said):
+        opened.first("/a")
+
+
 @pytest.mark.parametrize("form", ["bz2", "lz4", "zstd"])
 def test_a_chunk_of_a_bag_is_unpacked_up_to_a_size(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rosbags")
