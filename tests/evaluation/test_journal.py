@@ -114,7 +114,9 @@ def test_results_of_other_settings_are_not_used(tmp_path: Path) -> None:
 def test_a_list_of_frames_is_not_replaced_by_their_errors(tmp_path: Path) -> None:
     (tmp_path / "frames.csv").write_text("name,image,intrinsics,sparse_depth\n")
     with pytest.raises(KBNetError, match=r"frames.csv is a list of frames and would be replaced"):
-        check_no_list(tmp_path)
+        check_no_list(tmp_path, "method,frame,")
     (tmp_path / "frames.csv").write_text("method,frame,seen\n")
-    check_no_list(tmp_path)
-    check_no_list(None)
+    check_no_list(tmp_path, "method,frame,")
+    check_no_list(None, "method,frame,")
+    with pytest.raises(KBNetError, match=r"frames.csv is of another command and would be replaced"):
+        check_no_list(tmp_path, "method,sparse_depth,")

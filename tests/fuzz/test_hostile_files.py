@@ -168,6 +168,16 @@ def test_a_checkpoint_with_a_byte_array_of_any_length_is_refused(tmp_path: Path)
             read_published(tmp_path / "a.pth")
 
 
+def test_a_checkpoint_with_a_tuple_that_is_hashed_for_years_is_refused(tmp_path: Path) -> None:
+    doubled = b"".join(b"h%cq%c" % (index, index + 1) for index in range(60)).replace(b"q", b"\x86q")
+    pickle = b"\x80\x02})q\0" + doubled + b"K\1s."
+    with zipfile.ZipFile(tmp_path / "a.pth", "w") as file:
+        for name, content in (("data.pkl", pickle), ("version", b"3\n"), ("byteorder", b"little")):
+            file.writestr(f"a/{name}", content)
+    with limits(), pytest.raises(KBNetError, match="got more than 10,000,000 in one"):
+        load_pickle(tmp_path / "a.pth")
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -204,6 +214,42 @@ def test_views_in_a_bag_are_refused(table: str, alone: bool, tmp_path: Path) -> 
         file.parent.rmdir()
     with limits(), pytest.raises(KBNetError, match="it holds views"):
         read_bag(tmp_path)
+
+
+def test_mappings_of_a_bag_that_double_forty_times_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    bag("sqlite3")(tmp_path)
+    path = next(tmp_path.glob("*/metadata.yaml"))
+    doubled = "".join(f"m{index}: &m{index} {{<<: [*m{index - 1}, *m{index - 1}]}}\n" for index in range(1, 40))
+    path.write_text(f"m0: &m0 {{x: 1}}\n{doubled}{path.read_text()}")
+    with limits(), pytest.raises(KBNetError, match="its YAML merges mappings"):
+        read_bag(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("a/E[1000000000] x", "has arrays of elements without bytes"),
+        ("a/E[] x", "has arrays of elements without bytes"),
+        ("string[1000000000] x", "is shorter than its definition"),
+    ],
+)
+def test_a_message_whose_definition_asks_for_any_memory_is_refused(field: str, said: str, tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    from rosbags.rosbag1 import Writer
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    from kbnet.sources.ros_bag import open_bag
+
+    name, line = "sensor_msgs/msg/Image", "=" * 80
+    definition = f"uint8 a\n{field}\n{line}\nMSG: a/E\nuint8 K=1\n"
+    store = get_typestore(Stores.EMPTY)
+    store.register(get_types_from_msg(definition, name))
+    with Writer(tmp_path / "a.bag") as writer:
+        digest = store.generate_msgdef(name, ros_version=1)[1]
+        writer.write(writer.add_connection("/a", name, msgdef=definition, md5sum=digest), 1, b"\1\xff\xff\xff\xff")
+    with open_bag(tmp_path / "a.bag") as opened, limits(), pytest.raises(KBNetError, match=said):
+        opened.first("/a")
 
 
 @pytest.mark.parametrize("form", ["bz2", "lz4", "zstd"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -368,6 +369,25 @@ def test_other_processes_get_a_completer_in_one_piece() -> None:
 
     Pickler(io.BytesIO()).dump(make_completer())
     assert not {torch.UntypedStorage, Tensor, torch.nn.Parameter} & set(seen)
+
+
+@pytest.mark.parametrize(
+    ("engine", "threads", "refused"), [("torch", 1, False), ("torch", 2, True), ("openvino", 1, True)]
+)
+def test_a_forked_process_that_would_wait_for_ever_is_refused(
+    engine: str, threads: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    completer = make_completer()
+    completer(*arrays())
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(DepthCompleter, "engine", engine)
+    if refused:
+        with pytest.raises(KBNetError, match="got one forked from it, which lacks its threads; start processes by"):
+            completer(*arrays())
+        pickle.loads(pickle.dumps(completer))(*arrays())
+    else:
+        completer(*arrays())
 
 
 def test_a_spawned_process_completes_with_the_same_depth() -> None:

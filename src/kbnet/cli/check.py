@@ -70,7 +70,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
             raise KBNetError("--pictures also needs --output, the folder to write them to; see kbnet check --help")
         if self.worst < 0:
             raise KBNetError(f"expected --worst of at least 0 frames, got {self.worst}")
-        check_no_list(self.output)
+        check_no_list(self.output, "method,frame,")
         source = self.extended(self.open_source())
         completer = self.load_network()
         settings = self._settings(source)

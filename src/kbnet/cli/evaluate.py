@@ -77,7 +77,7 @@ class Command(EngineArguments, PastAndPriorArguments):
         from kbnet.evaluation.journal import check_no_list, journal
         from kbnet.evaluation.summary import write_summary
 
-        check_no_list(self.output)
+        check_no_list(self.output, "method,sparse_depth,")
         parts = self._parts()
         networks = self._networks()
         limits = EVALUATION_LIMITS[self.preset or "void"]

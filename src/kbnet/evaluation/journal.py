@@ -62,15 +62,21 @@ class Journal:
         return file
 
 
-def check_no_list(folder: Path | None) -> None:
-    """Refuse an output folder whose ``frames.csv`` is a list of frames, not of their errors; None: there is none.
+def check_no_list(folder: Path | None, columns: str) -> None:
+    """Refuse an output folder whose ``frames.csv`` is of something else, such as a list of frames; None: there is none.
+
+    Args:
+        columns: how the first line of the command's own begins.
 
     Raises:
-        KBNetError: it is one.
+        KBNetError: it begins otherwise.
     """
     listed = Path(folder or "", "frames.csv")
-    if folder is not None and listed.is_file() and "intrinsics" in read_text(listed, "replace").split("\n", 1)[0]:
-        raise KBNetError(f"{listed} is a list of frames and would be replaced; choose another --output")
+    if folder is not None and listed.is_file():
+        first = read_text(listed, "replace").split("\n", 1)[0]
+        if not first.startswith(columns):
+            what = "a list of frames" if "intrinsics" in first else "of another command"
+            raise KBNetError(f"{listed} is {what} and would be replaced; choose another --output")
 
 
 @contextmanager

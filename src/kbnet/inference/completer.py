@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from kbnet.errors import KBNetError
 from kbnet.frame import NEAR_DEPTH, FloatArray, Frame, ImageArray, Prior
-from kbnet.inference.engine import Engine, EngineName, Precision, make_engine, open_engine
+from kbnet.inference.engine import Engine, EngineName, OfProcess, Precision, make_engine, open_engine
 from kbnet.inference.given_arrays import Batch, FrameArrays, PointCounts, check_shapes, checked_counts, given_arrays
 from kbnet.inference.weights_files import is_exported
 from kbnet.network.depth_network import DepthNetwork
@@ -81,7 +80,7 @@ def open_weights(source: str | Path, *, preset: str | None = None) -> DepthNetwo
     return Path(source).absolute()
 
 
-class DepthCompleter:
+class DepthCompleter(OfProcess):
     """Depth completer: a callable with a network. It is thread-safe and can be pickled.
 
     Args:
@@ -113,13 +112,6 @@ class DepthCompleter:
             self._engine = make_engine(network, engine=engine, device=self.device, precision=precision)
             self.config = network.config
         self.run_network: Callable[..., Tensor] = self._engine
-
-    def __getstate__(self) -> bytes:
-        """One piece, since multiprocessing would send a file descriptor for each tensor, and at most 250."""
-        return pickle.dumps(self.__dict__)
-
-    def __setstate__(self, state: bytes) -> None:
-        self.__dict__.update(pickle.loads(state))
 
     @property
     def engine(self) -> str:
@@ -220,6 +212,7 @@ class DepthCompleter:
                 "expected weights that predict their error (network.error predicted), but these do not; "
                 "use kbnet.inference.confidence.complete_with_confidence"
             )
+        self.check_process(self.engine)
         given = given_arrays(image, sparse_depth, intrinsics, prior)
         if isinstance(given, Batch):
             maps = self._complete_batch(given, validate=validate)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from pathlib import Path
 from typing import get_args
 
@@ -104,3 +106,31 @@ def pick(device: torch.device, precision: str) -> EngineName:
     if device.type == "cpu" and precision == "float32" and onnxruntime_engine.available():
         return "onnxruntime"
     return "torch"
+
+
+class OfProcess:
+    """Base of what computes with the threads of its process."""
+
+    _process = 0
+    """Of the first call."""
+
+    def __getstate__(self) -> bytes:
+        """One piece, since multiprocessing would send a file descriptor for each tensor, and at most 250."""
+        return pickle.dumps({**self.__dict__, "_process": 0})
+
+    def __setstate__(self, state: bytes) -> None:
+        self.__dict__.update(pickle.loads(state))
+
+    def check_process(self, engine: str) -> None:
+        """Refuse a process that was forked after the first call: it would wait for threads that it lacks, for ever.
+
+        Raises:
+            KBNetError: it was, and the engine needs threads.
+        """
+        self._process = self._process or os.getpid()
+        if self._process != os.getpid() and (engine == "openvino" or torch.get_num_threads() > 1):
+            remedy = "" if engine == "openvino" else ", or call torch.set_num_threads(1) in this one"
+            raise KBNetError(
+                "expected the process that used this completer first, got one forked from it, which lacks its "
+                f"threads; start processes by multiprocessing.get_context('spawn'){remedy}"
+            )

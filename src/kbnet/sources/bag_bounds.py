@@ -6,7 +6,7 @@ import bz2
 import os
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -24,11 +24,13 @@ ANY_CHUNK = 1 << 26
 ANY_RECORDS = 10_000
 """Records that any chunk may hold; of more, each takes a byte of the compressed chunk, since times differ."""
 Record = TypeVar("Record")
+_PADDING = "structure_needs_at_least_one_member"
+"""What rosbags adds to empty types; ROS 1 does not store it."""
 
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Let rosbags open no SQLite file with views, and unpack chunks and messages up to a size, from now on."""
+    """Let rosbags open no SQLite file with views, merge no YAML, and unpack parts up to a size, from now on."""
     forms = {form: partial(_unpacked, form) for form in ("bz2", "lz4", "zstd")}
     for module, name, unpack in (
         ("rosbags.rosbag1.reader", "decompressors", _unpacked),
@@ -37,6 +39,8 @@ def bounded() -> Iterator[None]:
         known = getattr(import_module(module), name)
         known.update({form: partial(unpack, form) for form in forms.keys() & known.keys()})
     reader: Any = import_module("rosbags.rosbag2.reader")
+    metadata: Any = import_module("rosbags.rosbag2.metadata")
+    reader.YAML = metadata.YAML = _plain_yaml
     reader.zstd = SimpleNamespace(open=_PackedFile, decompress=forms["zstd"])
     apsw: Any = import_module("apsw")
     apsw.connection_hooks.append(check_database)
@@ -44,6 +48,48 @@ def bounded() -> Iterator[None]:
         yield
     finally:
         apsw.connection_hooks.remove(check_database)
+
+
+def _plain_yaml(typ: str) -> Any:
+    """``ruamel.yaml.YAML`` that merges no mappings: they can double forty times."""
+    constructor: Any = import_module("ruamel.yaml.constructor").SafeConstructor
+
+    class Constructor(constructor):  # type: ignore[misc]
+        def flatten_mapping(self, node: Any) -> Any:
+            if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+                raise KBNetError("its YAML merges mappings, which no recorder writes")
+            return super().flatten_mapping(node)
+
+    made: Any = import_module("ruamel.yaml").YAML(typ=typ)
+    made.Constructor = Constructor
+    return made
+
+
+def least_bytes(definitions: Mapping[str, Any], name: str) -> int:
+    """Bytes that a message has at least, by its definition in the bag.
+
+    Args:
+        definitions: ``fielddefs`` of a typestore of rosbags.
+
+    Raises:
+        KBNetError: it has arrays of elements without bytes, of which few bytes announce any number.
+    """
+    nodes: Any = import_module("rosbags.interfaces").Nodetype
+    known: dict[str, int] = {}
+
+    def least(kind: int, detail: Any) -> int:
+        if kind == nodes.NAME:
+            if detail not in known:
+                known[detail] = sum(least(*field) for own, field in definitions[detail][1] if own != _PADDING)
+            return known[detail]
+        if kind == nodes.BASE:
+            return 1
+        element, count = detail
+        if not (each := least(*element)):
+            raise KBNetError(f"{name} has arrays of elements without bytes")
+        return int(count * each) if kind == nodes.ARRAY else 1
+
+    return least(nodes.NAME, name)
 
 
 def check_database(database: Any) -> None:

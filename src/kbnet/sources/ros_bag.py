@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbnet.errors import KBNetError
 from kbnet.limits import regular_file
-from kbnet.sources.bag_bounds import bounded, decompress
+from kbnet.sources.bag_bounds import bounded, decompress, least_bytes
 from kbnet.sources.cut_bag import ROS1_PROFILE, is_cut_database, open_recovered, other_profile
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Bag:
     def __init__(self, path: Path, reader: AnyReader) -> None:
         self.path = path
         self._reader, self._open = reader, True
+        self._least_bytes = cache(partial(least_bytes, reader.typestore.fielddefs))
         self.counts = {name: topic.msgcount for name, topic in reader.topics.items()}
         self.span_s = max(0, reader.end_time - reader.start_time) * 1e-9
         self.topics = {
@@ -118,6 +120,8 @@ class Bag:
         with _one_line(self.path):
             for connection, recorded_ns, raw in self._reader.messages(connections, start_ns, stop_ns):
                 raw = decompress(raw, "zstd") if self._reader.is2 and raw[:4] == _ZSTD else raw
+                if len(raw) < self._least_bytes(connection.msgtype):  # else arrays of any number would be made
+                    raise KBNetError(f"a message of {connection.topic} is shorter than its definition")
                 message: Any = self._reader.deserialize(raw, connection.msgtype)
                 left -= 1
                 yield connection.topic, stamp(message) or recorded_ns * 1e-9, message, recorded_ns

@@ -36,11 +36,14 @@ def open_loader(
         processes=fabric.world_size,
         probability=lambda epoch: augmentation_probability(config.schedule, epoch),
     )
+    readers = reader_count(config)
     return DataLoader(
         dataset,
         batch_sampler=plan,
         collate_fn=join_samples,
-        num_workers=reader_count(config),
+        num_workers=readers,
+        # Of a fork server, the default of Python 3.14, the readers would outlive a killed run: the server is their parent.
+        multiprocessing_context="fork" if readers and sys.platform == "linux" else None,
         worker_init_fn=_stand_apart,
         pin_memory=fabric.device.type == "cuda",
     )
