@@ -42,7 +42,7 @@ def open_loader(
         batch_sampler=plan,
         collate_fn=join_samples,
         num_workers=readers,
-        # Of a fork server, the default of Python 3.14, the readers would outlive a killed run: the server is their parent.
+        # With a fork server, the default of Python 3.14, readers outlive a killed run, since it is not their parent.
         multiprocessing_context="fork" if readers and sys.platform == "linux" else None,
         worker_init_fn=_stand_apart,
         pin_memory=fabric.device.type == "cuda",
