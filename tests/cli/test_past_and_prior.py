@@ -20,6 +20,7 @@ from kbnet.frames.depth_png import read_depth_png, write_depth_png
 from kbnet.report.turntable import Turn
 
 FRAMES = 6
+FASTEST = ("--weights", "indoor-small", "--engine", "torch")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def depths(folder: Path) -> list[np.ndarray]:
 
 
 def complete(walk: Path, output: Path, *flags: str) -> int:
-    return main(["complete", str(walk), "--output", str(output), "--engine", "torch", *flags])
+    return main(["complete", str(walk), "--output", str(output), *FASTEST, *flags])
 
 
 def test_a_stopped_video_goes_on_with_its_past(walk: Path, tmp_path: Path) -> None:
@@ -196,14 +197,14 @@ def test_a_prior_of_eight_bits_is_refused(
 def test_evaluate_and_check_have_a_row_with_the_past(
     walk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["evaluate", str(walk), "--use-past", "--engine", "torch", "--output", str(tmp_path / "out")]) == 0
+    assert main(["evaluate", str(walk), "--use-past", *FASTEST, "--output", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     assert "flicker %" in printed
     rows = {row["method"]: row for row in json.loads((tmp_path / "out" / "summary.json").read_text())["results"]}
     assert list(rows) == ["kbnet", "kbnet with past"]
     assert rows["kbnet with past"]["mean"]["mae_mm"] < rows["kbnet"]["mean"]["mae_mm"]
     assert rows["kbnet with past"]["flicker_percent"] < rows["kbnet"]["flicker_percent"]
-    assert main(["check", str(walk), "--use-past", "--engine", "torch", "--output", str(tmp_path / "check")]) == 0
+    assert main(["check", str(walk), "--use-past", *FASTEST, "--output", str(tmp_path / "check")]) == 0
     printed = capsys.readouterr().out
     assert "kbnet with past" in printed
     assert "flicker, mean change of depth" in printed
@@ -218,7 +219,7 @@ def test_evaluate_has_a_row_with_the_prior_beside_one_without(
         write_depth_png(tmp_path / "prior" / path.name, read_depth_png(path))
 
     def rows(*flags: str) -> dict[str, dict[str, Any]]:
-        words = ["evaluate", str(walk), "--engine", "torch", "--output", str(tmp_path / f"out{len(flags)}"), *flags]
+        words = ["evaluate", str(walk), *FASTEST, "--output", str(tmp_path / f"out{len(flags)}"), *flags]
         assert main(words) == 0
         results = json.loads((tmp_path / f"out{len(flags)}" / "summary.json").read_text())["results"]
         return {row["method"]: row["mean"] for row in results}
@@ -230,8 +231,8 @@ def test_evaluate_has_a_row_with_the_prior_beside_one_without(
     assert both["kbnet"] == alone["kbnet"]
     assert both["kbnet with prior"]["mae_mm"] < both["kbnet"]["mae_mm"]
     assert all_three["kbnet with prior"] == both["kbnet with prior"]
-    assert main(["check", str(walk), "--engine", "torch", *prior]) == 0
-    assert f"weights indoor, with the priors of {tmp_path / 'prior'}" in " ".join(capsys.readouterr().out.split())
+    assert main(["check", str(walk), *FASTEST, *prior]) == 0
+    assert f"weights indoor-small, with the priors of {tmp_path / 'prior'}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_example_makes_priors_by_a_network_in_onnx(walk: Path, tmp_path: Path, repository: Path) -> None:

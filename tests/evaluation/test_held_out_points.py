@@ -36,7 +36,7 @@ class Frames(list[Frame]):
 def test_check_finds_an_image_that_was_moved(pixels: int, count: int, found: str | None) -> None:
     config = SyntheticConfig(frames=count, width=320, height=240, points=300)
     frames = Frames(replace(one, image=np.roll(one.image, pixels, axis=1)) for one, *_ in synthetic_frames(config))
-    checked = kbnet.check(cast(FrameSource, frames), kbnet.load("indoor", engine="torch"), moved_images=True)
+    checked = kbnet.check(cast(FrameSource, frames), kbnet.load("indoor-small", engine="torch"), moved_images=True)
     better = checked.better_image()
     assert (better and better[0]) == found
     assert better is None or better[1] > 2
