@@ -208,7 +208,8 @@ def _without_return(table: Float64Array) -> BoolArray:
     """Zeros beside each other, three or more, as of points that did not come back: often the same of every turn."""
     zero = np.pad(table.reshape(-1) == 0, 2)
     three = zero[:-2] & zero[1:-1] & zero[2:]
-    return (three[:-2] | three[1:-1] | three[2:]).reshape(table.shape)
+    without: BoolArray = (three[:-2] | three[1:-1] | three[2:]).reshape(table.shape)
+    return without
 
 
 def _between(table: Float64Array, known: BoolArray) -> tuple[float, Float64Array]:

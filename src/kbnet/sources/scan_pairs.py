@@ -13,7 +13,7 @@ from kbnet.errors import KBNetError
 from kbnet.frame import Float64Array
 from kbnet.frames.kinds import IMAGE_SUFFIXES, TEXT_SUFFIXES
 from kbnet.frames.natural_order import in_order
-from kbnet.sources.clock import nearest_in_time, to_seconds
+from kbnet.sources.clock import nearest_in_time, times_in_names
 from kbnet.sources.point_cloud_file import READERS, TEXT_REMEDY
 
 LARGEST_DIFFERENCE_S = 0.05
@@ -61,7 +61,9 @@ def pair_scans(
             raise KBNetError(f"{named}; unpack both again")
         return pairs
     warn_of_other_rate(images, scans)
-    image_times, scan_times = _times(images), _times(scans)
+    image_times, scan_times = (
+        times_in_names([file.stem for file in files], f"names in {files[0].parent}") for files in (images, scans)
+    )
     by_chance = len(pairs) < len(images) and image_times is not None and image_times.max() > LARGEST_COUNT
     if pairs and not by_chance:
         return pairs
@@ -123,20 +125,18 @@ def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
             f"expected {what} ({', '.join(suffixes)}) in {path}, which holds {', '.join(inside) or 'nothing'}; "
             f"{TEXT_REMEDY if text else 'name the folder they lie in'}"
         )
-    for first, second in pairwise(files):
-        if first.stem == second.stem:
-            raise KBNetError(
-                f"expected {what} of different names in {path}, got {first.name} and {second.name}; remove one"
-            )
+    check_different_names(files, what)
     return files
 
 
-def _times(files: list[Path]) -> Float64Array | None:
-    """Seconds; None where a name is no number."""
-    try:
-        return to_seconds(np.array([float(file.stem) for file in files]), f"names in {files[0].parent}")
-    except ValueError:
-        return None
+def check_different_names(files: list[Path], what: str) -> None:
+    """Refuse files, sorted by name, of which two differ in their suffix alone."""
+    for first, second in pairwise(files):
+        if first.stem == second.stem:
+            raise KBNetError(
+                f"expected {what} of different names in {first.parent}, got {first.name} and {second.name}; move one "
+                "kind elsewhere"
+            )
 
 
 def _span(times: Float64Array) -> str:
