@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
+from scipy.spatial.transform import Rotation
 
 from kbnet.frame import Float64Array, FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
@@ -32,6 +33,7 @@ READINGS = {
     "inverted": "they are world to camera; invert them",
     "of OpenGL's axes": "they are of a camera that looks along -z; change the sign of the columns y and z",
     "of a robot's axes": "they are of a body whose x looks forward and z up; multiply each by the camera's place in it",
+    "of quaternions w x y z": "qw is before qx; name the columns in a first line '# time tx ty tz qw qx qy qz'",
     "in millimetres": "they are in millimetres; write metres",
     "left out": "the axes, the order of columns, the unit or the times are wrong",
     "of another scale": "their unit is not a metre, as of SLAM with one camera; multiply positions by about {:.2g}",
@@ -79,6 +81,7 @@ def warn_of_misread_poses(source: FrameSource) -> None:
             other @ np.linalg.inv(T),
             _GRAPHICS @ given @ _GRAPHICS,
             _ROBOT.T @ given @ _ROBOT,
+            np.linalg.solve(_with_qw_first(other), _with_qw_first(T)),
             metres,
             np.eye(4),
         )
@@ -124,6 +127,13 @@ def _scaled(T: Float64Array, scale: float) -> Float64Array:
     scaled = T.copy()
     scaled[:3, 3] *= scale
     return scaled
+
+
+def _with_qw_first(T: Float64Array) -> Float64Array:
+    """The pose whose quaternion was w x y z in the file, where x y z w was read."""
+    pose = T.copy()
+    pose[:3, :3] = Rotation.from_quat(np.roll(Rotation.from_matrix(T[:3, :3]).as_quat(), -1)).as_matrix()
+    return pose
 
 
 def _small(frame: Frame) -> _Small:
