@@ -22,7 +22,7 @@ FEWEST_POINTS = 100
 """In both frames of a pair."""
 REACH_PX = 2.0
 """From a pixel without depth to the one whose depth it takes: rings of a lidar hardly meet those of another frame."""
-CLEARLY, NOISE, RIGHT = 1.5, 0.01, 0.05
+CLEARLY, NOISE, RIGHT = 1.5, 0.01, 0.03
 """Times the error of another reading of the poses, and relative difference of depth beyond it, that are no noise; and
 the largest error of a reading that is probably right."""
 FARTHEST = 10.0
@@ -36,7 +36,8 @@ READINGS = {
     "of quaternions w x y z": "qw is before qx; name the columns in a first line '# time tx ty tz qw qx qy qz'",
     "in millimetres": "they are in millimetres; write metres",
     "left out": "the axes, the order of columns, the unit or the times are wrong",
-    "of another scale": "their unit is not a metre, as of SLAM with one camera; multiply positions by about {:.2g}",
+    "of another scale": "their unit (or that of depth) is not a metre, as of SLAM with one camera; multiply positions "
+    "by about {:.2g}",
 }
 """Readings of poses that may fit better, and what that means."""
 DENSE = 0.2
