@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kbnet.errors import KBNetError
+from kbnet.files import read_text
 from kbnet.frame import Float64Array
 from kbnet.frames.kinds import IMAGE_SUFFIXES, TEXT_SUFFIXES
 from kbnet.frames.natural_order import in_order
@@ -141,3 +142,26 @@ def check_different_names(files: list[Path], what: str) -> None:
 
 def _span(times: Float64Array) -> str:
     return f"{times.min():.3f} to {times.max():.3f} s"
+
+
+def warn_of_other_times(images: Path, scans: Path) -> None:
+    """Warn if images and scans of one number were taken at different times, as in KITTI's unsynchronised drives."""
+    if images == scans or not (images.is_file() and scans.is_file()):
+        return
+    times, scan_times = _listed_times(images), _listed_times(scans)
+    count = min(len(times), len(scan_times))
+    apart = float(np.median(np.abs(times[:count] - scan_times[:count]))) if count else 0.0
+    if apart > LARGEST_DIFFERENCE_S:
+        warnings.warn(
+            f"images and scans of one number are {apart:.3f} s apart by {images} and {scans}; take synchronised ones, or copy both again",
+            stacklevel=4,
+        )
+
+
+def _listed_times(path: Path) -> Float64Array:
+    try:
+        moments = np.array(read_text(path).split("\n"), "datetime64[ns]")
+    except ValueError as error:
+        raise KBNetError(f"expected a date and time a line in {path} ({error}); copy it again") from None
+    seconds: Float64Array = moments[~np.isnat(moments)].astype(np.int64) / 1e9
+    return seconds
