@@ -72,6 +72,17 @@ def test_misread_poses_are_told_by_depth(read_as: Poses, said: str, tmp_path: Pa
         warn_of_misread_poses(write(tmp_path / "room", read_as))
 
 
+def test_quaternions_that_begin_with_w_are_told(tmp_path: Path) -> None:
+    def read_as(T: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As x y z w, of a camera whose world is turned."""
+        pose = Rotation.from_euler("xyz", [70, 20, 30], degrees=True).as_matrix() @ T[:3]
+        wxyz = np.roll(Rotation.from_matrix(pose[:, :3]).as_quat(), 1)
+        return np.vstack([np.c_[Rotation.from_quat(wxyz).as_matrix(), pose[:, 3]], [0, 0, 0, 1]])
+
+    with pytest.warns(UserWarning, match=r"% off with poses of quaternions w x y z: probably qw is before qx; name"):
+        warn_of_misread_poses(write(tmp_path / "room", read_as))
+
+
 @pytest.mark.parametrize("rings", [6, 12])
 def test_misread_poses_of_a_lidar_are_told_by_its_rings(rings: int, tmp_path: Path) -> None:
     for read_as, said in ((np.linalg.inv, "inverted"), (lambda T: T @ np.diag([1.0, -1, -1, 1]), "of OpenGL's axes")):

@@ -57,6 +57,18 @@ def convert(
     return write_sequence(folder, frames.posed_frames()), frames
 
 
+def test_numbers_of_an_unsynchronised_kitti_drive_are_warned_of(tmp_path: Path) -> None:
+    images, scans = write_recording(tmp_path)
+    kitti = LidarCalibration(K, T_CAMERA_LIDAR, of_kitti=True)
+    for folder, second in ((images, "25.1"), (scans, "25.4")):
+        folder.rename(tmp_path / "data")
+        folder.mkdir()
+        (tmp_path / "data").rename(folder / "data")
+        (folder / "timestamps.txt").write_text(f"2011-09-26 13:02:{second}00000000\n" * 3)
+    with pytest.warns(UserWarning, match=r"one number are 0\.300 s apart .*; take synchronised ones"):
+        open_lidar(images / "data", scans / "data", kitti)
+
+
 def test_points_land_on_their_pixels_and_the_wall_behind_the_post_goes(tmp_path: Path) -> None:
     images, scans = write_recording(tmp_path)
     counts, frames = convert(tmp_path / "room", images, scans)

@@ -78,6 +78,24 @@ def polycam(folder: Path) -> Path:
     return folder
 
 
+def test_files_of_a_frame_have_its_number_whatever_is_around_it(tmp_path: Path) -> None:
+    """Depth of the first frame is missing; it paired the others one off."""
+    scan = stray(tmp_path / "scan")
+    for part in ("rgb", "depth", "confidence"):
+        for path in (scan / part).iterdir():
+            path.rename(path.with_name(f"{part}_{path.stem:0>5}.png"))
+    (scan / "depth" / "depth_00009.png").unlink()
+    frames = list(kbnet.open_frames(scan))
+    assert [frame.image[0, 0, 2] for frame in frames] == [200, 220]
+    assert not frames[0].sparse_depth[:, :6].any()  # of low confidence
+    (scan / "confidence" / "confidence_00010.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"confidence for .*depth_00010\.png, got none; export"):
+        list(kbnet.open_frames(scan))
+    (scan / "depth" / "depth_00010.png").rename(scan / "depth" / "1700000000.25.png")
+    with pytest.raises(ValueError, match=r"number of a frame as name, got '1700000000\.25'; number its files alike"):
+        kbnet.open_frames(scan)
+
+
 def test_polycam_keyframes_have_their_own_cameras_and_no_low_confidence(tmp_path: Path) -> None:
     folder = polycam(tmp_path / "keyframes")
     for path in (folder, tmp_path):

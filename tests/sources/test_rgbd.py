@@ -360,6 +360,15 @@ def test_prepare_and_inspect_name_the_kind(tmp_path: Path, capsys: pytest.Captur
         assert len(re.findall(said, capsys.readouterr().out, re.DOTALL)) == 1
 
 
+def test_depth_in_two_formats_is_refused(tmp_path: Path) -> None:
+    """A picture to look at beside the numbers."""
+    for name in ("color/1.png", "depth/1.png", "depth/1.npy"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"files of different names in .*depth, got 1\.npy and 1\.png; move one kind"):
+        kbnet.open_frames(tmp_path)
+
+
 @pytest.mark.parametrize(("largest", "said"), [(65.535, r"65\.535 m .* 65535"), (10.0, r"10\.000 m .* cut off")])
 def test_depth_that_means_none_is_warned_of(largest: float, said: str, tmp_path: Path) -> None:
     """The largest millimetres, and the far plane of a simulator."""

@@ -166,6 +166,21 @@ def test_a_clock_since_boot_is_brought_together_by_the_times_of_recording(
         kbnet.open_frames(path, clock="header", max_difference=1000.0)
 
 
+def test_headers_without_a_time_and_k_of_another_resolution_are_warned_of(
+    depth_bag: MakeBag, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    maker = depth_bag()
+    for topic, _, message in maker.messages:
+        if topic.endswith("color/image_raw"):
+            message.header.stamp.sec = message.header.stamp.nanosec = 0
+        elif topic.endswith("color/camera_info"):
+            message.k = np.array([100.0, 0, 64, 0, 100, 48, 0, 0, 1])
+    assert kbnet.open_frames(maker.write(tmp_path), aligned=True).frame(0).size
+    said = " ".join(str(one.message) for one in recwarn)
+    assert "messages of /camera/color/image_raw have no time in their header: that of recording is taken" in said
+    assert "K of /camera/color/camera_info has its centre at (64, 48), far from the middle of 64x48" in said
+
+
 @pytest.mark.parametrize(("size", "refused"), [((24, 32), False), ((40, 64), True)])
 def test_camera_info_of_another_size_is_scaled_or_refused(
     size: tuple[int, int], refused: bool, depth_bag: MakeBag, tmp_path: Path

@@ -47,9 +47,16 @@ def test_the_right_camera_of_a_stereo_pair_is_refused() -> None:
         assert not camera_from_infos([info(p=right)], "/info", "/right/image_raw").is_pinhole
 
 
-@pytest.mark.parametrize(("name", "p"), [("image_rect", 0 * P), ("image_undistorted", P)])
+@pytest.mark.parametrize("name", ["image_color_corrected", "direct/image_raw"])
+def test_corrected_and_direct_images_are_not_rectified(name: str) -> None:
+    camera = camera_from_infos([info()], "/info", f"/camera/{name}")
+    assert not camera.is_pinhole
+    assert camera.K[0, 0] == info().k[0]
+
+
+@pytest.mark.parametrize(("name", "p"), [("image_rect", 0 * P), ("image_undistorted", P), ("left_rect/image", P)])
 def test_images_without_distortion_need_k_of_their_own(name: str, p: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"/image_\w+ seems to have no distortion, but /info has one, .*--intrinsics"):
+    with pytest.raises(ValueError, match=r"/image\w* seems to have no distortion, but /info has one, .*--intrinsics"):
         camera_from_infos([info(p=p)], "/info", f"/camera/{name}")
     assert camera_from_infos([info(np.zeros(5), p=p)], "/info", f"/camera/{name}").is_pinhole
 

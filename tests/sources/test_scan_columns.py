@@ -41,6 +41,24 @@ def test_columns_are_told_by_the_values(scene: object, more: int, dtype: str, na
     np.testing.assert_array_equal(read_points(tmp_path / name), points)
 
 
+@pytest.mark.parametrize("rings", [16, 64])
+@pytest.mark.parametrize("more", [0, 1, 2])
+@pytest.mark.parametrize("missing", [0.0, np.nan])
+def test_rings_that_take_turns_and_do_not_come_back_are_no_columns(
+    rings: int, more: int, missing: float, tmp_path: Path
+) -> None:
+    """Upper rings of a street meet the sky: the same places of every turn are empty."""
+    azimuth, elevation = np.meshgrid(np.arange(0, 6.28, 0.01), np.linspace(-0.4, 0.25, rings), indexing="ij")
+    reach = np.minimum(1.7 / np.maximum(-np.sin(elevation), 0.03), 20 + 10 * np.sin(3 * azimuth))
+    level, ring = reach * np.cos(elevation), np.indices(azimuth.shape)[1]
+    columns = [level * np.cos(azimuth), level * np.sin(azimuth), reach * np.sin(elevation), 0.2 + 0 * reach, ring]
+    table = np.stack(columns[: 3 + more], axis=-1).astype("<f4")
+    points = table[:, : rings * 2 // 3, :3].reshape(-1, 3).copy()
+    table[:, rings * 2 // 3 :] = missing
+    table.tofile(tmp_path / "scan.bin")
+    np.testing.assert_array_equal(read_points(tmp_path / "scan.bin"), points)
+
+
 @pytest.mark.parametrize("dtype", ["<f4", "<f8"])
 def test_scans_that_hold_all_x_first_are_refused(dtype: str, tmp_path: Path) -> None:
     """Oxford RobotCar's, of the turns of a lidar: read point by point, three x would be a point."""

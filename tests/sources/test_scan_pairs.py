@@ -69,6 +69,25 @@ def test_numbers_of_other_width_pair() -> None:
     assert paired(paths(".png", "000003", "000004"), paths(".bin", "0000000004")) == [("000004", "0000000004")]
 
 
+def test_only_plain_numbers_are_times() -> None:
+    """000001_0 is of KITTI's stereo benchmark, and 10 for Python."""
+    scans = paths(".bin", *(f"{index:06}" for index in range(80)))
+    for images in (paths(".png", *(f"{index:06}_0" for index in range(8))), paths(".png", "1e1", "2e1", "3e1")):
+        with pytest.raises(ValueError, match=r"no image and scan share a name .*not all names are times"):
+            pair_scans(images, scans)
+
+
+def test_nanoseconds_without_leading_zeros_are_refused() -> None:
+    """C++ code that writes sec << "." << nsec."""
+    images, scans = (
+        [f"1700000000.{offset + step * 100_000_000}" for step in range(8)] for offset in (5_000_000, 9_000_000)
+    )
+    with pytest.raises(ValueError, match=r"without leading zeros \(1700000000\.5000000\)"):
+        pair_scans(paths(".png", *images), paths(".bin", *scans))
+    cut_off = [f"{1.7e9 + step / 8}" for step in range(8)]
+    assert len(paired(paths(".png", *cut_off), paths(".bin", *(f"{1.7e9 + step / 4:.3f}" for step in range(4))))) == 4
+
+
 def test_no_overlap_is_said_with_both_spans() -> None:
     images, scans = paths(".png", "10.0", "12.5"), paths(".bin", "100.25", "101")
     with pytest.raises(ValueError, match=r"within 0\.05 s: images span 10\.000 to 12\.500 s, scans 100\.250 to 101"):

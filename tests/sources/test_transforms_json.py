@@ -200,6 +200,20 @@ def test_the_unit_of_depth_is_that_of_the_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(kbnet.open_frames(tmp_path, depth_unit=0.001).frame(0).sparse_depth, 10, rtol=1e-6)
 
 
+def test_arrays_in_millimetres_are_refused_until_their_unit_is_given(tmp_path: Path) -> None:
+    """Nerfstudio takes .npy for millimetres too."""
+    file = write(tmp_path, ply_file_path="none.ply") / "transforms.json"
+    content = json.loads(file.read_text())
+    content["frames"] = [frame | {"depth_file_path": "z.npy"} for frame in content["frames"]]
+    file.write_text(json.dumps(content))
+    np.save(tmp_path / "z.npy", np.full((64, 96), 2000, np.float32))
+    with pytest.raises(ValueError, match=r"median of 2000 m, .* millimetres .*--depth-unit 0\.001"):
+        kbnet.open_frames(tmp_path).frame(0)
+    np.testing.assert_allclose(kbnet.open_frames(tmp_path, depth_unit=0.001).frame(0).sparse_depth, 2, rtol=1e-6)
+    np.save(tmp_path / "z.npy", np.full((64, 96), 2000, np.uint16))
+    np.testing.assert_allclose(kbnet.open_frames(tmp_path, scale=2).frame(0).sparse_depth, 4, rtol=1e-6)
+
+
 def test_a_scale_that_was_applied_is_warned_of(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"poses were scaled by 0\.25: .* give --scale 4"):
         kbnet.open_frames(write(tmp_path, applied_scale=0.25))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
+from scipy.spatial.transform import Rotation
 
 from kbnet.frame import Float64Array, FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
@@ -21,7 +22,7 @@ FEWEST_POINTS = 100
 """In both frames of a pair."""
 REACH_PX = 2.0
 """From a pixel without depth to the one whose depth it takes: rings of a lidar hardly meet those of another frame."""
-CLEARLY, NOISE, RIGHT = 1.5, 0.01, 0.05
+CLEARLY, NOISE, RIGHT = 1.5, 0.01, 0.03
 """Times the error of another reading of the poses, and relative difference of depth beyond it, that are no noise; and
 the largest error of a reading that is probably right."""
 FARTHEST = 10.0
@@ -32,9 +33,11 @@ READINGS = {
     "inverted": "they are world to camera; invert them",
     "of OpenGL's axes": "they are of a camera that looks along -z; change the sign of the columns y and z",
     "of a robot's axes": "they are of a body whose x looks forward and z up; multiply each by the camera's place in it",
+    "of quaternions w x y z": "qw is before qx; name the columns in a first line '# time tx ty tz qw qx qy qz'",
     "in millimetres": "they are in millimetres; write metres",
     "left out": "the axes, the order of columns, the unit or the times are wrong",
-    "of another scale": "their unit is not a metre, as of SLAM with one camera; multiply positions by about {:.2g}",
+    "of another scale": "their unit (or that of depth) is not a metre, as of SLAM with one camera; multiply positions "
+    "by about {:.2g}",
 }
 """Readings of poses that may fit better, and what that means."""
 DENSE = 0.2
@@ -79,6 +82,7 @@ def warn_of_misread_poses(source: FrameSource) -> None:
             other @ np.linalg.inv(T),
             _GRAPHICS @ given @ _GRAPHICS,
             _ROBOT.T @ given @ _ROBOT,
+            np.linalg.solve(_with_qw_first(other), _with_qw_first(T)),
             metres,
             np.eye(4),
         )
@@ -124,6 +128,13 @@ def _scaled(T: Float64Array, scale: float) -> Float64Array:
     scaled = T.copy()
     scaled[:3, 3] *= scale
     return scaled
+
+
+def _with_qw_first(T: Float64Array) -> Float64Array:
+    """The pose whose quaternion was w x y z in the file, where x y z w was read."""
+    pose = T.copy()
+    pose[:3, :3] = Rotation.from_quat(np.roll(Rotation.from_matrix(T[:3, :3]).as_quat(), -1)).as_matrix()
+    return pose
 
 
 def _small(frame: Frame) -> _Small:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +59,34 @@ def to_seconds(times: Float64Array, where: str = "times") -> Float64Array:
             stacklevel=3,
         )
     return times * counted[0]
+
+
+def times_in_names(names: Sequence[str], where: str) -> Float64Array | None:
+    """Seconds, where all names are numbers; None where one is none: 3_0 and 3e2 are, for Python.
+
+    Raises:
+        KBNetError: as `check_fractions`.
+    """
+    if not all(re.fullmatch(r"\d+(\.\d+)?", name) for name in names):
+        return None
+    check_fractions(names, where)
+    return to_seconds(np.array([float(name) for name in names]), where)
+
+
+def check_fractions(words: Sequence[str], where: str) -> None:
+    """Refuse seconds and nanoseconds that a program wrote with a point between, but without leading zeros.
+
+    Raises:
+        KBNetError: no digits after the point begin with 0, but shorter ones end so: neither is cut off.
+    """
+    fractions = [word.partition(".")[2] for word in words]
+    longest = max(map(len, fractions), default=0)
+    ends = [word for word, one in zip(words, fractions, strict=True) if 1 < len(one) < longest and one[-1] == "0"]
+    if ends and not any(re.match("0.", one) for one in fractions):
+        raise KBNetError(
+            f"{where} seem to be seconds and nanoseconds without leading zeros ({ends[0]}), which other times are read "
+            "from; write nine digits after the point"
+        )
 
 
 def nearest_in_time(

@@ -50,13 +50,14 @@ def warn_of_confidence(folder: Path) -> None:
         )
 
 
-def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
+def read_depth_file(path: Path, unit_m: float | None = None, *, whole_unit_m: float | None = None) -> FloatArray:
     """Read a depth image.
 
     Args:
         path: 16-bit PNG, ``.npy`` of floats or whole numbers, or ``.exr``.
         unit_m: metres in one unit; None = 1 for floats, after a look at whether that can be, and not known for whole
             numbers.
+        whole_unit_m: of whole numbers, in place of ``unit_m``.
 
     Returns:
         Depth along z, (H, W), float32 metres; 0 = unmeasured, also where the file has NaN, a negative number, the
@@ -72,8 +73,10 @@ def read_depth_file(path: Path, unit_m: float | None = None) -> FloatArray:
         raise KBNetError(
             f"expected depth as (H, W) numbers, got {values.dtype} {values.shape} in {path}; write one channel"
         )
-    if values.dtype.kind != "f" and unit_m is None:
-        raise KBNetError(_ask_unit(values, path))
+    if values.dtype.kind != "f":
+        unit_m = whole_unit_m or unit_m
+        if unit_m is None:
+            raise KBNetError(_ask_unit(values, path))
     parts = np.array_split(values.reshape(-1), values.size // PART + 1)
     depth = np.concatenate([_metres(part, unit_m) for part in parts]).reshape(values.shape)
     if unit_m is None:

@@ -13,7 +13,7 @@ from kbnet.files import read_text
 from kbnet.frame import Float64Array, check_pose
 from kbnet.frames.image_file import read_numbers
 from kbnet.frames.sequence import pose_of_numbers
-from kbnet.sources.clock import to_seconds
+from kbnet.sources.clock import times_in_names
 from kbnet.sources.scan_pairs import LARGEST_COUNT
 from kbnet.sources.trajectory import read_camera_trajectory
 
@@ -125,9 +125,8 @@ def _numbers(path: Path) -> tuple[int, ...]:
 
 def _times(images: list[Path]) -> list[float] | None:
     """Seconds, where names are times; None where they count."""
-    if not all(re.fullmatch(r"\d+(\.\d+)?", image.stem) for image in images):
+    names = [image.stem for image in images]
+    if all(name.isdecimal() and int(name) <= LARGEST_COUNT for name in names):
         return None
-    numbers = np.array([float(image.stem) for image in images])
-    if numbers.max() <= LARGEST_COUNT and (numbers == np.rint(numbers)).all():
-        return None
-    return [float(time) for time in to_seconds(numbers, f"names in {images[0].parent}")]
+    times = times_in_names(names, f"names in {images[0].parent}")
+    return None if times is None else times.tolist()

@@ -6,19 +6,16 @@ of camera 1 is in ``calib_cam_to_pose.txt``, not in the fourth column of its ``P
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from kbnet.errors import KBNetError
-from kbnet.files import read_text
-from kbnet.frame import Float64Array, check_intrinsics, check_pose
+from kbnet.frame import check_intrinsics, check_pose
 from kbnet.frames.image_file import read_numbers
 from kbnet.sources.lidar_calibration import LidarCalibration, Transform, read_keys, read_matrix, read_transform
 from kbnet.sources.lidar_scans import LidarRecording, open_lidar
-from kbnet.sources.scan_pairs import LARGEST_DIFFERENCE_S
 
 IMAGES, SCANS, POSES, CALIBRATION = "data_2d_raw", "data_3d_raw", "data_poses", "calibration"
 
@@ -44,7 +41,6 @@ def open_kitti360(path: Path, *, camera: int, drive: str = "") -> tuple[LidarRec
     calibration, T_camera_pose = _calibration(root / CALIBRATION, camera)
     images, scans = root / IMAGES / drive / f"image_{camera:02}", root / SCANS / drive / "velodyne_points"
     listing = open_lidar(images / "data_rect", scans / "data", calibration, largest_difference_s=None)
-    _compare_times(images / "timestamps.txt", scans / "timestamps.txt")
     poses = _poses(root / POSES / drive / "poses.txt")
     T_pose_camera = np.linalg.inv(T_camera_pose)
     posed = []
@@ -99,26 +95,3 @@ def _poses(path: Path) -> dict[int, Transform]:
         check_pose(pose, f"the pose of frame {row[0]:.0f}", where=f" in {path}")
         poses[int(row[0])] = pose
     return poses
-
-
-def _compare_times(images: Path, scans: Path) -> None:
-    """Warn if images and scans of one number were taken at different times."""
-    if not (images.is_file() and scans.is_file()):
-        return
-    times, scan_times = _times(images), _times(scans)
-    count = min(len(times), len(scan_times))
-    apart = float(np.median(np.abs(times[:count] - scan_times[:count]))) if count else 0.0
-    if apart > LARGEST_DIFFERENCE_S:
-        warnings.warn(
-            f"images and scans of one number are {apart:.3f} s apart by {images} and {scans}; copy both again",
-            stacklevel=3,
-        )
-
-
-def _times(path: Path) -> Float64Array:
-    try:
-        moments = np.array(read_text(path).split("\n"), "datetime64[ns]")
-    except ValueError as error:
-        raise KBNetError(f"expected a date and time a line in {path} ({error}); copy it again") from None
-    seconds: Float64Array = moments[~np.isnat(moments)].astype(np.int64) / 1e9
-    return seconds

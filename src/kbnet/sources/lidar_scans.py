@@ -25,7 +25,7 @@ from kbnet.sources.point_cloud_file import Points, read_points
 from kbnet.sources.rectification import Camera, RectifiedRecording
 from kbnet.sources.resizing import fit_camera
 from kbnet.sources.scan_columns import Layout, find_layout
-from kbnet.sources.scan_pairs import LARGEST_DIFFERENCE_S, list_images, list_scans, pair_scans
+from kbnet.sources.scan_pairs import LARGEST_DIFFERENCE_S, list_images, list_scans, pair_scans, warn_of_other_times
 
 FEWEST_POINTS = 10
 """A frame with fewer is left out."""
@@ -105,6 +105,8 @@ def open_lidar(
         pairs = [(index, clouds[0]) for index in range(len(pictures))]
     else:
         pairs = pair_scans(pictures, clouds, largest_difference_s=largest_difference_s)
+        if calibration.of_kitti:
+            warn_of_other_times(*(Path(folder).parent / "timestamps.txt" for folder in (images, scans)))
     frames, names = [], sortable([picture.stem for picture in pictures])
     for index, scan in pairs:
         T_world_camera = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import warnings
 import zipfile
 from abc import ABC, abstractmethod
@@ -65,38 +66,30 @@ class StrayFiles(PhoneFiles):
 
     def __init__(self, folder: Path) -> None:
         self._folder, self.points_from = folder, str(folder / "depth")
-        self._depths = in_order(
-            (one for one in (folder / "depth").glob("[!.]*") if one.suffix.lower() == ".png"), lambda path: path.stem
-        )
+        self._depths = in_order((folder / "depth").glob("[!.]*.[pP][nN][gG]"), lambda path: path.stem)
         if not self._depths:
             raise FileNotFoundError(f"expected depth images in {folder / 'depth'}, got none; export them again")
         self.names = [path.stem for path in self._depths]
         self._read_cameras(folder)
+        self._confidences = {_number(path.stem): path for path in (folder / "confidence").glob("[!.]*.[pP][nN][gG]")}
         self._images: dict[int, Path] = {}
         for name in ("rgb", "color", "images"):
-            listed = [path for path in (folder / name).glob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
-            self._images |= {
-                _number(path.stem, index): path for index, path in enumerate(in_order(listed, lambda path: path.stem))
-            }
+            listed = [path for path in (folder / name).glob("[!.]*") if path.suffix.lower() in IMAGE_SUFFIXES]
+            self._images |= {_number(path.stem): path for path in listed}
 
     def _read_cameras(self, folder: Path) -> None:
         K = read_intrinsics(folder / "camera_matrix.csv")
         rows = _odometry(folder / "odometry.csv")
-        found = [rows.get(_number(path.stem, index), {}) for index, path in enumerate(self._depths)]
+        found = [rows.get(_number(name), {}) for name in self.names]
         self.poses = [_pose(row) for row in found]
         _warn_of_missing_poses(self.poses, self.names, folder / "odometry.csv")
         self.K = [_own_intrinsics(row, K) for row in found]
 
     def image(self, index: int) -> ImageArray:
         """From ``rgb/``, or a frame of the video of the same number."""
-        number = _number(self._depths[index].stem, index)
         if not self._images:
-            return np.asarray(self._decoder.at(number, None).image())
-        if number not in self._images:
-            raise FileNotFoundError(
-                f"expected an image for {self._depths[index]}, got none; export the recording again"
-            )
-        return read_image(self._images[number])
+            return np.asarray(self._decoder.at(_number(self.names[index]), None).image())
+        return read_image(self._beside(index, self._images, "image"))
 
     def depth(self, index: int) -> tuple[FloatArray, NDArray[np.uint8] | None]:
         """From millimetres."""
@@ -105,8 +98,14 @@ class StrayFiles(PhoneFiles):
         if not picture.mode.startswith("I"):
             raise KBNetError(f"expected depth of 16 bits in millimetres, got mode '{picture.mode}' in {path}")
         depth = measured_units(np.asarray(picture)) / np.float32(1000)
-        confidence = self._folder / "confidence" / path.name
-        return depth, np.asarray(open_picture(confidence, "confidence")) if confidence.is_file() else None
+        if not self._confidences:
+            return depth, None
+        return depth, np.asarray(open_picture(self._beside(index, self._confidences, "confidence"), "confidence"))
+
+    def _beside(self, index: int, files: dict[int, Path], what: str) -> Path:
+        if (number := _number(self.names[index])) in files:
+            return files[number]
+        raise FileNotFoundError(f"expected {what} for {self._depths[index]}, got none; export the recording again")
 
     @cached_property
     def _decoder(self) -> Any:
@@ -168,7 +167,7 @@ class Record3dFiles(PhoneFiles):
             raise KBNetError(f"expected frames rgbd/<n>.depth in {path}, got none; export the recording again")
         K = np.array(self._metadata["K"], np.float32).reshape(3, 3).T  # stored by columns
         own = self._metadata.get("perFrameIntrinsicCoeffs") or []
-        numbers = [_number(name, index) for index, name in enumerate(self.names)]
+        numbers = list(map(_number, self.names))
         self.K = [_pinhole(*own[number][:4]) if number < len(own) else K for number in numbers]
         poses = self._metadata.get("poses") or []
         self.poses = [_graphics_pose(poses[number]) if number < len(poses) else None for number in numbers]
@@ -293,5 +292,9 @@ def _pinhole(fx: float, fy: float, cx: float, cy: float) -> FloatArray:
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float32)
 
 
-def _number(stem: str, index: int) -> int:
-    return int(stem) if stem.isdecimal() else index
+def _number(stem: str) -> int:
+    """The one number in the name of a frame, which all its files have."""
+    numbers = re.findall(r"\d+", stem)
+    if len(numbers) != 1:
+        raise KBNetError(f"expected the number of a frame as name, got '{stem}'; number its files alike")
+    return int(numbers[0])

@@ -24,7 +24,7 @@ from kbnet.sources.frame_poses import poses_beside
 from kbnet.sources.rectification import Camera, Model, RectifiedRecording
 from kbnet.sources.resizing import GIVE_K, fit_camera
 from kbnet.sources.rgbd_alignment import depth_calibration, depth_camera_beside, read_camera_file
-from kbnet.sources.scan_pairs import warn_of_other_rate
+from kbnet.sources.scan_pairs import check_different_names, warn_of_other_rate
 
 INTRINSICS = ("K.txt", "intrinsics.txt", "intrinsic.json", "camera_intrinsic.json", "intrinsic/intrinsic_color.txt")
 """Files of K, in the order in which they are looked for; .json is Open3D's, the last ScanNet's."""
@@ -161,6 +161,7 @@ def _list(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
         there = sorted({one.suffix for one in folder.glob("[!.]*.*")})
         remedy = f"{', '.join(there)}; convert them" if there else "none; name another folder"
         raise FileNotFoundError(f"expected files {', '.join(suffixes)} in {folder}, got {remedy}")
+    check_different_names(found, "files")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +32,8 @@ _POLYNOMIALS = ("thin_prism", "thin_prism_fisheye", "inverse brown conrady", "mo
 """Lenses that are not read, but have no effect if all coefficients are 0; others have one at 0 too."""
 LARGEST_OFFSET_M = 1e-3
 """A camera farther from the origin of its frame is the right one of a stereo pair."""
+_RECTIFIED = re.compile("(?<!cor)(?<!di)rect")
+"""In names of topics, but not in those of corrected colours or of a direct stream."""
 _TRANSPORTS = ("/compressed", "/compressedDepth")
 
 
@@ -99,7 +102,8 @@ def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -
             )
     camera = _camera(messages[0], topic, rectified=rectified)
     no_matrix = rectified and not np.any(_member(messages[0], "p")) and np.any(_member(messages[0], "d"))
-    if no_matrix or ("undist" in picture_topic and not camera.is_pinhole):
+    named = "undist" in picture_topic or _RECTIFIED.search(picture_topic)  # or the namespace
+    if no_matrix or (named and not camera.is_pinhole):
         raise KBNetError(
             f"{picture_topic} seems to have no distortion, but {topic} has one, and not K of such images; give it "
             "(--intrinsics K.txt)"
@@ -109,7 +113,7 @@ def camera_from_infos(messages: Sequence[Any], topic: str, picture_topic: str) -
 
 def is_rectified(picture_topic: str) -> bool:
     """Whether pictures had their distortion taken out, by the name of their topic."""
-    return "rect" in _without_transport(picture_topic).rpartition("/")[2]
+    return _RECTIFIED.search(_without_transport(picture_topic).rpartition("/")[2]) is not None
 
 
 def rectifying_turn(message: Any) -> float:

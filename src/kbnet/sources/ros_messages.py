@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,16 +44,22 @@ def read_messages(
         TransformTree(),
     )
     wanted = [*found.infos, *found.stamps, odometry, *bag.of_type(*TRANSFORMS)]
+    unstamped: set[str] = set()
     for topic, time, message, recorded_ns in bag.recorded_messages(wanted):
         recorded_s = recorded_ns * 1e-9 if clock == "recorded" else None
         if topic in found.stamps:
             found.stamps[topic].append(Stamp(time, recorded_ns))
+            if clock != "recorded" and not stamp(message):
+                unstamped.add(topic)
         elif topic in found.infos:
             remember_info(found.infos[topic], message)
         elif topic == odometry:
             _add_odometry(found.odometry, message, topic, recorded_s)
         else:
             _add_transforms(found.tree, message, ALWAYS if topic.endswith("tf_static") else recorded_s)
+    if unstamped:
+        said = f"messages of {' and '.join(sorted(unstamped))} have no time in their header"
+        warnings.warn(f"{said}: that of recording is taken, which is later; say --clock recorded for all", stacklevel=3)
     return found
 
 

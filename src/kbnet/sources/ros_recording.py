@@ -13,6 +13,7 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.frame import Float64Array
+from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.sources.clock import nearest_in_time
 from kbnet.sources.realsense import depth_unit, stream_transform
 from kbnet.sources.rectification import Camera
@@ -164,7 +165,9 @@ def _calibration(bag: Bag, infos: list[Any], info: str, topic: str) -> Camera:
     camera = camera_from_infos(infos, info, topic)
     if bag.topics[topic] in CLOUDS:
         return camera
-    return fit_camera(camera, message_size(bag.first(topic)), f"K of {info}", remedy=GIVE_K)
+    camera = fit_camera(camera, message_size(bag.first(topic)), f"K of {info}", remedy=GIVE_K)
+    warn_of_far_centre(camera.K, camera.size, of=f"K of {info}")
+    return camera
 
 
 def find_image_topic(bag: Bag, name: str = "") -> str:

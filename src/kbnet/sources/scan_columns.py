@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from kbnet.errors import KBNetError
-from kbnet.frame import Float64Array
+from kbnet.frame import BoolArray, Float64Array
 from kbnet.limits import check_count, regular_file
 
 NumberType = Literal["float32", "float64"]
@@ -24,6 +24,8 @@ FARTHEST, NEAREST = 2e5, 1e-4
 ODD_SHARE = 0.02
 MARGIN = 0.02
 """Layouts that explain the values better by less are as good."""
+SAME = 0.2
+"""Difference of mean ranks, as a share of all, of columns that are one and the same of a scanner of 8 rings or more."""
 ALIKE = 0.1
 """Relative difference of three numbers, the median, below which they are neighbours of one column, and no point."""
 CHANCE_VALUES = 10
@@ -122,7 +124,7 @@ def _is_by_column(content: bytes) -> bool:
             varied = not np.allclose(values, values[:1], rtol=ALIKE)
             sample = values[:SAMPLE]
             three = sample[: len(sample) // 3 * 3].reshape(-1, 3).astype(np.float64)
-            three = three[(three != 0).any(axis=1)]
+            three = three[(three != 0).any(axis=1) & (np.abs(three) <= FARTHEST).all(axis=1)]
             alike = np.ptp(three, axis=1) <= ALIKE * np.abs(three).max(axis=1)
         if len(three) >= CHANCE_VALUES and varied and alike.mean() > 0.5:
             return True
@@ -155,17 +157,19 @@ def checked_layout(path: Path, layout: Layout) -> Layout:
 def _good_layouts(content: bytes) -> list[Layout]:
     """Those that explain the values of a scan about equally well, and better than others; empty: none does."""
     scores: dict[Layout, float] = {}
+    means: dict[Layout, Float64Array] = {}
     for dtype in ("float32", "float64"):
         for count in range(FEWEST, MOST + 1):
             layout = Layout(_NAMES[:count], "float32" if dtype == "float32" else "float64")
             if content and len(content) % layout.point_bytes == 0:
-                score = _score(content, layout)
-                if score is not None:
-                    scores[layout] = score
+                fit = _fit(content, layout)
+                if fit is not None:
+                    scores[layout], means[layout] = fit
     margin = MARGIN + CHANCE_VALUES / max(len(content) // 8, 1)
-    good = [layout for layout, score in scores.items() if score > max(scores.values()) - margin]
-    # A multiple of the columns explains as much: each then stands for every second or third point.
-    return [one for one in good if not any(_is_multiple(one, other) for other in good)]
+    # A multiple of the columns explains as much, or more where rings take turns: each then is every second point.
+    multiples = {one for one in scores for other in scores if _is_multiple(one, other) and _repeats(means[one], other)}
+    best = max((score for one, score in scores.items() if one not in multiples), default=0.0)
+    return [one for one, score in scores.items() if score > best - margin and one not in multiples]
 
 
 def _is_multiple(layout: Layout, other: Layout) -> bool:
@@ -173,8 +177,16 @@ def _is_multiple(layout: Layout, other: Layout) -> bool:
     return layout.dtype == other.dtype and count > fewer and count % fewer == 0
 
 
-def _score(content: bytes, layout: Layout) -> float | None:
-    """Share of the variance that is between columns, of values and of their size; None if they are no coordinates."""
+def _repeats(means: Float64Array, layout: Layout) -> bool:
+    """Whether columns, given by their mean ranks, (2, C), are those of a layout again and again."""
+    return bool((np.ptp(means.reshape(2, -1, len(layout.columns)), axis=1) < SAME).all())
+
+
+def _fit(content: bytes, layout: Layout) -> tuple[float, Float64Array] | None:
+    """Share of the variance that is between columns, of values and of their size, and mean ranks of both, (2, C).
+
+    None if they are no coordinates.
+    """
     values = np.frombuffer(content, np.dtype(layout.dtype).newbyteorder("<"))
     count = len(layout.columns)
     with np.errstate(invalid="ignore"):  # signalling NaN, where it is another layout
@@ -187,14 +199,25 @@ def _score(content: bytes, layout: Layout) -> float | None:
         return None
     if not np.nan_to_num(xyz[:, :2]).any(axis=0).all():  # halves of round numbers of twice the size
         return None
-    table = np.nan_to_num(table, nan=0.0, posinf=0.0, neginf=0.0)
-    by_value: Float64Array = rankdata(table).reshape(table.shape)
-    by_size: Float64Array = rankdata(np.abs(table)).reshape(table.shape)
-    return _between(by_value) + _between(by_size)
+    known = np.isfinite(table) & ~_without_return(table)
+    by_value, by_size = (_between(one, known) for one in (table, np.abs(table)))
+    return by_value[0] + by_size[0], np.stack([by_value[1], by_size[1]])
 
 
-def _between(ranks: Float64Array) -> float:
-    """Variance of the columns' means as a share of that of all values, corrected for what chance gives."""
-    variance, between = float(ranks.var()), float(ranks.mean(axis=0).var())
-    chance = float((ranks.shape[1] - 1) / max(ranks.size - 1, 1))
-    return (between / variance if variance else 0.0) - chance
+def _without_return(table: Float64Array) -> BoolArray:
+    """Zeros beside each other, three or more, as of points that did not come back: often the same of every turn."""
+    zero = np.pad(table.reshape(-1) == 0, 2)
+    three = zero[:-2] & zero[1:-1] & zero[2:]
+    without: BoolArray = (three[:-2] | three[1:-1] | three[2:]).reshape(table.shape)
+    return without
+
+
+def _between(table: Float64Array, known: BoolArray) -> tuple[float, Float64Array]:
+    """Variance between mean ranks of columns as a share of all, corrected for chance; and those, of 0 to 1."""
+    ranks = np.zeros(table.shape)
+    ranks[known] = rankdata(table[known])
+    counts, total = known.sum(axis=0), max(int(known.sum()), 2)
+    means, mean = ranks.sum(axis=0) / np.maximum(counts, 1), ranks.sum() / total
+    variance, between = float(ranks[known].var()), float(counts @ (means - mean) ** 2 / total)
+    chance = (table.shape[1] - 1) / (total - 1)
+    return (between / variance if variance else 0.0) - chance, means / total

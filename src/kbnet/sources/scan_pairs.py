@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from kbnet.errors import KBNetError
+from kbnet.files import read_text
 from kbnet.frame import Float64Array
 from kbnet.frames.kinds import IMAGE_SUFFIXES, TEXT_SUFFIXES
 from kbnet.frames.natural_order import in_order
-from kbnet.sources.clock import nearest_in_time, to_seconds
+from kbnet.sources.clock import nearest_in_time, times_in_names
 from kbnet.sources.point_cloud_file import READERS, TEXT_REMEDY
 
 LARGEST_DIFFERENCE_S = 0.05
@@ -61,7 +62,9 @@ def pair_scans(
             raise KBNetError(f"{named}; unpack both again")
         return pairs
     warn_of_other_rate(images, scans)
-    image_times, scan_times = _times(images), _times(scans)
+    image_times, scan_times = (
+        times_in_names([file.stem for file in files], f"names in {files[0].parent}") for files in (images, scans)
+    )
     by_chance = len(pairs) < len(images) and image_times is not None and image_times.max() > LARGEST_COUNT
     if pairs and not by_chance:
         return pairs
@@ -123,21 +126,43 @@ def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
             f"expected {what} ({', '.join(suffixes)}) in {path}, which holds {', '.join(inside) or 'nothing'}; "
             f"{TEXT_REMEDY if text else 'name the folder they lie in'}"
         )
-    for first, second in pairwise(files):
-        if first.stem == second.stem:
-            raise KBNetError(
-                f"expected {what} of different names in {path}, got {first.name} and {second.name}; remove one"
-            )
+    check_different_names(files, what)
     return files
 
 
-def _times(files: list[Path]) -> Float64Array | None:
-    """Seconds; None where a name is no number."""
-    try:
-        return to_seconds(np.array([float(file.stem) for file in files]), f"names in {files[0].parent}")
-    except ValueError:
-        return None
+def check_different_names(files: list[Path], what: str) -> None:
+    """Refuse files, sorted by name, of which two differ in their suffix alone."""
+    for first, second in pairwise(files):
+        if first.stem == second.stem:
+            raise KBNetError(
+                f"expected {what} of different names in {first.parent}, got {first.name} and {second.name}; move one "
+                "kind elsewhere"
+            )
 
 
 def _span(times: Float64Array) -> str:
     return f"{times.min():.3f} to {times.max():.3f} s"
+
+
+def warn_of_other_times(images: Path, scans: Path) -> None:
+    """Warn if images and scans of one number were taken at different times, as in KITTI's unsynchronised drives."""
+    if images == scans or not (images.is_file() and scans.is_file()):
+        return
+    times, scan_times = _listed_times(images), _listed_times(scans)
+    count = min(len(times), len(scan_times))
+    apart = float(np.median(np.abs(times[:count] - scan_times[:count]))) if count else 0.0
+    if apart > LARGEST_DIFFERENCE_S:
+        warnings.warn(
+            f"images and scans of one number are {apart:.3f} s apart by {images} and {scans}; take synchronised ones, or "
+            "copy both again",
+            stacklevel=4,
+        )
+
+
+def _listed_times(path: Path) -> Float64Array:
+    try:
+        moments = np.array(read_text(path).split("\n"), "datetime64[ns]")
+    except ValueError as error:
+        raise KBNetError(f"expected a date and time a line in {path} ({error}); copy it again") from None
+    seconds: Float64Array = moments[~np.isnat(moments)].astype(np.int64) / 1e9
+    return seconds

@@ -84,7 +84,7 @@ class TransformsFrames(RectifiedRecording[int]):
             (_camera_values(frame, self._content, file), _lens(frame, self._content, file)) for frame in listed
         ]
         _check_alike(self._cameras, file)
-        self._unit = depth_unit or _depth_unit(self._content, file)
+        self._unit, self._whole_unit = depth_unit, depth_unit or _whole_unit(self._content, file)
         self._dense = all("depth_file_path" in frame for frame in listed)
         if not self._dense:  # --scale is also a factor of depth images
             _warn_of_scale(self._content, scale, file)
@@ -171,8 +171,8 @@ class TransformsFrames(RectifiedRecording[int]):
     def _read_depth(self, index: int) -> FloatArray:
         if self._dense:
             path = self._base / str(self._frames[index]["depth_file_path"])
-            unit = 1.0 if path.suffix.lower() in (".npy", ".exr") else self._unit
-            depth = read_depth_file(path, unit * self._scale)
+            unit = self._unit if self._unit or self._scale == 1 else 1.0  # None: looked at
+            depth = read_depth_file(path, unit and unit * self._scale, whole_unit_m=self._whole_unit * self._scale)
             own = self._rectification_of(index)
             sparse = own.points(*map_to_points(spread_depth(depth, self.camera.size)))
             return points_at_focus(sparse, own.target.K, self.rectification.target.K)
@@ -239,7 +239,7 @@ def _lens(frame: dict[str, Any], content: dict[str, Any], file: Path) -> tuple[s
     return name, name == FISHEYE or bool(own.get("is_fisheye"))
 
 
-def _depth_unit(content: dict[str, Any], file: Path) -> float:
+def _whole_unit(content: dict[str, Any], file: Path) -> float:
     """Unit of whole numbers as the file says it, else millimetres."""
     units = [_number(content, key, file) for key in _UNITS]
     return next((unit for unit in units if unit and unit > 0), MILLIMETRE)

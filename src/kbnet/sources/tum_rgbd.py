@@ -17,7 +17,7 @@ from kbnet.frame import FloatArray, Frame
 from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
-from kbnet.sources.clock import nearest_in_time, to_seconds
+from kbnet.sources.clock import check_fractions, nearest_in_time, to_seconds
 from kbnet.sources.depth_camera import frame_of_dense_depth
 from kbnet.sources.depth_file import check_metres, read_depth_image, warn_of_confidence
 from kbnet.sources.rectification import Camera, RectifiedRecording
@@ -226,6 +226,7 @@ def _read_list(folder: Path, name: str) -> list[tuple[float, Path]]:
         raise KBNetError(f"expected lines of time and file name in {path} ({error}); check the file") from None
     if not listed:
         raise KBNetError(f"expected lines of time and file name, got none in {path}; check the file")
+    check_fractions([words[0] for words in lines if words and words[0][0] != "#"], f"times in {path}")
     times = to_seconds(np.array([time for time, _ in listed]), f"times in {path}")
     return sorted(zip(times.tolist(), (file for _, file in listed), strict=True))
 

@@ -22,8 +22,8 @@ class TransformsArguments:
     points: FileFlag = None
     """Cloud of points in the axes of the poses (default: ply_file_path); not used where frames have depth images."""
     depth_unit: NumberFlag = None
-    """Unit of 16-bit depth images, in that of the poses (default: as the file says, else 0.001); .npy and .exr are
-    taken as they are."""
+    """Unit of depth images, in that of the poses (default of whole numbers: as the file says, else 0.001; of floats:
+    1)."""
     longest_side: CountFlag = None
     """Shrink larger images until their longer side has so many pixels."""
 
