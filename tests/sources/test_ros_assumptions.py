@@ -11,6 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import kbnet
+from kbnet.sources.ros_clock import Stamp, on_one_clock
 
 pytest.importorskip("rosbags")
 
