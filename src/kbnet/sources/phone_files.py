@@ -190,7 +190,7 @@ class Record3dFiles(PhoneFiles):
             confidence = np.frombuffer(self._decompress(f"rgbd/{self.names[index]}.conf"), np.uint8)
         except (KeyError, FileNotFoundError):
             return depth, None
-        return depth, confidence.reshape(depth.shape) if confidence.size == depth.size else None
+        return depth, confidence.reshape(depth.shape) if confidence.size == depth.size else confidence  # refused
 
     def _depth_size(self, pixels: int) -> tuple[int, int]:
         width, height = self._metadata.get("dw"), self._metadata.get("dh")
