@@ -70,6 +70,12 @@ def test_read_depth_png_refuses_eight_bit_and_colour(tmp_path: Path, array: np.n
         read_depth_png(tmp_path / "depth.png")
 
 
+def test_read_depth_png_says_how_to_write_an_array(tmp_path: Path) -> None:
+    np.save(tmp_path / "depth.npy", np.ones((4, 4), np.float32))
+    with pytest.raises(ValueError, match=r"expected a 16-bit greyscale PNG .*depth\.npy; write it with kbnet\."):
+        read_depth_png(tmp_path / "depth.npy")
+
+
 def test_read_depth_png_refuses_sixteen_bits_in_another_format(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "depth.tiff")
     with pytest.raises(ValueError, match="TIFF"):

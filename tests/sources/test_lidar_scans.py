@@ -69,6 +69,14 @@ def test_numbers_of_an_unsynchronised_kitti_drive_are_warned_of(tmp_path: Path) 
         open_lidar(images / "data", scans / "data", kitti)
 
 
+def test_poses_that_look_away_from_a_cloud_are_said(tmp_path: Path) -> None:
+    images, scans = write_recording(tmp_path, frames=1)
+    poses = [np.diag([-1.0, 1, -1, 1])]
+    frames = LidarFrames(open_lidar(images, scans / "000000.bin", LidarCalibration(K), poses), CALIBRATION, images)
+    with pytest.raises(ValueError, match=r"the camera looks elsewhere: .*; check that poses are camera to world"):
+        frames.frame(0)
+
+
 def test_points_land_on_their_pixels_and_the_wall_behind_the_post_goes(tmp_path: Path) -> None:
     images, scans = write_recording(tmp_path)
     counts, frames = convert(tmp_path / "room", images, scans)

@@ -263,6 +263,18 @@ def test_a_frame_whose_points_leave_the_image_at_another_focus_is_left_out(tmp_p
     assert source.notes() == ["left out: 1 frames without depth, first 11"]
 
 
+def test_record3d_confidence_of_another_size_is_refused(tmp_path: Path) -> None:
+    """It was not used, and depth of low confidence was taken."""
+    (tmp_path / "rgbd").mkdir()
+    metadata = {"w": 192, "h": 144, "dw": 32, "dh": 24, "K": K.T.reshape(-1).tolist()}
+    (tmp_path / "metadata").write_text(json.dumps(metadata))
+    image(0).save(tmp_path / "rgbd" / "0.jpg")
+    (tmp_path / "rgbd" / "0.depth").write_bytes(np.ones(24 * 32, "<f4").tobytes())
+    (tmp_path / "rgbd" / "0.conf").write_bytes(bytes(100))
+    with pytest.raises(ValueError, match="expected confidence of 0, 1 or 2 and 32x24 pixels"):
+        kbnet.open_frames(tmp_path).frame(0)
+
+
 @pytest.mark.parametrize("highest", [255, 3])
 def test_confidence_of_other_numbers_is_refused(highest: int, tmp_path: Path) -> None:
     folder = stray(tmp_path / "scan")

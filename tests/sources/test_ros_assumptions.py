@@ -11,6 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import kbnet
+from kbnet.sources.ros_clock import Stamp, on_one_clock
 
 pytest.importorskip("rosbags")
 
@@ -164,6 +165,13 @@ def test_a_clock_since_boot_is_brought_together_by_the_times_of_recording(
         kbnet.open_frames(path, clock="header")
     with pytest.raises(ValueError, match="all 4 images would take one of 4 measurements"):
         kbnet.open_frames(path, clock="header", max_difference=1000.0)
+
+
+def test_a_clock_one_second_behind_is_told_by_the_times_of_recording() -> None:
+    """Scans of one second later then have the times of images."""
+    images, depths = ([Stamp(time, round(1e9 * (time + lag))) for time in range(5)] for lag in (0.1, 1.2))
+    assert on_one_clock(images, depths)[2].startswith("depth was recorded +1.10 s later than images of the same")
+    assert on_one_clock(images, images)[2] == on_one_clock(images, depths, "header")[2] == ""
 
 
 def test_headers_without_a_time_and_k_of_another_resolution_are_warned_of(

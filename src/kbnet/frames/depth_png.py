@@ -39,6 +39,8 @@ def read_depth_png(
         FileNotFoundError: there is no such file.
         KBNetError: the file is truncated, not a PNG, or not 16-bit greyscale.
     """
+    if Path(path).suffix.lower() in (".npy", ".exr"):
+        raise KBNetError(f"expected a 16-bit greyscale PNG ({values}) as {what}, got {path}; {remedy}")
     picture = open_picture(path, f"a {what}")
     if picture.format != "PNG" or picture.mode not in _SIXTEEN_BIT_MODES:
         raise KBNetError(

@@ -217,7 +217,9 @@ class LidarFrames(RectifiedRecording[int]):
                 continue
             self.empty += 1
             if not self._known and number + 1 in (patience, len(frames)):
-                raise KBNetError(_explain(frame, self._read(frame.scan), self.rectification.target.K, self.camera.size))
+                in_world = self._listing.one_cloud and frame.T_world_camera is not None
+                cloud, target = self._read(frame.scan), self.rectification.target
+                raise KBNetError(_explain(frame, cloud, target.K, target.size, in_world=in_world))
 
     def make(self, index: int, moment: Moment[int]) -> Frame:
         frame = self._listing.frames[moment.parts]
@@ -236,10 +238,14 @@ class LidarFrames(RectifiedRecording[int]):
         return drop_hidden_points(depth, self._occlusion_radius), int(np.count_nonzero(depth))
 
 
-def _explain(frame: LidarFrame, cloud: Points, K: FloatArray, size: tuple[int, int]) -> str:
+def _explain(frame: LidarFrame, cloud: Points, K: FloatArray, size: tuple[int, int], *, in_world: bool) -> str:
     """Why there are no points in an image."""
+    told = LidarCalibration(K, frame.T_camera_points).describe()
+    check = f"with these extrinsics {told}; check that they map lidar to camera"
+    if in_world:
+        check = "check that poses are camera to world, x right, y down, z forward, and of the axes of the cloud"
     return (
-        f"the lidar looks elsewhere: of {len(cloud):,} points in {frame.scan} fewer than {FEWEST_POINTS} fall into "
-        f"{frame.image.name}; as the camera sees them, {explain_misses(cloud, frame.T_camera_points, K, size)}; with "
-        f"these extrinsics {LidarCalibration(K, frame.T_camera_points).describe()}; check that they map lidar to camera"
+        f"the {'camera' if in_world else 'lidar'} looks elsewhere: of {len(cloud):,} points in {frame.scan} fewer than "
+        f"{FEWEST_POINTS} fall into {frame.image.name}; as the camera sees them, "
+        f"{explain_misses(cloud, frame.T_camera_points, K, size)}; {check}"
     )

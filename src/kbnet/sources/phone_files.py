@@ -167,7 +167,7 @@ class Record3dFiles(PhoneFiles):
             raise KBNetError(f"expected frames rgbd/<n>.depth in {path}, got none; export the recording again")
         K = np.array(self._metadata["K"], np.float32).reshape(3, 3).T  # stored by columns
         own = self._metadata.get("perFrameIntrinsicCoeffs") or []
-        numbers = list(map(_number, self.names))
+        numbers = [int(name) if name.isdecimal() else index for index, name in enumerate(self.names)]
         self.K = [_pinhole(*own[number][:4]) if number < len(own) else K for number in numbers]
         poses = self._metadata.get("poses") or []
         self.poses = [_graphics_pose(poses[number]) if number < len(poses) else None for number in numbers]
@@ -190,7 +190,7 @@ class Record3dFiles(PhoneFiles):
             confidence = np.frombuffer(self._decompress(f"rgbd/{self.names[index]}.conf"), np.uint8)
         except (KeyError, FileNotFoundError):
             return depth, None
-        return depth, confidence.reshape(depth.shape) if confidence.size == depth.size else None
+        return depth, confidence.reshape(depth.shape) if confidence.size == depth.size else confidence  # refused
 
     def _depth_size(self, pixels: int) -> tuple[int, int]:
         width, height = self._metadata.get("dw"), self._metadata.get("dh")

@@ -10,6 +10,8 @@ Clock = Literal["auto", "header", "recorded"]
 
 DIFFERENT_CLOCKS_S = 10.0
 """Between what two topics take from their header to the recorder: longer than messages wait to be recorded."""
+DOUBTFUL_CLOCKS_S = 0.5
+"""The same: longer than most messages wait."""
 
 
 class Stamp(NamedTuple):
@@ -46,7 +48,9 @@ def on_one_clock(
     apart = depth_delay - image_delay
     stuck = [_is_stuck(images), _is_stuck(depths)]
     if clock == "header" or not (abs(apart) > DIFFERENT_CLOCKS_S or any(stuck)):
-        return _by_header(images, 0.0), _by_header(depths, 0.0), ""
+        doubtful = clock == "auto" and abs(apart) > DOUBTFUL_CLOCKS_S
+        said = f"depth was recorded {apart:+.2f} s later than images of the same header times: {_DOUBT}"
+        return _by_header(images, 0.0), _by_header(depths, 0.0), said if doubtful else ""
     if abs(image_delay) > abs(depth_delay) or (stuck[0] and not stuck[1]):
         moved, rest = _moved(images, image_delay, depth_delay), _by_header(depths, 0.0)
         return moved, rest, f"images are stamped by another clock than depth, {apart:+.3f} s: {_HOW}"
@@ -54,6 +58,7 @@ def on_one_clock(
     return _by_header(images, 0.0), moved, f"depth is stamped by another clock than images, {-apart:+.3f} s: {_HOW}"
 
 
+_DOUBT = "if their clocks differ, say --clock recorded; if depth takes so long to calculate, --clock header"
 _HOW = "the times at which messages were recorded bring them together (--clock header or recorded decides otherwise)"
 
 

@@ -153,8 +153,8 @@ def warn_of_other_times(images: Path, scans: Path) -> None:
     apart = float(np.median(np.abs(times[:count] - scan_times[:count]))) if count else 0.0
     if apart > LARGEST_DIFFERENCE_S:
         warnings.warn(
-            f"images and scans of one number are {apart:.3f} s apart by {images} and {scans}; take synchronised ones, or "
-            "copy both again",
+            f"images and scans of one number are {apart:.3f} s apart by {images} and {scans}; take synchronised ones, "
+            "or copy both again",
             stacklevel=4,
         )
 

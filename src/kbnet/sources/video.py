@@ -133,7 +133,8 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
                 _check_units(depths, self._table, at_least=JUDGED_FRAMES)
             if not _sparse_depth(rows, self._table, self.rectification).any():
                 self.leave_out("frames with no point in the image", name)
-                outside = outside or _where(rows, self._table.kind, self.rectification.target)
+                in_world = self._motion is not None and self._motion.points_in_world
+                outside = outside or _where(rows, self._table.kind, self.rectification.target, in_world=in_world)
                 continue
             self._latest = index, decoded
             yield Moment(name, pose, moment)
@@ -211,13 +212,16 @@ def _sparse_depth(rows: Float64Array, table: PointTable, rectification: Rectific
     return np.where(sparse > MAXIMUM_DEPTH, np.float32(0), sparse)
 
 
-def _where(rows: Float64Array, kind: str, camera: Camera) -> str:
+def _where(rows: Float64Array, kind: str, camera: Camera, *, in_world: bool) -> str:
     size = camera.size
     if kind == "points":
         why = explain_misses(rows, np.eye(4), camera.K, size)
+        check = "or give points in the world with --points-in world and --poses"
+        if in_world:
+            check = "check that --poses are camera to world, or --extrinsics camera to body"
         return (
             f"no point falls into the image: as the camera sees them, {why}; x must be right, y down, z forward in the "
-            "camera, or give points in the world with --points-in world and --poses"
+            f"camera; {check}"
         )
     low, high = rows.min(axis=0), rows.max(axis=0)
     return (
