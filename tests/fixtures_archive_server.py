@@ -39,6 +39,7 @@ class ArchiveServer:
         statuses: status to answer with in place of 200.
         pages: files in whose place a web page comes.
         tags: ETag to send.
+        headers: others to send in place of the right ones.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class ArchiveServer:
     pages: set[str] = field(default_factory=set)
     tags: dict[str, str] = field(default_factory=dict)
     drops: dict[str, int] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
     def drop(self, name: str, times: int = 1) -> None:
         """Close the connection after half of what is asked for, this many times."""
@@ -82,7 +84,7 @@ class ArchiveServer:
             body = body[: len(body) // 2]
         self.requests.append(Request(name, first, status, len(body)))
         handler.send_response(status)
-        for key, value in headers.items():
+        for key, value in (headers | self.headers).items():
             handler.send_header(key, value)
         handler.end_headers()
         # A client that is interrupted goes away in the middle.

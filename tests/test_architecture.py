@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "points": {"frame"},
     "frames": {"files", "frame", "limits"},
     "sources": {"files", "frame", "frames", "geometry", "interruption", "limits", "points"},
-    "datasets": {"files", "frame", "frames", "limits", "points"},
+    "datasets": {"files", "frame", "frames", "limits", "lock", "points"},
     "network": {"frame", "geometry", "points"},
     "weights": {"files", "network"},
     "export": {"datasets", "files", "frame", "frames", "network", "points"},

@@ -16,6 +16,7 @@ from fixtures_archive_server import ArchiveServer
 
 from kbnet.datasets import download
 from kbnet.datasets.download import Archive, obtain
+from kbnet.errors import KBNetError
 
 SCENES = Archive("scenes.zip", "http://127.0.0.1:1/scenes.zip", page="https://example.org/scenes")
 
@@ -157,6 +158,41 @@ def test_a_resumed_download_asks_for_the_version_it_began_with(
     archive_server.drop(SCENES.name)
     assert obtain(SCENES, tmp_path).read_bytes() == scenes
     assert [request.status for request in archive_server.requests] == [200, 206]
+
+
+def test_another_part_than_was_asked_for_is_not_appended(
+    tmp_path: Path, archive_server: ArchiveServer, scenes: bytes
+) -> None:
+    archive_server.drop(SCENES.name)
+    archive_server.headers["Content-Range"] = f"bytes 0-{len(scenes) - 1}/{len(scenes)}"
+    assert obtain(SCENES, tmp_path).read_bytes() == scenes
+    assert [status.status for status in archive_server.requests] == [200, 206, 200]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (200, {"Content-Length": "abc"}),
+        (302, {"Location": "http://\xff"}),
+        (302, {"Location": f"http://{'a' * 300}.org"}),
+    ],
+    ids=["length", "redirection", "long host"],
+)
+def test_answers_that_make_no_sense_are_one_line(
+    tmp_path: Path, archive_server: ArchiveServer, scenes: bytes, status: int, headers: dict[str, str]
+) -> None:
+    archive_server.statuses[SCENES.name], archive_server.headers = status, headers
+    with pytest.raises(ConnectionError, match=r"cannot download scenes\.zip .*; run again to go on"):
+        obtain(SCENES, tmp_path)
+
+
+def test_two_downloads_of_one_file_are_not_mixed(tmp_path: Path, scenes: bytes) -> None:
+    def again(*progress: object) -> None:
+        with pytest.raises(KBNetError, match=r"process \d+ .* is writing .*scenes\.zip"):
+            obtain(SCENES, tmp_path)
+
+    assert obtain(SCENES, tmp_path, on_progress=again).read_bytes() == scenes
+    assert files(tmp_path) == ["SHA256SUMS", "scenes.zip"]
 
 
 @pytest.mark.parametrize(("status", "requests"), [(404, 1), (403, 1), (500, download.ATTEMPTS)])

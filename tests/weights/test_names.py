@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,11 @@ def test_loading_does_not_import_the_compiler_of_torch() -> None:
     """It takes two seconds or more."""
     code = "import sys, kbnet; kbnet.load('indoor', engine='torch'); assert 'torch._dynamo' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_no_file_is_no_local_weights(kbnet_home: Path) -> None:
+    """Opening a pipe would wait for ever, where no signal but SIGKILL ends it."""
+    (kbnet_home / "weights" / "folder.safetensors").mkdir(parents=True)
+    os.mkfifo(kbnet_home / "weights" / "pipe.safetensors")
+    (kbnet_home / "weights" / "link.safetensors").symlink_to("nowhere")
+    assert local_weights() == []

@@ -15,6 +15,7 @@ from kbnet.datasets.checksums import CHECKSUMS, put_aside, read_checksums, write
 from kbnet.datasets.disk_space import disk_space
 from kbnet.errors import KBNetError
 from kbnet.files import file_sha256, remove_link
+from kbnet.lock import one_writer
 
 Progress = Callable[[str, int, int], None]
 """Function called during work with (what, done, total), in bytes or files; a total of 0 is unknown."""
@@ -88,7 +89,7 @@ def obtain(
         FileNotFoundError: a path of ``by_hand`` does not exist, or the archive is not there and may not be downloaded.
         ConnectionError: the link is dead, or the connection failed too often; the next run goes on.
         KBNetError: the download is no zip archive, or not the file whose checksum is recorded;
-            it is kept as ``<name>.wrong``.
+            it is kept as ``<name>.wrong``. Or another process downloads it.
         OSError: the disk is full; the next run goes on.
     """
     for place in by_hand:
@@ -105,8 +106,8 @@ def obtain(
         raise FileNotFoundError(
             f"expected {archive.name}, but it is not there{found}; {archive.remedy}, or put it into {folder}"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    _download(archive, path, on_progress or (lambda what, done, total: None))
+    with one_writer(path, path.with_name(f".{path.name}.lock")):  # the pieces of two would be mixed in one file
+        _download(archive, path, on_progress or (lambda what, done, total: None))
     return path
 
 
@@ -136,8 +137,8 @@ def _download(archive: Archive, path: Path, on_progress: Progress) -> None:
     url = _published_or_mirrored(archive)
     _receive_all(archive, url, partial, on_progress)
     on_progress(f"checking {archive.name}", 0, 0)
-    checksums = read_checksums(path.parent)
     checksum = file_sha256(partial)
+    checksums = read_checksums(path.parent)  # late: other downloads may have ended meanwhile
     expected = checksums.get(archive.name, checksum)
     if checksum != expected:
         wrong = put_aside(partial, path.name)
@@ -174,10 +175,10 @@ def _receive_all(archive: Archive, url: str, partial: Path, on_progress: Progres
     while True:
         try:
             return _receive(archive, url, partial, on_progress)
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # ValueError: a length or redirection that is none
             failures = 0 if _size(partial) > furthest else failures + 1
             furthest = max(furthest, _size(partial))
-            status = None if error.response is None else error.response.status_code
+            status = getattr(getattr(error, "response", None), "status_code", None)
             # Those that pass; 416 is a range past the end, and the partial file is gone then.
             passing = status is None or status >= 500 or status in (408, 416, 425, 429)
             if not passing or failures == ATTEMPTS:
@@ -213,14 +214,18 @@ def _receive(archive: Archive, url: str, partial: Path, on_progress: Progress) -
         if response.status_code == 416:
             if response.headers.get("Content-Range", "").endswith(f"/{size}"):
                 return
-            partial.unlink()
+            partial.unlink(missing_ok=True)
         response.raise_for_status()
         if response.headers.get("Content-Type", "").startswith("text/html"):
             raise ConnectionError(
                 f"expected {archive.name} from {url}, got a web page (the link is dead, asks for a login, or is over "
                 f"its quota); {_remedy(archive, partial.parent)}"
             )
-        if response.status_code != 206:
+        if response.status_code == 206:
+            if not response.headers.get("Content-Range", "").startswith(f"bytes {size}-"):
+                partial.unlink(missing_ok=True)
+                raise requests.ConnectionError("the server sent another part of the file than was asked for")
+        else:
             size = 0
             # Emptied before the new tag is written, so that the tag always belongs to the bytes.
             partial.write_bytes(b"")

@@ -134,4 +134,4 @@ def find_weights(source: str | Path) -> Path:
 
 def _names(folder: Path) -> list[str]:
     # A hidden file is still being written.
-    return sorted(path.stem for path in folder.glob("*.safetensors") if not path.name.startswith("."))
+    return sorted(path.stem for path in folder.glob("*.safetensors") if path.is_file() and path.name[0] != ".")
