@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 import kbnet.cli.main as command_line
+from kbnet.cli.known_errors import say
 from kbnet.cli.main import commands, main
 from kbnet.errors import KBNetError
 
@@ -357,3 +359,12 @@ def test_commands_without_a_command_class_are_not_listed(tmp_path: Path) -> None
     (tmp_path / "group").mkdir()
     (tmp_path / "group" / "__init__.py").write_text('"""A group."""\n')
     assert commands(tmp_path) == {"group": "A group.", "nyu-v2": "Do it."}
+
+
+def test_signs_that_the_output_cannot_hold_are_spelled_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a file on Windows."""
+    output = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr("sys.stdout", output)
+    say("2 \u2502 3 \u00b5m")
+    output.seek(0)
+    assert output.read() == "2 \\u2502 3 \\xb5m\n"

@@ -72,6 +72,7 @@ def test_live_prints_a_line_a_frame_and_ends_with_ctrl_c(
         (["{room}", "--live", "--max-points", "0"], "--max-points and --fps above 0"),
         (["{room}", "--fps", "0"], "--max-points and --fps above 0"),
         (["{room}", "--max-points", "0"], "--max-points and --fps above 0"),
+        (["{room}", "--port", "99999"], "--port of 0 to 65535"),
     ],
 )
 def test_view_refuses_in_one_line(refusal: Callable[[str, list[str]], str], arguments: list[str], message: str) -> None:

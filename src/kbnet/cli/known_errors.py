@@ -75,7 +75,9 @@ def one_line(error: BaseException) -> str:
 def say(*lines: str, error: bool = False) -> None:
     """Print lines at once, on stdout or stderr, as :func:`printable`: every name of a file may be in them."""
     text = "".join(f"{printable(line)}\n" for line in lines)
-    print(text, end="", file=sys.stderr if error else sys.stdout, flush=True)
+    stream = sys.stderr if error else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"  # that of a file on Windows, or of LC_ALL=C, lacks signs
+    print(text.encode(encoding, "backslashreplace").decode(encoding), end="", file=stream, flush=True)
 
 
 def printable(text: str) -> str:

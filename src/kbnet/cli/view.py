@@ -119,3 +119,5 @@ class Command(NetworkArguments, SourceArguments):
     def _check(self) -> None:
         if self.max_points < 1 or not self.fps > 0:
             raise KBNetError(f"expected --max-points and --fps above 0, got {self.max_points} and {self.fps:g}")
+        if not 0 <= self.port <= 65535:
+            raise KBNetError(f"expected a --port of 0 to 65535, got {self.port}")
