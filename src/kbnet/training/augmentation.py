@@ -62,6 +62,10 @@ class AugmentationConfig:
     """Standard deviation, in x and in y, of the shift of the network's image against its points, pixels. 0 = off."""
     prior: float = 0.0
     """Probability of a prior for the scaffold, made of ground truth with the mistakes of other sources. 0 = off."""
+    image_attack: float = 0.0
+    """Probability of an attack (FGSM) on the image of a sample with ground truth. 0 = off, as published."""
+    image_attack_levels: float = 2.0
+    """Range of the largest change of a colour by that attack: 0 to this many of 255 levels."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "crop", tuple(self.crop))
@@ -75,7 +79,7 @@ class AugmentationConfig:
         if not 0 <= low <= high < 1:
             raise KBNetError(f"expected 0 <= low <= high < 1 as range of removed points, got {self.point_removal}")
         probabilities = ("flip_horizontal", "flip_vertical", "point_removal_probability")
-        for name in (*probabilities, "cut_and_paste", "camera_effects", "prior"):
+        for name in (*probabilities, "cut_and_paste", "camera_effects", "prior", "image_attack"):
             if not 0 <= getattr(self, name) <= 1:
                 raise KBNetError(f"expected {name} as a probability in 0..1, got {getattr(self, name)}")
         if not 0 <= self.colour_jitter < 1:
@@ -84,7 +88,7 @@ class AugmentationConfig:
             raise KBNetError(f"expected zoom in 1..{LARGEST_ZOOM:g}, got {self.zoom}")
         if self.point_removal_patch < 0:
             raise KBNetError(f"expected point_removal_patch of at least 0 pixels, got {self.point_removal_patch}")
-        for name, unit in (("noise_spread", "m"), ("image_shift", "pixels")):
+        for name, unit in (("noise_spread", "m"), ("image_shift", "pixels"), ("image_attack_levels", "levels")):
             if getattr(self, name) < 0:
                 raise KBNetError(f"expected {name} of at least 0 {unit}, got {getattr(self, name)}")
 

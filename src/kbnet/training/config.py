@@ -188,6 +188,11 @@ class TrainingConfig:
                 f"cut-outs, got {self.augmentation.cut_and_paste}; set losses.colour, losses.structure and "
                 "losses.prior to 0, or cut_and_paste to 0"
             )
+        if self.augmentation.image_attack > 0 and self.augundo.is_on:
+            raise KBNetError(
+                "expected augmentation.image_attack of 0 with AugUndo, whose depth has another geometry than ground "
+                f"truth, got {self.augmentation.image_attack}; set it, or every probability of augundo, to 0"
+            )
         if self.frames == "reduced" and self.losses.needs_poses:
             raise KBNetError(
                 "expected frames full for losses that compare images, got frames reduced; "

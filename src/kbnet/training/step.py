@@ -24,6 +24,7 @@ from kbnet.network.siblings.fusionnet import FusionNet
 from kbnet.training.augundo import AugUndo
 from kbnet.training.batch import TripletBatch
 from kbnet.training.config import TrainingConfig
+from kbnet.training.image_attack import ImageAttack
 
 NARROW_PX = 64
 """Up to this width or height of the crop, the pose network stays in 32 bits. Its last features are one pixel wide
@@ -92,6 +93,7 @@ class TrainingStep(nn.Module):
     Args:
         pose_network: predicts camera motion where it is unknown; None if it is known for every sample.
         augundo: geometric augmentation of the network's input, undone in its depth; None: no such augmentation.
+        image_attack: attack on the network's images in training mode, with ground truth; None: no attack.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class TrainingStep(nn.Module):
         weights: LossWeights,
         options: StepOptions | None = None,
         augundo: AugUndo | None = None,
+        image_attack: ImageAttack | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -108,11 +111,14 @@ class TrainingStep(nn.Module):
         self.weights = weights
         self.options = options or StepOptions()
         self.augundo = augundo
+        self.image_attack = image_attack
 
     @classmethod
     def of(cls, config: TrainingConfig, network: DepthNetwork, pose_network: PoseNet | None) -> TrainingStep:
+        drawn = config.augmentation
         augundo = AugUndo(config.augundo) if config.augundo.is_on else None
-        return cls(network, pose_network, config.losses, StepOptions.of(config), augundo)
+        attack = ImageAttack(drawn.image_attack, drawn.image_attack_levels) if drawn.image_attack > 0 else None
+        return cls(network, pose_network, config.losses, StepOptions.of(config), augundo, attack)
 
     def train(self, mode: bool = True) -> TrainingStep:
         """Set training or evaluation mode; frozen statistics stay in evaluation mode."""
@@ -131,6 +137,11 @@ class TrainingStep(nn.Module):
         halvings = 0 if self.options.reduced_frames else self.network.config.halvings
         reduced = self.options.bfloat16 and width > NARROW_SEEN_PX * 2**halvings
         with torch.autocast(device, dtype=torch.bfloat16, enabled=reduced):
+            if self.image_attack is not None and self.training:
+                assert batch.draw_seed is not None, "the attack needs the draw_seed of a TripletDataset"
+                inputs = self.image_attack(
+                    self.network, inputs, batch.ground_truth, batch.draw_seed, reduced=self.options.reduced_frames
+                )
             predicted = self.network(*inputs, **({"reduced": True} if self.options.reduced_frames else {}))
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.options.bfloat16 and width > NARROW_PX):
             poses, poses_back = self._poses(batch), self._poses_back(batch)
