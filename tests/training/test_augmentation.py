@@ -287,6 +287,7 @@ def test_the_same_generator_gives_the_same_sample() -> None:
         ({"point_removal_patch": -8}, "point_removal_patch of at least 0 pixels, got -8"),
         ({"noise_spread": -0.1}, "noise_spread of at least 0 m"),
         ({"image_shift": -1.0}, "image_shift of at least 0 pixels"),
+        ({"image_attack_levels": -1.0}, "image_attack_levels of at least 0 levels"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any], message: str) -> None:

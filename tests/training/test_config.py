@@ -280,6 +280,7 @@ def test_unknown_keys_and_wrong_kinds_are_named_in_one_line(table: dict[str, Any
             {"augmentation": AugmentationConfig(cut_and_paste=0.5)},
             "cut_and_paste of 0 for losses that compare images, .* got 0.5",
         ),
+        ({"augmentation": AugmentationConfig(image_attack=0.5)}, "image_attack with losses.supervised above 0"),
         ({"weight_decay": -1.0}, "weight_decay of at least 0"),
         ({"second_moment_decay": 1.0}, r"second_moment_decay in 0\.\.1"),
         ({"normalisation_statistics": "frozen"}, "initial weights whose statistics can be frozen, got none"),

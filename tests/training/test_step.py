@@ -17,6 +17,7 @@ from kbnet.network.kbnet import KBNet
 from kbnet.network.pose_net import PoseNet
 from kbnet.training.batch import TripletBatch
 from kbnet.training.config import TrainingConfig
+from kbnet.training.image_attack import ImageAttack
 from kbnet.training.step import NARROW_SEEN_PX, StepOptions, TrainingStep, is_faster_in_bfloat16
 
 HEIGHT, WIDTH, DEPTH, SHIFT_PX = 40, 72, 2.0, 2
@@ -248,6 +249,23 @@ def test_frozen_statistics_stay_and_are_what_training_normalises_by() -> None:
     moving = make_step(network=network, weights=NO_PHOTOMETRY).train()
     moving(batch)
     assert any(not torch.equal(tensor, statistics[name]) for name, tensor in network.named_buffers())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_images_are_attacked_in_training_only_without_traces_in_statistics_and_gradients(training: bool) -> None:
+    torch.manual_seed(0)
+    network = KBNet(KBNetConfig(normalisation="batch", **FILTERS))
+    seen: list[Tensor] = []
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    step = make_step(network=network, weights=replace(NO_PHOTOMETRY, supervised=1.0), image_attack=ImageAttack(1.0, 4))
+    batch = replace(make_batch(), draw_seed=torch.tensor([5, 6]))
+    step.train(training)(batch)
+    assert len(seen) == 1 + training
+    assert torch.equal(seen[-1], batch.input_image) != training
+    assert {int(norm.num_batches_tracked) for norm in norms} == {int(training)}, "of the training pass only"
+    assert all(norm.training == training for norm in norms)
+    assert all(parameter.grad is None for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("supported", [False, True])

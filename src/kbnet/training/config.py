@@ -188,10 +188,11 @@ class TrainingConfig:
                 f"cut-outs, got {self.augmentation.cut_and_paste}; set losses.colour, losses.structure and "
                 "losses.prior to 0, or cut_and_paste to 0"
             )
-        if self.augmentation.image_attack > 0 and self.augundo.is_on:
+        if self.augmentation.image_attack > 0 and (self.augundo.is_on or self.losses.supervised == 0):
             raise KBNetError(
-                "expected augmentation.image_attack of 0 with AugUndo, whose depth has another geometry than ground "
-                f"truth, got {self.augmentation.image_attack}; set it, or every probability of augundo, to 0"
+                "expected augmentation.image_attack with losses.supervised above 0 and without AugUndo, since the "
+                f"attack raises the error against ground truth, got losses.supervised {self.losses.supervised:g} and "
+                f"AugUndo {'on' if self.augundo.is_on else 'off'}; set image_attack to 0, or change these"
             )
         if self.frames == "reduced" and self.losses.needs_poses:
             raise KBNetError(

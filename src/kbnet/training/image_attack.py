@@ -47,7 +47,7 @@ class ImageAttack:
         rows = torch.tensor(chosen, device=image.device)
         largest = torch.tensor([drawn[index][0] for index in chosen], device=image.device)[:, None, None, None]
         start = torch.stack([drawn[index][1] for index in chosen]).to(image.device) * largest
-        taken = NetworkInputs(*(None if value is None else value[rows] for value in inputs))
+        taken = NetworkInputs._make(None if value is None else value[rows] for value in inputs)
         slope = _slope(network, taken._replace(image=taken.image + start), truth[rows], reduced=reduced)
         change = start + STEP_SHARE * largest * slope.sign()
         change = torch.minimum(torch.maximum(change, -largest), largest)
