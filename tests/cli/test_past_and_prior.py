@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,25 @@ from PIL import Image
 
 from kbnet.cli.main import main
 from kbnet.frames.depth_png import read_depth_png, write_depth_png
+from kbnet.network.config import KBNetConfig
+from kbnet.network.kbnet import KBNet
 from kbnet.report.turntable import Turn
+from kbnet.weights.depth_network import save_network
 
 FRAMES = 6
-FASTEST = ("--weights", "indoor-small", "--engine", "torch")
+FASTEST = ["--engine", "torch", "--weights"]
+"""Flags of every command; the fixture :func:`scaffold_weights` appends its file."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scaffold_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Fresh weights: depth is the scaffold, from which the gain of past and prior comes."""
+    path = tmp_path_factory.mktemp("weights") / "scaffold.safetensors"
+    filters: dict[str, Any] = {"image_filters": (8,) * 6, "depth_filters": (8,) * 6, "decoder_filters": (8,) * 5}
+    save_network(KBNet(KBNetConfig(scaffold="continued", **filters)), path)
+    FASTEST.append(str(path))
+    yield path
+    FASTEST.pop()
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +247,8 @@ def test_evaluate_has_a_row_with_the_prior_beside_one_without(
     assert both["kbnet with prior"]["mae_mm"] < both["kbnet"]["mae_mm"]
     assert all_three["kbnet with prior"] == both["kbnet with prior"]
     assert main(["check", str(walk), *FASTEST, *prior]) == 0
-    assert f"weights indoor-small, with the priors of {tmp_path / 'prior'}" in " ".join(capsys.readouterr().out.split())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"weights {FASTEST[-1]}, with the priors of {tmp_path / 'prior'}" in printed
 
 
 def test_the_example_makes_priors_by_a_network_in_onnx(walk: Path, tmp_path: Path, repository: Path) -> None:
