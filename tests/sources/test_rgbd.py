@@ -230,6 +230,20 @@ def test_as_many_poses_of_other_numbers_are_not_used(tmp_path: Path) -> None:
         assert not kbnet.open_frames(tmp_path, depth_unit=0.001).has_pose(0)
 
 
+def test_poses_counted_otherwise_than_the_images_are_warned_of_or_not_used(tmp_path: Path) -> None:
+    folder = write(tmp_path / "one off", numbers=tuple(range(5)))
+    (folder / "pose").mkdir()
+    for number in (1, 2, 4, 5):
+        np.savetxt(folder / "pose" / f"{number}.txt", np.eye(4))
+    with pytest.warns(UserWarning, match="hold 5 and 4 files, counted from 0 and 1, of which equal numbers pair"):
+        kbnet.open_frames(folder, depth_unit=0.001)
+    for name, rows, used in (("same", (0, 1, 3), True), ("other", (0, 2, 3), False)):
+        folder = write(tmp_path / name, numbers=(9, 10, 12))
+        np.savetxt(folder / "poses.txt", [[row, row, 0, 0, 0, 0, 0, 1] for row in rows])
+        with nullcontext() if used else pytest.warns(UserWarning, match="its first column counts other frames"):
+            assert kbnet.open_frames(folder, depth_unit=0.001).has_pose(0) == used
+
+
 def rename_images(folder: Path, names: tuple[str, ...]) -> None:
     for part in ("color", "depth"):
         for name, path in zip(names, sorted((folder / part).iterdir()), strict=True):
