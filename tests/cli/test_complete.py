@@ -363,6 +363,7 @@ def test_complete_says_in_one_line_which_file_is_bad(
         (["--image", "room/image/0001.png"], "--image also needs --sparse-depth"),
         (["--image", "room/image/0001.png", "--sparse-depth", "a.png"], "--image also needs --intrinsics"),
         (["room", "--intrinsics", "room/K.txt"], "a sequence or list has its own intrinsics"),
+        ([".", "--intrinsics", "room/K.txt"], "got a folder that contains room; give the path of one"),
         (["nowhere"], "there is no folder nowhere"),
         (["nowhere.csv"], "there is no file nowhere.csv"),
         (["room", "--sparse-depth", "sparse_depth_7"], "sparse_depth_7"),

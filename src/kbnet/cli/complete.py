@@ -246,7 +246,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
             flags += ("--intrinsics", str(self.intrinsics)) if self.intrinsics is not None else ()
         elif self.image is not None:
             raise KBNetError("expected a sequence folder, a list or --image, got both; see kbnet complete --help")
-        elif self.intrinsics is not None:
+        elif self.intrinsics is not None and (path.suffix.lower() == ".csv" or (path / "image").is_dir()):
             raise KBNetError(f"a sequence or list has its own intrinsics; leave out --intrinsics {self.intrinsics}")
         return flags
 

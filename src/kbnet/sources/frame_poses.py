@@ -44,7 +44,8 @@ def poses_beside(folder: Path, images: list[Path]) -> tuple[Path | None, Poses]:
         Where they are from, None = there are none that can be used, and a warning says why; and ``T_world_camera`` of
         each image, (4, 4), float64, metres, or None = not known.
     """
-    for place in filter(Path.exists, (folder / name for name in (*POSE_FOLDERS, *POSE_FILES))):
+    beside = [one for one in (images[0].parent,) if any(one.glob("*.pose.txt"))]  # 7-Scenes
+    for place in (*beside, *filter(Path.exists, (folder / name for name in (*POSE_FOLDERS, *POSE_FILES)))):
         try:
             poses = (_of_folder if place.is_dir() else _of_list)(place, images)
             missing = sum(pose is None for pose in poses)
