@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from kbnet.frame import Frame, PriorKind, warn_of_near_depth
 from kbnet.frames.camera_centre import warn_of_far_centre
-from kbnet.frames.depth_png import read_depth_png
 from kbnet.frames.image_file import read_image, read_intrinsics
 from kbnet.frames.prior_files import read_prior
 from kbnet.frames.sequence import with_depth
@@ -49,6 +49,10 @@ class SingleFrame:
         return 1
 
     def frame(self, index: int) -> Frame:
+        return self._frame
+
+    @cached_property
+    def _frame(self) -> Frame:
         K = read_intrinsics(self.intrinsics)
         frame = with_depth(read_image(self.image), self.sparse_depth, K, None, self.name)
         warn_of_far_centre(K, frame.size, of=str(self.intrinsics))
@@ -57,6 +61,6 @@ class SingleFrame:
 
     def depth_text(self) -> str:
         """How far away the points are, for people: that shows another unit than metres x 256."""
-        depth = read_depth_png(self.sparse_depth)
+        depth = self._frame.sparse_depth
         low, middle, high = np.percentile(depth[depth > 0], [5, 50, 95]) if depth.any() else (0, 0, 0)
         return f"{self.sparse_depth}, read as metres x 256: {middle:.2f} m away ({low:.2f} to {high:.2f} m)"
