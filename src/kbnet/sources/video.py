@@ -143,10 +143,17 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
             text = _no_overlap(self._table, self._motion, self.left_out, self.read, self._time_offset_s, last_time)
             raise KBNetError(outside or text)
         first, last = self._table.keys[[0, -1]]
-        if self._table.key == "frame" and first >= 1 and last >= self.read:
+        if self._table.key == "frame" and last >= self.read:
             warnings.warn(
                 f"{self._table.path} has frames {first:g} to {last:g}, but the video has 0 to {self.read - 1}: if the "
-                "table counts from 1, subtract 1",
+                "table counts from 1, subtract 1; if it counts those of another rate or a longer video, correct it",
+                stacklevel=2,
+            )
+        start, late = self._time_offset_s, self._largest_difference_s
+        if self._table.key == "time" and first > start + late and last > start + last_time + late:
+            warnings.warn(
+                f"{self._table.path} spans {first:.3f} to {last:.3f} s, but the video {start:.3f} to "
+                f"{start + last_time:.3f} s: if the first of both belong together, say so (--time-offset)",
                 stacklevel=2,
             )
 
