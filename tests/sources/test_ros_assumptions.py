@@ -199,6 +199,18 @@ def test_headers_without_a_time_and_k_of_another_resolution_are_warned_of(
     assert "K of /camera/color/camera_info has its centre at (64, 48), far from the middle of 64x48" in said
 
 
+def test_disparity_and_infrared_images_are_no_depth(depth_bag: MakeBag, tmp_path: Path) -> None:
+    """They are encoded like it."""
+    maker = depth_bag()
+    for topic in ("/stereo/disparity", "/kinect2/sd/image_ir"):
+        maker.image(topic, 1000, "16UC1", np.full(SIZE, 9000, np.uint16))
+    source: Any = kbnet.open_frames(maker.write(tmp_path / "both"), aligned=True)
+    assert source.points_from == "/camera/aligned_depth/image_raw"
+    maker.messages = [one for one in maker.messages if "aligned" not in one[0]]
+    with pytest.raises(ValueError, match="expected a topic of depth or points"):
+        kbnet.open_frames(maker.write(tmp_path / "none"))
+
+
 @pytest.mark.parametrize(("size", "refused"), [((24, 32), False), ((40, 64), True)])
 def test_camera_info_of_another_size_is_scaled_or_refused(
     size: tuple[int, int], refused: bool, depth_bag: MakeBag, tmp_path: Path

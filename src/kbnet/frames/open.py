@@ -31,6 +31,7 @@ REMEDIES = (
     | dict.fromkeys(
         CLOUD_SUFFIXES, "name the images too: kbnet complete IMAGES --scans FILE --intrinsics K.txt --poses poses.txt"
     )
+    | dict.fromkeys((".pcap", ".lvx", ".lvx2", ".e57"), "with the lidar's own program, export scans as .pcd or .ply")
     | dict.fromkeys((".psx", ".psz", ".xml", ".rcproj"), "export the reconstruction for COLMAP (kbnet prepare colmap)")
 )
 """What to do with files that are no recording, by suffix."""
