@@ -139,7 +139,13 @@ class TransformsFrames(RectifiedRecording[int]):
         return fit_camera(camera, size, f"the camera in {self._base}")
 
     def assumptions(self) -> list[str]:
-        return assumed_unit(self._scale)
+        said = assumed_unit(self._scale)
+        if self._dense and self._unit is None and not any(map(self._content.get, _UNITS)) and self._depth(0).any():
+            middle = np.median(self._depth(0)[self._depth(0) > 0])
+            said.append(
+                f"depth is taken for millimetres in whole numbers, metres in floats: a median of {middle:.3g} m"
+            )
+        return said
 
     def moments(self) -> Iterator[Moment[int]]:
         names = [

@@ -104,6 +104,12 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         self._latest: tuple[int, Any] = -1, None
         self.read = 0
 
+    def assumptions(self) -> list[str]:
+        """Metres; not how far points of the world are from the camera, which their poses say."""
+        in_camera = not (self._motion and self._motion.points_in_world)
+        median = f": a median depth of {np.median(np.concatenate(self._table.groups)[:, 2]):.3g} m" if in_camera else ""
+        return [f"points in {self._table.path} are taken for metres{median}"]
+
     def notes(self) -> list[str]:
         return [f"left out: {len(names)} of {self.read} {what}" for what, names in self.left_out.items()]
 
