@@ -117,6 +117,8 @@ def test_complete_of_one_frame_says_how_far_its_depth_is_and_warns_of_k(
     assert main(["complete", *_single(room), "--output", str(tmp_path / "out")]) == 0
     said = capsys.readouterr()
     assert "0001.png, read as metres x 256: 2.00 m away (" in said.out
+    assert main(["complete", str(room), "--output", str(tmp_path / "all")]) == 0
+    assert "sparse_depth, read as metres x 256: 2.00 m away (" in capsys.readouterr().out
     assert "K.txt has its centre at (48, 40), far from the middle" in said.err
 
 
@@ -363,6 +365,7 @@ def test_complete_says_in_one_line_which_file_is_bad(
         (["--image", "room/image/0001.png"], "--image also needs --sparse-depth"),
         (["--image", "room/image/0001.png", "--sparse-depth", "a.png"], "--image also needs --intrinsics"),
         (["room", "--intrinsics", "room/K.txt"], "a sequence or list has its own intrinsics"),
+        ([".", "--intrinsics", "room/K.txt"], "got a folder that contains room; give the path of one"),
         (["nowhere"], "there is no folder nowhere"),
         (["nowhere.csv"], "there is no file nowhere.csv"),
         (["room", "--sparse-depth", "sparse_depth_7"], "sparse_depth_7"),

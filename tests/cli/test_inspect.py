@@ -70,6 +70,16 @@ def test_other_kinds_are_told_by_their_first_frame(
     assert main(["inspect", str(folder / "nowhere")]) == 2
 
 
+def test_the_next_command_of_a_name_that_begins_like_a_flag_runs(
+    write_sequence: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = write_sequence()
+    room.rename(room.with_name("-room"))
+    monkeypatch.chdir(room.parent)
+    assert main(["inspect", "./-room"]) == 0
+    assert "next: kbnet complete ./-room --output depth" in capsys.readouterr().out
+
+
 def test_a_folder_that_contains_recordings_names_them(
     write_sequence: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

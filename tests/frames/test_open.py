@@ -188,8 +188,10 @@ def test_options_of_another_kind_and_missing_ones_are_named(tmp_path: Path) -> N
         kbnet.open_frames(tmp_path / "walk.mp4", scale=2, world="map")
     with pytest.raises(ValueError, match=r"a video .* also needs intrinsics and points"):
         kbnet.open_frames(tmp_path / "walk.mp4")
-    with pytest.raises(ValueError, match=r"its only option is sparse_depth; leave out scale"):
+    with pytest.raises(FileNotFoundError, match=r"expected one recording, got a folder that contains walk\.mp4"):
         kbnet.open_frames(tmp_path, scale=2)
+    with pytest.raises(ValueError, match=r"its only option is sparse_depth; leave out scale"):
+        kbnet.open_frames(folder_of(tmp_path / "room" / "image").parent, scale=2)
     with pytest.raises(ValueError, match=r"got a video .*walk\.mp4; write it to a sequence folder \(kbnet prepare vid"):
         open_prepared(tmp_path / "walk.mp4")
 
@@ -246,18 +248,11 @@ def test_an_interrupted_look_at_a_recording_is_not_its_end(
 
 
 def test_depth_that_lies_elsewhere_is_not_sent_to_sparse_depth_without_its_unit(tmp_path: Path) -> None:
-    """Redwood's image/ and depth/; 7-Scenes' and ZED's images and depth in one folder."""
+    """Redwood's image/ and depth/."""
     Image.new("RGB", (8, 6)).save(folder_of(tmp_path / "redwood" / "image") / "0.png")
     np.savetxt(tmp_path / "redwood" / "K.txt", np.eye(3))
     with pytest.raises(FileNotFoundError, match=r"metres x 256; of other depth or scans: kbnet prepare rgbd or lidar"):
         kbnet.open_frames(tmp_path / "redwood")
-    for name in ("frame-0.color.png", "frame-0.depth.png"):
-        Image.new("RGB", (8, 6)).save(folder_of(tmp_path / "seq-01") / name)
-    with pytest.raises(ValueError, match=r"put its depth images into depth/ and the others into images/"):
-        kbnet.open_frames(tmp_path / "seq-01")
-    (tmp_path / "seq-01").rename(folder_of(tmp_path / "room0") / "results")
-    with pytest.raises(FileNotFoundError, match="folder that contains results; give the path of one"):  # Replica
-        kbnet.open_frames(tmp_path / "room0")
 
 
 def folder_of(path: Path) -> Path:

@@ -288,6 +288,12 @@ def rgbd_with(name: str) -> Callable[[Path], None]:
     return make
 
 
+def replica(folder: Path) -> None:
+    write(folder, **{"results__frame0.png": png(PICTURE), "results__depth0.png": png((1000 * DEPTH).astype(np.uint16))})
+    camera = {"w": 64, "h": 48, "fx": K[0, 0], "fy": K[1, 1], "cx": K[0, 2], "cy": K[1, 2], "scale": 1000.0}
+    write(folder, **{"cam_params.json": json.dumps({"camera": camera}), "traj.txt": rows(np.eye(4))})
+
+
 def nuscenes(folder: Path) -> None:
     place = {"rotation": [1, 0, 0, 0], "translation": [0, 0, 0]}
     tables: dict[str, list[dict[str, Any]]] = {
@@ -594,6 +600,7 @@ TARGETS = (
         for name in ("photo/25.jpg", "depth/25.png")
     ),
     Target("rgbd", rgbd, "intrinsic.json", frames(depth_unit=0.001)),
+    Target("rgbd cam_params.json", replica, "cam_params.json", frames()),
     *(
         Target(f"rgbd {name}", rgbd_with(name), name, frames(depth_unit=0.001))
         for name in ("trajectory.log", "pose/0.txt", "K_depth.json")

@@ -92,7 +92,9 @@ def test_a_drive_is_chosen_by_name_or_path(tmp_path: Path, capsys: pytest.Captur
         kbnet.open_frames(root)
     assert len(kbnet.open_frames(root, drive=other)) == len(kbnet.open_frames(root / "data_2d_raw" / DRIVE)) == 2
     assert main(["prepare", "kitti360", str(root), str(tmp_path / "street"), "--drive", DRIVE]) == 0
-    assert "wrote 2 frames of 80x60 pixels" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "wrote 2 frames of 80x60 pixels" in said
+    assert "\n1 of 2 frames have a pose\n" in said
 
 
 def test_fisheyes_and_scans_of_other_times_are_said(tmp_path: Path) -> None:

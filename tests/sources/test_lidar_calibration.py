@@ -161,9 +161,12 @@ def test_transforms_and_poses_are_read_or_refused(tmp_path: Path) -> None:
     first, second = read_pose_lines(path)
     np.testing.assert_allclose(first[:3], TR)
     np.testing.assert_array_equal(second, np.eye(4))
-    path.write_text("1 2 3\n")
-    with pytest.raises(ValueError, match="12 numbers a line"):
-        read_pose_lines(path)
+    path.write_text(f"{row(np.vstack([TR, [0, 0, 0, 1]]))}\n" * 3)
+    np.testing.assert_allclose([pose[:3] for pose in read_pose_lines(path)], [TR] * 3)
+    for text, got in (("1 2 3\n", "3 numbers, 3 a line"), ("0 1 2 3 0 0 0 1\n" * 6, "48 numbers, 8 a line")):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=f"12 numbers a line, .* got {got}"):
+            read_pose_lines(path)
 
 
 def test_describe_names_each_axis() -> None:

@@ -230,6 +230,67 @@ def test_as_many_poses_of_other_numbers_are_not_used(tmp_path: Path) -> None:
         assert not kbnet.open_frames(tmp_path, depth_unit=0.001).has_pose(0)
 
 
+def in_one_folder(folder: Path, *, image: str, depth: str, unit: float) -> Path:
+    """Frames 0, 1 and 3 whose depth is their number and 1 m."""
+    folder.mkdir(parents=True)
+    for number in (0, 1, 3):
+        Image.fromarray(np.full((60, 80, 3), 9 * number, np.uint8)).save(folder / image.format(number))
+        values = np.full((60, 80), round((1 + number) / unit), np.uint16)
+        Image.fromarray(values).save(folder / depth.format(number))
+    return folder
+
+
+def test_images_and_depth_in_one_folder_are_told_by_name(tmp_path: Path) -> None:
+    """7-Scenes' sequences; Replica's rooms as NICE-SLAM wrote them, with K and the unit beside them."""
+    scenes = in_one_folder(
+        tmp_path / "seq-01", image="frame-{:06}.color.png", depth="frame-{:06}.depth.png", unit=0.001
+    )
+    for number in (0, 1, 3):
+        np.savetxt(scenes / f"frame-{number:06}.pose.txt", np.eye(4) + number * np.eye(4, k=3))
+    with pytest.raises(FileNotFoundError, match=r"expected K of .*seq-01 in K\.txt"):
+        kbnet.open_frames(scenes, depth_unit=0.001).frame(0)
+    np.savetxt(scenes / "K.txt", K)
+    room = in_one_folder(
+        tmp_path / "Replica" / "room0" / "results", image="frame{:06}.png", depth="depth{:06}.png", unit=2**-12
+    ).parent
+    np.savetxt(room / "traj.txt", [(np.eye(4) + number * np.eye(4, k=3)).ravel() for number in (0, 1, 3)])
+    camera = {"w": 80, "h": 60, "fx": 60.0, "fy": 62.0, "cx": 39.5, "cy": 29.5, "scale": 2**12}
+    (room.parent / "cam_params.json").write_text(json.dumps({"camera": camera}))
+    for source in (kbnet.open_frames(scenes, depth_unit=0.001), kbnet.open_frames(room)):
+        np.testing.assert_allclose(source.frame(0).intrinsics, K)
+        for index, number in enumerate((0, 1, 3)):
+            assert source.frame(index).image[0, 0, 0] == 9 * number
+            np.testing.assert_allclose(source.frame(index).ground_truth, 1 + number)
+            assert source.pose(index)[0, 3] == number
+    in_one_folder(tmp_path / "zed", image="left{:06}.png", depth="depth{:06}.png", unit=0.001)
+    (tmp_path / "zed" / "right000000.png").write_bytes((tmp_path / "zed" / "left000000.png").read_bytes())
+    with pytest.raises(ValueError, match=r"of one kind each in .*zed, got names as left0\.png, right0\.png; move"):
+        kbnet.open_frames(tmp_path / "zed", depth_unit=0.001)
+
+
+def test_one_of_two_folders_of_images_and_metres_are_said_aloud(tmp_path: Path) -> None:
+    folder = write(tmp_path, depth="npy")
+    write(tmp_path / "other")
+    (tmp_path / "other" / "color").rename(folder / "rgb")
+    with pytest.warns(UserWarning, match="holds color and rgb: the images of color are read"):
+        source: Any = kbnet.open_frames(folder)
+    assert f"metres along z: a median of {np.median(DEPTH):.3g} m in the first image" in source.assumptions()[1]
+
+
+def test_poses_counted_otherwise_than_the_images_are_warned_of_or_not_used(tmp_path: Path) -> None:
+    folder = write(tmp_path / "one off", numbers=tuple(range(5)))
+    (folder / "pose").mkdir()
+    for number in (1, 2, 4, 5):
+        np.savetxt(folder / "pose" / f"{number}.txt", np.eye(4))
+    with pytest.warns(UserWarning, match="hold 5 and 4 files, counted from 0 and 1, of which equal numbers pair"):
+        kbnet.open_frames(folder, depth_unit=0.001)
+    for name, rows, used in (("same", (0, 1, 3), True), ("other", (0, 2, 3), False)):
+        folder = write(tmp_path / name, numbers=(9, 10, 12))
+        np.savetxt(folder / "poses.txt", [[row, row, 0, 0, 0, 0, 0, 1] for row in rows])
+        with nullcontext() if used else pytest.warns(UserWarning, match="its first column counts other frames"):
+            assert kbnet.open_frames(folder, depth_unit=0.001).has_pose(0) == used
+
+
 def rename_images(folder: Path, names: tuple[str, ...]) -> None:
     for part in ("color", "depth"):
         for name, path in zip(names, sorted((folder / part).iterdir()), strict=True):

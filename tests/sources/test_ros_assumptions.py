@@ -174,6 +174,16 @@ def test_a_clock_one_second_behind_is_told_by_the_times_of_recording() -> None:
     assert on_one_clock(images, images)[2] == on_one_clock(images, depths, "header")[2] == ""
 
 
+def test_messages_stamped_after_they_were_recorded_tell_of_another_clock() -> None:
+    """Also where a clock drifts or jumps; a recorder whose clock is late for both tells nothing."""
+    images = [Stamp(0.1 * number, round(1e9 * (0.1 * number + 0.03))) for number in range(20)]
+    for ahead in (np.full(20, 0.1), np.linspace(0, 0.2, 20), np.repeat([0, 0.3], 10)):
+        depths = [Stamp(one.header + late, one.recorded_ns) for one, late in zip(images, ahead.tolist(), strict=True)]
+        assert on_one_clock(images, depths)[2].startswith("messages of depth are stamped up to 0.")
+        assert on_one_clock(depths, images)[2].startswith("messages of images are stamped up to 0.")
+        assert on_one_clock(depths, depths)[2] == on_one_clock(images, depths, "header")[2] == ""
+
+
 def test_headers_without_a_time_and_k_of_another_resolution_are_warned_of(
     depth_bag: MakeBag, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
@@ -187,6 +197,18 @@ def test_headers_without_a_time_and_k_of_another_resolution_are_warned_of(
     said = " ".join(str(one.message) for one in recwarn)
     assert "messages of /camera/color/image_raw have no time in their header: that of recording is taken" in said
     assert "K of /camera/color/camera_info has its centre at (64, 48), far from the middle of 64x48" in said
+
+
+def test_disparity_and_infrared_images_are_no_depth(depth_bag: MakeBag, tmp_path: Path) -> None:
+    """They are encoded like it."""
+    maker = depth_bag()
+    for topic in ("/stereo/disparity", "/kinect2/sd/image_ir"):
+        maker.image(topic, 1000, "16UC1", np.full(SIZE, 9000, np.uint16))
+    source: Any = kbnet.open_frames(maker.write(tmp_path / "both"), aligned=True)
+    assert source.points_from == "/camera/aligned_depth/image_raw"
+    maker.messages = [one for one in maker.messages if "aligned" not in one[0]]
+    with pytest.raises(ValueError, match="expected a topic of depth or points"):
+        kbnet.open_frames(maker.write(tmp_path / "none"))
 
 
 @pytest.mark.parametrize(("size", "refused"), [((24, 32), False), ((40, 64), True)])

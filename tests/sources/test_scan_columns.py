@@ -59,6 +59,18 @@ def test_rings_that_take_turns_and_do_not_come_back_are_no_columns(
     np.testing.assert_array_equal(read_points(tmp_path / "scan.bin"), points)
 
 
+@pytest.mark.parametrize(("rings", "columns"), [(2, 3), (2, 4), (3, 4), (4, 3), (4, 6)])
+def test_few_rings_that_take_turns_are_no_columns(rings: int, columns: int, tmp_path: Path) -> None:
+    """Points of one azimuth have another z and, here, another range: several were read as one."""
+    azimuth, elevation = np.meshgrid(np.arange(0, 6.28, 0.01), np.linspace(-0.3, 0.2, rings), indexing="ij")
+    reach = np.minimum(20 + 10 * np.sin(3 * azimuth), 1.7 / np.maximum(-np.sin(elevation), 0.03))
+    level, (time, ring) = reach * np.cos(elevation), np.indices(azimuth.shape)
+    table = [level * np.cos(azimuth), level * np.sin(azimuth), reach * np.sin(elevation), 0.2 + 0 * reach, ring, time]
+    points = np.stack(table[:columns], axis=-1).astype("<f4").reshape(-1, columns)
+    points.tofile(tmp_path / "scan.bin")
+    np.testing.assert_array_equal(read_points(tmp_path / "scan.bin"), points[:, :3])
+
+
 @pytest.mark.parametrize("dtype", ["<f4", "<f8"])
 def test_scans_that_hold_all_x_first_are_refused(dtype: str, tmp_path: Path) -> None:
     """Oxford RobotCar's, of the turns of a lidar: read point by point, three x would be a point."""

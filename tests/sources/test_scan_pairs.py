@@ -48,6 +48,25 @@ def test_as_many_counted_from_another_number_are_warned_of(first: int) -> None:
         pair_scans(images[2:], scans)
 
 
+def test_files_missing_in_the_middle_do_not_hide_another_number_of_the_first_or_another_rate() -> None:
+    images = paths(".png", *map(str, range(9)))
+    with pytest.warns(UserWarning, match="hold 9 and 8 files, counted from 0 and 1, of which equal numbers pair"):
+        pair_scans(images, paths(".bin", *map(str, (1, 2, 3, 5, 6, 7, 8, 9))))
+    with pytest.warns(UserWarning, match="holds 8 images and . 3 files, both counted from 0"):
+        pair_scans(images[:4] + images[5:], paths(".bin", "0", "1", "2"))
+
+
+def test_as_many_times_that_are_shifted_by_two_or_more_are_warned_of() -> None:
+    """By one, the end of a recording may have cut off one of two."""
+    times = [f"{1.7e9 + 0.1 * index:.1f}" for index in range(11)]
+    images, scans = paths(".png", *times), paths(".bin", *times)
+    with pytest.warns(UserWarning, match=r"of 9 images and as many .* clocks were 0\.200 s apart"):
+        pair_scans(images[:9], scans[2:])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pair_scans(images[:9], scans[1:10])
+
+
 def test_times_pair_the_nearest_in_any_unit() -> None:
     images = paths(".png", "1305031236.100", "1305031236.200", "1305031236.300")
     for scans in (

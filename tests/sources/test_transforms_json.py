@@ -101,9 +101,13 @@ def test_depth_images_smaller_than_the_images_are_points(tmp_path: Path) -> None
     for number in (1, 2):
         np.save(folder / f"depth_{number}.npy", np.full((32, 48), 2.5, np.float32))
     (folder / "transforms.json").write_text(json.dumps(content))
-    for frame in kbnet.open_frames(folder):
+    source: Any = kbnet.open_frames(folder)
+    for frame in source:
         assert np.count_nonzero(frame.sparse_depth) == 32 * 48
         np.testing.assert_allclose(frame.sparse_depth[frame.sparse_depth > 0], 2.5)
+    said = "depth is taken for millimetres in whole numbers, metres in floats: a median of 2.5 m"
+    assert said in source.assumptions()
+    assert said not in kbnet.open_frames(folder, depth_unit=0.001).assumptions()  # type: ignore[attr-defined]
 
 
 def test_k_of_images_that_were_larger_is_warned_of(tmp_path: Path) -> None:

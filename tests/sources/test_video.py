@@ -94,6 +94,24 @@ def test_a_table_that_seems_to_count_from_1_is_warned_of(prepare: Prepare) -> No
         prepare(f"frame,u,v,depth\n{rows}")
 
 
+@pytest.mark.parametrize(
+    ("key", "values", "said"),
+    [
+        ("frame", range(0, 15, 3), r"has frames 0 to 12, but the video has 0 to 4: .* of another rate"),
+        ("time", np.arange(2, 7) / 10, r"spans 0\.200 to 0\.600 s, but the video 0\.000 to 0\.400 s: .*--time-offset"),
+    ],
+)
+def test_a_table_of_another_rate_or_start_is_warned_of(key: str, values: Any, said: str, prepare: Prepare) -> None:
+    with pytest.warns(UserWarning, match=said):
+        prepare(f"{key},u,v,depth\n" + "\n".join(f"{value},10,20,2" for value in values))
+
+
+def test_the_median_depth_that_is_taken_for_metres_is_said(prepare: Prepare, tmp_path: Path) -> None:
+    """Points of monocular odometry have an arbitrary scale."""
+    said = prepare("frame,u,v,depth\n0,10,20,2\n0,11,20,3\n1,11,20,4\n").assumptions()
+    assert said == [f"points in {tmp_path / 'points.csv'} are taken for metres: a median depth of 3 m"]
+
+
 def test_frames_are_matched_by_time_from_the_offset(prepare: Prepare, tmp_path: Path) -> None:
     prepare("time,x,y,z\n1000.21,0.2,0,2\n", time_offset_s=1000.0)
     sequence = Sequence(tmp_path / "sequence")

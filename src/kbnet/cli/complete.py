@@ -28,7 +28,6 @@ from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
     from kbnet.frames.frame_source import FrameSource, NamedFrames
-    from kbnet.frames.single_frame import SingleFrame
     from kbnet.inference.completer import DepthCompleter
     from kbnet.inference.output_files import CompletedFrame, FileKind
     from kbnet.inference.output_folder import OutputFolder
@@ -98,6 +97,8 @@ class Command(NetworkArguments, PastAndPriorArguments):
     on this machine)."""
 
     def run(self) -> None:
+        from kbnet.frames.recording import Recording
+        from kbnet.frames.single_frame import depth_text
         from kbnet.inference.output_folder import output_folders
         from kbnet.inference.weights_files import network_origin
         from kbnet.lock import one_writer
@@ -114,8 +115,8 @@ class Command(NetworkArguments, PastAndPriorArguments):
         network = network_origin(self.weights, preset=self.preset, precision=self.precision)
         with one_writer(output):
             self._write(outputs, network)
-        if not self.sequences:
-            say(cast("SingleFrame", outputs[0].frames).depth_text())
+        if len(outputs) == 1 and not isinstance(outputs[0].frames, Recording):
+            say(depth_text(outputs[0].frames))
 
     def _write(self, outputs: list[OutputFolder], network: Origin) -> None:
         if self.workers is None:
@@ -246,7 +247,7 @@ class Command(NetworkArguments, PastAndPriorArguments):
             flags += ("--intrinsics", str(self.intrinsics)) if self.intrinsics is not None else ()
         elif self.image is not None:
             raise KBNetError("expected a sequence folder, a list or --image, got both; see kbnet complete --help")
-        elif self.intrinsics is not None:
+        elif self.intrinsics is not None and (path.suffix.lower() == ".csv" or (path / "image").is_dir()):
             raise KBNetError(f"a sequence or list has its own intrinsics; leave out --intrinsics {self.intrinsics}")
         return flags
 

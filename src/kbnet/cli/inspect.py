@@ -64,7 +64,8 @@ class Command:
         for line in [*described, *facts, *(f"note: {text}" for text in dict.fromkeys(str(w.message) for w in caught))]:
             say(f"  {line}")
         chosen = [] if self.sparse_depth is None else ["--sparse-depth", self.sparse_depth]
-        typed = shlex.join([str(self.path), *chosen, *self.recording_flags])
+        path = f"./{self.path}" if str(self.path).startswith("-") else str(self.path)  # else it is a flag
+        typed = shlex.join([path, *chosen, *self.recording_flags])
         if problem:
             say(f"  missing: {problem}")
             say(f"next: add what is missing; kbnet prepare {kind.name if kind else ''} --help lists the flags")

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 _DECIMAL = re.compile(r"(\D*?)(-?\d+\.\d+)(\D*)")
 """A name with one number, which has a fraction, such as a time in seconds."""
-_WHOLE = re.compile(r"(?<!\d)(?<!\d\.)\d+")
+WHOLE = re.compile(r"(?<!\d)(?<!\d\.)\d+")
 """Digits that are no fraction."""
 
 
@@ -34,8 +34,8 @@ def sortable(names: Sequence[str]) -> list[str]:
     """
     if list(names) == sorted(set(names)):
         return list(names)
-    width = max(len(digits) for name in names for digits in _WHOLE.findall(name) or [""])
-    padded = [_WHOLE.sub(lambda digits: digits[0].zfill(width), name) for name in names]
+    width = max(len(digits) for name in names for digits in WHOLE.findall(name) or [""])
+    padded = [WHOLE.sub(lambda digits: digits[0].zfill(width), name) for name in names]
     if padded == sorted(set(padded)):
         return padded
     return [f"{index:0{len(str(len(names)))}d}_{name}" for index, name in enumerate(names)]

@@ -31,6 +31,7 @@ REMEDIES = (
     | dict.fromkeys(
         CLOUD_SUFFIXES, "name the images too: kbnet complete IMAGES --scans FILE --intrinsics K.txt --poses poses.txt"
     )
+    | dict.fromkeys((".pcap", ".lvx", ".lvx2", ".e57"), "with the lidar's own program, export scans as .pcd or .ply")
     | dict.fromkeys((".psx", ".psz", ".xml", ".rcproj"), "export the reconstruction for COLMAP (kbnet prepare colmap)")
 )
 """What to do with files that are no recording, by suffix."""
@@ -63,11 +64,12 @@ def open_frames(path: str | Path, **options: Any) -> FrameSource:
     kind = recording_kind(path, options.get("sparse_depth"))
     if kind is not None:
         return open_kind(kind.name, path, kind.make_options(options))
-    if unknown := sorted(set(options) - {"sparse_depth"}):
+    unknown = sorted(set(options) - {"sparse_depth"})
+    if unknown and (Path(path).suffix.lower() == ".csv" or _looks_like_sequence(Path(path))):
         raise KBNetError(
             f"{path} is a sequence or list, and its only option is sparse_depth; leave out {', '.join(unknown)}"
         )
-    return open_prepared(path, **options)
+    return open_prepared(path, **{name: options[name] for name in options if name not in unknown})
 
 
 def open_prepared(path: str | Path, *, sparse_depth: str = "sparse_depth") -> FrameSource:

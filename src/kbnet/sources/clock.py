@@ -119,4 +119,12 @@ def nearest_in_time(
             f"at {others[index[near][0]]:.3f} s: images span {times.min():.3f} to {times.max():.3f} s, measurements "
             f"{others.min():.3f} to {others.max():.3f} s, which is another clock; correct the times"
         )
+    apart = np.searchsorted(between, times[near]) - np.searchsorted(np.sort(times), times[near])
+    if len(times) == len(others) and len(apart) and (apart.min() > 1 or apart.max() < -1):
+        offset = float(np.median(np.abs(np.sort(times) - others[order])))
+        warnings.warn(
+            f"of {len(times)} images and as many measurements, the first of one and the last of the other are alone, "
+            f"as if their clocks were {offset:.3f} s apart: if the first of both belong together, correct the times",
+            stacklevel=4,
+        )
     return index, near

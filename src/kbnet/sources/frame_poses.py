@@ -14,7 +14,7 @@ from kbnet.frame import Float64Array, check_pose
 from kbnet.frames.image_file import read_numbers
 from kbnet.frames.sequence import pose_of_numbers
 from kbnet.sources.clock import times_in_names
-from kbnet.sources.scan_pairs import LARGEST_COUNT
+from kbnet.sources.scan_pairs import LARGEST_COUNT, warn_of_other_rate
 from kbnet.sources.trajectory import read_camera_trajectory
 
 Poses = list[Float64Array | None]
@@ -44,7 +44,8 @@ def poses_beside(folder: Path, images: list[Path]) -> tuple[Path | None, Poses]:
         Where they are from, None = there are none that can be used, and a warning says why; and ``T_world_camera`` of
         each image, (4, 4), float64, metres, or None = not known.
     """
-    for place in filter(Path.exists, (folder / name for name in (*POSE_FOLDERS, *POSE_FILES))):
+    beside = [one for one in (images[0].parent,) if any(one.glob("*.pose.txt"))]  # 7-Scenes
+    for place in (*beside, *filter(Path.exists, (folder / name for name in (*POSE_FOLDERS, *POSE_FILES)))):
         try:
             poses = (_of_folder if place.is_dir() else _of_list)(place, images)
             missing = sum(pose is None for pose in poses)
@@ -69,6 +70,7 @@ def _of_folder(folder: Path, images: list[Path]) -> Poses:
     found = [by_number.get(_numbers(image)) for image in images]
     if None in found and any(found) and len(by_number) == len(images):
         raise KBNetError("it has as many poses as there are images, but of other numbers; number both alike")
+    warn_of_other_rate(images, [by_number[numbers] for numbers in sorted(by_number)])
     return [None if path is None else _pose_of_file(path) for path in found] if any(folder.iterdir()) else []
 
 
@@ -88,6 +90,14 @@ def _of_list(path: Path, images: list[Path]) -> Poses:
             return []
         if times is not None:
             return [trajectory.at(time) for time in times]
+        numbers = np.array([number for image in images for number in _numbers(image)[-1:]], np.float64)
+        steps = [np.diff(trajectory.times), np.diff(numbers)]
+        if (
+            len(steps[0]) == len(steps[1])
+            and {one.min(initial=2) for one in steps} == {1}
+            and np.any(steps[0] != steps[1])
+        ):
+            raise KBNetError("its first column counts other frames than the names of the images; number both alike")
         poses = [trajectory.at(time) for time in trajectory.times.tolist()]
     if len(poses) != len(images):
         raise KBNetError(

@@ -230,11 +230,16 @@ def read_pose_lines(path: str | Path) -> list[Transform]:
     """
     what = "poses (12 numbers a line, camera to world)"
     numbers = read_numbers(path, what, table=True)
-    if numbers.size == 0 or numbers.size % 12:
-        raise KBNetError(f"expected {what}, got {numbers.size} numbers in {path}; write a line for each image")
+    lines = (line.partition("#")[0].replace(",", " ").split() for line in read_text(path).splitlines())
+    widths = {len(words) for words in lines if words}
+    if widths not in ({12}, {16}, {4}) or numbers.size % (width := max(12, *widths)):
+        got = f"{numbers.size} numbers, {' or '.join(map(str, sorted(widths)))} a line,"
+        raise KBNetError(
+            f"expected {what}, got {got} in {path}; write a line for each image, with the rotation as matrix"
+        )
     poses = []
-    for index, rows in enumerate(numbers.reshape(-1, 3, 4)):
-        pose = np.vstack([rows, [0, 0, 0, 1]])
+    for index, row in enumerate(numbers.reshape(-1, width)):
+        pose = np.vstack([row[:12].reshape(3, 4), [0, 0, 0, 1]])
         check_pose(pose, f"pose {index}", where=f" in {path}")
         poses.append(pose)
     return poses

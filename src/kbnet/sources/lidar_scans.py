@@ -197,6 +197,8 @@ class LidarFrames(RectifiedRecording[int]):
             "nearer ones hide"
         ]
         lines += self.assumptions() if self._listing.one_cloud else [self._calibration.describe()]
+        if 0 < written.posed < written.frames:
+            lines.append(f"{written.posed} of {written.frames} frames have a pose")
         if without := self._listing.images - len(self._listing.frames):
             lines.append(f"left out: {without} of {self._listing.images} images without a scan")
         if self.empty:

@@ -101,7 +101,10 @@ def _read_las(path: Path) -> Points:
             f"expected metres in {path}, whose coordinates are in feet; write them and the poses in metres"
         )
     if not said:
-        warnings.warn(f"{path} does not say its unit: metres, unless another is given", stacklevel=3)
+        warnings.warn(
+            f"{path} does not say its unit: metres, unless another is given (--unit; of transforms.json, --scale)",
+            stacklevel=3,
+        )
     return points
 
 

@@ -23,11 +23,18 @@ from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file, warn_o
 from kbnet.sources.frame_poses import poses_beside
 from kbnet.sources.rectification import Camera, Model, RectifiedRecording
 from kbnet.sources.resizing import GIVE_K, fit_camera
-from kbnet.sources.rgbd_alignment import depth_calibration, depth_camera_beside, read_camera_file
+from kbnet.sources.rgbd_alignment import (
+    CAM_PARAMS,
+    depth_calibration,
+    depth_camera_beside,
+    read_camera_file,
+    unit_beside,
+)
 from kbnet.sources.scan_pairs import check_different_names, warn_of_other_rate
 
-INTRINSICS = ("K.txt", "intrinsics.txt", "intrinsic.json", "camera_intrinsic.json", "intrinsic/intrinsic_color.txt")
-"""Files of K, in the order in which they are looked for; .json is Open3D's, the last ScanNet's."""
+OTHER_PLACES = ("intrinsic/intrinsic_color.txt", *CAM_PARAMS)
+INTRINSICS = ("K.txt", "intrinsics.txt", "intrinsic.json", "camera_intrinsic.json", *OTHER_PLACES)
+"""Files of K, in the order in which they are looked for; .json is Open3D's, intrinsic/ ScanNet's."""
 ALIGNED = ("aligned", "registered")
 """In the name of a folder of depth that lies on the images."""
 Pair = tuple[Path, Path]
@@ -66,15 +73,17 @@ class RgbdFrames(RectifiedRecording[Pair]):
         super().__init__(folder, str(depths))
         self._intrinsics, self._lens, self._distortion, self._points = intrinsics, lens, distortion, points
         self._depth_folder = depths
-        self._images = _list(images, IMAGE_SUFFIXES)
-        self._depths = _list(depths, SUFFIXES)
+        together = images == depths
+        self._images = _list(images, IMAGE_SUFFIXES, depth=False if together else None)
+        self._depths = _list(depths, SUFFIXES, depth=True if together else None)
         warn_of_confidence(folder)
         pairs = _pair(self._images, self._depths)
         warn_of_other_rate(self._images, self._depths)
         self._alone, self._pairs = len(self._images) - len(pairs), pairs[::every]
         self._poses_from, poses = poses_beside(folder, self._images)
         self._poses = dict(zip(self._images, poses, strict=True))
-        self._read = lru_cache(maxsize=2)(lambda path: read_depth_file(path, depth_unit))
+        self._unit = whole_unit = depth_unit or unit_beside(folder)
+        self._read = lru_cache(maxsize=2)(lambda path: read_depth_file(path, depth_unit, whole_unit_m=whole_unit))
         self._depth = lru_cache(maxsize=2)(self._rectified_depth)
         self.expected = len(self._pairs)
 
@@ -112,14 +121,14 @@ class RgbdFrames(RectifiedRecording[Pair]):
 
     def assumptions(self) -> list[str]:
         """What was taken for what."""
-        unknown = not self._named_aligned and depth_calibration(self.folder) is None
-        assumed = (
-            f"{self.points_from} is taken to lie on the images pixel by pixel; if it has another K, add K_depth.txt"
-        )
-        return [
-            *([assumed] if unknown else []),
-            *([f"poses of {self._poses_from}: taken for camera to world, metres"] if self._poses_from else []),
-        ]
+        said = []
+        if not self._named_aligned and depth_calibration(self.folder) is None:
+            lies = f"depth in {self.points_from} is taken to lie on the images pixel by pixel"
+            said.append(f"{lies}; if it has another K, add K_depth.txt")
+        if self._unit is None and (depth := self._read(self._pairs[0][1])).any():
+            middle = np.median(depth[depth > 0])
+            said.append(f"depth is taken for metres along z: a median of {middle:.3g} m in the first image")
+        return said + ([f"poses of {self._poses_from}: taken for camera to world, metres"] if self._poses_from else [])
 
     def notes(self) -> list[str]:
         """What was left out."""
@@ -155,8 +164,16 @@ class RgbdFrames(RectifiedRecording[Pair]):
         return self.rectification.points(*map_to_points(spread_depth(depth, size, where=f" ({pair[1]})")))
 
 
-def _list(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    found = in_order((one for one in folder.glob("[!.]*") if one.suffix.lower() in suffixes), lambda one: one.stem)
+def _list(folder: Path, suffixes: tuple[str, ...], *, depth: bool | None) -> list[Path]:
+    """Files of a folder: all, or of one that holds both, those that are called depth or those that are not."""
+    files = (one for one in folder.glob("[!.]*") if one.suffix.lower() in suffixes)
+    files = (one for one in files if depth in (None, "depth" in one.stem.lower()))
+    found = in_order(files, lambda one: one.stem)
+    if depth is not None and len(sorts := sorted({re.sub(r"\d+", "0", one.name) for one in found})) > 1:
+        raise KBNetError(
+            f"expected images and depth of one kind each in {folder}, got names as {', '.join(sorts[:5])}; move the "
+            "images to color/ and their depth to depth/ in another folder"
+        )
     if not found:
         there = sorted({one.suffix for one in folder.glob("[!.]*.*")})
         remedy = f"{', '.join(there)}; convert them" if there else "none; name another folder"

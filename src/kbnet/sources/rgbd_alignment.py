@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, refused_as
 from kbnet.files import read_json
 from kbnet.frame import FloatArray, check_intrinsics
 from kbnet.frames.image_file import k_as_text, read_intrinsics
@@ -16,6 +16,8 @@ from kbnet.sources.depth_camera import DepthCamera
 from kbnet.sources.rectification import Camera
 from kbnet.sources.resizing import fit_camera, shows_the_same
 
+CAM_PARAMS = ("cam_params.json", "../cam_params.json")
+"""K and the units of depth in a metre, as NICE-SLAM wrote them beside Replica's rooms."""
 CALIBRATION_FOLDERS = ("", "intrinsic", "intrinsics")
 SCANNET_PLACES = ("intrinsic/extrinsic_depth.txt", "intrinsic/extrinsic_color.txt")
 SCANNET_SIZES = {"intrinsic_color.txt": (968, 1296), "intrinsic_depth.txt": (480, 640)}
@@ -59,8 +61,16 @@ def depth_calibration(folder: Path) -> Path | None:
     return next((one for one in files if one.suffix in (".txt", ".json", ".npy") and _OF_DEPTH.match(one.stem)), None)
 
 
+def unit_beside(folder: Path) -> float | None:
+    """Metres in one unit of depth, as `CAM_PARAMS` say it; None = they do not."""
+    for path in filter(Path.is_file, (folder / name for name in CAM_PARAMS)):
+        with refused_as(f"expected scale of the camera in {path}"):
+            return 1 / float(read_json(path)["camera"]["scale"])
+    return None
+
+
 def read_camera_file(path: Path, size: tuple[int, int]) -> tuple[FloatArray, tuple[int, int]]:
-    """K, (3, 3), pixels, and (H, W) of its images: of Open3D's PinholeCameraIntrinsic or ScanNet, else ``size``.
+    """K, (3, 3), pixels, and (H, W) of its images: of Open3D's PinholeCameraIntrinsic, Replica, ScanNet, else ``size``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -71,8 +81,13 @@ def read_camera_file(path: Path, size: tuple[int, int]) -> tuple[FloatArray, tup
         return K, own if np.allclose(2 * K[:2, 2], own[::-1], rtol=0.1) else size
     content = read_json(path)
     try:
-        K = np.array(content["intrinsic_matrix"], np.float32).reshape(3, 3).T  # stored by columns
-        size = int(content["height"]), int(content["width"])
+        if path.name == Path(CAM_PARAMS[0]).name:
+            own = content["camera"]
+            K = np.array([[own["fx"], 0, own["cx"]], [0, own["fy"], own["cy"]], [0, 0, 1]], np.float32)
+            size = int(own["h"]), int(own["w"])
+        else:
+            K = np.array(content["intrinsic_matrix"], np.float32).reshape(3, 3).T  # stored by columns
+            size = int(content["height"]), int(content["width"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise KBNetError(
             f"expected width, height and intrinsic_matrix of Open3D in {path}, got none ({error}); {k_as_text(path)}, "

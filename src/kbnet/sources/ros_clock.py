@@ -12,6 +12,8 @@ DIFFERENT_CLOCKS_S = 10.0
 """Between what two topics take from their header to the recorder: longer than messages wait to be recorded."""
 DOUBTFUL_CLOCKS_S = 0.5
 """The same: longer than most messages wait."""
+AHEAD_S = 0.02
+"""Of a tenth of the messages: by which no message is stamped after it was recorded, if both have one clock."""
 
 
 class Stamp(NamedTuple):
@@ -48,9 +50,16 @@ def on_one_clock(
     apart = depth_delay - image_delay
     stuck = [_is_stuck(images), _is_stuck(depths)]
     if clock == "header" or not (abs(apart) > DIFFERENT_CLOCKS_S or any(stuck)):
-        doubtful = clock == "auto" and abs(apart) > DOUBTFUL_CLOCKS_S
-        said = f"depth was recorded {apart:+.2f} s later than images of the same header times: {_DOUBT}"
-        return _by_header(images, 0.0), _by_header(depths, 0.0), said if doubtful else ""
+        said = ""
+        if clock == "auto" and abs(apart) > DOUBTFUL_CLOCKS_S:
+            said = f"depth was recorded {apart:+.2f} s later than images of the same header times: {_DOUBT}"
+        elif clock == "auto" and max(ahead := (_ahead(images), _ahead(depths))) > AHEAD_S + max(min(ahead), 0):
+            what, other = ("images", "depth") if ahead[0] > ahead[1] else ("depth", "images")
+            said = (
+                f"messages of {what} are stamped up to {max(ahead):.2f} s after they were recorded, unlike {other}: if "
+                "their clocks differ, say --clock recorded; if not, --clock header"
+            )
+        return _by_header(images, 0.0), _by_header(depths, 0.0), said
     if abs(image_delay) > abs(depth_delay) or (stuck[0] and not stuck[1]):
         moved, rest = _moved(images, image_delay, depth_delay), _by_header(depths, 0.0)
         return moved, rest, f"images are stamped by another clock than depth, {apart:+.3f} s: {_HOW}"
@@ -64,6 +73,11 @@ _HOW = "the times at which messages were recorded bring them together (--clock h
 
 def _delay(stamps: list[Stamp]) -> float:
     return float(np.median([stamp.delay for stamp in stamps]))
+
+
+def _ahead(stamps: list[Stamp]) -> float:
+    """By how much a tenth of the messages are stamped after they were recorded, seconds."""
+    return -float(np.percentile([stamp.delay for stamp in stamps], 10))
 
 
 def _is_stuck(stamps: list[Stamp]) -> bool:

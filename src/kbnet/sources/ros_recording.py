@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -36,6 +37,10 @@ from kbnet.sources.transform_tree import TransformTree
 
 CLOUDS = (CLOUD, OLD_CLOUD)
 PICTURES = (IMAGE, COMPRESSED_IMAGE)
+NO_DEPTH = re.compile(
+    r"(^|[/_])(disparity|conf(idence)?|ir|infrared|thermal|amplitude|intensity)([/_\d]|$)", re.IGNORECASE
+)
+"""In topics of images that are encoded as depth, but hold something else."""
 LARGEST_DIFFERENCE_S = 0.02
 """Between an image and its depth: half the time between two frames of a depth camera, and some."""
 
@@ -182,7 +187,8 @@ def find_depth_topic(bag: Bag, name: str = "") -> str:
     """Name of the topic of depth images or points: the given one, or the only one."""
     if name:
         return bag.check_topic(name, *PICTURES, *CLOUDS)
-    pictures = [topic for topic in bag.of_type(*PICTURES) if is_depth(bag.first(topic), topic)]
+    named = filter(lambda topic: not NO_DEPTH.search(topic), bag.of_type(*PICTURES))
+    pictures = [topic for topic in named if is_depth(bag.first(topic), topic)]
     return _only(bag, [*pictures, *bag.of_type(*CLOUDS)], "depth or points", "--depth")
 
 

@@ -106,8 +106,8 @@ def find_layout(path: Path) -> Layout:
     if not good:
         raise KBNetError(
             f"expected a scan of {usual} in {path}, but neither these nor {FEWEST} to {MOST} columns of float32 or "
-            f"float64 give coordinates from its {len(content)} bytes; name its columns (--columns, --dtype), or copy "
-            "it again"
+            f"float64 give coordinates from its {len(content)} bytes; name its columns (--columns, --dtype), write "
+            "it as little-endian float32, or copy it again"
         )
     if usual in good:
         return usual
@@ -167,7 +167,12 @@ def _good_layouts(content: bytes) -> list[Layout]:
                     scores[layout], means[layout] = fit
     margin = MARGIN + CHANCE_VALUES / max(len(content) // 8, 1)
     # A multiple of the columns explains as much, or more where rings take turns: each then is every second point.
-    multiples = {one for one in scores for other in scores if _is_multiple(one, other) and _repeats(means[one], other)}
+    multiples = {
+        one
+        for one in scores
+        for other in scores
+        if _is_multiple(one, other) and (_repeats(means[one], other) or _is_continued(content, one, other))
+    }
     best = max((score for one, score in scores.items() if one not in multiples), default=0.0)
     return [one for one, score in scores.items() if score > best - margin and one not in multiples]
 
@@ -182,15 +187,30 @@ def _repeats(means: Float64Array, layout: Layout) -> bool:
     return bool((np.ptp(means.reshape(2, -1, len(layout.columns)), axis=1) < SAME).all())
 
 
+def _is_continued(content: bytes, layout: Layout, other: Layout) -> bool:
+    """Whether x and y are followed by those of a neighbour in the same direction, as where few rings take turns."""
+    xy = [_table(content, layout)[:, start : start + 2] for start in range(0, len(layout.columns), len(other.columns))]
+    measured = np.all([np.isfinite(one).all(axis=1) & one.any(axis=1) for one in xy], axis=0)
+    first, *rest = (one[measured] / np.linalg.norm(one[measured], axis=1, keepdims=True) for one in xy)
+    return len(first) > 0 and all(
+        (np.median(np.abs(one - first), axis=0) < ALIKE * first.std(axis=0)).all() for one in rest
+    )
+
+
+def _table(content: bytes, layout: Layout) -> Float64Array:
+    """The first rows, (N, C)."""
+    values = np.frombuffer(content, np.dtype(layout.dtype).newbyteorder("<"))
+    count = len(layout.columns)
+    with np.errstate(invalid="ignore"):  # signalling NaN, where it is another layout
+        return values[: min(len(values), SAMPLE) // count * count].reshape(-1, count).astype(np.float64)
+
+
 def _fit(content: bytes, layout: Layout) -> tuple[float, Float64Array] | None:
     """Share of the variance that is between columns, of values and of their size, and mean ranks of both, (2, C).
 
     None if they are no coordinates.
     """
-    values = np.frombuffer(content, np.dtype(layout.dtype).newbyteorder("<"))
-    count = len(layout.columns)
-    with np.errstate(invalid="ignore"):  # signalling NaN, where it is another layout
-        table = values[: min(len(values), SAMPLE) // count * count].reshape(-1, count).astype(np.float64)
+    table = _table(content, layout)
     xyz = table[:, :3]
     size = np.abs(xyz)
     with np.errstate(invalid="ignore"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +12,7 @@ from kbnet.errors import KBNetError
 from kbnet.files import read_text
 from kbnet.frame import Float64Array
 from kbnet.frames.kinds import IMAGE_SUFFIXES, TEXT_SUFFIXES
-from kbnet.frames.natural_order import in_order
+from kbnet.frames.natural_order import WHOLE, in_order
 from kbnet.sources.clock import nearest_in_time, times_in_names
 from kbnet.sources.point_cloud_file import READERS, TEXT_REMEDY
 
@@ -80,32 +79,42 @@ def pair_scans(
 
 
 def warn_of_other_rate(images: list[Path], measurements: list[Path]) -> None:
-    """Warn where both are counted without gaps, but one of them much farther, or as many from another number.
+    """Warn where both are counted, but one of them much farther, or about as many in a shifted range.
 
     Args:
-        images, measurements: files that equal numbers pair, each sorted.
+        images, measurements: files that equal numbers pair, each sorted; some may be missing.
     """
     counted = [_last_numbers(files) for files in (images, measurements)]
-    short, long = sorted(counted, key=len)
-    folder, other = images[0].parent, measurements[0].parent
-    if len(short) < 2 or any(numbers != list(range(numbers[0], numbers[0] + len(numbers))) for numbers in counted):
+    if not all(map(_is_counted, counted)):
         return
-    if short[0] == long[0] and len(short) < SHARE_OF_ONE_RATE * len(long):
+    (first, last), (other_first, other_last) = [(numbers[0], numbers[-1]) for numbers in counted]
+    folder, other = images[0].parent, measurements[0].parent
+    fewer, more = sorted((len(numbers), numbers[-1] - first + 1) for numbers in counted)
+    fewer_by_far = [a < SHARE_OF_ONE_RATE * b for a, b in zip(fewer, more, strict=True)]
+    if first == other_first and all(fewer_by_far):
         warnings.warn(
-            f"{folder} holds {len(images)} images and {other} {len(measurements)} files, both counted from {short[0]}: "
+            f"{folder} holds {len(images)} images and {other} {len(measurements)} files, both counted from {first}: "
             "copy the missing ones or, if one was recorded more often, name both by time",
             stacklevel=4,
         )
-    if short[0] != long[0] and len(short) == len(long):
+    if first != other_first and (first - other_first) * (last - other_last) >= 0 and not fewer_by_far[0]:
+        files = f"{fewer[0]} files each" if fewer[0] == more[0] else f"{len(images)} and {len(measurements)} files"
         warnings.warn(
-            f"{folder} and {other} hold {len(images)} files each, counted from {counted[0][0]} and {counted[1][0]}, of "
-            "which equal numbers pair: if the first of both belong together, number both alike",
+            f"{folder} and {other} hold {files}, counted from {first} and {other_first}, of which equal numbers pair: "
+            "if the first of both belong together, number both alike",
             stacklevel=4,
         )
 
 
 def _last_numbers(files: list[Path]) -> list[int]:
-    return [int(number) for file in files for number in re.findall(r"\d+", file.stem)[-1:]]
+    return [int(number) for file in files for number in WHOLE.findall(file.stem)[-1:]]
+
+
+def _is_counted(numbers: list[int]) -> bool:
+    """Whether numbers of files, in their order, grow one by one, with few gaps."""
+    return (
+        len(numbers) > 1 and all(a < b for a, b in pairwise(numbers)) and numbers[-1] - numbers[0] < 1.5 * len(numbers)
+    )
 
 
 def _list(path: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:

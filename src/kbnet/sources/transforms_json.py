@@ -84,6 +84,7 @@ class TransformsFrames(RectifiedRecording[int]):
             (_camera_values(frame, self._content, file), _lens(frame, self._content, file)) for frame in listed
         ]
         _check_alike(self._cameras, file)
+        self._first_of_camera = {camera: index for index, camera in reversed(list(enumerate(self._cameras)))}
         self._unit, self._whole_unit = depth_unit, depth_unit or _whole_unit(self._content, file)
         self._dense = all("depth_file_path" in frame for frame in listed)
         if not self._dense:  # --scale is also a factor of depth images
@@ -107,8 +108,8 @@ class TransformsFrames(RectifiedRecording[int]):
 
     def _rectification_of(self, index: int) -> Rectification:
         """Of one frame; others may have another focus."""
-        known = self._cameras[index] == self._cameras[0]
-        return self.rectification if known else self._other_rectification(self._cameras.index(self._cameras[index]))
+        first = self._first_of_camera[self._cameras[index]]
+        return self._other_rectification(first) if first else self.rectification
 
     def _camera_of(self, index: int) -> Camera:
         given, (lens, fisheye) = self._cameras[index]
@@ -138,7 +139,13 @@ class TransformsFrames(RectifiedRecording[int]):
         return fit_camera(camera, size, f"the camera in {self._base}")
 
     def assumptions(self) -> list[str]:
-        return assumed_unit(self._scale)
+        said = assumed_unit(self._scale)
+        if self._dense and self._unit is None and not any(map(self._content.get, _UNITS)) and self._depth(0).any():
+            middle = np.median(self._depth(0)[self._depth(0) > 0])
+            said.append(
+                f"depth is taken for millimetres in whole numbers, metres in floats: a median of {middle:.3g} m"
+            )
+        return said
 
     def moments(self) -> Iterator[Moment[int]]:
         names = [

@@ -104,6 +104,12 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         self._latest: tuple[int, Any] = -1, None
         self.read = 0
 
+    def assumptions(self) -> list[str]:
+        """Metres; not how far points of the world are from the camera, which their poses say."""
+        in_camera = not (self._motion and self._motion.points_in_world)
+        median = f": a median depth of {np.median(np.concatenate(self._table.groups)[:, 2]):.3g} m" if in_camera else ""
+        return [f"points in {self._table.path} are taken for metres{median}"]
+
     def notes(self) -> list[str]:
         return [f"left out: {len(names)} of {self.read} {what}" for what, names in self.left_out.items()]
 
@@ -143,10 +149,17 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
             text = _no_overlap(self._table, self._motion, self.left_out, self.read, self._time_offset_s, last_time)
             raise KBNetError(outside or text)
         first, last = self._table.keys[[0, -1]]
-        if self._table.key == "frame" and first >= 1 and last >= self.read:
+        if self._table.key == "frame" and last >= self.read:
             warnings.warn(
                 f"{self._table.path} has frames {first:g} to {last:g}, but the video has 0 to {self.read - 1}: if the "
-                "table counts from 1, subtract 1",
+                "table counts from 1, subtract 1; if it counts those of another rate or a longer video, correct it",
+                stacklevel=2,
+            )
+        start, late = self._time_offset_s, self._largest_difference_s
+        if self._table.key == "time" and first > start + late and last > start + last_time + late:
+            warnings.warn(
+                f"{self._table.path} spans {first:.3f} to {last:.3f} s, but the video {start:.3f} to "
+                f"{start + last_time:.3f} s: if the first of both belong together, say so (--time-offset)",
                 stacklevel=2,
             )
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import register
+from kbnet.frames.kinds import IMAGE_SUFFIXES, register
 from kbnet.sources.flags import CoefficientsFlag, FileFlag, Lens, NumberFlag
 
 if TYPE_CHECKING:
     from kbnet.sources.rgbd import RgbdFrames
 
-IMAGE_FOLDERS = ("color", "colour", "rgb", "images", "image")
-DEPTH_FOLDERS = ("aligned_depth", "depth_aligned", "depth_registered", "registered_depth", "depth")
+IMAGE_FOLDERS = ("color", "colour", "rgb", "images", "image", "lowres_wide")
+DEPTH_FOLDERS = ("aligned_depth", "depth_aligned", "depth_registered", "registered_depth", "depth", "lowres_depth")
 """Of several, the first: the others may be as another camera saw it."""
+DEPTH_SUFFIXES = (".png", ".npy", ".exr")
 OTHER_KINDS = ("transforms.json", "rgb.txt", "camera_matrix.csv", "sparse")
 """Files and folders that tell of another kind, which may have such folders too."""
 
@@ -61,12 +63,12 @@ def is_rgbd(path: Path) -> bool:
     """Whether a folder holds ``depth`` and images, or is a recording of an OAK-D."""
     if any((path / name).exists() for name in OTHER_KINDS):
         return False
-    return _images(path) is not None or _is_oak(path)
+    return _images(path) is not None or _is_oak(path) or _one_folder(path) is not None
 
 
 @register(
     "rgbd",
-    "colour and depth images (folder with depth/, and color/, rgb/ or images/)",
+    "colour and depth images (folder with depth/, and color/, rgb/ or images/; or with both, depth by name)",
     is_rgbd,
     RgbdArguments,
     path_help="Folder with aligned_depth/ or depth/, and color/, rgb/ or images/, whose files have the same names or "
@@ -89,7 +91,9 @@ def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
             f"expected --every and --points of at least 1 and --depth-unit above 0, got {options.every}, "
             f"{options.points} and {options.depth_unit}"
         )
-    images, depths = _images(path), _depths(path)
+    if len(several := [name for name in IMAGE_FOLDERS if _folder(path, (name,))]) > 1:
+        warnings.warn(f"{path} holds {' and '.join(several)}: the images of {several[0]} are read", stacklevel=2)
+    images, depths = _images(path) or _one_folder(path), _depths(path) or _one_folder(path)
     if images is None or depths is None:
         raise FileNotFoundError(f"expected depth/, and {', '.join(IMAGE_FOLDERS)} in {path}, got none; check the path")
     return RgbdFrames(path, images, depths, **vars(options))
@@ -98,6 +102,17 @@ def open_rgbd(path: Path, options: RgbdArguments) -> RgbdFrames:
 def _images(path: Path) -> Path | None:
     """The folder of the images; None = there is none beside depth."""
     return _folder(path, IMAGE_FOLDERS) if _depths(path) else None
+
+
+def _one_folder(path: Path) -> Path | None:
+    """Where images and depth lie together, depth by name: 7-Scenes' sequences, Replica's results/; None = nowhere."""
+    for folder in filter(Path.is_dir, (path, path / "results")):
+        files = [(one.suffix.lower(), "depth" in one.stem.lower()) for one in folder.glob("[!.]*.*")]
+        if any(suffix in DEPTH_SUFFIXES for suffix, depth in files if depth) and any(
+            suffix in IMAGE_SUFFIXES for suffix, depth in files if not depth
+        ):
+            return folder
+    return None
 
 
 def _depths(path: Path) -> Path | None:
