@@ -9,6 +9,7 @@ import sys
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -368,3 +369,27 @@ def test_signs_that_the_output_cannot_hold_are_spelled_out(monkeypatch: pytest.M
     say("2 \u2502 3 \u00b5m")
     output.seek(0)
     assert output.read() == "2 \\u2502 3 \\xb5m\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux only")
+def test_a_broken_standard_error_changes_nothing_and_a_broken_output_is_named(
+    monkeypatch: pytest.MonkeyPatch, one_line_error: Any
+) -> None:
+    with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", full)
+        assert run_with(patch, lambda: say("step 1", error=True)) == 0
+    with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        assert run_with(patch, lambda: say("done")) == 2
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
+    assert one_line_error() == "kbnet: error: standard output: No space left on device\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
+def test_closed_streams_are_opened_so_that_no_file_takes_their_number(tmp_path: Path) -> None:
+    code = (
+        "from kbnet.cli import main; main._open_closed_streams(); print(open('a', 'w').fileno(), file=open('b', 'w'))"
+    )
+    command = f'{sys.executable} -c "{code}" <&- >&- 2>&-'
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(SOURCE)})
+    assert int((tmp_path / "b").read_text()) > 2

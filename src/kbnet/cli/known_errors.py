@@ -77,7 +77,14 @@ def say(*lines: str, error: bool = False) -> None:
     text = "".join(f"{printable(line)}\n" for line in lines)
     stream = sys.stderr if error else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"  # that of a file on Windows, or of LC_ALL=C, lacks signs
-    print(text.encode(encoding, "backslashreplace").decode(encoding), end="", file=stream, flush=True)
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), end="", file=stream, flush=True)
+    except OSError as failed:
+        if not error:
+            failed.filename = "standard output"
+            raise
+        # The work does not depend on what is said about it. What is buffered goes nowhere, at the end too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def printable(text: str) -> str:

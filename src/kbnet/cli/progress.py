@@ -93,8 +93,11 @@ def training_progress() -> Iterator[Callable[[ProgressReport], None]]:
 
         def show(report: ProgressReport) -> None:
             if report.message:
-                text = printable(f"step {report.step}: {report.message}")
-                bar.console.print(text, highlight=False, soft_wrap=True, markup=False)
+                text = f"step {report.step}: {report.message}"
+                if quiet:
+                    say(text, error=True)
+                else:
+                    bar.console.print(printable(text), highlight=False, soft_wrap=True, markup=False)
                 return
             terms = "  ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
             text = f"{terms}  {report.samples_per_second:.1f} samples/s"
