@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from numbers import Integral
 from typing import Literal, overload
 
 import numpy as np
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, expect
 from kbnet.frame import Float64Array, FloatArray, Frame, Prior
 from kbnet.inference.completer import DepthCompleter
 from kbnet.network.inputs import kept_depth
@@ -81,6 +82,8 @@ class VideoCompleter:
     """
 
     def __init__(self, completer: DepthCompleter, *, past_frames: int = PAST_FRAMES) -> None:
+        expect(completer, DepthCompleter, "a completer of kbnet.load")
+        expect(past_frames, Integral, "a whole number of past frames")
         if past_frames < 1:
             raise KBNetError(f"expected at least 1 past frame, got {past_frames}; leave out the past instead")
         if getattr(completer.config, "scaffold", "none") in ("none", "hull"):
@@ -124,6 +127,7 @@ class VideoCompleter:
         Raises:
             KBNetError: the frame has no pose, or as :class:`kbnet.DepthCompleter`.
         """
+        expect(frame, Frame, "a kbnet.Frame")
         if frame.T_world_camera is None:
             raise KBNetError(
                 f"expected a frame with T_world_camera to use the past, but frame '{frame.name}' has none; "
