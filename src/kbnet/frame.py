@@ -226,7 +226,8 @@ def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
             f"expected intrinsics as a (3, 3) matrix in pixels, got {_describe(intrinsics)}{where}; "
             "of a 4x4 or 3x4 projection take the upper left 3x3"
         )
-    k = np.asarray(intrinsics).astype(np.float32)
+    with np.errstate(over="ignore"):
+        k = np.asarray(intrinsics).astype(np.float32)
     if (
         not (np.abs(k) < LARGEST_PX).all()
         or min(k[0, 0], k[1, 1]) < SMALLEST_FOCAL_PX
@@ -234,7 +235,7 @@ def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
     ):
         raise KBNetError(
             f"expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0, "
-            f"got {np.round(k, 4).tolist()}{where}; check the calibration file"
+            f"got {np.round(k.astype(np.float64), 4).tolist()}{where}; check the calibration file"
         )
     return k
 

@@ -182,6 +182,15 @@ def test_unknown_flag_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (ModuleNotFoundError("No module named 'wings'", name="wings"), "No module named 'wings'"),
         (
+            MemoryError("Unable to allocate 9 GiB"),
+            "out of memory (Unable to allocate 9 GiB)",
+        ),
+        (
+            RuntimeError("[enforce] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+            "out of memory ([enforce] DefaultCPUAllocator: can't allocate memory: 9 bytes)",
+        ),
+        (KBNetError("a" * 1_000_000), f"{'a' * 1500} ... {'a' * 1500}"),
+        (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nMore"),
             "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16",
         ),

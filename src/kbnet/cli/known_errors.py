@@ -11,6 +11,8 @@ import traceback
 from kbnet.errors import KBNetError
 
 TELLING = threading.Lock()
+LONGEST_TEXT = 3000
+"""Most letters of an error; a file can have names and values of any length."""
 KNOWN_ERRORS = (KBNetError, OSError, ModuleNotFoundError, FloatingPointError)
 EXTRAS = {
     "OpenEXR": "exr",
@@ -68,8 +70,12 @@ def one_line(error: BaseException) -> str:
     elif type(error) is ValueError:
         text = f"expected names of files without NUL ({error}); correct the name"
     elif _is_out_of_memory(error):
-        text = "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16"
-    return printable(" ".join(text.split())) or type(error).__name__
+        where = "GPU memory; choose a smaller --batch-size or crop, or bfloat16"
+        text = f"out of {where if type(error).__name__ == 'OutOfMemoryError' else f'memory ({text})'}"
+    text = printable(" ".join(text.split()))
+    if len(text) > LONGEST_TEXT:
+        text = f"{text[: LONGEST_TEXT // 2]} ... {text[-LONGEST_TEXT // 2 :]}"
+    return text or type(error).__name__
 
 
 def say(*lines: str, error: bool = False) -> None:
@@ -104,8 +110,9 @@ def _where_to_look(error: BaseException) -> str:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether it is torch's, by its name, since torch is not imported here."""
-    return type(error).__name__ == "OutOfMemoryError"
+    """Whether it is Python's, NumPy's or torch's; the latter by name and text, since torch is not imported here."""
+    of_torch = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and of_torch)
 
 
 def tell(error: BaseException, told: list[BaseException]) -> None:

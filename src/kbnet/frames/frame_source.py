@@ -89,7 +89,7 @@ def check_source(source: object) -> None:
     Raises:
         KBNetError: it is not.
     """
-    if not callable(getattr(type(source), "triplet_indices", None)):
+    if not callable(getattr(type(source), "frame", None)):
         raise KBNetError(f"expected frames of kbnet.open_frames, got a {type(source).__name__}")
 
 
