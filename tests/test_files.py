@@ -220,7 +220,7 @@ def test_atomic_folder_replaces_a_file_or_a_link(kind: str, tmp_path: Path) -> N
 
 
 def test_a_mount_point_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path / "points")
+    monkeypatch.setattr("os.path.ismount", lambda path: path == tmp_path / "points")
     with pytest.raises(KBNetError, match="points is a mount point"), atomic_folder(tmp_path / "points"):
         pass
     assert not contents(tmp_path)

@@ -139,7 +139,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """
     partial, former = (folder.with_name(f".{_shortened(folder.name)}.{state}") for state in ("partial", "former"))
     with scratch_folder(partial, folder):
-        if folder.is_mount():
+        if os.path.ismount(folder):
             raise KBNetError(f"expected a folder that can be replaced, but {folder} is a mount point; name one in it")
         if os.path.lexists(former):
             _remove(former) if folder.exists() else os.replace(former, folder)

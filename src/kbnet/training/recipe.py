@@ -12,7 +12,6 @@ from tomlkit.exceptions import TOMLKitError
 
 from kbnet.errors import KBNetError
 from kbnet.files import read_text, resolved
-from kbnet.limits import limit_factor
 from kbnet.network.siblings.config import SiblingConfig, config_class, system_of
 from kbnet.training.config import TrainingConfig
 
@@ -118,7 +117,7 @@ def _layers(path: Path, above: tuple[Path, ...]) -> list[Layer]:
         raise KBNetError(f"{path} is based on itself, by way of {', '.join(map(str, above))}; remove one base")
     try:
         text = read_text(path)
-        if (count := text.count("\n") + text.count(",")) > MOST_ENTRIES * limit_factor():
+        if (count := text.count("\n") + text.count(",")) > MOST_ENTRIES:
             raise KBNetError(f"expected at most {MOST_ENTRIES:,} lines and commas in {path}, got {count:,}; shorten it")
         table = tomlkit.parse(text).unwrap()
     except FileNotFoundError as error:
