@@ -17,6 +17,7 @@ import torch
 import kbnet.cli.main as command_line
 from kbnet.cli.known_errors import say
 from kbnet.cli.main import commands, main
+from kbnet.cli.progress import frame_steps
 from kbnet.errors import KBNetError
 
 SOURCE = Path(command_line.__file__).parents[2]
@@ -384,9 +385,15 @@ def test_signs_that_the_output_cannot_hold_are_spelled_out(monkeypatch: pytest.M
 def test_a_broken_standard_error_changes_nothing_and_a_broken_output_is_named(
     monkeypatch: pytest.MonkeyPatch, one_line_error: Any
 ) -> None:
-    with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
-        patch.setattr(sys, "stderr", full)
-        assert run_with(patch, lambda: say("step 1", error=True)) == 0
+    def bar() -> None:
+        with frame_steps("completing", 3) as step:
+            step()
+
+    for body in (lambda: say("step 1", error=True), bar):
+        with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", full)
+            patch.setenv("TTY_COMPATIBLE", "1")
+            assert run_with(patch, body) == 0
     with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", full)
         assert run_with(patch, lambda: say("done")) == 2

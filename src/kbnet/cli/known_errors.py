@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 import traceback
+from typing import Any
 
 from kbnet.errors import KBNetError
 
@@ -83,14 +84,34 @@ def say(*lines: str, error: bool = False) -> None:
     text = "".join(f"{printable(line)}\n" for line in lines)
     stream = sys.stderr if error else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"  # that of a file on Windows, or of LC_ALL=C, lacks signs
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
+    if error:
+        Stderr().write(text)
+        return
     try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), end="", file=stream, flush=True)
+        print(text, end="", flush=True)
     except OSError as failed:
-        if not error:
-            failed.filename = "standard output"
-            raise
-        # The work does not depend on what is said about it. What is buffered goes nowhere, at the end too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        failed.filename = "standard output"
+        raise
+
+
+class Stderr:
+    """Standard error, whose failure stops no work: the disk is full, or its terminal has gone."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write at once, or never again: what is buffered would fail when the process ends."""
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        return len(text)
 
 
 def printable(text: str) -> str:
