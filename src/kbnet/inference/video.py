@@ -82,11 +82,12 @@ class VideoCompleter:
     """
 
     def __init__(self, completer: DepthCompleter, *, past_frames: int = PAST_FRAMES) -> None:
-        expect(completer, DepthCompleter, "a completer of kbnet.load")
+        if not callable(completer):
+            raise KBNetError(f"expected a completer of kbnet.load, got a {type(completer).__name__}")
         expect(past_frames, Integral, "a whole number of past frames")
         if past_frames < 1:
             raise KBNetError(f"expected at least 1 past frame, got {past_frames}; leave out the past instead")
-        if getattr(completer.config, "scaffold", "none") in ("none", "hull"):
+        if getattr(getattr(completer, "config", None), "scaffold", "none") in ("none", "hull"):
             raise KBNetError(
                 "expected weights with a dense scaffold to use the past, such as 'indoor'; choose these, or complete "
                 "frame by frame"
