@@ -1,4 +1,4 @@
-"""Numbers of configs: NaN and infinity are refused in every field, with the name and the value."""
+"""Numbers of configs: NaN and infinity are refused in every field; arguments of other types are, at the entry."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import kbnet
 from kbnet.cli.main import main
 from kbnet.errors import KBNetError, check_finite_numbers
 from kbnet.losses.weights import LossWeights
@@ -94,3 +96,29 @@ def test_a_flag_that_is_not_finite_is_one_line(capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().err
     assert "expected gradient_clip as a finite number, got inf" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("odd", [None, "x", 3.5, [[1.0]], np.zeros(3), object])
+def test_arguments_of_other_types_are_refused_where_a_program_calls(odd: Any, tmp_path: Path) -> None:
+    image, depth, K = np.zeros((32, 32, 3), np.uint8), np.ones((32, 32), np.float32), np.diag([30.0, 30, 1])
+    K[:2, 2] = 16
+    completer = kbnet.load("indoor")
+    calls: list[Callable[[], object]] = [
+        lambda: completer(odd),
+        lambda: completer(image, odd, K),
+        lambda: completer(image, depth, odd),
+        lambda: kbnet.Prior(depth, own_weight=[odd]),
+        lambda: kbnet.Triplet(odd, image, image),
+        lambda: kbnet.load("indoor", device=odd),
+        lambda: kbnet.DepthCompleter(odd),
+        lambda: kbnet.VideoCompleter(odd),
+        lambda: kbnet.VideoCompleter(completer)(odd),
+        lambda: kbnet.evaluate(odd, completer),
+        lambda: kbnet.check(odd, completer),
+        lambda: kbnet.train(odd),
+        lambda: kbnet.adapt(odd, tmp_path / "a"),
+        lambda: kbnet.open_frames(tmp_path, sparse_depth=odd),
+    ]
+    for call in calls:
+        with pytest.raises((KBNetError, FileNotFoundError)):
+            call()

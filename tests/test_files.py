@@ -206,3 +206,21 @@ def test_json_is_strict_and_leaves_the_older_file_on_an_error(tmp_path: Path) ->
         write_json(path, {"mae_mm": float("nan")})
     assert path.read_text(encoding="utf-8") == '{\n  "mae_mm": 1.5\n}\n'
     assert contents(tmp_path) == ["summary.json"]
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_atomic_folder_replaces_a_file_or_a_link(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("points", ".points.former"):
+        (tmp_path / name).write_text("a") if kind == "file" else (tmp_path / name).symlink_to(tmp_path / "elsewhere")
+    for _ in range(2):
+        with atomic_folder(tmp_path / "points"):
+            pass
+        assert contents(tmp_path) == ["elsewhere", "points"]
+
+
+def test_a_mount_point_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.ismount", lambda path: path == tmp_path / "points")
+    with pytest.raises(KBNetError, match="points is a mount point"), atomic_folder(tmp_path / "points"):
+        pass
+    assert not contents(tmp_path)

@@ -191,3 +191,12 @@ def test_on_windows_the_file_stays_if_another_process_has_locked_it_since(window
     with one_writer(tmp_path):
         windows.locked_elsewhere = True
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path, *arguments: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(PermissionError, match=f"Permission denied: '{tmp_path}'"), one_writer(tmp_path):
+        pass

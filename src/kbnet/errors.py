@@ -31,6 +31,16 @@ class KBNetError(ValueError):
     recording: Path | None = None
 
 
+def expect(value: object, kind: type | tuple[type, ...], what: str) -> None:
+    """Check the type of an argument where a user's own program calls.
+
+    Raises:
+        KBNetError: it is another one.
+    """
+    if not isinstance(value, kind):
+        raise KBNetError(f"expected {what}, got a {type(value).__name__}")
+
+
 @contextmanager
 def refused_as(said: str, *more: type[Exception]) -> Iterator[None]:
     """Translate what damaged contents of a file raise; for the reading of a file alone, since it hides bugs.

@@ -22,7 +22,7 @@ from kbnet.lock import lock_temporary, one_writer
 _WRITING_FAILED = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "; free some there, then run the same command again"),
     errno.EFBIG: "; allow larger files (ulimit -f), or choose another disk",
-    **dict.fromkeys((errno.EIO, errno.EROFS, errno.ENAMETOOLONG, errno.ESTALE), ""),
+    **dict.fromkeys((errno.EACCES, errno.EIO, errno.EROFS, errno.ENAMETOOLONG, errno.ESTALE), ""),
 }
 """Errors that come without the path, or with that of a temporary file; with remedies."""
 LONGEST_NAME = 200
@@ -139,9 +139,10 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """
     partial, former = (folder.with_name(f".{_shortened(folder.name)}.{state}") for state in ("partial", "former"))
     with scratch_folder(partial, folder):
-        remove_link(former)
-        if former.exists():
-            shutil.rmtree(former) if folder.exists() else os.replace(former, folder)
+        if os.path.ismount(folder):
+            raise KBNetError(f"expected a folder that can be replaced, but {folder} is a mount point; name one in it")
+        if os.path.lexists(former):
+            _remove(former) if folder.exists() else os.replace(former, folder)
         yield partial
         if folder.exists():
             os.replace(folder, former)
@@ -151,7 +152,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
             if former.exists():
                 os.replace(former, folder)
             raise
-        shutil.rmtree(former, ignore_errors=True)
+        with suppress(OSError):
+            _remove(former)
 
 
 @contextmanager
@@ -171,10 +173,14 @@ def scratch_folder(scratch: Path, place: Path | None = None) -> Iterator[Path]:
         try:
             scratch.mkdir(exist_ok=True)
             for remains in scratch.iterdir():
-                shutil.rmtree(remains) if remains.is_dir() and not remains.is_symlink() else remains.unlink()
+                _remove(remains)
             yield scratch
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def _shortened(name: str) -> str:

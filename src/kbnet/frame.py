@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, expect
 
 FloatArray = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
@@ -56,6 +56,7 @@ class Prior:
     own_weight: FloatArray | None = None
 
     def __post_init__(self) -> None:
+        expect(self.kind, str, "the kind of a prior")
         if self.kind not in get_args(PriorKind):
             raise KBNetError(f"expected one of {', '.join(get_args(PriorKind))} as kind of a prior, got '{self.kind}'")
         values = self.values.filled(np.nan) if isinstance(self.values, np.ma.MaskedArray) else self.values
@@ -63,9 +64,9 @@ class Prior:
             raise KBNetError(f"expected a prior as (H, W) floating-point numbers, got {_describe(values)}; convert it")
         with np.errstate(over="ignore"):
             object.__setattr__(self, "values", values.astype(np.float32, copy=False))
-        if self.own_weight is not None and self.own_weight.shape != values.shape:
+        if self.own_weight is not None and getattr(self.own_weight, "shape", None) != values.shape:
             raise KBNetError(
-                f"expected own_weight of {_size(values)} pixels as the prior, got {_size(self.own_weight)}; resize it"
+                f"expected own_weight of {_size(values)} pixels as the prior, got {_describe(self.own_weight)}"
             )
 
     def mapped(self, change: Callable[[FloatArray], FloatArray]) -> Prior:
@@ -151,6 +152,7 @@ class Triplet:
     T_next_current: FloatArray | None = None
 
     def __post_init__(self) -> None:
+        expect(self.frame, Frame, "a kbnet.Frame")
         where = f" (frame '{self.frame.name}')"
         for name in ("previous_image", "next_image"):
             image = getattr(self, name)
@@ -224,7 +226,8 @@ def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
             f"expected intrinsics as a (3, 3) matrix in pixels, got {_describe(intrinsics)}{where}; "
             "of a 4x4 or 3x4 projection take the upper left 3x3"
         )
-    k = np.asarray(intrinsics).astype(np.float32)
+    with np.errstate(over="ignore"):
+        k = np.asarray(intrinsics).astype(np.float32)
     if (
         not (np.abs(k) < LARGEST_PX).all()
         or min(k[0, 0], k[1, 1]) < SMALLEST_FOCAL_PX
@@ -232,7 +235,7 @@ def check_intrinsics(intrinsics: Any, *, where: str = "") -> FloatArray:
     ):
         raise KBNetError(
             f"expected invertible pinhole intrinsics [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0, "
-            f"got {np.round(k, 4).tolist()}{where}; check the calibration file"
+            f"got {np.round(k.astype(np.float64), 4).tolist()}{where}; check the calibration file"
         )
     return k
 

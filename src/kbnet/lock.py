@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import sys
@@ -88,7 +89,12 @@ def lock_temporary(path: Path) -> int | None:
 def _take(place: Path, lock: Path) -> int:
     """Descriptor of the locked file, in which this process is written."""
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EROFS) and not lock.exists():
+                error.filename = str(lock.parent)
+            raise
         try:
             free = _try_lock(descriptor)
             os.lseek(descriptor, 0, os.SEEK_SET)

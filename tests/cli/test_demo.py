@@ -40,3 +40,14 @@ def test_demo_without_points_is_one_line_of_error(tmp_path: Path, stand_in: Any,
     assert main(["demo", "--output", str(tmp_path / "out"), "--points", "0"]) == 2
     assert "at least 1 point" in one_line_error()
     assert not list(tmp_path.iterdir())
+
+
+def test_demo_replaces_no_file_that_is_not_its_own(tmp_path: Path, stand_in: Any, one_line_error: Any) -> None:
+    stand_in.config = KBNetConfig()
+    foreign = tmp_path / "motorcycle.png"
+    foreign.write_text("mine")
+    assert main(["demo", "--output", str(tmp_path), "--weights", "mine"]) == 2
+    assert f"{foreign} would be replaced" in one_line_error()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+    (tmp_path / "motorcycle.html").write_text("<title>motorcycle: completed depth</title>")
+    assert main(["demo", "--output", str(tmp_path), "--weights", "mine"]) == 0

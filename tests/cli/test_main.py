@@ -9,6 +9,7 @@ import sys
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ import torch
 import kbnet.cli.main as command_line
 from kbnet.cli.known_errors import say
 from kbnet.cli.main import commands, main
+from kbnet.cli.progress import frame_steps
 from kbnet.errors import KBNetError
 
 SOURCE = Path(command_line.__file__).parents[2]
@@ -180,6 +182,15 @@ def test_unknown_flag_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
             "to draw, pip install 'kbnet[report]'",
         ),
         (ModuleNotFoundError("No module named 'wings'", name="wings"), "No module named 'wings'"),
+        (
+            MemoryError("Unable to allocate 9 GiB"),
+            "out of memory (Unable to allocate 9 GiB)",
+        ),
+        (
+            RuntimeError("[enforce] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+            "out of memory ([enforce] DefaultCPUAllocator: can't allocate memory: 9 bytes)",
+        ),
+        (KBNetError("a" * 1_000_000), f"{'a' * 1500} ... {'a' * 1500}"),
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nMore"),
             "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16",
@@ -368,3 +379,33 @@ def test_signs_that_the_output_cannot_hold_are_spelled_out(monkeypatch: pytest.M
     say("2 \u2502 3 \u00b5m")
     output.seek(0)
     assert output.read() == "2 \\u2502 3 \\xb5m\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux only")
+def test_a_broken_standard_error_changes_nothing_and_a_broken_output_is_named(
+    monkeypatch: pytest.MonkeyPatch, one_line_error: Any
+) -> None:
+    def bar() -> None:
+        with frame_steps("completing", 3) as step:
+            step()
+
+    for body in (lambda: say("step 1", error=True), bar):
+        with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", full)
+            patch.setenv("TTY_COMPATIBLE", "1")
+            assert run_with(patch, body) == 0
+    with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        assert run_with(patch, lambda: say("done")) == 2
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
+    assert one_line_error() == "kbnet: error: standard output: No space left on device\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
+def test_closed_streams_are_opened_so_that_no_file_takes_their_number(tmp_path: Path) -> None:
+    code = (
+        "from kbnet.cli import main; main._open_closed_streams(); print(open('a', 'w').fileno(), file=open('b', 'w'))"
+    )
+    command = f'{sys.executable} -c "{code}" <&- >&- 2>&-'
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(SOURCE)})
+    assert int((tmp_path / "b").read_text()) > 2

@@ -228,3 +228,26 @@ def test_reproduce_says_in_one_line_what_is_wrong(
     assert run(*arguments) == 2
     assert message in one_line_error()
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["table.txt", "void-1500/frames.csv", "reproduction.json"])
+def test_reproduce_replaces_no_file_that_is_not_its_own(
+    run: Run, tmp_path: Path, name: str, one_line_error: Any
+) -> None:
+    foreign = tmp_path / "out" / name
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("mine")
+    assert run("void-1500") == 2
+    assert "would be replaced, but is not of kbnet reproduce" in one_line_error()
+    assert foreign.read_text() == "mine"
+
+
+def test_reproduce_goes_on_after_a_kill(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        (tmp_path / "out" / "void-1500").mkdir()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reproduction, "evaluate", stop)
+        assert run("void-1500") == 130
+    assert run("void-1500") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import shutil
 import socket
@@ -324,3 +325,18 @@ def test_a_damaged_list_of_checksums_is_said(tmp_path: Path, scenes: bytes) -> N
     (tmp_path / "SHA256SUMS").write_text("abc\n")
     with pytest.raises(ValueError, match="SHA256SUMS, got 'abc'; repair or remove it"):
         obtain(SCENES, tmp_path)
+
+
+def test_a_body_without_end_or_packed_is_not_taken(
+    tmp_path: Path, archive_server: ArchiveServer, scenes: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive_server.headers = {"Content-Encoding": "gzip"}
+    archive_server.contents[SCENES.name] = gzip.compress(bytes(1 << 20))
+    with pytest.raises(KBNetError, match="expected a zip archive"):
+        obtain(SCENES, tmp_path)
+    assert (tmp_path / "scenes.zip.wrong").read_bytes() == archive_server.contents[SCENES.name]
+    monkeypatch.setattr(download, "MOST_UNANNOUNCED", 1 << 20)
+    archive_server.headers, archive_server.contents[SCENES.name] = {"Content-Length": ""}, bytes(2 << 20)
+    with pytest.raises(ConnectionError, match="does not say how many bytes follow"):
+        obtain(SCENES, tmp_path)
+    assert not list(tmp_path.glob("*.partial"))

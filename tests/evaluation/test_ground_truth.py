@@ -20,7 +20,7 @@ import pytest
 import kbnet
 from kbnet.evaluation.ground_truth import TIMING, Part, evaluate, run_settings
 from kbnet.evaluation.methods import NETWORK, Method, baseline_methods
-from kbnet.evaluation.summary import ALL_SEQUENCES, read_same_run, write_summary
+from kbnet.evaluation.summary import ALL_SEQUENCES, no_formula, read_same_run, write_summary
 from kbnet.files import file_sha256
 from kbnet.frame import FloatArray, Frame
 from kbnet.frames.frame_source import FrameSource
@@ -426,3 +426,8 @@ def test_evaluate_of_a_completer_takes_the_limits_that_fit_its_weights(max_depth
     completer: Any = Constant()
     summary = kbnet.evaluate(source, completer, baselines=False)
     assert [(row.method, row.frames) for row in summary.rows()] == [("kbnet", judged)]
+
+
+def test_names_that_a_spreadsheet_would_compute_are_text() -> None:
+    names = ["=cmd|' /c calc'!A0", "@SUM(1)", "+1+A1", "-x", "-1.5", "000012", "a=1"]
+    assert [no_formula(name) for name in names] == [*(f"'{name}" for name in names[:4]), *names[4:]]

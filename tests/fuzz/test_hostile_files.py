@@ -14,7 +14,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -250,6 +250,31 @@ def test_a_message_whose_definition_asks_for_any_memory_is_refused(field: str, s
         writer.write(writer.add_connection("/a", name, msgdef=definition, md5sum=digest), 1, b"\1\xff\xff\xff\xff")
     with open_bag(tmp_path / "a.bag") as opened, limits(), pytest.raises(KBNetError, match=said):
         opened.first("/a")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "definition", "said"),
+    [
+        ("ros2msg", "uint8 a\n" + "".join(f"int8 f{i}\n" for i in range(50_000)), "at most 6,000 words in def"),
+        ("ros2idl", f"module a {{ module msg {{ const long A = {'(' * 30}1{')' * 30}; }}; }};", "compute constants"),
+        ("ros2idl", "module a { module msg { const long A = 1 << 9999999999; }; };", "compute constants"),
+        ("ros2msg", "\n" * 500_000 + "# text\n" * 50_000 + "uint8 a", ""),
+        ("ros2idl", "module a { module msg { @v (text=" + '"(a" ' * 9000 + ") struct B { octet a; }; }; };", ""),
+    ],
+)
+def test_definitions_of_messages_take_no_time(encoding: str, definition: str, said: str) -> None:
+    pytest.importorskip("rosbags")
+    from importlib import import_module
+
+    from kbnet.sources.bag_bounds import bounded
+
+    with bounded(), limits(), pytest.raises(KBNetError, match=said) if said else nullcontext():
+        reader = import_module("rosbags.highlevel.anyreader")
+        for _ in range(10):
+            if encoding == "ros2msg":
+                assert "a/msg/B" in reader.get_types_from_msg(definition, "a/msg/B")
+            else:
+                assert "a/msg/B" in reader.get_types_from_idl(definition)
 
 
 @pytest.mark.parametrize("form", ["bz2", "lz4", "zstd"])

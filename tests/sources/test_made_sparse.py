@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kbnet.errors import KBNetError
 from kbnet.frames.depth_png import write_depth_png
 from kbnet.frames.sequence import Sequence
 from kbnet.points.patterns import SparsePattern
@@ -81,3 +82,13 @@ def test_a_sequence_without_dense_depth_is_refused(tmp_path: Path) -> None:
         open_dense(tmp_path)
     with pytest.raises(FileNotFoundError, match="no folder"):
         open_dense(tmp_path / "none")
+
+
+def test_points_of_a_run_killed_between_two_renames_are_not_replaced_unless_told(dense: Path) -> None:
+    sequence = open_dense(dense)
+    add_sparse_depth(sequence, PATTERN, "sparse_depth")
+    (dense / "sparse_depth").rename(dense / ".sparse_depth.former")
+    with pytest.raises(KBNetError, match="is there already"):
+        add_sparse_depth(sequence, PATTERN, "sparse_depth")
+    assert Sequence(dense).sparse_depth(1).any()
+    assert not [path for path in dense.iterdir() if path.name.startswith(".")]

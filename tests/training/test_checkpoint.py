@@ -166,3 +166,12 @@ def test_a_state_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with largest_file(20_000), pytest.raises(OSError, match=rf"File too large; .*: '{tmp_path}/{STATE_FILE}'"):
         save_state(tmp_path, {"step": 1, "step_module": {"a": torch.zeros(100_000)}})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_state_without_the_moments_of_its_steps_is_refused(tmp_path: Path) -> None:
+    state = {"step": 0, "best": None, "average": None, "step_module": {}, "optimizer": {"state": {}}}
+    save_state(tmp_path, state)
+    assert load_state(tmp_path) == state
+    save_state(tmp_path, {**state, "step": 3})
+    with pytest.raises(KBNetError, match=r"expected moments of the optimiser after step 3 .*, got none"):
+        load_state(tmp_path)

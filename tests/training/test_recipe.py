@@ -9,7 +9,9 @@ import pytest
 
 from kbnet.cli.main import main
 from kbnet.cli.train import parse
+from kbnet.errors import KBNetError
 from kbnet.training.presets import training_preset
+from kbnet.training.recipe import read_recipe_layers
 from kbnet.weights.depth_network import load_network
 
 
@@ -58,3 +60,9 @@ def test_wrong_bases_are_refused_in_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_recipe_without_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("\n" * 300_000)
+    with pytest.raises(KBNetError, match="at most 200,000 lines and commas"):
+        read_recipe_layers(tmp_path / "a.toml")

@@ -151,6 +151,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
         import csv
 
         from kbnet.evaluation.point_errors import PointErrors
+        from kbnet.evaluation.summary import no_formula
         from kbnet.files import atomic_path, write_json
 
         names = [field.name for field in fields(PointErrors)]
@@ -165,7 +166,7 @@ class Command(NetworkArguments, SourceArguments, PastAndPriorArguments):
                     change = frame.change_percent.get(method)
                     values = [*asdict(errors).values(), math.nan if change is None else change]
                     cells = ["" if math.isnan(value) else f"{value:.6g}" for value in values]
-                    rows.writerow([method, frame.name, frame.seen, *cells])
+                    rows.writerow([method, no_formula(frame.name), frame.seen, *cells])
         content = {
             "settings": settings,
             "frames": len(found.frames),

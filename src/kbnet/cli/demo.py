@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 from kbnet.cli.arguments import Folder, NetworkArguments
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
 from kbnet.cli.known_errors import say
+from kbnet.errors import KBNetError
+from kbnet.files import read_text
 
 if TYPE_CHECKING:
     from kbnet.evaluation.methods import Method
@@ -41,6 +44,9 @@ class Command(NetworkArguments):
         from kbnet.report.page import write_page
 
         frame = load_motorcycle(self.points)
+        title = f"{frame.name}: completed depth"
+        paths = result_paths(self.output, frame.name)
+        check_own(paths, title)
         completer = self.load_network()
         methods = [Method(NETWORK, completer), *baseline_methods(scaffold=True)]
         limits = EVALUATION_LIMITS["void"]
@@ -52,13 +58,12 @@ class Command(NetworkArguments):
         for name, (_, errors, milliseconds) in completed.items():
             table.add_row(name, *error_cells(errors, None), f"{milliseconds:.0f}")
         show_table(table, [f"over ground truth between {limits[0]:g} and {limits[1]:g} m"])
-        for what, path in write_results(self.output, frame, completed[methods[0].name][0]).items():
-            say(f"{what:<14}{path}")
-        page = self.output / f"{frame.name}.html"
         judging = Judging(limits)
         shown = show_frame(frame, 0, completer, judging)
-        write_page(page, [shown], judging, title=f"{frame.name}: completed depth", about=[f"weights: {self.weights}"])
-        say(f"{'page':<14}{page} (open it in a browser)")
+        write_page(paths["page"], [shown], judging, title=title, about=[f"weights: {self.weights}"])
+        write_results(paths, frame, completed[methods[0].name][0])  # after the page, by which they are known
+        for what, path in paths.items():
+            say(f"{what:<14}{path}{' (open it in a browser)' if what == 'page' else ''}")
 
 
 def complete(method: Method, frame: Frame, limits: tuple[float, float]) -> tuple[FloatArray, DepthErrors, float]:
@@ -75,18 +80,30 @@ def complete(method: Method, frame: Frame, limits: tuple[float, float]) -> tuple
     return depth, errors, milliseconds
 
 
-def write_results(folder: Path, frame: Frame, depth: FloatArray) -> dict[str, Path]:
-    """Write depth map, point cloud and picture; return where they are, by what they are."""
+def result_paths(folder: Path, name: str) -> dict[str, Path]:
+    """Where the results are, by what they are."""
+    endings = {"depth map": "_depth.png", "point cloud": ".ply", "picture": ".png", "page": ".html"}
+    return {what: folder / f"{name}{ending}" for what, ending in endings.items()}
+
+
+def check_own(paths: dict[str, Path], title: str) -> None:
+    """Refuse files in the place of results where there is no page of this title.
+
+    Raises:
+        KBNetError: there is one.
+    """
+    page = paths["page"]
+    own = page.is_file() and f"<title>{title}</title>" in read_text(page, "replace")
+    if taken := [path for path in paths.values() if os.path.lexists(path) and not own]:
+        raise KBNetError(f"{taken[0]} would be replaced, but is not of kbnet demo; choose another --output")
+
+
+def write_results(paths: dict[str, Path], frame: Frame, depth: FloatArray) -> None:
+    """Write depth map, point cloud and picture."""
     from kbnet.frames.depth_png import write_depth_png
     from kbnet.report.picture import write_picture
     from kbnet.report.point_cloud import point_cloud, write_ply
 
-    paths = {
-        "depth map": folder / f"{frame.name}_depth.png",
-        "point cloud": folder / f"{frame.name}.ply",
-        "picture": folder / f"{frame.name}.png",
-    }
     write_depth_png(paths["depth map"], depth)
     write_ply(paths["point cloud"], *point_cloud(depth, frame.intrinsics, frame.image))
     write_picture(paths["picture"], frame, depth)
-    return paths

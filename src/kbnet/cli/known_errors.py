@@ -7,10 +7,13 @@ import re
 import sys
 import threading
 import traceback
+from typing import Any
 
 from kbnet.errors import KBNetError
 
 TELLING = threading.Lock()
+LONGEST_TEXT = 3000
+"""Most letters of an error; a file can have names and values of any length."""
 KNOWN_ERRORS = (KBNetError, OSError, ModuleNotFoundError, FloatingPointError)
 EXTRAS = {
     "OpenEXR": "exr",
@@ -68,8 +71,12 @@ def one_line(error: BaseException) -> str:
     elif type(error) is ValueError:
         text = f"expected names of files without NUL ({error}); correct the name"
     elif _is_out_of_memory(error):
-        text = "out of GPU memory; choose a smaller --batch-size or crop, or bfloat16"
-    return printable(" ".join(text.split())) or type(error).__name__
+        where = "GPU memory; choose a smaller --batch-size or crop, or bfloat16"
+        text = f"out of {where if type(error).__name__ == 'OutOfMemoryError' else f'memory ({text})'}"
+    text = printable(" ".join(text.split()))
+    if len(text) > LONGEST_TEXT:
+        text = f"{text[: LONGEST_TEXT // 2]} ... {text[-LONGEST_TEXT // 2 :]}"
+    return text or type(error).__name__
 
 
 def say(*lines: str, error: bool = False) -> None:
@@ -77,7 +84,34 @@ def say(*lines: str, error: bool = False) -> None:
     text = "".join(f"{printable(line)}\n" for line in lines)
     stream = sys.stderr if error else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"  # that of a file on Windows, or of LC_ALL=C, lacks signs
-    print(text.encode(encoding, "backslashreplace").decode(encoding), end="", file=stream, flush=True)
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
+    if error:
+        Stderr().write(text)
+        return
+    try:
+        print(text, end="", flush=True)
+    except OSError as failed:
+        failed.filename = "standard output"
+        raise
+
+
+class Stderr:
+    """Standard error, whose failure stops no work: the disk is full, or its terminal has gone."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write at once, or never again: what is buffered would fail when the process ends."""
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        return len(text)
 
 
 def printable(text: str) -> str:
@@ -97,8 +131,9 @@ def _where_to_look(error: BaseException) -> str:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether it is torch's, by its name, since torch is not imported here."""
-    return type(error).__name__ == "OutOfMemoryError"
+    """Whether it is Python's, NumPy's or torch's; the latter by name and text, since torch is not imported here."""
+    of_torch = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and of_torch)
 
 
 def tell(error: BaseException, told: list[BaseException]) -> None:

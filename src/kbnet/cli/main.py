@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
         interrupt_on_stop_signals()
+        _open_closed_streams()
     told: list[BaseException] = []
     threads_before, threading.excepthook = threading.excepthook, lambda thread: tell_of_thread(thread, told)
     with warnings.catch_warnings():
@@ -204,6 +205,13 @@ def _stop_within(error: BaseException | None) -> KeyboardInterrupt | None:
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error
+
+
+def _open_closed_streams() -> None:
+    """Open what was closed (``2>&-``), else the first file would be standard error, into which libraries write."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
 
 
 def _exit_code(stop: SystemExit) -> int:

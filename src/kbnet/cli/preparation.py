@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from kbnet.cli.arguments import Overwrite, SequenceFolder
-from kbnet.cli.known_errors import printable, say
+from kbnet.cli.known_errors import Stderr, printable, say
 from kbnet.errors import KBNetError
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def transfer_progress() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console = Console(file=Stderr())  # type: ignore[arg-type]
     if not console.is_terminal:
         yield _line_by_line()
         return

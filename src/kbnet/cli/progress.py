@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kbnet.cli.known_errors import printable, say
+from kbnet.cli.known_errors import Stderr, printable, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -33,7 +33,7 @@ def frame_progress() -> Progress:
         def render(self, task: Task) -> Text:
             return Text("" if task.speed is None else f"{task.speed:.1f} frames/s", style="progress.data.speed")
 
-    console = Console(stderr=True)
+    console = Console(file=Stderr())  # type: ignore[arg-type]
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -79,7 +79,7 @@ def training_progress() -> Iterator[Callable[[ProgressReport], None]]:
 
     from kbnet.training.distributed import is_first_process
 
-    console = Console(stderr=True)
+    console = Console(file=Stderr())  # type: ignore[arg-type]
     quiet = not console.is_terminal
     columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(
@@ -93,8 +93,11 @@ def training_progress() -> Iterator[Callable[[ProgressReport], None]]:
 
         def show(report: ProgressReport) -> None:
             if report.message:
-                text = printable(f"step {report.step}: {report.message}")
-                bar.console.print(text, highlight=False, soft_wrap=True, markup=False)
+                text = f"step {report.step}: {report.message}"
+                if quiet:
+                    say(text, error=True)
+                else:
+                    bar.console.print(printable(text), highlight=False, soft_wrap=True, markup=False)
                 return
             terms = "  ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
             text = f"{terms}  {report.samples_per_second:.1f} samples/s"

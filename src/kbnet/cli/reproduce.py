@@ -14,7 +14,7 @@ from kbnet.cli.arguments import DeviceArguments, Folder, Switch
 from kbnet.cli.error_table import ERROR_COLUMNS, error_cells, new_table, show_table
 from kbnet.cli.known_errors import is_known, one_line, say
 from kbnet.errors import KBNetError
-from kbnet.files import read_json
+from kbnet.files import read_json, read_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -82,6 +82,9 @@ class Command(DeviceArguments):
             for what in missing[row.key]:
                 lacked_by.setdefault(what, []).append(row.title)
         folder = self._folder
+        _check_own(folder, rows)
+        if not (folder / "reproduction.json").exists():  # of a killed run too: by it, its files are known
+            write_json(folder / "reproduction.json", [_plain(row, "not measured yet") for row in rows])
         outcomes = {row.key: self._outcome(row, missing[row.key]) for row in rows}
         shown = _earlier(folder / "reproduction.json")
         shown |= {key: new for key, new in outcomes.items() if not (missing[key] and _is_done(shown.get(key)))}
@@ -160,6 +163,15 @@ def _is_done(outcome: ReproducedRow | str | None) -> bool:
 
 def _has_failed(outcome: ReproducedRow | str) -> bool:
     return isinstance(outcome, str) and outcome.startswith(FAILED)
+
+
+def _check_own(folder: Path, rows: list[PublishedRow]) -> None:
+    """Refuse files in the place of results that are not of this command: its record is there before its other files."""
+    record = folder / "reproduction.json"
+    own = record.is_file() and '"published"' in read_text(record, "replace")
+    places = [record, *(folder / name for name in ("table.txt", *(row.key for row in rows)))]
+    if taken := [place for place in places if place.exists() and not own]:
+        raise KBNetError(f"{taken[0]} would be replaced, but is not of kbnet reproduce; choose another --output")
 
 
 def _earlier(path: Path) -> dict[str, ReproducedRow | str]:

@@ -50,7 +50,7 @@ class Command(NetworkArguments, SourceArguments):
         say(f"{window.url}  (Ctrl-C ends it)")
         try:
             while True:
-                sleep(1 / self.fps)
+                sleep(min(1 / self.fps, 3600))
                 window.advance()
         except KeyboardInterrupt:
             pass  # it has no other end

@@ -29,6 +29,9 @@ ATTEMPTS = 5
 PAUSE_S = 2.0
 """Wait between two attempts, seconds."""
 
+MOST_UNANNOUNCED = 8 << 30
+"""Bytes of a download of which the server does not say the size: it may have no end."""
+
 TIMEOUT_S = 60.0
 """Silence of a server that counts as a dropped connection, seconds."""
 
@@ -234,11 +237,18 @@ def _receive(archive: Archive, url: str, partial: Path, on_progress: Progress) -
         total = size + int(length) if length else 0
         # The bytes before a lost connection are kept, so the end is detected here and not by the reader.
         response.raw.enforce_content_length = False
+        response.raw.headers.pop("Content-Encoding", None)  # the bytes that were sent, not what they unpack to
         needed = max(total - size, 0)
         with disk_space(partial.parent, needed, f"to download {archive.name}"), partial.open("ab") as file:
             for chunk in response.iter_content(1 << 18):
                 file.write(chunk)
                 size += len(chunk)
+                if not total and size > MOST_UNANNOUNCED:
+                    partial.unlink()
+                    raise ConnectionError(
+                        f"expected at most {MOST_UNANNOUNCED >> 30} GB from {url}, which does not say how many bytes "
+                        f"follow (Content-Length), got more; {_remedy(archive, partial.parent)}"
+                    )
                 on_progress(f"downloading {archive.name}", size, total)
         if size < total:
             raise requests.ConnectionError(f"the connection ended at byte {size} of {total}")

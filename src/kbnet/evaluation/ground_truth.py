@@ -6,12 +6,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, expect
 from kbnet.evaluation.boundary import boundary_f1, has_boundaries
 from kbnet.evaluation.flicker import covisible_pixels, flicker_percent
 from kbnet.evaluation.journal import Journal
@@ -20,10 +21,10 @@ from kbnet.evaluation.metrics import depth_errors, has_judged_pixels
 from kbnet.evaluation.summary import FrameResult, Summary, frame_table
 from kbnet.files import file_sha256
 from kbnet.frame import FloatArray, Frame
+from kbnet.frames.frame_source import FrameSource, check_source
 from kbnet.inference.weights_files import weights_files
 
 if TYPE_CHECKING:
-    from kbnet.frames.frame_source import FrameSource
     from kbnet.inference.completer import DepthCompleter
 
 EVALUATION_LIMITS: dict[str, tuple[float, float]] = {
@@ -133,6 +134,12 @@ def evaluate_completer(
     Raises:
         KBNetError: there is no ground truth, or no frame could be judged.
     """
+    check_source(source)
+    if not (callable(completer) and hasattr(completer, "config")):
+        raise KBNetError(f"expected a completer of kbnet.load, got a {type(completer).__name__}")
+    expect(every, Integral, "a whole number as stride")
+    if limits is not None and np.shape(limits) != (2,):
+        raise KBNetError(f"expected limits as two numbers, metres, got {limits!r}")
     preset = "kitti" if completer.config.max_depth > FAR_M else "void"
     methods = [Method(NETWORK, completer), *(baseline_methods(scaffold=True) if baselines else [])]
     part = Part(source, source.name, "sparse_depth")

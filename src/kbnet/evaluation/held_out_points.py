@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, expect
 from kbnet.evaluation.checked_frames import Check, CheckedFrame, frame_from_plain, plain_frame
 from kbnet.evaluation.flicker import change_percent
 from kbnet.evaluation.journal import Journal
 from kbnet.evaluation.methods import NETWORK, Method, baseline_methods, moved_image_methods, past_method
 from kbnet.evaluation.point_errors import JudgedPoints
 from kbnet.frame import BoolArray, FloatArray, Frame
-from kbnet.frames.frame_source import FrameSource
+from kbnet.frames.frame_source import FrameSource, check_source
 from kbnet.points.hold_out import HELD_OUT_SHARE, HoldOut, hold_out_points
 from kbnet.points.tracked_hold_out import TrackedHoldOut
 
@@ -119,6 +120,11 @@ def check_completer(
     Raises:
         KBNetError: as :func:`check`.
     """
+    check_source(source)
+    if not callable(completer):
+        raise KBNetError(f"expected a completer of kbnet.load, got a {type(completer).__name__}")
+    for value, kind, what in ((every, Integral, "a whole number as stride"), (share, Real, "a share"), (by, str, "by")):
+        expect(value, kind, what)
     methods = [Method(NETWORK, completer), *([past_method(completer)] if use_past else []), *baseline_methods()]
     if moved_images:
         methods += moved_image_methods(completer)

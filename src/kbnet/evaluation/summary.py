@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -164,11 +165,16 @@ def frame_table(path: Path | None, *, boundaries: bool) -> Iterator[Callable[[Fr
         errors = [field.name for field in fields(DepthErrors)] + ["boundary_f1", "flicker_percent"] * boundaries
         writer.writerow(["method", "sparse_depth", "sequence", "frame", *errors, "seconds"])
         yield lambda result: writer.writerow(
-            [result.method, result.sparse_depth, result.sequence, result.frame]
+            [*map(no_formula, (result.method, result.sparse_depth, result.sequence, result.frame))]
             + [f"{value:.6g}" for value in result.errors.as_array()]
             + [_cell(result.boundary_f1), _cell(result.flicker_percent)] * boundaries
             + ["" if result.seconds is None else f"{result.seconds:.6f}"]
         )
+
+
+def no_formula(name: str) -> str:
+    """A name for a cell of a table: with an apostrophe where spreadsheets would compute it."""
+    return f"'{name}" if re.match(r"[=@]|[+-](?![\d.]*$)", name) else name
 
 
 def _cell(value: float | None) -> str:

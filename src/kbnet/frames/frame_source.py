@@ -83,6 +83,16 @@ class FrameSource(NamedFrames, Protocol):
         """Indices of the frames that have both neighbours."""
 
 
+def check_source(source: object) -> None:
+    """Check that something is a source of frames, without reading any.
+
+    Raises:
+        KBNetError: it is not.
+    """
+    if not callable(getattr(type(source), "frame", None)):
+        raise KBNetError(f"expected frames of kbnet.open_frames, got a {type(source).__name__}")
+
+
 class IndexedFrames:
     """Frames of a source by index, and in order."""
 

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, expect
 from kbnet.frames.frame_files import PATHS, FrameFiles
 from kbnet.frames.frame_list import FrameList
 from kbnet.frames.frame_source import FrameSource
@@ -61,6 +61,7 @@ def open_frames(path: str | Path, **options: Any) -> FrameSource:
     """
     if not isinstance(path, str | Path):
         raise KBNetError(f"expected the path of frames, got {path!r}; name a sequence folder, a list or a recording")
+    expect(options.get("sparse_depth", ""), str, "the name of sparse depth")
     kind = recording_kind(path, options.get("sparse_depth"))
     if kind is not None:
         return open_kind(kind.name, path, kind.make_options(options))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, expect
 from kbnet.frame import NEAR_DEPTH, FloatArray, Frame, ImageArray, Prior
 from kbnet.inference.engine import Engine, EngineName, OfProcess, Precision, make_engine, open_engine
 from kbnet.inference.given_arrays import Batch, FrameArrays, PointCounts, check_shapes, checked_counts, given_arrays
@@ -73,6 +73,7 @@ def open_weights(source: str | Path, *, preset: str | None = None) -> DepthNetwo
     """
     if not isinstance(source, str | Path):
         raise KBNetError(f"expected a name or a file of weights, got {source!r}; 'kbnet weights list' shows the names")
+    expect(preset, (str, type(None)), "the name of a preset")
     if not is_exported(source):
         return load_network(source, preset=preset)
     if preset is not None:
@@ -102,6 +103,9 @@ class DepthCompleter(OfProcess):
         precision: Precision = "auto",
         engine: EngineName = "torch",
     ) -> None:
+        expect(network, (DepthNetwork, Path), "a depth network or the path of an exported file; kbnet.load opens names")
+        for name, value in (("device", device), ("precision", precision), ("engine", engine)):
+            expect(value, str, f"the name of a{'n' * (name == 'engine')} {name}")
         self.device = find_device("cpu" if device == "auto" and isinstance(network, Path) else device)
         self.config: NetworkConfig
         if isinstance(network, Path):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from numbers import Integral
 from typing import Literal, overload
 
 import numpy as np
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, expect
 from kbnet.frame import Float64Array, FloatArray, Frame, Prior
 from kbnet.inference.completer import DepthCompleter
 from kbnet.network.inputs import kept_depth
@@ -81,9 +82,12 @@ class VideoCompleter:
     """
 
     def __init__(self, completer: DepthCompleter, *, past_frames: int = PAST_FRAMES) -> None:
+        if not callable(completer):
+            raise KBNetError(f"expected a completer of kbnet.load, got a {type(completer).__name__}")
+        expect(past_frames, Integral, "a whole number of past frames")
         if past_frames < 1:
             raise KBNetError(f"expected at least 1 past frame, got {past_frames}; leave out the past instead")
-        if getattr(completer.config, "scaffold", "none") in ("none", "hull"):
+        if getattr(getattr(completer, "config", None), "scaffold", "none") in ("none", "hull"):
             raise KBNetError(
                 "expected weights with a dense scaffold to use the past, such as 'indoor'; choose these, or complete "
                 "frame by frame"
@@ -124,6 +128,7 @@ class VideoCompleter:
         Raises:
             KBNetError: the frame has no pose, or as :class:`kbnet.DepthCompleter`.
         """
+        expect(frame, Frame, "a kbnet.Frame")
         if frame.T_world_camera is None:
             raise KBNetError(
                 f"expected a frame with T_world_camera to use the past, but frame '{frame.name}' has none; "

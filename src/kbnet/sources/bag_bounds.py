@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bz2
 import os
+import re
 import struct
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -23,6 +24,11 @@ ANY_CHUNK = 1 << 26
 """Bytes to which any chunk may unpack, however few it has: an image of one colour."""
 ANY_RECORDS = 10_000
 """Records that any chunk may hold; of more, each takes a byte of the compressed chunk, since times differ."""
+MOST_WORDS, MOST_WORDS_IN_ALL = 6_000, 40_000
+"""Of one definition of messages, and of all in a bag: the time that rosbags takes rises with their square."""
+_TEXT_OR_COMMENT = re.compile(r'(?:"(?:\\"|[^"])*(?:"|\Z)\s*)+|/\*.*?(?:\*/|\Z)|//[^\n]*', re.DOTALL)
+_COMPUTED = re.compile(r"\([^()]*\(|\*|<<")
+"""Constants that are computed, in IDL without texts and comments."""
 Record = TypeVar("Record")
 _PADDING = "structure_needs_at_least_one_member"
 """What rosbags adds to empty types; ROS 1 does not store it."""
@@ -30,7 +36,7 @@ _PADDING = "structure_needs_at_least_one_member"
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Let rosbags open no SQLite file with views, merge no YAML, and unpack parts up to a size, from now on."""
+    """Bound what rosbags does, from now on: no SQLite with views, no merged YAML, sizes of parts and of definitions."""
     forms = {form: partial(_unpacked, form) for form in ("bz2", "lz4", "zstd")}
     for module, name, unpack in (
         ("rosbags.rosbag1.reader", "decompressors", _unpacked),
@@ -38,6 +44,13 @@ def bounded() -> Iterator[None]:
     ):
         known = getattr(import_module(module), name)
         known.update({form: partial(unpack, form) for form in forms.keys() & known.keys()})
+    any_reader, types, definitions = (
+        import_module("rosbags.highlevel.anyreader"),
+        import_module("rosbags.typesys"),
+        _Definitions(),
+    )
+    for name, shortened in (("get_types_from_msg", _msg_fields), ("get_types_from_idl", _idl_code)):
+        setattr(any_reader, name, partial(definitions.parsed, getattr(types, name), shortened))
     reader: Any = import_module("rosbags.rosbag2.reader")
     metadata: Any = import_module("rosbags.rosbag2.metadata")
     reader.YAML = metadata.YAML = _plain_yaml
@@ -63,6 +76,43 @@ def _plain_yaml(typ: str) -> Any:
     made: Any = import_module("ruamel.yaml").YAML(typ=typ)
     made.Constructor = Constructor
     return made
+
+
+class _Definitions:
+    """Definitions of messages that rosbags parses, each once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], Any] = {}
+        self._words = 0
+
+    def parsed(self, parse: Callable[..., Any], shortened: Callable[[str], str], *definition: str) -> Any:
+        """As rosbags calls it, with the text of a definition and, unless it is in IDL, its name."""
+        definition = shortened(definition[0]), *definition[1:]
+        if definition not in self._known:
+            words = len(re.findall(r"\w+", " ".join(definition)))
+            self._words += words
+            for count, most in ((words, MOST_WORDS), (self._words, MOST_WORDS_IN_ALL)):
+                if count > (most := int(most * limit_factor())):
+                    raise KBNetError(f"expected at most {most:,} words in definitions of messages, got {count:,}")
+            self._known[definition] = parse(*definition)
+        return self._known[definition]
+
+
+def _msg_fields(text: str) -> str:
+    """A definition without empty lines and comments, for which rosbags takes 0.1 ms a line."""
+    return "\n".join(line for line in text.split("\n") if line.strip() and not line.lstrip().startswith("#"))
+
+
+def _idl_code(text: str) -> str:
+    """A definition in IDL without texts and comments.
+
+    Raises:
+        KBNetError: it computes constants, whose time and size have no bounds.
+    """
+    code = _TEXT_OR_COMMENT.sub(lambda match: '"" ' if match[0].startswith('"') else " ", text)
+    if _COMPUTED.search(code):
+        raise KBNetError("its definitions of messages compute constants, which no recorder writes")
+    return code
 
 
 def least_bytes(definitions: Mapping[str, Any], name: str) -> int:

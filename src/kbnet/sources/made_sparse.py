@@ -57,10 +57,10 @@ def add_sparse_depth(
     if not name.startswith("sparse_depth") or Path(name).name != name:
         raise KBNetError(f"expected a name that begins with sparse_depth, got '{name}'; name it sparse_depth_{name}")
     target = sequence.folder / name
-    if target.exists() and not overwrite:
-        raise KBNetError(f"{target} is there already; choose another --name, or replace it (--overwrite)")
     points = 0
     with atomic_folder(target) as partial:
+        if target.exists() and not overwrite:  # also where it was restored after a kill
+            raise KBNetError(f"{target} is there already; choose another --name, or replace it (--overwrite)")
         for frame in _measured(sequence, pattern):
             write_depth_png(partial / f"{frame.name}.png", frame.sparse_depth)
             points += int((frame.sparse_depth > 0).sum())

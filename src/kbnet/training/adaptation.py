@@ -8,6 +8,7 @@ from typing import Any
 
 import tomlkit
 
+from kbnet.errors import expect
 from kbnet.evaluation.before_after import BeforeAfter, compare_before_after
 from kbnet.files import file_sha256
 from kbnet.frames.open import open_prepared
@@ -46,6 +47,8 @@ def adapt(
         FileNotFoundError: a file is missing.
         Interrupted: Ctrl-C; the state is saved.
     """
+    for path in (source, output):
+        expect(path, (str, Path), "a path")
     asked = Adaptation(Path(source), Path(output), **options)
     with asked.alone():
         planned = plan(asked)

@@ -90,6 +90,11 @@ def load_state(folder: Path) -> dict[str, Any]:
             )
     if state["step"] < 0:
         raise KBNetError(f"expected a step of at least 0 in {path}, got {state['step']}; the file is damaged")
+    if state["step"] and state["optimizer"].get("state") == {}:
+        raise KBNetError(
+            f"expected moments of the optimiser after step {state['step']} in {path}, got none; the file is damaged: "
+            "start anew from the weights beside it"
+        )
     return state
 
 

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric, seed_everything
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from kbnet.errors import KBNetError
+from kbnet.errors import KBNetError, expect
 from kbnet.evaluation.metrics import DepthErrors
 from kbnet.files import atomic_path
 from kbnet.interruption import Interrupted, stop_signals
@@ -72,13 +72,13 @@ def train(
     Raises:
         KBNetError: the config does not fit the data, or the run folder holds another run, or another process writes it.
         FileNotFoundError: data or state is missing.
-        KBNetError, OSError: a frame cannot be read; the state is saved.
+        KBNetError, OSError, Interrupted: a frame cannot be read; or Ctrl-C or SIGTERM. The state is saved.
         FloatingPointError: a loss or gradient is not finite; the last saved state is kept.
         ConnectionError: another process of the run was lost; the state is saved. Or a reader; the last state is kept.
-        Interrupted: Ctrl-C or SIGTERM; the state is saved.
 
     Under ``torchrun``, its number of processes replaces ``config.processes``.
     """
+    expect(config, TrainingConfig, "a kbnet.training.config.TrainingConfig")
     if not config.sequences:
         raise KBNetError(
             "expected at least one sequence, list or recording to train on, got none; name them on the command line"

@@ -18,6 +18,9 @@ from kbnet.training.config import TrainingConfig
 MOST_BASES = 20
 """Of one recipe; with more, it is taken to be based on itself."""
 
+MOST_ENTRIES = 200_000
+"""Lines and commas of one recipe; tomlkit takes 10 to 20 us for each."""
+
 
 class Layer(NamedTuple):
     """Settings that override those of lower layers.
@@ -113,7 +116,10 @@ def _layers(path: Path, above: tuple[Path, ...]) -> list[Layer]:
     if resolved(path) in above or len(above) > MOST_BASES:
         raise KBNetError(f"{path} is based on itself, by way of {', '.join(map(str, above))}; remove one base")
     try:
-        table = tomlkit.parse(read_text(path)).unwrap()
+        text = read_text(path)
+        if (count := text.count("\n") + text.count(",")) > MOST_ENTRIES:
+            raise KBNetError(f"expected at most {MOST_ENTRIES:,} lines and commas in {path}, got {count:,}; shorten it")
+        table = tomlkit.parse(text).unwrap()
     except FileNotFoundError as error:
         what = f"{path}, the base of {above[-1]}" if above else str(path)
         raise FileNotFoundError(f"expected a training config {what}, but there is none; check the path") from error

@@ -12,6 +12,7 @@ from kbnet.errors import KBNetError
 from kbnet.files import file_sha256, parse_json
 from kbnet.network.build import network_of
 from kbnet.network.config import PRESETS
+from kbnet.network.depth_network import DepthNetwork
 from kbnet.network.pose_net import PoseNet
 from kbnet.network.siblings.config import NetworkConfig, config_from_dict
 from kbnet.weights.depth_network import save_network
@@ -98,6 +99,15 @@ def import_weights(imports: Sequence[WeightsImport], *, overwrite: bool = False)
     return [each.name for each in missing]
 
 
+def read_import(item: WeightsImport) -> DepthNetwork | PoseNet:
+    """Read the network of an import.
+
+    Raises:
+        KBNetError: the file is damaged or does not fit.
+    """
+    return _network(item, read_published(item.file))
+
+
 def _is_there(item: WeightsImport, digest: str) -> bool:
     try:
         metadata = read_metadata(local_path(item.name))
@@ -114,12 +124,18 @@ def _write(item: WeightsImport, checkpoint: Checkpoint, digest: str) -> None:
         "train_step": str(checkpoint.get("train_step", "unknown")),
         "licence": LICENCE,
     }
-    path = local_path(item.name)
+    network, path = _network(item, checkpoint), local_path(item.name)
+    if isinstance(network, PoseNet):
+        save_pose_network(network, path, notes=notes)
+    else:
+        save_network(network, path, notes=notes)
+
+
+def _network(item: WeightsImport, checkpoint: Checkpoint) -> DepthNetwork | PoseNet:
     if item.config is None:
         pose_network = PoseNet("plain" if content_of(checkpoint).system == "plain-pose" else "resnet18")
         fill_pose_network(pose_network, checkpoint, origin=item.file.name)
-        save_pose_network(pose_network, path, notes=notes)
-    else:
-        network = network_of(item.config)
-        fill_published(network, checkpoint, origin=item.file.name)
-        save_network(network, path, notes=notes)
+        return pose_network
+    network = network_of(item.config)
+    fill_published(network, checkpoint, origin=item.file.name)
+    return network

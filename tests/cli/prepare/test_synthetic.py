@@ -37,3 +37,8 @@ def test_prepare_synthetic_refuses_what_it_cannot_render(tmp_path: Path, capsys:
         assert main(["prepare", "synthetic", str(tmp_path / "room"), *SMALL, *flag]) == 2
         assert "kbnet: error: expected" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_size_beyond_all_memory_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", "synthetic", str(tmp_path / "room"), "--width", str(10**30)]) == 2
+    assert "expected at most 100,000,000 pixels in a frame" in capsys.readouterr().err

@@ -67,3 +67,18 @@ def test_an_archive_of_something_else_is_put_aside_and_fetched_again(
     shutil.copy(random_pretrained_models, archive_server.folder / "pretrained_models.zip")
     assert main(["weights", "download"]) == 0
     assert local_weights() == sorted(published_weights())
+
+
+def test_an_archive_with_damaged_weights_is_put_aside_and_fetched_again(
+    archive_server: Any, random_pretrained_models: Path, kbnet_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(archive_server.folder / "pretrained_models.zip", "w") as archive:
+        archive.writestr("kbnet-kitti.pth", b"damaged")
+    assert main(["weights", "download"]) == 2
+    assert "pretrained_models.zip.wrong" in capsys.readouterr().err
+    shutil.copy(random_pretrained_models, archive_server.folder / "pretrained_models.zip")
+    (kbnet_home / "weights").mkdir()
+    (kbnet_home / "weights" / "kitti.safetensors").write_text("the user's own")
+    assert main(["weights", "download"]) == 2
+    assert "weights named kitti are in" in capsys.readouterr().err
+    assert (kbnet_home / "archives" / "pretrained_models.zip").is_file()

@@ -46,4 +46,9 @@ class Command:
         with put_aside_if_wrong(path):
             if not PUBLISHED_FILES.keys() & {PurePosixPath(name).name for name in names(path)}:
                 raise KBNetError(f"expected {', '.join(PUBLISHED_FILES)}, or some of them, in {path}, found none")
-        import_.Command(source=path).run()
+        try:
+            import_.Command(source=path).run()
+        except KBNetError:
+            with put_aside_if_wrong(path):
+                import_.check_files(path)
+            raise

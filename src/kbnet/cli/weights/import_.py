@@ -62,6 +62,19 @@ class Command:
         say(f"weights are in {local_folder()}; 'kbnet weights list' lists them")
 
 
+def check_files(source: Path) -> None:
+    """Read published files, and write nothing.
+
+    Raises:
+        KBNetError: one is damaged or does not fit.
+    """
+    from kbnet.weights.published_import import plan_import, read_import
+
+    with _files(source) as files:
+        for each in (each for file in files for each in plan_import(file)):
+            read_import(each)
+
+
 @contextmanager
 def _files(source: Path) -> Iterator[list[Path]]:
     """The ``.pth`` files of a source; those of a zip are unpacked for as long as the block lasts."""

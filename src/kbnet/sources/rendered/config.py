@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from kbnet.errors import KBNetError, check_finite_numbers
+from kbnet.limits import check_count
 
 Part = Literal["training", "validation"]
 
@@ -52,6 +53,7 @@ class RoomsConfig:
             )
         if min(self.size) < 32:
             raise KBNetError(f"expected a size of at least 32x32 pixels, got {self.size[0]}x{self.size[1]}")
+        check_count(self.size[0] * self.size[1], "pixels", "a frame")
         if self.range_noise < 0 or not 0 <= self.outlier_share <= 1:
             raise KBNetError(
                 "expected range_noise of at least 0 and outlier_share in 0..1, "

@@ -16,6 +16,7 @@ import numpy as np
 from kbnet.errors import KBNetError, check_finite_numbers
 from kbnet.frame import MINIMUM_SIZE, Float64Array, FloatArray, Frame, ImageArray
 from kbnet.frames.sequence_writer import PosedFrame, write_sequence
+from kbnet.limits import check_count
 from kbnet.sources.rendered.ray_casting import (
     Box,
     Face,
@@ -73,6 +74,7 @@ class SyntheticConfig:
                 f"expected at least 1 frame, {MINIMUM_SIZE}x{MINIMUM_SIZE} pixels and a seed of at least 0, "
                 f"got {self.frames} frames, {self.width}x{self.height} and {self.seed}"
             )
+        check_count(self.width * self.height, "pixels", "a frame")
 
     @property
     def intrinsics(self) -> FloatArray:
