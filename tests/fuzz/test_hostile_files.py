@@ -58,6 +58,7 @@ from kbnet.frames.npy_file import read_npy
 from kbnet.limits import LIMITS
 from kbnet.lock import one_writer
 from kbnet.sources.matroska import read_matroska
+from kbnet.sources.ply import read_ply
 from kbnet.sources.rendered.catalogue import read_models
 from kbnet.sources.rendered.obj_file import read_mtl, read_obj
 from kbnet.sources.ros_images import decode_depth
@@ -122,6 +123,14 @@ def test_pipes_and_devices_in_place_of_files_are_refused(
         read(tmp_path)
 
 
+LISTS = (
+    "ply\nformat ascii 1.0\nelement vertex 900000\nproperty list char char l\n"
+    + "".join(f"property char {name}\n" for name in ("x", "y", "z", *range(100)))
+    + "end_header\n"
+)
+"""Of a PLY file whose vertices have a list."""
+
+
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file that fails when it is read")
 @pytest.mark.parametrize(
     "read", [read_text, kind_of, names, load_pickle, file_sha256, lambda path: list(read_frame_list(path))]
@@ -146,6 +155,8 @@ def test_a_matrix_of_many_numbers_is_refused_before_it_is_read(tmp_path: Path) -
         ("K.yaml", b"camera_matrix " * 1_000_000, read_intrinsics),
         ("a.txt", b"# time tx ty tz qx qy qz qw\n" + b"#" * 200_000 + b"\n1 0 0 0 0 0 0 1\n", read_tum_trajectory),
         ("a.ppm", b"P6 " + b"# " * 1000, lambda path: read_picture(path.read_bytes())),
+        ("a.ply", LISTS.encode() + b"-104 " + b"1 " * 500_000, read_ply),
+        ("a.ply", LISTS.replace("ascii", "binary_little_endian").encode() + b"\x98" + b"\1" * 1_000_000, read_ply),
     ],
 )
 def test_text_that_could_be_searched_for_minutes_is_read_at_once(
