@@ -227,6 +227,44 @@ def test_views_in_a_bag_are_refused(table: str, alone: bool, tmp_path: Path) -> 
         read_bag(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("CREATE TABLE t(a, b GENERATED ALWAYS AS (a LIKE '%0%0%0%0%0%0%0%1'))", "it holds computed columns"),
+        ("CREATE VIRTUAL TABLE t USING rtree(a, b, c)", "it holds views"),
+        (
+            "ALTER TABLE topics RENAME TO former; CREATE TABLE topics AS SELECT * FROM former; "
+            "INSERT INTO topics SELECT * FROM former",
+            "it holds topics of one number",
+        ),
+        ("", "two of its pages hold the same one"),
+    ],
+)
+def test_databases_that_are_read_for_hours_are_refused(change: str, said: str, tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    bag("sqlite3")(tmp_path)
+    file = next(tmp_path.glob("*/*.db3"))
+    database = sqlite3.connect(file)
+    database.executescript(change)
+    ((size,), (root,)) = (
+        database.execute(one).fetchone()
+        for one in ("PRAGMA page_size", "SELECT rootpage FROM sqlite_master WHERE name = 'messages'")
+    )
+    database.close()
+    if not change:  # each of eight pages holds the next one 300 times
+        content = file.read_bytes()
+        first = len(content) // size
+        for page in range(first, first + 8):
+            places = range(size - 5 * 300, size, 5)
+            head = struct.pack(">B2x2HxI300H", 5, 300, places[0], page + 2, *places)
+            content += head.ljust(places[0], b"\0") + struct.pack(">IB", page + 2, 1) * 300
+        start = (root - 1) * size
+        content = content[:start] + content[first * size : (first + 1) * size] + content[start + size :]
+        file.write_bytes(content[:28] + struct.pack(">I", len(content) // size) + content[32:])
+    with limits(), pytest.raises(KBNetError, match=said):
+        read_bag(tmp_path)
+
+
 def test_mappings_of_a_bag_that_double_forty_times_are_refused(tmp_path: Path) -> None:
     pytest.importorskip("rosbags")
     bag("sqlite3")(tmp_path)
