@@ -207,6 +207,28 @@ def test_a_playlist_named_like_a_video_is_refused(content: str, tmp_path: Path) 
         read_video(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (b"stsz", struct.pack(">III", 0, 1, 1 << 30)),
+        (b"trun", struct.pack(">II", 1, 1 << 30)),
+        (b"elst", struct.pack(">II", 0, 80_000)),
+        (b"cmov", b""),
+    ],
+)
+def test_an_index_of_a_video_that_takes_any_memory_or_time_is_refused(
+    name: bytes, content: bytes, tmp_path: Path
+) -> None:
+    pytest.importorskip("av")
+    video(tmp_path)
+    for box in (name, b"trak", b"moov"):
+        content = struct.pack(">I4s", len(content) + 8, box) + content
+    with (tmp_path / "a.mp4").open("ab") as file:
+        file.write(content)
+    with limits(), pytest.raises(KBNetError, match="got an index that is packed or too large"):
+        read_video(tmp_path)
+
+
 @pytest.mark.parametrize("table", ["messages", "topics", "schema"])
 @pytest.mark.parametrize("alone", [False, True])
 def test_views_in_a_bag_are_refused(table: str, alone: bool, tmp_path: Path) -> None:

@@ -29,8 +29,10 @@ FORMATS = (
 CUT_OFF_S = 0.25
 """A video that ends so long before its duration, and by three frames, was cut off."""
 
-_BOXES = "moov trak edts mdia minf dinf stbl mvex moof traf tref sinf schi ipro wave udta meta".encode().split()
+_BOXES = b"moov trak edts mdia minf dinf stbl mvex moof traf tref sinf schi ipro wave udta meta".split()
 """Of MP4, those that hold others."""
+ANY_SAMPLES = 1_000_000
+"""That the index of any video may announce; of more, four a byte: FFmpeg takes 24 bytes for each."""
 MOST_EDITS = 1_000
 """In the edit lists of a video: the time that FFmpeg takes rises with their number times that of frames."""
 
@@ -124,14 +126,14 @@ def _check_boxes(path: Path) -> None:
         parts = [(0, size)]
         while parts:
             begin, end = parts.pop()
-            file.seek(begin)
-            head = file.read(32)
-            if end - begin < 8 or len(head) < 8:
+            if end - begin < 8:
                 continue
+            file.seek(begin)
+            head = file.read(32).ljust(32, b"\0")
             length, kind = struct.unpack_from(">I4s", head)
-            skipped = 16 if length == 1 and len(head) >= 16 else 8
+            skipped = 16 if length == 1 else 8
             length = int.from_bytes(head[8:16], "big") if skipped == 16 else length or end - begin
-            stop, first, count = begin + max(length, skipped), *struct.unpack_from(">II", head.ljust(32), skipped + 4)
+            stop, (first, count) = begin + max(length, skipped), struct.unpack_from(">II", head, skipped + 4)
             parts.append((stop, end))
             if kind in _BOXES:
                 parts.append((begin + skipped, min(stop, end)))
@@ -141,7 +143,7 @@ def _check_boxes(path: Path) -> None:
                 samples += first
             elif kind == b"elst":
                 edits += first
-            if samples > size or edits > MOST_EDITS or kind == b"cmov":
+            if samples > max(4 * size, ANY_SAMPLES) or edits > MOST_EDITS or kind == b"cmov":
                 raise KBNetError(f"expected a video in {path}, got an index that is packed or too large; convert it")
 
 
