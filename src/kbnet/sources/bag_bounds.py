@@ -38,7 +38,7 @@ _PADDING = "structure_needs_at_least_one_member"
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Bound what rosbags does, from now on: SQLite without computing, no merged YAML, sizes of parts and definitions."""
+    """Bound what rosbags does, from now on: SQLite that does not compute, no merged YAML, sizes of parts."""
     forms = {form: partial(_unpacked, form) for form in ("bz2", "lz4", "zstd")}
     for module, name, unpack in (
         ("rosbags.rosbag1.reader", "decompressors", _unpacked),
