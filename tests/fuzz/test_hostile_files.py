@@ -58,6 +58,7 @@ from kbnet.frames.npy_file import read_npy
 from kbnet.limits import LIMITS
 from kbnet.lock import one_writer
 from kbnet.sources.matroska import read_matroska
+from kbnet.sources.ply import read_ply
 from kbnet.sources.rendered.catalogue import read_models
 from kbnet.sources.rendered.obj_file import read_mtl, read_obj
 from kbnet.sources.ros_images import decode_depth
@@ -122,6 +123,14 @@ def test_pipes_and_devices_in_place_of_files_are_refused(
         read(tmp_path)
 
 
+LISTS = (
+    "ply\nformat ascii 1.0\nelement vertex 900000\nproperty list char char l\n"
+    + "".join(f"property char {name}\n" for name in ("x", "y", "z", *range(100)))
+    + "end_header\n"
+)
+"""Of a PLY file whose vertices have a list."""
+
+
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file that fails when it is read")
 @pytest.mark.parametrize(
     "read", [read_text, kind_of, names, load_pickle, file_sha256, lambda path: list(read_frame_list(path))]
@@ -146,6 +155,8 @@ def test_a_matrix_of_many_numbers_is_refused_before_it_is_read(tmp_path: Path) -
         ("K.yaml", b"camera_matrix " * 1_000_000, read_intrinsics),
         ("a.txt", b"# time tx ty tz qx qy qz qw\n" + b"#" * 200_000 + b"\n1 0 0 0 0 0 0 1\n", read_tum_trajectory),
         ("a.ppm", b"P6 " + b"# " * 1000, lambda path: read_picture(path.read_bytes())),
+        ("a.ply", LISTS.encode() + b"-104 " + b"1 " * 500_000, read_ply),
+        ("a.ply", LISTS.replace("ascii", "binary_little_endian").encode() + b"\x98" + b"\1" * 1_000_000, read_ply),
     ],
 )
 def test_text_that_could_be_searched_for_minutes_is_read_at_once(
@@ -196,6 +207,28 @@ def test_a_playlist_named_like_a_video_is_refused(content: str, tmp_path: Path) 
         read_video(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (b"stsz", struct.pack(">III", 0, 1, 1 << 30)),
+        (b"trun", struct.pack(">II", 1, 1 << 30)),
+        (b"elst", struct.pack(">II", 0, 80_000)),
+        (b"cmov", b""),
+    ],
+)
+def test_an_index_of_a_video_that_takes_any_memory_or_time_is_refused(
+    name: bytes, content: bytes, tmp_path: Path
+) -> None:
+    pytest.importorskip("av")
+    video(tmp_path)
+    for box in (name, b"trak", b"moov"):
+        content = struct.pack(">I4s", len(content) + 8, box) + content
+    with (tmp_path / "a.mp4").open("ab") as file:
+        file.write(content)
+    with limits(), pytest.raises(KBNetError, match="got an index that is packed or too large"):
+        read_video(tmp_path)
+
+
 @pytest.mark.parametrize("table", ["messages", "topics", "schema"])
 @pytest.mark.parametrize("alone", [False, True])
 def test_views_in_a_bag_are_refused(table: str, alone: bool, tmp_path: Path) -> None:
@@ -213,6 +246,44 @@ def test_views_in_a_bag_are_refused(table: str, alone: bool, tmp_path: Path) -> 
         file.rename(tmp_path / "alone.db3")
         file.parent.rmdir()
     with limits(), pytest.raises(KBNetError, match="it holds views"):
+        read_bag(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("CREATE TABLE t(a, b GENERATED ALWAYS AS (a LIKE '%0%0%0%0%0%0%0%1'))", "it holds computed columns"),
+        ("CREATE VIRTUAL TABLE t USING rtree(a, b, c)", "it holds views"),
+        (
+            "ALTER TABLE topics RENAME TO former; CREATE TABLE topics AS SELECT * FROM former; "
+            "INSERT INTO topics SELECT * FROM former",
+            "it holds topics of one number",
+        ),
+        ("", "two of its pages hold the same one"),
+    ],
+)
+def test_databases_that_are_read_for_hours_are_refused(change: str, said: str, tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    bag("sqlite3")(tmp_path)
+    file = next(tmp_path.glob("*/*.db3"))
+    database = sqlite3.connect(file)
+    database.executescript(change)
+    ((size,), (root,)) = (
+        database.execute(one).fetchone()
+        for one in ("PRAGMA page_size", "SELECT rootpage FROM sqlite_master WHERE name = 'messages'")
+    )
+    database.close()
+    if not change:  # each of eight pages holds the next one 300 times
+        content = file.read_bytes()
+        first = len(content) // size
+        for page in range(first, first + 8):
+            places = range(size - 5 * 300, size, 5)
+            head = struct.pack(">B2x2HxI300H", 5, 300, places[0], page + 2, *places)
+            content += head.ljust(places[0], b"\0") + struct.pack(">IB", page + 2, 1) * 300
+        start = (root - 1) * size
+        content = content[:start] + content[first * size : (first + 1) * size] + content[start + size :]
+        file.write_bytes(content[:28] + struct.pack(">I", len(content) // size) + content[32:])
+    with limits(), pytest.raises(KBNetError, match=said):
         read_bag(tmp_path)
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kbnet.errors import KBNetError
 from kbnet.frames.npy_file import read_npy
+from kbnet.limits import LIMITS
 from kbnet.sources.depth_file import read_depth_file
 
 DEPTH = np.array([[1.5, 2.25, 0.0], [4.0, 300.0, 7.5]], np.float32)
@@ -112,3 +114,15 @@ def test_a_mask_is_no_depth(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((4, 5), bool))
     with pytest.raises(ValueError, match=r"expected depth as .* numbers, got bool"):
         read_depth_file(tmp_path / "a.npy", 1.0)
+
+
+def test_exr_of_many_channels_in_few_bytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exr = pytest.importorskip("OpenEXR")
+    channels = {f"c{number}": np.ones((100, 100), np.float32) for number in range(30)}
+    with exr.File({"compression": exr.ZIP_COMPRESSION, "type": exr.scanlineimage}, channels) as file:
+        file.write(str(tmp_path / "a.exr"))
+    monkeypatch.setitem(LIMITS, "pixels", 100 * 100)
+    assert read_depth_file(tmp_path / "a.exr").any()
+    monkeypatch.setattr("kbnet.sources.depth_file.LARGEST_PACKING", 1)
+    with pytest.raises(KBNetError, match="at most 10,000 pixels"):
+        read_depth_file(tmp_path / "a.exr")

@@ -62,7 +62,14 @@ def test_wrong_bases_are_refused_in_one_line(
     assert error.count("\n") == 1
 
 
-def test_a_recipe_without_end_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.toml").write_text("\n" * 300_000)
-    with pytest.raises(KBNetError, match="at most 200,000 lines and commas"):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\n" * 30_000, "at most 10,000 lines, commas"),
+        ("".join(f"{'a.' * 40}k{number} = 1\n" for number in range(50)), "nested more than 3 levels"),
+    ],
+)
+def test_a_recipe_that_is_read_for_minutes_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(KBNetError, match=said):
         read_recipe_layers(tmp_path / "a.toml")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import bz2
+import io
 import os
 import re
 import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO, Literal, TypeVar
 
@@ -36,7 +38,7 @@ _PADDING = "structure_needs_at_least_one_member"
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Bound what rosbags does, from now on: no SQLite with views, no merged YAML, sizes of parts and of definitions."""
+    """Bound what rosbags does, from now on: SQLite that does not compute, no merged YAML, sizes of parts."""
     forms = {form: partial(_unpacked, form) for form in ("bz2", "lz4", "zstd")}
     for module, name, unpack in (
         ("rosbags.rosbag1.reader", "decompressors", _unpacked),
@@ -143,17 +145,55 @@ def least_bytes(definitions: Mapping[str, Any], name: str) -> int:
 
 
 def check_database(database: Any) -> None:
-    """Refuse a SQLite file with views, which can compute without end, and bound the values that it computes.
+    """Refuse a SQLite file that computes values, or has rows without end, and bound the values that it holds.
 
     Args:
         database: ``apsw.Connection``, new.
 
     Raises:
-        KBNetError: it has views.
+        KBNetError: it has views or computed columns, pages that are named twice, or topics of one number.
     """
-    database.limit(import_module("apsw").SQLITE_LIMIT_LENGTH, MOST_PACKED_BYTES)
-    if any(database.execute("SELECT 1 FROM main.sqlite_master WHERE type = 'view'")):
-        raise KBNetError("it holds views, which no recorder writes")
+    path = Path(database.filename)
+    database.limit(import_module("apsw").SQLITE_LIMIT_LENGTH, min(MOST_PACKED_BYTES, path.stat().st_size))
+    seen = set[int]()
+    with path.open("rb", buffering=0) as file:
+        _check_pages(file, 1, seen)
+        for (root,) in list(database.execute("SELECT DISTINCT rootpage FROM main.sqlite_master WHERE rootpage > 0")):
+            _check_pages(file, root, seen)
+    for wrong, found in (
+        ("SELECT 1 FROM main.sqlite_master WHERE type != 'trigger' AND NOT coalesce(rootpage, 0)", "views"),
+        (
+            "SELECT 1 FROM main.sqlite_master AS one, pragma_table_xinfo(one.name) AS each WHERE each.hidden",
+            "computed columns",
+        ),
+        ("SELECT 1 FROM main.topics GROUP BY +id HAVING count(*) > 1", "topics of one number"),
+    ):
+        with suppress(import_module("apsw").SQLError):  # it has no topics
+            if any(database.execute(wrong)):
+                raise KBNetError(f"it holds {found}, which no recorder writes")
+
+
+def _check_pages(file: BinaryIO | io.FileIO, root: int, seen: set[int]) -> None:
+    """Refuse pages of a tree in a SQLite file that others name too: SQLite reads their rows as often, for ever."""
+    size, left = int.from_bytes(_read_at(file, 16, 2), "big"), [root]
+    size = 65536 if size == 1 else size
+    while left:
+        page = left.pop()
+        if page in seen:
+            raise KBNetError("two of its pages hold the same one; copy it again")
+        seen.add(page)
+        begin = 100 if page == 1 else 0
+        if _read_at(file, (page - 1) * size + begin, 1) not in (b"\2", b"\5"):
+            continue  # it has no pages below
+        if len(content := _read_at(file, (page - 1) * size, size)) == size:
+            cells = min(int.from_bytes(content[begin + 3 : begin + 5], "big"), (size - begin - 12) // 2)
+            places = struct.unpack_from(f">{cells}H", content, begin + 12)
+            left += [int.from_bytes(content[at : at + 4], "big") for at in (begin + 8, *places)]
+
+
+def _read_at(file: BinaryIO | io.FileIO, place: int, count: int) -> bytes:
+    file.seek(max(0, place))
+    return file.read(count)
 
 
 def decompress(packed: bytes, compression: str) -> bytes:

@@ -32,6 +32,8 @@ BACKGROUND, FAR_BACKGROUND = 65504.0, 1e9
 """Smallest value that means no depth: in half floats and in metres the largest half float; Blender writes 1e10."""
 IMPLAUSIBLE_M = 100.0
 """Depth of which the nearest tenth too is farther is taken for millimetres; a half may be that far off outdoors."""
+LARGEST_PACKING = 250
+"""Numbers of an OpenEXR file a byte; of more, those of all channels are counted as pixels."""
 PART = 1 << 16
 """Numbers that are converted at a time: as float64 they take eight times the bytes of 8 bits."""
 PLAUSIBLE_MEDIAN_M = (0.1, 100.0)
@@ -156,20 +158,23 @@ def _read_exr(path: Path) -> NDArray[Any]:
     try:
         with OpenEXR.File(str(path), header_only=True) as file:
             windows = np.array([file.header()[key] for key in ("dataWindow", "displayWindow")], np.int64)
+            channels = len(file.header()["channels"])
         width, height = (windows[0, 1] - windows[0, 0] + 1).tolist()
         if (windows[0] != windows[1]).any():
             raise KBNetError(f"expected depth of the whole image in {path}, got a part; write it without a border")
         if width <= 0 or height <= 0:
             raise KBNetError(f"expected depth as (H, W), got {width}x{height} in {path}; write it again")
-        check_count(width * height, "pixels", path)
+        count = width * height
+        packed = count * channels > LARGEST_PACKING * path.stat().st_size
+        check_count(count * channels if packed else count, "pixels", path)
         # It prints what it finds damaged, and then has no channels.
         with redirect_stdout(io.StringIO()), OpenEXR.File(str(path), separate_channels=True) as file:
-            channels = {name: np.asarray(one.pixels) for name, one in file.channels().items()}
+            found = {name: np.asarray(one.pixels) for name, one in file.channels().items()}
     except _ERRORS as error:
         if isinstance(error, KBNetError):
             raise
         raise KBNetError(f"expected a depth image, but {path} cannot be read ({error}); copy it again") from None
-    return _depth_channel(channels, path)
+    return _depth_channel(found, path)
 
 
 def _depth_channel(channels: dict[str, NDArray[Any]], path: Path) -> NDArray[Any]:

@@ -85,10 +85,10 @@ def _read_with_lists(
         for index in range(len(names) + 1):
             if index in lists:
                 length, item = map(np.dtype, lists[index])
-                if is_text:
-                    at += 1 + int(words[at])
-                else:
-                    at += length.itemsize + item.itemsize * int(np.frombuffer(body, length, 1, at)[0])
+                items = int(words[at] if is_text else np.frombuffer(body, length, 1, at)[0])
+                if items < 0:
+                    raise KBNetError(f"a list of {items} items")
+                at += 1 + items if is_text else length.itemsize + item.itemsize * items
             if index < len(names):
                 kind = vertex[names[index]]
                 table[names[index]][row] = float(words[at]) if is_text else np.frombuffer(body, kind, 1, at)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,13 @@ FORMATS = (
 """Of videos, by FFmpeg's names. Others of its formats, such as playlists, read further files or the network."""
 CUT_OFF_S = 0.25
 """A video that ends so long before its duration, and by three frames, was cut off."""
+
+_BOXES = b"moov trak edts mdia minf dinf stbl mvex moof traf tref sinf schi ipro wave udta meta".split()
+"""Of MP4, those that hold others."""
+ANY_SAMPLES = 1_000_000
+"""That the index of any video may announce; of more, four a byte: FFmpeg takes 24 bytes for each."""
+MOST_EDITS = 1_000
+"""In the edit lists of a video: the time that FFmpeg takes rises with their number times that of frames."""
 
 _LIMITED = 1
 """Luma of 16 to 235, as FFmpeg numbers it."""
@@ -94,6 +102,7 @@ def open_video(path: str | Path) -> Video:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a video in {path}, but there is no such file; check the path")
+    _check_boxes(path)
     with _opened(path) as container:
         if not container.streams.video:
             raise KBNetError(f"expected a video in {path}, but it holds no pictures; name another file")
@@ -107,6 +116,35 @@ def open_video(path: str | Path) -> Video:
         video = Video(path, (stream.height, stream.width), stream.frames, duration_s)
     check_count(video.size[0] * video.size[1], "pixels", path)
     return video
+
+
+def _check_boxes(path: Path) -> None:
+    """Refuse MP4 files whose index has samples of no bytes in it, of which few bytes announce any number, or packed."""
+    samples = edits = 0
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        parts = [(0, size)]
+        while parts:
+            begin, end = parts.pop()
+            if end - begin < 8:
+                continue
+            file.seek(begin)
+            head = file.read(32).ljust(32, b"\0")
+            length, kind = struct.unpack_from(">I4s", head)
+            skipped = 16 if length == 1 else 8
+            length = int.from_bytes(head[8:16], "big") if skipped == 16 else length or end - begin
+            stop, (first, count) = begin + max(length, skipped), struct.unpack_from(">II", head, skipped + 4)
+            parts.append((stop, end))
+            if kind in _BOXES:
+                parts.append((begin + skipped, min(stop, end)))
+            if kind == b"stsz" and first:
+                samples += count
+            elif kind == b"trun" and not head[skipped + 2] & 0x0F:
+                samples += first
+            elif kind == b"elst":
+                edits += first
+            if samples > max(4 * size, ANY_SAMPLES) or edits > MOST_EDITS or kind == b"cmov":
+                raise KBNetError(f"expected a video in {path}, got an index that is packed or too large; convert it")
 
 
 class VideoDecoder:

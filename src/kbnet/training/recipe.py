@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.parser import Parser
 
 from kbnet.errors import KBNetError
 from kbnet.files import read_text, resolved
@@ -18,8 +19,10 @@ from kbnet.training.config import TrainingConfig
 MOST_BASES = 20
 """Of one recipe; with more, it is taken to be based on itself."""
 
-MOST_ENTRIES = 200_000
-"""Lines and commas of one recipe; tomlkit takes 10 to 20 us for each."""
+MOST_MARKS = 10_000
+"""Lines, commas, dots and quotes of one recipe; tomlkit takes up to 0.2 ms for each."""
+DEEPEST = 3
+"""Most parts of a dotted key: the time that tomlkit takes rises with their third power."""
 
 
 class Layer(NamedTuple):
@@ -117,8 +120,10 @@ def _layers(path: Path, above: tuple[Path, ...]) -> list[Layer]:
         raise KBNetError(f"{path} is based on itself, by way of {', '.join(map(str, above))}; remove one base")
     try:
         text = read_text(path)
-        if (count := text.count("\n") + text.count(",")) > MOST_ENTRIES:
-            raise KBNetError(f"expected at most {MOST_ENTRIES:,} lines and commas in {path}, got {count:,}; shorten it")
+        if (count := sum(map(text.count, "\n,.\"'"))) > MOST_MARKS:
+            said = f"expected at most {MOST_MARKS:,} lines, commas, dots and quotes in {path}"
+            raise KBNetError(f"{said}, got {count:,}; shorten it")
+        Parser.MAX_NESTING_DEPTH = DEEPEST
         table = tomlkit.parse(text).unwrap()
     except FileNotFoundError as error:
         what = f"{path}, the base of {above[-1]}" if above else str(path)
