@@ -110,8 +110,6 @@ def test_the_median_depth_that_is_taken_for_metres_is_said(prepare: Prepare, tmp
     """Points of monocular odometry have an arbitrary scale."""
     said = prepare("frame,u,v,depth\n0,10,20,2\n0,11,20,3\n1,11,20,4\n").assumptions()
     assert said == [f"points in {tmp_path / 'points.csv'} are taken for metres: a median depth of 3 m"]
-    (said_of_points,) = prepare("frame,x,y,z\n0,0,0,2\n").assumptions()
-    assert "metres along x right, y down, z forward: a median depth of 2 m" in said_of_points
 
 
 def test_frames_are_matched_by_time_from_the_offset(prepare: Prepare, tmp_path: Path) -> None:
