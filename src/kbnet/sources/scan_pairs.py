@@ -106,7 +106,7 @@ def warn_of_other_rate(images: list[Path], measurements: list[Path]) -> None:
             "copy the missing ones or, if one was recorded more often, name both by time",
             stacklevel=4,
         )
-    if first != other_first and (first - other_first) * (last - other_last) >= 0 and not fewer_by_far[0]:
+    if (first - other_first) * (last - other_last) > 0 and not fewer_by_far[0]:
         files = f"{fewer[0]} files each" if fewer[0] == more[0] else f"{len(images)} and {len(measurements)} files"
         warnings.warn(
             f"{folder} and {other} hold {files}, counted from {first} and {other_first}, of which equal numbers pair: "
