@@ -16,6 +16,7 @@ from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import new_sequence
 
 K = np.array([[120, 0, 79.5], [0, 120, 59.5], [0, 0, 1]], np.float32)
+GRAPHICS, MIRRORED = np.diag([1.0, -1, -1, 1]), np.diag([-1.0, 1, 1, 1])
 ROBOT = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
 """From a body whose x looks forward and z up to the camera."""
 Poses = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -55,7 +56,9 @@ def in_another_order(T: NDArray[np.float64]) -> NDArray[np.float64]:
     ("read_as", "said"),
     [
         (np.linalg.inv, r"% off with poses inverted: .*world to camera"),
-        (lambda T: T @ np.diag([1.0, -1, -1, 1]), r"% off with poses of OpenGL's axes: .*looks along -z"),
+        (lambda T: T @ GRAPHICS, r"% off with poses of OpenGL's axes: .*looks along -z"),
+        (lambda T: np.linalg.inv(T @ GRAPHICS) @ GRAPHICS, r"probably they are world to a camera that looks along -z"),
+        (lambda T: MIRRORED @ T @ MIRRORED, r"left-handed axes; change the sign of y"),
         (lambda T: T @ ROBOT, r"% off with poses of a robot's axes: .*x looks forward"),
         (
             in_millimetres,
@@ -65,7 +68,7 @@ def in_another_order(T: NDArray[np.float64]) -> NDArray[np.float64]:
         (lambda T: scaled(T, 3), r"off with poses of another scale: .*one camera; multiply positions by about 0\.33"),
         (in_another_order, r"% off between frames 5 apart, and .*% off with poses left out: .*order of columns"),
     ],
-    ids=["inverted", "graphics", "robot", "millimetres", "smaller", "larger", "order"],
+    ids=["inverted", "graphics", "inverted graphics", "mirrored", "robot", "millimetres", "smaller", "larger", "order"],
 )
 def test_misread_poses_are_told_by_depth(read_as: Poses, said: str, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=said):
@@ -85,7 +88,7 @@ def test_quaternions_that_begin_with_w_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rings", [6, 12])
 def test_misread_poses_of_a_lidar_are_told_by_its_rings(rings: int, tmp_path: Path) -> None:
-    for read_as, said in ((np.linalg.inv, "inverted"), (lambda T: T @ np.diag([1.0, -1, -1, 1]), "of OpenGL's axes")):
+    for read_as, said in ((np.linalg.inv, "inverted"), (lambda T: T @ GRAPHICS, "of OpenGL's axes")):
         with pytest.warns(UserWarning, match=f"% off with poses {said}"):
             warn_of_misread_poses(write(tmp_path / said, read_as, rings=rings))
 

@@ -202,6 +202,19 @@ def test_wrong_poses_are_warned_of_once_by_count_and_name(folder: Path) -> None:
     assert f"{NAMES[1]}.txt" in str(warning.message)
 
 
+def test_poses_of_other_names_than_the_images_are_warned_of(folder: Path) -> None:
+    """A frame without a pose is usual, and so are poses of images that were removed."""
+    first, second = (folder / "absolute_pose" / f"{name}.txt" for name in NAMES[:2])
+    first.rename(folder / "absolute_pose" / "other.txt")
+    with pytest.warns(UserWarning, match=rf"1 of {len(NAMES)} images of .* first {NAMES[0]}, .* first other\.txt"):
+        Sequence(folder)
+    (folder / "absolute_pose" / "other.txt").rename(first)
+    second.unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Sequence(folder)
+
+
 def test_a_pose_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     real = sequence_module.read_pose

@@ -85,8 +85,10 @@ def test_files_of_a_frame_have_its_number_whatever_is_around_it(tmp_path: Path) 
         for path in (scan / part).iterdir():
             path.rename(path.with_name(f"{part}_{path.stem:0>5}.png"))
     (scan / "depth" / "depth_00009.png").unlink()
-    frames = list(kbnet.open_frames(scan))
+    source: Any = kbnet.open_frames(scan)
+    frames = list(source)
     assert [frame.image[0, 0, 2] for frame in frames] == [200, 220]
+    assert source.notes() == ["left out: 1 images without depth"]
     assert not frames[0].sparse_depth[:, :6].any()  # of low confidence
     (scan / "confidence" / "confidence_00010.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"confidence for .*depth_00010\.png, got none; export"):

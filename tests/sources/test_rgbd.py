@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -275,6 +276,23 @@ def test_one_of_two_folders_of_images_and_metres_are_said_aloud(tmp_path: Path) 
     with pytest.warns(UserWarning, match="holds color and rgb: the images of color are read"):
         source: Any = kbnet.open_frames(folder)
     assert f"metres along z: a median of {np.median(DEPTH):.3g} m in the first image" in source.assumptions()[1]
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_distances_from_the_camera_are_told_from_depth_by_flat_walls(step: int, tmp_path: Path) -> None:
+    """As Isaac Sim's distance_to_camera; in a corner of a room."""
+    folder = write(tmp_path, depth="npy")
+    v, u = np.indices(DEPTH.shape)
+    rays = np.linalg.inv(K) @ np.stack([u, v, np.ones(DEPTH.shape)]).reshape(3, -1)
+    depth = (3 / (1 + np.abs(rays[0]))).reshape(DEPTH.shape)
+    distance = depth * np.linalg.norm(rays, axis=0).reshape(DEPTH.shape)
+    for values, said in ((depth, False), (distance, True)):
+        for path in (folder / "depth").iterdir():
+            np.save(path, values[::step, ::step].astype(np.float32))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            kbnet.open_frames(folder).frame(0)
+        assert ["seems to be the distance from the camera" in str(one.message) for one in caught] == [True] * said
 
 
 def test_poses_counted_otherwise_than_the_images_are_warned_of_or_not_used(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import kbnet
 from kbnet.frames.sequence import Sequence
 from kbnet.frames.sequence_writer import WrittenFrames, write_sequence
 from kbnet.sources.rectification import Camera
@@ -252,6 +253,13 @@ def test_a_unit_that_was_given_is_taken(depth_bag: MakeBag, tmp_path: Path) -> N
     with pytest.raises(ValueError, match=r"--metres-per-unit 0\.001; 1 if it is right"):
         prepare(path, tmp_path / "sequence")
     assert prepare(path, tmp_path / "sequence", options=RosOptions(metres_per_unit=1)).frames == 3
+
+
+def test_the_unit_that_is_taken_by_convention_is_said(depth_bag: MakeBag, tmp_path: Path) -> None:
+    path = depth_bag(depth=0.4).write(tmp_path)  # 2 m in TUM's units
+    said = "/camera/aligned_depth/image_raw is taken for millimetres if 16UC1, metres if 32FC1: a median of 0.4 m in"
+    assert kbnet.open_frames(path).assumptions()[0].startswith(said)
+    assert kbnet.open_frames(path, metres_per_unit=0.0002).assumptions() == []
 
 
 def test_a_bag_in_the_folder_to_overwrite_is_not_lost(depth_bag: MakeBag, tmp_path: Path) -> None:

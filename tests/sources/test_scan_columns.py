@@ -82,6 +82,20 @@ def test_scans_that_hold_all_x_first_are_refused(dtype: str, tmp_path: Path) -> 
         read_points(tmp_path / "scan.bin")
 
 
+@pytest.mark.parametrize(
+    ("columns", "said"), [("ring", "a ring, not x"), ("rad", "angles and a"), ("deg", "angles and")]
+)
+def test_a_ring_first_and_polar_columns_are_refused(columns: str, said: str, tmp_path: Path) -> None:
+    points, path = street(), tmp_path / "scan.bin"
+    polar = [np.linalg.norm(points, axis=1), np.arctan2(*points.T[1::-1]), np.arcsin(points[:, 2] / 50)]
+    angles = np.stack([polar[0], *(np.stack(polar[1:]) * (180 / np.pi if columns == "deg" else 1))], axis=1)
+    table = np.column_stack([RANDOM.integers(0, 32, 2000), points] if columns == "ring" else [angles])
+    np.column_stack([table, RANDOM.uniform(0, 1, 2000)]).astype("<f4").tofile(path)
+    with pytest.raises(KBNetError, match=said):
+        read_points(path)
+    assert len(read_points(path, Layout(("x", "y", "z", "a", *"b"[: columns == "ring"])))) == 2000
+
+
 def test_columns_that_are_named_are_taken(tmp_path: Path) -> None:
     points = room(30)
     table = np.column_stack([np.arange(30), points[:, ::-1]]).astype("<f8")

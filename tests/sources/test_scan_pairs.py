@@ -46,6 +46,7 @@ def test_as_many_counted_from_another_number_are_warned_of(first: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pair_scans(images[2:], scans)
+        pair_scans(images, paths(".bin", *map(str, range(first + 1, first + 9))))  # the first is missing
 
 
 def test_files_missing_in_the_middle_do_not_hide_another_number_of_the_first_or_another_rate() -> None:

@@ -105,7 +105,7 @@ def test_depth_images_smaller_than_the_images_are_points(tmp_path: Path) -> None
     for frame in source:
         assert np.count_nonzero(frame.sparse_depth) == 32 * 48
         np.testing.assert_allclose(frame.sparse_depth[frame.sparse_depth > 0], 2.5)
-    said = "depth is taken for millimetres in whole numbers, metres in floats: a median of 2.5 m"
+    said = "depth is taken for millimetres in whole numbers, metres in floats: a median of 2.5 m in the first image"
     assert said in source.assumptions()
     assert said not in kbnet.open_frames(folder, depth_unit=0.001).assumptions()  # type: ignore[attr-defined]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,21 @@ def test_images_and_depth_pair_up_as_nearest_to_each_other(write_recording: Writ
         (100.0, "100.010000.png"),
         (100.067, "100.076667.png"),
     ]
+
+
+@pytest.mark.parametrize("shifted", [("depth",), ("rgb", "depth")])
+def test_lists_that_contradict_the_names_of_files_are_warned_of(
+    shifted: tuple[str, ...], write_recording: WriteRecording
+) -> None:
+    """By one frame; another clock in both lists contradicts nothing."""
+    folder = write_recording()
+    for name in shifted:
+        lines = [line.split() for line in (folder / f"{name}.txt").read_text().splitlines()[1:]]
+        (folder / f"{name}.txt").write_text("".join(f"{float(time) - 1 / 30:.6f} {file}\n" for time, file in lines))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        open_tum(folder)
+    assert ["contradict" in str(one.message) for one in caught].count(True) == 2 - len(shifted)
 
 
 def test_no_overlap_in_time_is_said_with_both_spans(write_recording: WriteRecording) -> None:

@@ -28,12 +28,15 @@ the largest error of a reading that is probably right."""
 FARTHEST = 10.0
 """Times the depth: no camera moves that far between two frames of a pair."""
 _GRAPHICS = np.diag([1.0, -1.0, -1.0, 1.0])
+_MIRRORED = np.diag([-1.0, 1.0, 1.0, 1.0])
 _ROBOT = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 READINGS = {
     "inverted": "they are world to camera; invert them",
+    "inverted in OpenGL's axes": "they are world to a camera that looks along -z; invert them",
     "of OpenGL's axes": "they are of a camera that looks along -z; change the sign of the columns y and z",
     "of a robot's axes": "they are of a body whose x looks forward and z up; multiply each by the camera's place in it",
     "of quaternions w x y z": "qw is before qx; name the columns in a first line '# time tx ty tz qw qx qy qz'",
+    "of mirrored axes": "they or the points are of left-handed axes; change the sign of y of the points",
     "in millimetres": "they are in millimetres; write metres",
     "left out": "the axes, the order of columns, the unit or the times are wrong",
     "of another scale": "their unit (or that of depth) is not a metre, as of SLAM with one camera; multiply positions "
@@ -80,9 +83,11 @@ def warn_of_misread_poses(source: FrameSource) -> None:
         tried = (
             given,
             other @ np.linalg.inv(T),
+            _GRAPHICS @ other @ np.linalg.inv(T) @ _GRAPHICS,
             _GRAPHICS @ given @ _GRAPHICS,
             _ROBOT.T @ given @ _ROBOT,
             np.linalg.solve(_with_qw_first(other), _with_qw_first(T)),
+            _MIRRORED @ given @ _MIRRORED,
             metres,
             np.eye(4),
         )

@@ -156,6 +156,11 @@ GAP = 0.9
 OTHER_DEPTH = 0.01
 """Relative change of the median of the rest, between two frames: where the camera moved, a wall is no longer there."""
 
+TILES, FLAT, FEWEST_FLAT = 8, 1e-3, 4
+"""Along the longer side of dense depth; deviation of a flat one, relative; and how many tell of distances."""
+FEWEST_PIXELS, SMALLER, FIRST = 20, 0.05, 3
+"""Of a tile; their share, as of depth of a quarter of the image's size; and frames that are looked at."""
+
 
 class PoseMemory:
     """Poses of a source. Each is read and checked once.
@@ -198,6 +203,8 @@ def with_pose_and_prior(frame: Frame, source: FrameSource, index: int) -> Frame:
     """
     warn_of_near_depth(frame.sparse_depth)
     _warn_of_largest_depth(frame, source)
+    if index < FIRST:
+        _warn_of_distances(frame, source)
     T_world_camera, prior = None, None
     if source.has_pose(index):
         try:
@@ -241,6 +248,34 @@ def _is_cut_off(depth: FloatArray, source: FrameSource) -> bool:
 def _is_plane(depth: FloatArray) -> bool:
     """Whether all depth is one, as of a wall that faces the camera."""
     return bool(depth[depth > 0].min() == depth.max())
+
+
+def _warn_of_distances(frame: Frame, source: FrameSource) -> None:
+    """Warn of dense depth of which walls are flat only as distances from the camera: some renderers write those."""
+    depth = frame.sparse_depth if frame.ground_truth is None else frame.ground_truth
+    v, u = np.indices(depth.shape)
+    rays = np.stack([u, v, np.ones(depth.shape)], axis=-1) @ np.linalg.inv(frame.intrinsics.astype(np.float64)).T
+    side = max(depth.shape) // TILES
+    flat = [0, 0]
+    for place in np.ndindex(*(length // side for length in depth.shape)):
+        tile = tuple(slice(side * at, side * (at + 1)) for at in place)
+        measured = depth[tile] > 0
+        if measured.sum() >= FEWEST_PIXELS and measured.mean() > SMALLER:
+            one, inverse = rays[tile][measured], 1 / depth[tile][measured].astype(np.float64)
+            bent = np.array([_bend(inverse, one), _bend(inverse * np.linalg.norm(one, axis=1), one)])
+            flat[bent.argmin()] += bool(bent.min() < min(FLAT, bent.max() / 2))
+    if flat[0] == 0 and flat[1] >= FEWEST_FLAT:
+        warnings.warn(
+            f"depth of {source.folder} seems to be the distance from the camera, not along z: walls are flat only so; "
+            "divide it by sqrt(1 + ((u - cx) / fx)^2 + ((v - cy) / fy)^2)",
+            stacklevel=4,
+        )
+
+
+def _bend(inverse: Float64Array, rays: Float64Array) -> float:
+    """How far inverse depth, (N,), is from that of a plane, relative."""
+    plane = rays @ np.linalg.lstsq(rays, inverse, rcond=None)[0]
+    return float(np.sqrt(np.mean((inverse - plane) ** 2)) / inverse.mean())
 
 
 _WARNED: WeakSet[FrameSource] = WeakSet()

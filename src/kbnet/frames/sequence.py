@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,15 @@ class Sequence(ConsecutiveFrames):
         self._sparse_depth = _find_sparse_depth(self.folder, sparse_depth, self.names)
         self.points_from = sparse_depth
         self.has_ground_truth = (self.folder / "ground_truth").is_dir()
-        poses = {path.name for path in (self.folder / "absolute_pose").glob("*.txt")}
-        self.has_poses = all(f"{name}.txt" in poses for name in self.names)
+        poses = {path.stem for path in (self.folder / "absolute_pose").glob("[!.]*.txt")}
+        without, alone = set(self.names) - poses, poses - set(self.names)
+        self.has_poses = not without
+        if without and alone:
+            warnings.warn(
+                f"{len(without)} of {len(self.names)} images of {folder} have no pose, first {min(without)}, and "
+                f"{len(alone)} of {len(poses)} poses no image, first {min(alone)}.txt: name both alike",
+                stacklevel=2,
+            )
         self._poses = PoseMemory(len(self.names), self._read_pose)
 
     def __repr__(self) -> str:

@@ -254,6 +254,11 @@ def assumed_unit(scale: float) -> list[str]:
     return ["unit: taken as 1 m; if it is not, add --scale METRES"] if scale == 1 else []
 
 
+def said_median(taken: str, depth: FloatArray | Float64Array) -> list[str]:
+    """What depth of the first image is taken for, with its median, for people; [] = it holds none."""
+    return [f"{taken}: a median of {np.median(depth[depth > 0]):.3g} m in the first image"] if depth.any() else []
+
+
 def check_scaled(depth: FloatArray | Float64Array, path: Path, scale: float) -> None:
     """Refuse measured depth, (N,), of a reconstruction with an arbitrary unit that is hardly in metres.
 

@@ -13,8 +13,7 @@ from kbnet.files import read_text
 from kbnet.frame import Float64Array, check_pose
 from kbnet.frames.image_file import read_numbers
 from kbnet.frames.sequence import pose_of_numbers
-from kbnet.sources.clock import times_in_names
-from kbnet.sources.scan_pairs import LARGEST_COUNT, warn_of_other_rate
+from kbnet.sources.scan_pairs import times_of_files, warn_of_other_rate
 from kbnet.sources.trajectory import read_camera_trajectory
 
 Poses = list[Float64Array | None]
@@ -84,7 +83,7 @@ def _of_list(path: Path, images: list[Path]) -> Poses:
         rows = sum(bool(line.strip()) for line in lines) + 1
         poses = _matrices(path, width if width > 4 else 12 if rows == 3 * len(images) else 16)  # 4: blocks of lines
     else:
-        times = _times(images)
+        times = times_of_files(images)
         trajectory = read_camera_trajectory(path, times or ())
         if trajectory is None:
             return []
@@ -131,12 +130,3 @@ def _matrices(path: Path, width: int) -> Poses:
 
 def _numbers(path: Path) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", path.stem)))
-
-
-def _times(images: list[Path]) -> list[float] | None:
-    """Seconds, where names are times; None where they count."""
-    names = [image.stem for image in images]
-    if all(name.isdecimal() and int(name) <= LARGEST_COUNT for name in names):
-        return None
-    times = times_in_names(names, f"names in {images[0].parent}")
-    return None if times is None else times.tolist()

@@ -42,6 +42,11 @@ class PhoneFrames(Recording[int]):
         self._files, self._every, self._longest_side, self._least_confidence = files, every, longest_side, confidence
         self._depth = lru_cache(maxsize=2)(self._sparse_depth)
 
+    def notes(self) -> list[str]:
+        """What was left out."""
+        alone = self._files.alone
+        return [*([f"left out: {alone} images without depth"] if alone else []), *super().notes()]
+
     def moments(self) -> Iterator[Moment[int]]:
         for index, name in enumerate(sortable(self._files.names)):
             if index % self._every:

@@ -3,8 +3,7 @@
 Stray Scanner: ``rgb.mp4`` (or ``rgb/``), ``depth/*.png`` in millimetres, ``confidence/*.png`` (0, 1, 2),
 ``camera_matrix.csv`` and ``odometry.csv``. Record3D: a ``.r3d`` file, or the folder it unpacks to, with ``metadata``
 and ``rgbd/<n>.jpg``, ``.depth`` and ``.conf``, compressed by LZFSE. Polycam: ``keyframes/`` of its raw data, with
-``images/``, ``depth/``, ``confidence/`` and ``cameras/<name>.json``. Poses of Record3D and Polycam have the axes of a
-computer-graphics camera (x right, y up, z backward); here z looks forward.
+``images/``, ``depth/``, ``confidence/`` and ``cameras/<name>.json``. Poses of the last two: x right, y up, z backward.
 """
 
 from __future__ import annotations
@@ -45,12 +44,14 @@ class PhoneFiles(ABC):
         K: of each frame, (3, 3), float32 pixels of the colour image.
         poses: ``T_world_camera`` of each frame, (4, 4), metres; None = not known.
         points_from: where depth comes from.
+        alone: images without depth.
     """
 
     names: list[str]
     K: list[FloatArray]
     poses: list[Float64Array | None]
     points_from: str
+    alone: int = 0
 
     @abstractmethod
     def image(self, index: int) -> ImageArray:
@@ -72,10 +73,9 @@ class StrayFiles(PhoneFiles):
         self.names = [path.stem for path in self._depths]
         self._read_cameras(folder)
         self._confidences = {_number(path.stem): path for path in (folder / "confidence").glob("[!.]*.[pP][nN][gG]")}
-        self._images: dict[int, Path] = {}
-        for name in ("rgb", "color", "images"):
-            listed = [path for path in (folder / name).glob("[!.]*") if path.suffix.lower() in IMAGE_SUFFIXES]
-            self._images |= {_number(path.stem): path for path in listed}
+        listed = (path for name in ("rgb", "color", "images") for path in (folder / name).glob("[!.]*"))
+        self._images = {_number(path.stem): path for path in listed if path.suffix.lower() in IMAGE_SUFFIXES}
+        self.alone = len(self._images.keys() - {_number(name) for name in self.names})
 
     def _read_cameras(self, folder: Path) -> None:
         K = read_intrinsics(folder / "camera_matrix.csv")

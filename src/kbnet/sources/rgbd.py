@@ -19,7 +19,7 @@ from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_camera import DepthCamera, frame_of_dense_depth, points_in_image
-from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file, warn_of_confidence
+from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file, said_median, warn_of_confidence
 from kbnet.sources.frame_poses import poses_beside
 from kbnet.sources.rectification import Camera, Model, RectifiedRecording
 from kbnet.sources.resizing import GIVE_K, fit_camera
@@ -125,9 +125,8 @@ class RgbdFrames(RectifiedRecording[Pair]):
         if not self._named_aligned and depth_calibration(self.folder) is None:
             lies = f"depth in {self.points_from} is taken to lie on the images pixel by pixel"
             said.append(f"{lies}; if it has another K, add K_depth.txt")
-        if self._unit is None and (depth := self._read(self._pairs[0][1])).any():
-            middle = np.median(depth[depth > 0])
-            said.append(f"depth is taken for metres along z: a median of {middle:.3g} m in the first image")
+        if self._unit is None:
+            said += said_median("depth is taken for metres along z", self._read(self._pairs[0][1]))
         return said + ([f"poses of {self._poses_from}: taken for camera to world, metres"] if self._poses_from else [])
 
     def notes(self) -> list[str]:

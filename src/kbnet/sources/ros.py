@@ -17,7 +17,7 @@ from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_camera import DepthCamera, frame_of_dense_depth, points_in_image
-from kbnet.sources.depth_file import check_metres, is_dense
+from kbnet.sources.depth_file import check_metres, is_dense, said_median
 from kbnet.sources.misplaced_points import explain_misses
 from kbnet.sources.rectification import RectifiedRecording
 from kbnet.sources.ros_alignment import is_aligned
@@ -99,6 +99,13 @@ class RosFrames(RectifiedRecording[RosMoment]):
 
     def close(self) -> None:
         self.recording.bag.close()
+
+    def assumptions(self) -> list[str]:
+        """The unit that ROS has for depth images, where the bag says none."""
+        if self._unit_m is not None or self.recording.is_cloud:
+            return []
+        depth = decode_depth(self.recording.message(self.recording.depth, self._pairs[0][1]))
+        return said_median(f"{self.recording.depth} is taken for millimetres if 16UC1, metres if 32FC1", depth)
 
     def notes(self) -> list[str]:
         recording = self.recording

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,8 @@ SAME = 0.2
 """Difference of mean ranks, as a share of all, of columns that are one and the same of a scanner of 8 rings or more."""
 ALIKE = 0.1
 """Relative difference of three numbers, the median, below which they are neighbours of one column, and no point."""
+OPEN_TURN = 0.01
+"""Share of a turn that is not measured, at most, where a column is told to be angles."""
 CHANCE_VALUES = 10
 """Over the number of values, added to `MARGIN`: by chance, a layout of few values explains that much."""
 
@@ -109,11 +112,43 @@ def find_layout(path: Path) -> Layout:
             f"float64 give coordinates from its {len(content)} bytes; name its columns (--columns, --dtype), write "
             "it as little-endian float32, or copy it again"
         )
-    if usual in good:
-        return usual
-    if len(good) == 1:
-        return good[0]
-    raise KBNetError(f"cannot tell the columns of {path}: say one of {'; '.join(map(str, good))}")
+    if usual not in good and len(good) > 1:
+        raise KBNetError(f"cannot tell the columns of {path}: say one of {'; '.join(map(str, good))}")
+    layout = usual if usual in good else good[0]
+    _check_coordinates(path, layout)
+    return layout
+
+
+def _check_coordinates(path: Path, layout: Layout) -> None:
+    """Refuse a coordinate of whole numbers beside others, as of rings, and angles of a whole turn beside a range.
+
+    Raises:
+        KBNetError: the first three columns are probably not x, y, z.
+    """
+    xyz = read_columns(path, layout)
+    xyz = xyz[np.isfinite(xyz).all(axis=1) & xyz.any(axis=1)]
+    if len(xyz) < CHANCE_VALUES:
+        return
+    whole = (xyz == np.rint(xyz)).all(axis=0)
+    ring = whole.sum() == 1 and xyz[:, whole].min() >= 0 and len(np.unique(xyz[:, whole])) > 2
+    if ring or any(_is_polar(*xyz.T[list(order)]) for order in permutations(range(3))):
+        raise KBNetError(
+            f"the first columns of {path} look like {'a ring' if ring else 'angles and a range'}, not x, y, z; "
+            f"{'say which are' if ring else 'write x, y, z'} (--columns ring,x,y,z), or that they are right: {layout}"
+        )
+
+
+def _is_polar(distance: Float64Array, azimuth: Float64Array, elevation: Float64Array) -> bool:
+    """Whether the azimuth makes just a turn, in radians or degrees, and the others are such too."""
+    ends = np.array([azimuth.min(), azimuth.max()])
+    return any(
+        np.all((ends - [start, start + turn]) * [1, -1] >= 0)
+        and np.ptp(ends) > (1 - OPEN_TURN) * turn
+        and np.abs(elevation).max() <= turn / 4
+        and distance.min() >= 0
+        for turn in (np.float32(2 * np.pi), 360.0)
+        for start in (0.0, -turn / 2)
+    )
 
 
 def _is_by_column(content: bytes) -> bool:

@@ -78,6 +78,15 @@ def pair_scans(
     return [(int(index), scans[nearest[index]]) for index in np.flatnonzero(close)]
 
 
+def times_of_files(files: list[Path]) -> list[float] | None:
+    """Seconds, where names are times; None where they count."""
+    names = [file.stem for file in files]
+    if all(name.isdecimal() and int(name) <= LARGEST_COUNT for name in names):
+        return None
+    times = times_in_names(names, f"names in {files[0].parent}")
+    return None if times is None else times.tolist()
+
+
 def warn_of_other_rate(images: list[Path], measurements: list[Path]) -> None:
     """Warn where both are counted, but one of them much farther, or about as many in a shifted range.
 
@@ -97,7 +106,7 @@ def warn_of_other_rate(images: list[Path], measurements: list[Path]) -> None:
             "copy the missing ones or, if one was recorded more often, name both by time",
             stacklevel=4,
         )
-    if first != other_first and (first - other_first) * (last - other_last) >= 0 and not fewer_by_far[0]:
+    if (first - other_first) * (last - other_last) > 0 and not fewer_by_far[0]:
         files = f"{fewer[0]} files each" if fewer[0] == more[0] else f"{len(images)} and {len(measurements)} files"
         warnings.warn(
             f"{folder} and {other} hold {files}, counted from {first} and {other_first}, of which equal numbers pair: "

@@ -25,7 +25,7 @@ from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.points.projection import drop_hidden_points, project_points
 from kbnet.points.sparse_points import map_to_points
-from kbnet.sources.depth_file import assumed_unit, check_scaled, read_depth_file
+from kbnet.sources.depth_file import assumed_unit, check_scaled, read_depth_file, said_median
 from kbnet.sources.phone_files import OPENCV_FROM_GRAPHICS
 from kbnet.sources.point_cloud_file import read_points
 from kbnet.sources.rectification import Camera, Rectification, RectifiedRecording
@@ -140,11 +140,8 @@ class TransformsFrames(RectifiedRecording[int]):
 
     def assumptions(self) -> list[str]:
         said = assumed_unit(self._scale)
-        if self._dense and self._unit is None and not any(map(self._content.get, _UNITS)) and self._depth(0).any():
-            middle = np.median(self._depth(0)[self._depth(0) > 0])
-            said.append(
-                f"depth is taken for millimetres in whole numbers, metres in floats: a median of {middle:.3g} m"
-            )
+        if self._dense and self._unit is None and not any(map(self._content.get, _UNITS)):
+            said += said_median("depth is taken for millimetres in whole numbers, metres in floats", self._depth(0))
         return said
 
     def moments(self) -> Iterator[Moment[int]]:

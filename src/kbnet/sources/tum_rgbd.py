@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from kbnet.errors import KBNetError
 from kbnet.files import read_text, resolved
-from kbnet.frame import FloatArray, Frame
+from kbnet.frame import Float64Array, FloatArray, Frame
 from kbnet.frames.image_file import picture_size, read_image
 from kbnet.frames.recording import Moment
 from kbnet.frames.sequence_writer import WrittenFrames
@@ -21,6 +22,7 @@ from kbnet.sources.clock import check_fractions, nearest_in_time, to_seconds
 from kbnet.sources.depth_camera import frame_of_dense_depth
 from kbnet.sources.depth_file import check_metres, read_depth_image, warn_of_confidence
 from kbnet.sources.rectification import Camera, RectifiedRecording
+from kbnet.sources.scan_pairs import times_of_files
 from kbnet.sources.trajectory import Trajectory, read_camera_trajectory
 
 DEPTH_FACTOR = 5000.0
@@ -87,6 +89,7 @@ def open_tum(folder: str | Path, *, largest_difference_s: float = LARGEST_DIFFER
     folder = Path(folder)
     warn_of_confidence(folder)
     images, depths = (_read_list(folder, name) for name in ("rgb.txt", "depth.txt"))
+    _warn_of_other_names(folder, images, depths)
     image_times, depth_times = (np.array([time for time, _ in listed]) for listed in (images, depths))
     nearest_depth, close = nearest_in_time(image_times, depth_times, largest_difference_s)
     nearest_image, _ = nearest_in_time(depth_times, image_times, largest_difference_s)
@@ -229,6 +232,23 @@ def _read_list(folder: Path, name: str) -> list[tuple[float, Path]]:
     check_fractions([words[0] for words in lines if words and words[0][0] != "#"], f"times in {path}")
     times = to_seconds(np.array([time for time, _ in listed]), f"times in {path}")
     return sorted(zip(times.tolist(), (file for _, file in listed), strict=True))
+
+
+def _warn_of_other_names(folder: Path, *lists: list[tuple[float, Path]]) -> None:
+    """Warn if times of a list jump against those in its names, or are apart from them unlike those of the other."""
+    late = list[Float64Array]()
+    for listed in lists:
+        with suppress(KBNetError):  # lists are read, not names
+            if (named := times_of_files([path for _, path in listed])) is not None:
+                late.append(np.array([time for time, _ in listed]) - named)
+    jump = max((float(np.abs(np.diff(one)).max(initial=0)) for one in late), default=0.0)
+    apart = float(np.ptp([np.median(one) for one in late])) if late else 0.0
+    if max(jump, apart) > LARGEST_DIFFERENCE_S:
+        warnings.warn(
+            f"times in rgb.txt and depth.txt of {folder} contradict those in the names of their files, by "
+            f"{max(jump, apart):.3f} s: lists decide which depth belongs to which image; check them",
+            stacklevel=3,
+        )
 
 
 def _warn_of_millimetres(depth: FloatArray, path: Path) -> None:

@@ -105,10 +105,12 @@ class VideoFrames(RectifiedRecording[VideoMoment]):
         self.read = 0
 
     def assumptions(self) -> list[str]:
-        """Metres; not how far points of the world are from the camera, which their poses say."""
-        in_camera = not (self._motion and self._motion.points_in_world)
-        median = f": a median depth of {np.median(np.concatenate(self._table.groups)[:, 2]):.3g} m" if in_camera else ""
-        return [f"points in {self._table.path} are taken for metres{median}"]
+        """Metres and axes; not how far points of the world are from the camera, which their poses say."""
+        if self._motion and self._motion.points_in_world:
+            return [f"points in {self._table.path} are taken for metres"]
+        axes = " along x right, y down, z forward" if self._table.kind == "points" else ""
+        median = np.median(np.concatenate(self._table.groups)[:, 2])
+        return [f"points in {self._table.path} are taken for metres{axes}: a median depth of {median:.3g} m"]
 
     def notes(self) -> list[str]:
         return [f"left out: {len(names)} of {self.read} {what}" for what, names in self.left_out.items()]

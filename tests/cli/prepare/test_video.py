@@ -27,7 +27,8 @@ def test_prepare_video_writes_a_sequence_and_says_what_it_took(
 ) -> None:
     assert main(command) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"points in {tmp_path / 'points.csv'} are taken for metres: a median depth of 2 m",
+        f"points in {tmp_path / 'points.csv'} are taken for metres along x right, y down, z forward: a median depth "
+        "of 2 m",
         "left out: 3 of 5 frames with no points at their time",
         f"wrote 2 frames of 64x48 pixels to {tmp_path / 'sequence'}: no poses, no distortion",
         "1 points a frame, 2.00 m away (2.00 to 2.00 m)",
