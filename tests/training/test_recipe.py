@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tomlkit
 
 from kbnet.cli.main import main
 from kbnet.cli.train import parse
@@ -73,3 +74,10 @@ def test_a_recipe_that_is_read_for_minutes_is_refused(text: str, said: str, tmp_
     (tmp_path / "a.toml").write_text(text)
     with pytest.raises(KBNetError, match=said):
         read_recipe_layers(tmp_path / "a.toml")
+
+
+def test_a_recipe_of_many_sequences_is_read(tmp_path: Path) -> None:
+    paths = [f"rooms.2/a.b/{number:05}" for number in range(9000)]
+    (tmp_path / "a.toml").write_text(tomlkit.dumps({"sequences": paths}))
+    (layer,) = read_recipe_layers(tmp_path / "a.toml")
+    assert layer.table["sequences"] == paths

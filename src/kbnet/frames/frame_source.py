@@ -158,8 +158,8 @@ OTHER_DEPTH = 0.01
 
 TILES, FLAT, FEWEST_FLAT = 8, 1e-3, 4
 """Along the longer side of dense depth; deviation of a flat one, relative; and how many tell of distances."""
-FEWEST_PIXELS, SMALLER, FIRST = 20, 0.05, 3
-"""Of a tile; their share, as of depth of a quarter of the image's size; and frames that are looked at."""
+FEWEST_PIXELS, MOST_PIXELS, SMALLER, FIRST = 20, 1000, 0.05, 3
+"""Of a tile; the least share of its pixels, as of depth of a quarter of the image's size; and frames looked at."""
 
 
 class PoseMemory:
@@ -253,16 +253,16 @@ def _is_plane(depth: FloatArray) -> bool:
 def _warn_of_distances(frame: Frame, source: FrameSource) -> None:
     """Warn of dense depth of which walls are flat only as distances from the camera: some renderers write those."""
     depth = frame.sparse_depth if frame.ground_truth is None else frame.ground_truth
-    v, u = np.indices(depth.shape)
-    rays = np.stack([u, v, np.ones(depth.shape)], axis=-1) @ np.linalg.inv(frame.intrinsics.astype(np.float64)).T
+    back = np.linalg.inv(frame.intrinsics.astype(np.float64))
     side = max(depth.shape) // TILES
     flat = [0, 0]
-    for place in np.ndindex(*(length // side for length in depth.shape)):
-        tile = tuple(slice(side * at, side * (at + 1)) for at in place)
-        measured = depth[tile] > 0
-        if measured.sum() >= FEWEST_PIXELS and measured.mean() > SMALLER:
-            one, inverse = rays[tile][measured], 1 / depth[tile][measured].astype(np.float64)
-            bent = np.array([_bend(inverse, one), _bend(inverse * np.linalg.norm(one, axis=1), one)])
+    for corner in np.ndindex(*(length // side for length in depth.shape)):
+        top, left = (side * at for at in corner)
+        v, u = np.nonzero(depth[top : top + side, left : left + side])
+        if v.size >= FEWEST_PIXELS and v.size > SMALLER * side**2:
+            v, u = (place[:: 1 + v.size // MOST_PIXELS] for place in (v + top, u + left))
+            rays, inverse = np.stack([u, v, np.ones(v.size)], axis=1) @ back.T, 1 / depth[v, u].astype(np.float64)
+            bent = np.array([_bend(inverse, rays), _bend(inverse * np.linalg.norm(rays, axis=1), rays)])
             flat[bent.argmin()] += bool(bent.min() < min(FLAT, bent.max() / 2))
     if flat[0] == 0 and flat[1] >= FEWEST_FLAT:
         warnings.warn(
