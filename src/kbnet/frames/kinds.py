@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kbnet.frames.recording import Recording
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+DEPTH_SUFFIXES = (".png", ".npy", ".exr")
 CLOUD_SUFFIXES = (".bin", ".ply", ".pcd", ".las", ".laz")
 TEXT_SUFFIXES = (".csv", ".xyz", ".pts", ".asc")
 """Of scans that have to be written anew."""

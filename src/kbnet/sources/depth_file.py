@@ -19,7 +19,6 @@ from kbnet.frames.image_file import open_picture
 from kbnet.frames.npy_file import read_npy
 from kbnet.limits import check_count
 
-SUFFIXES = (".png", ".npy", ".exr")
 PICTURE_LEVELS = (255, 65535)
 FEWEST_VALUES = 20
 """Different ones that tell of a picture: few may be fractions by chance."""

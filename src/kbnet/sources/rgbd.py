@@ -14,12 +14,12 @@ from kbnet.frame import FloatArray, Frame
 from kbnet.frames.camera_centre import warn_of_far_centre
 from kbnet.frames.depth_png import spread_depth
 from kbnet.frames.image_file import picture_size, read_image
-from kbnet.frames.kinds import IMAGE_SUFFIXES
+from kbnet.frames.kinds import DEPTH_SUFFIXES, IMAGE_SUFFIXES
 from kbnet.frames.natural_order import in_order, sortable
 from kbnet.frames.recording import Moment
 from kbnet.points.sparse_points import map_to_points
 from kbnet.sources.depth_camera import DepthCamera, frame_of_dense_depth, points_in_image
-from kbnet.sources.depth_file import SUFFIXES, is_dense, read_depth_file, said_median, warn_of_confidence
+from kbnet.sources.depth_file import is_dense, read_depth_file, said_median, warn_of_confidence
 from kbnet.sources.frame_poses import poses_beside
 from kbnet.sources.rectification import Camera, Model, RectifiedRecording
 from kbnet.sources.resizing import GIVE_K, fit_camera
@@ -75,7 +75,7 @@ class RgbdFrames(RectifiedRecording[Pair]):
         self._depth_folder = depths
         together = images == depths
         self._images = _list(images, IMAGE_SUFFIXES, depth=False if together else None)
-        self._depths = _list(depths, SUFFIXES, depth=True if together else None)
+        self._depths = _list(depths, DEPTH_SUFFIXES, depth=True if together else None)
         warn_of_confidence(folder)
         pairs = _pair(self._images, self._depths)
         warn_of_other_rate(self._images, self._depths)

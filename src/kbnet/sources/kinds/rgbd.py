@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbnet.errors import KBNetError
-from kbnet.frames.kinds import IMAGE_SUFFIXES, register
+from kbnet.frames.kinds import DEPTH_SUFFIXES, IMAGE_SUFFIXES, register
 from kbnet.sources.flags import CoefficientsFlag, FileFlag, Lens, NumberFlag
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 IMAGE_FOLDERS = ("color", "colour", "rgb", "images", "image", "lowres_wide")
 DEPTH_FOLDERS = ("aligned_depth", "depth_aligned", "depth_registered", "registered_depth", "depth", "lowres_depth")
 """Of several, the first: the others may be as another camera saw it."""
-DEPTH_SUFFIXES = (".png", ".npy", ".exr")
 OTHER_KINDS = ("transforms.json", "rgb.txt", "camera_matrix.csv", "sparse")
 """Files and folders that tell of another kind, which may have such folders too."""
 
